@@ -131,7 +131,7 @@ class Adapters:
 
         model = directory_of(self.storage.items, tenant)["model"]
         cold = Galleries(self.storage.items, self.storage.blobs)
-        yield from faces_of(cold.current(tenant, model).view.make_segment(model))
+        yield from faces_of(cold.read_current(tenant, model).view.make_segment(model))
 
     def model_number(self, model: str) -> int:
         """Return the number that clients know an embedding model by."""

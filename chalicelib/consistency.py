@@ -48,15 +48,15 @@ from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.book.words.formats import PAGED
 from chalicelib.book.words.items import (
     captures_of,
+    cut_in_parts,
     delete_in_parts,
     directory_of,
-    every,
     every_face,
     every_user,
     gone_of,
     observed_on,
-    parts,
     retry_if_changed,
+    walk_items,
     write,
     write_in_parts,
 )
@@ -66,7 +66,7 @@ from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
 from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
 from chalicelib.book.words.tenant_settings import sightings_kept
-from chalicelib.book.words.values import milliseconds, moment, optional
+from chalicelib.book.words.values import milliseconds, moment, read_optional
 from chalicelib.doors.words.roles import FIRST
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.erasures import is_erased
@@ -127,7 +127,7 @@ _SAME = "as-it-was-read"
 class GalleryRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         directory = directory_of(self.book.items, tenant.name)
-        groups = self.book.groups.all(tenant)
+        groups = self.book.groups.list_all(tenant)
         entries: dict[str, int | None] = {}
         face_counts, newest_number = Counter[str](), 0
         for item in every_face(self.book.items, tenant.name):
@@ -223,7 +223,7 @@ class GalleryRecords(Subject):
 
     def _find_journal_gaps(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
         """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
-        items = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        items = walk_items(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
         stored = {int(item["seq"]) for item in items}
         if missing := set(range(min(stored, default=seq + 1), seq + 1)) - stored:
             last = max(missing)
@@ -232,7 +232,7 @@ class GalleryRecords(Subject):
 
     def _forget_journal(self, tenant: Tenant, seq: int) -> None:
         """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
-        older = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        older = walk_items(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
         delete_in_parts(self.book.items, keys.JOURNAL, older)
 
     def _compare_index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
@@ -285,8 +285,8 @@ def _hash_entry(group_id: str, templates: Iterable[Template], model: str) -> int
 
 class NameRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        faces = {face.faceid: face for face in map(face_from, every(self.book.items, keys.FACES, tenant.name))}
-        stored = {item["term"] for item in every(self.book.items, keys.NAMES, tenant.name)}
+        faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
+        stored = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
             for term in make_terms(face.name, face.number):
                 if keys.name_term(term, face.faceid) not in stored:
@@ -304,7 +304,8 @@ class NameRecords(Subject):
 
     def _compare_holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         listed = {
-            item["faceid"]: item for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
+            item["faceid"]: item
+            for item in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
         }
         for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
             face, item = faces.get(faceid), listed.get(faceid)
@@ -324,7 +325,7 @@ class NameRecords(Subject):
 class UserRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare each user with the faces that name it. `versions`, below: theirs, by the user and the face."""
-        seq = self.book.writer.seq(tenant.name)
+        seq = self.book.writer.read_seq(tenant.name)
         users = {user.entry: user for user in map(user_from, every_user(self.book.items, tenant.name))}
         versions: dict[str, dict[str, int]] = defaultdict(dict)
         for face in map(face_from, every_face(self.book.items, tenant.name)):
@@ -356,7 +357,7 @@ class UserRecords(Subject):
 
     def _compare_group_counts(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
         user_counts = Counter(user.group_id for user in users.values())
-        groups = list(every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
+        groups = list(walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
             stored = int(item.get("users", 0))
             if uncounted := user_counts[item["id"]] - stored:
@@ -416,11 +417,11 @@ class PointerRecords(Subject):
         """Yield all pointers that are stored of a tenant, each with its table."""
         for locate in CREDENTIALS.values():
             kind, _ = locate("")
-            for item in every(self.book.items, keys.TENANTS, kind):
+            for item in walk_items(self.book.items, keys.TENANTS, kind):
                 if item["tenant"] == tenant.name:
                     yield keys.TENANTS, item
         for table, prefix in ((keys.DIRECTORY, keys.name_item("")), (keys.CAMERAS, keys.camera_name(""))):
-            for item in every(self.book.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
+            for item in walk_items(self.book.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
                 yield table, item
 
     def _expect_credentials(self, tenant: Tenant) -> Iterator[_Pointer]:
@@ -443,21 +444,21 @@ class PointerRecords(Subject):
 
     def _expect_keys(self, tenant: Tenant) -> Iterator[_Pointer]:
         kind_of_keys, _ = keys.key_record(tenant.name, "")
-        for key in every(self.book.items, keys.TENANTS, kind_of_keys, between=keys.ids_range(tenant.name)):
+        for key in walk_items(self.book.items, keys.TENANTS, kind_of_keys, between=keys.ids_range(tenant.name)):
             kind, id_ = keys.api_key_item(key["digest"])
             owner = Check(keys.TENANTS, (key["kind"], key["id"]), (equals("digest", id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": key["key"]}
             yield _Pointer(keys.TENANTS, item, f"the secret of key {key['key']}", owner)
 
     def _expect_group_names(self, tenant: Tenant) -> Iterator[_Pointer]:
-        for group in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
+        for group in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
             owner = Check(keys.DIRECTORY, (tenant.name, group["item"]), (equals("name", group["name"], _SAME),))
             item = {"tenant": tenant.name, "item": keys.name_item(group["name"]), "group": group["id"]}
             yield _Pointer(keys.DIRECTORY, item, f"the name of group {group['name']}", owner)
 
     def _expect_cameras(self, tenant: Tenant) -> Iterator[_Pointer]:
         """Yield the pointers to each camera: of its key, its id and its name."""
-        for camera in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
+        for camera in walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
             kind, id_ = keys.api_key_item(camera["key_digest"])
             when = (equals("key_digest", id_, _SAME), equals("name", camera["name"], _SAME))
             owner = Check(keys.CAMERAS, (tenant.name, camera["id"]), when)
@@ -470,7 +471,7 @@ class PointerRecords(Subject):
     def _compare_camera_count(self, tenant: Tenant) -> Iterator[Disagreement]:
         place = (tenant.name, keys.CAMERAS_LEFT)
         counted = self.book.items.get(keys.CAMERAS, place)
-        number = sum(1 for _ in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
+        number = sum(1 for _ in walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
         if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
             when = (equals("left", counted["left"], _SAME),)
             update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})
@@ -519,7 +520,7 @@ class StatisticsRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         calendar = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
-        sealed_days = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
+        sealed_days = {item["day"] for item in walk_items(self.book.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
         faces_by_group: dict[str | None, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         is_calendar_whole = True
@@ -571,7 +572,7 @@ class StatisticsRecords(Subject):
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
     def _add_to_calendar(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make days invalid that were sealed without it."""
-        months = self.book.statistics.calendar.months(tenant.name, [day])
+        months = self.book.statistics.calendar.read_months(tenant.name, [day])
         write(self.book.items, make_calendar_actions(tenant.name, [day], [day], months))
 
     def _seal_day(self, tenant: Tenant, day: int) -> None:
@@ -595,7 +596,7 @@ def read_observations_by_day(book: Services, tenant: Tenant) -> Iterator[tuple[i
     first_day = milliseconds(tenant.created_at) // DAY_MS
     tomorrow = milliseconds(book.clock.now() + timedelta(days=1)) // DAY_MS
     days = {*range(first_day, tomorrow + 1)}
-    days.update(book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
+    days.update(book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days).list_within(STORABLE.utc_days))
     for day in sorted(days):
         if observations := list(map(observation_from, observed_on(book.items, tenant.name, day))):
             yield day, observations
@@ -607,7 +608,7 @@ _BATCH = 100
 
 class CaptureRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        for items in parts(captures_of(self.book.items, tenant.name, None), _BATCH):
+        for items in cut_in_parts(captures_of(self.book.items, tenant.name, None), _BATCH):
             for item in items:
                 yield from self._compare_picture(tenant, item)
             yield from self._find_observations(tenant, items)
@@ -661,7 +662,7 @@ class CaptureRecords(Subject):
             for observation in observations
             if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
         )
-        for batch in parts(sightings, _BATCH):
+        for batch in cut_in_parts(sightings, _BATCH):
             places = [
                 keys.capture(tenant.name, observation.camera, observation.id.rpartition("-")[0] or observation.id)
                 for observation in batch
@@ -689,7 +690,7 @@ class _SightedAt(NamedTuple):
 
 class VisitRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        faces = {item["faceid"]: face_from(item) for item in every(self.book.items, keys.FACES, tenant.name)}
+        faces = {item["faceid"]: face_from(item) for item in walk_items(self.book.items, keys.FACES, tenant.name)}
         visits_by_face, orphan_pages = self._read_visits(tenant)
         sightings, enrolled_by_hand = self._read_observations(tenant, faces)
         for faceid, face in faces.items():
@@ -718,7 +719,7 @@ class VisitRecords(Subject):
 
         A face's visits are a head, whose key is the faceid, and pages of older arrivals, which the head names.
         """
-        items = {item["faceid"]: item for item in every(self.book.items, keys.ARRIVALS, tenant.name)}
+        items = {item["faceid"]: item for item in walk_items(self.book.items, keys.ARRIVALS, tenant.name)}
         visits = {}
         for faceid in [key for key in items if keys.parts_of_visits(key)[0] == key]:
             head = visits_from(items.pop(faceid))
@@ -748,7 +749,7 @@ class VisitRecords(Subject):
         return sightings, enrolled
 
     def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
-        count, last_at = visits.arrivals.count, optional(moment, visits.arrivals.last_arrival_ms)
+        count, last_at = visits.arrivals.count, read_optional(moment, visits.arrivals.last_arrival_ms)
         if (face.arrive_count, face.last_arrival_at) != (count, last_at):
             yield Disagreement(
                 f"face {face.faceid} says {face.arrive_count} arrivals, the last at {face.last_arrival_at}, and its "
@@ -794,7 +795,7 @@ class VisitRecords(Subject):
         write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
 
     def _compare_negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        stored_ids = [item["id"] for item in every(self.book.items, keys.NEGATIVES, tenant.name)]
+        stored_ids = [item["id"] for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name)]
         counts = Counter(keys.parts_of_negative(id_)[0] for id_ in stored_ids)
         for face in faces.values():
             count = counts[face.faceid]
@@ -810,7 +811,7 @@ class VisitRecords(Subject):
                 yield self.make_disagreement(text, (), delete, absence_check)
 
     def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        merges = {merge.id: merge for merge in self.book.merges.records.all(tenant.name)}
+        merges = {merge.id: merge for merge in self.book.merges.records.list_all(tenant.name)}
         by_survivor: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():
             if merge.is_active:
@@ -843,7 +844,7 @@ class VisitRecords(Subject):
 def _join_sightings(sightings: Iterable[_SightedAt]) -> Arrivals:
     arrivals = Arrivals()
     for at_ms, gap_ms, _ in sorted(sightings):
-        arrivals = arrivals.with_sighting(at_ms, gap_ms)
+        arrivals = arrivals.add_sighting(at_ms, gap_ms)
     return arrivals
 
 

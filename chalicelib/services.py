@@ -42,7 +42,7 @@ class Services(Book):
         return self
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.audit.signing.sign(tenant, statement)  # the room is made when something is signed
+        return self.audit.signing.sign_statement(tenant, statement)  # the room is made when something is signed
 
     duties: Made[RightsDuties] = Made("rights.duties.RightsDuties")
     audit: Made[Audit] = Made("rights.audit.audit.Audit")

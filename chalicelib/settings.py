@@ -97,7 +97,7 @@ def _read_witness(text: str) -> str:
 
 def read_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
-        return tuple(ip_network(one) for part in text.split(",") if (one := part.strip()))
+        return tuple(ip_network(address) for part in text.split(",") if (address := part.strip()))
     except ValueError as error:
         raise ValueError(f"is networks such as 192.168.7.0/24, with commas between them ({error})") from error
 

@@ -38,7 +38,7 @@ from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Put, Update, absent, equals, exists
 from chalicelib.book.words.telemetry import SWEEP_AGE, log_failure, report_failure
-from chalicelib.book.words.values import Codec, milliseconds, moment, optional, time_text
+from chalicelib.book.words.values import Codec, milliseconds, moment, read_optional, time_text
 from chalicelib.book.words.webhooks import Event, EventKind
 from chalicelib.rights.outside import Outside
 
@@ -53,7 +53,7 @@ class Sweep(Outside):
     def request_sweeps(self, hour: datetime) -> None:
         """Inspect the storage, and send a message for each tenant. `hour`: the time at which the schedule called."""
         self.book.readiness.inspect()
-        for tenant in self.book.tenants.all():
+        for tenant in self.book.tenants.list_all():
             try:
                 self._send_message(tenant, hour, self._list_due_chores(tenant, hour))
             except RegularsError as error:
@@ -76,7 +76,7 @@ class Sweep(Outside):
         telemetry.of_tenant(message["tenant"])
         if "consents" in message:  # here is time for all of them: who reads the tenant restricts some only
             with suppress(TenantNotFound):
-                self.book.restrictions.expire(self.book.tenants.read_stored(message["tenant"]), left_s=left_s)
+                self.book.restrictions.restrict_expired(self.book.tenants.read_stored(message["tenant"]), left_s=left_s)
             return
         tenant = self.book.tenants.find(message["tenant"])
         if tenant is None:
@@ -171,7 +171,7 @@ class Sweep(Outside):
         if self.book.storage.expires_items:
             return False
         item_before = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = judge_clock(optional(_CALLED.read, item_before), self.book.clock.now())
+        call = judge_clock(read_optional(_CALLED.read, item_before), self.book.clock.now())
         if call.doubted_since is not None:
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
@@ -236,7 +236,7 @@ class Watch(Outside):
         `left_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits for
         long if the time runs out. Silent cameras of a disabled tenant are not reported.
         """
-        tenants = self.book.tenants.all()
+        tenants = self.book.tenants.list_all()
         self._report_oldest_sweep(tenants)
         first = choose_first_tenant(len(tenants), self.book.clock.now())
         for done_count, tenant in enumerate([*tenants[first:], *tenants[:first]]):
@@ -256,7 +256,7 @@ class Watch(Outside):
 
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
-        for tenant in self.book.tenants.all():
+        for tenant in self.book.tenants.list_all():
             self._resume_lost_work(tenant, timedelta(0), after=timedelta(0))
 
     def _resume_lost_work(self, tenant: Tenant, overdue: timedelta = OVERDUE, **bounds: timedelta) -> None:
@@ -304,7 +304,7 @@ class Watch(Outside):
             since = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
             state = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
             _log.warning("camera %s of tenant %s %s: nothing came from it %s", camera.id, tenant.name, state, since)
-            self.book.webhooks.outbox.announce(tenant.name, actions)
+            self.book.webhooks.outbox.send_messages(tenant.name, actions)
 
 
 def choose_first_tenant(count: int, now: datetime) -> int:
@@ -340,6 +340,6 @@ def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event
 
 def _silence_update(tenant: str, camera: Camera, now_ms: int) -> Update:
     """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
-    last_seen_ms = optional(milliseconds, camera.last_seen_at)
+    last_seen_ms = read_optional(milliseconds, camera.last_seen_at)
     when = (equals("last_seen_at", last_seen_ms, "still-silent"), equals("silent_since", None, "not-reported"))
     return Update(keys.CAMERAS, (tenant, camera.id), when, set={"silent_since": now_ms})

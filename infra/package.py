@@ -158,12 +158,12 @@ def _list_pack_files(pack: Pack) -> dict[str, Path]:
 
     A curve that was measured here goes in the place of the pack's own.
     """
-    curve = manifests.table(pack.folder)["calibration"]
+    curve = manifests.read_table(pack.folder)["calibration"]
     licences = [file.name for file in pack.folder.glob("LICENSE*")]
-    own_files = [file.name for file in pack.files if pack.path(file.name).parent == pack.folder]
+    own_files = [file.name for file in pack.files if pack.find_path(file.name).parent == pack.folder]
     files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own_files)}
     for file in pack.files:
-        pack.content(file.name)
+        pack.read_content(file.name)
     files[curve] = pack.measured or files[curve]
     if rows := pack.manifest.measured.rows:
         files[packs.BESIDE_A_CURVE] = rows

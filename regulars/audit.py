@@ -69,7 +69,7 @@ def verify(
         return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
     with services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
-        verified = services.audit.verifying.tenant(name, None if head is None else _read_head(head))
+        verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
     return _print_verification(name, verified, is_newest_told=head is None)
 
 
@@ -103,7 +103,7 @@ def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) ->
 @of_tenant
 def head(services: Services, tenant: Tenant) -> None:
     """Print the newest head, signed. Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew."""
-    newest = next(services.audit.chain.elements(tenant.name, newest_first=True), None)
+    newest = next(services.audit.chain.list_elements(tenant.name, newest_first=True), None)
     if newest is None:
         raise InvalidInput(
             f"no hour of tenant {tenant.name!r} is closed yet: the next sweep closes the hours that are over"
@@ -131,10 +131,10 @@ def list_all(
     most: int,
 ) -> None:
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
-    first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
+    first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
     entry_filter = EntryFilter(first, last, face, what, by)
-    page = partial(services.audit.chain.page, tenant.name, entry_filter, min(most, _A_PAGE))
+    page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(most, _A_PAGE))
     found = list(islice(rows_of(page), most))
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in found)
@@ -152,12 +152,14 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
     with file.open("x", encoding="utf-8") as out:
         services.audit.reads.write_export_entry(tenant.name)
         hours = 0
-        for element in services.audit.chain.elements(tenant.name):
-            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
+        for element in services.audit.chain.list_elements(tenant.name):
+            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.read_leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
         signed = (
-            entry.leaf for entry in services.audit.chain.waiting(tenant.name) if "signed" in (entry.leaf.content or {})
+            entry.leaf
+            for entry in services.audit.chain.list_waiting(tenant.name)
+            if "signed" in (entry.leaf.content or {})
         )
         out.writelines(json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed)
     print(f"{format_count(hours, 'hour is', 'hours are')} in {file}")
@@ -200,7 +202,7 @@ def _list_categories(tally: Tally) -> Iterator[str]:
         yield f"all      {what} at {at[:16]}: {WHOLE[what]}"
     yield f"people   {_range(tally.people)}"
     records = [*tally.by_kind.values(), (len(tally.captures),) * 2]
-    yield f"records  {_range((sum(one for one, _ in records), sum(most for _, most in records)))}, of these kinds:"
+    yield f"records  {_range((sum(least for least, _ in records), sum(most for _, most in records)))}, of these kinds:"
     for kind, number in tally.by_kind.items():
         yield f"         {_range(number)} of {MEANS[kind]} ({kind})"
     if tally.captures:

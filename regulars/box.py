@@ -178,7 +178,7 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 def _enter_backup(data: Path | None, stage: str | None) -> None:
     """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only."""
     with services_of(data, stage) as services:
-        for tenant in services.tenants.all():
+        for tenant in services.tenants.list_all():
             try:
                 services.audit.reads.write_export_entry(tenant.name)
             except StorageUnavailable as error:

@@ -179,7 +179,7 @@ def _read_value(row: Setting, value: object, path: Path) -> Any:
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
         raise SettingError(f"{place} is a number of too many digits")
     is_number = row.kind in (int, float)
-    if isinstance(value, list) and row.kind is tuple and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and row.kind is tuple and all(isinstance(part, str) for part in value):
         return read_named(row, ",".join(value), place)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
         return read_named(row, str(value), place)
@@ -192,7 +192,7 @@ def _read_value(row: Setting, value: object, path: Path) -> Any:
 
 def _format_value(row: Setting, value: object) -> str:
     if isinstance(value, tuple):
-        return json.dumps([str(one) for one in value])
+        return json.dumps([str(part) for part in value])
     if isinstance(value, Path):
         value = value.absolute()  # another reads it, from a place of its own
     return str(value) if row.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)

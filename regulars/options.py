@@ -167,7 +167,7 @@ named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 def find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:
     """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
-    wanted = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.all()]
+    wanted = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.list_all()]
     return [services.tenants.get_by_name(name) for name in wanted]
 
 
@@ -230,7 +230,7 @@ def tenant_of(services: Services, name: str | None) -> Tenant:
     """Return the tenant of that name; without one the only tenant there is. Raises TenantNotFound, OperatorError."""
     if name is not None:
         return services.tenants.get_by_name(name)
-    tenants = services.tenants.all()
+    tenants = services.tenants.list_all()
     if len(tenants) != 1:
         raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
     return services.tenants.get_by_name(tenants[0].name)

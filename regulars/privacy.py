@@ -86,8 +86,8 @@ def about(
         services.audit.reads.write_export_entry(tenant.name, one)
         write_archive_file(services, tenant, one, file, language)
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
-    for one in person.others:
-        print(f"face {one} is of the same user: if it is the same person, write that as well")
+    for other in person.others:
+        print(f"face {other} is of the same user: if it is the same person, write that as well")
     facts = services.notices.read_facts(tenant)
     warn_of_blanks(facts, facts.missing)
     return 0
@@ -311,7 +311,7 @@ def _find_erased_faces(
 
     Raises OperatorError if a receipt is none of its own.
     """
-    keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
+    keys, others = services.audit.signing.read_public_keys(tenant.name), [_fingerprint(key) for key in trusted]
     statements = []
     for path in receipts:
         statement, signer = _receipt(path)
@@ -321,7 +321,7 @@ def _find_erased_faces(
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
     ids = [*services.faces.lists.list_every_id(tenant)]
-    key = services.audit.signing.face_key(tenant.name)
+    key = services.audit.signing.read_face_key(tenant.name)
     found: list[str] = []
     for path, statement in statements:
         try:
@@ -408,7 +408,7 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
 
     facts = services.notices.read_facts(tenant)
     page = write_receipt_page(facts, language, document, NAMES)
-    print(page.html(), end="")
+    print(page.write_html(), end="")
     warn_of_blanks(facts, page.missing)
 
 
@@ -452,7 +452,7 @@ def key(services: Services, tenant: Tenant) -> None:
 
     Hand them to those who will check receipts.
     """
-    keys = services.audit.signing.public_keys(tenant.name)
+    keys = services.audit.signing.read_public_keys(tenant.name)
     print(f"public key   {base64.b64encode(keys.current).decode()}")
     print(f"fingerprint  {fingerprint(keys.current)}")
     for document in reversed(keys.renewals):
@@ -516,7 +516,7 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
       regulars consent withdraw --tenant shop-12 --face 21 --erase
     """
     person = services.faces.find_person(tenant, face)
-    services.consents.withdraw(tenant, face)
+    services.consents.withdraw_consent(tenant, face)
     print(f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing", flush=True)
     if erases is None:
         erases = sys.stdin.isatty() and ask_yes_or_no("Erase this person now?")
@@ -540,9 +540,9 @@ def mark_person(
     person = services.faces.find_person(tenant, face)
     if is_set:
         marks.require_room(tenant, person.faces)
-    for one in person.faces:
-        (marks.set if is_set else marks.lift)(tenant, one, why)
-        print(f"{one} is {'' if is_set else 'not '}{called}")
+    for each in person.faces:
+        (marks.set if is_set else marks.lift)(tenant, each, why)
+        print(f"{each} is {'' if is_set else 'not '}{called}")
     for one in person.others:
         print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
 
@@ -576,21 +576,21 @@ def _add_commands_of_mark(
     def list_all(services: Services, tenant: Tenant) -> None:
         found = list(every(services, tenant))
         services.audit.reads.enter_printing(tenant.name, (face for face, _ in found))
-        print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
+        print_lines((f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in found), f"no face is {called}")
 
 
 _add_commands_of_mark(
     hold,
     "held",
     lambda services: services.faces.holds,
-    lambda services, tenant: services.faces.holds.all(tenant.name),
+    lambda services, tenant: services.faces.holds.list_all(tenant.name),
 )
 _add_commands_of_mark(
     restriction,
     "restricted",
     lambda services: services.restrictions,
     lambda services, tenant: (
-        (face.faceid, face.restriction) for face in services.restrictions.all(tenant) if face.restriction
+        (face.faceid, face.restriction) for face in services.restrictions.list_all(tenant) if face.restriction
     ),
 )
 
@@ -614,7 +614,7 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
 
     facts = services.notices.read_facts(tenant)
     page = (notices.write_sheet if short else notices.write_notice)(facts, language)
-    print(page.html() if as_page else page.text(), end="")
+    print(page.write_html() if as_page else page.write_text(), end="")
     warn_of_blanks(facts, page.missing)
     if short and not page.url:
         click.echo(
@@ -656,8 +656,8 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     if not may("Delete what goes now?"):
         return
     for tenant in chosen_tenants:
-        services.erasure.retention.tenant(tenant, of=tuple(Kind), yes=everything)
-        waiting = services.erasure.retention.withheld(tenant)
+        services.erasure.retention.sweep_tenant(tenant, of=tuple(Kind), yes=everything)
+        waiting = services.erasure.retention.read_withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
         for kind, much in waiting.items():
             print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")

@@ -31,7 +31,7 @@ def list_measures(services: Services, tenant: Tenant) -> list[str]:
     """List the measures, with brackets for what no program can know."""
     storage = services.settings.storage
     place_measures = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())
-    hook_urls = [hook.url or hook.address for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
+    hook_urls = [hook.url or hook.address for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled]
     plain_hosts = sorted({urlsplit(url).hostname or "" for url in hook_urls if urlsplit(url).scheme == "http"})
     hook_measures = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain_hosts)}"] if plain_hosts else []
     witness = services.settings.witness

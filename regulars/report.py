@@ -74,7 +74,7 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
       regulars report --week 2026-11-16 --csv > week.csv
       regulars report --to boss@shop.example       smtp_host and others are settings: `regulars config`
     """
-    addresses = [one for _, one in getaddresses([to or ""])]
+    addresses = [address for _, address in getaddresses([to or ""])]
     if to is not None and not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
         raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
     mail = read_configuration().mail if to else MailSettings()

@@ -45,8 +45,8 @@ def today(services: Services, tenant: str | None) -> None:
     """
     from rich.console import Console
 
-    every_tenant = services.tenants.all()
-    tenants_with_faces = [one for one in every_tenant if services.account.measure_usage(one).faces] or every_tenant
+    every_tenant = services.tenants.list_all()
+    tenants_with_faces = [each for each in every_tenant if services.account.measure_usage(each).faces] or every_tenant
     for one in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
         print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 
@@ -55,10 +55,10 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     """Print who came today, who of them is new, and which regulars stayed away longest."""
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
-    staff = services.statistics.visitors.staff(tenant)
+    staff = services.statistics.visitors.read_staff(tenant)
     all_visits = list(_visits(services, tenant, midnight))
     visits = [arrival for arrival in all_visits if not staff.has(arrival.first.group_name, arrival.first.faceid)]
-    page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
+    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
     away = [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < midnight]
     shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
     services.audit.reads.enter_printing(
@@ -102,7 +102,7 @@ def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[Fac
     from chalicelib.book.words.observations import EVERYTHING
 
     span = Span(milliseconds(since), keys.LAST_MS)
-    return rows_of(partial(services.sightings.arrivals.page, tenant, EVERYTHING, span, _PAGE))
+    return rows_of(partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE))
 
 
 def _name_face(name: str | None, group: str, number: int | None) -> str:

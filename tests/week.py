@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from chalicelib.book.records.observations import read_visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.ports import Storage
 from chalicelib.doors.dialects import SERVICES
 from chalicelib.doors.service_keys import add_service_key
@@ -118,16 +118,16 @@ class Week(Book):
         queue = self.storage.deliveries_queue
         while messages := queue.receive(10, 60):
             for message in messages:
-                self.services.webhooks.deliveries.deliver(message.body)
+                self.services.webhooks.deliveries.attempt_delivery(message.body)
                 queue.delete(message.receipt)
 
     def visits(self) -> Iterator[Any]:
-        for item in every(self.storage.items, keys.FACES, "shop"):
+        for item in walk_items(self.storage.items, keys.FACES, "shop"):
             yield item["faceid"], item["group"], repr(read_visits(self.storage.items, "shop", item["faceid"]).arrivals)
         yield sorted(self.group_counts().items())
         for day in range(-1, 9):
             partition = keys.observations("shop", int((MONDAY + timedelta(days=day)).timestamp()) // 86_400)
-            for item in every(self.storage.items, keys.OBSERVATIONS, partition):
+            for item in walk_items(self.storage.items, keys.OBSERVATIONS, partition):
                 yield {name: str(value) for name, value in sorted(item.items()) if name != "box"}
 
 

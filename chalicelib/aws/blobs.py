@@ -86,7 +86,7 @@ _ANY_KEY = "t/faces/k"
 _T = TypeVar("_T")
 
 
-def _unless(instead: Mapping[str, _T | None], call: Callable[[], _T]) -> _T | None:
+def _call_or_instead(instead: Mapping[str, _T | None], call: Callable[[], _T]) -> _T | None:
     """Return what a call of S3 does, or what stands `instead` of its error of this code."""
     with translate_failures(_SERVICE):
         try:
@@ -113,16 +113,16 @@ class S3BlobStore:
         self._now = now
 
     def get(self, key: str) -> bytes | None:
-        return _unless({"NoSuchKey": None}, lambda: self._read_object(key))
+        return _call_or_instead({"NoSuchKey": None}, lambda: self._read_object(key))
 
     def size(self, key: str) -> int | None:
         missing = {"404": None, "NoSuchKey": None}
-        return _unless(missing, lambda: self._client.head_object(**self._at(key))["ContentLength"])
+        return _call_or_instead(missing, lambda: self._client.head_object(**self._at(key))["ContentLength"])
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
         asked = f"bytes={begin}-{begin + length - 1}"
-        return _unless({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=asked))
+        return _call_or_instead({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=asked))
 
     def _at(self, key: str) -> dict[str, Any]:
         """Return the parameters that name an object. Raises InvalidInput."""

@@ -51,10 +51,10 @@ def translate_failures(what: str) -> Iterator[None]:
     try:
         yield
     except FAILURES as failure:
-        raise translation(failure, what) from failure
+        raise translate_failure(failure, what) from failure
 
 
-def translation(failure: Exception, what: str) -> RegularsError:
+def translate_failure(failure: Exception, what: str) -> RegularsError:
     """Return the error for a failure, to be raised from it. AWS's own words are for the log: they may name accounts,
     roles and tables.
     """

@@ -21,8 +21,8 @@ from chalicelib.aws.errors import (
     error_code,
     is_ambiguous,
     refused_item,
+    translate_failure,
     translate_failures,
-    translation,
 )
 from chalicelib.book.store.limits import (
     Items,
@@ -304,7 +304,7 @@ def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> Regular
     if error_code(failure) == _REFUSED:
         return ConditionFailed(_failed_names(actions[0], _response(failure)))
     if error_code(failure) != "TransactionCanceledException":
-        return translation(failure, _SERVICE)
+        return translate_failure(failure, _SERVICE)
     reasons: list[Any] = _response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
     failure.add_note(said := _messages(reasons))

@@ -64,14 +64,14 @@ from chalicelib.book.words.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.book.words.items import every, parts, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
 from chalicelib.book.words.local_time import local_hour
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
 from chalicelib.book.words.opening import read_opening
 from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.book.words.setting import require
-from chalicelib.book.words.values import milliseconds, moment, number, optional, time_text
+from chalicelib.book.words.values import milliseconds, moment, number, read_optional, time_text
 
 MAX_CAMERAS = 1_000
 """Cameras of a tenant."""
@@ -196,9 +196,9 @@ class Cameras(UseCase):
             raise
         return camera, key
 
-    def all(self, tenant: Tenant) -> list[Camera]:
+    def list_all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [*map(camera_from, every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
+        return [*map(camera_from, walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
@@ -369,13 +369,15 @@ class Cameras(UseCase):
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
         now = self.book.clock.now()
-        fields = {"faceless_share": optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
+        fields = {"faceless_share": read_optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
         self._note_fields(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 
     def list_silences(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence]]:
         """Return the cameras that are silent or quiet, if that was not reported yet and nobody muted them."""
-        waiting = [camera for camera in self.all(tenant) if camera.silent_since is None and not is_muted(camera, now)]
+        waiting = [
+            camera for camera in self.list_all(tenant) if camera.silent_since is None and not is_muted(camera, now)
+        ]
         return [(camera, silence) for camera in waiting if (silence := find_silence(camera, tenant, now))]
 
     @retry_if_changed(_BUSY)
@@ -390,7 +392,7 @@ class Cameras(UseCase):
             raise InvalidInput(
                 f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last}"
             )
-        cameras = self.all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
+        cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         acts.says(of=camera_id or "all")
         fields: Item = {} if until is None else {"muted_until": milliseconds(until)}
         removed_fields = ("muted_until",) if until is None else ()
@@ -399,13 +401,13 @@ class Cameras(UseCase):
             Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, twice=True)
             for camera in cameras
         ]
-        for batch in parts(changes, _MUTED_AT_ONCE):
+        for batch in cut_in_parts(changes, _MUTED_AT_ONCE):
             write(self.book.items, batch)
 
     def learn_usual(self, tenant: Tenant) -> None:
         """Note what is usual for each camera that sends no heartbeats, by the visits of the last weeks."""
         without_heartbeats = [
-            camera for camera in self.all(tenant) if camera.last_seen_at is not None and not camera.beats
+            camera for camera in self.list_all(tenant) if camera.last_seen_at is not None and not camera.beats
         ]
         if not without_heartbeats:
             return
@@ -468,7 +470,7 @@ class Cameras(UseCase):
         wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
         if not wave.is_done:
             return wave
-        return replace(wave, reached=tuple(box.id for box in boxes_of(self.all(tenant))))
+        return replace(wave, reached=tuple(box.id for box in boxes_of(self.list_all(tenant))))
 
     def compose_edge_settings(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
@@ -490,7 +492,7 @@ class Cameras(UseCase):
         if item is None:
             return
         before = wave_from(item)
-        now, cameras = self.book.clock.now(), self.all(tenant)
+        now, cameras = self.book.clock.now(), self.list_all(tenant)
         reports = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
         wave = advance_wave(before, reports, now)
         if_same_wave = (equals("at", milliseconds(before.at), "the-same-wave"),)
@@ -538,7 +540,7 @@ class Cameras(UseCase):
 
     def _choose_free_id(self, tenant: Tenant, wanted: str) -> str:
         ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
-        for batch in parts(ids, 100):
+        for batch in cut_in_parts(ids, 100):
             claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch])
             free = [id_ for id_, claim in zip(batch, claims, strict=True) if claim is None]
             if free:

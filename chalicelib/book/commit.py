@@ -26,7 +26,7 @@ from chalicelib.book.records.faces import face_from, journal_item, user_from, us
 from chalicelib.book.rules.templates import User, gallery_group, make_change_entries, mean_of, reduce_templates
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.book.words.items import Changed, attempts, directory_of, gone_of, retry_if_changed, write
+from chalicelib.book.words.items import Changed, count_attempts, directory_of, gone_of, retry_if_changed, write
 from chalicelib.book.words.model import Edit, Face, Group, JournalEntry
 from chalicelib.book.words.ports import (
     Action,
@@ -42,7 +42,7 @@ from chalicelib.book.words.ports import (
     equals,
     exists,
 )
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -161,7 +161,7 @@ class GalleryWriter:
         searches use, Busy, StorageUnavailable, TenantNotFound.
         """
         gallery = self._get_gallery(tenant)
-        with stage("commit"), gallery.lock:
+        with count_stage("commit"), gallery.lock:
             return self._commit_with_retries(tenant, gallery, change)
 
     def save(self, tenant: str, change: Change) -> None:
@@ -172,12 +172,12 @@ class GalleryWriter:
             write(self._items, change.actions)
 
     @contextmanager
-    def exclusive(self, tenant: str) -> Iterator[None]:
+    def hold_up_commits(self, tenant: str) -> Iterator[None]:
         """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
         with self._get_gallery(tenant).lock:
             yield
 
-    def seq(self, tenant: str) -> int:
+    def read_seq(self, tenant: str) -> int:
         """Return the gallery's seq. Raises TenantNotFound."""
         return int(directory_of(self._items, tenant)["seq"])
 
@@ -187,7 +187,7 @@ class GalleryWriter:
 
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         """Commit a change, again if another process was first. The caller has the lock. Raises as `commit`."""
-        for _ in attempts(first_s=A_COMMIT_S):
+        for _ in count_attempts(first_s=A_COMMIT_S):
             present_seq = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
             if not _has_model_everywhere(change, gallery.model):
                 # The caller may know of a new model before this process does.

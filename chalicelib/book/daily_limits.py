@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy, ConditionFailed
-from chalicelib.book.words.items import attempts, write, write_unless_changed
+from chalicelib.book.words.items import count_attempts, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Action, Item, Put, Update, absent, at_least, equals
 
@@ -117,7 +117,7 @@ class DailyLimits(UseCase):
         if quota is None:
             return True
         day = _day_of(tenant, self.book.clock.now())
-        for _ in attempts():
+        for _ in count_attempts():
             try:
                 write(self.book.items, [_count_update(tenant, count, day, amount, quota=quota, twice=twice)])
                 return True

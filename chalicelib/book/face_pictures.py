@@ -18,7 +18,7 @@ from chalicelib.book.words.errors import RegularsError, StorageUnavailable
 from chalicelib.book.words.items import Changed
 from chalicelib.book.words.model import Face, Picture, Tenant
 from chalicelib.book.words.pictures import FaceJpeg
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 from chalicelib.book.words.values import nonce
 
 NO_JPEG = FaceJpeg(b"")
@@ -51,7 +51,7 @@ class FacePictures(UseCase):
         """
         if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
             return picture
-        with stage("store"):
+        with count_stage("store"):
             while True:  # until a random key is free: nearly always the first
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
                 wait_for_thumbnail = self.book.storage.begin_call(

@@ -50,11 +50,11 @@ from chalicelib.book.words.items import (
     FaceOrder,
     ListPage,
     PageTokens,
-    every,
+    cut_in_parts,
     faces_in,
-    parts,
     restricted_faces,
     retry_if_changed,
+    walk_items,
 )
 from chalicelib.book.words.model import (
     STRANGER,
@@ -70,7 +70,7 @@ from chalicelib.book.words.model import (
 )
 from chalicelib.book.words.names import is_found, make_terms, normalise_name, prefix, sorting_form, wanted_words
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, equals
-from chalicelib.book.words.values import milliseconds, optional
+from chalicelib.book.words.values import milliseconds, read_optional
 
 _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
 _KEYS_A_READ = 1_000
@@ -134,14 +134,14 @@ class Faces(UseCase):
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
         place = tenant.name, keys.user_item(entry)
-        return optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
+        return read_optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
 
     def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face that has the visits of the face's user: the first one of the user."""
         user = self.read_user(tenant, user_of(face))
         return user.faceids[0] if user and user.faceids else face.faceid
 
-    def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
+    def read_page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
 
         It shows all changes that are done by now. Raises GroupNotFound.
@@ -178,7 +178,7 @@ class Faces(UseCase):
         low = low if since is None else keys.arrival_key(group.id, since, "")
         high = high if until is None else keys.arrival_key(group.id, until, "~")  # "~" is behind all faceids
         items = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=(low, high), page_size=at_once)
-        for batch in parts((item["faceid"] for item in items), at_once):
+        for batch in cut_in_parts((item["faceid"] for item in items), at_once):
             yield from self.by_id(tenant, batch).values()
 
     def by_id(self, tenant: Tenant, faceids: Iterable[str], *, restricted: bool = False) -> dict[str, Face]:
@@ -286,7 +286,7 @@ class Faces(UseCase):
         longest_prefix = prefix(max(wanted, key=len))
         between = keys.name_terms_range(longest_prefix)
         behind = pages.read_place(token, lambda place: bytes.fromhex(place).decode())
-        stored_items = every(
+        stored_items = walk_items(
             self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE
         )
 
@@ -390,9 +390,9 @@ def _user_entry(face: Face) -> str:
 class Holds(UseCase):
     most: int = MAX_HOLDS
 
-    def all(self, tenant: str) -> list[HeldFace]:
+    def list_all(self, tenant: str) -> list[HeldFace]:
         """Return all held faces, by id. Reads these only."""
-        stored_items = every(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
+        stored_items = walk_items(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
         return [HeldFace(item["faceid"], hold) for item in stored_items if (hold := hold_from(item))]
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
@@ -402,11 +402,11 @@ class Holds(UseCase):
         """
         reason = check_reason(reason, "hold", is_set=True)
         self.require_room(tenant, [faceid])
-        return self._change(tenant, faceid, reason, request)
+        return self._change_hold(tenant, faceid, reason, request)
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be held."""
-        held_ids = {held_face.faceid for held_face in self.all(tenant.name)}
+        held_ids = {held_face.faceid for held_face in self.list_all(tenant.name)}
         if len(held_ids.union(faceids)) > max(self.most, len(held_ids)):
             raise TooMany(
                 f"a tenant holds {self.most} faces at most, {len(held_ids)} now: lift the holds that are over"
@@ -418,9 +418,9 @@ class Holds(UseCase):
         Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
         """
         check_reason(reason, "hold", is_set=False)
-        return self._change(tenant, faceid, None, request)
+        return self._change_hold(tenant, faceid, None, request)
 
-    def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
+    def _change_hold(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
         def change_hold(face: Face) -> tuple[Face, Change] | None:
             since = face.hold.at if face.hold else self.book.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))
@@ -532,7 +532,7 @@ class FaceLists(UseCase):
     """Age of the first page from which on such a list goes on no more. Of each face that came since, visits are read,
     so nobody may choose a time long ago."""
 
-    def page(
+    def read_page(
         self,
         tenant: Tenant,
         group_name: str | None,
@@ -602,14 +602,16 @@ class FaceLists(UseCase):
         `known`: of all groups but the strangers'. Raises GroupNotFound, TooMany if over 100,000.
         """
         groups = (
-            self.book.groups.all(tenant) if group_name is None else [self.book.groups.get_by_name(tenant, group_name)]
+            self.book.groups.list_all(tenant)
+            if group_name is None
+            else [self.book.groups.get_by_name(tenant, group_name)]
         )
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
         if (count := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
             raise TooMany(f"these are {count} faces, and {self.max_ids} ids are answered at once: list them by pages")
-        seq = self.book.writer.seq(tenant.name)
+        seq = self.book.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
-        items = every(
+        items = walk_items(
             self.book.items,
             keys.FACES,
             tenant.name,
@@ -630,7 +632,7 @@ class FaceLists(UseCase):
 
     def list_every_id(self, tenant: Tenant) -> Iterator[str]:
         """Yield the ids of all faces, however many, restricted ones too."""
-        return (item["faceid"] for item in every(self.book.items, keys.FACES, tenant.name, index="by_enrolment"))
+        return (item["faceid"] for item in walk_items(self.book.items, keys.FACES, tenant.name, index="by_enrolment"))
 
     def _make_sorted_page(
         self,
@@ -672,7 +674,7 @@ class FaceLists(UseCase):
             reverse=descending,
         )
         rest = (one for one in ranked if behind is None or (one[0] < behind if descending else one[0] > behind))
-        page = pages.make_first_page(rest, limit, lambda one: json.dumps([begun_ms, one[0]]))
+        page = pages.make_first_page(rest, limit, lambda row: json.dumps([begun_ms, row[0]]))
         return ListPage([make_listed_face(tenant, row) for _, row in page.rows], page.next_token)
 
     def _count_visits_since(self, tenant: Tenant, row: Item, order: FaceOrder, since_ms: int) -> int:
@@ -688,7 +690,7 @@ class FaceLists(UseCase):
         """Yield the ids of all groups' faces behind one, each with its item."""
         if group_name is not None:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
-        stored_items = every(
+        stored_items = walk_items(
             self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2
         )
         return ((item["faceid"], item) for item in stored_items if item["group"] not in tenant.hidden)
@@ -696,7 +698,7 @@ class FaceLists(UseCase):
     def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:
             return [self.book.groups.get_by_name(tenant, group_name)]
-        groups = self.book.groups.all(tenant)
+        groups = self.book.groups.list_all(tenant)
         if len(groups) > MAX_MERGED:
             raise InvalidInput(
                 f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at most: name a group, or "

@@ -33,11 +33,11 @@ from chalicelib.book.words.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.book.words.items import delete_in_parts, directory_of, every, retry_if_changed, spared_faces
-from chalicelib.book.words.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, PromotionRule, Tenant
+from chalicelib.book.words.items import delete_in_parts, directory_of, retry_if_changed, spared_faces, walk_items
+from chalicelib.book.words.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, PromotionSettings, Tenant
 from chalicelib.book.words.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
 from chalicelib.book.words.ports import Action, Delete, Item, Update, at_least, equals, exists
-from chalicelib.book.words.values import optional, time_ordered_id
+from chalicelib.book.words.values import read_optional, time_ordered_id
 
 DESCRIPTION_LENGTH = 150
 """Characters of a group's description, as the camera's contract says."""
@@ -49,7 +49,7 @@ GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
 ARRIVE_TIMES = range(1, 11)
-"""Arrivals that may be asked of a stranger before it becomes a regular (PromotionRule)."""
+"""Arrivals that may be asked of a stranger before it becomes a regular (PromotionSettings)."""
 PERIOD_DAYS = range(1, 101)
 """Days within which they may be asked for. Arrivals are kept for 100 days (book/rules/visits)."""
 
@@ -102,7 +102,7 @@ class Groups(UseCase):
             tenant, lambda: self.get_by_name(tenant, name), lambda group: _apply_changes(group, changes), request
         )
 
-    def change(
+    def change_fields(
         self,
         tenant: Tenant,
         group_id: str,
@@ -154,7 +154,7 @@ class Groups(UseCase):
             raise
         return changed
 
-    def tag(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
+    def add_tags(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
         """Add tags to a group, and replace those of the same keys.
 
         Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
@@ -168,7 +168,7 @@ class Groups(UseCase):
 
         return self.change_group(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
 
-    def untag(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
+    def remove_tags(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
         """Remove the tags of these keys from a group, if it has them. Raises GroupNotFound, Busy, AnsweredAlready."""
 
         def remove_tags(group: Group) -> Group:
@@ -192,21 +192,21 @@ class Groups(UseCase):
             tenant, lambda: self.get_by_name(tenant, name), lambda group: drop_attributes(group, attributes), request
         )
 
-    def set_promotion_rule(self, tenant: Tenant, rule: PromotionRule, request: RequestId | None = None) -> None:
+    def set_promotion_settings(self, tenant: Tenant, rule: PromotionSettings, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
         self.book.requests.write_with_answer(
-            tenant.name, [make_promotion_rule_update(tenant.name, asdict(rule))], request
+            tenant.name, [make_promotion_settings_update(tenant.name, asdict(rule))], request
         )
 
-    def all(self, tenant: Tenant) -> list[Group]:
+    def list_all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
-        items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
+        items = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
         return [group_from(item) for item in sorted(items, key=_order_by_creation)]
 
-    def read_promotion_rule(self, tenant: Tenant) -> PromotionRule:
+    def read_promotion_settings(self, tenant: Tenant) -> PromotionSettings:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
         directory = directory_of(self.book.items, tenant.name)
-        return PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]))
+        return PromotionSettings(int(directory["arrive_times"]), int(directory["period_days"]))
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return the capacity of a group that is made by its name alone; None: it has none of its own.
@@ -234,7 +234,7 @@ class Groups(UseCase):
         return self.find_by_id(tenant, pointer["group"]) if pointer else None
 
     def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
-        return optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
+        return read_optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
 
     def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
@@ -278,7 +278,7 @@ class Groups(UseCase):
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
-        stored_items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
+        stored_items = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
         delete_in_parts(self.book.items, keys.DIRECTORY, stored_items)
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
@@ -315,8 +315,8 @@ class Groups(UseCase):
         return error
 
 
-def make_promotion_rule_update(tenant: str, changes: Mapping[str, int]) -> Update:
-    """Return the update that sets these fields of PromotionRule. Raises InvalidInput."""
+def make_promotion_settings_update(tenant: str, changes: Mapping[str, int]) -> Update:
+    """Return the update that sets these fields of PromotionSettings. Raises InvalidInput."""
     for name, called, bounds in (
         ("arrive_times", "arrive_times", ARRIVE_TIMES),
         ("period_days", "period", PERIOD_DAYS),

@@ -21,7 +21,7 @@ from msgspec import Struct
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
-from chalicelib.book.words.items import delete_in_parts, every, write, write_unless_changed
+from chalicelib.book.words.items import delete_in_parts, walk_items, write, write_unless_changed
 from chalicelib.book.words.ports import Action, Clock, Item, ItemStore, Put, absent, equals
 from chalicelib.book.words.values import milliseconds
 
@@ -225,7 +225,7 @@ class Requests:
 
     def forget_expired(self, tenant: str) -> int:
         """Delete expired answers, on storage that does not do so itself; return how many."""
-        answers = every(self._items, keys.REQUESTS, tenant)
+        answers = walk_items(self._items, keys.REQUESTS, tenant)
         return delete_in_parts(self._items, keys.REQUESTS, answers, self._clock.now())
 
     def chores(self) -> tuple[Chore, ...]:

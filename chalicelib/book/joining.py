@@ -35,16 +35,16 @@ from chalicelib.book.rules.decision import (
     OperatingPoint,
     SearchRequest,
     Verdict,
-    comparable,
+    is_comparable,
 )
 from chalicelib.book.rules.recognised import Recognised
-from chalicelib.book.rules.templates import of_model, reduce_templates, vector
+from chalicelib.book.rules.templates import of_model, read_vector, reduce_templates
 from chalicelib.book.rules.visits import FaceVisits
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import SeenFace, parts_of_sighting
-from chalicelib.book.words.chores import Chore, unless
+from chalicelib.book.words.chores import Chore, say_rest
 from chalicelib.book.words.errors import Busy, ConsentMissing, LimitReached
-from chalicelib.book.words.items import Changed, every, observed_on, parts, retry_if_changed, write
+from chalicelib.book.words.items import Changed, cut_in_parts, observed_on, retry_if_changed, walk_items, write
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
 from chalicelib.book.words.observations import ObservationKind
@@ -85,7 +85,7 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 class Joining(UseCase):
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("joining", lambda turn: unless(self.join_tenant(turn.tenant, turn.left_s))),)
+        return (Chore("joining", lambda turn: say_rest(self.join_tenant(turn.tenant, turn.left_s))),)
 
     def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -138,7 +138,7 @@ class Joining(UseCase):
             except (LimitReached, ConsentMissing):
                 pass  # it comes from too many faces already, or has no record: somebody has to look
         if suggests:
-            self.book.merges.duplicates.suggest(tenant, first.face, second.face, pair.decision)
+            self.book.merges.duplicates.suggest_pair(tenant, first.face, second.face, pair.decision)
         return None
 
     def find_pairs(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
@@ -179,7 +179,7 @@ class Joining(UseCase):
             faces = list(self.book.faces.by_id(tenant, progress.again).values())
             progress = replace(progress, again=self._decide_faces(tenant, faces))
             self._store_progress(tenant, progress)
-        while progress.until is not None or progress.seq < self.book.writer.seq(tenant.name):
+        while progress.until is not None or progress.seq < self.book.writer.read_seq(tenant.name):
             if left_s() < STOPS_AT_S:
                 return False
             progress = self._decide_next_faces(tenant, progress)
@@ -199,8 +199,8 @@ class Joining(UseCase):
         if not face.negatives or template_of_face is None:
             return False
         templates = (*reduce_templates(other.templates), *other.templates)
-        probes = [vector(template) for template in templates if template.model == tenant.model]
-        scores = [float(vector(template_of_face) @ probe) for probe in probes]
+        probes = [read_vector(template) for template in templates if template.model == tenant.model]
+        scores = [float(read_vector(template_of_face) @ probe) for probe in probes]
         return any(
             self.book.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
             for probe, score in zip(probes, scores, strict=True)
@@ -214,8 +214,11 @@ class Joining(UseCase):
         `second`, `verdict`: the candidate that a search with the first face found, and how it was judged; `near`: what
         is nearest to each of the two.
         """
-        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_best_quality, both))
-        if not comparable(quality):
+        curve, quality = (
+            self.book.tenant_vision.choose_vision(tenant.model).impostor_curve,
+            min(map(_best_quality, both)),
+        )
+        if not is_comparable(quality):
             return None
         joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
         gallery_size, faceids = verdict.decision.gallery_size, [face.faceid for face in both]
@@ -224,7 +227,7 @@ class Joining(UseCase):
         third_scores = [
             candidate.score - judged.demand for candidate, judged in neighbours if candidate.faceid not in faceids
         ]
-        leads = searches.leads(second.score - verdict.demand, third_scores, gallery_size)
+        leads = searches.has_lead(second.score - verdict.demand, third_scores, gallery_size)
         return Pair(*both, decision, leads=leads)
 
     def _find_nearest(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
@@ -232,10 +235,10 @@ class Joining(UseCase):
         import numpy as np
 
         templates = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
-        means = {faceid: vector(template) for faceid, template in templates.items() if template is not None}
+        means = {faceid: read_vector(template) for faceid, template in templates.items() if template is not None}
         if not means:
             return {}
-        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
+        suggests = OperatingPoint(self.book.tenant_vision.choose_vision(tenant.model).impostor_curve, SUGGEST_FPIR)
         request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
         _, judged = self.book.recognition.search_and_judge(tenant, request, suggests)
         return {
@@ -252,7 +255,7 @@ class Joining(UseCase):
 
         These are the faces that changed, by the journal, or the next of all faces if it does not reach back so far.
         """
-        seq = self.book.writer.seq(tenant.name)
+        seq = self.book.writer.read_seq(tenant.name)
         if progress.until is None:
             wanted = min(progress.seq + _CHANGES, seq)
             entries = self.book.ports.journal(tenant.name, progress.seq, wanted)
@@ -274,7 +277,7 @@ class Joining(UseCase):
             with _report_busy(face, failed):
                 self._join_by_visit(tenant, face)
         decided: set[str] = set()
-        for batch in parts(faces, _AT_ONCE):
+        for batch in cut_in_parts(faces, _AT_ONCE):
             for pair in self.find_pairs(tenant, batch):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
                 if id_ not in decided:
@@ -311,7 +314,7 @@ class Joining(UseCase):
         return self.decide_pair(tenant, Pair(face, recognised.face, recognised.decision))
 
     def _list_faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
-        items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
+        items = walk_items(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
         return (face_from(item) for item in items if item["group"] not in tenant.hidden)
 
     def _store_progress(self, tenant: Tenant, progress: _Progress) -> None:

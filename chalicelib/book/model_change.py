@@ -30,7 +30,7 @@ from chalicelib.book.rules.templates import is_users, reduce_templates, user_of
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, parts_of_sighting
 from chalicelib.book.words.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
-from chalicelib.book.words.items import directory_of, every, every_face, gone_of, parts, write
+from chalicelib.book.words.items import cut_in_parts, directory_of, every_face, gone_of, walk_items, write
 from chalicelib.book.words.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
 from chalicelib.book.words.ports import Update, Vision, equals, exists
 
@@ -87,7 +87,9 @@ class Reembedding(UseCase):
 
     def count_faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""
-        return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS))
+        return sum(
+            int(group["count"]) for group in walk_items(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS)
+        )
 
     def count_remaining(self, tenant: str, model: str) -> Remaining:
         """Count the pictures that a change to this model still has to embed. Reads all faces."""
@@ -137,7 +139,7 @@ class Reembedding(UseCase):
         self._require_pictures(tenant, new.model)
         work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.count_faces(tenant), threads=threads)
         self._announce_model(tenant, new.model)
-        seq = self.book.writer.seq(tenant)
+        seq = self.book.writer.read_seq(tenant)
         work.embed_all_faces()
         rejected = self._embed_negatives(tenant, Embedder(old, new))
         if self.read_model(tenant) == new.model:
@@ -182,7 +184,7 @@ class Reembedding(UseCase):
 
     def _catch_up(self, work: _Run, covered: int) -> int:
         """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
-        wanted = self.book.writer.seq(work.tenant)
+        wanted = self.book.writer.read_seq(work.tenant)
         entries = self.book.ports.journal(work.tenant, covered, wanted)
         if entries is None:
             work.embed_all_faces()
@@ -235,14 +237,14 @@ class _Run(Struct):
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
         faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_FACES_A_PAGE))
-        for chunk in parts(faces, CHUNK_FACES):
+        for chunk in cut_in_parts(faces, CHUNK_FACES):
             self._commit_templates(chunk)
             self.seen += len(chunk)
             self.on_progress(self.seen, max(self.faces, self.seen))
 
     def embed_some_faces(self, faceids: Sequence[str]) -> None:
         """Embed likewise the pictures of those of the faces that still exist."""
-        for chunk in parts(faceids, CHUNK_FACES):
+        for chunk in cut_in_parts(faceids, CHUNK_FACES):
             self._commit_templates([face for faceid in chunk if (face := self._read_face(faceid))])
 
     def _commit_templates(self, faces: Sequence[Face], known: PictureTemplates = MappingProxyType({})) -> None:

@@ -20,7 +20,7 @@ from chalicelib.book.records.faces import round_estimates
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.choice import Chooser
 from chalicelib.book.rules.decision import OperatingPoint
-from chalicelib.book.rules.templates import canonical, vector
+from chalicelib.book.rules.templates import make_template, read_vector
 from chalicelib.book.words.captures import MAX_FACES, RULES, SeenFace
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.model import Face, Picture, Template, Tenant
@@ -207,7 +207,7 @@ class Reading:
             return list(faces)
         with self._open_picture() as image:
             embeddings = vision.embed(image, [face.detected for face in faces])
-        return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
+        return [replace(face, template=make_template(vision.model, embeddings[i])) for i, face in enumerate(faces)]
 
     def _find_faces(self) -> list[SeenFace]:
         with self._open_picture() as image:
@@ -224,7 +224,7 @@ class Reading:
         return [
             SeenFace(
                 face,
-                canonical(vision.model, examined.embeddings[i]),
+                make_template(vision.model, examined.embeddings[i]),
                 estimated_face.estimates,
                 include_pose(qualities[i], estimated_face.estimates).flaw,
                 estimated_face.spoof or "",
@@ -264,7 +264,7 @@ class Embedder:
         if not faces:
             raise Unusable("no face is found in its picture any more")
         face = self._find_known_face(known, image, faces)
-        return canonical(self.model, self._new.embed(image, [face])[0])
+        return make_template(self.model, self._new.embed(image, [face])[0])
 
     def _find_known_face(
         self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
@@ -272,7 +272,7 @@ class Embedder:
         """Find the face that the templates are of among those that were found. Raises Unusable if none surely is it."""
         import numpy as np
 
-        known = [vector(template) for template in templates if template.model == self._old.model]
+        known = [read_vector(template) for template in templates if template.model == self._old.model]
         if not known:
             if len(found) > 1:
                 raise Unusable("its picture shows several faces, and it has no template that tells which it is")
@@ -297,7 +297,7 @@ class TenantVision(UseCase):
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()
 
-    def of(self, model: str) -> Vision:
+    def choose_vision(self, model: str) -> Vision:
         """Return the vision that makes this model's embeddings; that of new tenants if it does."""
         with self._making:
             if model not in self._made:
@@ -308,9 +308,9 @@ class TenantVision(UseCase):
     def make_operating_point(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
         """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
         fpir = tenant.fpir or self.book.settings.fpir_target
-        return OperatingPoint(self.of(model or tenant.model).impostor_curve, fpir)
+        return OperatingPoint(self.choose_vision(model or tenant.model).impostor_curve, fpir)
 
     def make_chooser(self, tenant: Tenant) -> Chooser:
         """Return the rule by which a face's pictures are compared."""
-        vision = self.of(tenant.model)
+        vision = self.choose_vision(tenant.model)
         return Chooser(tenant.model, vision.impostor_curve, vision.population)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib.book.models import examine_faces, include_pose, without_min_age
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
-from chalicelib.book.rules.templates import canonical, vector
+from chalicelib.book.rules.templates import make_template, read_vector
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.model import Face, Picture, Template, Tenant
 from chalicelib.book.words.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
@@ -65,7 +65,7 @@ class Portraits(UseCase):
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
         poor or not alive.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
         first, *other_faces = seen_picture.faces
         if other_faces and first.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
@@ -82,7 +82,7 @@ class Portraits(UseCase):
         a side shorter than FAR times the picture's longer side. Raises Unusable if there is no picture or face, several
         could be enrolled, or the face is too small, too poor or not alive.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
         large = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
@@ -107,7 +107,7 @@ class Portraits(UseCase):
         quality = face.estimates.quality or 0.0
         _require_quality(Quality(quality, face.flaw, quality), _least_quality(tenant))
         jpeg = sighted.reading.crop_face(face)
-        return Portrait(face.detected.box, vector(face.template), face.template, face.estimates, jpeg, photo)
+        return Portrait(face.detected.box, read_vector(face.template), face.template, face.estimates, jpeg, photo)
 
     def portray_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.
@@ -115,7 +115,7 @@ class Portraits(UseCase):
         Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
         tenant.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect)
         if len(seen_picture.faces) > MAX_FACES:
             raise Unusable(
@@ -174,11 +174,11 @@ class _Seen(Struct, frozen=True):
             Portrait(
                 face.box,
                 examined.embeddings[i],
-                canonical(self.vision.model, examined.embeddings[i]),
+                make_template(self.vision.model, examined.embeddings[i]),
                 estimated[i].estimates,
                 examined.jpegs[i],
                 self.photo_id,
-                Found.of(face, Sides(*self.image.shape[1::-1])),
+                Found.convert_face(face, Sides(*self.image.shape[1::-1])),
             )
             for i, face in enumerate(faces)
         ]

@@ -39,15 +39,15 @@ from chalicelib.book.rules.templates import (
     free_subject_id,
     list_given_pictures,
     of_model,
+    read_vector,
     subject_id,
     user_of,
-    vector,
 )
 from chalicelib.book.users import user_count_update
 from chalicelib.book.visits import face_put
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.chores import Chore, unless
+from chalicelib.book.words.chores import Chore, say_rest
 from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
@@ -65,7 +65,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.formats import UNITED
 from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import attempts, every, parts, retry_if_changed
+from chalicelib.book.words.items import count_attempts, cut_in_parts, retry_if_changed, walk_items
 from chalicelib.book.words.model import STRANGER, Decision, Face, Group, Picture, Tenant
 from chalicelib.book.words.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
 from chalicelib.book.words.pictures import PictureRules
@@ -119,9 +119,11 @@ class Near(NamedTuple):
 
 
 class Subjects(UseCase):
-    def all(self, tenant: Tenant, group: Group) -> list[User]:
+    def list_all(self, tenant: Tenant, group: Group) -> list[User]:
         """Return the subjects, oldest first."""
-        users = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id)))
+        users = map(
+            user_from, walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id))
+        )
         return sorted((user for user in users if user.created_at), key=lambda user: (user.created_at, user.name))
 
     def get(self, tenant: Tenant, group: Group, name: str) -> User:
@@ -145,7 +147,7 @@ class Subjects(UseCase):
 
     def add(self, tenant: Tenant, group: Group, name: str) -> User:
         """Make a subject without examples. Raises InvalidInput, UserExists, GroupNotFound, Busy."""
-        for _ in attempts():
+        for _ in count_attempts():
             if self.find(tenant, group, name) is not None:
                 break
             with suppress(UserExists):  # somebody has made one of a like name meanwhile
@@ -160,7 +162,7 @@ class Subjects(UseCase):
         A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
         LimitReached (book/records/merges), FaceHeld, Busy.
         """
-        for _ in attempts():
+        for _ in count_attempts():
             with suppress(UserExists):
                 return self._rename_once(tenant, group, name, new)
         raise Busy(_BUSY)
@@ -179,15 +181,15 @@ class Subjects(UseCase):
         return None
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("subjects", lambda turn: unless(self.unite_all(turn.tenant, turn.left_s)), nightly=True),)
+        return (Chore("subjects", lambda turn: say_rest(self.unite_all(turn.tenant, turn.left_s)), nightly=True),)
 
     def unite_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Make the faces of each subject one. Return False if the time ran out first.
 
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
-        for group in self.book.groups.all(tenant) if tenant.format >= UNITED else ():
-            for subject in self.all(tenant, group) if group.users else ():
+        for group in self.book.groups.list_all(tenant) if tenant.format >= UNITED else ():
+            for subject in self.list_all(tenant, group) if group.users else ():
                 if left_s() < STOPS_AT_S:
                     return False
                 self._unite_faces(tenant, group, subject)
@@ -209,7 +211,7 @@ class Subjects(UseCase):
     def list_examples(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
         """Yield the examples of these subjects, of each in the order in which the photos were given."""
         names = {faceid: subject.name for subject in subjects for faceid in subject.faceids}
-        for batch in parts(names, _AT_ONCE):
+        for batch in cut_in_parts(names, _AT_ONCE):
             for face in self.book.faces.read_faces_in_group(tenant, group, batch).values():
                 for picture in list_given_pictures(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
@@ -251,7 +253,7 @@ class Subjects(UseCase):
                 other_pictures if list_given_pictures(other_pictures) else ()
             )  # what the face learnt by itself goes with it
 
-        for _ in attempts():
+        for _ in count_attempts():
             try:
                 return self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_others)
             except LastPicture:
@@ -281,8 +283,8 @@ class Subjects(UseCase):
         Unusable, GroupFull, TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
         photo_id, portrait, like = photo_id_of(photo), None, ""
-        for _ in attempts():
-            seq = self.book.writer.seq(tenant.name) if portrait else 0
+        for _ in count_attempts():
+            seq = self.book.writer.read_seq(tenant.name) if portrait else 0
             subject = self.find(tenant, group, _normalise_name(name), matches_case=matches_case)
             faces = [*self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values()] if subject else []
             if subject and (example := _find_example(subject, faces, photo_id)):
@@ -327,7 +329,10 @@ class Subjects(UseCase):
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `seen`: their faces, None for a vector that
         was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
         """
-        vision, point = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.make_operating_point(tenant)
+        vision, point = (
+            self.book.tenant_vision.choose_vision(tenant.model),
+            self.book.tenant_vision.make_operating_point(tenant),
+        )
         answer, faces, names = self._search_candidates(tenant, group, probes, most)
         judgements = judge_candidates(answer, point, vision.population, probes)
         gallery_size = max(answer.gallery_size, SMALLEST_GALLERY)
@@ -405,7 +410,7 @@ class Subjects(UseCase):
         template = of_model(picture.templates, tenant.model)
         if template is None:
             raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
-        return vector(template)
+        return read_vector(template)
 
     def _make_subject(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
         """Make a subject of a name that none has, with an id that none has. Raises UserExists if somebody was first.
@@ -434,7 +439,7 @@ class Subjects(UseCase):
     def _list_alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
         """Yield the subjects whose names fold to the same as this one."""
         between = keys.numbered_users_range(entry_of(group.id, subject_id(name)))
-        return map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=between))
+        return map(user_from, walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=between))
 
     def _read_again(self, tenant: Tenant, group: Group, subject: User) -> User | None:
         """Return the subject as it is now; None if it is gone, also if one whose name folds alike has its id now."""
@@ -486,7 +491,7 @@ class Subjects(UseCase):
         if the target has other faces than were read, or its id is another one's.
         """
         why = f"others have changed or made the subject {target.name!r}: send the request again"
-        seq, source_now = self.book.writer.seq(tenant.name), self._read_again(tenant, group, source)
+        seq, source_now = self.book.writer.read_seq(tenant.name), self._read_again(tenant, group, source)
         if source_now is None:
             return target  # somebody has deleted it
         target_now = self._read_again(tenant, group, target)
@@ -517,7 +522,7 @@ class Subjects(UseCase):
     @retry_if_changed(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the face, then of the subject."""
-        seq, subject = self.book.writer.seq(tenant.name), self._read_again(tenant, group, target)
+        seq, subject = self.book.writer.read_seq(tenant.name), self._read_again(tenant, group, target)
         if subject is None:
             return  # somebody has deleted it
         for face in self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values():

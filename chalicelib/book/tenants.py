@@ -47,7 +47,7 @@ from chalicelib.book.words.tenant_settings import (
     captures_kept,
     sightings_kept,
 )
-from chalicelib.book.words.values import milliseconds, optional
+from chalicelib.book.words.values import milliseconds, read_optional
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -141,9 +141,9 @@ class Tenants(UseCase):
             ) from error
         return credentials
 
-    def all(self) -> list[Tenant]:
+    def list_all(self) -> list[Tenant]:
         """Return all tenants, by name."""
-        return [tenant_from(item) for item in every(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
+        return [tenant_from(item) for item in walk_items(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
 
     def open_tenant(self, item: Item) -> Tenant:
         """Read a tenant for work on its faces: those whose record of consent has expired by now are restricted first.
@@ -177,7 +177,7 @@ class Tenants(UseCase):
         end = consent.expires_at if consent else None
         if end is None:
             return
-        for _ in attempts():
+        for _ in count_attempts():
             if self.has_expired_consent(tenant):  # a run that restricts those people just now has not read this record
                 self.book.duties.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
@@ -190,7 +190,7 @@ class Tenants(UseCase):
 
     def note_consent_end(self, tenant: Tenant, end: datetime | None) -> bool:
         """Store when the next record expires; return False if others have changed that since the tenant was read."""
-        before = optional(milliseconds, tenant.consents_end_at)
+        before = read_optional(milliseconds, tenant.consents_end_at)
         when = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
         noted: dict[str, Any] = (
             {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
@@ -318,7 +318,7 @@ class Tenants(UseCase):
     def enable(self, name: str) -> None:
         self._set_fields(name, disabled=False)
 
-    def change(self, name: str, changes: Mapping[str, Any]) -> None:
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
 
         Raises TenantNotFound, InvalidInput (also for a limit below what the tenant holds), Busy if another change of
@@ -354,11 +354,11 @@ class Tenants(UseCase):
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
-        return optional(self._open_with_secret, self._read_item_of_credential(keys.app_id_item(app_id)))
+        return read_optional(self._open_with_secret, self._read_item_of_credential(keys.app_id_item(app_id)))
 
     def find_by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
-        return optional(
+        return read_optional(
             self.open_tenant, self._read_holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest")
         )
 
@@ -371,13 +371,13 @@ class Tenants(UseCase):
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
-        return optional(
+        return read_optional(
             self.open_tenant, self._read_holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest")
         )
 
     def find(self, name: str) -> Tenant | None:
         """Return the tenant of that name; None if there is none, or none any more. Raises Busy."""
-        return optional(self.open_tenant, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
+        return read_optional(self.open_tenant, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
 
     def get_by_name(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""
@@ -472,7 +472,7 @@ class Tenants(UseCase):
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the actions that make a new tenant's directory: its counts, the default groups and their names."""
-        name, limits, promotion_rule = tenant.name, tenant.limits, PromotionRule()
+        name, limits, promotion_settings = tenant.name, tenant.limits, PromotionSettings()
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
             "tenant": name,
@@ -482,8 +482,8 @@ class Tenants(UseCase):
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
             CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
-            "arrive_times": promotion_rule.arrive_times,
-            "period_days": promotion_rule.period_days,
+            "arrive_times": promotion_settings.arrive_times,
+            "period_days": promotion_settings.period_days,
         }
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:

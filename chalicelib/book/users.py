@@ -21,11 +21,11 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.book.records.faces import user_from, user_item
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_free
-from chalicelib.book.rules.templates import MAX_FACES, User, gallery_group, of_model, vector
+from chalicelib.book.rules.templates import MAX_FACES, User, gallery_group, of_model, read_vector
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.book.words.grounds import require_ground
-from chalicelib.book.words.items import every, retry_if_changed
+from chalicelib.book.words.items import retry_if_changed, walk_items
 from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.book.words.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 
@@ -98,9 +98,9 @@ class Users(UseCase):
             raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
         return user_from(item)
 
-    def page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
+    def read_page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
         """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
-        items = every(
+        items = walk_items(
             self.book.items,
             keys.DIRECTORY,
             tenant.name,
@@ -135,7 +135,7 @@ class Users(UseCase):
         while not self._commit_plan(tenant, group, id_, request, plan_part):
             pass
 
-    def associate(
+    def associate_faces(
         self,
         tenant: Tenant,
         group: Group,
@@ -173,7 +173,7 @@ class Users(UseCase):
 
         return self._change_faces(tenant, group, id_, faceids, request, judge_faces, joins=True)
 
-    def disassociate(
+    def disassociate_faces(
         self, tenant: Tenant, group: Group, id_: str, faceids: Sequence[str], request: RequestId | None = None
     ) -> Outcome:
         """Take faces away from a user. One that has no user is neither done nor refused.
@@ -244,8 +244,8 @@ class Users(UseCase):
         plan: Callable[[User], tuple[_Plan, _Result]],
     ) -> _Result:
         """Commit what `plan` makes of the user as it is now, again if somebody else was first; return its result."""
-        with self.book.writer.exclusive(tenant.name):
-            seq = self.book.writer.seq(tenant.name)
+        with self.book.writer.hold_up_commits(tenant.name):
+            seq = self.book.writer.read_seq(tenant.name)
             (actions, journal), result = plan(self.get(tenant, group, id_))
             try:
                 with self.book.requests.raise_if_answered(tenant.name, request):
@@ -284,7 +284,7 @@ class Users(UseCase):
         if user_template is None or face_template is None:
             return 0.0
         verification = self.book.recognition.verification
-        return verification.rate_similarity(tenant, vector(user_template), face_template, [face.estimates.quality])
+        return verification.rate_similarity(tenant, read_vector(user_template), face_template, [face.estimates.quality])
 
 
 def _list_refusals(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:

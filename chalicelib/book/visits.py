@@ -20,15 +20,8 @@ from chalicelib.book.records.observations import (
 )
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
-from chalicelib.book.rules.visits import (
-    Arrival,
-    DefaultGroups,
-    FaceVisits,
-    PromotionRule,
-    VisitPlan,
-    Visits,
-    list_touched_arrivals,
-)
+from chalicelib.book.rules.promotion import PromotionRule
+from chalicelib.book.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
 from chalicelib.book.tenants import FACES_LEFT, NUMBERED
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import TenantNotFound
@@ -116,13 +109,13 @@ class FaceVisitsStore(UseCase):
         """
         faceid = face_visits.face.faceid
         while len(left) > _A_TRANSACTION:
-            visits = replace(face_visits.visits, regrouping=True, version=face_visits.visits.version + 1)
+            visits = replace(face_visits.visits, is_regrouped=True, version=face_visits.visits.version + 1)
             batch, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
             write(
                 self.book.items,
                 [
                     *visits_puts(tenant, faceid, face_visits.visits, visits),
-                    *self.book.statistics.actions(tenant, [], batch),
+                    *self.book.statistics.make_actions(tenant, [], batch),
                 ],
             )
             face_visits = replace(face_visits, visits=visits)

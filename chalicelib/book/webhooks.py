@@ -52,8 +52,8 @@ from chalicelib.book.words.items import (
     CountedList,
     ListPage,
     delete_in_parts,
-    every,
     retry_if_changed,
+    walk_items,
     write,
     write_in_parts,
     write_unless_changed,
@@ -62,7 +62,7 @@ from chalicelib.book.words.names import legal_group_name
 from chalicelib.book.words.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
 from chalicelib.book.words.slots import hold_place
 from chalicelib.book.words.telemetry import report_failure
-from chalicelib.book.words.values import milliseconds, moment, optional, time_ordered_id
+from chalicelib.book.words.values import milliseconds, moment, read_optional, time_ordered_id
 from chalicelib.book.words.webhooks import (
     FAILING_FROM,
     Delivery,
@@ -79,7 +79,7 @@ from chalicelib.book.words.webhooks import (
     hook_from,
     hook_item,
     list_absent_fields,
-    signature,
+    make_signature,
     test_event,
 )
 
@@ -125,26 +125,26 @@ class Hooks(UseCase):
         sealed, secret = (b"", None) if url is None else self._make_secret(tenant, id_)
         hook = self._attach_channel(tenant, Hook(id=id_, created_at=now, sealed_secret=sealed, **fields), channel)
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
-        hooks = CountedList(self.all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
+        hooks = CountedList(self.list_all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
         if len(hooks.rows) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
         put = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
         self.book.requests.write_with_answer(tenant, [put, hooks.changed], request, {"id": id_})
         return hook, secret
 
-    def all(self, tenant: str) -> list[Hook]:
+    def list_all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
-        hooks = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
+        hooks = map(hook_from, walk_items(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
         return sorted(hooks, key=lambda hook: (hook.created_at, hook.id))
 
     def named_kinds(self, tenant: str) -> set[EventKind]:
         """Return the kinds of events that hooks name: who takes all of them need not pay for what is looked for."""
-        return {kind for hook in self.all(tenant) if hook.enabled for kind in hook.kinds or ()}
+        return {kind for hook in self.list_all(tenant) if hook.enabled for kind in hook.kinds or ()}
 
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
             return None
-        return optional(hook_from, self.book.items.get(keys.HOOKS, (tenant, id_)))
+        return read_optional(hook_from, self.book.items.get(keys.HOOKS, (tenant, id_)))
 
     def get(self, tenant: str, id_: str) -> Hook:
         """Return the hook of that id. Raises HookNotFound."""
@@ -153,7 +153,7 @@ class Hooks(UseCase):
             raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
         return hook
 
-    def change(
+    def change_hook(
         self,
         tenant: str,
         id_: str,
@@ -206,7 +206,7 @@ class Hooks(UseCase):
         self.get(tenant, id_)
         self.book.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,))], request)
         for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
-            deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
+            deliveries = walk_items(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
             delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
 
     @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
@@ -314,9 +314,13 @@ _NOTICES = msgspec.json.Decoder(_Notice)
 class Outbox(UseCase):
     def make_delivery_puts(self, tenant: str, events: Sequence[Event]) -> list[Action]:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
-        return event_puts(tenant, self.book.webhooks.hooks.all(tenant), events, self.book.clock.now()) if events else []
+        return (
+            event_puts(tenant, self.book.webhooks.hooks.list_all(tenant), events, self.book.clock.now())
+            if events
+            else []
+        )
 
-    def announce(self, tenant: str, actions: Iterable[Action]) -> None:
+    def send_messages(self, tenant: str, actions: Iterable[Action]) -> None:
         """Send the messages of the deliveries in these actions, after their transaction.
 
         If the queue fails, nothing is raised: `announce_overdue` sends them later.
@@ -349,7 +353,7 @@ class Outbox(UseCase):
         mark = Update(keys.DIRECTORY, place, (equals(name, before, "not-told-meanwhile"),), set={name: after})
         if not write_unless_changed(self.book.items, [mark, *actions]):
             return False
-        self.announce(tenant, actions)
+        self.send_messages(tenant, actions)
         return True
 
     def queue_message(self, delivery: Delivery) -> None:
@@ -365,7 +369,7 @@ class Outbox(UseCase):
     def delete_delivery(self, delivery: Delivery) -> None:
         write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
-    def postpone(self, delivery: Delivery, until: datetime, last_error: str) -> None:
+    def postpone_delivery(self, delivery: Delivery, until: datetime, last_error: str) -> None:
         """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
         self._move_delivery(delivery, replace(delivery, next_at=moment(milliseconds(until)), last_error=last_error))
 
@@ -386,7 +390,7 @@ class Outbox(UseCase):
         announced = (delivery for delivery in late if self._hasten_delivery(delivery, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
 
-    def page(
+    def read_page(
         self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None
     ) -> ListPage[Delivery]:
         """Return a hook's parked deliveries, or those that wait, by their events' ids.
@@ -398,7 +402,7 @@ class Outbox(UseCase):
         page = self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
         return ListPage(list(map(delivery_from, page.items)), page.token)
 
-    def redeliver(self, tenant: str, hook_id: str) -> int:
+    def redeliver_hook(self, tenant: str, hook_id: str) -> int:
         """Send a hook's parked and waiting deliveries now; return how many, MAX_ANNOUNCED at most.
 
         Call it again until it returns 0. Parked ones are then tried for another day. Raises HookNotFound, Conflict if
@@ -420,7 +424,7 @@ class Outbox(UseCase):
         )
         return sum(1 for _ in islice(sent_deliveries, MAX_ANNOUNCED))
 
-    def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
+    def acknowledge_deliveries(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
         """Delete events from a mailbox; those that are not in it, or not any more, are passed over.
 
         Raises HookNotFound, Conflict if the hook has a URL.
@@ -432,11 +436,11 @@ class Outbox(UseCase):
 
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
-        deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
+        deliveries = walk_items(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
         return delete_in_parts(self.book.items, keys.OUTBOX, deliveries, self.book.clock.now())
 
     def _list_deliveries(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
-        return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))
+        return map(delivery_from, walk_items(self.book.items, keys.OUTBOX, tenant, between=between))
 
     def _hasten_delivery(self, delivery: Delivery, now: datetime) -> bool:
         """Have the delivery tried now, a parked one for another day; return False if others changed it."""
@@ -461,7 +465,10 @@ class Outbox(UseCase):
 
 def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
     """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
-    if_same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
+    if_same = (
+        equals("next_at", milliseconds(delivery.next_at), _UNMOVED),
+        equals("payload", delivery.write_payload, _UNMOVED),
+    )
     return [Delete(keys.OUTBOX, delivery_key(delivery), if_same), Put(keys.OUTBOX, delivery_item(to))]
 
 
@@ -533,7 +540,7 @@ class Deliveries(UseCase):
 
         def try_delivery(body: str) -> Exception | None:
             try:
-                self.deliver(body)
+                self.attempt_delivery(body)
             except Exception as error:
                 return error
             return None
@@ -543,14 +550,14 @@ class Deliveries(UseCase):
             errors = dict(zip(bodies, map_(try_delivery, bodies.values()), strict=True))
         return {id_: error for id_, error in errors.items() if error}
 
-    def deliver(self, message_body: str) -> None:
+    def attempt_delivery(self, message_body: str) -> None:
         """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park or drop it.
 
         Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError if it is no message
         of the outbox.
         """
         notice = _NOTICES.decode(message_body)
-        delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
+        delivery = read_optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
         if delivery is None:
             return None
         now = self.book.clock.now()
@@ -558,7 +565,7 @@ class Deliveries(UseCase):
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.queue_message(delivery) if milliseconds(delivery.next_at) == notice.due else None
         if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant):
-            return self.outbox.postpone(delivery, now + OVERDUE, "the consent of somebody has expired")
+            return self.outbox.postpone_delivery(delivery, now + OVERDUE, "the consent of somebody has expired")
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.is_mailbox:  # deleted; a mailbox's deliveries have no message
             return self.outbox.delete_delivery(delivery)
@@ -581,7 +588,7 @@ class Deliveries(UseCase):
         event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
         put = event_put(tenant, hook, event, now)  # whether the hook takes it or not
         self.book.requests.write_with_answer(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
-        self.outbox.announce(tenant, [put])
+        self.outbox.send_messages(tenant, [put])
         return event
 
     def _may_name_expired(self, tenant: str) -> bool:
@@ -600,7 +607,7 @@ class Deliveries(UseCase):
         try:
             status = self._post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
-            return self.outbox.postpone(
+            return self.outbox.postpone_delivery(
                 delivery, self.book.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
             )
         except InvalidInput as error:
@@ -630,13 +637,13 @@ class Deliveries(UseCase):
         if hook.url is None:
             with self.slots.take_slot(delivery.tenant, hook.id):
                 return self.book.webhooks.messages.send_message(hook, delivery)
-        body = delivery.payload.encode()
+        body = delivery.write_payload.encode()
         secret = self.hooks.read_secret(delivery.tenant, hook)
         headers = {
             "Content-Type": "application/json",
             "X-Regulars-Event": delivery.kind,
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
-            "X-Regulars-Signature": signature(secret, self.book.clock.now(), body),
+            "X-Regulars-Signature": make_signature(secret, self.book.clock.now(), body),
         }
         with self.slots.take_slot(delivery.tenant, hook.id):
             return self.book.ports.postman.post(hook.url, body, headers)
@@ -653,7 +660,7 @@ class Deliveries(UseCase):
             self.outbox.park(delivery, error)
         else:
             delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
-            self.outbox.postpone(delivery, min(now + delay, delivery.ends_at), error)
+            self.outbox.postpone_delivery(delivery, min(now + delay, delivery.ends_at), error)
         failures = hook.failures + 1
         paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
@@ -675,7 +682,7 @@ class Deliveries(UseCase):
             return self.outbox.park(delivery, reason)
         free_at = max(now + ATTEMPT, hook.paused_until or now)
         until = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
-        return self.outbox.postpone(delivery, until, reason)
+        return self.outbox.postpone_delivery(delivery, until, reason)
 
 
 def longest_delay_s(attempts: int) -> int:

@@ -64,7 +64,7 @@ class Weeks(UseCase):
         from chalicelib.book.words.observations import EVERYTHING, Measure
 
         statistics, zone = self.book.statistics, ZoneInfo(tenant.time_zone)
-        visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
+        visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
         arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
         hours = statistics.list_buckets(tenant, arrivals)
         busiest = max(

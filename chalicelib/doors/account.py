@@ -13,20 +13,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.book.groups import make_promotion_rule_update
+from chalicelib.book.groups import make_promotion_settings_update
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Kept
-from chalicelib.book.words.items import directory_of, every, retry_if_changed
-from chalicelib.book.words.model import PromotionRule, Tenant
+from chalicelib.book.words.items import directory_of, retry_if_changed, walk_items
+from chalicelib.book.words.model import PromotionSettings, Tenant
 from chalicelib.book.words.ports import Action, Disk
 from chalicelib.book.words.tenant_settings import OF_TENANT
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.rights.outside import Outside
 
-OF_PROMOTION_RULE = ("arrive_times", "period_days")
-"""Fields of PromotionRule."""
+OF_PROMOTION_SETTINGS = ("arrive_times", "period_days")
+"""Fields of PromotionSettings."""
 
 
 class Usage(Struct, frozen=True):
@@ -55,23 +55,23 @@ class Usage(Struct, frozen=True):
 class Account(Outside):
     """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
 
-    def read_settings(self, tenant: Tenant) -> tuple[Tenant, PromotionRule]:
+    def read_settings(self, tenant: Tenant) -> tuple[Tenant, PromotionSettings]:
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.book.tenants.get_by_name(tenant.name), self.book.groups.read_promotion_rule(tenant)
+        return self.book.tenants.get_by_name(tenant.name), self.book.groups.read_promotion_settings(tenant)
 
     @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
-        """Set the fields in `changes` that are of OF_TENANT and OF_PROMOTION_RULE, all or none.
+        """Set the fields in `changes` that are of OF_TENANT and OF_PROMOTION_SETTINGS, all or none.
 
         Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
         """
         own = {name: changes[name] for name in OF_TENANT if name in changes}
-        rule = {name: changes[name] for name in OF_PROMOTION_RULE if name in changes}
+        rule = {name: changes[name] for name in OF_PROMOTION_SETTINGS if name in changes}
         actions: list[Action] = []
         if own:
             actions.append(self.book.tenants.make_settings_update(self.book.tenants.get_by_name(tenant.name), own))
         if rule:
-            actions.append(make_promotion_rule_update(tenant.name, rule))
+            actions.append(make_promotion_settings_update(tenant.name, rule))
         self.book.requests.write_with_answer(tenant.name, actions, request)
         self.book.tenants.begin_consequences(tenant.name, own)
 
@@ -85,7 +85,7 @@ class Account(Outside):
             faces=limits.faces - int(directory[FACES_LEFT]),
             capacity_left=int(directory[CAPACITY_LEFT]),
             cameras=self.book.cameras.count(tenant),
-            hooks=len(self.book.webhooks.hooks.all(tenant.name)),
+            hooks=len(self.book.webhooks.hooks.list_all(tenant.name)),
             requests_today=self.book.daily_limits.read_requests_today(tenant),
             kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
@@ -97,5 +97,5 @@ class Account(Outside):
     def _read_nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
         since = milliseconds(self.book.clock.now() - timedelta(days=1))
         between = keys.nobodies_item(max(since, 0)), keys.NOBODIES[1]
-        for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=between):
+        for item in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=between):
             yield moment(item["at"]), int(item["number"])

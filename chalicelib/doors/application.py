@@ -94,7 +94,9 @@ class Application(PerThread):
         super().__init__(name, configure_logs=False, env={})
         self._expect_picture = expect_picture
         self._unregistered: dict[str, Callable[[], object]] = {}
-        self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
+        self.api.binary_types += [
+            content_type for content_type in (*FORMS, *IMAGES) if content_type not in self.api.binary_types
+        ]
 
     def register_dialects(self, provide: Provide, *, at_once: bool) -> None:
         """Register all dialects with paths of their own: `at_once`, or each at the first request to it.
@@ -105,7 +107,7 @@ class Application(PerThread):
         def register(dialect: Dialect) -> None:
             self.register_blueprint(dialect.make_blueprint(provide))
 
-        self._unregistered = {one.name: partial(register, one) for one in DIALECTS if not one.is_at_root}
+        self._unregistered = {each.name: partial(register, each) for each in DIALECTS if not each.is_at_root}
         for name in [*self._unregistered] if at_once else ():
             self._unregistered.pop(name)()
 

@@ -150,7 +150,7 @@ class Texts(Struct, frozen=True):
             raise InvalidInput(f"{name} is missing or empty: it is required")
         return value
 
-    def number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
+    def read_number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
         """Read a whole number in ASCII digits, within `low` .. `high` if given; None if not sent.
 
         Raises InvalidInput.

@@ -97,7 +97,7 @@ class Readiness(Outside):
             if self.book.storage.disk is not None and self.book.storage.disk().is_full:
                 return Ready(subjects | {"storage": _DISK})
             subjects |= {"storage": OK, "models": _MODELS}
-            vision = self.book.tenant_vision.of(self.book.ports.model() if tenant is None else tenant.model)
+            vision = self.book.tenant_vision.choose_vision(self.book.ports.model() if tenant is None else tenant.model)
             pack = vision.pack
             subjects |= {"models": OK, "gallery": _GALLERY}
             if tenant is not None:

@@ -18,7 +18,7 @@ from chalicelib.book.records.merges import kept_update
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent, Ending, require_legal
 from chalicelib.book.words.errors import ConsentNotFound
-from chalicelib.book.words.items import ListPage, PageTokens, every, parts
+from chalicelib.book.words.items import ListPage, PageTokens, cut_in_parts, walk_items
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.ports import Action, Item
 from chalicelib.rights.outside import Outside
@@ -51,7 +51,7 @@ class Consents(Outside):
 
         self.book.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
 
-    def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
+    def withdraw_consent(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
         """Take the record away, also from the faces that were merged into this one: no undo of a merge brings it back.
 
         In the same transaction the face is restricted: nobody is found, named, learnt or told of by it, until it is
@@ -80,7 +80,9 @@ class Consents(Outside):
             self.book.faces.change_face(tenant, other, restrict_other, None, restricted=True)
         self.book.faces.change_face(tenant, faceid, withdraw_record, request, restricted=True)
 
-    def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
+    def read_page(
+        self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None
+    ) -> ListPage[Face]:
         """Return a page of the faces with a record, the one that expires first at the beginning.
 
         `before`: only those that expire before then; None: all, last those that do not expire. Raises InvalidInput if
@@ -94,12 +96,12 @@ class Consents(Outside):
 
     def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
         """Yield the faces with a record that expires before then, the first to expire at the beginning."""
-        for some in parts(self._list_items(tenant, before), _AT_ONCE):
+        for some in cut_in_parts(self._list_items(tenant, before), _AT_ONCE):
             yield from self.book.faces.by_id(tenant, [item["faceid"] for item in some]).values()
 
     def _list_items(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
         between = None, None if before is None else keys.consents_until(before)
-        return every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
+        return walk_items(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
 
     def _require_known(self, tenant: Tenant, face: Face) -> Face:
         """Return the face if it is not restricted, or its record has ended. Raises FaceNotFound."""

@@ -25,14 +25,14 @@ class RightsDuties(Outside, Duties):
     ) -> Departure:
         records = self.book.erasure.records
         erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
-        follow = partial(records.announce, tenant.name, erasure)
+        follow = partial(records.send_message, tenant.name, erasure)
         return Departure(erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow)
 
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
         self.book.erasure.refusals.refuse_erased(tenant, faceid, template)
 
     def consents_expire(self, tenant: Tenant) -> None:
-        self.book.restrictions.expire(tenant)
+        self.book.restrictions.restrict_expired(tenant)
 
     def consents_await(self, tenant: Tenant) -> None:
         self.book.restrictions.request_expiry(tenant)

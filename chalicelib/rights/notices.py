@@ -80,11 +80,11 @@ class Page(Struct, frozen=True):
     url: str = ""
     attached: str = ""
 
-    def text(self) -> str:
+    def write_text(self) -> str:
         parts = [f"{heading}\n" + "\n".join(f"- {line}" for line in lines) for heading, lines in self.sections.items()]
         return "\n\n".join([self.title, *parts]) + "\n"
 
-    def html(self) -> str:
+    def write_html(self) -> str:
         """Return a page of its own, for a sheet of A4."""
         sections = "".join(
             f"<h2>{escape(heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
@@ -110,11 +110,11 @@ class _Writer:
         filled = {name: isolate(str(value).rstrip(" ."), self.language) for name, value in values.items()}
         return self.words[key].format(**filled)
 
-    def own(self, key: str, name: str) -> str:
+    def fill_setting(self, key: str, name: str) -> str:
         """Fill a sentence with a setting of the tenant, or with a blank."""
         return self.say(key, **{name: getattr(self.tenant, name) or BLANK})
 
-    def lasts(self, key: str, days: int | None, unit: str = "days") -> str:
+    def say_duration(self, key: str, days: int | None, unit: str = "days") -> str:
         """Say for how many days something is kept; None: until the purpose is over. `unit`: since when they count."""
         end = "endless" if days is None else unit if days != 1 else {"days": "day", "unseen": "unseen day"}[unit]
         return self.words[key].format(end=self.say(end, days=days))
@@ -125,15 +125,15 @@ def write_notice(facts: Facts, language: Language) -> Page:
     to = _Writer(facts, language)
     words = to.words
     sections = {
-        words["who"]: _who(to),
-        words["why"]: [facts.tenant.purposes or words["purposes"], to.own("basis", "basis")],
-        words["what"]: _happens(to),
+        words["who"]: _write_who(to),
+        words["why"]: [facts.tenant.purposes or words["purposes"], to.fill_setting("basis", "basis")],
+        words["what"]: _write_what_happens(to),
         words["long"]: _list_retention(to),
         words["passed"]: _list_recipients(to),
         words["rights"]: [
             *(words[right] for right in ("may", "object", "withdraw")),
-            to.own("ask", "contact"),
-            to.own("complain", "authority"),
+            to.fill_setting("ask", "contact"),
+            to.fill_setting("complain", "authority"),
         ],
     }
     return Page(language, words["title"], sections, facts.missing)
@@ -145,22 +145,22 @@ def write_sheet(facts: Facts, language: Language) -> Page:
     words = to.words
     whole = to.say("short whole", url=url) if url else words["short ask"]
     sections = {
-        words["who"]: _who(to),
-        words["why"]: [facts.tenant.purposes or words["purposes"], to.own("basis", "basis")],
+        words["who"]: _write_who(to),
+        words["why"]: [facts.tenant.purposes or words["purposes"], to.fill_setting("basis", "basis")],
         words["what"]: [words["short what"]],
         words["long"]: [_of_captures(to), _of_strangers(to)],
-        words["rights"]: [to.own("short rights", "contact"), to.own("complain", "authority"), whole],
+        words["rights"]: [to.fill_setting("short rights", "contact"), to.fill_setting("complain", "authority"), whole],
     }
     return Page(language, words["title"], sections, facts.missing, url)
 
 
-def _who(to: _Writer) -> list[str]:
+def _write_who(to: _Writer) -> list[str]:
     named = isolate(to.tenant.controller or BLANK, to.language)
-    officer = [] if to.tenant.officer == NONE_SAID else [to.own("officer", "officer")]
-    return [named, to.own("reach", "contact"), *officer]
+    officer = [] if to.tenant.officer == NONE_SAID else [to.fill_setting("officer", "officer")]
+    return [named, to.fill_setting("reach", "contact"), *officer]
 
 
-def _happens(to: _Writer) -> list[str]:
+def _write_what_happens(to: _Writer) -> list[str]:
     words, tenant = to.words, to.tenant
     names = [words[name] for name in ESTIMATED if name not in tenant.attributes_off]
     return [
@@ -177,12 +177,12 @@ def _happens(to: _Writer) -> list[str]:
 
 def _of_captures(to: _Writer) -> str:
     days = captures_kept(to.tenant, to.facts.capture_days)
-    return to.lasts("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
+    return to.say_duration("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
 
 
 def _of_strangers(to: _Writer) -> str:
     kept = to.facts.keeps_strangers
-    return to.lasts("strangers", to.tenant.stranger_days, "unseen") if kept else to.words["no strangers"]
+    return to.say_duration("strangers", to.tenant.stranger_days, "unseen") if kept else to.words["no strangers"]
 
 
 def _list_retention(to: _Writer) -> list[str]:
@@ -194,13 +194,13 @@ def _list_retention(to: _Writer) -> list[str]:
     return [
         _of_captures(to),
         to.words[pictures],
-        *([to.lasts("learnt", tenant.learnt_days)] if learns else []),
+        *([to.say_duration("learnt", tenant.learnt_days)] if learns else []),
         _of_strangers(to),
-        to.lasts("regulars", tenant.regular_days, "unseen"),
-        *([to.lasts("groups", longest, "unseen")] if own else []),
-        to.lasts("visits", tenant.observation_days),
-        to.lasts("sightings", sightings_kept(tenant)),
-        to.lasts("acts", tenant.audit_days),
+        to.say_duration("regulars", tenant.regular_days, "unseen"),
+        *([to.say_duration("groups", longest, "unseen")] if own else []),
+        to.say_duration("visits", tenant.observation_days),
+        to.say_duration("sightings", sightings_kept(tenant)),
+        to.say_duration("acts", tenant.audit_days),
         to.words["backups"],
     ]
 
@@ -210,7 +210,7 @@ def _list_recipients(to: _Writer) -> list[str]:
     nobody, nowhere = recipients == NONE_SAID, transfers == NONE_SAID
     return [
         to.words["nobody"] if nobody else to.say("receivers", recipients=recipients or BLANK),
-        to.words["no transfers"] if nowhere else to.own("transfers", "transfers"),
+        to.words["no transfers"] if nowhere else to.fill_setting("transfers", "transfers"),
     ]
 
 
@@ -249,11 +249,15 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
     data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
     name = f"erasure-{said['id']}.json"
     sections = {
-        words["who"]: [*_who(own_writer)],
+        words["who"]: [*_write_who(own_writer)],
         words["why"]: [words["why program" if said["by"] in programs else _WHY.get(said["by"], "why asked")]],
         words["what"]: [to.say("done", **times), to.say("removed", **numbers)],
         words["left"]: [words["numbers"], words["backups"], words["others"]],
-        words["proof"]: [to.say("signed", name=name, key=key), words["verify"], to.own("complain", "authority")],
+        words["proof"]: [
+            to.say("signed", name=name, key=key),
+            words["verify"],
+            to.fill_setting("complain", "authority"),
+        ],
     }
     attached = (
         f'<pre dir="ltr">{escape(_VERIFY.format(name=name))}</pre>'
@@ -315,8 +319,8 @@ class Notices(Outside):
     def read_facts(self, tenant: Tenant) -> Facts:
         """Read what is so at the tenant. Raises TenantNotFound."""
         now = self.book.tenants.get_by_name(tenant.name)
-        groups = self.book.groups.all(now)
-        cameras = [camera for camera in self.book.cameras.all(now) if camera.enabled]
+        groups = self.book.groups.list_all(now)
+        cameras = [camera for camera in self.book.cameras.list_all(now) if camera.enabled]
         known = any(group.count for group in groups if group.id == STRANGER)
         return Facts(
             now,
@@ -324,7 +328,7 @@ class Notices(Outside):
             keeps_strangers=not now.forgets_strangers
             and (known or not cameras or any(camera.keeps_strangers for camera in cameras)),
             own_days=tuple(group.unseen_days for group in groups if not group.is_default),
-            receivers=hosts_told(self.book.webhooks.hooks.all(now.name)),
+            receivers=hosts_told(self.book.webhooks.hooks.list_all(now.name)),
             on_aws=not isinstance(self.book.settings.storage, Path),
         )
 

@@ -35,9 +35,9 @@ from chalicelib.book.words.items import (
     Changed,
     ListPage,
     PageTokens,
-    every,
     faces_in,
     restricted_faces,
+    walk_items,
     write_unless_changed,
 )
 from chalicelib.book.words.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry, Restriction, Tenant
@@ -56,11 +56,11 @@ class Restrictions(Outside):
     at_once: int = 100
     """Faces that one call restricts whose records of consent have expired: a second of work."""
 
-    def all(self, tenant: Tenant) -> list[Face]:
+    def list_all(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
         return self.book.faces.list_restricted(tenant)
 
-    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
+    def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
         pages = PageTokens(f"restricted faces of {tenant.name}")
         items = faces_in(
@@ -113,7 +113,9 @@ class Restrictions(Outside):
             return replace(face, restriction=mark._replace(ended=Ending.NONE)), Change((), ())
         return self._return_to_group(tenant, face, mark)
 
-    def expire(self, tenant: Tenant, *, looks: bool = False, left_s: Callable[[], float] | None = None) -> None:
+    def restrict_expired(
+        self, tenant: Tenant, *, looks: bool = False, left_s: Callable[[], float] | None = None
+    ) -> None:
         """Restrict the faces whose records of consent have expired by now, and note when the next one does.
 
         `looks`: whatever the tenant's record says. `left_s`: how long the caller may take; None: it has a client who
@@ -154,9 +156,9 @@ class Restrictions(Outside):
     def _first_to_expire(self, tenant: Tenant) -> Face | None:
         """Return the face whose record expires first, of those that expire and are not restricted for it."""
         between = None, keys.consents_until(CONSENTS_END)
-        items = every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2)
+        items = walk_items(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2)
         found = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items)
-        return next((face for one in found for face in one.values() if face.consent), None)
+        return next((face for page in found for face in page.values() if face.consent), None)
 
     def _restrict(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
         """Return the face in the group RESTRICTED, and the change that this needs: events lose its name."""
@@ -184,7 +186,7 @@ class Restrictions(Outside):
         """
         from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
 
-        waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
+        waiting = (without_name(item, {faceid}) for item in walk_items(self.book.items, keys.OUTBOX, tenant))
         named_updates = list(filter(None, waiting))
         for update in named_updates[_EVENTS:]:
             write_unless_changed(self.book.items, [update])

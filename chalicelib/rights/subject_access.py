@@ -39,10 +39,10 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, Capture, parts_of_sighting
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import InvalidInput, RegularsError, Unusable
-from chalicelib.book.words.items import PageTokens, every
+from chalicelib.book.words.items import PageTokens, walk_items
 from chalicelib.book.words.model import MEMORY, Face, Group, Tenant
 from chalicelib.book.words.names import make_terms
-from chalicelib.book.words.observations import Observation, ObservationKind, own
+from chalicelib.book.words.observations import Observation, ObservationKind, keep_own
 from chalicelib.book.words.ports import Item, ItemStore, Table
 from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
 from chalicelib.book.words.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
@@ -72,10 +72,10 @@ class Subject(Struct, dict=True):
     since: datetime | None = None
     merged: Mapping[str, datetime | None] = field(default_factory=dict)
 
-    def ids(self, at: datetime | None = None) -> set[str]:
+    def list_ids(self, at: datetime | None = None) -> set[str]:
         """Return the ids that were the person's at a time; None: at any."""
         own = {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
-        return own | {one for one, until in self.merged.items() if at is None or until is None or at < until}
+        return own | {faceid for faceid, until in self.merged.items() if at is None or until is None or at < until}
 
     @property
     def faceid(self) -> str:
@@ -92,13 +92,13 @@ class Subject(Struct, dict=True):
             for observation in sorted(observations, key=lambda observation: observation.id, reverse=True)
         }
 
-    def names(self, value: Any, at: datetime | None = None) -> bool:
+    def is_named_in(self, value: Any, at: datetime | None = None) -> bool:
         """Tell whether a JSON value, or an item's, of a time names the person anywhere."""
-        return not self.ids(at).isdisjoint(texts_of(value))
+        return not self.list_ids(at).isdisjoint(texts_of(value))
 
-    def own(self, values: Iterable[Any], at: datetime | None = None) -> list[Any]:
+    def keep_own(self, values: Iterable[Any], at: datetime | None = None) -> list[Any]:
         """Keep the values of a list that name the person."""
-        return [one for one in values if self.names(one, at)]
+        return [value for value in values if self.is_named_in(value, at)]
 
 
 def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:
@@ -114,7 +114,7 @@ def _read_arrivals(subject: Subject) -> Iterator[Item]:
         yield {**item, "recent": [[arrival.first_ms, arrival.last_ms, arrival.sightings] for arrival in recent]}
 
 
-def _names(subject: Subject) -> Iterator[Item]:
+def _read_names(subject: Subject) -> Iterator[Item]:
     wanted = [
         (subject.tenant.name, keys.name_term(term, subject.faceid))
         for term in make_terms(subject.face.name, subject.face.number)
@@ -126,13 +126,13 @@ def _read_users(subject: Subject) -> Iterator[Item]:
     """Read the user that has the face, without the other faces and the mean with these."""
     user = user_of(subject.face)
     item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
-    if item and (own := subject.own(item["faces"])):
+    if item and (own := subject.keep_own(item["faces"])):
         yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own}
 
 
 def _read_journal(subject: Subject) -> Iterator[Item]:
-    for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
-        if changes := subject.own(item["changes"], moment(item["at"])):
+    for item in walk_items(subject.items, keys.JOURNAL, subject.tenant.name):
+        if changes := subject.keep_own(item["changes"], moment(item["at"])):
             yield {**item, "changes": changes}
 
 
@@ -149,28 +149,30 @@ def _read_captures(subject: Subject) -> Iterator[Item]:
     places = list(wanted)
     for place, item in zip(places, subject.items.get_many(keys.CAPTURES, places) if places else [], strict=True):
         if item is not None:
-            own = [one for one in item.get("sightings", ()) if int(one["n"]) in wanted[place]]
+            own = [sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in wanted[place]]
             yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own}
 
 
 def _read_requests(subject: Subject) -> Iterator[Item]:
-    for item in every(subject.items, keys.REQUESTS, subject.tenant.name):
+    for item in walk_items(subject.items, keys.REQUESTS, subject.tenant.name):
         body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
-        if subject.names(body, at):
-            told = {name: subject.own(value, at) if isinstance(value, list) else value for name, value in body.items()}
+        if subject.is_named_in(body, at):
+            told = {
+                name: subject.keep_own(value, at) if isinstance(value, list) else value for name, value in body.items()
+            }
             yield {**item, "body": told}
 
 
 def _read_outbox(subject: Subject) -> Iterator[Item]:
-    for item in every(subject.items, keys.OUTBOX, subject.tenant.name):
+    for item in walk_items(subject.items, keys.OUTBOX, subject.tenant.name):
         payload = json.loads(item["payload"])
-        if subject.names(payload, moment(item["created_at"])):
+        if subject.is_named_in(payload, moment(item["created_at"])):
             yield {**item, "payload": payload}
 
 
 def _read_negatives(subject: Subject) -> Iterator[Item]:
     """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
-    for item in every(subject.items, keys.NEGATIVES, subject.tenant.name):
+    for item in walk_items(subject.items, keys.NEGATIVES, subject.tenant.name):
         faceid, sighting = keys.parts_of_negative(item["id"])
         if faceid == subject.faceid:
             yield {name: value for name, value in item.items() if name not in ("templates", *MEMORY)}
@@ -181,17 +183,17 @@ def _read_negatives(subject: Subject) -> Iterator[Item]:
 
 def _read_merges(subject: Subject) -> Iterator[Item]:
     mine = {merge.id for merge in subject.merges}
-    for item in every(subject.items, keys.MERGES, subject.tenant.name):
+    for item in walk_items(subject.items, keys.MERGES, subject.tenant.name):
         if item["id"] in mine:
             yield item if "kept" in item else {name: value for name, value in item.items() if name != "other"}
-        elif item["other"] in subject.ids(moment(item["at"])):
+        elif item["other"] in subject.list_ids(moment(item["at"])):
             yield {"at": item["at"], "state": item["state"], "other": item["other"]}
 
 
 def _read_reviews(subject: Subject) -> Iterator[Item]:
-    for item in every(subject.items, keys.REVIEWS, subject.tenant.name):
-        ids = subject.ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
-        near = [one for one in item.get("near", ()) if one[0] in ids]
+    for item in walk_items(subject.items, keys.REVIEWS, subject.tenant.name):
+        ids = subject.list_ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
+        near = [near for near in item.get("near", ()) if near[0] in ids]
         if item["faceid"] in ids:
             yield {**item, "near": near}
         elif near:
@@ -199,20 +201,21 @@ def _read_reviews(subject: Subject) -> Iterator[Item]:
 
 
 def _read_duplicates(subject: Subject) -> Iterator[Item]:
-    for item in every(subject.items, keys.DUPLICATES, subject.tenant.name):
-        if not subject.ids(moment(item["at"])).isdisjoint(keys.parts_of_duplicate(item["id"])):
+    for item in walk_items(subject.items, keys.DUPLICATES, subject.tenant.name):
+        if not subject.list_ids(moment(item["at"])).isdisjoint(keys.parts_of_duplicate(item["id"])):
             yield {name: value for name, value in item.items() if name != "id"}
 
 
 def _read_audit(subject: Subject) -> Iterator[Item]:
     """Read the entries about the person, without the others that an act was about, too."""
     for entry in subject.entries:
-        ids = subject.ids(moment_of_text(entry["at"]))
+        ids = subject.list_ids(moment_of_text(entry["at"]))
         if ids.isdisjoint(faces_of(entry)):
             continue
         others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
         own = {
-            name: [one for one in value if not ids.isdisjoint(_list_named_faces(one))] for name, value in others.items()
+            name: [part for part in value if not ids.isdisjoint(_list_named_faces(part))]
+            for name, value in others.items()
         }
         read = {kinds: [*ids.intersection(people)] for kinds, people in entry.get("read", {}).items()}
         of_read = {"read": {kinds: people for kinds, people in read.items() if people}} if read else {}
@@ -229,7 +232,7 @@ def _list_named_faces(one: Any) -> set[str]:
 
 READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
     "faces": lambda subject: _one(keys.FACES, subject.faceid, subject),
-    "names": _names,
+    "names": _read_names,
     "holds": lambda subject: _one(keys.DIRECTORY, keys.hold_item(subject.faceid), subject),
     "users": _read_users,
     "arrivals": _read_arrivals,
@@ -247,7 +250,7 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
 """Readers of a place's items about somebody, by the place's name (rights/words/places)."""
 
 
-def holdings(subject: Subject) -> dict[str, list[Item]]:
+def read_holdings(subject: Subject) -> dict[str, list[Item]]:
     """Read the records of the person in every place, by its name."""
     return {name: list(read(subject)) for name, read in READERS.items()}
 
@@ -276,12 +279,13 @@ def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[
         f"<h1>{said['title']}</h1><p>{said['by']} {own(document['tenant'])}, {said['at']} "
         f"{own(document['written_at'])}. {said['times']} {own(zone.key)}. {said['machine']}</p>",
         *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
-        f"<h2>{said['who']}</h2>{_table([], _list_record_rows(subject, document['group'], said, zone))}",
-        f"<h2>{said['pictures']}</h2>{_images(document['pictures'])}<p>{said['template']}</p>",
-        f"<h3>{said['estimates']}</h3>{_table([], _estimates(subject))}",
-        f"<h2>{said['visits']}</h2>{_table([said['first'], said['last'], said['times_seen']], _visits(subject, zone))}",
+        f"<h2>{said['who']}</h2>{_write_table([], _list_record_rows(subject, document['group'], said, zone))}",
+        f"<h2>{said['pictures']}</h2>{_write_images(document['pictures'])}<p>{said['template']}</p>",
+        f"<h3>{said['estimates']}</h3>{_write_table([], _estimates(subject))}",
+        f"<h2>{said['visits']}</h2>"
+        + _write_table([said["first"], said["last"], said["times_seen"]], _list_visits(subject, zone)),
         f"<h2>{said['seen']}</h2><p>{said['others']}</p>",
-        _table(
+        _write_table(
             [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
             (
                 _observation_row(observation, captures, said, zone)
@@ -291,8 +295,8 @@ def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[
             ),
         ),
         f"<h2>{said['places']}</h2>",
-        _table([said["place"], said["holds"], said["records"]], _places(document["held"], language)),
-        f"<h2>{said['kept']}</h2>{_table([], _retention_rows(document['kept'], said))}",
+        _write_table([said["place"], said["holds"], said["records"]], _list_places(document["held"], language)),
+        f"<h2>{said['kept']}</h2>{_write_table([], _retention_rows(document['kept'], said))}",
         f"<h2>{said['told']}</h2>{_hooks_paragraph(document['told'], said)}",
     ]
     return (
@@ -304,28 +308,30 @@ def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[
 
 def _list_record_rows(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
     face = subject.face
-    origin = _origin(subject)
+    origin = _find_origin(subject)
     rows = {
         "face": face.faceid,
         "name": face.name,
         "note": face.note,
         "group": group,
-        "enrolled": _time(face.enrolled_at, zone),
+        "enrolled": _write_time(face.enrolled_at, zone),
         "origin": said[origin] if origin else "",
         "age": "" if face.age is None else str(face.age),
         "gender": str(face.gender or ""),
         "attributes": ", ".join(face.attributes.values()),
         "labels": ", ".join(filter(None, face.labels)),
-        "consent": _consent(face.consent, zone),
+        "consent": _describe_consent(face.consent, zone),
         "evidence": face.consent.evidence if face.consent else "",
-        "hold": f"{_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
-        "restricted": f"{_time(face.restriction.at, zone)}: {face.restriction.reason}" if face.restriction else "",
+        "hold": f"{_write_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
+        "restricted": f"{_write_time(face.restriction.at, zone)}: {face.restriction.reason}"
+        if face.restriction
+        else "",
         "arrive_count": str(face.arrive_count),
     }
     return [[said[name], escape(value)] for name, value in rows.items() if value]
 
 
-def _origin(subject: Subject) -> ObservationKind | None:
+def _find_origin(subject: Subject) -> ObservationKind | None:
     """Tell the face's origin: an enrolment of that moment, else what is known first. None: nothing is known any more.
 
     A capture from before an enrolment may come after it, from a camera that was offline.
@@ -339,11 +345,11 @@ def _origin(subject: Subject) -> ObservationKind | None:
     return min(((observation.at, observation.kind) for observation in subject.observations), default=(None, None))[1]
 
 
-def _consent(consent: Consent | None, zone: ZoneInfo) -> str:
+def _describe_consent(consent: Consent | None, zone: ZoneInfo) -> str:
     if consent is None:
         return ""
-    until = f" to {_time(consent.expires_at, zone)}" if consent.expires_at else ""
-    return f"{consent.basis}, {_time(consent.given_at, zone)}{until}"
+    until = f" to {_write_time(consent.expires_at, zone)}" if consent.expires_at else ""
+    return f"{consent.basis}, {_write_time(consent.given_at, zone)}{until}"
 
 
 def _estimates(subject: Subject) -> list[list[str]]:
@@ -355,15 +361,19 @@ def _list(lines: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
-def _images(files: Iterable[str]) -> str:
+def _write_images(files: Iterable[str]) -> str:
     return "".join(
         f'<img src="{escape(name)}" alt="{escape(name)}">' for name in files if not name.endswith(".160.jpg")
     )
 
 
-def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
+def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
     return [
-        [_time(moment(arrival.first_ms), zone), _time(moment(arrival.last_ms), zone), str(arrival.sightings)]
+        [
+            _write_time(moment(arrival.first_ms), zone),
+            _write_time(moment(arrival.last_ms), zone),
+            str(arrival.sightings),
+        ]
         for arrival in reversed(read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
     ]
 
@@ -375,10 +385,10 @@ def _observation_row(
     score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
     picture = captures.get(parts_of_sighting(one.id)[0]) if one.camera else None
     link = f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy"></a>' if picture else ""
-    return [_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
+    return [_write_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
 
 
-def _places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
+def _list_places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
     return [
         [
             escape(place.name),
@@ -395,18 +405,18 @@ def _retention_rows(kept: Mapping[str, int | None], said: Mapping[str, str]) -> 
 
 
 def _hooks_paragraph(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
-    hosts = [escape(one["host"] or one["passes_to"] or said["mailbox"]) for one in told]
+    hosts = [escape(receiver["host"] or receiver["passes_to"] or said["mailbox"]) for receiver in told]
     return f"<p>{', '.join(hosts) or said['nobody']}</p>"
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Write a table of cells that are HTML already."""
     heads = "".join(f"<th>{cell}</th>" for cell in head)
     lines = "".join(f"<tr>{''.join(f'<td dir=auto>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><tr>{heads}</tr>{lines}</table>" if heads else f"<table>{lines}</table>"
 
 
-def _time(at: datetime, zone: ZoneInfo) -> str:
+def _write_time(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
@@ -486,12 +496,12 @@ class Archives(Outside):
         return None
 
     def _read_subject(self, tenant: Tenant, face: Face) -> Subject:
-        observations, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
-        entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
+        observations, since = keep_own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
+        entries = self.book.audit.erasing.read_entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.list_below(tenant.name, face.faceid)
         subject = Subject(self.book.items, tenant, face, observations, merges, entries, since)
         said = list_absorbed_faces(
-            [entry for entry in entries if subject.ids(moment_of_text(entry["at"]))], {face.faceid}
+            [entry for entry in entries if subject.list_ids(moment_of_text(entry["at"]))], {face.faceid}
         )
         merged = {*said, *(merge.other for merge in subject.merges if merge.is_same_person)} - {face.faceid}
         if not merged:
@@ -499,8 +509,10 @@ class Archives(Outside):
         again = self.book.erasure.traces.read_later_enrolments(tenant, merged)
         all_ = self.book.audit.erasing.with_absorbed(tenant.name, merged, again)
         again = self.book.erasure.traces.read_later_enrolments(tenant, {*all_} - {face.faceid})
-        entries = self.book.audit.erasing.entries(tenant.name, {face.faceid, *all_})
-        return replace(subject, entries=entries, merged={one: again.get(one) for one in all_ if one != face.faceid})
+        entries = self.book.audit.erasing.read_entries(tenant.name, {face.faceid, *all_})
+        return replace(
+            subject, entries=entries, merged={faceid: again.get(faceid) for faceid in all_ if faceid != face.faceid}
+        )
 
     def _begin(
         self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: Language
@@ -510,7 +522,7 @@ class Archives(Outside):
             if (data := self.book.storage.blobs.get(key)) is not None:
                 archive.writestr(name, data)
         document = self._make_document(subject, [name for name, _ in files], language)
-        text = json.dumps(document, ensure_ascii=False, indent=1, default=_plain)
+        text = json.dumps(document, ensure_ascii=False, indent=1, default=_make_plain)
         archive.writestr(DATA, text, zipfile.ZIP_DEFLATED)
         names = {id_: capture_name(capture) for id_, capture in captures.items()}
         shown = write_page(document, subject, names, language)
@@ -531,7 +543,7 @@ class Archives(Outside):
             "model": tenant.model,
             "pictures": pictures,
             "places": {place.name: place.holds for place in PLACES if place.is_ours},
-            "held": holdings(subject),
+            "held": read_holdings(subject),
             "kept": self._list_retention(tenant, group, subject.face),
             "told": self._list_hooks(tenant),
         }
@@ -555,7 +567,7 @@ class Archives(Outside):
         A mailbox has no host, but a name, and what its program passes on goes to those that `passes_to` names.
         """
         filters = ("kinds", "groups", "cameras", "enabled", "created_at")
-        hooks = every(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
+        hooks = walk_items(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
         return [
             {
                 "host": urlsplit(hook["url"]).hostname if hook["url"] else None,
@@ -604,7 +616,7 @@ class Archives(Outside):
             sighting.box for sighting in capture.sightings if f"{id_}-{sighting.number}" not in subject.sightings
         ]
         if other_boxes:
-            vision = self.book.tenant_vision.of(tenant.model)
+            vision = self.book.tenant_vision.choose_vision(tenant.model)
             with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it
                 archive.writestr(name, vision.hidden(vision.read_picture(picture, RULES), other_boxes))
             return
@@ -625,7 +637,7 @@ def _place(text: str) -> str:
     return text
 
 
-def _plain(value: Any) -> Any:
+def _make_plain(value: Any) -> Any:
     """Return a value that JSON does not know in a form that it knows."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)

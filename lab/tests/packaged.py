@@ -41,7 +41,7 @@ def main() -> int:
                 function_url(lambda event: api.call(event)[0]) as url,
             ):
                 _play(rekognition(url, keys), *portraits()[:2])
-                services.tenants.change("shop", {"picture_buckets": {_BUCKET}})
+                services.tenants.change_settings("shop", {"picture_buckets": {_BUCKET}})
                 _look_into_s3(rekognition(url, keys), portraits()[0])
                 _refused(rekognition(url, keys), rekognition(url, keys, aws_secret_access_key="x" * 40))
     except package.NoInterpreter as error:

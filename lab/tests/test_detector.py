@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.book.vision.detect.detect import YuNet, iou, suppress_overlaps
+from chalicelib.book.vision.detect.detect import YuNet, measure_overlap, suppress_overlaps
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures.crop import make_planes
@@ -24,9 +24,9 @@ def test_each_pass_finds_what_opencv_finds(album: Album, pack: Pack) -> None:
         canvas = np.zeros((640, 640, 3), np.uint8)
         canvas[: picture.height, : picture.width] = np.asarray(picture)
         _, theirs = peer.detect(np.ascontiguousarray(canvas[:, :, ::-1]))
-        ours = suppress_overlaps(detector.rows([make_planes(canvas)], 0.6)[0], 0.3)
+        ours = suppress_overlaps(detector.detect_rows([make_planes(canvas)], 0.6)[0], 0.3)
         assert len(ours) == len(theirs)
-        order = [int(np.argmax(iou(face[:4], ours))) for face in theirs.astype(np.float32)]
+        order = [int(np.argmax(measure_overlap(face[:4], ours))) for face in theirs.astype(np.float32)]
         assert sorted(order) == list(range(len(ours)))
         assert ours[order][:, :14] == pytest.approx(theirs[:, :14], abs=0.05)
         assert ours[order][:, 14] == pytest.approx(theirs[:, 14], abs=0.005)

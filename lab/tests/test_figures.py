@@ -142,7 +142,7 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, d
 
 
 def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
-    found = open_set.searches(faces, decides, photos=1, trials=2)
+    found = open_set.run_searches(faces, decides, photos=1, trials=2)
     assert found.gallery_size == 300
     assert len(found.mated) == len(found.non_mated) == 2 * 300 * 3
     fnirs = [found.fnir_at(fpir) for fpir in (0.003, 0.01, 0.1)]
@@ -152,7 +152,7 @@ def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
 
 
 def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: Faces, decides: Rule) -> None:
-    found = open_set.searches(faces, decides, photos=1, trials=1)
+    found = open_set.run_searches(faces, decides, photos=1, trials=1)
     threshold = open_set.threshold_at(found.non_mated, 0.01)
     assert np.mean(found.non_mated > threshold) <= 0.01 < np.mean(found.non_mated >= threshold)
     assert found.fnir_at(0.01) == np.mean(found.mated <= threshold)
@@ -161,11 +161,11 @@ def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: F
 
 def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces: Faces, decides: Rule) -> None:
     """Ten draws search for the same few pictures again and again; that makes them no more."""
-    two = open_set.searches(small(faces, 2), decides, photos=1)
+    two = open_set.run_searches(small(faces, 2), decides, photos=1)
     assert len(two.non_mated) == 30
     assert two.stranger_pictures <= 8
     assert (two.fnir_at(0.1), two.fnir_at(0.1, plain=True)) == (None, None)
-    three = open_set.searches(small(faces, 3), decides, photos=1)
+    three = open_set.run_searches(small(faces, 3), decides, photos=1)
     assert three.stranger_pictures >= 10
     assert three.fnir_at(0.1) is not None
 
@@ -173,17 +173,17 @@ def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces:
 def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searched_for(
     faces: Faces, decides: Rule
 ) -> None:
-    one, three = (open_set.searches(faces, decides, photos, trials=1) for photos in (1, 3))
+    one, three = (open_set.run_searches(faces, decides, photos, trials=1) for photos in (1, 3))
     assert len(three.mated) == 300
     assert np.median(three.mated) > np.median(one.mated) + 0.05
     few = faces.subset(np.arange(len(faces.found)) % 4 < 3)
-    assert len(open_set.searches(few, decides, 3, trials=1).mated) == 0
+    assert len(open_set.run_searches(few, decides, 3, trials=1).mated) == 0
 
 
 def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces, decides: Rule) -> None:
     few = small(faces, 40)
     blind = without(few, *range(len(few.found)))
-    found = open_set.searches(blind, decides, 1, trials=1)
+    found = open_set.run_searches(blind, decides, 1, trials=1)
     assert found.fnir == 1.0
     assert found.fpir == 0.0
 
@@ -208,7 +208,7 @@ class TestCalibration:
         rows = curves.make_population(faces.embeddings[3:1200:4])
         entry, _ = curves.measure_model(faces, [str(n) for n in range(600)], rows)
         rule = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1), Population(rows, entry["usual"]))
-        found = open_set.searches(faces, rule, 1, trials=4)
+        found = open_set.run_searches(faces, rule, 1, trials=4)
         counted = open_set.threshold_at(found.non_mated, 0.1)
         assert rule.point.curve.identify_threshold(300, 0.1) == pytest.approx(counted, abs=0.02)
 

@@ -209,7 +209,7 @@ def test_the_pose_by_landmarks_is_near_the_models(album: Album) -> None:
         for face, estimates in zip(seen.faces, seen.estimates, strict=True):
             if face.box.width >= LEAST_FACE_PX:
                 off.append(np.subtract(turned(estimate_pose(face.landmarks)), turned(estimates.pose)))
-                assert estimates.source("pose") == "model"
+                assert estimates.find_source("pose") == "model"
     yaw, pitch, roll = np.abs(off).mean(axis=0)
     assert len(off) > 70
     assert yaw < 3

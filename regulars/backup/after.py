@@ -41,7 +41,7 @@ def exports_of(after: Sequence[str]) -> list[Path]:
             "say what was done since the backup: --after FILE, of `regulars audit export`, does again holds, "
             "restrictions, withdrawn consents and deletions; --after none leaves them as they were"
         )
-    exports = [Path(one) for one in after if one != "none"]
+    exports = [Path(text) for text in after if text != "none"]
     for path in exports:
         if not path.is_file():
             raise OperatorError(f"there is no file {path}: `regulars audit export` writes one")
@@ -110,7 +110,7 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
     from chalicelib.rights.audit.audit import verified_export
 
     def key_of(name: str) -> str:
-        own_public_keys = services.audit.signing.public_keys(services.tenants.get_by_name(name).name)
+        own_public_keys = services.audit.signing.read_public_keys(services.tenants.get_by_name(name).name)
         return key or fingerprint(own_public_keys.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
@@ -131,9 +131,9 @@ def _apply_changes(services: Services, tenant: Tenant, found: Since) -> Iterator
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    for faceid in [one for one, is_gone in found.withdrawn.items() if is_gone]:
+    for faceid in [faceid_of_face for faceid_of_face, is_gone in found.withdrawn.items() if is_gone]:
         with suppress(FaceNotFound, ConsentNotFound):
-            services.consents.withdraw(tenant, faceid)
+            services.consents.withdraw_consent(tenant, faceid)
             yield f"the consent of {faceid} is withdrawn"
     yield from _apply_marks(services, tenant, found, are_set=True)
 
@@ -145,7 +145,7 @@ def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: b
         (services.restrictions, found.restrictions, "restricted"),
     ):
         change = marks.set if are_set else marks.lift
-        for faceid in [one for one, (is_set, _) in wanted.items() if is_set is are_set]:
+        for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in wanted.items() if is_set is are_set]:
             with suppress(FaceNotFound):
                 change(tenant, faceid, wanted[faceid][1])
                 yield f"{faceid} is {'' if are_set else 'not '}{word}"

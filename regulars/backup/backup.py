@@ -21,7 +21,7 @@ from chalicelib.book.records.merges import merge_from
 from chalicelib.book.store.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
 from chalicelib.book.store.embedded.items import SqliteItemStore
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Picture
 from chalicelib.book.words.ports import ItemStore
 from chalicelib.settings import Settings
@@ -161,20 +161,20 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
 
 
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:
-    for tenant in every(items, keys.TENANTS, keys.tenant_item("")[0]):
+    for tenant in walk_items(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
-        for face in every(items, keys.FACES, name):
+        for face in walk_items(items, keys.FACES, name):
             yield from _list_picture_keys(face_from(face).pictures)
-        for merge in every(items, keys.MERGES, name):
+        for merge in walk_items(items, keys.MERGES, name):
             found_merge = merge_from(merge)
             yield from (
                 _list_picture_keys(found_merge.kept.face.pictures) if found_merge.is_active and found_merge.kept else ()
             )
-        for pointer in every(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
+        for pointer in walk_items(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]
             yield keys.base_of_snapshot(pointer["snapshots"][-1])
         zone = tenant.get("time_zone")
-        seals = every(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
+        seals = walk_items(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
         yield from (seal["columns"] for seal in seals if seal.get("columns"))
 
 

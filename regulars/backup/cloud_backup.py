@@ -113,14 +113,14 @@ def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
     What tells people is off until somebody sends its channel again.
     """
     hooks = services.webhooks.hooks
-    for tenant in services.tenants.all():
+    for tenant in services.tenants.list_all():
         credentials = asdict(services.tenants.rotate_keys(tenant.name))
-        posted_to = [hook.id for hook in hooks.all(tenant.name) if hook.url]
-        for teller in (hook for hook in hooks.all(tenant.name) if hook.way):
-            hooks.change(tenant.name, teller.id, {"enabled": False})
+        posted_to = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
+        for teller in (hook for hook in hooks.list_all(tenant.name) if hook.way):
+            hooks.change_hook(tenant.name, teller.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
-            services.audit.signing.renew(tenant.name, is_lost=True)
+            services.audit.signing.renew_key(tenant.name, is_lost=True)
         yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in posted_to}}
 
 

@@ -33,11 +33,11 @@ def write_receipts_beside(services: Services, place: Path) -> int:
     """Write the receipts of all erasures into the folder that has a backup; return how many there are."""
     documents = {
         receipt_name(tenant.app_id, erasure.id): erasure.receipt
-        for tenant in services.tenants.all()
-        for erasure in services.erasure.records.all(tenant.name)
+        for tenant in services.tenants.list_all()
+        for erasure in services.erasure.records.list_all(tenant.name)
         if erasure.receipt is not None
     }
-    for erasure in services.erasure.of_tenants.all():
+    for erasure in services.erasure.of_tenants.list_all():
         if erasure.receipt is not None:
             documents[receipt_name(erasure.app_id, erasure.id)] = erasure.receipt
     for name, document in documents.items():
@@ -71,7 +71,7 @@ def _documents(place: str) -> Iterator[tuple[str, bytes]]:
     except StorageUnavailable as error:
         raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
     if path.is_dir():
-        yield from ((one.name, one.read_bytes()) for one in sorted(path.glob("*.json")) if one.is_file())
+        yield from ((file.name, file.read_bytes()) for file in sorted(path.glob("*.json")) if file.is_file())
 
 
 def _read_receipt(name: str, data: bytes) -> Receipt | None:
@@ -127,13 +127,13 @@ def redo_erasures(
     of_people = [receipt for receipt in unknown if not receipt.is_of_tenant and receipt.tenant not in gone]
     people = {name: again.read_people(name) for name in {receipt.tenant for receipt in of_people}}
     begun = list[tuple[Receipt, list[str]]]()
-    for one in of_people:
+    for person_receipt in of_people:
         with _note_refusal(refused):
-            if one.id in left_out:
-                again.leave_out(one, trusted)
-                yield f"{one.tenant}: receipt {one.id} is left out"
+            if person_receipt.id in left_out:
+                again.leave_out(person_receipt, trusted)
+                yield f"{person_receipt.tenant}: receipt {person_receipt.id} is left out"
             else:
-                begun.append((one, again.begin(one, people[one.tenant], trusted)))
+                begun.append((person_receipt, again.begin(person_receipt, people[person_receipt.tenant], trusted)))
     for receipt, ids in begun:
         wait_for_erasures(services, services.tenants.get_by_name(receipt.tenant), ids, alone=True)
     _finish_others(services)
@@ -161,7 +161,7 @@ def _finish_others(services: Services) -> None:
     """Finish the erasures that were under way: at the backup's time, or when a redo was stopped."""
     from regulars.privacy import wait_for_erasures
 
-    for tenant in services.tenants.all():
+    for tenant in services.tenants.list_all():
         unfinished_ids = [
             erasure.id for erasure in services.erasure.records.list_unfinished(tenant.name) if erasure.erases
         ]

@@ -157,7 +157,7 @@ class DrawnVision:
             Estimates(person.age, person.gender, 0.9, "happy", 0.8, Pose(1, 2, 3), QUALITY, liveness=0.9)
             for person in people
         ]
-        return [one.without(unwanted) for one in estimates]
+        return [of_face.without(unwanted) for of_face in estimates]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         person = _find_person(image, face)

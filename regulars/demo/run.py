@@ -187,9 +187,9 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
     while time.monotonic() < deadline:
         pages = [v1.call("GET", f"/v1/captures?camera={camera}&limit=1000") for camera in cameras]
         listed = [one for page in pages for one in page["captures"]]
-        if sum(one["state"] == "resolved" for one in listed) == count:
+        if sum(capture["state"] == "resolved" for capture in listed) == count:
             return
-        if parked := [one for one in listed if one["state"] == "parked"]:
+        if parked := [capture for capture in listed if capture["state"] == "parked"]:
             raise OperatorError(f"{len(parked)} captures were parked: {parked[0]}")
         time.sleep(0.2)
     raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")

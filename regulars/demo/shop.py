@@ -105,7 +105,7 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
     """Write the shop into the book of a tenant in the folder `data`, which a service may serve meanwhile."""
     clock = PastClock(now - timedelta(weeks=WEEKS))
     with closing(build(Settings(storage=data), clock=clock, vision=lambda: DrawnVision(pack))) as services:
-        services.tenants.change(tenant_name, _SETTINGS)
+        services.tenants.change_settings(tenant_name, _SETTINGS)
         tenant = services.tenants.get_by_name(tenant_name)
         _open_shop(services, tenant)
         for visit in sorted(list_visits(now, ZoneInfo(tenant.time_zone))):
@@ -132,8 +132,8 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
     """Add the groups, the cameras, whom to tell, and everybody who is known by name."""
     services.groups.create(tenant, VIP, 100, "Those whom we greet by name")
     staff = services.groups.create(tenant, STAFF, 100, "Those who work here; no figure counts them")
-    services.groups.change(tenant, staff.id, {"staff": True})
-    services.groups.set_promotion_rule(tenant, PromotionRule(3, 7))
+    services.groups.change_fields(tenant, staff.id, {"staff": True})
+    services.groups.set_promotion_settings(tenant, PromotionSettings(3, 7))
     for id_, name in CAMERAS.items():
         services.cameras.add(tenant, id_, name, CameraSettings())
     hooks = services.webhooks.hooks

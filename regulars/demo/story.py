@@ -87,7 +87,7 @@ class Story:
         return Step(part, IDENTIFY, probe.photo.name, answer, right, reply.elapsed_ms, score, threshold)
 
     def _delete(self, person: str) -> Step:
-        faceid = next(id_ for id_, one in self._people.items() if one == person)
+        faceid = next(id_ for id_, known_person in self._people.items() if known_person == person)
         reply = self._send_request("DELETE", f"/v1/faces/{faceid}")
         if right := reply.status in (202, 204):  # 202: its erasure goes on
             del self._people[faceid]

@@ -67,10 +67,10 @@ def deploy(
         return
     given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
     plan = deploy.make_plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
-    for line in plan.lines():
+    for line in plan.write_lines():
         print(line)
     if dry_run:
-        for line in plan.limits(deploy.ORDINARY_CONCURRENCY, {}):
+        for line in plan.write_limits(deploy.ORDINARY_CONCURRENCY, {}):
             print(line)
         print("            assumed: the account was not asked, and a new one may run as few as 10")
         return

@@ -70,7 +70,7 @@ class Plan(Struct, frozen=True):
         """Names of the tables that the template makes (infra/storage.py)."""
         return [f"{self.stack}-{table.name}" for table in keys.TABLES]
 
-    def runs(self, concurrency: int) -> dict[str, str]:
+    def count_runs(self, concurrency: int) -> dict[str, str]:
         """Return how many runs each queue and the API may start, by parameter, in an account of that concurrency.
 
         A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
@@ -98,7 +98,7 @@ class Plan(Struct, frozen=True):
             whole["Globals"]["Function"]["Environment"]["Variables"]["REGULARS_PACK"] = name
         return json.dumps(whole, separators=(",", ":"))
 
-    def lines(self) -> Iterator[str]:
+    def write_lines(self) -> Iterator[str]:
         """Yield the plan as lines to print."""
         yield f"stack       {self.stack}"
         yield f"package     {self.archive}, {self.archive.stat().st_size / 1e6:.1f} MB, sha256 {self.digest[:12]}"
@@ -114,12 +114,12 @@ class Plan(Struct, frozen=True):
             yield f"  {count:>3} {kind}"
         yield f"costs       {table.sum_up_in_a_line(table.Load(1_000, 1_000, 1_000))}"
 
-    def limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
+    def write_limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
         """Yield lines about the account's concurrency, and for how many shops the stack's limits will be enough.
 
         `present`: values of the stack's parameters; empty: it is new.
         """
-        initial = self.runs(concurrency)
+        initial = self.count_runs(concurrency)
         runs = ", ".join(f"{name} {count}" for name, count in initial.items())
         yield f"limits      the account has room for {concurrency:,} functions at once, so a new stack gets {runs}"
         defaults = {name: str(rules.get("Default", "")) for name, rules in self.template.get("Parameters", {}).items()}
@@ -195,7 +195,7 @@ def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
         low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
         if rules["Type"] == "Number" and not low <= _number(value) <= high:
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
-        if (allowed := rules.get("AllowedValues")) and value not in [str(one) for one in allowed]:
+        if (allowed := rules.get("AllowedValues")) and value not in [str(allowed_value) for allowed_value in allowed]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
         if len(value) > (most := rules.get("MaxLength", len(value))):
             raise InvalidInput(f"{name} has {most} characters at most, not {len(value)}")
@@ -211,7 +211,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing was changed")
         return False
     concurrency = account.concurrency()
-    for line in plan.limits(concurrency, account.parameters(plan.stack) or {}):
+    for line in plan.write_limits(concurrency, account.parameters(plan.stack) or {}):
         print(line)
     parameters = dict(plan.parameters)
     if domain := parameters.get("DomainName"):
@@ -220,11 +220,11 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
     text = plan.template_with_code(code)
     key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
-    change = account.change(
+    change = account.change_stack(
         plan.stack,
         account.upload_text(bucket, key, text),
         parameters,
-        initial=plan.runs(concurrency),
+        initial=plan.count_runs(concurrency),
         alarms=rollback_alarms(plan.template, parameters),
     )
     if change is None:

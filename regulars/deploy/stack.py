@@ -54,7 +54,7 @@ class Account:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
         if (there := self._stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        outputs = {one["OutputKey"]: str(one["OutputValue"]) for one in there.get("Outputs", [])}
+        outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in there.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
 
     def parameters(self, stack: str) -> dict[str, str] | None:
@@ -62,16 +62,19 @@ class Account:
         there = self._stack(stack)
         if there is None or _is_new(there):
             return None
-        return {one["ParameterKey"]: one["ParameterValue"] for one in there.get("Parameters", [])}
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in there.get("Parameters", [])}
 
     def certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
         pages = self._session.client("acm").get_paginator("list_certificates")
         wildcard = f"*.{domain.partition('.')[2]}"
         for page in pages.paginate(CertificateStatuses=["ISSUED"], Includes={"keyTypes": _KEYS_OF_CERTIFICATES}):
-            for one in page["CertificateSummaryList"]:
-                if {domain, wildcard} & {one["DomainName"], *one.get("SubjectAlternativeNameSummaries", ())}:
-                    return str(one["CertificateArn"])
+            for certificate in page["CertificateSummaryList"]:
+                if {domain, wildcard} & {
+                    certificate["DomainName"],
+                    *certificate.get("SubjectAlternativeNameSummaries", ()),
+                }:
+                    return str(certificate["CertificateArn"])
         raise NotDeployed(
             f"no certificate of {self.region} covers {domain}: request one (`aws acm request-certificate "
             f"--domain-name {domain} --validation-method DNS`) and deploy again when it is issued"
@@ -105,7 +108,7 @@ class Account:
         host: str = self._s3.meta.endpoint_url
         return f"{host.replace('://', f'://{bucket}.')}/{key}"
 
-    def change(
+    def change_stack(
         self,
         stack: str,
         template_url: str,
@@ -123,9 +126,9 @@ class Account:
         new, kept = present is None, [*(present or ())]
         name = f"regulars-{int(time.time())}"
         wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
-        known = {one["ParameterKey"] for one in wanted}
+        known = {parameter["ParameterKey"] for parameter in wanted}
         given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
-        triggers, silent = ([], {}) if new else self._guards(stack, alarms)
+        triggers, silent = ([], {}) if new else self._list_guards(stack, alarms)
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
@@ -143,7 +146,7 @@ class Account:
         )
         return self._wait_for_change(Change(self._formation, stack, name, new, silent))
 
-    def _guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         """Return the ARNs of the alarms that guard an update, and of each alarm why it does not; "": it does.
 
         One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
@@ -152,7 +155,9 @@ class Account:
         made = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._resources(stack)}
         names = [physical for physical, logical in made.items() if logical in alarms]
         asked = self._session.client("cloudwatch").describe_alarms
-        states = {made[one["AlarmName"]]: one for one in (asked(AlarmNames=names)["MetricAlarms"] if names else ())}
+        states = {
+            made[alarm["AlarmName"]]: alarm for alarm in (asked(AlarmNames=names)["MetricAlarms"] if names else ())
+        }
         silent = {
             name: why or (_SILENT[states[name]["StateValue"]] if name in states else "it is not made yet")
             for name, why in alarms.items()
@@ -274,7 +279,7 @@ class Change(Struct, frozen=True):
         pages = self.formation.get_paginator("describe_change_set").paginate(
             StackName=self.stack, ChangeSetName=self.name
         )
-        for change in (one["ResourceChange"] for page in pages for one in page.get("Changes", [])):
+        for change in (entry["ResourceChange"] for page in pages for entry in page.get("Changes", [])):
             sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
             yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
         for alarm, why in self.silent.items():

@@ -74,7 +74,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
         with closing(open_services(settings)) as services:
             if (damage := services.ports.storage.damage()) is not None:
                 yield failed("book", f"{DAMAGED} ({damage})")
-            tenants = services.tenants.all()
+            tenants = services.tenants.list_all()
             yield from check_models(settings, tenants)
             active = [tenant for tenant in tenants if not tenant.disabled]
             yield from check_cameras(services, active, services.clock.now())
@@ -87,7 +87,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
 
 def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
     """Check that no camera is silent for longer than it may be."""
-    cameras = [(tenant, camera) for tenant in tenants for camera in services.cameras.all(tenant)]
+    cameras = [(tenant, camera) for tenant in tenants for camera in services.cameras.list_all(tenant)]
     silent = [(tenant, camera) for tenant, camera in cameras if find_silence(camera, tenant, now)]
     for tenant, camera in silent:
         since = (
@@ -104,7 +104,9 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
 
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that hooks may be reached by the settings, and that their events arrive."""
-    hooks = [(tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
+    hooks = [
+        (tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled
+    ]
     findings = [finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)]
     yield from findings
     if not findings:
@@ -114,7 +116,7 @@ def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
 def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that no sweep withholds what is kept no longer."""
     for tenant in tenants:
-        for kind, withheld in services.erasure.retention.withheld(tenant).items():
+        for kind, withheld in services.erasure.retention.read_withheld(tenant).items():
             yield warning(
                 "retention",
                 f"{withheld.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
@@ -151,7 +153,7 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
         yield failed("hooks", f"{label}: {error}")
     count_by_state, last_error = {}, ""
     for state, parked in (("wait to be sent again", False), ("are given up", True)):
-        page = services.webhooks.outbox.page(tenant.name, hook.id, parked=parked, limit=MOST)
+        page = services.webhooks.outbox.read_page(tenant.name, hook.id, parked=parked, limit=MOST)
         failed_deliveries = [delivery for delivery in page.rows if delivery.attempts]
         count_by_state[state] = len(failed_deliveries)
         last_error = max(
@@ -191,8 +193,8 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
         yield well("settings", f"of {source}; `regulars config` prints them")
     else:
         yield well("settings", f"of process {running.process}, which serves the folder")
-    for one in given.other_than(in_use):
-        yield warning("settings", f"{one} is set here, and the service runs by another: a restart takes it")
+    for name in given.other_than(in_use):
+        yield warning("settings", f"{name} is set here, and the service runs by another: a restart takes it")
     yield check_python()
     folder_findings = list(check_folder(data))
     yield from folder_findings

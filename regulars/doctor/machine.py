@@ -352,7 +352,7 @@ def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
 def _check_names(shown: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
     own = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
-    names = [str(one.value) for all_ in own for one in all_ if isinstance(one, x509.DNSName | x509.IPAddress)]
+    names = [str(name.value) for all_ in own for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
     if not names:
         return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
     if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:

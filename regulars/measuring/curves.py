@@ -65,13 +65,13 @@ def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = people - people.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     scores, random = centred @ centred.T, np.random.default_rng(0)
-    groups = [group for _ in range(PARTITIONS) for group in _partition(scores, random)]
+    groups = [group for _ in range(PARTITIONS) for group in _cut_in_groups(scores, random)]
     rows = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
     middle = rows.mean(axis=0)
     return np.asarray(middle + SHARE * (rows - middle), np.float16).astype(np.float32)
 
 
-def _partition(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
+def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
     """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
 
     def draw_groups() -> list[NDArray[np.intp]]:
@@ -117,7 +117,7 @@ def measure_model(
         "impostor_std": round(float(plain.std()), 4),
         "mated_pairs": len(mated),
         "mated_mean": round(float(mated[mated > pairs.NO_FACE].mean()), 4) if len(mated) else None,
-        **_curve(above),
+        **_measure_curve(above),
     }
     return entry, left_out
 
@@ -153,7 +153,7 @@ def _non_mated(
     return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
 
 
-def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
+def _measure_curve(falling: NDArray[np.float64]) -> dict[str, Any]:
     """Compute points and tail of scores of different persons. `falling`: the highest first."""
     points: list[dict[str, float]] = []
     for rate in RATES:

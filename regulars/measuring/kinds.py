@@ -71,7 +71,7 @@ def clusters(rows: NDArray[np.float32]) -> list[str]:
         for _ in range(_ROUNDS):
             nearest = (unit @ centres.T).argmax(axis=1)
             sums = [unit[nearest == number].sum(axis=0) for number in range(len(centres))]
-            centres = _unit(np.array([one if one.any() else old for one, old in zip(sums, centres, strict=True)]))
+            centres = _unit(np.array([new if new.any() else old for new, old in zip(sums, centres, strict=True)]))
         total = float((unit @ centres.T).max(axis=1).sum())
         if total > best:
             best, numbers = total, (unit @ centres.T).argmax(axis=1)
@@ -87,7 +87,7 @@ def _measure_kind(column: str, value: str, rows: NDArray[np.float32], decides: R
         return Kind(column, value, len(rows), size, 0.0, 0.0, min(3 / len(rows), 1.0))
     of_person = np.bincount(people, matched, len(rows)), np.bincount(people, minlength=len(rows))
     drawn = (random.integers(len(rows), size=len(rows)) for _ in range(_RESAMPLED))
-    rates = [of_person[0][one].sum() / max(of_person[1][one].sum(), 1) for one in drawn]
+    rates = [of_person[0][people].sum() / max(of_person[1][people].sum(), 1) for people in drawn]
     low, high = np.quantile(rates, (0.025, 0.975))
     return Kind(column, value, len(rows), size, rate, float(low), float(high))
 

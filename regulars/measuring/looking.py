@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
@@ -102,7 +102,7 @@ def looked_by(pack: Pack) -> str:
     manifest = pack.manifest
     roles = (manifest.detector, manifest.embedding)
     names = [manifest.detector.file, *manifest.embedding.files]
-    digest = hashlib.sha256(repr((roles, [pack.file(name).sha256 for name in names if name])).encode())
+    digest = hashlib.sha256(repr((roles, [pack.find_file(name).sha256 for name in names if name])).encode())
     for source in sorted(Path(packs.__file__).parents[1].rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
@@ -131,7 +131,7 @@ def see_all(
         times = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
-            for digest, result in _look_at_files(pack, missing, workers or cores()):
+            for digest, result in _look_at_files(pack, missing, workers or count_cores()):
                 seen[digest] = result
                 unwritten.append((digest, result))
                 advance(times[digest])

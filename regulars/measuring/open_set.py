@@ -83,7 +83,7 @@ def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
 
 
-def searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> Searches:
+def run_searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> Searches:
     """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
 
     A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
@@ -177,5 +177,5 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: R
     demands = decides.population.compute_demands(probes, gallery)
     best = (plain - demands).argmax(axis=1)
     asked, top = (np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain))
-    thresholds = [decides.point.threshold(len(gallery), demand) for demand in asked.tolist()]
+    thresholds = [decides.point.find_threshold(len(gallery), demand) for demand in asked.tolist()]
     return Answer(best, top - asked, asked, top >= thresholds, plain.argmax(axis=1), plain.max(axis=1))

@@ -85,9 +85,9 @@ def _choose_target(models: Path | None, offer: Offer) -> Path:
 
 def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: float) -> list[Rate]:
     """Measure the program's pack, by the thresholds that the service takes from its curve."""
-    rule = Rule(OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.population())
+    rule = Rule(OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.read_population())
     by_photos = {
-        photos: open_set.join_searches([open_set.searches(half, rule, photos) for half, _ in _halve(faces)])
+        photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, _ in _halve(faces)])
         for photos in PHOTOS
     }
     return _list_rates(by_photos, faces, people, rule)
@@ -105,7 +105,7 @@ def _rate_own(own: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
         for half, other in _halve(own.faces)
     ]
     by_photos = {
-        photos: open_set.join_searches([open_set.searches(half, rule, photos) for half, rule in halves])
+        photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, rule in halves])
         for photos in PHOTOS
     }
     return _list_rates(by_photos, own.faces, people, make_rule(own.entry))

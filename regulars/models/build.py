@@ -73,7 +73,7 @@ def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
     role = EmbeddingRole("draft", 0, offer.networks)
     without = [file for file in base.files if file.name not in base.manifest.embedding.files]
     for file in without:
-        shutil.copyfile(base.path(file.name), made / file.name)
+        shutil.copyfile(base.find_path(file.name), made / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
     if taken := names.keys() & {file.name for file in without}:
         raise UnusableNetwork(f"{', '.join(taken)} is the name of a file of the program's: rename yours")
@@ -217,7 +217,7 @@ def require_whole(pack: Pack) -> None:
     """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file with its digest."""
     try:
         manifest = read_manifest(pack.folder)
-        manifest.population()
+        manifest.read_population()
     except (ValueError, LookupError, TypeError) as error:
         raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
     wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]

@@ -118,7 +118,7 @@ def check_file(network: Network, model: bytes) -> None:
     inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
     shape = [3, network.size_px, network.size_px]
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _fits(inputs[0].shape, [1, *shape]):
-        takes = ", ".join(f"{one.name} {one.shape} of {one.type}" for one in inputs)
+        takes = ", ".join(f"{tensor.name} {tensor.shape} of {tensor.type}" for tensor in inputs)
         raise UnusableNetwork(
             f"{network.file} takes {takes}: it has to take one picture of float32, {['n', *shape]}. Is size_px right?"
         )

@@ -11,7 +11,7 @@ from rich.progress import MofNCompleteColumn
 from rich.progress import Progress as Bar
 
 from chalicelib.book.model_change import Outcome
-from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.ports import Vision
@@ -31,7 +31,7 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str], *,
         new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
         for tenant in find_tenants(services, names):
-            old = services.tenant_vision.of(tenant.model)
+            old = services.tenant_vision.choose_vision(tenant.model)
             if estimate_only or old.model != new.model:
                 print(_describe_work(services, tenant.name, old, new), flush=True)
             if not estimate_only:
@@ -47,7 +47,9 @@ def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeli
     if not remaining.faces:
         return f"{tenant}: all faces have their templates of {new.model} already"
     seconds = services.reembedding.measure_embedding(tenant, old, new)
-    duration = "" if seconds is None else f", about {_describe_duration(remaining.faces * seconds / cores())} here"
+    duration = (
+        "" if seconds is None else f", about {_describe_duration(remaining.faces * seconds / count_cores())} here"
+    )
     return f"{tenant}: {remaining.faces} faces{duration}; reads {remaining.pictures} pictures"
 
 
@@ -58,7 +60,7 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
         def show(seen: int, faces: int) -> None:
             bar.update(task, completed=seen, total=faces)
 
-        return services.reembedding.change_model(tenant, old, new, show, threads=cores())
+        return services.reembedding.change_model(tenant, old, new, show, threads=count_cores())
 
 
 def _print_outcome(tenant: str, outcome: Outcome) -> None:

@@ -89,16 +89,16 @@ class Descriptions(Struct, frozen=True):
 
     def camera(self, camera: Camera) -> str:
         topic = self.topics.camera(camera.id)
-        return self._entity(f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS)
+        return self._describe_entity(f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS)
 
     def today(self) -> str:
         topic, state = self.topics.today, "{{ value_json.visits }}"
         more = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
-        return self._entity("today", "Visits today", topic, **more)
+        return self._describe_entity("today", "Visits today", topic, **more)
 
     def person(self, face: Face) -> str:
         topic = self.topics.person(face.id)
-        return self._entity(
+        return self._describe_entity(
             f"person_{face.id}",
             face.name,
             topic,
@@ -107,7 +107,7 @@ class Descriptions(Struct, frozen=True):
             icon="mdi:account",
         )
 
-    def _entity(self, key: str, name: str, topic: str, **more: Any) -> str:
+    def _describe_entity(self, key: str, name: str, topic: str, **more: Any) -> str:
         """Return the description of an entity whose state is at `topic`, as JSON. `more`: fields of its component."""
         tenant = self.topics.tenant
         device = {

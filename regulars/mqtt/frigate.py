@@ -100,9 +100,9 @@ def read_events(body: bytes) -> list[Seen]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
     listed: Sequence[_Listed] = _read_json(body, list[_Listed])
     return [
-        Seen(one.id, one.camera, (one.data and one.data.snapshot_frame_time) or one.start_time, ended=True)
-        for one in listed
-        if one.has_snapshot and one.end_time is not None
+        Seen(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
+        for row in listed
+        if row.has_snapshot and row.end_time is not None
     ]
 
 

@@ -54,7 +54,7 @@ class Application:
         try:
             with logs.observe_invocation("api") as this:
                 telemetry.of_route(scope["method"], "-")  # until its route is known
-                response = await self._response(scope, exchange)
+                response = await self._answer_request(scope, exchange)
                 this.status = response.status
                 await self._answer(exchange, response, this)
         except Gone:
@@ -80,12 +80,12 @@ class Application:
             unread = "There is no room for this answer: read those that are on their way"
             await exchange.answer(of_json(503, {"message": unread}, ("Retry-After", "1")))
 
-    async def _response(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
+    async def _answer_request(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
         """Have the handler answer the request, or answer 400 if its head is none. Raises Gone."""
         if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address
             raise Gone
         try:
-            request = _request(scope, self._proxies)
+            request = _make_request(scope, self._proxies)
         except ValueError as error:
             exchange.is_last = True
             telemetry.report_error_code(BAD_REQUEST, BAD_REQUEST)
@@ -94,7 +94,7 @@ class Application:
         telemetry.of_address(request.client)
         exchange.is_whole = not request.is_chunked and not request.announced_bytes
         expected = request.headers.get("expect", "").lower().split(",")
-        exchange.must_ask = any(one.strip() == "100-continue" for one in expected)
+        exchange.must_ask = any(value.strip() == "100-continue" for value in expected)
         try:
             return await self._handler(request, exchange)
         except Gone:
@@ -116,7 +116,7 @@ class Exchange:
         self.is_last = False
         """Whether the connection is closed after the answer."""
 
-    async def body(self, limit: int, holding: Holding) -> bytes:
+    async def read_body(self, limit: int, holding: Holding) -> bytes:
         """Take the body, of at most so many bytes. Raises BodyTooLarge, Busy, Gone."""
         body, holding.stop = bytearray(), self._connection.abort
         self._connection.enter(Phase.BODY)
@@ -154,7 +154,7 @@ class Exchange:
         await self._send({"type": "http.response.body"})
 
 
-def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
+def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     """Make the request of its head, as uvicorn hands it over. Raises ValueError if it breaks HTTP."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:

@@ -82,8 +82,8 @@ class Gateway:
         """Answer one request by the app. An error of the app becomes the gateway's 502. Raises NotFound."""
         matched = self._match_route(request)
         try:
-            answer = self._app(_event(request, matched), Context("api"))
-            return compress_response(_response(answer), request.headers.get("accept-encoding", ""))
+            answer = self._app(_make_event(request, matched), Context("api"))
+            return compress_response(_make_response(answer), request.headers.get("accept-encoding", ""))
         except Exception:
             _log.exception("the handler of a %s failed", request.method)
             return message(502, "Internal server error")
@@ -97,7 +97,7 @@ class Gateway:
         return matched
 
 
-def _event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, Any]:
+def _make_event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, Any]:
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
     this = telemetry.current()
@@ -112,7 +112,7 @@ def _event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, A
     return convert_to_rest_event(event, *matched, ONE_BOX)
 
 
-def _response(answer: Mapping[str, Any]) -> Response:
+def _make_response(answer: Mapping[str, Any]) -> Response:
     headers = [(name, str(value)) for name, value in (answer.get("headers") or {}).items()]
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers += [(name, str(value)) for value in values]

@@ -145,9 +145,9 @@ class Stored(Collector):
             "0 if a camera is silent for longer than it may be, or quiet.",
             labels=["tenant", "camera"],
         )
-        for tenant in services.tenants.all():
+        for tenant in services.tenants.list_all():
             faces.add_metric([tenant.name], services.account.measure_usage(tenant).faces)
-            for camera in services.cameras.all(tenant):
+            for camera in services.cameras.list_all(tenant):
                 alive.add_metric([tenant.name, camera.id], not find_silence(camera, tenant, services.clock.now()))
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:

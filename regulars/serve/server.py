@@ -30,7 +30,7 @@ from uvicorn.server import ServerState
 
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.store.embedded.uploads import FolderUploadStore
-from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import Tenant
@@ -97,7 +97,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     """
     settings, serving = configuration.settings, configuration.serving
     numpy_on_one_thread()
-    arenas.limit_arenas(cores())
+    arenas.limit_arenas(count_cores())
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     leave_no_core()
@@ -180,7 +180,7 @@ def end_at_once() -> NoReturn:
 
 def describe_start(data: Path, services: Services, config: Path | None) -> Iterator[str]:
     """Yield the lines that the log begins with: version, folder, settings, tenants, and captures that wait."""
-    tenants = services.tenants.all()
+    tenants = services.tenants.list_all()
     faces = sum(services.account.measure_usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
     if config is not None:
@@ -204,7 +204,7 @@ def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> li
 
     A log gets none: people who read it within ten minutes could sign in by it.
     """
-    tenants = services.tenants.all()
+    tenants = services.tenants.list_all()
     if not asks or len(tenants) > LINKED_TENANTS:
         command = f"`regulars console --tenant NAME --data {shlex.quote(str(data))}`"
         return [f"the console is at {url}/console; {command} prints a link that signs in"]
@@ -220,7 +220,7 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
     storage = services.ports.storage
     queues = {
         "build_index": (storage.index_queue, 1),
-        "ingest": (storage.captures_queue, cores()),
+        "ingest": (storage.captures_queue, count_cores()),
         "deliver": (storage.deliveries_queue, DELIVERING_THREADS),
     }
     events.feed_handlers(app, queues, background)

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.doors.http import Failure
@@ -21,7 +21,7 @@ from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
 
-THREADS = cores() + 30
+THREADS = count_cores() + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
 
 Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 400 ms with 6, at equal throughput.
@@ -114,7 +114,7 @@ class Site:
             claim = self._read_caller(head)
             if head.announced_bytes > limit:
                 raise BodyTooLarge
-            return await self._answer_request(part, head, claim, partial(exchange.body, limit))
+            return await self._answer_request(part, head, claim, partial(exchange.read_body, limit))
         except (RegularsError, Failure, BodyTooLarge) as error:
             telemetry.report_error_code(type(error).__name__, type(error).__name__)
             return part.answer_error(head, error)

@@ -151,9 +151,9 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
 @with_services
 def list_all(services: Services) -> None:
     """List all tenants."""
-    for line in table(services.tenants.all()):
+    for line in table(services.tenants.list_all()):
         print(line)
-    for erasure in services.erasure.of_tenants.all():
+    for erasure in services.erasure.of_tenants.list_all():
         how = (
             "is erased"
             if erasure.next_step is None
@@ -185,7 +185,7 @@ def change(services: Services, name: str, **given: Any) -> None:
     changes = _changes(given)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
-    services.tenants.change(name, changes)
+    services.tenants.change_settings(name, changes)
     _print_settings(services, services.tenants.get_by_name(name))
 
 
@@ -231,7 +231,7 @@ def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
       regulars tenants renew-signing shop-12
       regulars tenants renew-signing shop-12 --lost --stage prod
     """
-    renewal = renewal_of(services.audit.signing.renew(tenant.name, is_lost=lost))
+    renewal = renewal_of(services.audit.signing.renew_key(tenant.name, is_lost=lost))
     print(f"fingerprint  {fingerprint(renewal.new)}")
     print(f"before that  {describe_earlier_key(renewal)}")
     print(
@@ -390,7 +390,7 @@ def keys() -> None:
 @named_tenant
 def list_keys(services: Services, tenant: Tenant) -> None:
     """List the keys: id, role, last use, end, name."""
-    for line in key_table(services.access.keys.all(tenant)):
+    for line in key_table(services.access.keys.list_all(tenant)):
         print(line)
 
 
@@ -436,9 +436,9 @@ def _add_services(
     group_name: str,
     given: Mapping[str, str | None],
 ) -> None:
-    if not all(one is None or is_uuid(one) for one in given.values()):
+    if not all(value is None or is_uuid(value) for value in given.values()):
         raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
-    if other := next((name for name, one in given.items() if one is not None and name not in names), None):
+    if other := next((name for name, value in given.items() if value is not None and name not in names), None):
         raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
     groups = services.groups
     if groups.find(tenant, group_name) is None:

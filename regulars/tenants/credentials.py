@@ -82,7 +82,7 @@ class CredentialsFile:
         """
         with folder.hold_lock(self._data / LOCK):
             known = _entries(self.path)
-            self._tenants.all()  # raises for data of another format
+            self._tenants.list_all()  # raises for data of another format
             return self._keep_credentials(self._tenants.add(name, profile, settings), known)
 
     def rotate_keys(self, name: str) -> Credentials:
@@ -103,7 +103,7 @@ class CredentialsFile:
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""
-        names = [tenant.name for tenant in self._tenants.all() if not tenant.disabled]
+        names = [tenant.name for tenant in self._tenants.list_all() if not tenant.disabled]
         return [name for name in names if not self._opens(known.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:

@@ -176,8 +176,8 @@ def import_(  # the options are the command's, a name each
                     ) as progress_journal,
                     _told_if_stopped(
                         lambda: (
-                            f"{progress_journal.people:,} of {len(people.people):,} people are in; nothing is lost, and the "
-                            "same command goes on"
+                            f"{progress_journal.people:,} of {len(people.people):,} people are in; nothing is lost, "
+                            "and the same command goes on"
                         )
                     ),
                 ):

@@ -31,7 +31,7 @@ from regulars_client.errors import ApiError
 
 from chalicelib.book.words.tenant_settings import OF_TENANT
 from chalicelib.book.words.values import write_rows
-from chalicelib.doors.account import OF_PROMOTION_RULE
+from chalicelib.doors.account import OF_PROMOTION_SETTINGS
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.sources import Person, Photo, Source
@@ -41,7 +41,7 @@ IN_FLIGHT = 4
 """Faces or people that are looked after at a time."""
 
 RULES, GROUPS, FACES = "rules.json", "groups.jsonl", "faces.jsonl"
-RULES_KEPT = tuple(name for name in (*OF_TENANT, *OF_PROMOTION_RULE) if name != "no_pictures_of")
+RULES_KEPT = tuple(name for name in (*OF_TENANT, *OF_PROMOTION_SETTINGS) if name != "no_pictures_of")
 """Settings that are a tenant's own choice, and mean the same elsewhere. `no_pictures_of` names groups, made later."""
 
 Line = TypeVar("Line")
@@ -91,15 +91,16 @@ def open_export(path: Path) -> Iterator[Source]:
                     raise DamagedFile(f"{path} holds no {name}")
                 return content.read()
 
-        groups = _lines(path, GROUPS, read_member(GROUPS), GroupLine)
+        groups = _write_lines(path, GROUPS, read_member(GROUPS), GroupLine)
         people = [
-            _person(path, line, members, read_member) for line in _lines(path, FACES, read_member(FACES), FaceLine)
+            _export_person(path, line, members, read_member)
+            for line in _write_lines(path, FACES, read_member(FACES), FaceLine)
         ]
-        rules = next(iter(_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
+        rules = next(iter(_write_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
         yield Source(f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules)
 
 
-def _person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -> Person:
+def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -> Person:
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
     more = {name: getattr(line, name) for name in ("note", "age", "gender", "attributes", "labels", "consent")}
@@ -114,7 +115,7 @@ def _person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -
     )
 
 
-def _lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
+def _write_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
     decoder, found = msgspec.json.Decoder(kind), []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
@@ -181,7 +182,7 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         while some := list(islice(faces, _AT_ONCE)):
-            found = pool.map(lambda one: _fetch_pictures(service, *one), some)
+            found = pool.map(lambda person: _fetch_pictures(service, *person), some)
             yield from (exported for exported in found if exported is not None)
 
 
@@ -212,7 +213,7 @@ def _make_line(number: int, face: models.Face, pictures: int, consent: models.Co
     return FaceLine(
         id=face.id,
         group=face.group,
-        pictures=[f"pictures/{number}/{one}.jpg" for one in range(pictures)],
+        pictures=[f"pictures/{number}/{place}.jpg" for place in range(pictures)],
         name=face.name,
         note=face.note,
         age=age,
@@ -245,11 +246,11 @@ def write_table(rows: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     for number, row in enumerate(rows):
         members = {name: value for name, value in msgspec.to_builtins(row).items() if not name.endswith(_LINKS)}
-        write_rows([*([] if number else [members]), map(_cell, members.values())], text)
+        write_rows([*([] if number else [members]), map(_make_cell, members.values())], text)
     text.detach()  # which writes what is left
 
 
-def _cell(value: Any) -> Any:
+def _make_cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b")  # it divides cells in some countries
     return value

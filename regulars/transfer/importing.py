@@ -91,9 +91,9 @@ class Import(Struct):
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        return process_people(source.people, self._person, told)
+        return process_people(source.people, self._import_person, told)
 
-    def _person(self, person: Person) -> list[Fate]:
+    def _import_person(self, person: Person) -> list[Fate]:
         progress = self.journal.of(person.key)
         photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:
@@ -101,7 +101,7 @@ class Import(Struct):
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
             self.journal.note_order(person.key, faceid, [*progress.order, *order])
         erased = ""
-        for photo in (photos[one] for one in progress.order if one in photos and one not in progress.outcomes):
+        for photo in (photos[id_] for id_ in progress.order if id_ in photos and id_ not in progress.outcomes):
             if progress.kept == MAX_PICTURES:
                 self._note_outcome(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
                 continue
@@ -117,7 +117,7 @@ class Import(Struct):
                     if other.id not in progress.outcomes:
                         self._note_outcome(person, other, REFUSED, str(error))
         known_outcomes = (
-            progress.outcomes.get(one) or Outcome(photo.name, REFUSED, erased) for one, photo in photos.items()
+            progress.outcomes.get(id_) or Outcome(photo.name, REFUSED, erased) for id_, photo in photos.items()
         )
         return [Fate(person.key, outcome) for outcome in (*unreadable, *known_outcomes)]
 
@@ -129,10 +129,10 @@ class Import(Struct):
         ids = [photo.id for photo in photos]
         if person.is_vouched_for or len(photos) < 2:
             return ids
-        worth = {photo.id: self._worth(photo) for photo in photos}
-        return sorted(dict.fromkeys(ids), key=lambda one: worth[one], reverse=True)
+        worth = {photo.id: self._measure_worth(photo) for photo in photos}
+        return sorted(dict.fromkeys(ids), key=lambda id_: worth[id_], reverse=True)
 
-    def _worth(self, photo: Ready) -> tuple[bool, float]:
+    def _measure_worth(self, photo: Ready) -> tuple[bool, float]:
         try:
             faces = self.service.detect(picture=photo.data).faces
         except codes.Unusable:
@@ -217,12 +217,12 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
 
     A group that is there is left as it is, unless it is empty and an export says how it was.
     """
-    wanted_by_name = {one["name"]: one for one in source.groups}
+    wanted_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
         counts = attribute_counts.setdefault(person.group or group or "", Counter())
         counts.update(["", *person.more.get("attributes", ())])
-    present = {one.name: one for one in service.list_groups()}
+    present = {each.name: each for each in service.list_groups()}
     for name, wanted in wanted_by_name.items():
         if name not in present:
             later = {member: wanted[member] for member in ("learns", "staff") if member in wanted}

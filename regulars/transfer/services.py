@@ -71,7 +71,8 @@ def list_compreface_people(api: Api) -> Iterator[Person]:
         subjects.setdefault(item["subject"], []).append(item["image_id"])
     for name, ids in subjects.items():
         photos = (
-            Photo(f"{escape_name(name)}/{one}", partial(api.get, f"{faces}/{quote(one, safe='')}/img")) for one in ids
+            Photo(f"{escape_name(name)}/{image_id}", partial(api.get, f"{faces}/{quote(image_id, safe='')}/img"))
+            for image_id in ids
         )
         yield Person(key=name, name=name, photos=tuple(photos))
 
@@ -98,7 +99,7 @@ def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
     """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
     known = set[str]()
     for page in pages:
-        fresh = {one[id_]: one for one in page if one[id_] not in known}
+        fresh = {row[id_]: row for row in page if row[id_] not in known}
         if not fresh:
             return
         known.update(fresh)

@@ -10,7 +10,7 @@ from chalicelib.book.book import Book
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, Sighting
 from chalicelib.book.words.duties import FULL, Departure, Duties
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.ports import Action, Put
 from tests.support.book.book import Book as Shop
@@ -55,7 +55,7 @@ def seen_by(book: Book, shop: Shop, minutes: float, *seeds: int) -> Sighting:
 
 
 def left_items(shop: Shop) -> list[str]:
-    found = every(shop.storage.items, keys.DIRECTORY, "shop", between=("LEFT#", "LEFT#~"))
+    found = walk_items(shop.storage.items, keys.DIRECTORY, "shop", between=("LEFT#", "LEFT#~"))
     return [item["item"].removeprefix("LEFT#") for item in found]
 
 
@@ -83,7 +83,7 @@ def test_alone_it_recognises_merges_rejects_and_deletes_and_stores_nothing_of_ri
         assert not shop.tenant.gone
         assert shop.nothing_else_is_stored()
         for table in (keys.ERASURES, keys.AUDIT):
-            assert list(every(shop.storage.items, table, "shop")) == []
+            assert list(walk_items(shop.storage.items, table, "shop")) == []
 
 
 def test_who_takes_the_hooks_hears_of_each_face_that_leaves_or_changes_and_of_each_sighting(tmp_path: Path) -> None:

@@ -57,13 +57,13 @@ class Shop:
     def ask(self, *, uncertain: int = 0, promoted: int = 0, strangers: int = 0, names: tuple[str, ...] = ()) -> Shop:
         """Fill the queues: matches of those enrolled, strangers who came on three days, and strangers who came once."""
         self.enrol(*names)
-        self.services.tenants.change(self.name, {"review_margin": _NONE_IS_CLOSE})
+        self.services.tenants.change_settings(self.name, {"review_margin": _NONE_IS_CLOSE})
         for number in range(promoted):
             for day in (3, 2, 1):
                 self.see(1000 + number, 24 * day + number / 100, like=0.9)
         for number in range(strangers):
             self.see(5000 + number, 1 + number / 10, like=0.9)
-        self.services.tenants.change(self.name, {"review_margin": _ALL_ARE_CLOSE})
+        self.services.tenants.change_settings(self.name, {"review_margin": _ALL_ARE_CLOSE})
         for number in range(uncertain):
             self.see(number % len(names), 2 + number)
         return self
@@ -93,5 +93,5 @@ class Mall:
         ).api_key
         shop = Shop(conftest.Book(self.served.url, self.data, key, key), services, name)
         services.cameras.add(shop.tenant, "door", "Front door", CameraSettings())
-        services.groups.set_promotion_rule(shop.tenant, PromotionRule(3, 7))
+        services.groups.set_promotion_settings(shop.tenant, PromotionSettings(3, 7))
         return shop

@@ -66,7 +66,7 @@ SETTINGS = TenantSettings(deletes_erase=False, regular_days=None, basis="explici
 
 @pytest.fixture
 def shop(box: Box, browser: Browser, tmp_path: Path) -> Iterator[Shop]:
-    name = f"shop-{len(box.services.tenants.all())}"
+    name = f"shop-{len(box.services.tenants.list_all())}"
     own = replace(box, key=box.services.tenants.add(name, Profile.CAMERA, SETTINGS).api_key)
     with own.client() as client:
         client.add_group(name="VIP", capacity=10)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from regulars_client import Regulars
 
 from chalicelib.book.captures.captures import Shot
-from chalicelib.book.words.model import Profile, PromotionRule
+from chalicelib.book.words.model import Profile, PromotionSettings
 from regulars.mqtt import discovery
 from regulars.report import format_csv, format_text
 from tests.console.conftest import Book, visiting
@@ -47,7 +47,7 @@ def fill(shop: Shop, client: Regulars, monday: datetime) -> None:
         client.add_group(name=name, capacity=10)
     for group, seed in (("Team", STAFF), *(("VIP", one) for one in VIP)):
         client.enrol_face(picture=picture(Person(seed)), group=group, name=f"Nr {seed}")
-    shop.box.services.groups.set_promotion_rule(shop.tenant, PromotionRule(10, 1))
+    shop.box.services.groups.set_promotion_settings(shop.tenant, PromotionSettings(10, 1))
     for seed, days in sorted(CAME.items()):
         for day in (days[0] - 7, *days):
             if day >= 0 or seed in (0, 20, STAFF):

@@ -68,7 +68,7 @@ def test_age_gender_and_labels_are_changed_in_place_and_taken_back(shop: Shop) -
 
 
 def test_a_gender_that_is_not_known_is_set_and_taken_back(shop: Shop) -> None:
-    shop.box.services.tenants.change(shop.name, {"attributes_off": {"gender"}})
+    shop.box.services.tenants.change_settings(shop.name, {"attributes_off": {"gender"}})
     page = shop.person("Dmitri")
     gender = page.get_by_label("Gender")
     expect(gender.locator("option:checked")).to_have_text("–")
@@ -125,7 +125,9 @@ def test_what_a_group_notes_is_changed_in_place_and_taken_back(shop: Shop) -> No
 
 
 def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_vouched_for(shop: Shop) -> None:
-    shop.box.services.tenants.change(shop.name, {"learns": False})  # else the service takes the photo by itself
+    shop.box.services.tenants.change_settings(
+        shop.name, {"learns": False}
+    )  # else the service takes the photo by itself
     shop.see(Person(DMITRI, side_px=300, likeness=0.8))
     page = shop.person("Dmitri")
     photos = page.get_by_role("img", name="Photo, added")
@@ -370,7 +372,7 @@ def user(shop: Shop) -> list[str]:
     services, faces = shop.box.services, [shop.face(name).id for name in ("Dmitri", "王芳")]
     group = services.groups.get_by_name(shop.tenant, "regular")
     services.users.create(shop.tenant, group, "u-1")
-    services.users.associate(shop.tenant, group, "u-1", faces, 0.0)
+    services.users.associate_faces(shop.tenant, group, "u-1", faces, 0.0)
     return faces
 
 

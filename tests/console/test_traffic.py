@@ -86,7 +86,7 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("traffic")
     with serving(folder, clock=FakeClock(NOW.astimezone(UTC))) as box:
         tenants, items = box.services.tenants, box.services.ports.storage.items
-        tenants.change("shop", {"time_zone": ZONE.key})
+        tenants.change_settings("shop", {"time_zone": ZONE.key})
         with box.client() as client:
             for id_, name in CAMERAS.items():
                 client.add_camera(id=id_, name=name, labels={})
@@ -99,7 +99,7 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def fill(items: ItemStore, tenant: str, seen: Sequence[Observation]) -> None:
     days = Span(milliseconds(seen[0].at), milliseconds(seen[-1].at)).utc_days
-    write_in_parts(items, make_calendar_actions(tenant, days, (), Calendar(items).months(tenant, days)))
+    write_in_parts(items, make_calendar_actions(tenant, days, (), Calendar(items).read_months(tenant, days)))
     write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(tenant, one)) for one in seen))
 
 

@@ -78,7 +78,9 @@ def test_the_commands_about_a_lost_signing_key_do_what_the_pages_say(
     monkeypatch.setenv("REGULARS_DATA", str(tmp_path / "shop"))
     with closing(bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)) as services:
         services.tenants.add("shop-12", Profile.CAMERA)
-        receipt = services.audit.signing.sign("shop-12", {"kind": "erasure", "done_at": "2026-11-21T09:00:00.000Z"})
+        receipt = services.audit.signing.sign_statement(
+            "shop-12", {"kind": "erasure", "done_at": "2026-11-21T09:00:00.000Z"}
+        )
         (tmp_path / "receipt.json").write_text(json.dumps(receipt), encoding="utf-8")
         key = keys.signing_key("shop-12")
         lost = Update(keys.TENANTS, key, (exists("there"),), set={"sealed": b"lost"})

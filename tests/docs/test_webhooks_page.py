@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.webhooks import EventKind, signature
+from chalicelib.book.words.webhooks import EventKind, make_signature
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import FakeClock
 from tests.support.hooks.hook_desk import TENANT, Desk, stores
@@ -43,12 +43,12 @@ def test_the_lines_take_what_a_receiver_gets(tmp_path: Path, is_genuine: Callabl
 @pytest.mark.parametrize("age_s", [-301, 301, 86_400])
 def test_the_lines_refuse_what_is_replayed(is_genuine: Callable[..., bool], age_s: int) -> None:
     sent_at = datetime.now(UTC) - timedelta(seconds=age_s + (1 if age_s > 0 else -1))
-    assert not is_genuine("secret", signature("secret", sent_at, BODY), BODY)
-    assert is_genuine("secret", signature("secret", sent_at, BODY), BODY, 100_000)
+    assert not is_genuine("secret", make_signature("secret", sent_at, BODY), BODY)
+    assert is_genuine("secret", make_signature("secret", sent_at, BODY), BODY, 100_000)
 
 
 def test_the_lines_refuse_what_is_no_signature(is_genuine: Callable[..., bool]) -> None:
-    old = signature("secret", datetime.now(UTC) - timedelta(hours=1), BODY)
+    old = make_signature("secret", datetime.now(UTC) - timedelta(hours=1), BODY)
     with_a_new_time = re.sub(r"t=\d+", f"t={int(time.time())}", old)
     zeros = "0" * 64
     for wrong in ("", "t=1", "v1=00", f"t=x,v1={zeros}", f"t=\u0661,v1={zeros}", "t=,v1=", with_a_new_time):

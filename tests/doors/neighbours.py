@@ -333,14 +333,14 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     customer = services.tenants.get_by_name(tenant)
     alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):
-        services.merges.duplicates.suggest(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
+        services.merges.duplicates.suggest_pair(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
     for n in (8, 9):
         v1.done("POST", "/v1/faces", {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))})
         erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
     members = services.groups.get_by_name(customer, club)
     for user in (f"{word}-one", f"{word}-two"):
         services.users.create(customer, members, user)
-    services.users.associate(customer, members, f"{word}-one", [face], 0)
+    services.users.associate_faces(customer, members, f"{word}-one", [face], 0)
 
     services.groups.create(customer, f"{word}-family", 20, "")
     family = services.groups.get_by_name(customer, f"{word}-family")
@@ -455,7 +455,7 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
         for number in range(2)
     ]
     services.items.transact(outbox.make_delivery_puts(tenant, events))
-    for one in services.webhooks.outbox.page(tenant, hook["id"], parked=False, limit=10).rows:
+    for one in services.webhooks.outbox.read_page(tenant, hook["id"], parked=False, limit=10).rows:
         outbox.park(replace(one, attempts=3), f"{word} answered 500")
     return hook["id"], hook["secret"]
 

@@ -52,7 +52,7 @@ def test_a_stage_that_works_knows_nobody_and_stores_nothing(api: Receiver, real_
     canary.run_canary(real_services, url(api), cameras_url(api), "canary")
     canary.run_canary(real_services, url(api), cameras_url(api), "canary")
     assert [one.path for one in api.heard] == 2 * ["/api/openapi/face/getFaceByPicture", "/v1/captures/uploads"]
-    directory = real_services.groups.all(real_services.tenants.get_by_name("canary"))
+    directory = real_services.groups.list_all(real_services.tenants.get_by_name("canary"))
     assert [group.count for group in directory] == [0, 0]
 
 

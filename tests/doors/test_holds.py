@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
-from chalicelib.rights.subject_access import Subject, holdings
+from chalicelib.book.words.items import walk_items
+from chalicelib.rights.subject_access import Subject, read_holdings
 from tests.support.api.icredit.client import MarketClient
 from tests.support.api.rekognition.client import client
 from tests.support.api.stage import make_stage
@@ -82,12 +82,12 @@ class Shop:
         face = book.services.faces.get(book.tenant, self.eva)
         observations = list(book.services.merges.mover.list_observations(book.tenant, self.eva))
         merges = book.services.merges.records.list_below(book.tenant.name, self.eva)
-        about = holdings(Subject(items, book.tenant, face, observations, merges, []))
+        about = read_holdings(Subject(items, book.tenant, face, observations, merges, []))
         told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")
         stored = {name: found for name, found in about.items() if name not in told and not name.startswith("blobs")}
         own = (f"/faces/{self.eva}/", f"/faces/{self.twin}/", *(f"/{one[:-2]}" for one in self.sightings))
         files = {str(one): one.read_bytes() for one in book.folder.rglob("*") if any(part in str(one) for part in own)}
-        return {**stored, "merges": list(every(items, keys.MERGES, "shop"))}, files
+        return {**stored, "merges": list(walk_items(items, keys.MERGES, "shop"))}, files
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_no_chore_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path
         shop = Shop(book)
         before, files = shop.kept()
         assert len(files) == 11, "three captures; three pictures, and the twin's own, with their thumbnails"
-        book.services.tenants.change("shop", FORGETFUL)
+        book.services.tenants.change_settings("shop", FORGETFUL)
         shop.v1.done("PATCH", f"/v1/groups/{shop.group}", {"unseen_days": 30})
         book.clock.advance(timedelta(days=400))
         for _ in range(26):
@@ -187,7 +187,7 @@ def test_no_chore_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path
         assert shop.kept() == (before, files)
         assert not book.services.consistency.list_disagreements("shop")
 
-        book.services.tenants.change("shop", {"keeps_pictures": True})
+        book.services.tenants.change_settings("shop", {"keeps_pictures": True})
         shop.seen(EVA, 0)
         added = {"picture": photo(EVA, side_px=57.0), "trust": True}
         shop.v1.done("POST", f"/v1/faces/{shop.eva}/pictures", added)

@@ -151,7 +151,7 @@ def test_a_request_in_whose_middle_the_model_changes_succeeds(shop: Shop, step: 
 
 
 def test_such_a_request_is_counted_once(shop: Shop) -> None:
-    shop.services.tenants.change("shop", {"requests_a_day": 1})
+    shop.services.tenants.change_settings("shop", {"requests_a_day": 1})
     shop.change_during_the_next_request()
     assert len(persons(shop.market.enrol("vip", picture(Person(3))))) == 1
     assert shop.services.tenants.get_by_name("shop").model == NEW.model
@@ -192,8 +192,8 @@ def test_many_at_once_behind_a_search_all_succeed(shop: Shop) -> None:
 
 def asks(shop: Shop) -> None:
     """Of all that is enrolled."""
-    shop.services.tenants.change("shop", {"least_liveness": 0.5})
-    shop.services.tenants.change("shop", {"enrol_quality": 60})
+    shop.services.tenants.change_settings("shop", {"least_liveness": 0.5})
+    shop.services.tenants.change_settings("shop", {"enrol_quality": 60})
 
 
 @pytest.fixture(params=REFUSING_VISIONS)

@@ -17,7 +17,7 @@ from chalicelib.book.rules.templates import subject_id
 from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.words import keys
 from chalicelib.book.words.formats import UNITED
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Credentials, Profile
 from chalicelib.book.words.names import is_same_name
 from chalicelib.doors.service_keys import add_service_key
@@ -212,7 +212,7 @@ def test_who_was_stored_by_an_earlier_version_is_found_by_each_spelling_that_it_
 ) -> None:
     """Their ids were made of folded names. Its first of each kind still has it, so that version finds it, too."""
     deepstack.enrol("Anna WEISS", 1)
-    (stored,) = (user_from(one) for one in every(services.items, keys.DIRECTORY, "home", between=keys.USERS))
+    (stored,) = (user_from(one) for one in walk_items(services.items, keys.DIRECTORY, "home", between=keys.USERS))
     assert stored.id == subject_id("Anna Weiß")
     for name in ("anna weiss", "ANNA WEISS"):
         compreface.enrol(name, 1)

@@ -193,7 +193,7 @@ def house(tmp_path: Path) -> Iterator[House]:
                     made.ids[f"{service} of {name}"] = key
             unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
-            made.services.tenants.change("shop", {"expired_consent_erases": True, "deletes_erase": False})
+            made.services.tenants.change_settings("shop", {"expired_consent_erases": True, "deletes_erase": False})
             with served(made, broker) as own:
                 yield own
 
@@ -305,9 +305,9 @@ def leave(box: Box) -> None:
     for _ in range(2):
         box.clock.advance(timedelta(days=1))
         box.settle()
-        box.services.erasure.retention.tenant(box.tenant, of=(Kind.CONSENTS,), yes=True)
+        box.services.erasure.retention.sweep_tenant(box.tenant, of=(Kind.CONSENTS,), yes=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
-        box.services.erasure.retention.tenant(box.tenant, yes=True)
+        box.services.erasure.retention.sweep_tenant(box.tenant, yes=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
         box.clock.advance(timedelta(minutes=5))
         box.settle()

@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.book.records.faces import face_from, user_from
 from chalicelib.book.words import keys, telemetry
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face
 from chalicelib.bootstrap import build
 from chalicelib.doors import observability
@@ -74,9 +74,9 @@ def walk(street: Street, role_keys: Mapping[str, str], tmp_path_factory: pytest.
 
 def words_of(services: Services) -> dict[str, set[str]]:
     """What names each face in an answer: its id, its name, its subject's and its user's. One of them is enough."""
-    faces: list[Face] = [face_from(one) for one in every(services.items, keys.FACES, ALPHA)]
+    faces: list[Face] = [face_from(one) for one in walk_items(services.items, keys.FACES, ALPHA)]
     words = {face.faceid: {face.faceid, face.name} - {""} for face in faces if face.faceid != "7"}
-    for user in map(user_from, every(services.items, keys.DIRECTORY, ALPHA, between=keys.USERS)):
+    for user in map(user_from, walk_items(services.items, keys.DIRECTORY, ALPHA, between=keys.USERS)):
         for faceid in user.faceids:
             words[faceid] |= {user.name or user.id}
     return words
@@ -112,9 +112,9 @@ def read(walk: Walk, method: str, path: str, sample: Sample, key: Mapping[str, A
     services = walk.services
     services.audit.reads = Reads(services)
     words = words_of(services)
-    before = {one.id for one in services.audit.chain.waiting(ALPHA)}
+    before = {one.id for one in services.audit.chain.list_waiting(ALPHA)}
     reply = walk.send(method, path, sample, **key)
-    new = [one.leaf.content or {} for one in services.audit.chain.waiting(ALPHA) if one.id not in before]
+    new = [one.leaf.content or {} for one in services.audit.chain.list_waiting(ALPHA) if one.id not in before]
     tally = Tally(READS)
     tally.add(new)
     assert {act for one in new for act in one.get("acts", ())} <= READS.keys(), (

@@ -88,7 +88,7 @@ def disagreeing(box: Box) -> list[str]:
         *disagreements(box.services, box.tenant),
         *disagreements_of_visits(box),
         *amounts(box),
-        *box.services.audit.verifying.tenant("shop").findings,
+        *box.services.audit.verifying.verify_tenant("shop").findings,
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES, UseCase
@@ -20,7 +20,7 @@ OF_9_2 = {"consent", "employment", "vital_interest", "legal_claims", "public_int
 
 def read_faces(box: Box) -> dict[str, Face]:
     """All faces, whatever their groups."""
-    return {item["faceid"]: face_from(item) for item in every(box.storage.items, keys.FACES, "shop")}
+    return {item["faceid"]: face_from(item) for item in walk_items(box.storage.items, keys.FACES, "shop")}
 
 
 def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
@@ -45,7 +45,7 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
 def try_case(case: UseCase, shop: Shop, folder: Path, *, asks: bool) -> tuple[list[str], object]:
     """What is gained by the use case, and its answer."""
     with shop.copied(folder) as box:
-        box.services.tenants.change("shop", {"consent_required": asks})
+        box.services.tenants.change_settings("shop", {"consent_required": asks})
         before = read_faces(box)
         answer = case.do(box)
         return gained(before, read_faces(box)), answer

@@ -66,7 +66,7 @@ def pictures(photos: Path) -> list[bytes]:
 def opened(data: Path) -> Iterator[tuple[Services, Tenant]]:
     services = build(Settings(storage=data))
     try:
-        yield services, next(tenant for tenant in services.tenants.all() if tenant.name == "shop")
+        yield services, next(tenant for tenant in services.tenants.list_all() if tenant.name == "shop")
     finally:
         services.close()
 

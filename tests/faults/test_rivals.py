@@ -47,7 +47,7 @@ OF_THE_GALLERY: dict[str, Do] = {
     "rename a group": _row("POST /openapi/face/updateGroup"),
     "delete a group": _row("POST /openapi/face/deleteGroup"),
     "make a group": _row("POST /icredit/face/manage 0 a new group"),
-    "let in less": lambda box: box.services.tenants.change("shop", {"faces": 10_200, "groups": 6}),
+    "let in less": lambda box: box.services.tenants.change_settings("shop", {"faces": 10_200, "groups": 6}),
     "add a photo": _row("POST /v1/faces/{id}/pictures"),
     "change the model": _row("reembed"),
 }

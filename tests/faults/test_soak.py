@@ -64,7 +64,7 @@ def test_threads_of_enrol_search_and_delete_end_in_a_true_count(
 
     assert [complaint for visitor in visitors for complaint in visitor.wrong] == []
     services = build(Settings(storage=data, **UNHURRIED))
-    camera = next(tenant for tenant in services.tenants.all() if tenant.name == "shop")
+    camera = next(tenant for tenant in services.tenants.list_all() if tenant.name == "shop")
     assert services.groups.get_by_name(camera, "regular").count == len(visitors)
     assert disagreements(services, camera) == []
     services.close()

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from chalicelib.book.cameras import legal_camera_name
-from chalicelib.book.statistics.statistics import normal
+from chalicelib.book.statistics.statistics import normalise_filter
 from chalicelib.book.vision.pictures.containers import drop_metadata, with_noise
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.items import PageTokens
@@ -88,8 +88,8 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a picture of spaces": (100_000, lambda n: lambda: decode_base64(" " * n)),
     "a picture of line breaks": (100_000, lambda n: lambda: decode_base64("\r\n" * n)),
     "a data URL": (100_000, lambda n: lambda: decode_base64("data:" + ":" * n)),
-    "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).number("n")),
-    "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).number("n")),
+    "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).read_number("n")),
+    "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).read_number("n")),
     "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).read_seconds("n")),
     "a list of commas": (40_000, lambda n: lambda: read_list("list", "," * n)),
     "a list of quotes": (100_000, lambda n: lambda: read_list("list", "\u201c" * n)),
@@ -126,7 +126,7 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     # names
     "a composed name": (4_000, lambda n: lambda: normalise_name(marks(n), 96)),
     "a group's name": (4_000, lambda n: lambda: legal_group_name(marks(n))),
-    "a group's name in a filter": (4_000, lambda n: lambda: normal(ObservationFilter(group_name=marks(n)))),
+    "a group's name in a filter": (4_000, lambda n: lambda: normalise_filter(ObservationFilter(group_name=marks(n)))),
     "a camera's name": (4_000, lambda n: lambda: legal_camera_name(marks(n))),
     # pictures
     "JPEG segments": (50_000, lambda n: lambda: of_jpeg(n, b"\xff\xdb\x00\x02")),

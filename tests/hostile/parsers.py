@@ -75,7 +75,7 @@ from chalicelib.book.words.items import FaceOrder, PageTokens
 from chalicelib.book.words.model import Credentials, Edit, JournalEntry, Profile, Template
 from chalicelib.book.words.observations import Dimensions, ObservationFilter
 from chalicelib.book.words.opening import read_opening
-from chalicelib.book.words.pictures import PictureRules, allows
+from chalicelib.book.words.pictures import PictureRules, may_be_read
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.book.words.web_push import new_key, write_push
 from chalicelib.book.words.webhooks import Way
@@ -315,7 +315,7 @@ def function_url_of(data: bytes) -> object:
 
 def picture_place_of(data: bytes) -> object:
     bucket, _, key = data.decode("utf-8", "replace").partition("\n")
-    return allows({"photos", "archive/staff"}, bucket, key)
+    return may_be_read({"photos", "archive/staff"}, bucket, key)
 
 
 def rekognition_signature_of(data: bytes) -> object:
@@ -333,7 +333,7 @@ def sunmi_parameters_of(data: bytes) -> object:
     found = Parameters.read(read_form(media_type, data), frozenset(words.SUNMI_NAMES))
     for name in found.values:
         tried(
-            lambda name=name: found.number(name, 1, 100),
+            lambda name=name: found.read_number(name, 1, 100),
             lambda name=name: found.read_ids(name),
             lambda name=name: found.required_file(name),
             found.list_others,
@@ -348,7 +348,7 @@ def icredit_parameters_of(data: bytes) -> object:
         tried(
             found.read_labels,
             lambda name=name: found.read_token(name),
-            lambda name=name: found.number(name, 1, 999),
+            lambda name=name: found.read_number(name, 1, 999),
             lambda name=name: found.read_seconds(name),
             lambda name=name: found.read_flag(name),
             lambda name=name: decode_base64(found.required_text(name)),
@@ -676,7 +676,7 @@ def with_exif(at: str, fraction: str, offset: str) -> bytes:
 
 def snapshot(faces: int) -> bytes:
     rows = [(f"face{n}", f"g{n % 3}", [embedding_of(n).astype("<f2").tobytes()] * (1 + n % 2)) for n in range(faces)]
-    return segment.encode(segment_of_faces("m", 7, rows))
+    return segment.encode_segment(segment_of_faces("m", 7, rows))
 
 
 def snapshot_of(data: bytes) -> object:
@@ -711,9 +711,9 @@ def journal_of(data: bytes) -> object:
 def page_token_of(data: bytes) -> None:
     """The token as it is, and one that is forged for such a place."""
     text = data.decode("utf-8", "replace")
-    tried(lambda: PAGE_TOKENS.position(text))
+    tried(lambda: PAGE_TOKENS.read_position(text))
     if text.isascii():
-        tried(lambda: PAGE_TOKENS.position(PAGE_TOKENS._tokens.make_token(text)))
+        tried(lambda: PAGE_TOKENS.read_position(PAGE_TOKENS._tokens.make_token(text)))
 
 
 def sorted_list_place_of(data: bytes) -> None:
@@ -1350,7 +1350,7 @@ PARSERS = {
         json_values | values.map(lambda key: as_json(event_of(key))), share=4,
     ),
     "delivery messages": Parser(
-        message(lambda services, body: services.webhooks.deliveries.deliver(body)),
+        message(lambda services, body: services.webhooks.deliveries.attempt_delivery(body)),
         (ValueError, InvalidInput, Busy, StorageUnavailable),
         ("chalicelib.book.webhooks",), NOTICES,
         st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json), share=4,

@@ -11,7 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import app  # noqa: F401 - the functions' own module, which must import
-    from chalicelib.book.index.scan.scan import kernel
+    from chalicelib.book.index.scan.scan import load_kernel
     from chalicelib.book.models import KEPT_PICTURE
     from chalicelib.book.vision.packs import packs
     from chalicelib.book.vision.pipeline import FacePipeline
@@ -23,5 +23,7 @@ if __name__ == "__main__":
         image = pipeline.read_picture(Path(name).read_bytes(), KEPT_PICTURE)
         embeddings.append(pipeline.embed(image, pipeline.detect(image)[:1])[0].tolist())
     sys.stdout.write(
-        json.dumps({"kernel": "compiled" if kernel() else "none", "pack": pack.manifest.name, "embeddings": embeddings})
+        json.dumps(
+            {"kernel": "compiled" if load_kernel() else "none", "pack": pack.manifest.name, "embeddings": embeddings}
+        )
     )

@@ -11,10 +11,10 @@ from chalicelib.aws.clients import aws_client
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.book.commit import INDEX_EVERY
 from chalicelib.book.records.observations import review_item
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import captured_ms
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import RESTRICTED, Credentials, Decision, Labels, Negative, Profile, Tenant
 from chalicelib.book.words.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
 from chalicelib.book.words.pictures import Box
@@ -174,7 +174,7 @@ def dialects_keys(account: Account) -> None:
 
 def cloud_api(account: Account) -> None:
     shop = Shop(account, "cloud-shop")
-    account.services.tenants.change(shop.name, {"requests_a_day": 100_000})
+    account.services.tenants.change_settings(shop.name, {"requests_a_day": 100_000})
     both = picture(Person(1, 90), Person(2, 80))
     [ann, bob] = [one["PERSON_TOKEN"] for one in shop.market.enrol("vip", both)["PERSON_ENTITY"]]
     shop.v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann Lee"})
@@ -360,7 +360,7 @@ def schedules(account: Account) -> None:
         account.later(minutes=30)
         account.tick("watch")  # what is overdue is announced
         shop.see(picture(Person(1, 90)), 5)  # who is learnt
-        account.services.tenants.change(shop.name, {"learnt_days": 2})
+        account.services.tenants.change_settings(shop.name, {"learnt_days": 2})
         shop.put(BOB)
         _orphan(account, shop)
         _at_hour(account, 3)
@@ -425,7 +425,7 @@ def _consent_for_a_day(account: Account, shop: Shop) -> None:
     record = {"basis": "consent", "given_at": now.isoformat(), "expires_at": (now + timedelta(days=1)).isoformat()}
     shop.v1.done("PUT", "/v1/faces/77/consent", record)
     assert [one["face"] for one in shop.v1.done("GET", "/v1/consents")["consents"]] == ["77"]
-    account.services.tenants.change(shop.name, {"expired_consent_erases": True})
+    account.services.tenants.change_settings(shop.name, {"expired_consent_erases": True})
 
 
 def _is_restricted(shop: Shop) -> bool:
@@ -446,10 +446,12 @@ def merges(account: Account) -> None:
     rejected = shop.v1.done("POST", f"/v1/faces/{ann}/sightings/{lookalike['id']}/reject")
     assert rejected["sighting"]["face"] != ann
     # A sighting that was never an arrival may be rejected at any age, and is somebody else's then.
-    account.services.tenants.change(shop.name, {"review_margin": 0.5})  # what he is then taken for is for review
-    account.services.tenants.change(shop.name, {"learns": False})  # else this one absorbs him
+    account.services.tenants.change_settings(
+        shop.name, {"review_margin": 0.5}
+    )  # what he is then taken for is for review
+    account.services.tenants.change_settings(shop.name, {"learns": False})  # else this one absorbs him
     assert shop.camera.add_face("regular", picture(Person(2, 85)), faceid="8")["code"] == 0
-    account.services.tenants.change(shop.name, {"learns": True})
+    account.services.tenants.change_settings(shop.name, {"learns": True})
     shop.v1.done("POST", f"/v1/faces/{bob}/sightings/{too_old['id']}/reject")
     assert shop.v1.done("GET", "/v1/reviews")["reviews"] == []  # its picture is not kept any more
     merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
@@ -553,7 +555,7 @@ def people(account: Account) -> None:
     shop.v1.done_without_body("DELETE", f"/v1/groups/{group}")
     account.later(minutes=3)
     account.tick("sweep")  # takes the name out of it
-    assert "\u738b" not in str([one["payload"] for one in every(shop.items, keys.OUTBOX, shop.name)])
+    assert "\u738b" not in str([one["payload"] for one in walk_items(shop.items, keys.OUTBOX, shop.name)])
 
 
 def erasures(account: Account) -> None:
@@ -571,10 +573,10 @@ def erasures(account: Account) -> None:
     shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": other})
     bob = next(one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"] if one["id"] != ann)
     known = [account.services.faces.get(shop.tenant, one) for one in (ann, bob)]
-    account.services.merges.duplicates.suggest(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
-    taken_for_bob = Negative(alone[1]["id"], (canonical("fake", embedding_of(1)),), "door")
+    account.services.merges.duplicates.suggest_pair(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
+    taken_for_bob = Negative(alone[1]["id"], (make_template("fake", embedding_of(1)),), "door")
     shop.items.transact([account.services.recognition.negatives.make_put(shop.name, bob, taken_for_bob)])
-    account.services.tenants.change(shop.name, {"time_zone": "Asia/Shanghai"})
+    account.services.tenants.change_settings(shop.name, {"time_zone": "Asia/Shanghai"})
     again = {"Idempotency-Key": "once"}
     shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
     shop.v1.send("POST", "/v1/face-changes", {"ids": [ann], "group": "regular"}, headers={"Idempotency-Key": "2nd"})
@@ -702,7 +704,7 @@ def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None, camera:
         )
         for number in range(count)
     ]
-    shop.account.services.statistics.record(shop.name, made)
+    shop.account.services.statistics.store_observations(shop.name, made)
 
 
 @contextmanager
@@ -818,7 +820,7 @@ def _next_commit_is_announced(shop: Shop) -> None:
 
 def _mistaken(shop: Shop, faceid: str) -> None:
     """Somebody was taken for this face, and it was said that he is not."""
-    template = canonical("fake", embedding_of(99))
+    template = make_template("fake", embedding_of(99))
     rejected = shop.account.services.recognition.negatives.make_put(
         shop.name, faceid, Negative(f"sighting-{faceid}", (template,))
     )

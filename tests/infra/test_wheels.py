@@ -178,7 +178,7 @@ def test_the_models_are_inside_and_nothing_is_fetched(installed: Path, tmp_path:
     assert licences == {file.name for file in packs.read_pack().folder.glob("LICENSE.*")}
     detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"
     assert not detector.is_symlink()
-    assert detector.read_bytes() == packs.read_pack().content("yunet_s_dynamic.onnx")
+    assert detector.read_bytes() == packs.read_pack().read_content("yunet_s_dynamic.onnx")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every, write
+from chalicelib.book.words.items import walk_items, write
 from chalicelib.book.words.ports import Delete
 from chalicelib.rights.words.signing import fingerprint
 from regulars.cli import main
@@ -36,7 +36,7 @@ def test_a_chain_that_nobody_touched_is_verified_with_the_newest_head(
     assert run(shop, "verify") == 0
     said = capsys.readouterr().out
     assert "what is there is unchanged (2 hours, " in said
-    assert f"the newest is hour {shop.services.audit.chain.end('shop').number}" in said
+    assert f"the newest is hour {shop.services.audit.chain.read_end('shop').number}" in said
 
 
 def test_what_was_erased_what_was_let_go_and_what_is_not_closed_are_listed(
@@ -68,12 +68,12 @@ def test_before_anything_is_closed_it_is_said_that_nothing_is_verified(
 
 def test_an_audit_that_was_emptied_is_a_finding(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     audit = shop.services.audit
-    for element in [*audit.chain.elements("shop")]:
-        audit.chain.rewrite(element, None)
+    for element in [*audit.chain.list_elements("shop")]:
+        audit.chain.replace_leaves(element, None)
     for blob in [*shop.services.ports.storage.blobs.walk(keys.audit_folder("shop"))]:
         shop.services.ports.storage.blobs.delete(blob.key)
     for partition in (keys.audit_heads("shop"), "shop"):
-        gone = [(one["tenant"], one["id"]) for one in every(shop.services.items, keys.AUDIT, partition)]
+        gone = [(one["tenant"], one["id"]) for one in walk_items(shop.services.items, keys.AUDIT, partition)]
         write(shop.services.items, [Delete(keys.AUDIT, key) for key in gone])
     assert run(shop, "verify") == 1
     assert "shop: 1 finding (0 hours, 0 entries)" in capsys.readouterr().out
@@ -81,9 +81,9 @@ def test_an_audit_that_was_emptied_is_a_finding(shop: Shop, capsys: pytest.Captu
 
 def test_a_changed_entry_is_said_and_the_exit_code_is_1(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     chain = shop.services.audit.chain
-    element = next(chain.elements("shop"))
-    leaves = chain.leaves(element)
-    chain.rewrite(element, [forged(leaves[0]), *leaves[1:]])
+    element = next(chain.list_elements("shop"))
+    leaves = chain.read_leaves(element)
+    chain.replace_leaves(element, [forged(leaves[0]), *leaves[1:]])
     assert run(shop, "verify") == 1
     assert "hour 1 (2026-03-16T09): its entries are not those that it was closed with" in capsys.readouterr().out
 
@@ -135,7 +135,7 @@ def test_a_tenant_without_a_closed_hour_has_no_head(tmp_path: Path, capsys: pyte
 def an_export(shop: Shop, path: Path) -> tuple[list[str], str]:
     """Write an export of the shop; return its lines, and the fingerprint of the shop's key."""
     assert run(shop, "export", str(path)) == 0
-    return path.read_text().splitlines(), fingerprint(shop.services.audit.signing.public_keys("shop").current)
+    return path.read_text().splitlines(), fingerprint(shop.services.audit.signing.read_public_keys("shop").current)
 
 
 def test_an_export_is_verified_by_its_key_alone(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,7 @@ def test_thirty_lines_written_after_the_page_verify_an_export_and_find_each_chan
     export, program = tmp_path / "audit.jsonl", tmp_path / "auditor.py"
     assert main(["audit", "export", str(export), "--tenant", "shop", "--data", str(shop.folder)]) == 0
     program.write_text(AUDITOR)
-    key = fingerprint(shop.services.audit.signing.public_keys("shop").current)
+    key = fingerprint(shop.services.audit.signing.read_public_keys("shop").current)
 
     def said(lines: list[str], key: str = key) -> str:
         export.write_text("".join(lines))

@@ -133,7 +133,7 @@ def data(tmp_path: Path) -> Path:
         for seed, faceid in ((1, "ann"), (2, "bob")):
             book.enrol(Person(seed), faceid=faceid)
         book.see(shot(0, 1), shot(60, 1, 2))
-        book.services.audit.signing.public_keys("shop")  # made by then, as each hour of the audit is signed
+        book.services.audit.signing.read_public_keys("shop")  # made by then, as each hour of the audit is signed
     shutil.copytree(tmp_path / "data", tmp_path / "restored")
     return tmp_path / "data"
 
@@ -226,7 +226,7 @@ def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a
         book.services.faces.holds.lift(book.tenant, faces[-1], "asked")
         erased_of(services, re.findall("--face ([0-9]+)", str(left.value))[0])
         assert set(book.faceids()) == {"ann", "bob"}
-        parts = len(book.services.erasure.records.page(book.tenant.name, 100).rows)
+        parts = len(book.services.erasure.records.read_page(book.tenant.name, 100).rows)
     assert len(list(data.parent.glob("receipt*.json"))) == parts - 1 > 1
 
 
@@ -242,7 +242,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
     with served(data) as book:
         book.services.erasure.steps.most_named = 2
         assert erase(data, "--face", eva, "--receipt", str(receipt), "--yes") == 0
-        key = book.services.audit.signing.face_key("shop")
+        key = book.services.audit.signing.read_face_key("shop")
     said = [signing.read_statement(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
     assert sorted(one for each in said for one in list_named_faces(each, key, [eva, *parts])) == sorted([eva, *parts])
     assert len(said) == 3
@@ -254,7 +254,7 @@ def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:
         holds.most = 1
         with pytest.raises(TooMany):
             mark_person(book.services, book.tenant, first, holds, "7", "held", is_set=True)
-        assert holds.all("shop") == []
+        assert holds.list_all("shop") == []
 
 
 @pytest.mark.parametrize("mark", ["hold", "restriction"])
@@ -293,7 +293,7 @@ def test_nobody_is_erased_by_a_paper_that_is_no_receipt_of_this_tenant(
     restored = data.parent / "restored"
     with closing(Book(restored)) as book:
         sign = (
-            book.services.audit.signing.sign
+            book.services.audit.signing.sign_statement
             if changes
             else lambda _, statement: signing.sign_statement(statement, PRIVATE)
         )
@@ -366,7 +366,7 @@ def test_somebody_who_is_restricted_is_erased_again_too(
         book.services.restrictions.set(book.tenant, "ann", "case 7")
         assert erase(restored, "--again", str(receipt), "--yes") == 0
         assert "ann  (no name)" in capsys.readouterr().out
-        assert not book.services.restrictions.all(book.tenant)
+        assert not book.services.restrictions.list_all(book.tenant)
 
 
 @pytest.mark.parametrize(
@@ -571,7 +571,7 @@ def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tm
             "observation_days": 222,
             "attributes_off": frozenset({"age"}),
         }
-        book.services.tenants.change("shop", own)
+        book.services.tenants.change_settings("shop", own)
         book.services.webhooks.hooks.add("shop", "http://127.0.0.1:1999/told")
     assert main(["privacy", "record", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
     said = capsys.readouterr().out
@@ -585,7 +585,7 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
     anns_book: Book, capsys: Captured, language: str, words: str
 ) -> None:
     services, tenant = anns_book.services, anns_book.tenant
-    services.tenants.change("shop", {"controller": "Ann <Lee> Ltd"})
+    services.tenants.change_settings("shop", {"controller": "Ann <Lee> Ltd"})
     [id_] = services.deletion.delete_faces(tenant, ["ann"], by="first", erase=True).erasures
     worked_off(anns_book)
     asked = ["receipt", "get", id_, "--tenant", "shop", "--html", "--language", language]
@@ -596,4 +596,4 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
     statement, _ = signing.verify_statement(json.loads(base64.b64decode(data)))
     assert statement["id"] == id_
     assert words.format(len(statement["removed"]["pictures"])) in page
-    assert signing.fingerprint(services.audit.signing.public_keys("shop").current) in page
+    assert signing.fingerprint(services.audit.signing.read_public_keys("shop").current) in page

@@ -57,7 +57,7 @@ def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
 
 
 def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
-    book.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
+    book.services.tenants.change_settings("shop", {"time_zone": "Pacific/Auckland"})
     week = book.services.sightings.weeks.count_week(book.services.tenants.get_by_name("shop"), MONDAY.date())
     assert [one.visits for _, one in week.days] == [2, 1, 0, 1, 0, 0, 0]
     assert week.busiest
@@ -90,7 +90,7 @@ def command(book: Book, *options: str) -> list[str]:
 
 
 def test_a_shops_name_writes_no_header(book: Book) -> None:
-    book.services.tenants.change("shop", {"display_name": "=?utf-8?q?=0ABcc:_x@evil.example?="})
+    book.services.tenants.change_settings("shop", {"display_name": "=?utf-8?q?=0ABcc:_x@evil.example?="})
     tenant = book.services.tenants.get_by_name("shop")
     mail = compose_mail(
         book.services.sightings.weeks.count_week(tenant, MONDAY.date()),

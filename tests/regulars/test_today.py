@@ -59,7 +59,7 @@ def test_today_says_who_came_which_visit_it_is_and_who_is_new(week: Book) -> Non
 
 
 def test_staff_is_left_out_and_counted(week: Book) -> None:
-    week.services.groups.change(week.tenant, REGULAR, {"staff": True})
+    week.services.groups.change_fields(week.tenant, REGULAR, {"staff": True})
     assert printed(week) == (
         "shop: Sunday, 08 March 2026, UTC\n"
         "who         group     first  last   seen  visit\n"
@@ -70,7 +70,7 @@ def test_staff_is_left_out_and_counted(week: Book) -> None:
 
 
 def test_today_begins_at_midnight_of_the_tenants_time_zone(week: Book) -> None:
-    week.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
+    week.services.tenants.change_settings("shop", {"time_zone": "Pacific/Auckland"})
     lines = printed(week).splitlines()
     assert lines[0] == "shop: Monday, 09 March 2026, Pacific/Auckland"
     assert [line.split()[3] for line in lines[2:3]] == ["02:00"]
@@ -116,7 +116,7 @@ def test_the_command_prints_the_books_that_have_faces(tmp_path: Path, capsys: py
     with closing(Book(tmp_path / "data")) as book:
         now = datetime.now(UTC).replace(microsecond=0)
         book.clock.advance(now - book.clock.now())
-        book.services.tenants.change("shop", {"time_zone": zone_at_noon()})
+        book.services.tenants.change_settings("shop", {"time_zone": zone_at_noon()})
         book.see(replace(shot(0, 1), at=now))
         book.services.tenants.add("cloud", Profile.CLOUD)
     assert main(["today", "--data", str(tmp_path / "data")]) == 0

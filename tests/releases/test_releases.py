@@ -58,4 +58,4 @@ def test_somebody_is_erased_from_it(book: Book) -> None:
     book.services.deletion.delete_faces(book.tenant, ["anna"], erase=True)
     assert "anna" not in set(book.faceids())
     assert not book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match
-    assert book.services.audit.verifying.tenant("shop").findings == []
+    assert book.services.audit.verifying.verify_tenant("shop").findings == []

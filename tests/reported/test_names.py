@@ -80,7 +80,9 @@ def test_a_name_with_a_space_is_meant_with_its_space(box: House) -> None:
 
 @replays(7, "CompreFace 224", "CompreFace 252")
 def test_a_name_stays_without_its_last_example(box: House) -> None:
-    box.services.tenants.change("home", {"deletes_erase": False})  # else the name is erased with its last photo
+    box.services.tenants.change_settings(
+        "home", {"deletes_erase": False}
+    )  # else the name is erased with its last photo
     client = box.compreface()
     client.delete(f"{RECOGNITION}/faces/{client.add('Ann', photo(1))}")
     assert client.named(photo(1, 1)) == []
@@ -175,7 +177,7 @@ def test_one_person_twice_in_a_picture_is_asked_about(box: House) -> None:
     box.services.enrolment.enrol_largest_face(box.tenant, "regular", photo(171), RULES)
     capture = box.see(Person(171, likeness=0.95), Person(171, side_px=90.0, likeness=0.8))
     assert len({one.faceid for one in capture.sightings}) == 1
-    reviews = box.services.sightings.reviews.page(box.tenant, None, 100).rows
+    reviews = box.services.sightings.reviews.read_page(box.tenant, None, 100).rows
     assert [one.twice for one in reviews if one.sighting_id == sighting_id(capture.id, 1)] == [True]
 
 

@@ -37,7 +37,7 @@ def faces(box: House, body: bytes, content_type: str = "multipart/form-data; bou
 @pytest.fixture(autouse=True)
 def _keyless(box: House) -> None:
     """Let this machine call DeepStack's dialect, for which the tenant has a key."""
-    if not any(key.service == "deepstack" for key in box.services.access.keys.all(box.tenant)):
+    if not any(key.service == "deepstack" for key in box.services.access.keys.list_all(box.tenant)):
         box.deepstack()
 
 

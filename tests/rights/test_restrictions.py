@@ -13,7 +13,7 @@ from chalicelib.book.rules.templates import MAX_FACES
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face
 from chalicelib.book.words.ports import Update, exists
 from chalicelib.rights.restrictions import Restrictions
@@ -49,7 +49,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     with pytest.raises(FaceNotFound):
         book.services.faces.get(book.tenant, eva.faceid)
     assert book.services.deletion.delete_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
-    [kept] = restrictions(book).all(book.tenant)
+    [kept] = restrictions(book).list_all(book.tenant)
     assert kept.pictures == before.pictures
     assert kept.restriction.reason == "letter 7"
     assert book.group_counts()["regular"] == 1
@@ -77,7 +77,7 @@ def test_somebody_who_is_restricted_and_comes_again_is_counted_as_a_stranger(boo
 
 def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_erase_it(book: Book) -> None:
     own = {"stranger_days": 1, "capture_days": 1, "sighting_days": 1}
-    book.services.tenants.change("shop", {**own, "expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {**own, "expired_consent_erases": True})
     [seen, _] = book.see(shot(0, EVA), shot(5, FINN))
     eva = seen.sightings[0].faceid or ""
     expiring = Consent(Basis.CONSENT, book.clock.now(), expires_at=book.clock.now() + timedelta(days=1))
@@ -85,7 +85,7 @@ def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_
     restrictions(book).set(book.tenant, eva, "letter 7")
     book.clock.advance(timedelta(days=30))
     retention = book.services.erasure.retention
-    retention.tenant(book.services.tenants.get_by_name("shop"), lambda: float("inf"))
+    retention.sweep_tenant(book.services.tenants.get_by_name("shop"), lambda: float("inf"))
     assert [face.faceid for face in book.faces()] == [eva]
     assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/door/")] == [seen.id]
     assert book.disagreements() == []
@@ -104,10 +104,10 @@ def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -
 def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book: Book) -> None:
     eva, deletion = enrolled(book), book.services.deletion
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
-    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
     assert deletion.delete_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
     assert deletion.delete_faces_of_group(book.tenant, "regular", [eva.faceid]).not_exist == [eva.faceid]
-    assert [one.faceid for one in restrictions(book).all(book.tenant)] == [eva.faceid]
+    assert [one.faceid for one in restrictions(book).list_all(book.tenant)] == [eva.faceid]
 
 
 def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
@@ -118,7 +118,7 @@ def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
     book.see(*(shot(day * 24 * 60, EVA) for day in range(5)), shot(5, FINN))
 
     def told() -> Counter[tuple[str, str]]:
-        found = (json.loads(item["payload"])["data"] for item in every(book.storage.items, keys.OUTBOX, "shop"))
+        found = (json.loads(item["payload"])["data"] for item in walk_items(book.storage.items, keys.OUTBOX, "shop"))
         return Counter((data["faceid"], data["name"]) for data in found)
 
     assert told() == {(eva.faceid, "Eva Lee"): 60, (finn.faceid, "Finn Lee"): 12}
@@ -138,7 +138,7 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
         erase()
     book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
     assert erase() == [eva.faceid]
-    assert restrictions(book).all(book.tenant) == []
+    assert restrictions(book).list_all(book.tenant) == []
     assert list(book.storage.blobs.walk(f"shop/faces/{eva.faceid}/")) == []
     assert book.disagreements() == []
 
@@ -148,12 +148,12 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     eva = book.enrol(Person(EVA), "vip")
     vip = book.services.groups.get_by_name(book.tenant, "vip")
     book.services.users.create(book.tenant, vip, "a-1")
-    book.services.users.associate(book.tenant, vip, "a-1", [eva.faceid], 0.0)
+    book.services.users.associate_faces(book.tenant, vip, "a-1", [eva.faceid], 0.0)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert book.services.consistency.list_disagreements("shop") == []
     book.services.deletion.groups.delete(book.tenant, "vip")
     tenant = book.services.tenants.get_by_name("shop")
-    book.services.deletion.groups.tenant(tenant, lambda: float("inf"))
+    book.services.deletion.groups.continue_tenant(tenant, lambda: float("inf"))
     after = restrictions(book).lift(book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn")
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.list_disagreements("shop") == []
@@ -162,7 +162,7 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
 def of_a_user(book: Book) -> Face:
     eva, regular = enrolled(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.users.create(book.tenant, regular, "a-1")
-    book.services.users.associate(book.tenant, regular, "a-1", [eva.faceid], 0.0)
+    book.services.users.associate_faces(book.tenant, regular, "a-1", [eva.faceid], 0.0)
     return book.services.faces.get(book.tenant, eva.faceid)
 
 
@@ -187,7 +187,7 @@ def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_th
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.users.create(book.tenant, regular, "a-1")
     others = [enrolled(book, seed).faceid for seed in range(FINN, FINN + MAX_FACES)]
-    book.services.users.associate(book.tenant, regular, "a-1", others, 0.0)
+    book.services.users.associate_faces(book.tenant, regular, "a-1", others, 0.0)
     with pytest.raises(FaceHeld):
         restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from chalicelib.aws.clients import begin_in_thread
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.model import PromotionRule
+from chalicelib.book.words.model import PromotionSettings
 from tests.support.book import person
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.erased_tenant import finished, traces
@@ -33,7 +33,7 @@ def aws() -> Iterator[Aws]:
 def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_path: Path) -> None:
     shots = [shot(0, 1, 2), shot(40, 1), shot(60, 2), shot(20, 1), shot(24 * 60, 1), shot(30 * 60, 3, 1)]
     with closing(Book(tmp_path / "data", kept=storage_on(aws, begin_call=begin_in_thread))) as book:
-        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(RULE.arrive_times, RULE.period_days))
+        book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(RULE.arrive_times, RULE.period_days))
         captures = [book.put(one) for one in shots] * 2
         for capture in random.Random(3).sample(captures, len(captures)):
             book.deliver(capture)
@@ -47,7 +47,7 @@ def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_p
 def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> None:
     odd = Shot(shot(300).at, (Person(1, side_px=60.0),))
     with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
-        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
+        book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         captures = book.see(shot(0, 1), *(shot(60 + number, 2) for number in range(45)), shot(200, 1), odd)
         first, second = (captures[place].sightings[0].faceid or "" for place in (0, 1))
         entries, observed = book.entries(), book.observed()

@@ -421,7 +421,7 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     hour.services.deletion.delete_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
     hour.tick()
-    assert [one.done_at is not None for one in hour.services.erasure.records.page("shop", 1).rows] == [True]
+    assert [one.done_at is not None for one in hour.services.erasure.records.read_page("shop", 1).rows] == [True]
 
 
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:

@@ -52,14 +52,14 @@ from chalicelib.book.words.errors import (
     InvalidInput,
     SightingNotFound,
     Unusable,
-    concerning,
+    mark_errors,
 )
 from chalicelib.book.words.items import ListPage, PageTokens, captures_of, retry_if_changed, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.observations import Observation, ObservationKind
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, Box
 from chalicelib.book.words.ports import Item, PresignedRequest, Put, Update, Upload, UploadStore, absent, equals
-from chalicelib.book.words.values import milliseconds, moment, optional
+from chalicelib.book.words.values import milliseconds, moment, read_optional
 
 if TYPE_CHECKING:
     from chalicelib.book.captures.kept import KeptCaptures
@@ -150,7 +150,7 @@ class CaptureFilter(Struct, frozen=True):
         last_ms = keys.LAST_MS if self.until is None else milliseconds(self.until) - 1
         return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
 
-    def passes(self, capture: Capture) -> bool:
+    def lets_pass(self, capture: Capture) -> bool:
         """Return whether a page lists the capture: its picture is there, and its state and faces are wanted."""
         if capture.state not in STATES or self.state not in (None, capture.state):
             return False
@@ -170,7 +170,7 @@ class Captures(UseCase):
     kept: Made[KeptCaptures] = Made("book.captures.kept.KeptCaptures")
     redrive: Made[Redrive] = Made("book.captures.redrive.Redrive")
 
-    def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
+    def offer_uploads(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
 
         `by`: the camera that offers them, as it was just read. The same capture offered again has the same id and is
@@ -183,7 +183,7 @@ class Captures(UseCase):
         cameras = {} if by is None else {by.id: by, by.name: by}
         offered = []
         for index, offer in enumerate(offers):
-            with concerning(index):
+            with mark_errors(index):
                 offered.append(self._read_offer(tenant, offer, cameras, now))
         recorded = self._write_captures(tenant, {_key(tenant, capture): capture for capture in offered}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
@@ -200,9 +200,11 @@ class Captures(UseCase):
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
-        return optional(capture_from, self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_)))
+        return read_optional(
+            capture_from, self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_))
+        )
 
-    def page(
+    def read_page(
         self,
         tenant: Tenant,
         camera: str | None = None,
@@ -227,7 +229,7 @@ class Captures(UseCase):
         while len(captures) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
             read_count, last_id = read_count + len(batch), batch[-1].id
             captures += [
-                capture for capture in mark_stored(self.book.storage.uploads, tenant, batch) if only.passes(capture)
+                capture for capture in mark_stored(self.book.storage.uploads, tenant, batch) if only.lets_pass(capture)
             ]
         shown = cut_to_answer(captures[:limit])
         if len(shown) < len(captures):
@@ -259,7 +261,7 @@ class Captures(UseCase):
         at = shot.captured_at or (now if progress is None else moment(progress[_CAPTURED_AT]))
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
-        (offered,) = self.offer(tenant, [offer])
+        (offered,) = self.offer_uploads(tenant, [offer])
         capture = offered.capture
         if offered.request is not None:
             key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
@@ -270,7 +272,7 @@ class Captures(UseCase):
             write_unless_changed(self.book.items, [put])
         return capture
 
-    def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
+    def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """Return the observation of a sighting; None if the face has no such sighting.
 
         Raises SightingNotFound if the id does not have the form of a sighting's.
@@ -286,7 +288,7 @@ class Captures(UseCase):
 
     def read_face_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
         """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `read_face_in_box`."""
-        observation = self.observation(tenant, faceid, sighting_id)
+        observation = self.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         return self.read_face_in_box(
@@ -307,7 +309,7 @@ class Captures(UseCase):
         if picture is None:
             raise _picture_gone_error(tenant)
         try:
-            reading = Reading(self.book.tenant_vision.of(tenant.model), without_min_age(tenant), picture)
+            reading = Reading(self.book.tenant_vision.choose_vision(tenant.model), without_min_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:
@@ -359,11 +361,11 @@ class Captures(UseCase):
             if (action := _make_record_action(tenant, key, before, recorded[key], now)) is not None
         }
         if actions:
-            self._charge(tenant, [recorded[key] for key in actions])
+            self._charge_bytes(tenant, [recorded[key] for key in actions])
             write(self.book.items, list(actions.values()))
         return recorded
 
-    def _charge(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
+    def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
         """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.
 
         They are counted before they are written, in another transaction: together both could have too many actions. If
@@ -401,7 +403,9 @@ class Captures(UseCase):
     ) -> Iterator[Item]:
         if camera_id is not None:
             return self._of_camera(tenant, camera_id, only, below, at_once)
-        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.all(tenant)]
+        streams = [
+            self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.list_all(tenant)
+        ]
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
     def _of_camera(

@@ -20,7 +20,7 @@ from chalicelib.book.words.errors import CaptureNotFound, Conflict, InvalidInput
 from chalicelib.book.words.items import spared_faces, write
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Put, Vision
-from chalicelib.book.words.values import Codec, optional
+from chalicelib.book.words.values import Codec, read_optional
 
 COUNTED_EVERY = timedelta(hours=20)
 """A list of 1,000 pictures is one call to S3, so each day one sweep counts, and not each hour's."""
@@ -32,7 +32,7 @@ _KEPT = Codec(Kept, {"counted_at": "at"})
 class KeptCaptures(UseCase):
     def get(self, tenant: str) -> Kept | None:
         """Return what was counted last; None if nothing was counted yet."""
-        return optional(_KEPT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
+        return read_optional(_KEPT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
 
     def count(self, tenant: str) -> None:
         """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
@@ -143,7 +143,7 @@ class KeptCaptures(UseCase):
             if picture is None:
                 raise Conflict("the picture of this capture is not kept any more")
             try:
-                made = make(self.book.tenant_vision.of(tenant.model), picture)
+                made = make(self.book.tenant_vision.choose_vision(tenant.model), picture)
             except (Unusable, InvalidInput) as error:
                 raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
             self.book.storage.uploads.put_if_absent(key, made, "image/jpeg")

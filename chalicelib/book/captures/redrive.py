@@ -18,7 +18,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
 from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
-from chalicelib.book.words.items import attempts, camera_ids, captures_of, write, write_unless_changed
+from chalicelib.book.words.items import camera_ids, captures_of, count_attempts, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import SENT_AGAIN, Item, Update, equals, exists, picture_event
 from chalicelib.book.words.values import milliseconds, moment
@@ -118,7 +118,7 @@ class Redrive(UseCase):
     def _forget_attempts(self, key: tuple[str, str]) -> None:
         """Count nothing any more. If storage refuses all tries, the attempts stay until the next one ends."""
         action = Update(keys.CAPTURES, key, (exists("offered"),), remove=(ATTEMPTS,), twice=True, lasts=False)
-        for _ in attempts(_TRIES_TO_FORGET):
+        for _ in count_attempts(_TRIES_TO_FORGET):
             with suppress(Busy, StorageUnavailable):
                 write_unless_changed(self.book.items, [action])
                 return

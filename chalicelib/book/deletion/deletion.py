@@ -35,7 +35,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.chores import STOPS_AT_S, Chore
 from chalicelib.book.words.duties import MOST_LEAVING, Departure, weight_of
 from chalicelib.book.words.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
-from chalicelib.book.words.items import Changed, attempts, faces_in, retry_if_changed, write, write_in_parts
+from chalicelib.book.words.items import Changed, count_attempts, faces_in, retry_if_changed, write, write_in_parts
 from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.book.words.ports import Action, Delete, ItemStore, Put
 
@@ -93,7 +93,9 @@ class Deletion(UseCase):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("groups", lambda context: self.groups.tenant(context.tenant, context.left_s), by_no_clock=True),
+            Chore(
+                "groups", lambda context: self.groups.continue_tenant(context.tenant, context.left_s), by_no_clock=True
+            ),
             Chore(
                 "pictures",
                 lambda context: self.orphans.delete(context.tenant.name, context.hour, context.after, context.left_s),
@@ -188,7 +190,7 @@ class Deletion(UseCase):
         faces = [faces_by_id[faceid] for faceid in chunk if faceid in faces_by_id]
         missing = [faceid for faceid in chunk if faceid not in faces_by_id]
         faceids = [face.faceid for face in faces]
-        departure = self._departure(tenant, faces, manner) if faces else None
+        departure = self._make_departure(tenant, faces, manner) if faces else None
         erasures = [departure.id] if departure is not None and departure.id and manner.erases else []
         deleted = Deleted([*before.success, *faceids], [], [*before.not_exist, *missing], [*before.erasures, *erasures])
         record = self.book.requests.make_answer_actions(
@@ -198,7 +200,7 @@ class Deletion(UseCase):
             with self.book.requests.raise_if_answered(tenant.name, request):
                 if departure is not None:
                     record = [*record, *departure.actions]
-                    self.book.writer.commit(tenant.name, self._change(tenant, faces, record, manner))
+                    self.book.writer.commit(tenant.name, self._make_change(tenant, faces, record, manner))
                 elif record:
                     write(self.book.items, record)
         except ConditionFailed as error:
@@ -210,14 +212,14 @@ class Deletion(UseCase):
             departure.follow()
         return deleted
 
-    def _departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
+    def _make_departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
         return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
 
     def _find_deletable(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
         stored_faces_by_id = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
         return {faceid: face for faceid, face in stored_faces_by_id.items() if manner.only(face)}
 
-    def _change(
+    def _make_change(
         self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], manner: DeletionOptions
     ) -> Change:
         counts = Counter(face.group_id for face in faces if face.restriction is None)
@@ -285,18 +287,18 @@ class GroupDeletion(UseCase):
 
         Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
         """
-        with self.book.writer.exclusive(tenant.name):
-            seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
+        with self.book.writer.hold_up_commits(tenant.name):
+            seq = self.book.writer.read_seq(tenant.name)  # each change of a face, and each hold, comes with another one
             group = self.book.groups.get_by_name(tenant, name)
             require_deletable(group)
             self._require_free(tenant, group)
             if len(tenant.gone) >= _MOST_GONE:
                 raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
             with self.book.requests.raise_if_answered(tenant.name, request):
-                self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
+                self.book.writer.commit(tenant.name, self._make_change(tenant, group, seq, request, by=by))
         return self.book.wake(tenant.name, group=group.id)
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+    def continue_tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
         """Go on with all groups whose faces are not erased yet."""
         for group_id in sorted(tenant.gone):
             self.erase_faces(tenant, group_id, left_s)
@@ -317,21 +319,23 @@ class GroupDeletion(UseCase):
                 self.book.wake(tenant.name, group=group_id)
                 return
         self.book.groups.forget_users(tenant, group_id)
-        self.book.index.purge(tenant.name, self.book.writer.seq(tenant.name))
+        self.book.index.purge_before(tenant.name, self.book.writer.read_seq(tenant.name))
         forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
         self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
-        held = [face.faceid for face in self.book.faces.holds.all(tenant.name)]
+        held = [face.faceid for face in self.book.faces.holds.list_all(tenant.name)]
         found = self.book.faces.by_id(tenant, held, restricted=True).values()
         require_free(face for face in found if face.own_group_id == group.id)
 
-    def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
+    def _make_change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
         put = Put(keys.DIRECTORY, manner)
         return Change(
             (*group_deletes(tenant.name, group), put, *self.book.requests.make_answer_actions(tenant.name, request)),
-            tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
+            tuple(
+                JournalEntry(Edit.DROP, "", entry_group_id) for entry_group_id in (group.id, gallery_group(group.id))
+            ),
             tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
             based_on=seq,
             dropped=frozenset({group.id}),
@@ -366,7 +370,7 @@ class GroupDeletion(UseCase):
         """Delete as many of the faces as one transaction takes, and return the others."""
         some = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
         there = [faces[faceid] for faceid in some]
-        for _ in attempts():
+        for _ in count_attempts():
             deletes = [action for face in there for action in face_deletes(self.book.items, tenant.name, face)]
             try:
                 write(self.book.items, deletes)

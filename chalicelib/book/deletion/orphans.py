@@ -16,7 +16,7 @@ from chalicelib.book.records.faces import face_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import STOPS_AT_S, Rest
-from chalicelib.book.words.items import parts
+from chalicelib.book.words.items import cut_in_parts
 from chalicelib.book.words.ports import BlobInfo
 
 PICTURE_GRACE = timedelta(hours=6)
@@ -51,7 +51,7 @@ class OrphanedPictures(UseCase):
         looks_at_all = hour.day == 1 and hour.hour == LISTED[0]
         since = datetime.min.replace(tzinfo=UTC) if looks_at_all else self.book.clock.now() - LOOKED_AT
         blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
-        for page in parts(blobs, self.page_size):
+        for page in cut_in_parts(blobs, self.page_size):
             self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > since])
             if left_s() < STOPS_AT_S:
                 return Rest(page[-1].key)
@@ -70,22 +70,22 @@ class OrphanedPictures(UseCase):
 
     def list_orphans(self, tenant: str) -> Iterator[str]:
         """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
-        for page in parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
-            yield from (key for key in self._list_unnamed(tenant, self._old(page)) if not keys.is_archive(key))
+        for page in cut_in_parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
+            yield from (key for key in self._list_unnamed(tenant, self._list_old(page)) if not keys.is_archive(key))
 
-    def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
+    def _list_old(self, blobs: Iterable[BlobInfo]) -> list[str]:
         limit = self.book.clock.now() - PICTURE_GRACE
         return [blob.key for blob in blobs if blob.stored_at < limit]
 
     def _delete_unnamed(self, tenant: str, blobs: Iterable[BlobInfo]) -> None:
-        for key in self._list_unnamed(tenant, self._old(blobs)):
+        for key in self._list_unnamed(tenant, self._list_old(blobs)):
             self.book.storage.blobs.delete(key)
 
     def _list_unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
         """Return the keys that are named by no face, and by no merge that can be undone."""
         left = self._without_named(tenant, picture_keys)
         if left:
-            kept = {key for merge in self.book.merges.records.all(tenant) for key in merge.picture_keys}
+            kept = {key for merge in self.book.merges.records.list_all(tenant) for key in merge.picture_keys}
             left = [key for key in left if keys.picture_of_thumbnail(key) not in kept]
         # Check the faces again: an undo in between may have brought one back.
         return self._without_named(tenant, left)

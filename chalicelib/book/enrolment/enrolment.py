@@ -141,7 +141,7 @@ class Enrolment(UseCase):
         """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
         if not face.merges:
             return []
-        merges = self.book.merges.records.all(tenant.name, face.faceid)
+        merges = self.book.merges.records.list_all(tenant.name, face.faceid)
         return [merge.other for merge in merges if merge.joined and merge.is_active]
 
     def _require_free_id(self, tenant: Tenant, faceid: str) -> None:
@@ -161,7 +161,7 @@ class Enrolment(UseCase):
             with self.book.requests.raise_if_answered(tenant.name, request):
                 if not refuses_known:
                     return self._try_enrolment(tenant, new, portrait, request)
-                with self.book.writer.exclusive(tenant.name):
+                with self.book.writer.hold_up_commits(tenant.name):
                     return self._try_enrolment(tenant, new, portrait, request, self._require_unknown(tenant, portrait))
         except ConditionFailed as error:
             if FACE_FREE in error.names and new.faceid:
@@ -217,7 +217,7 @@ class Enrolment(UseCase):
             enrolled_face.make_observation(now, enrolled_face.face.labels if labels is None else labels)
             for enrolled_face in enrolled
         ]
-        observation_actions = self.book.statistics.actions(tenant.name, observations)
+        observation_actions = self.book.statistics.make_actions(tenant.name, observations)
         new_faces = [enrolled_face.face for enrolled_face in enrolled if not enrolled_face.known]
         return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 

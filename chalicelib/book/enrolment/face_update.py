@@ -29,7 +29,7 @@ from chalicelib.book.records.captures import require_no_erasure
 from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
-from chalicelib.book.rules.templates import ensure_given_picture, list_given_pictures, of_model, vector
+from chalicelib.book.rules.templates import ensure_given_picture, list_given_pictures, of_model, read_vector
 from chalicelib.book.visits import visits_puts
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.captures import parts_of_sighting
@@ -47,7 +47,7 @@ from chalicelib.book.words.errors import (
     TooManyPictures,
     require_revision,
 )
-from chalicelib.book.words.items import Changed, attempts, retry_if_changed, write_unless_changed
+from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
 from chalicelib.book.words.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.book.words.names import face_name, face_note
 from chalicelib.book.words.pictures import PictureRules
@@ -311,7 +311,7 @@ class PictureChanges(UseCase):
         any more.
         """
         self.book.faces.get(tenant, faceid)
-        observation = self.book.captures.observation(tenant, faceid, sighting_id)
+        observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
@@ -391,7 +391,7 @@ class PictureChanges(UseCase):
         Changed if the photo's capture was changed since it was read.
         """
         portrait: Portrait | None = None
-        for _ in attempts():
+        for _ in count_attempts():
             face = self.book.faces.get(tenant, faceid)
             known_picture = _find_given_picture(face, photos, portrait)
             if known_picture is not None:
@@ -448,13 +448,13 @@ class PictureChanges(UseCase):
                 f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "
                 "the same person: vouch for it if you know"
             )
-        score = float(vector(template) @ probe)
+        score = float(read_vector(template) @ probe)
         if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
         _require_like_no_other(score, recognised)
         turned_down = self.book.recognition.negatives.turns_down(tenant.name, face, probe, model, score)
-        demand = self.book.tenant_vision.of(model).population.compute_demand(probe, vector(template))
-        threshold = self.book.tenant_vision.make_operating_point(tenant, model).threshold(
+        demand = self.book.tenant_vision.choose_vision(model).population.compute_demand(probe, read_vector(template))
+        threshold = self.book.tenant_vision.make_operating_point(tenant, model).find_threshold(
             recognised.decision.gallery_size, demand
         )
         if turned_down or score < threshold:

@@ -24,13 +24,13 @@ from chalicelib.book.records.faces import group_item, round_estimates
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, Probes, SeenPicture
-from chalicelib.book.rules.templates import canonical, make_change_entries, of_model, vector
+from chalicelib.book.rules.templates import make_change_entries, make_template, of_model, read_vector
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
 from chalicelib.book.visits import face_put
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import ConditionFailed, FaceNotFound, GroupFull, TooManyGroups, Unusable
 from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import parts, retry_if_changed
+from chalicelib.book.words.items import cut_in_parts, retry_if_changed
 from chalicelib.book.words.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.book.words.names import legal_group_name
 from chalicelib.book.words.pictures import Found, PictureRules, Sides
@@ -89,7 +89,7 @@ class GroupEnrolment(UseCase):
         jpeg = self.book.face_pictures.load_picture(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
-        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
+        portrait = Portrait(None, read_vector(template), template, face.estimates, jpeg, face.portrait.id)
         return self._enrol_portraits(tenant, name, [portrait], _FaceFields(labels, face.labels, face.consent))[0]
 
     def index_faces(
@@ -123,7 +123,7 @@ class GroupEnrolment(UseCase):
         purpose = external_id or (f"call {call}" if call else "")
         photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen_picture)
         indexed: dict[int, Face] = {}
-        for batch in parts(fit[:most], A_TRANSACTION):
+        for batch in cut_in_parts(fit[:most], A_TRANSACTION):
             indexed |= self._index_some(tenant, photo, batch)
         return Indexed(seen_picture, indexed, unindexed)
 
@@ -147,7 +147,7 @@ class GroupEnrolment(UseCase):
         new: list[str] = []
         replaced: list[str] = []
         try:
-            with self.book.face_pictures.replace_pictures(replaced, new), self.book.writer.exclusive(tenant.name):
+            with self.book.face_pictures.replace_pictures(replaced, new), self.book.writer.hold_up_commits(tenant.name):
                 return self._try_enrolment(tenant, name, portraits, fields, (replaced, new))
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
@@ -170,7 +170,7 @@ class GroupEnrolment(UseCase):
         `pictures`: two lists that get the keys of the pictures that faces had, and of those that are written.
         """
         old_pictures, new_pictures = pictures
-        seq, group = self.book.writer.seq(tenant.name), self.book.groups.find(tenant, name)
+        seq, group = self.book.writer.read_seq(tenant.name), self.book.groups.find(tenant, name)
         known: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
             known, seq = self._find_known_faces(tenant, group, portraits)
@@ -244,13 +244,13 @@ class GroupEnrolment(UseCase):
 
     def _find_among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
-        vision = self.book.tenant_vision.of(portrait.template.model)
+        vision = self.book.tenant_vision.choose_vision(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new in (other.face for other in enrolled if not other.known):
-            template = vector(new.templates[0])
+            template = read_vector(new.templates[0])
             # Two faces that resemble many others must be more alike than two that look like nobody else.
             demand = vision.population.compute_demand(portrait.embedding, template)
-            threshold = point.threshold(len(enrolled), demand)
+            threshold = point.find_threshold(len(enrolled), demand)
             score = float(template @ portrait.embedding)
             if is_match(score, threshold, portrait.estimates.quality, new.estimates.quality):
                 return new
@@ -353,12 +353,14 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
 def _is_at_place(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
     found = face.portrait.found
-    return found is None or found.overlap(_make_found(photo.seen, number)) >= SAME_PLACE
+    return found is None or found.measure_overlap(_make_found(photo.seen, number)) >= SAME_PLACE
 
 
 def _make_found(seen: SeenPicture, number: int) -> Found:
     described_picture = seen.described
-    return Found.of(described_picture.faces[number].detected, Sides(described_picture.width, described_picture.height))
+    return Found.convert_face(
+        described_picture.faces[number].detected, Sides(described_picture.width, described_picture.height)
+    )
 
 
 def _make_portrait(photo: _Photo, number: int) -> Portrait:
@@ -367,7 +369,7 @@ def _make_portrait(photo: _Photo, number: int) -> Portrait:
     return Portrait(
         face.detected.box,
         embedding,
-        canonical(picture.model, embedding),
+        make_template(picture.model, embedding),
         round_estimates(face.estimates),
         picture.crop(number),
         photo_id(photo.sha256),

@@ -20,11 +20,11 @@ from chalicelib.book.index.galleries import Galleries
 from chalicelib.book.index.journal import GRACE, read_changes
 from chalicelib.book.index.snapshots import delta
 from chalicelib.book.index.snapshots.loading import changes_of, models_of, pointer_of, seq_of
-from chalicelib.book.index.snapshots.segment import DamagedSnapshot, encode
+from chalicelib.book.index.snapshots.segment import DamagedSnapshot, encode_segment
 from chalicelib.book.records.faces import journal_entries
 from chalicelib.book.words import keys, telemetry
 from chalicelib.book.words.errors import Busy, ConditionFailed, StorageUnavailable
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Edit, JournalEntry
 from chalicelib.book.words.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.book.words.telemetry import JOURNAL_TAIL
@@ -101,7 +101,7 @@ class Compactor:
         self._forget_all_but(tenant, models)
         return any(written)
 
-    def purge(self, tenant: str, seq: int) -> None:
+    def purge_before(self, tenant: str, seq: int) -> None:
         """Leave no snapshot of before `seq`, and nothing in the journal up to it; let go of the galleries held here.
 
         Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by others meanwhile.
@@ -170,8 +170,8 @@ class Compactor:
         return data if len(data) * _DELTA_SHARE <= int(pointer["bytes"]) else None
 
     def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
-        segment = self._galleries.current(tenant, model).view.make_segment(model)
-        data = encode(segment)
+        segment = self._galleries.read_current(tenant, model).view.make_segment(model)
+        data = encode_segment(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
         self._write_snapshot(tenant, model, pointer, key, data, {"bytes": len(data)})
         return True
@@ -198,7 +198,7 @@ class Compactor:
         """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
         now, before = milliseconds(self._clock.now()), read_build_times(old) if old else {}
         close = _find_too_close(before)
-        kept = {one: at for one, at in before.items() if one != close}
+        kept = {key: at for key, at in before.items() if key != close}
         pointer: Item = {**place, "built_at": now, "snapshots": [*kept, key], "built": [*kept.values(), now]}
         if not self._write_pointer(pointer, old):
             self._blobs.delete(key)
@@ -250,7 +250,7 @@ class Compactor:
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
-        for pointer in every(self._items, keys.DIRECTORY, tenant, between=keys.INDEX_RANGE):
+        for pointer in walk_items(self._items, keys.DIRECTORY, tenant, between=keys.INDEX_RANGE):
             model = pointer["item"].removeprefix(keys.INDEX_RANGE[0])
             if model not in models:
                 for blob in self._blobs.walk(keys.snapshots(tenant, model)):
@@ -258,7 +258,9 @@ class Compactor:
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
-        journal = every(self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered)), page_size=_TRIM_CHUNK)
+        journal = walk_items(
+            self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered)), page_size=_TRIM_CHUNK
+        )
         old = takewhile(lambda item: item["at"] < limit, journal)
         while chunk := list(islice(old, _TRIM_CHUNK)):
             entries = (entry for item in chunk for entry in journal_entries(item))

@@ -17,7 +17,7 @@ from chalicelib.book.index.snapshots.scratch import Scratch
 from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
 from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.ports import BlobStore, ItemStore
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +59,11 @@ class Galleries:
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         require_probes(request.probes, request.limit)
-        view = self.current(tenant, request.model, searched=True, seq=request.seq).view
-        with stage("scan"):
+        view = self.read_current(tenant, request.model, searched=True, seq=request.seq).view
+        with count_stage("scan"):
             return view.search(request)
 
-    def current(self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None) -> Gallery:
+    def read_current(self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None) -> Gallery:
         """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
 
         `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has seen to both.
@@ -118,7 +118,7 @@ class Galleries:
 
     def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
         place = partial(self._scratch.open_file, make_room=self._make_room)
-        with stage("load"):
+        with count_stage("load"):
             return load_from_snapshot(self._items, self._blobs, tenant, model, place)
 
     def _follow_journal(self, gallery: Gallery, tenant: str, wanted: int) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chalicelib.book.index.scan.scan import BestFaces, Found, Rows, scan, scan_plain
 from chalicelib.book.index.snapshots.segment import Segment, empty_segment, segment_of_rows
 from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
-from chalicelib.book.rules.templates import fuse_embeddings, is_users, vector
+from chalicelib.book.rules.templates import fuse_embeddings, is_users, read_vector
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Candidate, Edit, JournalEntry
 
@@ -84,7 +84,7 @@ class View(Struct, frozen=True, dict=True):
         gallery_size = chosen.size
         least_demands = request.least_demands or (0.0,) * len(probes)
         least_scores = [
-            -math.inf if point is None else point.threshold(gallery_size, least_demand)
+            -math.inf if point is None else point.find_threshold(gallery_size, least_demand)
             for least_demand in least_demands
         ]
         best_of_probe = self._find_best(probes, chosen, request.limit, least_scores)
@@ -287,7 +287,7 @@ class Gallery:
             if entry.edit is Edit.DROP:
                 self._remove_group(entry.group_id)
             elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
-                vectors = [vector(template) for template in entry.templates if template.model == self.model]
+                vectors = [read_vector(template) for template in entry.templates if template.model == self.model]
                 if vectors or entry.edit is not Edit.EMBED:  # that of another model changes nothing here
                     self._remove_face(entry.faceid)
                     self._add_face(entry.faceid, entry.group_id, vectors)

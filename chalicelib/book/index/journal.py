@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from chalicelib.book.records.faces import journal_entries
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import JournalEntry
 from chalicelib.book.words.ports import ItemStore
 
@@ -25,7 +25,7 @@ def read_changes(items: ItemStore, tenant: str, known_seq: int, wanted_seq: int)
     """
     entries: list[JournalEntry] = []
     expected = known_seq + 1
-    for item in every(items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted_seq))):
+    for item in walk_items(items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted_seq))):
         if int(item["seq"]) != expected:
             return None
         entries += journal_entries(item)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from chalicelib.book.rules.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.ports import ItemStore
 
 COUNT_REMEMBERED_S = 900.0
@@ -44,7 +44,7 @@ class NearSearch:
         now = self._monotonic()
         read_at, is_small = self._known.get(tenant, (now - COUNT_REMEMBERED_S, False))
         if now - read_at >= COUNT_REMEMBERED_S:
-            groups = every(self._items, keys.DIRECTORY, tenant, between=keys.GROUPS)
+            groups = walk_items(self._items, keys.DIRECTORY, tenant, between=keys.GROUPS)
             is_small = sum(int(group["count"]) for group in groups) <= self._most
             self._known[tenant] = now, is_small
         return is_small

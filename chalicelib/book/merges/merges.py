@@ -28,7 +28,15 @@ from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
-from chalicelib.book.words.items import ListPage, PageTokens, every, parts, write, write_in_parts, write_unless_changed
+from chalicelib.book.words.items import (
+    ListPage,
+    PageTokens,
+    cut_in_parts,
+    walk_items,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.book.words.model import Decision, Face, Tenant, is_faceid
 from chalicelib.book.words.ports import Action, Check, Condition, Delete, Put, absent, equals
 
@@ -67,7 +75,7 @@ class MergeRecords(UseCase):
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
 
-    def page(
+    def read_page(
         self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
     ) -> ListPage[Merge]:
         """Read a page of merges, by survivor and oldest first: of all, or of those into one face. No returns.
@@ -78,18 +86,18 @@ class MergeRecords(UseCase):
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
         merges = (
-            merge for merge in self.all(tenant.name, survivor, pages.read_place(token, str)) if not merge.is_return
+            merge for merge in self.list_all(tenant.name, survivor, pages.read_place(token, str)) if not merge.is_return
         )
         return pages.make_first_page(merges, limit, lambda merge: merge.id)
 
-    def all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
+    def list_all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
         """Yield all merges, or those into one face, from behind the merge of that id on."""
         between = (None, None) if survivor is None else keys.merges_range(survivor)
-        return map(merge_from, every(self.book.items, keys.MERGES, tenant, between=between, behind=behind))
+        return map(merge_from, walk_items(self.book.items, keys.MERGES, tenant, between=between, behind=behind))
 
     def find_absorbing_merge(self, tenant: str, faceid: str) -> Merge | None:
         """Find the merge that absorbed this face. Reads all merges."""
-        return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
+        return next((merge for merge in self.list_all(tenant) if merge.other == faceid and merge.is_active), None)
 
     def list_below(self, tenant: str, faceid: str) -> list[Merge]:
         """Read all merges into a face, and into the faces that became a part of it, each once.
@@ -99,7 +107,7 @@ class MergeRecords(UseCase):
         all_merges: list[Merge] = []
         faceids = [faceid]
         for survivor in faceids:  # it grows meanwhile
-            merges = list(self.all(tenant, survivor))
+            merges = list(self.list_all(tenant, survivor))
             all_merges += merges
             faceids += [merge.other for merge in merges if merge.is_same_person and merge.other not in faceids]
         return all_merges
@@ -137,22 +145,22 @@ class Duplicates(UseCase):
         places = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
         return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, places) if item]
 
-    def suggest(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
+    def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
         """Suggest the pair, unless somebody said just now that they are two."""
-        duplicate = Duplicate.of(face.faceid, other.faceid, self.book.clock.now(), decision)
+        duplicate = Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now(), decision)
         for when in (absent(_SAME), equals("are_two", None, _SAME)):
             put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))
             if write_unless_changed(self.book.items, [put]):
                 break
 
-    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
+    def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
         """Return a page of suggestions, by the lower id.
 
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.read_place(token, str)
-        stored_items = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
+        stored_items = walk_items(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
         suggested = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
         return tokens.make_filtered_page(
             suggested,
@@ -186,12 +194,12 @@ class Duplicates(UseCase):
         A pair that somebody said to be two people is kept if the face was merged into another one: that may be undone.
         The survivor of that merge and the pair's other face are then noted as two people, too.
         """
-        stored = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant.name))
+        stored = map(duplicate_from, walk_items(self.book.items, keys.DUPLICATES, tenant.name))
         survivors = {
-            merge.other: merge.survivor for merge in self.book.merges.records.all(tenant.name) if merge.is_active
+            merge.other: merge.survivor for merge in self.book.merges.records.list_all(tenant.name) if merge.is_active
         }
         deleted = 0
-        for batch in parts(stored, _AT_ONCE):
+        for batch in cut_in_parts(stored, _AT_ONCE):
             existing = {*self.book.faces.by_id(tenant, _list_faceids(batch))}
             past = [pair for pair in batch if not {pair.first, pair.second} <= existing]
             may_come_back = existing | survivors.keys()
@@ -212,7 +220,10 @@ class Duplicates(UseCase):
         while second in survivors:
             second = survivors[second]
         if first != second:
-            write(self.book.items, [two_people_put(tenant.name, Duplicate.of(first, second, pair.at, pair.decision))])
+            write(
+                self.book.items,
+                [two_people_put(tenant.name, Duplicate.make_ordered(first, second, pair.at, pair.decision))],
+            )
 
     def _read_suggestions(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
         faces = self.book.faces.by_id(tenant, _list_faceids(duplicates))

@@ -36,6 +36,7 @@ from chalicelib.book.records.observations import STORABLE, visits_item
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.choice import Chooser
 from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.promotion import Promotion, PromotionRule
 from chalicelib.book.rules.templates import (
     ensure_given_picture,
     list_given_pictures,
@@ -43,16 +44,7 @@ from chalicelib.book.rules.templates import (
     make_delete_entry,
     reduce_templates,
 )
-from chalicelib.book.rules.visits import (
-    KEPT_MS,
-    Arrivals,
-    FaceVisits,
-    Promotion,
-    PromotionRule,
-    VisitPlan,
-    Visits,
-    apply_plan,
-)
+from chalicelib.book.rules.visits import KEPT_MS, Arrivals, FaceVisits, VisitPlan, Visits, apply_plan
 from chalicelib.book.visits import FACE_SAME, VISITS_SAME, face_put, visits_deletes, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import (
@@ -158,7 +150,7 @@ class Merging(UseCase):
             merge, change = self._plan_merge(tenant, survivor, other, pictures, joined=is_joined)
             answer = self.book.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
             self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer, *also)))
-        self.book.webhooks.outbox.announce(tenant.name, change.actions)
+        self.book.webhooks.outbox.send_messages(tenant.name, change.actions)
         return self.book.merges.mover.finish_merge(tenant, merge.id)
 
     @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
@@ -196,7 +188,7 @@ class Merging(UseCase):
         return self.book.merges.mover.finish_merge(tenant, merge.id)
 
     def _continue_merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
-        for merge in reversed([*self.book.merges.records.all(tenant.name, faceid)]):
+        for merge in reversed([*self.book.merges.records.list_all(tenant.name, faceid)]):
             if merge.other == other_id and merge.is_active:
                 self.book.requests.write_with_answer(tenant.name, [], request, {"merge": merge.id})
                 return self.book.merges.mover.finish_merge(tenant, merge.id)
@@ -328,7 +320,7 @@ class Merging(UseCase):
                 )
                 for negative in backup.negatives
             ),
-            two_people_put(tenant.name, Duplicate.of(face.faceid, other.faceid, self.book.clock.now())),
+            two_people_put(tenant.name, Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now())),
         ]
         put = JournalEntry(Edit.PUT, other.faceid, other.group_id, reduce_templates(other.templates))
         change = Change(
@@ -455,7 +447,7 @@ class Merging(UseCase):
         jpeg = self.book.face_pictures.load_jpeg(picture)
         if jpeg is None:
             return picture
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         try:
             template = Embedder(vision, vision).make_template(list_known_templates(face, picture), jpeg)
         except Unusable:
@@ -557,8 +549,8 @@ def plan_survivor_after_merge(survivor: FaceVisits, other: FaceVisits, rule: Pro
     decides, over all periods. If the group that the face should go to is full, it stays in its own.
     """
     arrivals = survivor.visits.arrivals.join_arrivals(other.visits.arrivals)
-    regrouping = survivor.visits.regrouping or other.visits.regrouping
-    visits = replace(survivor.visits, arrivals=arrivals, promotion=None, regrouping=regrouping)
+    is_regrouped = survivor.visits.is_regrouped or other.visits.is_regrouped
+    visits = replace(survivor.visits, arrivals=arrivals, promotion=None, is_regrouped=is_regrouped)
     if survivor.face.hold is not None:
         return VisitPlan(replace(visits, promotion=survivor.visits.promotion), survivor.face.group_id)
     if not survivor.is_grouped_by_visits:
@@ -628,7 +620,7 @@ def update_arrivals(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[
     arrivals = replace(before, recent=closed)
     for at_ms, gap_ms in sightings:
         if at_ms >= max(first_ms, before.folded_until_ms):
-            arrivals = arrivals.with_sighting(at_ms, gap_ms)
+            arrivals = arrivals.add_sighting(at_ms, gap_ms)
     return arrivals.at_most()
 
 

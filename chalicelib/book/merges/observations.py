@@ -25,7 +25,7 @@ from chalicelib.book.visits import visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import parts_of_sighting
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.book.words.items import attempts, observed_on, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.items import count_attempts, observed_on, retry_if_changed, write, write_unless_changed
 from chalicelib.book.words.local_time import DAY_MS, Span
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.observations import (
@@ -118,7 +118,7 @@ class ObservationMover(UseCase):
     def work_off_merges(self, tenant: Tenant) -> None:
         """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
         failed: list[str] = []
-        for merge in list(self.book.merges.records.all(tenant.name)):
+        for merge in list(self.book.merges.records.list_all(tenant.name)):
             try:
                 self._work_off_merge(tenant, merge)
             except RegularsError as error:
@@ -202,7 +202,7 @@ class ObservationMover(UseCase):
         if_same_state = Check(
             keys.MERGES, (tenant.name, plan.merge.id), (equals("state", plan.merge.state, _MERGE_STATE),)
         )
-        for _ in attempts():
+        for _ in count_attempts():
             face_visits = self.book.face_visits.read_face(tenant, plan.named_after)
             if face_visits is None:
                 return
@@ -216,7 +216,7 @@ class ObservationMover(UseCase):
             # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
             visits = visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, face_visits.visits)
             try:
-                moves = self.book.statistics.actions(tenant.name, [], changes)
+                moves = self.book.statistics.make_actions(tenant.name, [], changes)
                 write(self.book.items, [if_same_state, *visits, *moves])
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
@@ -292,7 +292,7 @@ class ObservationMover(UseCase):
         """Yield the time, in ms, and the id of each observation, by local day."""
         observation_filters = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
         observed_span = self.book.statistics.days.open_span(tenant, span, observation_filters[0])
-        for _, columns in observed_span.columns(observed_span.days_with(faceids)):
+        for _, columns in observed_span.read_columns(observed_span.days_with(faceids)):
             rows = [
                 row
                 for wanted_filter in observation_filters

@@ -27,7 +27,7 @@ from chalicelib.book.models import (
     judge_estimates,
 )
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import SearchRequest, comparable
+from chalicelib.book.rules.decision import SearchRequest, is_comparable
 from chalicelib.book.rules.recognised import (
     DescribedFace,
     DescribedPicture,
@@ -44,7 +44,7 @@ from chalicelib.book.rules.recognised import (
     SeenPicture,
     SimilarFaces,
 )
-from chalicelib.book.rules.templates import template_of, vector
+from chalicelib.book.rules.templates import read_vector, template_of
 from chalicelib.book.statistics.statistics import new_id
 from chalicelib.book.words.errors import InvalidInput, Unusable
 from chalicelib.book.words.items import retry_if_changed
@@ -60,7 +60,7 @@ from chalicelib.book.words.pictures import (
     PictureRules,
 )
 from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,7 +163,7 @@ class FaceAnalysis(UseCase):
 
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         faces = vision.detect(image)[:MAX_FACES]
         return _make_description(sides, scale, vision, image, faces, estimate_faces(vision, tenant, image, faces))
@@ -187,7 +187,7 @@ class FaceAnalysis(UseCase):
         `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age; `cropped`:
         the picture is one face, found or not. Raises Unusable if the picture cannot be read.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         faces = _find_faces(vision, image, 1 if cropped else most)
         if cropped and not faces:
@@ -231,7 +231,9 @@ class FaceAnalysis(UseCase):
         group_ids = (
             None if group_names is None else [self.book.groups.get_by_name(tenant, name).id for name in group_names]
         )
-        probe_picture = find_probes(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
+        probe_picture = find_probes(
+            self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, rules, MAX_FACES
+        )
         identified = self._identify_probes(tenant, probe_picture, group_ids, most)
         if records:
             self._record_once(tenant, identified, request)
@@ -256,7 +258,7 @@ class FaceAnalysis(UseCase):
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         face = self.book.faces.get(tenant, faceid)
-        probe = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
+        probe = read_vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.book.tenant_vision.make_operating_point(tenant)
         groups, wanted = (None, most) if since is None else ([STRANGER], STRANGERS)
         request = SearchRequest(tenant.model, probe[None], groups, wanted + 1)
@@ -272,7 +274,7 @@ class FaceAnalysis(UseCase):
             for candidate, verdict in others
             if since is None or _came_since(faces[candidate.faceid], since)
         ][:most]
-        return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
+        return SimilarFaces(point.find_threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
@@ -281,7 +283,7 @@ class FaceAnalysis(UseCase):
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
         faces = vision.largest(image)[:1]
         if not faces:
@@ -303,7 +305,7 @@ class FaceAnalysis(UseCase):
         unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
         Unusable if the picture cannot be read.
         """
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
         faces = vision.detect(image)
         group = self.book.groups.find(tenant, group_name)
@@ -332,8 +334,8 @@ class FaceAnalysis(UseCase):
         """
         face = self.book.faces.get(tenant, faceid)
         group = self.book.groups.find(tenant, group_name)
-        vision = self.book.tenant_vision.of(tenant.model)
-        probe = vector(template_of(face, vision.model))
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        probe = read_vector(template_of(face, vision.model))
         if group is None:
             return None
         [search] = self._search_and_decide(tenant, vision, probe[None], group, [None], [face.estimates])
@@ -392,15 +394,15 @@ class FaceAnalysis(UseCase):
         if observations:
             with suppress(AnsweredAlready):
                 self.book.requests.write_with_answer(
-                    tenant.name, self.book.statistics.actions(tenant.name, observations), request
+                    tenant.name, self.book.statistics.make_actions(tenant.name, observations), request
                 )
 
     def _record_matches(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""
         now = self.book.clock.now()
         observations = [make_search_observation(match, labels, now) for match in matches]
-        with stage("observe"):
-            self.book.statistics.record(tenant.name, observations)
+        with count_stage("observe"):
+            self.book.statistics.store_observations(tenant.name, observations)
 
     @retry_if_gallery_moved
     def _search_and_decide(
@@ -425,7 +427,7 @@ class FaceAnalysis(UseCase):
                 raise GalleryMoved
             match = Match(recognised.face, group, box, estimates, decision)
         reached = decision.score is not None and decision.score >= decision.threshold
-        if not reached or not (match or comparable(estimates.quality)):
+        if not reached or not (match or is_comparable(estimates.quality)):
             decision = decision.without_score()
         return Search(match, decision)
 

@@ -22,7 +22,7 @@ from chalicelib.book.rules.decision import (
     subtract_demand,
 )
 from chalicelib.book.rules.recognised import Similar, SimilarUser, Wanted
-from chalicelib.book.rules.templates import User, gallery_group, id_of, is_users, template_of, vector
+from chalicelib.book.rules.templates import User, gallery_group, id_of, is_users, read_vector, template_of
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import decision_said
 from chalicelib.book.words.model import Face, Group, Tenant
@@ -65,7 +65,7 @@ class Ranking(UseCase):
         mean = next((template for template in user.templates if template.model == tenant.model), None)
         if mean is None:
             return []
-        return self.rank_users(tenant, group, Wanted(vector(mean), None, least, most, user.entry))
+        return self.rank_users(tenant, group, Wanted(read_vector(mean), None, least, most, user.entry))
 
     @retry_if_gallery_moved
     def _rank_entries(
@@ -110,4 +110,4 @@ class Ranking(UseCase):
 
 
 def _make_wanted(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:
-    return Wanted(vector(template_of(face, tenant.model)), face.estimates.quality, least, most)
+    return Wanted(read_vector(template_of(face, tenant.model)), face.estimates.quality, least, most)

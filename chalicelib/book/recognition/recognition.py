@@ -29,22 +29,22 @@ from chalicelib.book.rules.decision import (
     SearchAnswer,
     SearchRequest,
     Verdict,
-    comparable,
+    is_comparable,
     is_match,
     judge_candidates,
     judge_in_visit,
     subtract_demand,
 )
 from chalicelib.book.rules.recognised import Probes, Recognised
-from chalicelib.book.rules.templates import of_model, vector
+from chalicelib.book.rules.templates import of_model, read_vector
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import decision_said
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
-from chalicelib.book.words.items import Bounds, every, write_unless_changed
+from chalicelib.book.words.items import Bounds, walk_items, write_unless_changed
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.model import DEFAULT_GROUPS, Candidate, Face, Negative, Template, Tenant
 from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, exists
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 from chalicelib.book.words.values import Codec
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Recognition(UseCase):
         point = OperatingPoint(point.curve, DUPLICATE_FPIR) if surely else point
         limit, search_point = max(most, CANDIDATES), None if most else point  # with it, only what may match is found
         seq = visit and visit[1].seq
-        with stage("search"):
+        with count_stage("search"):
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, search_point, seq=seq)
             answer, judgements = self.search_and_judge(tenant, request, point, are_matches=True)
         nobody = Recognised(None, point.judge_candidate(None, answer.gallery_size), answer.seq)
@@ -140,7 +140,7 @@ class Recognition(UseCase):
         `are_matches`: as `_choose_matches` does.
         Raises WrongModel, and the errors of a search.
         """
-        population = self.book.tenant_vision.of(request.model).population
+        population = self.book.tenant_vision.choose_vision(request.model).population
         least = population.bound_demands(request.probes) if request.operating_point else ()
         answer = self.book.ports.search.search(tenant.name, request._replace(templates=True, least_demands=least))
         judgements = judge_candidates(answer, decides, population, request.probes)
@@ -153,7 +153,7 @@ class Recognition(UseCase):
 
         Raises WrongModel.
         """
-        probe = vector(seen.template)[None, :]
+        probe = read_vector(seen.template)[None, :]
         request = SearchRequest(seen.template.model, probe, list_searched_groups(camera), most)
         return self.book.ports.search.search(tenant.name, request).candidates[0]
 
@@ -173,7 +173,7 @@ class Recognition(UseCase):
         `others`: the picture's other faces. A face is not taken if one of them is more like it, or is it already; if
         the search's nearest is another face; if it is `not_face`; or if a negative turns it down.
         """
-        if found.face is not None or not comparable(seen.estimates.quality):
+        if found.face is not None or not is_comparable(seen.estimates.quality):
             return found
         taken = {not_face, *(sighting.faceid for sighting in capture.sightings)}
         of_visit = self.find_faces_of_visit(tenant, capture, alone=not others and len(capture.sightings) <= 1)
@@ -194,7 +194,7 @@ class Recognition(UseCase):
         verdict = self._judge_by_visit(seen, face, score, evidence, found)
         if not verdict.match or any((score_with(face, other.template) or 0.0) > score for other in others):
             return found
-        probe, model = vector(seen.template), seen.template.model
+        probe, model = read_vector(seen.template), seen.template.model
         if self.negatives.turns_down(tenant.name, face, probe, model, score):
             return found
         return Recognised(face, verdict, found.seq)
@@ -298,9 +298,13 @@ class Recognition(UseCase):
 
         `score`: that of the two; `shown`: the sighting that surely shows the face; `found`: what the search found.
         """
-        vision = self.book.tenant_vision.of(seen.template.model)
+        vision = self.book.tenant_vision.choose_vision(seen.template.model)
         template = of_model(face.templates, seen.template.model)
-        demand = 0.0 if template is None else vision.population.compute_demand(vector(seen.template), vector(template))
+        demand = (
+            0.0
+            if template is None
+            else vision.population.compute_demand(read_vector(seen.template), read_vector(template))
+        )
         return judge_in_visit(
             vision.impostor_curve,
             Candidate(face.faceid, face.group_id, score),
@@ -316,7 +320,7 @@ def _choose_matches(judged: Sequence[Verdict], operating_point: OperatingPoint, 
 
     The first is the one that its score less the demand speaks for most. If there are none, the verdict is on nobody.
     """
-    threshold = operating_point.threshold(gallery_size)
+    threshold = operating_point.find_threshold(gallery_size)
     scored = [
         (subtract_demand(verdict.candidate.score, verdict.demand), verdict)
         for verdict in judged[:CANDIDATES]
@@ -351,7 +355,7 @@ class Negatives(UseCase):
         `probe`: a unit vector of `model`; `score`: its score with the face.
         """
         return any(
-            float(vector(template) @ probe) > score
+            float(read_vector(template) @ probe) > score
             for negative in self.read_of_face(tenant, face)
             for template in negative.templates
             if template.model == model
@@ -397,7 +401,7 @@ class Negatives(UseCase):
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
     def _list_items(self, tenant: str, between: Bounds = (None, None)) -> Iterator[Item]:
-        return every(self.book.items, keys.NEGATIVES, tenant, between=between)
+        return walk_items(self.book.items, keys.NEGATIVES, tenant, between=between)
 
 
 _NEGATIVE = Codec(Negative, apart="sighting_id", rare="was asked learnt")
@@ -419,4 +423,4 @@ class RecentSighting(Struct, frozen=True):
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
     template_of_face = of_model(face.templates, template.model)
-    return None if template_of_face is None else float(vector(template_of_face) @ vector(template))
+    return None if template_of_face is None else float(read_vector(template_of_face) @ read_vector(template))

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chalicelib.book.rules.recognised import MOST_BYTES
 from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.pictures import allows
+from chalicelib.book.words.pictures import may_be_read
 from chalicelib.book.words.ports import ObjectReader
 
 FAILS_AFTER_S = 2.0
@@ -33,7 +33,7 @@ class StoredPictures(Struct):
         if not tenant.picture_buckets:
             return None
         began = self.monotonic()
-        if bucket not in self.own and allows(tenant.picture_buckets, bucket, key):
+        if bucket not in self.own and may_be_read(tenant.picture_buckets, bucket, key):
             picture = self.objects().read_object(bucket, key, version, MOST_BYTES)
             if picture is not None:
                 return picture

@@ -9,7 +9,7 @@ from chalicelib.book.recognition.face_analysis import find_probes
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
 from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
-from chalicelib.book.rules.templates import canonical, of_model, template_of, vector
+from chalicelib.book.rules.templates import make_template, of_model, read_vector, template_of
 from chalicelib.book.words import acts
 from chalicelib.book.words.acts import decision_said
 from chalicelib.book.words.errors import Unusable, WrongModel
@@ -48,7 +48,7 @@ class Verification(UseCase):
             self._find_largest_face(tenant, picture, rules, "the picture"),
             self._find_largest_face(tenant, other, rules, "the other picture"),
         ]
-        return self._judge_probe(tenant, probes, canonical(tenant.model, probes[1].vector))
+        return self._judge_probe(tenant, probes, make_template(tenant.model, probes[1].vector))
 
     def rate_similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
         """Return how similar the source's first face is to each of the target's, 0..100 (book/rules/decision).
@@ -61,7 +61,7 @@ class Verification(UseCase):
             self._judge_templates(
                 tenant,
                 source.embeddings[0],
-                canonical(target.model, other),
+                make_template(target.model, other),
                 (source.described.faces[0].quality.total, face.quality.total),
             )
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
@@ -106,15 +106,15 @@ class Verification(UseCase):
         """
         import numpy as np
 
-        vision, template_vector = self.book.tenant_vision.of(tenant.model), vector(template)
+        vision, template_vector = self.book.tenant_vision.choose_vision(tenant.model), read_vector(template)
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
         demand = vision.population.compute_demand(probe, template_vector)
-        threshold = self.book.tenant_vision.make_operating_point(tenant).threshold(gallery_size, demand)
+        threshold = self.book.tenant_vision.make_operating_point(tenant).find_threshold(gallery_size, demand)
         match = is_match(score, threshold, *qualities)
         return _Compared(min(score, 1.0), threshold, match, subtract_demand(score, demand))
 
     def _find_largest_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         probes = find_probes(vision, tenant, picture, rules, 1).probes
         if not probes:
             raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
@@ -128,7 +128,7 @@ class Verification(UseCase):
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
         acts.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])
-        fmr = self.book.tenant_vision.of(tenant.model).impostor_curve.fmr_at(pair.judged)
+        fmr = self.book.tenant_vision.choose_vision(tenant.model).impostor_curve.fmr_at(pair.judged)
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 

@@ -158,7 +158,7 @@ class Columns(Struct, frozen=True, dict=True):
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
         rows = np.arange(begin, end)
         if wanted.by_dimensions:
-            taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
+            taken = np.array([wanted.lets_pass(dimensions) for dimensions in self.dimensions], bool)
             rows = rows[taken[self.dimension[rows]]]
         if wanted.by_face:
             faces = np.array([wanted.takes_face(faceid) for faceid in self.faceids], bool)
@@ -289,7 +289,7 @@ class LabelCounts(Struct, frozen=True):
         """
         import numpy as np
 
-        taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
+        taken = np.array([wanted.lets_pass(dimensions) for dimensions in self.dimensions], bool)
         chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
         places, names = list_values(self.dimensions, split)
         return count_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])

@@ -41,7 +41,7 @@ from chalicelib.book.words.values import (
     number,
     numbers,
     omit_none,
-    optional,
+    read_optional,
 )
 
 _RARE = "attributes labels name note external_id user negatives merges moving number revision"
@@ -250,7 +250,7 @@ def hold_fields(face: Face) -> Item:
 
 def hold_from(item: Item) -> Hold | None:
     """Invert `hold_fields`."""
-    return optional(_HOLD.read, item.get("hold"))
+    return read_optional(_HOLD.read, item.get("hold"))
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.model import Decision, Face, Negative
 from chalicelib.book.words.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
-from chalicelib.book.words.values import Codec, Form, many, optional, time_ordered_id
+from chalicelib.book.words.values import Codec, Form, many, read_optional, time_ordered_id
 
 IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before its merge writes its observation within this time."""
@@ -114,7 +114,7 @@ class Duplicate(Struct, frozen=True):
     """A person said so: they are neither joined nor suggested as long as both exist."""
 
     @classmethod
-    def of(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
+    def make_ordered(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
         """Make the duplicate of two faces, in whatever order they come."""
         return cls(min(one, other), max(one, other), at, decision)
 
@@ -205,7 +205,7 @@ def kept_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
 
 
 def merge_from(item: Item) -> Merge:
-    return _MERGE.read(item, kept=optional(_kept_from, item.get("kept")))
+    return _MERGE.read(item, kept=read_optional(_kept_from, item.get("kept")))
 
 
 def _kept_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:

@@ -15,11 +15,12 @@ from msgspec.structs import astuple
 
 from chalicelib.book.records.columns import Row, decade_of
 from chalicelib.book.records.faces import DECISION, ESTIMATES, estimates_by_name
-from chalicelib.book.rules.visits import Arrival, Arrivals, Promotion, PromotionRule, Visits
+from chalicelib.book.rules.promotion import Promotion, PromotionRule
+from chalicelib.book.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import captured_ms
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import DAY_MS, Span
 from chalicelib.book.words.model import NO_LABELS, Labels
 from chalicelib.book.words.observations import (
@@ -33,7 +34,7 @@ from chalicelib.book.words.observations import (
 )
 from chalicelib.book.words.pictures import Box, Gender
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
-from chalicelib.book.words.values import Codec, Form, many, moment, number, numbers, omit_none, optional, row
+from chalicelib.book.words.values import Codec, Form, many, moment, number, numbers, omit_none, read_optional, row
 
 _PROMOTION = Form(
     lambda promotion: [promotion.at_ms, *astuple(promotion.rule)],
@@ -110,7 +111,7 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
         "paged": [paged_arrivals, paged_sightings, *visits.pages] if paged_arrivals else None,
         "version": visits.version,
         "promotion": promotion and _PROMOTION.write(promotion),
-        "regrouping": visits.regrouping or None,
+        "regrouping": visits.is_regrouped or None,
     }
     return omit_none(fields)
 
@@ -127,7 +128,7 @@ def visits_from(item: Item | None) -> Visits:
             int(item["folded_sightings"]) + paged_sightings,
             int(item.get("folded_until", 0)),
         ),
-        optional(_PROMOTION.read, item.get("promotion")),
+        read_optional(_PROMOTION.read, item.get("promotion")),
         bool(item.get("regrouping", False)),
         int(item["version"]),
         tuple(pages),
@@ -275,7 +276,7 @@ def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[i
     stored_items = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
     heads = {faceid: visits_from(item) for faceid, item in zip(earliest, stored_items, strict=True)}
     return {
-        faceid: head if head.reaches(earliest[faceid]) else read_missing_pages(items, tenant, faceid, head)
+        faceid: head if head.has_read_back_to(earliest[faceid]) else read_missing_pages(items, tenant, faceid, head)
         for faceid, head in heads.items()
     }
 
@@ -283,7 +284,7 @@ def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[i
 def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
     """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
     partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
-    seen_items = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
+    seen_items = walk_items(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
     return {item["faceid"] for item in seen_items}
 
 

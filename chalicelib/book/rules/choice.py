@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.rules.decision import PAIR_FMR, ImpostorCurve, Population, subtract_demand
-from chalicelib.book.rules.templates import choose_kept_pictures, fuse_embeddings, list_given_pictures, vector
+from chalicelib.book.rules.templates import choose_kept_pictures, fuse_embeddings, list_given_pictures, read_vector
 from chalicelib.book.words.model import MAX_COMPARED, Picture, Template
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Chooser(Struct, frozen=True):
         """
         given_pictures = list_given_pictures(pictures)
         vectors = {
-            picture.id: vector(template)
+            picture.id: read_vector(template)
             for picture in given_pictures
             if (template := _template_of(picture, self.model))
         }

@@ -71,7 +71,9 @@ class Population(Struct, frozen=True, eq=False, dict=True):
             return np.zeros((len(faces), len(others)))
         centred, centred_others = self._centre_rows(faces), self._centre_rows(others)
         by_centring = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ centred_others.T
-        return self._limit(by_centring + self._excess(centred)[:, None] + self._excess(centred_others))
+        return self._limit_demands(
+            by_centring + self._measure_excess(centred)[:, None] + self._measure_excess(centred_others)
+        )
 
     def compute_demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
         """Return the demand of two unit templates: what is added to their threshold."""
@@ -85,18 +87,20 @@ class Population(Struct, frozen=True, eq=False, dict=True):
             return [0.0] * len(faces)
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
         turned = math.sqrt(2 - 2 * math.sqrt(1 - min(float(middle @ middle), 1.0)))
-        bounds = self._excess(centred) - self.usual - np.linalg.norm(faces - centred, axis=1) - turned - _ROUNDING
+        bounds = (
+            self._measure_excess(centred) - self.usual - np.linalg.norm(faces - centred, axis=1) - turned - _ROUNDING
+        )
         return [float(bound) for bound in bounds]
 
     def measure_nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
         return self._mean_best_scores(self._centre_rows(faces))
 
-    def _excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _measure_excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return each face's own part of its demands: how much nearer than usual it is to the population."""
-        return self._limit(self._mean_best_scores(centred) - self.usual)
+        return self._limit_demands(self._mean_best_scores(centred) - self.usual)
 
-    def _limit(self, demands: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _limit_demands(self, demands: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the demands, none of them less than 0 if no threshold may be lowered."""
         import numpy as np
 
@@ -200,7 +204,7 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     A poor probe scores lower with everybody, strangers too, so the threshold holds for it (docs/accuracy.md). Two poor
     faces may be alike by their blur.
     """
-    return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(comparable, qualities)))
+    return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(is_comparable, qualities)))
 
 
 def subtract_demand(score: float, demand: float) -> float:
@@ -208,7 +212,7 @@ def subtract_demand(score: float, demand: float) -> float:
     return score - (min(demand, 0.0) if score >= SAME_PICTURE else demand)
 
 
-def comparable(quality: float | None) -> bool:
+def is_comparable(quality: float | None) -> bool:
     """Return whether a face of this quality can be compared; one that was not measured (None) can."""
     return quality is None or quality >= MIN_QUALITY
 
@@ -326,7 +330,7 @@ class OperatingPoint(Struct, frozen=True):
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
-    def threshold(self, gallery_size: int, demand: float = 0.0) -> float:
+    def find_threshold(self, gallery_size: int, demand: float = 0.0) -> float:
         """Return the score that a candidate must reach. `demand`: the pair's.
 
         The demand raises it to SAME_PICTURE at most, so that a picture always matches itself.
@@ -343,9 +347,9 @@ class OperatingPoint(Struct, frozen=True):
         next best count the same.
         """
         usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
-        return self.threshold(gallery_size) + (next_best - usual) / 2
+        return self.find_threshold(gallery_size) + (next_best - usual) / 2
 
-    def leads(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
+    def has_lead(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
         """Return whether two faces are one person by their lead. `third`: the scores of either with other faces.
 
         All scores are less their demands.
@@ -354,7 +358,7 @@ class OperatingPoint(Struct, frozen=True):
 
     def judge_candidate(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
         """Judge a probe by a candidate, `best`, and the demand of the two."""
-        threshold = self.threshold(gallery_size, demand)
+        threshold = self.find_threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
         if best is None:
             return Verdict(None, False, Decision(None, threshold, gallery_size, fpir=fpir))

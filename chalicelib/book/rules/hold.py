@@ -13,7 +13,7 @@ from chalicelib.book.words.model import Face
 _KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_id", "own_user")
 
 
-def loses(before: Face, after: Face) -> bool:
+def loses_anything(before: Face, after: Face) -> bool:
     """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
     and that is refused beforehand.
     """
@@ -30,7 +30,7 @@ def loses(before: Face, after: Face) -> bool:
 
 def require_kept(before: Face, after: Face | None = None) -> None:
     """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or sightings of it."""
-    if before.hold is not None and (after is None or loses(before, after)):
+    if before.hold is not None and (after is None or loses_anything(before, after)):
         raise FaceHeld(
             f"face {before.faceid!r} is under legal hold since {before.hold.at:%Y-%m-%d}: nothing of it is removed or "
             "replaced; lift the hold first, if you may"

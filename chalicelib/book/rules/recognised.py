@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.rules.decision import MIN_QUALITY, Verdict, comparable
+from chalicelib.book.rules.decision import MIN_QUALITY, Verdict, is_comparable
 from chalicelib.book.words.model import Candidate, Decision, Face, Group
 from chalicelib.book.words.pictures import Box, DetectedFace, Estimates, FaceJpeg, Quality
 
@@ -54,7 +54,7 @@ class SeenPicture(Struct, frozen=True, eq=False):
     crop: Callable[[int], FaceJpeg]
     """Cuts out a face by its number."""
 
-    def without(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
+    def leave_out(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
         """Return the picture without the faces that are `unfit`."""
         kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
         faces = tuple(self.described.faces[number] for number in kept)
@@ -81,7 +81,7 @@ class Probe(Struct, frozen=True, eq=False):
     @property
     def reason(self) -> str:
         """Say why nobody may have been found for it; "" if its picture is good."""
-        if self.spoof or comparable(self.quality.total):
+        if self.spoof or is_comparable(self.quality.total):
             return self.spoof
         return f"too poor to tell who it is, {self.quality.short_of(MIN_QUALITY)}"
 

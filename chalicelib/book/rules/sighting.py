@@ -21,17 +21,17 @@ from chalicelib.book.rules.decision import (
     ImpostorCurve,
     Population,
     anchor_threshold,
-    comparable,
+    is_comparable,
     subtract_demand,
 )
-from chalicelib.book.rules.hold import loses
+from chalicelib.book.rules.hold import loses_anything
 from chalicelib.book.rules.templates import (
     choose_kept_pictures,
     is_sure,
     mean_of_given,
     of_model,
+    read_vector,
     shows_more_than,
-    vector,
 )
 from chalicelib.book.rules.visits import (
     KEPT_MS,
@@ -224,9 +224,9 @@ class Judge(Struct, frozen=True):
     def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
         """Return the score of a face that was seen with one of the book, less their demand; None: not compared."""
         template = of_model(face.templates, seen_face.template.model)
-        if template is None or seen_face.spoof or not comparable(seen_face.estimates.quality):
+        if template is None or seen_face.spoof or not is_comparable(seen_face.estimates.quality):
             return None
-        probe, mean = vector(seen_face.template), vector(template)
+        probe, mean = read_vector(seen_face.template), read_vector(template)
         return subtract_demand(float(probe @ mean), self.population.compute_demand(probe, mean))
 
 
@@ -249,7 +249,7 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     return any(score is not None and (score, place) > (own_score, -own_number) for score, place in scores)
 
 
-class Evicted(Struct, frozen=True):
+class EvictedStranger(Struct, frozen=True):
     """A stranger that is deleted to make room for a new one. `deletes`: the actions that delete the face;
     `picture_keys`: pictures to delete afterwards.
     """
@@ -268,8 +268,8 @@ def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPl
         return VisitPlan(face_visits.visits, face_visits.face.group_id)
     gap_ms = open_sighting.camera.gap_s * 1000
     if face_visits.face.hold is not None:
-        arrivals = face_visits.visits.arrivals.with_sighting(open_sighting.at_ms, gap_ms).at_most()
-        return VisitPlan(replace(face_visits.visits, arrivals=arrivals, regrouping=False), face_visits.face.group_id)
+        arrivals = face_visits.visits.arrivals.add_sighting(open_sighting.at_ms, gap_ms).at_most()
+        return VisitPlan(replace(face_visits.visits, arrivals=arrivals, is_regrouped=False), face_visits.face.group_id)
     return plan_with_sighting(
         face_visits.face.group_id,
         face_visits.visits,
@@ -285,9 +285,9 @@ class Context(Struct, frozen=True, dict=True):
 
     `face_visits`: the sighting's face with its visits; a new face has neither these nor pictures. `plan`: by
     `plan_visits`. `decision`: why it is that face; for a new one, why it is no other; None: somebody said so.
-    `sightings`: the face's, of the arrivals that the plan touches (book/rules/visits). `told_at`: time of the last
-    event that the group `full` is full. `hooks`: read only if `tells`. `months`: items of the calendar that may lack
-    these days.
+    `sightings`: the face's, of the arrivals that the plan touches (book/rules/visits). `full_told_at`: time of
+    the last event that `full_group` is full. `hooks`: read only if it `has_events`. `months`: items of the calendar
+    that may lack these days.
     """
 
     open_sighting: OpenSighting
@@ -296,9 +296,9 @@ class Context(Struct, frozen=True, dict=True):
     decision: Decision | None = None
     is_new: bool = False
     judge: Judge | None = None
-    evicted: Evicted | None = None
+    evicted: EvictedStranger | None = None
     sightings: Sequence[Observation] = ()
-    told_at: datetime | None = None
+    full_told_at: datetime | None = None
     hooks: Sequence[Hook] = ()
     months: Mapping[str, Item | None] = field(default_factory=dict)
 
@@ -307,7 +307,7 @@ class Context(Struct, frozen=True, dict=True):
         return (self.face_visits.face.group_id, self.plan.group_id) == (STRANGER, REGULAR)
 
     @property
-    def entered(self) -> Group | None:
+    def entered_group(self) -> Group | None:
         """The default group that the face enters; None: it stays where it is, or is a stranger again."""
         if self.is_promoted:
             return self.face_visits.groups.regular
@@ -316,12 +316,12 @@ class Context(Struct, frozen=True, dict=True):
     @property
     def has_room(self) -> bool:
         """Return whether the group that a new face enters and the tenant have room for it."""
-        return self.entered is None or not (self.entered.is_full or self.face_visits.groups.faces_left < 1)
+        return self.entered_group is None or not (self.entered_group.is_full or self.face_visits.groups.faces_left < 1)
 
     @cached_property
-    def full(self) -> Group | None:
+    def full_group(self) -> Group | None:
         """The group that refuses the face, or has no room left after it; None: there is none."""
-        entered = self.entered
+        entered = self.entered_group
         if self.plan.refused or entered is None:
             return self.plan.refused
         return entered if self.evicted or entered.room == 1 else None
@@ -329,8 +329,8 @@ class Context(Struct, frozen=True, dict=True):
     @property
     def tells_full(self) -> bool:
         """Return whether an event says that a group is full: it does so once an hour."""
-        return self.full is not None and (
-            self.told_at is None or self.open_sighting.now - self.told_at >= FULL_AGAIN_AFTER
+        return self.full_group is not None and (
+            self.full_told_at is None or self.open_sighting.now - self.full_told_at >= FULL_AGAIN_AFTER
         )
 
     @cached_property
@@ -339,7 +339,7 @@ class Context(Struct, frozen=True, dict=True):
         return self.face_visits.visits.has_fewer_arrivals(self.plan.visits)
 
     @property
-    def tells(self) -> bool:
+    def has_events(self) -> bool:
         """Return whether there are events."""
         return self.is_new or self.begins_arrival or self.is_promoted or self.tells_full
 
@@ -363,7 +363,7 @@ class Outcome(Struct, frozen=True):
     new_picture: Picture | None = None
 
 
-def resolve(context: Context) -> Outcome:
+def resolve_sighting(context: Context) -> Outcome:
     """Decide what a sighting of a face, known or new, changes."""
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
     face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
@@ -406,7 +406,7 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     new = _make_learnt_picture(context.open_sighting)
     after = choose_kept_pictures((*face.pictures, new))
     is_gain = new in after and shows_more_than(face.pictures, new, capture.captured_at)
-    is_allowed = face.hold is None or not loses(face, replace(face, pictures=after))
+    is_allowed = face.hold is None or not loses_anything(face, replace(face, pictures=after))
     return after if is_gain and is_allowed and _is_like_given(context.judge, new, face.pictures) else face.pictures
 
 
@@ -433,7 +433,7 @@ def _is_like_given(judge: Judge | None, new: Picture, pictures: tuple[Picture, .
     mean = mean_of_given(pictures, template.model)
     if mean is None or judge is None:
         return False
-    probe = vector(template)
+    probe = read_vector(template)
     limit = anchor_threshold(judge.curve) + judge.population.compute_demand(probe, mean)
     return float(probe @ mean) >= limit
 
@@ -474,7 +474,7 @@ def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Even
     if context.is_promoted:
         kinds.append(EventKind.STRANGER_PROMOTED)
     events = [_make_event(kind, context, face, sighting) for kind in kinds]
-    full, open_sighting = context.full, context.open_sighting
+    full, open_sighting = context.full_group, context.open_sighting
     if full is not None and context.tells_full:
         id_ = f"{EventKind.GROUP_FULL}-{full.id}-{milliseconds(open_sighting.now)}"
         data = {"capacity": full.capacity}

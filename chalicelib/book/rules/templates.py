@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 _FLOAT16 = "<f2"
 
 
-def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
+def make_template(model: str, embedding: NDArray[np.float32]) -> Template:
     """Make the template of a unit embedding, shape (dimensions,)."""
     return Template(model, embedding.astype(_FLOAT16).tobytes())
 
 
-def vector(template: Template) -> NDArray[np.float32]:
+def read_vector(template: Template) -> NDArray[np.float32]:
     """Read the (dimensions,) float32 of a canonical template."""
     read: NDArray[np.float32] = vectors_of([template.vector])[0]
     return read
@@ -70,7 +70,7 @@ def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     return tuple(
         own_templates[0]
         if len(own_templates) == 1
-        else canonical(model, fuse_embeddings(np.stack([vector(template) for template in own_templates])))
+        else make_template(model, fuse_embeddings(np.stack([read_vector(template) for template in own_templates])))
         for model, own_templates in by_model.items()
     )
 
@@ -134,7 +134,7 @@ def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     given_pictures = list_given_pictures(pictures)
     by_photo: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
-        if picture.learnt is not None and not any(picture.is_same(one) for one in given_pictures):
+        if picture.learnt is not None and not any(picture.is_same(given) for given in given_pictures):
             known = by_photo.get(picture.id)
             if known is None or picture.learnt.sighting_id < known[0].sighting_id:
                 by_photo[picture.id] = picture.learnt, picture
@@ -148,9 +148,14 @@ def shows_more_than(pictures: Iterable[Picture], new: Picture, captured_at: date
 
     A copy is of the same hour, of no better step of quality, and the same view.
     """
-    hour = _hour(captured_at)
-    founding = [picture for picture in pictures if picture.founded_at is not None and _hour(picture.founded_at) == hour]
-    return all(_step(picture) < _step(new) or _is_another_view(new, picture) for picture in founding)
+    hour = _cut_to_hour(captured_at)
+    founding = [
+        picture for picture in pictures if picture.founded_at is not None and _cut_to_hour(picture.founded_at) == hour
+    ]
+    return all(
+        _measure_quality_step(picture) < _measure_quality_step(new) or _is_another_view(new, picture)
+        for picture in founding
+    )
 
 
 def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
@@ -165,7 +170,7 @@ def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32
     """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
     compared = (picture for picture in list_given_pictures(pictures) if not picture.spare)
     templates = [template for picture in compared for template in picture.templates if template.model == model]
-    return vector(reduce_templates(templates)[0]) if templates else None
+    return read_vector(reduce_templates(templates)[0]) if templates else None
 
 
 def remove_rejected_pictures(
@@ -181,18 +186,20 @@ def remove_rejected_pictures(
     mean = mean_of_given(other_pictures, model)
 
     def is_nearer_to_rejected(picture: Picture) -> bool:
-        vectors = [vector(template) for template in picture.templates if template.model == model]
-        return mean is not None and any(float(one @ rejected) > float(one @ mean) for one in vectors)
+        vectors = [read_vector(template) for template in picture.templates if template.model == model]
+        return mean is not None and any(
+            float(own_vector @ rejected) > float(own_vector @ mean) for own_vector in vectors
+        )
 
-    return tuple(one for one in other_pictures if one.learnt is None or not is_nearer_to_rejected(one))
+    return tuple(each for each in other_pictures if each.learnt is None or not is_nearer_to_rejected(each))
 
 
 def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
     """Return the best learnt picture of each hour: first the best of each day, then the second best of each day."""
     hours: dict[datetime, tuple[_Choice, Picture]] = {}
     for how, picture in learnt:
-        one = (-_step(picture), how.captured_at, how.sighting_id), picture
-        hour = _hour(how.captured_at)
+        one = (-_measure_quality_step(picture), how.captured_at, how.sighting_id), picture
+        hour = _cut_to_hour(how.captured_at)
         hours[hour] = min(hours.get(hour, one), one, key=itemgetter(0))
     of_day: Counter[date] = Counter()
     ranked: list[tuple[int, _Choice, Picture]] = []
@@ -206,14 +213,14 @@ def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
 def _is_another_view(new: Picture, known: Picture) -> bool:
     (template,) = new.templates
     other = of_model(known.templates, template.model)
-    return other is not None and float(vector(other) @ vector(template)) < SAME_VIEW
+    return other is not None and float(read_vector(other) @ read_vector(template)) < SAME_VIEW
 
 
-def _step(picture: Picture) -> float:
+def _measure_quality_step(picture: Picture) -> float:
     return (picture.estimates.quality or 0.0) // QUALITY_STEP
 
 
-def _hour(at: datetime) -> datetime:
+def _cut_to_hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""When does a visit end, and when is a face a regular? Sightings closer than the gap are one arrival, in any order.
+"""When does a visit end, and which group follows? Sightings closer than the gap are one arrival, in any order.
 
 A sighting at t keeps its face present for the gap of its camera: [t, t + gap). Presences that overlap are one arrival.
 So an arrival is a connected piece of their union, which does not depend on the order. Two sightings of cameras with the
@@ -6,20 +6,21 @@ same gap are one arrival if they are less than the gap apart.
 
 A face is a stranger until its promotion and a regular from then on, by the times of its sightings and not by the order
 in which they were processed. An observation keeps the name of the group that the face was in at its time. So if a late
-sighting moves the promotion, the observations between are renamed. A tenant's numbers for the rule:
-book/groups; how it is stored: book/visits.
+sighting moves the promotion, the observations between are renamed. The rule of
+promotion: book/rules/promotion; how visits are stored: book/visits.
 """
 
 from __future__ import annotations
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.book.rules.promotion import Promotion, PromotionRule
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group
 from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind
@@ -74,7 +75,7 @@ class Arrivals(Struct, frozen=True):
         """Start of the last arrival; None if none is kept."""
         return self.recent[-1].first_ms if self.recent else None
 
-    def with_sighting(self, at_ms: int, gap_ms: int) -> Arrivals:
+    def add_sighting(self, at_ms: int, gap_ms: int) -> Arrivals:
         """Add a sighting. The order in which sightings are added does not matter."""
         if at_ms < self.folded_until_ms:
             return replace(self, folded_sightings=self.folded_sightings + 1)
@@ -95,12 +96,12 @@ class Arrivals(Struct, frozen=True):
 
     def join_arrivals(self, other: Arrivals) -> Arrivals:
         """Join both faces' arrivals as those of one face."""
-        both = self.counting(other.folded, other.folded_sightings)
+        both = self.count_folded(other.folded, other.folded_sightings)
         for arrival in other.recent:
             both = both.with_arrival(arrival)
         return both.folded_to(max(self.folded_until_ms, other.folded_until_ms)).at_most()
 
-    def around(self, at_ms: int) -> Arrival | None:
+    def find_around(self, at_ms: int) -> Arrival | None:
         """Return the arrival that a sighting at this time belongs to; None if there is none."""
         place = bisect_right(self.recent, at_ms, key=lambda arrival: arrival.first_ms) - 1
         if place < 0 or self.recent[place].until_ms <= at_ms:
@@ -111,10 +112,10 @@ class Arrivals(Struct, frozen=True):
         """Rebuild one of the arrivals from its `sightings`, (at_ms, gap_ms) each."""
         result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
         for at_ms, gap_ms in sightings:
-            result = result.with_sighting(at_ms, gap_ms)
+            result = result.add_sighting(at_ms, gap_ms)
         return result
 
-    def folded_before(self, now_ms: int, period_ms: int) -> Arrivals:
+    def fold_before(self, now_ms: int, period_ms: int) -> Arrivals:
         """Fold old arrivals into a count: no late sighting, and no period with one, can reach them.
 
         `until_ms` includes the gap, so arrivals that ended before lateness and period are out of reach. The limit
@@ -136,9 +137,9 @@ class Arrivals(Struct, frozen=True):
 
     def _fold_all_but(self, kept: tuple[Arrival, ...]) -> Arrivals:
         old = self.recent[: len(self.recent) - len(kept)]
-        return replace(self, recent=kept).counting(len(old), sum(a.sightings for a in old))
+        return replace(self, recent=kept).count_folded(len(old), sum(a.sightings for a in old))
 
-    def counting(self, folded: int, sightings: int) -> Arrivals:
+    def count_folded(self, folded: int, sightings: int) -> Arrivals:
         return replace(self, folded=self.folded + folded, folded_sightings=self.folded_sightings + sightings)
 
     def pack_arrivals(self) -> bytes:
@@ -163,38 +164,10 @@ class Arrivals(Struct, frozen=True):
         return cls(tuple(recent), folded, folded_sightings, folded_until_ms)
 
 
-class PromotionRule(Struct, frozen=True):
-    """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a regular."""
-
-    arrive_times: int
-    period_ms: int
-
-    def met_at(self, arrivals: Sequence[Arrival], containing: Arrival | None = None) -> int | None:
-        """Return the start of the first arrival with enough arrivals in the period up to it; None if there is none.
-
-        Both ends of the period count. `containing`: only periods that hold this arrival count.
-        """
-        starts = [arrival.first_ms for arrival in arrivals]
-        for place in range(self.arrive_times - 1, len(starts)):
-            end = starts[place]
-            if starts[place - self.arrive_times + 1] < end - self.period_ms:
-                continue
-            if containing is None or end - self.period_ms <= containing.first_ms <= end:
-                return end
-        return None
-
-
-class Promotion(Struct, frozen=True):
-    """The change of a stranger into a regular: its time and its rule."""
-
-    at_ms: int
-    rule: PromotionRule
-
-
 class Visits(Struct, frozen=True):
     """A face's arrivals, and the promotion that they led to.
 
-    `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
+    `is_regrouped`: the groups of its sightings are being changed, and some may be unchanged. `version` 0: no record
     is stored. `pages`: the start of each page, ascending. `unread`: how many arrivals and sightings are in pages that
     were not read; they count as folded. `head_ms`: when the arrivals of the head begin, if pages were read.
     `in_one_item`: the tenant's format knows no pages, or the transaction has no room for them.
@@ -202,7 +175,7 @@ class Visits(Struct, frozen=True):
 
     arrivals: Arrivals = Arrivals()
     promotion: Promotion | None = None
-    regrouping: bool = False
+    is_regrouped: bool = False
     version: int = 0
     pages: tuple[int, ...] = ()
     unread: tuple[int, int] = (0, 0)
@@ -217,7 +190,7 @@ class Visits(Struct, frozen=True):
         """Return whether the face has arrived less often than in the visits `after`."""
         return self.arrivals.count < after.arrivals.count
 
-    def reaches(self, at_ms: int) -> bool:
+    def has_read_back_to(self, at_ms: int) -> bool:
         """Return whether the arrival of that time, and the one before it, are among those that were read."""
         recent = self.arrivals.recent
         return self.is_whole or (len(recent) > 1 and at_ms >= recent[1].first_ms)
@@ -228,7 +201,7 @@ class Visits(Struct, frozen=True):
         starts = tuple(sorted(pages))
         recent = (*(arrival for start in starts for arrival in pages[start]), *head.recent)
         head_ms = head.recent[0].first_ms if head.recent else _NEVER_MS
-        arrivals = replace(head, recent=recent).counting(-unread, -sightings)
+        arrivals = replace(head, recent=recent).count_folded(-unread, -sightings)
         return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
 
     def split_as_stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
@@ -279,7 +252,7 @@ class Visits(Struct, frozen=True):
     ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
         paged = [arrival for page in pages.values() for arrival in page]
         unread = (len(paged), sum(arrival.sightings for arrival in paged))
-        arrivals = replace(self.arrivals, recent=tail).counting(*unread)
+        arrivals = replace(self.arrivals, recent=tail).count_folded(*unread)
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
     def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
@@ -292,7 +265,7 @@ class Visits(Struct, frozen=True):
         in_head = self.arrivals.recent
         if self.is_whole:
             return False
-        if self.regrouping or not in_head or at_ms < in_head[-1].first_ms:
+        if self.is_regrouped or not in_head or at_ms < in_head[-1].first_ms:
             return True
         if at_ms < in_head[-1].until_ms:  # it belongs to the last arrival
             return False
@@ -397,11 +370,11 @@ def plan_with_sighting(
     A stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger again if its
     arrivals are not enough any more.
     """
-    before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
-    visits = replace(visits, arrivals=arrivals, regrouping=False)
+    before, arrivals = visits.arrivals, visits.arrivals.add_sighting(at_ms, gap_ms)
+    visits = replace(visits, arrivals=arrivals, is_regrouped=False)
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
     starts_before, starts_after = ([arrival.first_ms for arrival in each.recent] for each in (before, arrivals))
-    joined = None if starts_before == starts_after else arrivals.around(at_ms)
+    joined = None if starts_before == starts_after else arrivals.find_around(at_ms)
     plan = plan_group(group_id, visits, now_ms, groups, joined)
     if not visits.is_whole:
         return plan  # what could be folded stands in the pages
@@ -409,7 +382,7 @@ def plan_with_sighting(
     period_ms = groups.rule.period_ms
     if promotion:
         period_ms = max(period_ms, promotion.rule.period_ms)
-    return replace(plan, visits=replace(plan.visits, arrivals=arrivals.folded_before(now_ms, period_ms)))
+    return replace(plan, visits=replace(plan.visits, arrivals=arrivals.fold_before(now_ms, period_ms)))
 
 
 def plan_group(
@@ -446,11 +419,11 @@ def plan_without_sighting(
     """
     before = face_visits.visits.arrivals
     arrivals = before.recount_arrival(arrival, remaining)
-    visits = replace(face_visits.visits, arrivals=arrivals, regrouping=False)
+    visits = replace(face_visits.visits, arrivals=arrivals, is_regrouped=False)
     plan = plan_group(face_visits.face.group_id, visits, now_ms, face_visits.groups)
     if face_visits.face.group_id != STRANGER:
         return plan
-    new_arrivals = [one for one in arrivals.recent if one not in before.recent]
+    new_arrivals = [each for each in arrivals.recent if each not in before.recent]
     plans = [plan_group(STRANGER, visits, now_ms, face_visits.groups, new) for new in new_arrivals]
     promotions = [(plan.visits.promotion.at_ms, plan) for plan in plans if plan.visits.promotion is not None]
     return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan
@@ -462,7 +435,7 @@ def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     They lie between the two promotions; without one of these, from the other on. If a change was cut off before, it
     may be any.
     """
-    if before.regrouping:
+    if before.is_regrouped:
         return before.arrivals.recent
     promoted_at = {None if each.promotion is None else each.promotion.at_ms for each in (before, after)}
     if len(promoted_at) == 1:

@@ -39,7 +39,7 @@ from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instea
 from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
 from chalicelib.book.words.observations import ChangedObservation
 from chalicelib.book.words.ports import Action, Check, Condition, Item, Put, Update, equals
-from chalicelib.book.words.values import milliseconds, optional
+from chalicelib.book.words.values import milliseconds, read_optional
 from chalicelib.book.words.webhooks import event_puts
 
 
@@ -98,7 +98,7 @@ def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = 
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, open_sighting.now),
     ]
-    if (full := context.full) is not None and context.tells_full:
+    if (full := context.full_group) is not None and context.tells_full:
         note = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(open_sighting.now)}
         actions.append(Put(keys.DIRECTORY, note))
     return actions
@@ -166,7 +166,7 @@ def _key(tenant: str, capture: Capture) -> tuple[str, str]:
 
 def detected_faces(item: Item) -> list[SeenFace] | None:
     """Return the faces that were detected by a worker that was cut off; None if there was none."""
-    return [seen_from(one) for one in item["detection"]] if "detection" in item else None
+    return [seen_from(face) for face in item["detection"]] if "detection" in item else None
 
 
 def is_waiting_for(item: Item, faceid: str) -> bool:
@@ -192,5 +192,5 @@ def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item
         correction=int(item["corrections"]),
         rejected_faceid=again["faceid"],
         right_faceid=again.get("other"),
-        instead=optional(Instead, again.get("instead")),
+        instead=read_optional(Instead, again.get("instead")),
     )

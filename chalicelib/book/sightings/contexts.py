@@ -15,14 +15,14 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
 from chalicelib.book.rules.sighting import (
     Context,
-    Evicted,
+    EvictedStranger,
     Judge,
     OpenSighting,
     UnrememberedSighting,
     is_lesser,
     plan_visits,
 )
-from chalicelib.book.rules.templates import vector
+from chalicelib.book.rules.templates import read_vector
 from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.duties import FULL
@@ -72,7 +72,7 @@ class SightingSearch:
 
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
         open_sighting, face = self.open_sighting, self.open_sighting.seen_face
-        probes = Probes(face.template.model, vector(face.template)[None, :], [face.estimates.quality])
+        probes = Probes(face.template.model, read_vector(face.template)[None, :], [face.estimates.quality])
         (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
@@ -138,12 +138,12 @@ class Contexts(UseCase):
         face_visits = found.face_visits if found else None
         decision = found.decision if found else None
         if found is None:
-            open_sighting = self._remember(open_sighting, faceid)
+            open_sighting = self._restore_earlier(open_sighting, faceid)
             decision = open_sighting.earlier_observation.decision if open_sighting.earlier_observation else None
         face_visits = face_visits or self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
         if face_visits is None:
             raise GalleryMoved
-        vision = self.book.tenant_vision.of(open_sighting.seen_face.template.model)
+        vision = self.book.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
         judge = Judge(vision.impostor_curve, vision.population)
         if decision is not None and open_sighting.earlier_observation is None:
             open_sighting = replace(open_sighting, shown_twice=is_lesser(open_sighting, face_visits.face, judge))
@@ -158,7 +158,7 @@ class Contexts(UseCase):
             Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, judge=judge)
         )
 
-    def _remember(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
+    def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
         negative = self.book.recognition.negatives.find_of_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
         if negative is None or not negative.was:
@@ -180,7 +180,7 @@ class Contexts(UseCase):
 
     def _complete_context(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
-        open_sighting, full, tenant = context.open_sighting, context.full, context.open_sighting.tenant.name
+        open_sighting, full, tenant = context.open_sighting, context.full_group, context.open_sighting.tenant.name
         between = (
             self.book.face_visits.list_touched_sightings(tenant, context.face_visits, context.plan)
             if open_sighting.is_of_arrival
@@ -190,12 +190,12 @@ class Contexts(UseCase):
         context = replace(
             context,
             sightings=tuple(between),
-            told_at=moment(item["at"]) if item else None,
-            months=self.book.statistics.calendar.months(tenant, [open_sighting.at_ms // DAY_MS]),
+            full_told_at=moment(item["at"]) if item else None,
+            months=self.book.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
-        return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
+        return replace(context, hooks=self.book.webhooks.hooks.list_all(tenant)) if context.has_events else context
 
-    def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted | None:
+    def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> EvictedStranger | None:
         """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.
 
         It is not `besides`, nor one under legal hold, whose observations move, or with whom more goes than one
@@ -209,5 +209,5 @@ class Contexts(UseCase):
             deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
             if len(deletes) <= _MOST_DELETES:
                 departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
-                return Evicted(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
+                return EvictedStranger(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
         return None

@@ -28,7 +28,7 @@ from chalicelib.book.models import Reading
 from chalicelib.book.records.captures import AGAIN, STEP, camera_of, capture_from
 from chalicelib.book.records.observations import OBSERVATION_NEW
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.sighting import OpenSighting, Outcome, UnrememberedSighting, resolve
+from chalicelib.book.rules.sighting import OpenSighting, Outcome, UnrememberedSighting, resolve_sighting
 from chalicelib.book.sightings.changes import (
     detected_faces,
     detection_update,
@@ -52,7 +52,7 @@ from chalicelib.book.words.errors import (
     Unusable,
     WrongModel,
 )
-from chalicelib.book.words.items import attempts, write, write_unless_changed
+from chalicelib.book.words.items import count_attempts, write, write_unless_changed
 from chalicelib.book.words.local_time import DAY_MS, HOUR_MS
 from chalicelib.book.words.model import STRANGER, Face, Picture, Tenant
 from chalicelib.book.words.pictures import FaceJpeg
@@ -184,7 +184,9 @@ class Ingest(UseCase):
         try:
             camera = camera_of(capture, camera_item)
             attempt = partial(self.book.captures.redrive.count_attempt, item) if is_repeat else nullcontext
-            read = partial(Reading, self.book.tenant_vision.of(tenant.model), tenant, picture, attempt=attempt)
+            read = partial(
+                Reading, self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, attempt=attempt
+            )
             return tenant, _count_outcomes(self._resolve_faces(tenant, camera, capture, item, read))
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
@@ -236,14 +238,14 @@ class Ingest(UseCase):
         """
         search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop_face, open_sighting.seen_face)
         new = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
-        for _ in attempts():
+        for _ in count_attempts():
             try:
                 context = self.book.sightings.contexts.read_context(open_sighting, search, new)
                 if isinstance(context, UnrememberedSighting):
                     return self._write_nobody(context)
                 if context.is_new:
-                    return self._write_new(resolve(context), crop, search)
-                return self._write_known(resolve(context), crop)
+                    return self._write_new(resolve_sighting(context), crop, search)
+                return self._write_known(resolve_sighting(context), crop)
             except GalleryMoved:
                 open_sighting = replace(
                     open_sighting, right_faceid=None
@@ -305,16 +307,16 @@ class Ingest(UseCase):
         """
         contexts, tenant = self.book.sightings.contexts, outcome.context.open_sighting.tenant.name
         with self._stored_pictures(outcome, crop) as pictures:
-            for number, _ in enumerate(attempts(first_s=A_COMMIT_S)):
+            for number, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if number else outcome.context
-                with self.book.writer.exclusive(tenant):
-                    found = search.find_again(None if number else self.book.writer.seq(tenant))
+                with self.book.writer.hold_up_commits(tenant):
+                    found = search.find_again(None if number else self.book.writer.read_seq(tenant))
                     if found.face is not None:
                         raise GalleryMoved
                     if context.face_visits.groups.seq != found.seq:
                         context = contexts.read_again(context)
                     if context is not outcome.context:
-                        outcome = resolve(replace(context, decision=search.decision_of(found)))
+                        outcome = resolve_sighting(replace(context, decision=search.decision_of(found)))
                     try:
                         return self._commit_new(outcome, pictures, found.seq)
                     except GalleryMoved:
@@ -360,8 +362,8 @@ class Ingest(UseCase):
     def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
         """Have the events delivered that a transaction has stored."""
         tenant = outcome.context.open_sighting.tenant.name
-        self.book.statistics.calendar.holds(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])
-        self.book.webhooks.outbox.announce(tenant, actions)
+        self.book.statistics.calendar.note_days(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])
+        self.book.webhooks.outbox.send_messages(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         write(self.book.items, [parking_update(tenant.name, capture, reason)])

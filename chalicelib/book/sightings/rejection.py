@@ -62,7 +62,7 @@ from chalicelib.book.words.errors import (
     WrongModel,
 )
 from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import Changed, attempts, retry_if_changed, write_unless_changed
+from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
 from chalicelib.book.words.model import REGULAR, Face, Learnt, Negative, Picture, Tenant
 from chalicelib.book.words.names import face_name
 from chalicelib.book.words.observations import ChangedObservation, Observation, ReviewKind, review_id
@@ -123,14 +123,14 @@ class Rejection(UseCase):
             self.book.faces.get(tenant, other)
         seen: SeenFace | None = None
         learnt: dict[str, int] = {}
-        for _ in attempts():
+        for _ in count_attempts():
             face_visits = self.book.face_visits.read_face(tenant, faceid)
             if face_visits is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             require_kept(face_visits.face)
             if self.book.merges.mover.settle_faces(tenant, face_visits.face):
                 continue
-            observation = self.book.captures.observation(tenant, faceid, sighting_id)
+            observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._find_and_continue(tenant, faceid, sighting_id, other)
             try:
@@ -221,7 +221,7 @@ class Rejection(UseCase):
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
         negative = self.book.recognition.negatives.find_of_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
-            observation = self.book.captures.observation(tenant, faceid, learnt)
+            observation = self.book.captures.find_observation(tenant, faceid, learnt)
             if observation is None or observation.box is None:  # it has not come back
                 continue
             with suppress(Conflict, FaceHeld, FaceNotFound, WrongModel):
@@ -335,7 +335,7 @@ class Rejection(UseCase):
             *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
             *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
-            *self.book.statistics.actions(tenant.name, [], changed),
+            *self.book.statistics.make_actions(tenant.name, [], changed),
             *record,
         ]
         if observation.gap_s is not None:
@@ -355,13 +355,13 @@ class Rejection(UseCase):
 
     def _plan_without(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
-        arrival = face_visits.visits.arrivals.around(at_ms)
+        arrival = face_visits.visits.arrivals.find_around(at_ms)
         if arrival is None:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
-            (one.at_ms, one.gap_s * 1000)
-            for one in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
-            if one.id != observation.id and one.gap_s is not None
+            (each.at_ms, each.gap_s * 1000)
+            for each in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
+            if each.id != observation.id and each.gap_s is not None
         ]
         return plan_without_sighting(face_visits, arrival, remaining, milliseconds(self.book.clock.now()))
 
@@ -415,10 +415,10 @@ class Rejection(UseCase):
 
     def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
-        camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
+        camera = next(camera for camera, id_ in progress["visit"] if id_ == sighting_id)
         was = progress["other"] if progress.get("merged") or progress.get("unmade") else faceid
         now = self.continue_rejection(tenant, was, sighting_id, camera)
-        return Given(now, tuple(one for _, one in progress["visit"]))
+        return Given(now, tuple(id_ for _, id_ in progress["visit"]))
 
     @retry_if_changed(_BUSY)
     def _begin_gift(
@@ -436,12 +436,12 @@ class Rejection(UseCase):
                 self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
             except FaceNotFound:
                 progress |= {"merged": False, "unmade": True}
-            seen_observation = self.book.captures.observation(tenant, other, sighting_id)
+            seen_observation = self.book.captures.find_observation(tenant, other, sighting_id)
             if seen_observation is None:
                 raise not_found(other, sighting_id)
             return {
                 **progress,
-                "visit": [[seen_observation.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))],
+                "visit": [[seen_observation.camera, id_] for id_ in dict.fromkeys((sighting_id, *gift.only))],
             }
         visit = self._read_visit(tenant, face_visits, sighting_id, gift.only)
         is_nothing_else = (
@@ -506,10 +506,10 @@ class Rejection(UseCase):
         self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, only: Sequence[str]
     ) -> list[Observation]:
         """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
-        observation = self.book.captures.observation(tenant, face_visits.face.faceid, sighting_id)
+        observation = self.book.captures.find_observation(tenant, face_visits.face.faceid, sighting_id)
         if observation is None:
             raise not_found(face_visits.face.faceid, sighting_id)
-        arrival = face_visits.visits.arrivals.around(observation.at_ms)
+        arrival = face_visits.visits.arrivals.find_around(observation.at_ms)
         if arrival is None:
             return [observation]
         observations = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
@@ -530,7 +530,7 @@ class Rejection(UseCase):
 
     def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
-        other, ids = progress["other"], tuple(one for _, one in progress["visit"])
+        other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         for camera, one in progress["visit"]:
             try:
                 self.reject(tenant, faceid, one, other=other, unmakes=True)
@@ -570,7 +570,7 @@ class Rejection(UseCase):
         for one in ids:
             with suppress(RejectionNotFound):
                 self.take_back(tenant, other, one)
-        observation = self.book.captures.observation(tenant, other, sighting_id)
+        observation = self.book.captures.find_observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
         return Given(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
@@ -601,9 +601,9 @@ def _make_waiting_update(
 
 def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
-    from chalicelib.book.rules.templates import vector
+    from chalicelib.book.rules.templates import read_vector
 
-    return remove_rejected_pictures(face.pictures, vector(seen.template), photos, seen.template.model)
+    return remove_rejected_pictures(face.pictures, read_vector(seen.template), photos, seen.template.model)
 
 
 def _is_by_hand(face: Face) -> bool:

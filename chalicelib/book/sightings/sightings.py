@@ -35,13 +35,13 @@ from chalicelib.book.records.observations import (
 )
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.visits import Arrival, Arrivals, Visits
-from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, normal, time_id
+from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, normalise_filter, time_id
 from chalicelib.book.visits import sightings_of_arrival
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import parts_of_sighting
 from chalicelib.book.words.chores import Chore, ChoreContext
 from chalicelib.book.words.errors import ConditionFailed, ReviewNotFound
-from chalicelib.book.words.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
+from chalicelib.book.words.items import Bounds, ListPage, PageTokens, cut_in_parts, walk_items, write_in_parts
 from chalicelib.book.words.local_time import DAY_MS, Span
 from chalicelib.book.words.model import REGULAR, STRANGER, Face, Tenant
 from chalicelib.book.words.observations import (
@@ -154,12 +154,12 @@ class ArrivalBook(UseCase):
     most_read = 5_000
     """Observations that a page reads at most. So a page may be short, and not be the last."""
 
-    def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
+    def count_arrivals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
-        uncertain = self.book.sightings.reviews.uncertain(tenant, span)
+        uncertain = self.book.sightings.reviews.find_uncertain(tenant, span)
         return self.book.statistics.count_totals(tenant, span, wanted, uncertain)
 
-    def page(
+    def read_page(
         self,
         tenant: Tenant,
         wanted: ObservationFilter,
@@ -175,13 +175,13 @@ class ArrivalBook(UseCase):
         last. Those of restricted faces are left out. Arrivals that begin meanwhile do not shift the pages. Raises
         InvalidInput if the token is damaged or of another query.
         """
-        wanted = normal(wanted)
+        wanted = normalise_filter(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, wanted.place, asdict(span), only]))
         below = pages.read_place(token, time_id)
         every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
-        uncertain = self.book.sightings.reviews.uncertain(tenant, span) if only is Only.UNCERTAIN else None
+        uncertain = self.book.sightings.reviews.find_uncertain(tenant, span) if only is Only.UNCERTAIN else None
         found: list[Observation] = []
         read, more = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
@@ -204,11 +204,11 @@ class ArrivalBook(UseCase):
 
     def find_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
-        observation = self.book.captures.observation(tenant, faceid, sighting_id)
+        observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
         face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
         if observation is None or face is None:
             return None
-        arrival = read_visits(self.book.items, tenant.name, faceid).arrivals.around(observation.at_ms)
+        arrival = read_visits(self.book.items, tenant.name, faceid).arrivals.find_around(observation.at_ms)
         if arrival is None:
             return None
         newest_first = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
@@ -277,7 +277,7 @@ class _Reading:
         candidates = {
             begin: item
             for begin, item in candidates.items()
-            if wanted.takes(row_from(item).dimensions) and wanted.takes_face(begin[1])
+            if wanted.lets_pass(row_from(item).dimensions) and wanted.takes_face(begin[1])
         }
         self.read_visits(candidates)
         not_kept = [begin for begin in candidates if self._find_kept_arrival(begin) is None]
@@ -304,13 +304,13 @@ class _Reading:
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
     def read_visits(self, begins: Iterable[Begin]) -> None:
-        new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
+        new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].has_read_back_to(one[0])]
         self._visits |= read_visits_reaching(self._items, self._tenant.name, new)
 
     def _find_kept_arrival(self, begin: Begin) -> Arrival | None:
         """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
         at_ms, faceid = begin
-        return self._visits[faceid].arrivals.around(at_ms)
+        return self._visits[faceid].arrivals.find_around(at_ms)
 
     def _find_begins(self, sightings: Sequence[Begin]) -> set[Begin]:
         """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
@@ -329,7 +329,7 @@ class _Reading:
         while True:
             last_ms = max(at_ms for at_ms, _ in begins) + days * DAY_MS
             arrivals = self._gather_arrivals(faceids, Span(first_ms, last_ms))
-            found = {begin: arrivals[begin[1]].around(begin[0]) for begin in begins}
+            found = {begin: arrivals[begin[1]].find_around(begin[0]) for begin in begins}
             if all(arrival is None or arrival.until_ms <= last_ms for arrival in found.values()):
                 # A sighting that was there a moment ago, and is not any more, is an arrival of its own.
                 return {begin: arrival or Arrival(begin[0], begin[0], begin[0]) for begin, arrival in found.items()}
@@ -338,11 +338,11 @@ class _Reading:
     def _gather_arrivals(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
         observed = self._days.open_span(self._tenant, span, EVERYTHING)
         found: dict[str, Arrivals] = defaultdict(Arrivals)
-        for _, columns in observed.columns(observed.days):
+        for _, columns in observed.read_columns(observed.days):
             for row in columns.select_rows(EVERYTHING, span).tolist():
                 faceid, gap_s = columns.faceids[columns.face[row]], int(columns.gap_s[row])
                 if gap_s and faceid in faceids:
-                    found[faceid] = found[faceid].with_sighting(int(columns.at_ms[row]), 1000 * gap_s)
+                    found[faceid] = found[faceid].add_sighting(int(columns.at_ms[row]), 1000 * gap_s)
         return found
 
 
@@ -374,7 +374,9 @@ _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 class Reviews(UseCase):
     """The questions that the book asks people: uncertain matches, and strangers who became regulars."""
 
-    def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
+    def read_page(
+        self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None
+    ) -> ListPage[Review]:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
 
         Raises InvalidInput if the token is damaged.
@@ -384,7 +386,7 @@ class Reviews(UseCase):
         stored = self._list_reviews(tenant.name, between, tokens.read_place(token, str))
         return tokens.make_filtered_page(stored, _id_of, limit, partial(self._open, tenant), _id_of)
 
-    def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
+    def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
         between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
         return {one.sighting_id for _, still in self._read_with_open(tenant, between) for one in still}
@@ -405,7 +407,7 @@ class Reviews(UseCase):
         over = (one for some, still in self._read_with_open(tenant) for one in some if one not in still)
         return write_in_parts(self.book.items, (Delete(keys.REVIEWS, (tenant.name, one.id)) for one in over))
 
-    def faces(self, tenant: Tenant) -> set[str]:
+    def find_reviewed_faces(self, tenant: Tenant) -> set[str]:
         """Return the ids of the faces that open reviews are about."""
         return {one.faceid for _, still in self._read_with_open(tenant) for one in still}
 
@@ -413,11 +415,11 @@ class Reviews(UseCase):
         self, tenant: Tenant, between: Bounds = (None, None)
     ) -> Iterator[tuple[list[Review], list[Review]]]:
         """Yield some reviews at once, and those of them that are not over."""
-        for some in parts(self._list_reviews(tenant.name, between), _AT_ONCE):
+        for some in cut_in_parts(self._list_reviews(tenant.name, between), _AT_ONCE):
             yield some, self._open(tenant, some)
 
     def _list_reviews(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
-        found = every(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
+        found = walk_items(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
         return map(review_from, found)
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:

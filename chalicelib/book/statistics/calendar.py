@@ -22,10 +22,10 @@ from msgspec.structs import astuple, replace
 from chalicelib.book.records.observations import Months
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.book.words.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.book.words.values import Codec, Form, many, milliseconds, optional
+from chalicelib.book.words.values import Codec, Form, many, milliseconds, read_optional
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
@@ -44,11 +44,11 @@ class ObservedDays(Struct, frozen=True):
         month, place = keys.calendar_place(day)
         return place in self.months.get(month, {})
 
-    def late(self, days: Iterable[int]) -> tuple[int, ...]:
+    def count_late(self, days: Iterable[int]) -> tuple[int, ...]:
         """Return how many observations of each day were late; 0 for a day without observations."""
         return tuple(int(self.months.get(month, {}).get(field, 0)) for month, field in map(keys.calendar_place, days))
 
-    def within(self, days: range) -> list[int]:
+    def list_within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
         named = (
             keys.calendar_day(month, field)
@@ -78,10 +78,10 @@ class Calendar:
     def read_days(self, tenant: str, days: range) -> ObservedDays:
         """Read the months of these UTC days. Only months with observations are stored."""
         (first, _), (last, _) = keys.calendar_place(days[0]), keys.calendar_place(days[-1])
-        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
+        months = walk_items(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
-    def months(self, tenant: str, days: Iterable[int]) -> Months:
+    def read_months(self, tenant: str, days: Iterable[int]) -> Months:
         """Read the months of those of these days that this process does not know to be in the calendar."""
         months: dict[str, Item | None] = {}
         for day in days:
@@ -89,10 +89,10 @@ class Calendar:
             if (tenant, day) not in self._known and month not in months:
                 months[month] = self._items.get(keys.SUMMARIES, (keys.calendar(tenant), month))
             if field in (months.get(month) or {}):
-                self.holds(tenant, [day])
+                self.note_days(tenant, [day])
         return months
 
-    def holds(self, tenant: str, days: Iterable[int]) -> None:
+    def note_days(self, tenant: str, days: Iterable[int]) -> None:
         """Remember that these days are in the calendar, so that it is read once for each of them."""
         with self._lock:
             known: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
@@ -137,13 +137,13 @@ class Seal(Struct, frozen=True):
         """Tell if the day may have observations of one of these faces; False is sure."""
         return self.faces is None or bool(_marks(self.faces).intersection(map(_mark, faceids)))
 
-    def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
+    def is_valid(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
 
         A seal that was made while a clock was ahead is not valid either.
         """
         pieces = local.pieces_of(self.day)
-        unmoved = self.pieces == pieces and self.late == observed.late(utc_days_of(pieces))
+        unmoved = self.pieces == pieces and self.late == observed.count_late(utc_days_of(pieces))
         return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
 
     def was_ahead(self, now: datetime) -> bool:
@@ -176,19 +176,19 @@ def utc_days_of(pieces: Sequence[Piece]) -> range:
 
 class Seals(UseCase):
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
-        return optional(_seal, self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
+        return read_optional(_seal, self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
 
-    def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+    def read_totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""
         between = day_text(first_day), day_text(last_day)
-        items = every(self.book.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
+        items = walk_items(self.book.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
         return {seal.day: seal for seal in map(_seal, items)}
 
     def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `label_chunks`, by local day."""
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         by_day: dict[int, list[Item]] = defaultdict(list)
-        for item in every(self.book.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
+        for item in walk_items(self.book.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 

@@ -73,7 +73,9 @@ class DayReader(UseCase):
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed_days = self.book.statistics.calendar.read_days(tenant.name, around)
         local = LocalTime(tenant.time_zone)
-        parts_of_span = (span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed_days.within(days))
+        parts_of_span = (
+            span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed_days.list_within(days)
+        )
         local_days = sorted({local_day for part in parts_of_span for local_day in local.days(part)})
         seals: dict[int, Seal] = {}
         if local_days:
@@ -81,11 +83,13 @@ class DayReader(UseCase):
             counts_are_sealed = not wanted.by_face and split not in _OF_COLUMNS
             stored_seals = self.book.statistics.seals
             read_seals = (
-                stored_seals.label_counts if counts and by_labels and counts_are_sealed else stored_seals.totals
+                stored_seals.label_counts if counts and by_labels and counts_are_sealed else stored_seals.read_totals
             )
             seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.book.clock.now()
-        valid = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed_days, local, now)}
+        valid = {
+            day: seals[day] for day in local_days if day in seals and seals[day].is_valid(observed_days, local, now)
+        }
         return ObservedSpan(
             span, wanted, split, local, local_days, observed_days, valid, self.book.items, self.book.storage.blobs
         )
@@ -125,18 +129,18 @@ class ObservedSpan(Struct):
                 left.append(day)
             else:
                 yield day, by_hour
-        for day, columns in self.columns(left):
+        for day, columns in self.read_columns(left):
             rows = columns.select_rows(self.wanted, self.span)
-            yield day, columns.count_by_hour(rows, self.local.hours(columns.at_ms[rows]) - day * 24, self.split)
+            yield day, columns.count_by_hour(rows, self.local.find_hours(columns.at_ms[rows]) - day * 24, self.split)
 
     def days_with(self, faceids: Collection[str]) -> list[int]:
         """Return the local days that may hold observations of one of these faces."""
         return [day for day in self.days if day not in self.seals or self.seals[day].may_hold(faceids)]
 
-    def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
+    def read_columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
         """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
-            for batch in parts(days, _AT_ONCE):
+            for batch in cut_in_parts(days, _AT_ONCE):
                 for day, data in zip(batch, fetchers.map(self._fetch_object, batch), strict=True):
                     yield day, self._decode_day(day, data)
 
@@ -184,7 +188,7 @@ class ObservedSpan(Struct):
         """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once` are read at once."""
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
-        for day in reversed(self.observed.within(span.utc_days)):
+        for day in reversed(self.observed.list_within(span.utc_days)):
             # One more, since `below` itself may be among them.
             yield from _read_day(self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below)
 
@@ -198,7 +202,7 @@ class ObservedSpan(Struct):
 
         presence, columns_of = Presence(), {}
         waiting: _Sightings | None = None
-        for place, (day, columns) in enumerate(self.columns(self.days)):
+        for place, (day, columns) in enumerate(self.read_columns(self.days)):
             columns_of[day] = columns
             sightings = presence.read_sightings(day, columns)
             if waiting is not None:
@@ -226,9 +230,9 @@ def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day:
     """Read the observations of a local day that lie in the span, one by one."""
     import numpy as np
 
-    days = observed.within(span.utc_days)
+    days = observed.list_within(span.utc_days)
     rows = [row_from(item) for utc_day in days for item in _read_day(items, observed.tenant, utc_day, span)]
-    hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
+    hours = local.find_hours(np.array([row.at_ms for row in rows], np.int64))
     return Columns.from_rows(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
 
 
@@ -344,17 +348,19 @@ class Sealing(UseCase):
         """
         local = LocalTime(tenant.time_zone)
         observed_days = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
-        whole_days = (Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed_days.within(STORABLE.utc_days))
+        whole_days = (
+            Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed_days.list_within(STORABLE.utc_days)
+        )
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
             return []
         stored_seals = self.book.statistics.seals
-        seals = stored_seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
+        seals = stored_seals.read_totals(tenant.name, tenant.time_zone, days[0], days[-1])
         now = self.book.clock.now()
         for seal in seals.values():
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
                 write_unless_changed(self.book.items, stored_seals.delete(tenant.name, tenant.time_zone, seal))
-        due = [day for day in days if day not in seals or not seals[day].holds(observed_days, local, now)]
+        due = [day for day in days if day not in seals or not seals[day].is_valid(observed_days, local, now)]
         return [day for day in due if self.seal_day(tenant, day)]
 
     def seal_day(self, tenant: Tenant, day: int) -> bool:
@@ -363,7 +369,7 @@ class Sealing(UseCase):
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.book.clock.now():
             return False
-        return any(self._try_to_seal(tenant, local, day, pieces) for _ in attempts(_TRIES))
+        return any(self._try_to_seal(tenant, local, day, pieces) for _ in count_attempts(_TRIES))
 
     def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
         """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them.
@@ -397,7 +403,7 @@ class Sealing(UseCase):
         observed_days = self.book.statistics.calendar.read_days(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
         columns = raw_columns(self.book.items, observed_days, local, day, span)
-        hours = local.hours(columns.at_ms) - day * 24
+        hours = local.find_hours(columns.at_ms) - day * 24
         counts = LabelCounts.from_columns(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)
         if len(chunks) > self.max_chunks:  # then such counts are made from the columns
@@ -405,7 +411,7 @@ class Sealing(UseCase):
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
-        late = observed_days.late(utc_days)
+        late = observed_days.count_late(utc_days)
         faces = make_marks(columns.faceids)
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
         actions = [
@@ -433,7 +439,7 @@ class Sealing(UseCase):
         blobs = self.book.storage.blobs.walk(keys.days_columns(tenant.name, zone))
         old = {blob.key: keys.parts_of_columns(tenant.name, blob.key)[1] for blob in blobs if blob.stored_at < limit}
         if old:
-            seals = self.book.statistics.seals.totals(tenant.name, zone, min(old.values()), max(old.values()))
+            seals = self.book.statistics.seals.read_totals(tenant.name, zone, min(old.values()), max(old.values()))
             for key in old.keys() - {seal.columns_key for seal in seals.values()}:
                 self.book.storage.blobs.delete(key)
 
@@ -441,10 +447,10 @@ class Sealing(UseCase):
 class ObservationExpiry(UseCase):
     """Observations go by whole UTC days: the days in whose partitions they lie."""
 
-    def due(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Observation]]:
+    def list_due(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Observation]]:
         """Yield the observations of the days that are over by then, oldest first, but not those of held faces."""
         kept = timedelta(days=tenant.observation_days or 0)
-        for day in self._days(tenant, at):
+        for day in self._list_days(tenant, at):
             goes_at = moment((day + 1) * DAY_MS) + kept
             for item in observed_on(self.book.items, tenant.name, day):
                 if item["faceid"] not in held:
@@ -461,25 +467,25 @@ class ObservationExpiry(UseCase):
 
         Seals of a time zone that was the tenant's before are deleted too. May be cut off anywhere and repeated.
         """
-        days = self._days(tenant, at)
+        days = self._list_days(tenant, at)
         for day in days:
             self._forget(tenant, day)
         last = milliseconds(at) // DAY_MS - (tenant.observation_days or 0)
         self.book.statistics.sealing.forget_other_zones(tenant, last - 1)
 
-    def _days(self, tenant: Tenant, at: datetime) -> list[int]:
+    def _list_days(self, tenant: Tenant, at: datetime) -> list[int]:
         """Return the UTC days in the calendar that are over by then, ascending."""
         if tenant.observation_days is None:
             return []
         days = range(max(milliseconds(at) // DAY_MS - tenant.observation_days, 1))
-        return self.book.statistics.calendar.read_days(tenant.name, days).within(days)
+        return self.book.statistics.calendar.read_days(tenant.name, days).list_within(days)
 
     def _forget(self, tenant: Tenant, day: int) -> None:
         """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
         observed_days = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
         if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
-        (month, field), (late,) = keys.calendar_place(day), observed_days.late([day])
+        (month, field), (late,) = keys.calendar_place(day), observed_days.count_late([day])
         key = keys.calendar(tenant.name), month
         # The month stays: a process that remembers the day may still count a late observation there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))

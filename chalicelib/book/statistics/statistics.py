@@ -39,7 +39,7 @@ from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.book.words.items import PageTokens, attempts, parts, restricted_faces, write
+from chalicelib.book.words.items import PageTokens, count_attempts, cut_in_parts, restricted_faces, write
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.local_time import (
     DAY_MS,
@@ -148,9 +148,9 @@ class Statistics(UseCase):
         If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. Raises InvalidInput
         if over 10,000 buckets are to be filled, or a split has too many values.
         """
-        question = replace(question, wanted=normal(question.wanted))
+        question = replace(question, wanted=normalise_filter(question.wanted))
         granularity = question.granularity
-        to_fill = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
+        to_fill = LocalTime(tenant.time_zone).list_buckets(granularity, question.span) if fill else []
         buckets: dict[int, dict[str, int]] = {number: {} for number in to_fill}
         amounts = self._count_amounts(tenant, question)
         if len(amounts) > self.most_amounts and question.split is not None:
@@ -189,7 +189,7 @@ class Statistics(UseCase):
 
         `uncertain`: ids of the sightings that wait for a review of their match.
         """
-        wanted = normal(wanted)
+        wanted = normalise_filter(wanted)
         observed_span = self.days.open_looking_back(tenant, span, wanted)
         with_staff = self._list_begun(tenant, observed_span, span, wanted.with_all()) if wanted.leaves_out else None
         taken = self._list_begun(tenant, observed_span, span, wanted)
@@ -200,13 +200,13 @@ class Statistics(UseCase):
             first=len(first),
             uncertain=sum(beginning.id in uncertain for beginning in taken),
             groups=Counter(beginning.group for beginning in taken),
-            kinds=Counter(self._kinds(tenant, taken, first).values()),
+            kinds=Counter(self._find_kinds(tenant, taken, first).values()),
             staff=0 if with_staff is None else len(with_staff) - len(taken),
         )
 
     def count_staff(self, tenant: Tenant, question: Question) -> int:
         """Count what a question leaves out since it is of staff, over all buckets."""
-        visitors = replace(question, split=None, wanted=normal(question.wanted))
+        visitors = replace(question, split=None, wanted=normalise_filter(question.wanted))
         if not visitors.wanted.leaves_out:
             return 0
         everybody = replace(visitors, wanted=visitors.wanted.with_all())
@@ -230,15 +230,15 @@ class Statistics(UseCase):
         begins = [beginning.begin for beginning in begun]
         match split:
             case Split.VISIT:
-                return self._kinds(tenant, begun, self.find_firsts(tenant, begins))
+                return self._find_kinds(tenant, begun, self.find_firsts(tenant, begins))
             case Split.STAY | Split.AGAIN:
                 return self.find_values(tenant, begins, split)
             case Split.GROUP:
                 return {beginning.begin: beginning.group for beginning in begun}
         return {beginning.begin: beginning.value for beginning in begun}
 
-    def _kinds(self, tenant: Tenant, begun: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
-        staff = self.visitors.staff(tenant)
+    def _find_kinds(self, tenant: Tenant, begun: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
+        staff = self.visitors.read_staff(tenant)
         return {
             beginning.begin: kind_of_visit(
                 beginning.group,
@@ -250,7 +250,7 @@ class Statistics(UseCase):
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
         """Return the usual week of the tenant's visits, without staff; None: too little is known."""
-        observation_filter = self.visitors.staff(tenant).leave_out(EVERYTHING)
+        observation_filter = self.visitors.read_staff(tenant).leave_out(EVERYTHING)
         people = self._count_hours(
             tenant, Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=observation_filter)
         )
@@ -282,10 +282,10 @@ class Statistics(UseCase):
     def find_first_day(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
         always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
-        for utc_day in self.calendar.read_days(tenant.name, always).within(always):
+        for utc_day in self.calendar.read_days(tenant.name, always).list_within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
             observed_span = self.days.open_span(tenant, span, SIGHTINGS)
-            for day, columns in observed_span.columns(observed_span.days):
+            for day, columns in observed_span.read_columns(observed_span.days):
                 if len(columns.select_rows(SIGHTINGS, span)):
                     return day_text(day)
         return None
@@ -315,20 +315,22 @@ class Statistics(UseCase):
             if kept_arrival is None:
                 told[begin] = UNKNOWN
             else:
-                told[begin] = stay(kept_arrival) if split is Split.STAY else came_again(arrivals, kept_arrival, now_ms)
+                told[begin] = (
+                    find_stay(kept_arrival) if split is Split.STAY else came_again(arrivals, kept_arrival, now_ms)
+                )
         return told
 
-    def actions(
+    def make_actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
         """Make the actions that store and change observations. Reads the months of the calendar that they touch."""
-        months = self.calendar.months(tenant, days_of(observations, changed))
+        months = self.calendar.read_months(tenant, days_of(observations, changed))
         return make_observation_actions(tenant, observations, changed, months, self.book.clock.now())
 
-    def record(self, tenant: str, observations: Sequence[Observation]) -> None:
+    def store_observations(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
-        for some in parts(observations, _A_TRANSACTION):
-            self._record(tenant, some)
+        for some in cut_in_parts(observations, _A_TRANSACTION):
+            self._store_part(tenant, some)
 
     def chores(self) -> tuple[Chore, ...]:
         return (
@@ -344,7 +346,7 @@ class Statistics(UseCase):
         faceids = {faceid for _, faceid in begins}
         observed_span = self.days.open_span(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
         earliest: dict[str, int] = {}
-        for _, columns in observed_span.columns(observed_span.days):
+        for _, columns in observed_span.read_columns(observed_span.days):
             for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
                 rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
                 if len(rows):
@@ -359,20 +361,20 @@ class Statistics(UseCase):
         of_face = read_visits_reaching(self.book.items, tenant.name, begins)
         for begin in begins:
             arrivals = of_face[begin[1]].arrivals
-            yield begin, arrivals, arrivals.around(begin[0])
+            yield begin, arrivals, arrivals.find_around(begin[0])
 
-    def _record(self, tenant: str, observations: Sequence[Observation]) -> None:
-        for _ in attempts():
+    def _store_part(self, tenant: str, observations: Sequence[Observation]) -> None:
+        for _ in count_attempts():
             try:
-                write(self.book.items, self.actions(tenant, observations))
-                return self.calendar.holds(tenant, days_of(observations))
+                write(self.book.items, self.make_actions(tenant, observations))
+                return self.calendar.note_days(tenant, days_of(observations))
             except ConditionFailed as error:
                 if OBSERVATION_NEW in error.names:
                     raise
         raise Busy("the calendar is changed by others all the time: send the request again in a moment")
 
 
-def normal(wanted: ObservationFilter) -> ObservationFilter:
+def normalise_filter(wanted: ObservationFilter) -> ObservationFilter:
     """Return the filter with the group's name in the form in which names are stored."""
     return replace(wanted, group_name=wanted.group_name and normalise_name(wanted.group_name, LONGEST_GROUP_NAME))
 
@@ -390,7 +392,7 @@ def _count_arrivals(observed: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, columns, begun in observed.find_begins():
         rows = np.intersect1d(begun, columns.select_rows(question.wanted, question.span), assume_unique=True)
-        hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
+        hours = observed.local.find_hours(columns.at_ms[rows]) - day * HOURS
         amounts.update(_by_bucket(question.granularity, day, columns.count_by_hour(rows, hours, question.split)))
     return amounts
 
@@ -413,7 +415,7 @@ def _count_persons(observed: ObservedSpan, question: Question) -> Iterator[tuple
     def group_of(day: int) -> int:
         return day if by_hour else bucket_of(question.granularity, day * HOURS)
 
-    for group, days in groupby(observed.columns(observed.days), key=lambda entry: group_of(entry[0])):
+    for group, days in groupby(observed.read_columns(observed.days), key=lambda entry: group_of(entry[0])):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
             seen = _list_persons(observed, question, day, columns, by_hour=by_hour)
@@ -431,7 +433,7 @@ def _list_persons(
     import numpy as np
 
     rows = columns.select_rows(question.wanted, question.span)
-    hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
+    hours = observed.local.find_hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
     values, value_names = columns.list_values(question.split)
     faceids = columns.faceids
     packed = np.unique((hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows])
@@ -458,7 +460,7 @@ _MORE_FILTERED = 4
 """So many observations are read at once for each that is wanted, if most of them may not be."""
 
 
-def _visible(tenant: Tenant, item: Item) -> Observation:
+def _read_visible(tenant: Tenant, item: Item) -> Observation:
     """Return the stored observation without estimates that were switched off since."""
     observation = observation_from(item)
     return replace(observation, estimates=tenant.visible(observation.estimates))
@@ -489,9 +491,9 @@ class Observations(UseCase):
         each observation that was there at the first page exactly once. Raises InvalidInput if the end is before the
         start, or the token is damaged or of another query.
         """
-        return self.page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
+        return self.read_page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
 
-    def page(
+    def read_page(
         self,
         tenant: Tenant,
         wanted: ObservationFilter,
@@ -505,7 +507,7 @@ class Observations(UseCase):
 
         It shows no restricted face, which is counted; so it may have fewer.
         """
-        wanted = normal(wanted)
+        wanted = normalise_filter(wanted)
         pages = PageTokens(json.dumps([tenant.name, wanted.place, asdict(span)]))
         below = pages.read_place(page_token, time_id)
         observed_span = self.book.statistics.days.open_span(tenant, span, wanted, counts=count)
@@ -517,7 +519,7 @@ class Observations(UseCase):
         items = self._newest_first(observed_span, empty, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         away = {*restricted_faces(self.book.items, tenant.name)}
-        shown = [_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
+        shown = [_read_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
         return ObservationPage(shown, page.next_token, total)
 
     def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
@@ -525,7 +527,7 @@ class Observations(UseCase):
         observation_filter = observed.wanted
         for item in self._read_candidates(observed, empty, below, at_once):
             row = row_from(item)
-            if observation_filter.takes(row.dimensions) and observation_filter.takes_face(row.faceid):
+            if observation_filter.lets_pass(row.dimensions) and observation_filter.takes_face(row.faceid):
                 yield item
 
     def _read_candidates(
@@ -544,7 +546,7 @@ class Observations(UseCase):
         )
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
-        utc_days = reversed(observed.observed.within(span.utc_days))
+        utc_days = reversed(observed.observed.list_within(span.utc_days))
         for uses_columns, group in groupby(utc_days, key=lambda day: takes_few and observed.is_sealed(day)):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
@@ -554,7 +556,7 @@ class Observations(UseCase):
                     for key in _list_wanted_keys(observed, empty, part, days[::-1])
                     if below is None or key[1] < below
                 )
-                for batch in parts(found, at_once):
+                for batch in cut_in_parts(found, at_once):
                     yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
                 yield from observed.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
@@ -582,7 +584,7 @@ def _list_wanted_keys(
         local_days = {day: _list_local_days(observed, span, day, empty) for day in utc_days}
         needed = sorted({day for days in local_days.values() for day in days})
         wanted_of = {day: found for day, found in wanted_of.items() if day in needed}
-        for day, columns in observed.columns([day for day in needed if day not in wanted_of]):
+        for day, columns in observed.read_columns([day for day in needed if day not in wanted_of]):
             rows = columns.select_rows(observed.wanted, span).tolist()
             wanted_of[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
         for utc_day in reversed(utc_days):
@@ -636,7 +638,7 @@ class _Begun(NamedTuple):
         return self.at_ms, self.faceid
 
 
-def stay(arrival: Arrival) -> str:
+def find_stay(arrival: Arrival) -> str:
     """Return the largest of STAYS that an arrival reaches."""
     return str(STAYS[bisect(STAYS, (arrival.last_ms - arrival.first_ms) / 60_000) - 1])
 
@@ -644,7 +646,7 @@ def stay(arrival: Arrival) -> str:
 def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
     """Return whether another of the arrivals began within 30 days after this one."""
     end_ms = arrival.last_ms + AGAIN_MS
-    following = bisect(arrivals.recent, arrival.first_ms, key=lambda one: one.first_ms)
+    following = bisect(arrivals.recent, arrival.first_ms, key=lambda later: later.first_ms)
     if any(one.first_ms <= end_ms for one in arrivals.recent[following : following + 1]):
         return CameAgain.YES
     return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
@@ -659,7 +661,7 @@ def _list_begins(
         rows = np.intersect1d(begun, columns.select_rows(wanted, span), assume_unique=True)
         groups, group_names = columns.list_values(Split.GROUP)
         places, names = columns.list_values(None if split in OF_ARRIVALS else split)
-        hours = observed.local.hours(columns.at_ms[rows])
+        hours = observed.local.find_hours(columns.at_ms[rows])
         for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
             faceid = columns.faceids[columns.face[row]]
             group, value = group_names[groups[row]], names[places[row]]

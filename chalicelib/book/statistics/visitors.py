@@ -55,9 +55,9 @@ def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKi
 
 
 class Visitors(UseCase):
-    def staff(self, tenant: Tenant) -> Staff:
+    def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
-        groups = [group for group in self.book.groups.all(tenant) if group.staff]
+        groups = [group for group in self.book.groups.list_all(tenant) if group.staff]
         faces = (str(item["faceid"]) for group in groups for item in faces_in(self.book.items, tenant.name, group.id))
         return Staff(tuple(group.name for group in groups), frozenset(faces))
 
@@ -69,5 +69,7 @@ class Visitors(UseCase):
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
         named = {face.faceid: face.group_id for face in faces if face.name}
-        groups: Mapping[str, str] = {group.id: group.name for group in self.book.groups.all(tenant)} if named else {}
+        groups: Mapping[str, str] = (
+            {group.id: group.name for group in self.book.groups.list_all(tenant)} if named else {}
+        )
         return {faceid: groups[group_id] for faceid, group_id in named.items() if group_id in groups}

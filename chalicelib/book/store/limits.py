@@ -64,7 +64,7 @@ def from_wire(wire: Mapping[str, Any]) -> Any:
         case "S" | "BOOL":
             return value
         case "N":
-            return _number(value)
+            return _read_number(value)
         case "NULL":
             return None
         case "B":
@@ -102,7 +102,7 @@ def number_text(value: int | Decimal) -> str:
     return str(value.normalize(EXACT))
 
 
-def _number(text: str) -> int | Decimal:
+def _read_number(text: str) -> int | Decimal:
     try:
         return int(text)
     except ValueError:
@@ -157,7 +157,7 @@ def require_key_text(table: Table, name: str, value: Any, most: int) -> None:
     """Raise InvalidInput unless `value` is a string of 1 to `most` UTF-8 bytes."""
     if not isinstance(value, str):
         raise InvalidInput(f"key attribute {name} of {table.name} is a string, not {type(value).__name__}")
-    if not 1 <= len(_utf8(name, value)) <= most:
+    if not 1 <= len(_encode_utf8(name, value)) <= most:
         raise InvalidInput(f"key attribute {name} of {table.name} has 1 to {most} bytes, not {len(value.encode())}")
 
 
@@ -172,14 +172,14 @@ def attribute_size(name: str, value: Any) -> int:
     """Count the bytes of one attribute. Raises InvalidInput if the port does not allow the value."""
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"an attribute's name is a string that is not empty, not {name!r}")
-    return len(_utf8(name, name)) + _measure_value(name, value, 1)
+    return len(_encode_utf8(name, name)) + _measure_value(name, value, 1)
 
 
 def _measure_value(name: str, value: Any, depth: int) -> int:
     """Count a value's bytes. `name`: its attribute's; `depth`: 1 for the attribute itself, 2 for a part of it."""
     match value:
         case str():
-            return len(_utf8(name, value))
+            return len(_encode_utf8(name, value))
         case None | bool():
             return 1
         case int() | Decimal():
@@ -203,7 +203,7 @@ def _measure_container(name: str, value: Mapping[str, Any] | list[Any] | tuple[A
     for inner, part in value.items():
         if not isinstance(inner, str) or not inner:
             raise InvalidInput(f"attribute {name} is a map whose keys are not all strings that are not empty")
-        size += len(_utf8(inner, inner)) + _measure_value(name, part, depth + 1)
+        size += len(_encode_utf8(inner, inner)) + _measure_value(name, part, depth + 1)
     return size
 
 
@@ -220,7 +220,7 @@ def _measure_number(name: str, value: int | Decimal) -> int:
     return (len(digits) + 1) // 2 + 1
 
 
-def _utf8(name: str, text: str) -> bytes:
+def _encode_utf8(name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -235,7 +235,7 @@ def list_failed_conditions(actions: Sequence[Action], before: Sequence[Item | No
     """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
     both = zip(actions, before, strict=True)
     return frozenset(
-        condition.name for action, item in both for condition in action.when if not satisfies(item, condition)
+        condition.name for action, item in both for condition in action.when if not is_satisfied(item, condition)
     )
 
 
@@ -248,7 +248,7 @@ def list_changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> 
 
     Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
     """
-    before = _items(stored)
+    before = _read_items(stored)
     if names := list_failed_conditions(actions, before):
         raise ConditionFailed(names)
     both = [(action, item, _apply_action(action, item)) for action, item in zip(actions, before, strict=True)]
@@ -279,7 +279,7 @@ def _apply_action(action: Action, item: Item | None) -> Item | None:
             return changed
 
 
-def satisfies(item: Item | None, condition: Condition) -> bool:
+def is_satisfied(item: Item | None, condition: Condition) -> bool:
     """Return whether a condition holds for an item; None: there is no item of the key."""
     if condition.kind == "absent":
         return item is None
@@ -426,11 +426,11 @@ class Span(Struct, frozen=True):
         """True if no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
         return self.high is not None and (not self.high or (self.low or "") > self.high)
 
-    def token(self, end: Position) -> str:
+    def make_token(self, end: Position) -> str:
         """Make an opaque token of a page's end; it carries a check of itself and of its query."""
         return self._tokens.make_token(json.dumps([end.sort, end.value]))
 
-    def position(self, token: str | None) -> Position | None:
+    def read_position(self, token: str | None) -> Position | None:
         """Return the position at which the page of `token` ended; None for the first page.
 
         Raises InvalidInput if the token is damaged or belongs to another query.
@@ -455,7 +455,7 @@ class Items(ABC):
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         require_key(table, key)
-        return _items([self._read_item(table, key)])[0]
+        return _read_items([self._read_item(table, key)])[0]
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         return self.get_each([(table, key) for key in keys])
@@ -463,7 +463,7 @@ class Items(ABC):
     def get_each(self, places: Sequence[Place]) -> list[Item | None]:
         for table, key in places:
             require_key(table, key)
-        return _items(self._read_many(places))
+        return _read_items(self._read_many(places))
 
     def query(
         self,
@@ -481,18 +481,18 @@ class Items(ABC):
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
         span = Span(table, partition, index, low, high, reverse=reverse, with_projection=with_projection)
-        after = span.position(token)
+        after = span.read_position(token)
         if span.is_empty:
             return Page((), None)
         found, end = self._read_page(span, after, limit)
-        items = [item for item in _items(found) if item is not None]
+        items = [item for item in _read_items(found) if item is not None]
         if with_projection:
             items = [{name: item[name] for name in span.attributes if name in item} for item in items]
-        return Page(tuple(items), None if end is None else span.token(end))
+        return Page(tuple(items), None if end is None else span.make_token(end))
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
         for page in self._scan(table, prefix):
-            yield from (item for item in _items(page) if item is not None)
+            yield from (item for item in _read_items(page) if item is not None)
 
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
@@ -521,7 +521,7 @@ class Items(ABC):
         """Do all of these actions, which DynamoDB would take, or none."""
 
 
-def _items(found: Sequence[Stored | None]) -> list[Item | None]:
+def _read_items(found: Sequence[Stored | None]) -> list[Item | None]:
     """Convert items. Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say."""
     try:
         wires = (json.loads(stored) if isinstance(stored, str) else stored for stored in found)

@@ -42,7 +42,7 @@ def _read_least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Num
                 found.append(read(group))
             except (OSError, ValueError, ZeroDivisionError):  # "max", or a file of the other version
                 continue
-    return min((one for one in found if one > 0), default=None)
+    return min((limit for limit in found if limit > 0), default=None)
 
 
 def _read_cores(group: Path) -> float:
@@ -86,4 +86,4 @@ def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
     """Yield the folders from a cgroup's to that of `top`, which is mounted."""
     below = PurePosixPath(path)
     inside = below.relative_to(top) if below.is_relative_to(top) and ".." not in below.parts else PurePosixPath()
-    yield from (mounted / one for one in (inside, *inside.parents))
+    yield from (mounted / below for below in (inside, *inside.parents))

@@ -52,7 +52,7 @@ class CpuSlots:
         self._helpers = ThreadPoolExecutor(max(count - 1, 1), "cpu-slot")  # which starts none before it is needed
 
     @contextmanager
-    def slot(self, *, to_open: bool = False) -> Iterator[None]:
+    def take_slot(self, *, to_open: bool = False) -> Iterator[None]:
         """Take a slot. `to_open`: the thread opens a picture, and waits while threads with open pictures wait."""
         mine = _Waiting(telemetry.tenant(), to_open)
         with self._changed:
@@ -69,7 +69,7 @@ class CpuSlots:
         finally:
             self._give_back(mine.tenant)
 
-    def spread(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
+    def spread_work(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
         """Do `work` for each of the parts, and return the answers in their order.
 
         The caller holds a slot. Other threads help on slots that are free now, and stop as soon as anybody waits for
@@ -102,7 +102,7 @@ class CpuSlots:
 
     def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Do the parts of all these works as `spread` does, the first ones first, and return each work's answer."""
-        found = iter(self.spread(lambda part: part(), [part for work in works for part in work.parts]))
+        found = iter(self.spread_work(lambda part: part(), [part for work in works for part in work.parts]))
         return [work.answer([next(found) for _ in work.parts]) for work in works]
 
     @contextmanager
@@ -140,7 +140,7 @@ MEGABYTES_A_CORE = 1769
 """Memory for which a function in Lambda gets the time of one core, as its documentation says, though it sees two."""
 
 
-def cores() -> int:
+def count_cores() -> int:
     """Return how many cores this process may use: of those that it may run on, what its quota leaves, one at least."""
     if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
         return max(int(megabytes) // MEGABYTES_A_CORE, 1)
@@ -208,7 +208,7 @@ class PictureMemory:
         self._lock = threading.Lock()
 
     @contextmanager
-    def room(self, size: int) -> Iterator[None]:
+    def hold_room(self, size: int) -> Iterator[None]:
         """Hold room for decoding that takes so many bytes.
 
         Raises Busy if there is none for WAIT_S, MemoryError at once if there never is.

@@ -17,7 +17,7 @@ from chalicelib.book.rules.decision import ImpostorCurve, Population
 from chalicelib.book.vision.describe import attributes, embed, quality
 from chalicelib.book.vision.detect import align
 from chalicelib.book.vision.detect.detect import Detector
-from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, cores
+from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, count_cores
 from chalicelib.book.vision.packs.manifest import CropRole, Network, QualityRole
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
@@ -25,7 +25,7 @@ from chalicelib.book.vision.pictures import crop, image
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.book.words.ports import Examined
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 
 NONE = (None, None)
 _POSE = "head_pose"
@@ -37,7 +37,7 @@ class FacePipeline:
 
     def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
         self._manifest = pack.manifest
-        self._slots = CpuSlots(cores())
+        self._slots = CpuSlots(count_cores())
         self._sessions = Sessions(pack, self._slots)
         self._detector = Detector(self._sessions, pack.manifest.detector)
         self._attributes = attributes.CropModels(self._sessions)
@@ -62,13 +62,13 @@ class FacePipeline:
 
     @lazy
     def population(self) -> Population:
-        return self._manifest.population()
+        return self._manifest.read_population()
 
     def load(self, *, describes: bool = True) -> None:
         """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
         needed = (self._manifest.detector.file, *self._manifest.embedding.files)
         for file in [file.name for file in self._manifest.files] if describes else needed:
-            (self._sessions.array if file.endswith(".npy") else self._sessions.load)(file)
+            (self._sessions.read_array if file.endswith(".npy") else self._sessions.load)(file)
         if self._slots.count > 1:
             self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
 
@@ -76,14 +76,14 @@ class FacePipeline:
         return image.read_picture(picture, rules, self._decoding)
 
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
-        return image.size(picture, rules)
+        return image.read_size(picture, rules)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        with self._slots.slot(), stage("detect"):
+        with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_faces(image)
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        with self._slots.slot(), stage("detect"):
+        with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_largest(image)
 
     def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
@@ -102,23 +102,23 @@ class FacePipeline:
     ) -> Examined:
         roles = self._choose_roles(faces, wanted)
         crops = [] if beside is None else [(face.box, [box for box in beside if box != face.box]) for face in faces]
-        with self._slots.slot():
+        with self._slots.take_slot():
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",  # the longest parts first
-                Work([partial(crop.encode_face, image, *one) for one in crops], list),
+                Work([partial(crop.encode_face, image, *box_and_others) for box_and_others in crops], list),
                 self._plan_embeddings(image, faces),
-                self._attributes.outputs(image, faces, roles),
+                self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
             )
         return Examined(embeddings, self._join_estimates(roles, faces, qualities, outputs, embeddings), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
-        with self._slots.slot():
+        with self._slots.take_slot():
             (embeddings,) = self._do_works("embed", self._plan_embeddings(image, faces))
         return np.asarray(embeddings)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        with self._slots.slot():
+        with self._slots.take_slot():
             (qualities,) = self._do_works("quality", self._plan_qualities(image, faces))
         return list(qualities)
 
@@ -126,41 +126,41 @@ class FacePipeline:
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
         roles = self._choose_roles(faces, wanted)
-        with self._slots.slot():
+        with self._slots.take_slot():
             ruled = faces if any(role.rule for role in roles.values()) else []
             outputs, qualities, embeddings = self._do_works(
                 "attributes",
-                self._attributes.outputs(image, faces, roles),
+                self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
                 self._plan_embeddings(image, ruled),
             )
         return self._join_estimates(roles, faces, qualities, outputs, embeddings)
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
-        with self._slots.slot(), stage("crop"):
+        with self._slots.take_slot(), count_stage("crop"):
             return crop.encode_face(image, face.box, others)
 
     def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
-        with self._slots.slot(), stage("crop"):
+        with self._slots.take_slot(), count_stage("crop"):
             return crop.show_face(image, box, others)
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
-        with self._slots.slot(), stage("crop"):
+        with self._slots.take_slot(), count_stage("crop"):
             return crop.make_thumbnail(Image.fromarray(image), side_px)
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
-        with self._slots.slot(), stage("crop"):
+        with self._slots.take_slot(), count_stage("crop"):
             return crop.hide_faces(image, boxes)
 
     @contextmanager
     def _decoding(self, size: int) -> Iterator[None]:
         # Room first: who waits for it must not hold a slot that others need to be done with their pictures.
-        room = self._memory.room(size) if self._memory else nullcontext()
-        with room, self._slots.slot(to_open=True), stage("decode"):
+        room = self._memory.hold_room(size) if self._memory else nullcontext()
+        with room, self._slots.take_slot(to_open=True), count_stage("decode"):
             yield
 
     def _do_works(self, name: str, *works: Work[Any]) -> list[Any]:
-        with stage(name):
+        with count_stage(name):
             return self._slots.do_works(works)
 
     def _choose_roles(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
@@ -198,14 +198,14 @@ class FacePipeline:
     ) -> list[Estimates]:
         ruled, rule = np.zeros(len(faces)), roles["gender"].rule if "gender" in roles else ""
         if rule:
-            weights = self._sessions.array(rule)
+            weights = self._sessions.read_array(rule)
             ruled = embeddings @ weights[:-1] + weights[-1]
         return [_make_estimates(roles, *each) for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)]
 
     def _align_faces(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
     ) -> list[NDArray[np.uint8]]:
-        with stage("align"):
+        with count_stage("align"):
             crops = self._last.of(image).crops
             keys = [(face.landmarks, role.points, role.size_px) for face in faces]
             for key in keys:

@@ -146,7 +146,7 @@ def _check_values(channel: Channel) -> None:
 def channel_fields(channel: Channel) -> dict[str, Any]:
     """Return the fields of a channel that it has, as JSON takes them."""
     fields = {name: getattr(channel, name) for name in Channel.__struct_fields__}
-    return {name: dict(one) if name == "headers" else one for name, one in fields.items() if one}
+    return {name: dict(value) if name == "headers" else value for name, value in fields.items() if value}
 
 
 def channel_text(channel: Channel) -> str:

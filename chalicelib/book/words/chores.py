@@ -89,7 +89,7 @@ class Chores(Protocol):
         """Return the chores, in their order."""
 
 
-def unless(is_done: bool) -> Rest | None:
+def say_rest(is_done: bool) -> Rest | None:
     """Return the rest of a chore that finds its place by itself."""
     return None if is_done else Rest()
 

@@ -92,7 +92,7 @@ class RegularsError(Exception):
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message)
-        self.details = {name: round(one, 6) if isinstance(one, float) else one for name, one in details.items()}
+        self.details = {name: round(value, 6) if isinstance(value, float) else value for name, value in details.items()}
 
 
 class InvalidInput(RegularsError): ...
@@ -362,7 +362,7 @@ def every_error(kind: type[RegularsError] = RegularsError) -> Iterator[type[Regu
 
 
 @contextmanager
-def concerning(index: int) -> Iterator[None]:
+def mark_errors(index: int) -> Iterator[None]:
     """Mark errors raised inside as concerning this one, from 0, of several things that were sent at once."""
     try:
         yield

@@ -43,16 +43,16 @@ def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
         return
     lost = before is not None and has_ground(before.consent)
     if gained := [*more_than_a_stranger(after, None if lost else before)]:
-        raise ConsentMissing(missing(after.faceid if before else "", gained))
+        raise ConsentMissing(say_missing(after.faceid if before else "", gained))
 
 
 def require_record(tenant: Tenant, consent: Consent | None) -> None:
     """Raise ConsentMissing before the work of an enrolment that `require_ground` would refuse."""
     if tenant.consent_required and not has_ground(consent):
-        raise ConsentMissing(missing("", ("a picture",)))
+        raise ConsentMissing(say_missing("", ("a picture",)))
 
 
-def missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
+def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     """Say what is missing. `faceid`: "" of a new face."""
     said = f"face {faceid!r} has no record of consent, so it gets neither name, group, picture nor user"
     who = f"{said} (here: {', '.join(gained)})" if faceid else "nobody is enrolled without a record of consent"

@@ -49,7 +49,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def every(
+def walk_items(
     items: ItemStore,
     table: Table,
     partition: str,
@@ -94,7 +94,7 @@ def every(
             return
 
 
-def parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
+def cut_in_parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
     """Yield the rows in lists of `size`, the last one of those that are left."""
     rest = iter(rows)
     while part := list(islice(rest, size)):
@@ -117,20 +117,20 @@ def gone_of(directory: Item) -> frozenset[str]:
 def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
     """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
     gone = {*gone_of(directory_of(items, tenant)), RESTRICTED}
-    found_items = every(items, keys.FACES, tenant, page_size=page_size)
+    found_items = walk_items(items, keys.FACES, tenant, page_size=page_size)
     return (item for item in found_items if item["group"] not in gone)
 
 
 def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
     """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
     gone = gone_of(directory_of(items, tenant))
-    found_items = every(items, keys.DIRECTORY, tenant, between=keys.USERS)
+    found_items = walk_items(items, keys.DIRECTORY, tenant, between=keys.USERS)
     return (item for item in found_items if item["group"] not in gone)
 
 
 def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of all cameras, deleted ones too whose captures are kept."""
-    stored_items = every(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
+    stored_items = walk_items(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
     return sorted({item.get("camera", item["id"]) for item in stored_items})
 
 
@@ -141,7 +141,7 @@ def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
 
 def held_faces(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces under legal hold. Reads the list of these only."""
-    return [item["faceid"] for item in every(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
+    return [item["faceid"] for item in walk_items(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
 
 
 def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
@@ -151,7 +151,7 @@ def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
 
 def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
     """Yield what an index of the faces has of a group, in its order. `how`: more of what `every` takes."""
-    return every(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})
+    return walk_items(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})
 
 
 def captures_of(
@@ -163,7 +163,7 @@ def captures_of(
     """
     between = keys.capture_range(max(first_ms, 0), last_ms)
     for camera in camera_ids(items, tenant) if camera_id is None else [camera_id]:
-        yield from every(items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how})
+        yield from walk_items(items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how})
 
 
 def observed_on(
@@ -171,10 +171,10 @@ def observed_on(
 ) -> Iterator[Item]:
     """Yield the observations of a UTC day, counted from 1970, that are of a time. `how`: more of what `every` takes."""
     between = keys.observation_range(first_ms, last_ms)
-    return every(items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how)
+    return walk_items(items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how)
 
 
-def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
+def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
     """Yield once for each try how many tries are left after it, and sleep between two tries.
 
     Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker,
@@ -200,7 +200,7 @@ def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(work)
         def try_work(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            for _ in attempts(tries):
+            for _ in count_attempts(tries):
                 with suppress(ConditionFailed, Changed):
                     return work(*args, **kwargs)
             raise Busy(busy)
@@ -212,7 +212,7 @@ def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
     """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
-    for left in attempts(_TRIES_WHILE_BUSY):
+    for left in count_attempts(_TRIES_WHILE_BUSY):
         try:
             items.transact(actions)
         except Busy:
@@ -250,7 +250,7 @@ class CountedList(Struct, Generic[_R], frozen=True):
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
     """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
     done = 0
-    for part in parts(actions, _A_TRANSACTION):
+    for part in cut_in_parts(actions, _A_TRANSACTION):
         write(items, part)
         done += len(part)
     return done

@@ -122,7 +122,7 @@ class LocalTime:
     def __init__(self, zone: str) -> None:
         self._zone = zone
 
-    def pieces(self, span: Span) -> list[Piece]:
+    def divide_span(self, span: Span) -> list[Piece]:
         """Divide the span into stretches of one offset, in order."""
         changes = [change for year in _years(span) for change in _offsets(self._zone, year)]
         pieces: list[Piece] = []
@@ -136,25 +136,25 @@ class LocalTime:
             pieces.append(Piece(part.first_ms, part.last_ms, offset_ms))
         return pieces
 
-    def hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    def find_hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the local hour of each instant; shape (n,) to (n,)."""
         import numpy as np
 
         if not len(at_ms):
             return at_ms
-        pieces = self.pieces(Span(int(at_ms.min()), int(at_ms.max())))
+        pieces = self.divide_span(Span(int(at_ms.min()), int(at_ms.max())))
         place = np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
         offset_ms = np.array([piece.offset_ms for piece in pieces], np.int64)[place]
         return np.asarray((at_ms + offset_ms) // HOUR_MS, np.int64)
 
     def days(self, span: Span) -> list[int]:
         """Return the local days that the span touches, ascending."""
-        return sorted({day for piece in self.pieces(span) for day in _days(piece.hours)})
+        return sorted({day for piece in self.divide_span(span) for day in _days(piece.hours)})
 
     def pieces_of(self, day: int) -> tuple[Piece, ...]:
         """Return the stretches of a local day, in order; none for a day that the zone skipped."""
         midnight = day * DAY_MS
-        around = self.pieces(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
+        around = self.divide_span(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
         parts = (
             Piece(
                 max(piece.first_ms, midnight - piece.offset_ms),
@@ -170,13 +170,13 @@ class LocalTime:
         day = at.astimezone(ZoneInfo(self._zone)).date().toordinal() - _EPOCH
         return moment(self.pieces_of(day)[0].first_ms)
 
-    def buckets(self, granularity: Granularity, span: Span) -> list[int]:
+    def list_buckets(self, granularity: Granularity, span: Span) -> list[int]:
         """List every bucket that has an instant in the span, ascending. Raises InvalidInput for over 10,000."""
         # No bucket lasts twice its usual length, so this refuses no span that would fit.
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
             number = _NUMBERS[granularity]
             found: set[int] = set()
-            for piece in self.pieces(span):
+            for piece in self.divide_span(span):
                 found.update(range(number(piece.hours[0]), number(piece.hours[-1]) + 1, _STEPS.get(granularity, 1)))
             if len(found) <= MAX_BUCKETS:
                 return sorted(found)

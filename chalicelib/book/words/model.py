@@ -167,8 +167,11 @@ class Attribute(Struct, frozen=True):
     name: str
 
 
-class PromotionRule(Struct, frozen=True):
-    """The rule that makes a stranger a regular: at least `arrive_times` arrivals in the last `period_days`."""
+class PromotionSettings(Struct, frozen=True):
+    """The tenant's numbers for the rule by which a stranger becomes a regular (book/rules/promotion).
+
+    As they are here, five arrivals within seven days make one.
+    """
 
     arrive_times: int = 5
     period_days: int = 7

@@ -68,7 +68,7 @@ def _comparison_form(name: str, matches_case: bool) -> str:
 def sorting_form(name: str) -> str:
     """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe behind both."""
     bare = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
-    return "".join(one for one in bare if not unicodedata.combining(one)).casefold()[:_SORTED_LENGTH]
+    return "".join(letter for letter in bare if not unicodedata.combining(letter)).casefold()[:_SORTED_LENGTH]
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:

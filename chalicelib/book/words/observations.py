@@ -171,7 +171,7 @@ def is_new_id(face: Face) -> bool:
     )
 
 
-def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
+def keep_own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
     """Keep those of all observations with the id of a face that are of this face.
 
     Return also the time before which what names the id is another's; None: no other had it, since the service chose it,
@@ -249,7 +249,7 @@ class ObservationFilter(Struct, frozen=True):
     def by_dimensions(self) -> bool:
         return self.by_labels or self.kind is not None
 
-    def takes(self, dimensions: Dimensions) -> bool:
+    def lets_pass(self, dimensions: Dimensions) -> bool:
         """Return whether all but the face fits."""
         fit = (wanted in ("", label) for wanted, label in zip(self.labels, dimensions[:4], strict=True))
         return (

@@ -100,7 +100,7 @@ class Estimates(Struct, frozen=True):
     genders: tuple[tuple[Gender, float], ...] = ()
     """Likewise both genders, also if `gender` is None because the model is too unsure."""
 
-    def source(self, name: str) -> str | None:
+    def find_source(self, name: str) -> str | None:
         """Return the source of an attribute, of ATTRIBUTES: "model", "heuristic", or None if it is not known."""
         if getattr(self, ATTRIBUTES[name][0]) is None:
             return None
@@ -147,14 +147,14 @@ class Found(NamedTuple):
     score: float
 
     @classmethod
-    def of(cls, face: DetectedFace, sides: Sides) -> Found:
+    def convert_face(cls, face: DetectedFace, sides: Sides) -> Found:
         """Convert a face that was found in an upright picture of these sides."""
         box = face.box
         across, down = sides
         places = (box.x / across, box.y / down, box.width / across, box.height / down, face.score)
         return cls(*(round(place, FOUND_DIGITS) for place in places))
 
-    def overlap(self, other: Found) -> float:
+    def measure_overlap(self, other: Found) -> float:
         """Return the area that both boxes share by the area that they cover together, 0..1."""
         across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
@@ -232,7 +232,7 @@ def require_places(places: Collection[str]) -> None:
             )
 
 
-def allows(places: Collection[str], bucket: str, key: str) -> bool:
+def may_be_read(places: Collection[str], bucket: str, key: str) -> bool:
     """Tell whether an object may be read: it is in one of the buckets, and below the prefix, segment by segment.
 
     `bucket`: without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3 takes it as it is, a

@@ -83,15 +83,15 @@ def setting(default: Any, says: str, least: float | None = None, most: float | N
 def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
     """Return the settings among the fields of a class, by the fields' names."""
     made: dict[str, Setting] = {}
-    for one in fields(kind):
-        if isinstance(of := one.default_factory, Setting):
-            kinds = get_args(one.type) if isinstance(one.type, UnionType) else (one.type,)
+    for struct_field in fields(kind):
+        if isinstance(of := struct_field.default_factory, Setting):
+            kinds = get_args(struct_field.type) if isinstance(struct_field.type, UnionType) else (struct_field.type,)
             plain, *_ = (get_origin(kind) or kind for kind in kinds if kind is not NoneType)
-            made[one.name] = replace(of, name=of.name or one.name, kind=plain)
+            made[struct_field.name] = replace(of, name=of.name or struct_field.name, kind=plain)
     return MappingProxyType(made)
 
 
 def require(table: Mapping[str, Setting], settings: object) -> None:
     """Raise InvalidInput if one of these settings is out of bounds."""
-    for name, one in table.items():
-        one.require(getattr(settings, name))
+    for name, row in table.items():
+        row.require(getattr(settings, name))

@@ -168,7 +168,7 @@ def collect_stages() -> Iterator[dict[str, float]]:
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
+def count_stage(name: str) -> Iterator[None]:
     """Count the block's time under `name` (letters, digits and `_`)."""
     stages = _stages.get()
     if stages is None:

@@ -56,7 +56,7 @@ def moment_of_text(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def optional(read: Callable[[Any], _T], value: Any) -> _T | None:
+def read_optional(read: Callable[[Any], _T], value: Any) -> _T | None:
     """Read a value that may be None."""
     return None if value is None else read(value)
 
@@ -65,8 +65,8 @@ def texts_of(value: Any) -> Iterator[str]:
     """Yield the texts in a JSON value, or an item's."""
     if isinstance(value, str):
         yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        yield from texts_of(one)
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from texts_of(part)
 
 
 def omit_none(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def form_of(kind: Any) -> Form | Codec[Any]:
     if get_origin(kind) is Annotated:
         kind = kind.__origin__
     if NoneType in get_args(kind):
-        kind, *other_kinds = [one for one in get_args(kind) if one is not NoneType]
+        kind, *other_kinds = [part for part in get_args(kind) if part is not NoneType]
         if other_kinds:
             return _SAME
     origin = get_origin(kind) or kind
@@ -240,7 +240,7 @@ def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
 
 def one_line(text: str) -> str:
     """Return a text that no terminal obeys: control characters in it are spaces."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 _EPOCH_MS = milliseconds(datetime(2020, 1, 1, tzinfo=UTC))

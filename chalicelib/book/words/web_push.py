@@ -125,7 +125,7 @@ def _signed_token(claims: dict[str, str], private: str, until: datetime) -> str:
     parts = ({"typ": "JWT", "alg": "ES256"}, {**claims, "exp": int(until.timestamp())})
     signed = ".".join(_text(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
     both = decode_dss_signature(_private(private).sign(signed.encode(), ec.ECDSA(SHA256())))
-    return f"{signed}.{_text(b''.join(one.to_bytes(_KEY_BITS // 8, 'big') for one in both))}"
+    return f"{signed}.{_text(b''.join(half.to_bytes(_KEY_BITS // 8, 'big') for half in both))}"
 
 
 def _private(text: str) -> EllipticCurvePrivateKey:

@@ -166,11 +166,11 @@ class Hook(Struct, frozen=True):
         """
         if not self.pause_s or delivery.kind in _WITHOUT_PAUSE:
             return ""
-        event = json.loads(delivery.payload)
+        event = json.loads(delivery.write_payload)
         faceid, group = event["data"].get("faceid"), event["group"]
         return faceid if faceid in (self.people or ()) else f"{delivery.kind} {group or ''}".strip()
 
-    def takes(self, event: Event) -> bool:
+    def lets_pass(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.
 
         A filter of groups passes no event without a group; a filter of cameras likewise.
@@ -234,7 +234,7 @@ def payload(tenant: str, event: Event) -> str:
     return json.dumps(body, ensure_ascii=False, allow_nan=False)
 
 
-def signature(secret: str, at: datetime, body: bytes) -> str:
+def make_signature(secret: str, at: datetime, body: bytes) -> str:
     """Make `t=<unix seconds>,v1=<hex>`: HMAC-SHA256 by the secret's bytes over the time, a dot and the body."""
     seconds = int(at.timestamp())
     digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
@@ -283,7 +283,7 @@ def without_people(item: Item, faceids: Collection[str]) -> Update | None:
     A hook that is left without anybody is off: else it would tell of everybody.
     """
     people = item.get("people") or []
-    left = [one for one in people if one not in faceids]
+    left = [faceid for faceid in people if faceid not in faceids]
     if len(left) == len(people):
         return None
     fields = {"people": left, **({} if left else {"enabled": False}), "version": item["version"] + 1}
@@ -293,7 +293,7 @@ def without_people(item: Item, faceids: Collection[str]) -> Update | None:
 
 def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:
     """Return one Put for each event and each of the hooks that takes it, for the transaction that causes the events."""
-    return [event_put(tenant, hook, event, now) for event in events for hook in hooks if hook.takes(event)]
+    return [event_put(tenant, hook, event, now) for event in events for hook in hooks if hook.lets_pass(event)]
 
 
 def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:

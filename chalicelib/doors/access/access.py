@@ -29,12 +29,12 @@ from chalicelib.book.words.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.book.words.items import CountedList, every, retry_if_changed
+from chalicelib.book.words.items import CountedList, retry_if_changed, walk_items
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
 from chalicelib.book.words.ports import Action, Delete, Put, Update, absent, equals
-from chalicelib.book.words.values import is_uuid, milliseconds, optional, time_ordered_id
+from chalicelib.book.words.values import is_uuid, milliseconds, read_optional, time_ordered_id
 from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.words.records import key_from, make_first_key_item, make_key_fields, make_key_item, read_first_key
 from chalicelib.doors.words.roles import FIRST, ROLES, ApiKey, Role
@@ -105,7 +105,7 @@ class KeyRing(Outside):
         self.book.requests.write_with_answer(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
         return key
 
-    def all(self, tenant: Tenant) -> list[ApiKey]:
+    def list_all(self, tenant: Tenant) -> list[ApiKey]:
         """Return all keys, the tenant's first one before the others, these by age."""
         return [*self._list_keys(tenant.name).rows]
 
@@ -191,7 +191,7 @@ class KeyRing(Outside):
         tenant_record, key_record = self.book.items.get_many(keys.TENANTS, places)
         if tenant_record is None:
             return None
-        key = read_first_key(tenant_record, key_record) if id_ == FIRST else optional(key_from, key_record)
+        key = read_first_key(tenant_record, key_record) if id_ == FIRST else read_optional(key_from, key_record)
         if key is None or key.digest != digest:
             return None
         if key.is_expired(self.book.clock.now()):
@@ -211,7 +211,7 @@ class KeyRing(Outside):
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
         tenant_record, key_record, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if tenant_record is None else read_first_key(tenant_record, key_record)
-        others = map(key_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        others = map(key_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(others, key=lambda key: (key.created_at, key.id))
         return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
@@ -273,7 +273,7 @@ def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
 
 def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
     """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
-    noted = optional(milliseconds, key.last_used_at)
+    noted = read_optional(milliseconds, key.last_used_at)
     if key.id == FIRST:
         when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
         return Put(keys.TENANTS, make_first_key_item(tenant, used_at=hour), (when,))

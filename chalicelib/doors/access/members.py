@@ -26,7 +26,7 @@ from chalicelib.book.words.errors import (
     TooManyMembers,
     WrongCredentials,
 )
-from chalicelib.book.words.items import CountedList, every, retry_if_changed
+from chalicelib.book.words.items import CountedList, retry_if_changed, walk_items
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
 from chalicelib.book.words.ports import Delete, Put, absent, equals
@@ -52,7 +52,7 @@ _BUSY = "those who sign in are changed by others all the time: send the request 
 
 
 class Members(Outside):
-    def all(self, tenant: Tenant) -> list[Member]:
+    def list_all(self, tenant: Tenant) -> list[Member]:
         """Return all members, by age."""
         return [*self._list_members(tenant.name).rows]
 
@@ -89,7 +89,9 @@ class Members(Outside):
         self.book.requests.write_with_answer(tenant.name, [put, members.changed], request, {"id": member.id})
         return member, invitation
 
-    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
+    def change_member(
+        self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None
+    ) -> Member:
         """Set `name`, `role` or `pictures`. They hold from the member's next request on.
 
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
@@ -178,7 +180,7 @@ class Members(Outside):
     def _list_members(self, tenant: str) -> CountedList[Member]:
         kind, place = keys.member_item(tenant, keys.CHANGES)
         changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
-        found = map(member_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        found = map(member_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(found, key=lambda member: (member.created_at, member.id))
         return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
@@ -205,7 +207,7 @@ def _find_member(listed: Sequence[Member], id_: str) -> Member:
 
 def _require_free(listed: Sequence[Member], member: Member) -> None:
     """Raise MemberExists if somebody else has this name, however it is written."""
-    if any(one.id != member.id and normalize_name(one.name) == normalize_name(member.name) for one in listed):
+    if any(other.id != member.id and normalize_name(other.name) == normalize_name(member.name) for other in listed):
         raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
 
 

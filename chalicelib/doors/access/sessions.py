@@ -21,10 +21,10 @@ from msgspec.structs import replace
 
 from chalicelib.book.words import acts, api_keys, keys
 from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput, TenantDisabled, WrongCredentials
-from chalicelib.book.words.items import delete_in_parts, every, write, write_unless_changed
+from chalicelib.book.words.items import delete_in_parts, walk_items, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Action, Delete, Item, Put, absent, exists
-from chalicelib.book.words.values import milliseconds, moment, optional
+from chalicelib.book.words.values import milliseconds, moment, read_optional
 from chalicelib.doors.access.members import make_handle, make_member_put, normalize_name
 from chalicelib.doors.words import passwords
 from chalicelib.doors.words.records import make_sign_in_item
@@ -84,7 +84,7 @@ class Sessions(Outside):
         """
         from chalicelib.doors.access import passkeys  # a second of a cold start
 
-        site, invited = passkeys.read_site(origin), optional(self.book.access.members.find_invited, invitation)
+        site, invited = passkeys.read_site(origin), read_optional(self.book.access.members.find_invited, invitation)
         until = int((self.book.clock.now() + CHALLENGE_LASTS).timestamp())
         whose = (invited[0].name, invited[1].id) if invited else ("", "")
         text = self._sign_challenge(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
@@ -217,7 +217,7 @@ class Sessions(Outside):
 
         expiring = keys.session_item(""), keys.code_item(""), keys.challenge_item(""), keys.still_item("", "")
         for kind, _ in expiring:
-            for item in every(self.book.items, keys.TENANTS, kind):
+            for item in walk_items(self.book.items, keys.TENANTS, kind):
                 if item["tenant"] in (tenant, "") and is_over(item):
                     yield item
 

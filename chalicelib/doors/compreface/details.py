@@ -68,7 +68,7 @@ class LookedAt(Struct, frozen=True):
         """Return the member `plugins_versions`, if it was asked for."""
         if not self.options.status:
             return {}
-        pack = call.services.tenant_vision.of(call.tenant.model).pack
+        pack = call.services.tenant_vision.choose_vision(call.tenant.model).pack
         named = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
         return {"plugins_versions": named}
 
@@ -123,9 +123,9 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
     times = _name_times(stages, models, embeds, plugins)
     if cropped:
         return LookedAt(picture, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
-    fit = picture.without(lambda face: compute_probability(face.detected.score) < options.threshold)
+    fit = picture.leave_out(lambda face: compute_probability(face.detected.score) < options.threshold)
     largest = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
-    fit = fit.without(lambda face: id(face) not in largest)
+    fit = fit.leave_out(lambda face: id(face) not in largest)
     if not fit.described.faces:
         raise Failure(28, NO_FACE)
     return LookedAt(fit, shown, times)
@@ -135,12 +135,12 @@ def keep_only_face(found: LookedAt) -> LookedAt:
     """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
     described_picture = found.seen.described
     far_px = FAR * max(described_picture.width, described_picture.height)
-    near = [one for one in described_picture.faces if _measure_side(one.detected.box) >= far_px] or list(
+    near = [each for each in described_picture.faces if _measure_side(each.detected.box) >= far_px] or list(
         described_picture.faces[:1]
     )
     if len(near) > 1:
         raise Failure(31, SEVERAL_FACES)
-    return replace(found, seen=found.seen.without(lambda face: face is not near[0]))
+    return replace(found, seen=found.seen.leave_out(lambda face: face is not near[0]))
 
 
 @contextmanager

@@ -137,7 +137,7 @@ class Operation(Struct, frozen=True):
         if not self.service:
             return self._make_response(self.view(services, request))
         call = authenticate(services, request, self.service, self.act)
-        with services.audit.reads.of(call.make_act(self.act)):
+        with services.audit.reads.enter_act(call.make_act(self.act)):
             return self._make_response(self.view(call), call.headers)
 
     def _make_response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:

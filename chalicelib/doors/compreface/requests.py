@@ -110,7 +110,7 @@ class Sent(Texts, frozen=True):
             raise Failure(0, "The body is a JSON list of image ids")
         if len(self.json) > 1_000:
             raise Failure(26, "1,000 ids are deleted at once, at most")
-        return [read_image_id(one) for one in self.json]
+        return [read_image_id(text) for text in self.json]
 
     def read_page(self) -> tuple[int, int]:
         """Return the number of the page, from 0, and its size; what is no such number counts as not sent."""
@@ -180,7 +180,7 @@ def check_name(name: str) -> str:
 
 def read_name_in_path(request: HttpRequest) -> str:
     """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
-    parts = (request.parameters.get(one) for one in ("name", "second", "third"))
+    parts = (request.parameters.get(name) for name in ("name", "second", "third"))
     name = "/".join(part for part in parts if part is not None)
     return check_name(unquote(name) if request.is_through_gateway else name)
 

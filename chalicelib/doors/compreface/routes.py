@@ -124,7 +124,7 @@ def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
     """Return embeddings that were sent as rows of length 1. Raises Failure."""
     import numpy as np
 
-    length = call.services.tenant_vision.of(call.tenant.model).dimensions
+    length = call.services.tenant_vision.choose_vision(call.tenant.model).dimensions
     for embedding in sent:
         if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
             raise Failure(0, "An embedding is a list of numbers")
@@ -142,7 +142,7 @@ def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def list_subjects(call: Call) -> Body:
-    subjects = call.services.subjects.all(call.tenant, call.group)
+    subjects = call.services.subjects.list_all(call.tenant, call.group)
     read_users(subjects)
     return {"subjects": [user.name for user in subjects]}
 
@@ -167,7 +167,7 @@ def delete_subject(call: Call) -> Body:
 
 
 def delete_subjects(call: Call) -> Body:
-    subjects = call.services.subjects.all(call.tenant, call.group)
+    subjects = call.services.subjects.list_all(call.tenant, call.group)
     call.services.subjects.delete(call.tenant, call.group, subjects, call.key.id)
     return {"deleted": len(subjects)}
 
@@ -206,7 +206,7 @@ def delete_examples_of_subject(call: Call) -> Body:
 def _find_subjects(call: Call, name: str | None) -> list[User]:
     """Return the subject of a name, if there is one; None: all of them."""
     if name is None:
-        return call.services.subjects.all(call.tenant, call.group)
+        return call.services.subjects.list_all(call.tenant, call.group)
     user = call.services.subjects.find(call.tenant, call.group, name)
     return [user] if user else []
 
@@ -223,7 +223,7 @@ def delete_examples(call: Call) -> list[Body]:
     subjects = call.services.subjects
     examples: list[Example] = []
     deleted: list[Body] = []
-    for id_ in dict.fromkeys(one.lower() for one in call.sent.read_ids()):
+    for id_ in dict.fromkeys(text.lower() for text in call.sent.read_ids()):
         with suppress(PictureNotFound):
             examples.append(subjects.get_example(call.tenant, call.group, id_))
     require_free(example.face for example in examples)
@@ -245,7 +245,7 @@ def show_static(services: Services, request: HttpRequest) -> Response:
     if holder is None:
         return _answer_picture(b"")
     call = Call(services, request, *holder)
-    with services.audit.reads.of(call.make_act(show_example.__name__)):
+    with services.audit.reads.enter_act(call.make_act(show_example.__name__)):
         return _show_picture(call, id_)
 
 
@@ -278,7 +278,9 @@ def verify_example(call: Call) -> Body:
 def recognize_embeddings(call: Call) -> Body:
     sent = call.sent.read_vectors("embeddings")
     near = _find_nearest(call, normalize_vectors(call, sent), [None] * len(sent))
-    return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, near, strict=True)]}
+    return {
+        "result": [{"embedding": embedding, "similarities": each} for embedding, each in zip(sent, near, strict=True)]
+    }
 
 
 def _find_nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:

@@ -186,7 +186,7 @@ def match(call: Call) -> Body:
 
 
 def list_names(call: Call) -> Body:
-    subjects = call.services.subjects.all(call.tenant, call.group)
+    subjects = call.services.subjects.list_all(call.tenant, call.group)
     read_users(subjects)
     return {"faces": [user.name for user in subjects]}
 
@@ -207,7 +207,7 @@ def _keep_largest_face(seen: SeenPicture) -> SeenPicture:
     if not seen.described.faces:
         raise Failure(0, NO_FACE)
     largest = seen.described.faces[0]
-    return seen.without(lambda face: face is not largest)
+    return seen.leave_out(lambda face: face is not largest)
 
 
 def _describe_box(face: DescribedFace, picture: DescribedPicture) -> Body:
@@ -250,7 +250,7 @@ class Operation(Struct, frozen=True):
         act = DIALECT.make_act(self.act, f"key {holder.key.id}", holder.tenant)
         telemetry.of_tenant(act.tenant, act.by)
         began = time.perf_counter()
-        with services.audit.reads.of(act), telemetry.collect_stages() as stages:
+        with services.audit.reads.enter_act(act), telemetry.collect_stages() as stages:
             answer = {"success": True, **(self.view(Call(services, *holder, values, uploads)) or {})}
         return {**answer, **_describe_times(stages, began)} if uploads else answer
 
@@ -346,7 +346,7 @@ def _find_keyless_holder(services: Services, name: str | None, act: str) -> Hold
         tenant = services.tenants.get_by_name(name)
     except TenantNotFound:
         return None
-    now, keys = services.clock.now(), services.access.keys.all(tenant)
+    now, keys = services.clock.now(), services.access.keys.list_all(tenant)
     own_key = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
     return None if own_key is None else use_key(services, DIALECT, tenant, own_key, act)
 

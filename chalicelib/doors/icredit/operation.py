@@ -96,7 +96,7 @@ class Operation(Struct, frozen=True):
             telemetry.of_tenant(tenant.name, _APPCODE)
             media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
-            with services.audit.reads.of(self._make_act(call)):
+            with services.audit.reads.enter_act(self._make_act(call)):
                 answer = self.view(call)
             return make_json_response(answer, headers=headers)
 

@@ -16,7 +16,7 @@ from chalicelib.book.words.errors import Busy, FaceNotFound, InvalidInput, Regul
 from chalicelib.book.words.local_time import Granularity
 from chalicelib.book.words.model import Decision, Face, Tenant, is_faceid
 from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules, Pose
-from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.telemetry import count_stage
 from chalicelib.doors.claims import Head, KeyClaim
 from chalicelib.doors.http import Views, make_search_headers
 from chalicelib.doors.icredit import DIALECT, PREFIX
@@ -126,7 +126,7 @@ def _read_picture(call: Call) -> tuple[bytes, PictureRules]:
     if call.parameters.required_text("IMAGE_TYPE") == _BASE64:
         return decode_base64(call.parameters.required_text("IMAGE")), PICTURES
     url = call.parameters.required_text("IMAGE")
-    with stage("fetch"):
+    with count_stage("fetch"):
         return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
 
 
@@ -164,7 +164,7 @@ def query(call: Call) -> Body:
         _read_filter(parameters),
         start,
         end,
-        page_size=parameters.number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
+        page_size=parameters.read_number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
         page_token=parameters.text("PAGE_TOKEN"),
     )
     entities = [_describe_observation(observation) for observation in page.observations]
@@ -181,7 +181,7 @@ def analysis(call: Call) -> Body:
     start, end = _read_span(parameters)
     fill, distinct = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT")
     sent_filter = _read_filter(parameters)
-    without_staff = call.services.statistics.visitors.staff(call.tenant).leave_out(sent_filter)
+    without_staff = call.services.statistics.visitors.read_staff(call.tenant).leave_out(sent_filter)
     amounts = call.services.statistics.count_by_time(
         call.tenant, without_staff, start, end, granularity, fill=fill, distinct=distinct
     )

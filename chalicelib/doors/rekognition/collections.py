@@ -17,7 +17,7 @@ from chalicelib.book.rules.recognised import MOST_FACES, Similar, SimilarUser, W
 from chalicelib.book.users import Outcome, Refusal
 from chalicelib.book.words import acts
 from chalicelib.book.words.errors import FaceNotFound, InvalidInput, StorageUnavailable
-from chalicelib.book.words.items import PageTokens, parts
+from chalicelib.book.words.items import PageTokens, cut_in_parts
 from chalicelib.book.words.model import DEFAULT_GROUPS, Face, Group, Tenant
 from chalicelib.book.words.names import LONGEST_GROUP_NAME
 from chalicelib.book.words.pictures import Found, Sides
@@ -48,13 +48,13 @@ def create_collection(call: Call, asked: Members) -> Members:
             call.tenant, name, capacity, "", call.request, tags=asked.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
         )
 
-    call.once(create)
+    call.change_once(create)
     return {"StatusCode": 200, "CollectionArn": write_arn(call, name), "FaceModelVersion": write_model_version(call)}
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
     of_groups = call.services.deletion.groups
-    call.once(lambda: of_groups.delete(call.tenant, asked["CollectionId"], call.request, by="rekognition"))
+    call.change_once(lambda: of_groups.delete(call.tenant, asked["CollectionId"], call.request, by="rekognition"))
     return {"StatusCode": 200}
 
 
@@ -62,7 +62,7 @@ def list_collections(call: Call, asked: Members) -> Members:
     most = asked.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
     behind = read_place(tokens, asked.get("NextToken"))
-    groups = [group for group in call.services.groups.all(call.tenant) if _is_collection(group)]
+    groups = [group for group in call.services.groups.list_all(call.tenant) if _is_collection(group)]
     remaining_groups = [group for group in groups if behind is None or _make_sort_key(group) > behind]
     page = remaining_groups[:most]
     answer: dict[str, object] = {
@@ -88,12 +88,16 @@ def describe_collection(call: Call, asked: Members) -> Members:
 
 def tag_resource(call: Call, asked: Members) -> None:
     name, tags = _read_arn(asked["ResourceArn"]), asked["Tags"]
-    call.once(lambda: call.services.groups.tag(call.tenant, find_collection(call, name).name, tags, call.request))
+    call.change_once(
+        lambda: call.services.groups.add_tags(call.tenant, find_collection(call, name).name, tags, call.request)
+    )
 
 
 def untag_resource(call: Call, asked: Members) -> None:
     name, tags = _read_arn(asked["ResourceArn"]), asked["TagKeys"]
-    call.once(lambda: call.services.groups.untag(call.tenant, find_collection(call, name).name, tags, call.request))
+    call.change_once(
+        lambda: call.services.groups.remove_tags(call.tenant, find_collection(call, name).name, tags, call.request)
+    )
 
 
 def list_tags_for_resource(call: Call, asked: Members) -> Members:
@@ -189,10 +193,10 @@ def index_faces(call: Call, asked: Members) -> Members:
 def list_faces(call: Call, asked: Members) -> Members:
     group = find_collection(call, asked["CollectionId"])
     most = asked.get("MaxResults") or LARGEST_PAGE
-    wanted = None if "FaceIds" not in asked else [read_faceid(one) for one in asked["FaceIds"]]
+    wanted = None if "FaceIds" not in asked else [read_faceid(text) for text in asked["FaceIds"]]
     if "UserId" in asked:
         own = call.services.users.get(call.tenant, group, asked["UserId"]).faceids
-        wanted = [one for one in own if wanted is None or one in wanted]
+        wanted = [faceid for faceid in own if wanted is None or faceid in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
     behind = read_place(tokens, asked.get("NextToken"))
     faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
@@ -203,16 +207,16 @@ def list_faces(call: Call, asked: Members) -> Members:
 
 def delete_faces(call: Call, asked: Members) -> Members:
     group = find_collection(call, asked["CollectionId"])
-    asked_ids = {read_faceid(one): one for one in asked["FaceIds"]}
+    asked_ids = {read_faceid(text): text for text in asked["FaceIds"]}
     gone: set[str] = set()
-    for number, some in enumerate(parts(asked_ids, MAX_DELETED)):
+    for number, some in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
         gone |= _delete_batch(call, group, some, number)
-    left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
+    left = {faceid: text for faceid, text in asked_ids.items() if faceid not in gone}
     kept_faces_by_id = call.services.faces.read_faces_in_group(call.tenant, group, [*left])
     return {
         "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in gone],
         "UnsuccessfulFaceDeletions": [
-            _describe_kept_face(one, kept_faces_by_id.get(faceid)) for faceid, one in left.items()
+            _describe_kept_face(text, kept_faces_by_id.get(faceid)) for faceid, text in left.items()
         ],
     }
 
@@ -236,7 +240,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     seen_picture = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=face_count, embeds=True, poses=is_filtered, live=True
     )
-    fit = seen_picture.without(partial(find_flaw, quality_filter=quality_filter))
+    fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest = fit.described.faces[0]
@@ -248,7 +252,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
             call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
         )
     )
-    found_at = describe_box(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
+    found_at = describe_box(Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height)))
     return {
         **{f"SearchedFace{name}": value for name, value in found_at.items()},
         **_describe_face_matches(call, similar_faces),
@@ -308,7 +312,7 @@ def _delete_batch(call: Call, group: Group, faceids: list[str], number: int) -> 
     request = call.request and replace(call.request, key=f"{call.request.key}-{number}")
     of_call = replace(call, request=request)
     of_group = partial(call.services.deletion.delete_faces_of_group, by="rekognition", only=lambda face: not face.user)
-    deleted = of_call.once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))
+    deleted = of_call.change_once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
     return set(deleted["success"])
@@ -330,32 +334,32 @@ _LEAST = 75.0
 
 def create_user(call: Call, asked: Members) -> None:
     name, users = asked["CollectionId"], call.services.users
-    call.once(lambda: users.create(call.tenant, find_collection(call, name), asked["UserId"], call.request))
+    call.change_once(lambda: users.create(call.tenant, find_collection(call, name), asked["UserId"], call.request))
 
 
 def delete_user(call: Call, asked: Members) -> None:
     name, users = asked["CollectionId"], call.services.users
-    call.once(lambda: users.delete(call.tenant, find_collection(call, name), asked["UserId"], call.request))
+    call.change_once(lambda: users.delete(call.tenant, find_collection(call, name), asked["UserId"], call.request))
 
 
 def list_users(call: Call, asked: Members) -> Members:
     group = find_collection(call, asked["CollectionId"])
     tokens = PageTokens(f"users {call.tenant.name} {group.id}")
     behind = read_place(tokens, asked.get("NextToken"))
-    users, following = call.services.users.page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
+    users, following = call.services.users.read_page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
     acts.read_users(users)
     answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
 def associate_faces(call: Call, asked: Members) -> Members:
-    associate = partial(call.services.users.associate, least=asked.get("UserMatchThreshold", _LEAST))
+    associate = partial(call.services.users.associate_faces, least=asked.get("UserMatchThreshold", _LEAST))
     return _change_user_faces(call, asked, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
 
 
 def disassociate_faces(call: Call, asked: Members) -> Members:
     names = ("DisassociatedFaces", "UnsuccessfulFaceDisassociations")
-    return _change_user_faces(call, asked, call.services.users.disassociate, names)
+    return _change_user_faces(call, asked, call.services.users.disassociate_faces, names)
 
 
 def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
@@ -365,9 +369,9 @@ def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome
         group, faceids = find_collection(call, asked["CollectionId"]), [read_faceid(one) for one in asked["FaceIds"]]
         return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
 
-    outcome = Outcome.read_progress(call.once(work))
+    outcome = Outcome.read_progress(call.change_once(work))
     return {
-        names[0]: [{"FaceId": write_faceid(one)} for one in outcome.done],
+        names[0]: [{"FaceId": write_faceid(faceid)} for faceid in outcome.done],
         names[1]: [_describe_refusal(refusal) for refusal in outcome.refused],
         "UserStatus": _name_status(outcome.held),
     }

@@ -136,7 +136,7 @@ class Call(Struct, frozen=True):
     request: RequestId | None = None
     """Of an operation that changes something: what is the same if the client sends it again."""
 
-    def once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
+    def change_once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
         """Make a change that stores its answer under `request`; return that, or the answer stored by an earlier call.
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
@@ -162,7 +162,7 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
         call, members = _read_call(services, request, sent, operation)
-        with services.audit.reads.of(DIALECT.make_act(operation, _CALLER, call.tenant)):
+        with services.audit.reads.enter_act(DIALECT.make_act(operation, _CALLER, call.tenant)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})

@@ -107,7 +107,7 @@ def describe_compared_face(face: DescribedFace, width: int, height: int) -> Memb
     """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
     detected, quality, pose = face.detected, face.quality, face.estimates.pose
     detail: Members = {
-        **describe_box(Found.of(detected, Sides(width, height))),
+        **describe_box(Found.convert_face(detected, Sides(width, height))),
         "Landmarks": [
             {"Type": name, "X": x / width, "Y": y / height}
             for name, (x, y) in zip(_LANDMARKS, detected.landmarks, strict=False)
@@ -160,7 +160,9 @@ def _describe_gender(estimates: Estimates) -> Members | None:
 
 
 def _describe_emotions(estimates: Estimates) -> list[Members] | None:
-    return [{"Type": _EMOTIONS[name], "Confidence": 100 * one} for name, one in estimates.emotions] or None
+    return [
+        {"Type": _EMOTIONS[name], "Confidence": 100 * probability} for name, probability in estimates.emotions
+    ] or None
 
 
 def _describe_smile(estimates: Estimates) -> Members | None:
@@ -206,7 +208,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     seen_source = describe(call.tenant, read_picture(call, asked["SourceImage"]), most=most_in_source)
     seen_target = describe(call.tenant, read_picture(call, asked["TargetImage"]), most=MOST_FACES)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
-    source, target = seen_source.without(is_unfit), seen_target.without(is_unfit)
+    source, target = seen_source.leave_out(is_unfit), seen_target.leave_out(is_unfit)
     for name, picture in zip(names, (source, target), strict=True):
         if not picture.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
@@ -224,7 +226,9 @@ def compare_faces(call: Call, asked: Members) -> Members:
     matches.sort(key=lambda match: -match["Similarity"])
     largest = source.described.faces[0].detected
     return {
-        "SourceImageFace": describe_box(Found.of(largest, Sides(source.described.width, source.described.height))),
+        "SourceImageFace": describe_box(
+            Found.convert_face(largest, Sides(source.described.width, source.described.height))
+        ),
         "FaceMatches": matches,
         "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
     }

@@ -90,9 +90,9 @@ class ListOf(Struct, frozen=True):
     def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
         if not isinstance(value, list):
             raise _make_type_failure(place, value, "a list")
-        found = [self.member.read_value(one, place, []) for one in value if one is not None]
+        found = [self.member.read_value(member, place, []) for member in value if member is not None]
         shown = f"[{', '.join(found)}]"
-        flaws = [what for one in found for what in self.member.list_flaws(one)]
+        flaws = [what for member in found for what in self.member.list_flaws(member)]
         problems += (
             _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(found), self.least, self.most)
         )
@@ -111,14 +111,14 @@ class MapOf(Struct, frozen=True):
     def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
         if not isinstance(value, dict):
             raise _make_type_failure(place, value, "an object")
-        found = {key: self.value.read_value(one, place, []) for key, one in value.items() if one is not None}
-        shown = "{" + ", ".join(f"{key}={one}" for key, one in found.items()) + "}"
+        found = {key: self.value.read_value(sent, place, []) for key, sent in value.items() if sent is not None}
+        shown = "{" + ", ".join(f"{key}={text}" for key, text in found.items()) + "}"
         problems += (
             _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(found), self.least, self.most)
         )
         for part, flaws in (
             ("keys", [what for key in found for what in self.key.list_flaws(key)]),
-            ("value", [what for one in found.values() for what in self.value.list_flaws(one)]),
+            ("value", [what for text in found.values() for what in self.value.list_flaws(text)]),
         ):
             told = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
             problems += (_describe_flaw(shown, place, what) for what in told)
@@ -186,7 +186,7 @@ def _make_type_failure(place: str, value: object, wanted: str) -> Failure:
 
 def _is_tag_text(text: str) -> bool:
     """Tell whether these are letters, separators and digits of any script, or signs that tags may have."""
-    return all(one in "_.:/=+-@" or unicodedata.category(one)[0] in "LZN" for one in text)
+    return all(letter in "_.:/=+-@" or unicodedata.category(letter)[0] in "LZN" for letter in text)
 
 
 _TAG = r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"

@@ -136,7 +136,7 @@ def compute_signature(claim: Claim, request: SignedRequest, hashed: str, secret:
 def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
     """Yield the request as a client may have signed it."""
     bare = request.path.rstrip("/")
-    ends = [one for path in dict.fromkeys([bare, prefix + bare]) for one in (path or "/", f"{path}/")]
+    ends = [begin for path in dict.fromkeys([bare, prefix + bare]) for begin in (path or "/", f"{path}/")]
     for host in dict.fromkeys([_read_host(request), *hosts]):
         for path in dict.fromkeys([request.path or "/", *ends]):
             yield replace(request, path=path, headers={**request.headers, "host": host})
@@ -164,7 +164,9 @@ def _read_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
 
 
 def _write_query(query: Mapping[str, Sequence[str]]) -> str:
-    pairs = sorted((quote(name, safe="-_.~"), quote(one, safe="-_.~")) for name, all_ in query.items() for one in all_)
+    pairs = sorted(
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, all_ in query.items() for value in all_
+    )
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 

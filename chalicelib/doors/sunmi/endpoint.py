@@ -167,7 +167,7 @@ class Endpoint(Struct, frozen=True):
         request_id = signed.identify(path) if self.changes else None
         if request_id is None:
             services.requests.remember_read(signed.key)
-        with services.audit.reads.of(DIALECT.make_act(self.name, _CALLER, caller)):
+        with services.audit.reads.enter_act(DIALECT.make_act(self.name, _CALLER, caller)):
             answer = self._run_view_once(Call(services, caller, request_id, headers), form)
         if answer.code != OK:
             telemetry.report_error_code(answer.body["code"], answer.code)

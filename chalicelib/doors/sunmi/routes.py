@@ -18,7 +18,7 @@ from chalicelib.book.words.errors import (
     RegularsError,
     WrongAttributeCount,
 )
-from chalicelib.book.words.model import STRANGER, Face, Group, PromotionRule, Tenant
+from chalicelib.book.words.model import STRANGER, Face, Group, PromotionSettings, Tenant
 from chalicelib.book.words.pictures import Gender, PictureRules
 from chalicelib.doors.claims import Head, SignatureClaim, read_form_value
 from chalicelib.doors.forms import Form
@@ -67,7 +67,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
         parameters.required_file("pic"),
         PICTURES,
         faceid=parameters.text("faceid"),
-        age=parameters.number("age", 0, 120),
+        age=parameters.read_number("age", 0, 120),
         gender=_read_gender(parameters),
         values={name: value for name, value in parameters.list_others().items() if value},
         request=call.request,
@@ -81,7 +81,7 @@ def update_face(call: Call, parameters: Parameters) -> None:
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),
         picture=parameters.file("pic"),
-        age=parameters.number("age", 0, 120),
+        age=parameters.read_number("age", 0, 120),
         gender=_read_gender(parameters),
         values=parameters.list_others(),
     )
@@ -113,13 +113,13 @@ def get_face(call: Call, parameters: Parameters) -> Body:
 
 def get_face_list(call: Call, parameters: Parameters) -> Body:
     name = parameters.required_text("group_name")
-    page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
-    page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
+    page_num, page_size = parameters.read_number("page_num", low=1), parameters.read_number("page_size", 1, 100)
+    page = call.services.faces.read_page(call.tenant, name, page_num or 1, page_size or 10)
     return {"total_num": page.group.count, **_render_page(page)}
 
 
 def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
-    name, number = parameters.required_text("group_name"), parameters.number("num", 1, 10)
+    name, number = parameters.required_text("group_name"), parameters.read_number("num", 1, 10)
     return _render_page(call.services.faces.list_longest_away(call.tenant, name, number or 1))
 
 
@@ -134,7 +134,7 @@ def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
 
 
 def _read_gender(parameters: Parameters) -> Gender | None:
-    sent = parameters.number("gender", 0, 2)
+    sent = parameters.read_number("gender", 0, 2)
     return None if sent is None else GENDERS[sent]
 
 
@@ -156,8 +156,8 @@ def update_group(call: Call, parameters: Parameters) -> None:
 
 
 def update_migration(call: Call, parameters: Parameters) -> None:
-    rule = PromotionRule(parameters.required_number("arrive_times"), parameters.required_number("period"))
-    call.services.groups.set_promotion_rule(call.tenant, rule, request=call.request)
+    rule = PromotionSettings(parameters.required_number("arrive_times"), parameters.required_number("period"))
+    call.services.groups.set_promotion_settings(call.tenant, rule, request=call.request)
 
 
 def delete_group(call: Call, parameters: Parameters) -> None:
@@ -165,11 +165,14 @@ def delete_group(call: Call, parameters: Parameters) -> None:
 
 
 def get_group_list(call: Call, _: Parameters) -> Body:
-    groups, promotion_rule = (
-        call.services.groups.all(call.tenant),
-        call.services.groups.read_promotion_rule(call.tenant),
+    groups, promotion_settings = (
+        call.services.groups.list_all(call.tenant),
+        call.services.groups.read_promotion_settings(call.tenant),
     )
-    return {"face_group": [_render_group(call.tenant, group, promotion_rule) for group in groups], "num": len(groups)}
+    return {
+        "face_group": [_render_group(call.tenant, group, promotion_settings) for group in groups],
+        "num": len(groups),
+    }
 
 
 def add_face_info_item(call: Call, parameters: Parameters) -> None:
@@ -189,7 +192,7 @@ def get_face_info_item(call: Call, parameters: Parameters) -> Body:
 
 def _read_group(call: Call, parameters: Parameters) -> tuple[str, int | None, str]:
     """Read name, capacity and description of a group; no capacity is None, if the tenant's groups need none."""
-    read = parameters.required_number if call.tenant.limits.group_capacity_required else parameters.number
+    read = parameters.required_number if call.tenant.limits.group_capacity_required else parameters.read_number
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
     return name, capacity, parameters.required_maybe_empty("description")
 
@@ -202,9 +205,11 @@ def _read_attribute_names(parameters: Parameters) -> list[str]:
     return [name.strip() for name in names]
 
 
-def _render_group(tenant: Tenant, group: Group, promotion_rule: PromotionRule) -> Body:
+def _render_group(tenant: Tenant, group: Group, promotion_settings: PromotionSettings) -> Body:
     moving = (
-        {"times": promotion_rule.arrive_times, "period": promotion_rule.period_days} if group.id == STRANGER else {}
+        {"times": promotion_settings.arrive_times, "period": promotion_settings.period_days}
+        if group.id == STRANGER
+        else {}
     )
     return {
         "name": group.name,

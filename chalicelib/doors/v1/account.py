@@ -149,11 +149,11 @@ class SigningKey(Answer):
 @operations("GET", "/v1/settings", Role.VIEWER)
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, promotion_rule = call.services.account.read_settings(call.tenant)
-    groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
+    tenant, promotion_settings = call.services.account.read_settings(call.tenant)
+    groups = call.services.groups.list_all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
-        **asdict(promotion_rule),
+        **asdict(promotion_settings),
         captures_kept_days=captures_kept(tenant, call.services.settings.capture_days),
         attributes_off=sorted(tenant.attributes_off),
         no_pictures_of=[group.name for group in groups if group.id in tenant.no_pictures_of],
@@ -197,7 +197,7 @@ def get_signing_key(call: Call) -> SigningKey:
     """
     from chalicelib.rights.words.signing import renewal_of  # not at the other routes' cold starts
 
-    keys = call.services.audit.signing.public_keys(call.tenant.name)
+    keys = call.services.audit.signing.read_public_keys(call.tenant.name)
     earlier = [
         EarlierKey(
             **_describe_public_key(renewal.old),
@@ -284,8 +284,8 @@ def get_notice(call: Call, query: NoticeWanted) -> Notice:
         language=query.language,
         title=page.title,
         sections=[NoticeSection(heading=heading, lines=lines) for heading, lines in page.sections.items()],
-        text=page.text(),
-        html=page.html(),
+        text=page.write_text(),
+        html=page.write_html(),
         missing=page.missing,
         recipients=list(facts.known),
         **code,
@@ -320,7 +320,7 @@ def get_retention(call: Call) -> Retention:
     """
     planned = call.services.erasure.retention.plan(call.tenant)
     kinds = [Kept.made_of(plan, within_7_days=plan.soon) for plan in planned]
-    return Retention(kinds=kinds, held=len(call.services.faces.holds.all(call.tenant.name)))
+    return Retention(kinds=kinds, held=len(call.services.faces.holds.list_all(call.tenant.name)))
 
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -371,7 +371,7 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
 
     first, last = (None if instant is None else milliseconds(instant) for instant in (query.since, query.until))
     entry_filter = EntryFilter(first, last, query.face, query.what, query.by)
-    page = call.services.audit.chain.page(call.tenant.name, entry_filter, query.limit, query.token)
+    page = call.services.audit.chain.read_page(call.tenant.name, entry_filter, query.limit, query.token)
     acts.reads(face for _, entry in page.rows for face in sorted(faces_of(entry)))
     return EntriesPage(
         entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token

@@ -257,7 +257,9 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
     span, observation_filter = _make_span(call, query.from_, query.to, moment(0)), _make_filter(call, query, query.kind)
-    page = call.services.statistics.observations.page(call.tenant, observation_filter, span, query.limit, query.token)
+    page = call.services.statistics.observations.read_page(
+        call.tenant, observation_filter, span, query.limit, query.token
+    )
     faces = call.services.faces.by_id(call.tenant, {observation.faceid for observation in page.observations})
     return ObservationsPage(
         observations=[
@@ -276,8 +278,8 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     """
     span, observation_filter = _make_span(call, query.from_, query.to), _make_filter(call, query, None)
     book = call.services.sightings.arrivals
-    page = book.page(call.tenant, observation_filter, span, query.limit, query.token, only=query.only)
-    totals = ArrivalTotals.made_of(book.totals(call.tenant, observation_filter, span)) if query.totals else None
+    page = book.read_page(call.tenant, observation_filter, span, query.limit, query.token, only=query.only)
+    totals = ArrivalTotals.made_of(book.count_arrivals(call.tenant, observation_filter, span)) if query.totals else None
     return ArrivalsPage(
         arrivals=[describe_arrival(call, arrival, query.only) for arrival in page.rows],
         totals=totals,
@@ -369,7 +371,7 @@ def _make_filter(
     observation_filter = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
     if isinstance(query, ObservationsWanted) or query.staff:
         return observation_filter
-    return call.services.statistics.visitors.staff(call.tenant).leave_out(observation_filter)
+    return call.services.statistics.visitors.read_staff(call.tenant).leave_out(observation_filter)
 
 
 def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.book.words import captures, model
-from chalicelib.book.words.values import optional, time_text
+from chalicelib.book.words.values import read_optional, time_text
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.shapes import Labels, Name, QrPath, draw_qr_code
 from chalicelib.doors.v1.wire import (
@@ -270,7 +270,7 @@ class ClaimCode(Answer):
 @operations("GET", "/v1/cameras", Role.VIEWER)
 def list_cameras(call: Call) -> Cameras:
     """List all cameras, by id."""
-    return Cameras(cameras=_describe_cameras(call, Camera, call.services.cameras.all(call.tenant)))
+    return Cameras(cameras=_describe_cameras(call, Camera, call.services.cameras.list_all(call.tenant)))
 
 
 @operations(
@@ -313,7 +313,7 @@ def list_boxes(call: Call) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
 
-    return Boxes(boxes=[_describe_box(box) for box in boxes_of(call.services.cameras.all(call.tenant))])
+    return Boxes(boxes=[_describe_box(box) for box in boxes_of(call.services.cameras.list_all(call.tenant))])
 
 
 @operations("GET", "/v1/fleet", Role.VIEWER)
@@ -456,13 +456,17 @@ def _describe_cameras(
     """Describe cameras. `more`: members that only this kind of answer has."""
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
-        names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
+        names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
     now, made = call.services.clock.now(), []
-    for one in cameras:  # groups that were deleted since are left out
-        groups = None if one.group_ids is None else [names[id_] for id_ in one.group_ids if id_ in names]
+    for watched in cameras:  # groups that were deleted since are left out
+        groups = None if watched.group_ids is None else [names[id_] for id_ in watched.group_ids if id_ in names]
         made.append(
             kind.made_of(
-                one, groups=groups, revision=one.version, health=_describe_health(call.tenant, one, now), **more
+                watched,
+                groups=groups,
+                revision=watched.version,
+                health=_describe_health(call.tenant, watched, now),
+                **more,
             )
         )
     return made
@@ -474,7 +478,7 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
     outages = [Outage.made_of(outage) for outage in camera.outages]
     if state in ("silent", "quiet"):
         outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
-    return Health.made_of(camera, state=state, outages=outages, muted_until=optional(time_text, muted_until))
+    return Health.made_of(camera, state=state, outages=outages, muted_until=read_optional(time_text, muted_until))
 
 
 def _name_state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:

@@ -201,9 +201,9 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     """
     offers = []
     for index, one in enumerate(body.captures):
-        with errors.concerning(index):
+        with errors.mark_errors(index):
             offers.append(_make_offer(call, one, f"captures[{index}]"))
-    uploads = call.services.captures.offer(call.tenant, offers, call.caller.camera)
+    uploads = call.services.captures.offer_uploads(call.tenant, offers, call.caller.camera)
     now = call.services.clock.now()
     return Uploads(uploads=[_describe_upload(call, upload) for upload in uploads], server_time=time_text(now))
 
@@ -239,7 +239,7 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _choose_camera(call, query.camera)
     state = None if query.state is None else CaptureState(query.state)
     only = CaptureFilter(query.since, query.until, state, query.faces)
-    found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
+    found = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, only=only)
     faces = find_faces_seen(call, ((one, seen) for one in found.rows for seen in one.sightings))
     return CapturesPage(
         captures=[_describe_capture(call, one, faces) for one in found.rows], next_token=found.next_token
@@ -330,7 +330,7 @@ def _describe_upload(call: Call, upload: OfferedUpload) -> Upload:
     return Upload.made_of(
         upload.capture,
         method=None if request is None else request.method,
-        url=None if request is None else call.absolute(request.url),
+        url=None if request is None else call.complete_url(request.url),
         headers={} if request is None else dict(request.headers),
     )
 
@@ -354,7 +354,7 @@ def find_faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.
     found = call.services.faces.find_by_sightings(call.tenant, sightings)
     names = {id_: id_ for id_ in DEFAULT_GROUPS}
     if any(face.group_id not in names for face in found.values()):
-        names |= {group.id: group.name for group in call.services.groups.all(call.tenant)}
+        names |= {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
     return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in found.items()}
 
 
@@ -475,7 +475,7 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
     `limit` and not be the last: go on until `next_token` is null.
     """
-    found = call.services.sightings.reviews.page(call.tenant, query.kind, query.limit, query.token)
+    found = call.services.sightings.reviews.read_page(call.tenant, query.kind, query.limit, query.token)
     return ReviewsPage(reviews=[_describe_review(call, one) for one in found.rows], next_token=found.next_token)
 
 

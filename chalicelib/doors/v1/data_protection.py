@@ -13,7 +13,7 @@ from chalicelib.book.words import acts, consent, errors, model
 from chalicelib.book.words.consent import Basis
 from chalicelib.book.words.model import Face
 from chalicelib.book.words.tenant_settings import NoticeSetting
-from chalicelib.book.words.values import optional, time_text
+from chalicelib.book.words.values import read_optional, time_text
 from chalicelib.doors.dialects import NAMES
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
@@ -88,7 +88,7 @@ def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
         return ConsentsPage(
             consents=[_answer(found_face, found_face.consent)] if found_face.consent else [], next_token=None
         )
-    page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
+    page = call.services.consents.read_page(call.tenant, query.expires_before, query.limit, query.token)
     records = [_answer(face, face.consent) for face in page.rows if face.consent]
     return ConsentsPage(consents=records, next_token=page.next_token)
 
@@ -116,7 +116,7 @@ def withdraw_consent(call: Call) -> None:
     `expired_consent_erases`, after `ended_days`. A record that is written down again brings it back. So it is when a
     record expires. Of a face under legal hold the record itself stays, as evidence.
     """
-    call.services.consents.withdraw(call.tenant, call.path["id"], call.request)
+    call.services.consents.withdraw_consent(call.tenant, call.path["id"], call.request)
 
 
 def make_consent_record(body: NewConsent) -> consent.Consent:
@@ -195,7 +195,7 @@ class Holds(Answer):
 @operations("GET", "/v1/holds", Role.OPERATOR, tag="holds")
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
-    found_faces = call.services.faces.holds.all(call.tenant.name)
+    found_faces = call.services.faces.holds.list_all(call.tenant.name)
     return Holds(
         holds=[Hold(held=True, **_describe_mark(face.faceid, face.hold)) for face in found_faces], next_token=None
     )
@@ -265,7 +265,7 @@ class RestrictionsWanted(Sent):
 @operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
 def list_restrictions(call: Call, query: RestrictionsWanted) -> Restrictions:
     """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
-    page = call.services.restrictions.page(call.tenant, 1_000, query.token)
+    page = call.services.restrictions.read_page(call.tenant, 1_000, query.token)
     return Restrictions(
         restrictions=[_describe_restriction(call, face) for face in page.rows], next_token=page.next_token
     )
@@ -280,7 +280,7 @@ def _describe_restriction(call: Call, face: Face, person: Person | None = None) 
     return Restriction(
         restricted=mark is not None,
         ended=_ENDED.get(mark.ended) if mark else None,
-        erased_at=optional(time_text, goes),
+        erased_at=read_optional(time_text, goes),
         **_describe_mark(face.faceid, mark, person),
     )
 
@@ -386,7 +386,7 @@ class ErasuresPage(Answer):
 @operations("GET", "/v1/erasures", Role.OPERATOR, tag="erasures")
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
-    found = call.services.erasure.records.page(call.tenant.name, query.limit, query.token)
+    found = call.services.erasure.records.read_page(call.tenant.name, query.limit, query.token)
     return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in found.rows], next_token=found.next_token)
 
 
@@ -424,7 +424,7 @@ def get_receipt_page(call: Call, query: ReceiptPageWanted) -> ReceiptPage:
     """
     erasure = call.services.erasure.records.get(call.tenant.name, call.path["id"])
     page = call.services.notices.write_receipt_page(call.tenant, query.language, require_done(erasure), NAMES)
-    return ReceiptPage.made_of(page, html=page.html())
+    return ReceiptPage.made_of(page, html=page.write_html())
 
 
 def describe_erasure(erasure: erasures.Erasure) -> Erasure:
@@ -470,7 +470,7 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     acts.reads([*person.faces, *person.others])
     return Everything.made_of(
         part,
-        url=call.absolute(part.url),
+        url=call.complete_url(part.url),
         others=[*person.faces[1:], *person.others],
         missing=call.services.notices.read_facts(call.tenant).missing,
     )

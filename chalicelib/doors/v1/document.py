@@ -259,7 +259,7 @@ def _is_file(member: Mapping[str, Any]) -> bool:
 def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
     plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
-    options = [one for one in plain.pop("anyOf", ()) if one != {"type": "null"}]
+    options = [schema for schema in plain.pop("anyOf", ()) if schema != {"type": "null"}]
     return {**options[0], **plain} if len(options) == 1 else {**plain, **_omit_if_empty("anyOf", options)}
 
 

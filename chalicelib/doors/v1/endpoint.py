@@ -84,9 +84,9 @@ class Call(Struct, frozen=True):
         if not self.caller.is_shown_pictures:
             return None
         acts.shows(of)
-        return self.absolute(url)
+        return self.complete_url(url)
 
-    def absolute(self, url: str) -> str:
+    def complete_url(self, url: str) -> str:
         """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
         return f"{self.origin}{url}" if url.startswith("/") else url
 
@@ -236,7 +236,7 @@ class Operation(Struct, frozen=True, dict=True):
 
         again = None if self.again is None else partial(self.again, call)
         is_search_without_answer = self.searches and self.again is None  # its use case may store one by itself
-        with services.audit.reads.of(self._make_act(who, request)):
+        with services.audit.reads.enter_act(self._make_act(who, request)):
             answer = run() if id_ is None or is_search_without_answer else answer_once(call, run, again=again)
         return _make_response(answer, self.status, call.headers)
 

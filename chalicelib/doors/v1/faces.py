@@ -291,7 +291,7 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     if query.name is not None:
         named = faces.search_by_name(call.tenant, query.name, query.limit, query.token)
         return FacesPage(faces=describe_faces(call, named.rows), next_token=named.next_token)
-    page = faces.lists.page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
+    page = faces.lists.read_page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
     return FacesPage(faces=describe_faces(call, page.rows), next_token=page.next_token)
 
 
@@ -596,7 +596,7 @@ class FacesChanged(Answer):
 
 def _answer_change_again(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
-        return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
+        return FacesChanged(done=body["done"], failed=[FailedFace(**fields) for fields in body["failed"]])
     from chalicelib.book.deletion.deletion import Deleted
 
     return _describe_deletion(Deleted(**body))

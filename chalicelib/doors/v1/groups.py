@@ -86,7 +86,9 @@ class Groups(Answer):
 @operations("GET", "/v1/groups", Role.VIEWER)
 def list_groups(call: Call) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
-    return Groups(groups=[describe_group(group) for group in call.services.groups.all(call.tenant)], next_token=None)
+    return Groups(
+        groups=[describe_group(group) for group in call.services.groups.list_all(call.tenant)], next_token=None
+    )
 
 
 def _answer_group_again(call: Call, body: Mapping[str, Any]) -> Group:
@@ -122,7 +124,9 @@ def change_group(call: Call, body: GroupChanges) -> Group:
     """
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
-    return describe_group(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
+    return describe_group(
+        call.services.groups.change_fields(call.tenant, call.path["id"], changes, revision, call.request)
+    )
 
 
 @operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing)

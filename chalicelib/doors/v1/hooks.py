@@ -265,7 +265,7 @@ class Redelivered(Answer):
 @operations("GET", "/v1/hooks", Role.ADMIN)
 def list_hooks(call: Call) -> Hooks:
     """List all hooks, by age."""
-    return Hooks(hooks=[_describe_hook(hook) for hook in call.services.webhooks.hooks.all(call.tenant.name)])
+    return Hooks(hooks=[_describe_hook(hook) for hook in call.services.webhooks.hooks.list_all(call.tenant.name)])
 
 
 def _answer_hook_again(call: Call, body: Mapping[str, Any]) -> HookMade:
@@ -331,7 +331,7 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
         if hook.picture and changes != {"enabled": False}:
             call.caller.require_pictures()
 
-    change = call.services.webhooks.hooks.change
+    change = call.services.webhooks.hooks.change_hook
     return _describe_hook(change(call.tenant.name, call.path["id"], changes, call.request, check=check_pictures))
 
 
@@ -355,7 +355,7 @@ def renew_hook_secret(call: Call) -> HookSecretMade:
 @operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
 def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
-    page = call.services.webhooks.outbox.page(
+    page = call.services.webhooks.outbox.read_page(
         call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
     )
     return DeliveriesPage(
@@ -369,7 +369,7 @@ def redeliver(call: Call) -> Redelivered:
 
     Up to 500 in a call; call again until it answers 0.
     """
-    return Redelivered(redelivered=call.services.webhooks.outbox.redeliver(call.tenant.name, call.path["id"]))
+    return Redelivered(redelivered=call.services.webhooks.outbox.redeliver_hook(call.tenant.name, call.path["id"]))
 
 
 @operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
@@ -378,7 +378,7 @@ def acknowledge(call: Call, body: EventIds) -> Acknowledged:
 
     Those that are not in it, or not any more, are passed over, so a call may be repeated.
     """
-    call.services.webhooks.outbox.acknowledge(call.tenant.name, call.path["id"], body.ids)
+    call.services.webhooks.outbox.acknowledge_deliveries(call.tenant.name, call.path["id"], body.ids)
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
@@ -411,7 +411,7 @@ def _describe_health(hook: webhooks.Hook) -> HookHealth:
 
 def _describe_delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
-    event = read_as(Event, json.loads(one.payload))
+    event = read_as(Event, json.loads(one.write_payload))
     acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))
     return Delivery.made_of(
         one,

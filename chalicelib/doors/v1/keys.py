@@ -117,7 +117,7 @@ class DialectKeyMade(Answer):
 @operations("GET", "/v1/keys", Role.ADMIN)
 def list_keys(call: Call) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
-    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.all(call.tenant)])
+    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.list_all(call.tenant)])
 
 
 @operations(

@@ -210,7 +210,7 @@ def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> Id
 def _describe_candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
     faces = describe_faces(call, [face.face for face in rated])
     pairs = zip(rated, faces, strict=True)
-    return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
+    return [Candidate(face=face, score=rated_face.score, match=rated_face.match) for rated_face, face in pairs]
 
 
 def _describe_comparison(found: Comparison) -> Verified:

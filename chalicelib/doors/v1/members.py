@@ -82,7 +82,7 @@ class Members(Answer):
 def list_members(call: Call) -> Members:
     """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
     return Members(
-        members=[_describe_member(Member, member) for member in call.services.access.members.all(call.tenant)]
+        members=[_describe_member(Member, member) for member in call.services.access.members.list_all(call.tenant)]
     )
 
 
@@ -120,7 +120,7 @@ def change_member(call: Call, body: MemberChanges) -> Member:
     if changes.get("pictures"):
         call.caller.require_may_give(pictures=not _read_member(call).pictures)
     return _describe_member(
-        Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request)
+        Member, call.services.access.members.change_member(call.tenant, call.path["id"], changes, call.request)
     )
 
 

@@ -82,7 +82,7 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
     restricted, so a page may have fewer.
     """
-    found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
+    found = call.services.merges.records.read_page(call.tenant, query.limit, query.token, query.face)
     faces = call.services.faces.by_id(call.tenant, [merge.survivor for merge in found.rows], restricted=True)
     hidden = {face.faceid for face in faces.values() if face.restriction}
     merged = [
@@ -156,7 +156,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
     is null.
     """
-    found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
+    found = call.services.merges.duplicates.read_page(call.tenant, query.limit, query.token)
     faces = iter(describe_faces(call, [face for suggestion in found.rows for face in suggestion.faces]))
     return DuplicatesPage(
         duplicates=[_describe_duplicate(suggestion, next(faces), next(faces)) for suggestion in found.rows],

@@ -136,7 +136,7 @@ class Estimates(Answer):
     @classmethod
     def of(cls, estimates: pictures.Estimates) -> Estimates:
         """Give the estimates by name, each with its source; None if unknown or switched off."""
-        source: dict[str, Any] = {name: estimates.source(name) for name in ATTRIBUTES}
+        source: dict[str, Any] = {name: estimates.find_source(name) for name in ATTRIBUTES}
 
         def number(name: str) -> EstimatedNumber | None:
             return EstimatedNumber(value=getattr(estimates, name), source=source[name]) if source[name] else None
@@ -159,7 +159,7 @@ CONVERTERS |= {pictures.Box: Box.of, pictures.Estimates: Estimates.of, model.Lab
 
 
 def describe_pose(estimates: pictures.Estimates) -> Pose | None:
-    source: Any = estimates.source("pose")
+    source: Any = estimates.find_source("pose")
     return None if estimates.pose is None else Pose.made_of(estimates.pose, source=source)
 
 

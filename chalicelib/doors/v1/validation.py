@@ -87,7 +87,7 @@ def _follow_path(spot: _Spot, path: str) -> _Spot:
             index = int(number) if of_objects else spot.index
             spot = _Spot(kind.item_type, spot.value[int(number)], f"{spot.name}[{number}]", index)
         elif any_name and isinstance(kind, types.DictType):
-            wrong = next(key for key, value in spot.value.items() if not _fits(value, kind.value_type))
+            wrong = next(key for key, value in spot.value.items() if not _is_of_kind(value, kind.value_type))
             spot = _Spot(kind.value_type, spot.value[wrong], spot.member(wrong[:_SHOWN]), spot.index)
         else:
             break
@@ -104,16 +104,16 @@ def _choose_type(kind: types.Type, value: Any) -> types.Type:
     if not isinstance(kind, types.UnionType):
         return kind
     wanted = types.ListType if isinstance(value, list) else (types.StructType, types.DictType)
-    options = [_unwrap(one) for one in kind.types]
-    found = [one for one in options if isinstance(one, wanted)] if isinstance(value, (list, dict)) else []
+    options = [_unwrap(option) for option in kind.types]
+    found = [option for option in options if isinstance(option, wanted)] if isinstance(value, (list, dict)) else []
     return found[0] if found else kind
 
 
-def _fits(value: Any, kind: types.Type) -> bool:
+def _is_of_kind(value: Any, kind: types.Type) -> bool:
     """Tell whether a value of a map is one of the types that its values may have."""
     kind = _unwrap(kind)
     if isinstance(kind, types.UnionType):
-        return any(_fits(value, one) for one in kind.types)
+        return any(_is_of_kind(value, option) for option in kind.types)
     if isinstance(kind, types.StrType):
         return isinstance(value, str) and len(value) <= (kind.max_length or len(value))
     if isinstance(value, bool):
@@ -145,7 +145,7 @@ def _describe_type(kind: types.Type) -> str:
         case types.EnumType():
             return _join_by_or([str(enum.value) for enum in kind.cls])
         case types.LiteralType():
-            return _join_by_or([str(one) for one in kind.values])
+            return _join_by_or([str(value) for value in kind.values])
         case types.ListType():
             return f"a list{_describe_length(kind, _describe_items(kind.item_type))}"
         case types.CustomType():

@@ -121,7 +121,9 @@ def list_sent_members(struct: Struct) -> dict[str, Any]:
     """Return the members that were sent, by name, and those of members likewise."""
     values = ((name, getattr(struct, name)) for name in struct.__struct_fields__)
     return {
-        name: list_sent_members(one) if isinstance(one, Struct) else one for name, one in values if one is not UNSET
+        name: list_sent_members(value) if isinstance(value, Struct) else value
+        for name, value in values
+        if value is not UNSET
     }
 
 
@@ -177,7 +179,7 @@ def _find_kind(annotation: Any) -> type:
         isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
     ):
         return dict
-    found = {_find_kind(one) for one in get_args(annotation)}
+    found = {_find_kind(part) for part in get_args(annotation)}
     return next((kind for kind in (bytes, list, dict) if kind in found), str)
 
 
@@ -288,7 +290,7 @@ def _read_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, byt
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
             raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
     sent = [(name, text) for name, text in texts if text]
-    value: dict[str, Any] = collect_once([*files, *(one for one in sent if kinds.get(one[0]) is not list)])
+    value: dict[str, Any] = collect_once([*files, *(pair for pair in sent if kinds.get(pair[0]) is not list)])
     for name, text in sent:
         if kinds.get(name) is list:
             value.setdefault(name, []).append(text)

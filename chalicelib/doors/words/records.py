@@ -9,7 +9,7 @@ from datetime import datetime
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.ports import Item
-from chalicelib.book.words.values import Codec, milliseconds, moment, optional
+from chalicelib.book.words.values import Codec, milliseconds, moment, read_optional
 from chalicelib.doors.words.roles import FIRST, ApiKey, Member, Role
 
 _KEY = Codec(
@@ -43,7 +43,7 @@ def read_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
         role=Role.ADMIN,
         created_at=moment(tenant["created_at"]),
         digest=digest,
-        last_used_at=optional(moment, state.get("used_at")),
+        last_used_at=read_optional(moment, state.get("used_at")),
     )
 
 
@@ -54,7 +54,7 @@ def make_first_key_item(tenant: str, *, used_at: datetime | None, deleted: str |
         "kind": kind,
         "id": id_,
         "tenant": tenant,
-        "used_at": optional(milliseconds, used_at),
+        "used_at": read_optional(milliseconds, used_at),
         **({} if deleted is None else {"deleted": deleted}),
     }
 

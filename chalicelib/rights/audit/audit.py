@@ -71,8 +71,8 @@ class AuditedItems:
         act = acts.current()
         if act is None or not _is_of_note(act, actions):
             return self._items.transact(actions)
-        tenant = act.tenant or next(filter(None, map(_whose, actions)))
-        entry = _entry(act, self._clock, actions)
+        tenant = act.tenant or next(filter(None, map(_find_owner, actions)))
+        entry = _make_entry(act, self._clock, actions)
         act.named |= faces_of(entry)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
@@ -92,7 +92,7 @@ class Reads(Outside):
         self._known: OrderedDict[_Told, frozenset[Data]] = OrderedDict()
 
     @contextmanager
-    def of(self, act: Act) -> Iterator[None]:
+    def enter_act(self, act: Act) -> Iterator[None]:
         """Begin the act, and write its entries at the end if it has none yet and needs some.
 
         Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
@@ -122,11 +122,11 @@ class Reads(Outside):
     def _close(self, act: Act) -> None:
         if not act.tenant:
             return
-        entries, new = [], self._new(act)
+        entries, new = [], self._find_new_reads(act)
         if not act.entered and (act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided)):
-            entries.append(_entry(act, self.book.clock, ()))
+            entries.append(_make_entry(act, self.book.clock, ()))
             act.named |= faces_of(entries[0])
-        for said in in_entries({one: own for (*_, one), own in new.items() if one not in act.named}):
+        for said in in_entries({subject: own for (*_, subject), own in new.items() if subject not in act.named}):
             entries.append(new_entry(self.book.clock, READ, act.by, request=request_id(), acts=[act.what], **said))
         if entries:
             act.entered = True  # first, else the store adds an entry of its own to this write
@@ -135,14 +135,14 @@ class Reads(Outside):
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
 
-    def _new(self, act: Act) -> dict[_Told, frozenset[Data]]:
+    def _find_new_reads(self, act: Act) -> dict[_Told, frozenset[Data]]:
         """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
         hour, kinds = milliseconds(self.book.clock.now()) // HOUR_MS, kinds_of(act)
         read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
         found = {
-            (act.tenant, act.by, hour, one): (kinds if one in read else _NOTHING)
-            | (_PICTURES if one in act.shown else _NOTHING)
-            for one in {**read, **act.shown}
+            (act.tenant, act.by, hour, subject): (kinds if subject in read else _NOTHING)
+            | (_PICTURES if subject in act.shown else _NOTHING)
+            for subject in {**read, **act.shown}
         }
         return {told: own for told, own in found.items() if not own <= self._known.get(told, _NOTHING)}
 
@@ -167,13 +167,13 @@ def _only_counts(action: Action) -> bool:
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
 
 
-def _entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
+def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
     """Make an act's entry from the changes of its transaction."""
     journal = [action.item for action in actions if isinstance(action, Put) and action.table.name == keys.JOURNAL.name]
     of_faces = [
         action.key[1] for action in actions if action.table.name == keys.FACES.name and not isinstance(action, Check)
     ]
-    changed = [one["faceid"] for item in journal for one in item["changes"]]
+    changed = [change["faceid"] for item in journal for change in item["changes"]]
     edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
     about = {name: value for name, value in act.about.items() if name != "face"}
     signs_in = keys.session_item("")[0], keys.code_item("")[0]
@@ -205,7 +205,7 @@ def _list_deleted_faces(actions: Sequence[Action]) -> list[str]:
     return [action.key[1] for action in actions if isinstance(action, Delete) and action.table.name == keys.FACES.name]
 
 
-def _whose(action: Action) -> str:
+def _find_owner(action: Action) -> str:
     """Return whose item this is; "" if it does not say."""
     partition, sort = action.key
     if action.table.name != keys.TENANTS.name:
@@ -227,7 +227,7 @@ class Audit(Outside):
 
     def _close_hours(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""
-        self.chain.close(tenant)
+        self.chain.close_hours(tenant)
         if (witness := self.book.ports.witness) is not None:
             self.chain.send_heads(tenant, witness)
 
@@ -236,7 +236,7 @@ class Audit(Outside):
             Chore("audit", lambda context: self._close_hours(context.tenant.name)),
             Chore(
                 "audit retention",
-                lambda context: self.erasing.nightly(context.tenant.name, context.tenant.audit_days),
+                lambda context: self.erasing.trim_nightly(context.tenant.name, context.tenant.audit_days),
                 nightly=True,
             ),
         )

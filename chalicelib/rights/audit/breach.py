@@ -31,13 +31,15 @@ class Breaches(Outside):
         """Say what a caller was told of people since a time. `caller`: its name in the audit (rights/words/reading);
         `reads`: what each act tells, those of the dialects included."""
         breach, chain = Breach(Tally(reads)), self.book.audit.chain
-        end = chain.end(tenant)
+        end = chain.read_end(tenant)
         now = milliseconds(self.book.clock.now())
-        waiting = [entry.leaf for entry in chain.pending(tenant, end, chain.read_last_hour(tenant, end), now)]
+        waiting = [entry.leaf for entry in chain.list_pending(tenant, end, chain.read_last_hour(tenant, end), now)]
         self._note(breach, waiting, caller, since_ms)
-        elements = [element for element in chain.elements(tenant) if element.head.hour + HOUR_MS > since_ms]
+        elements = [element for element in chain.list_elements(tenant) if element.head.hour + HOUR_MS > since_ms]
         breach.let_go = sum(element.entries is None for element in elements)
-        for _, leaves in chain.each([element for element in elements if element.entries is not None], chain.intact):
+        for _, leaves in chain.read_each(
+            [element for element in elements if element.entries is not None], chain.read_intact_leaves
+        ):
             if leaves is None:
                 breach.unreadable += 1
             else:

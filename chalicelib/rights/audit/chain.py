@@ -38,15 +38,15 @@ from chalicelib.book.words.items import (
     ListPage,
     PageTokens,
     captures_of,
-    every,
-    parts,
+    cut_in_parts,
     retry_if_changed,
+    walk_items,
     write,
     write_in_parts,
     write_unless_changed,
 )
 from chalicelib.book.words.ports import Delete, Item, Put, Witness, absent, equals
-from chalicelib.book.words.values import Codec, milliseconds, moment, nonce, optional, time_text
+from chalicelib.book.words.values import Codec, milliseconds, moment, nonce, read_optional, time_text
 from chalicelib.rights.audit.sightings import CLOSED_WITH, has_item, sighting_entry
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words import signing
@@ -58,10 +58,10 @@ from chalicelib.rights.words.audit import (
     Head,
     Leaf,
     at_ms,
+    compute_root,
     head_of,
     is_as_closed,
     leaf_of,
-    root,
 )
 from chalicelib.rights.words.reading import sum_entries
 from chalicelib.rights.words.signing import PublicKeys, canonical_json, sign_renewal
@@ -70,11 +70,11 @@ if TYPE_CHECKING:
     from chalicelib.rights.words.audit import EntryFilter
 
 _JSON = "application/json"
-_AT_ONCE = 8
+_READ_AT_ONCE = 8
 """Objects that are read in parallel."""
 _HOURS_AT_ONCE = 100
 """Hours whose entries are in memory at once."""
-_SAME = "chain-same"
+_UNCHANGED = "chain-same"
 _UNNAMED_AFTER = timedelta(hours=1)
 """Age from which a blob that no head names is what a closing left that was cut off."""
 _FIRST_DAYS_MS = 48 * HOUR_MS
@@ -95,7 +95,7 @@ class Element(Struct, frozen=True):
         return head_of(self.document)
 
 
-class End(Struct, frozen=True):
+class ChainEnd(Struct, frozen=True):
     """The end of a tenant's chain. `version` rises with each erasure, so that no closing puts back what it erased."""
 
     number: int = 0
@@ -104,97 +104,99 @@ class End(Struct, frozen=True):
     version: int = 0
 
 
-_END = Codec(End)
+_END = Codec(ChainEnd)
 
 
 class Chain(Outside):
     hours_a_page: int = 200
 
-    def end(self, tenant: str) -> End:
+    def read_end(self, tenant: str) -> ChainEnd:
         return _END.read(self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END)) or {})
 
-    def element(self, tenant: str, number: int) -> Element | None:
+    def find_element(self, tenant: str, number: int) -> Element | None:
         place = keys.audit_heads(tenant), keys.audit_number(number)
-        return optional(element_of, self.book.items.get(keys.AUDIT, place))
+        return read_optional(read_element, self.book.items.get(keys.AUDIT, place))
 
-    def elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
+    def list_elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
         """Yield the closed hours in order. `behind`: only those after the one of this number."""
         place = None if behind is None else keys.audit_number(behind)
         heads = keys.audit_heads(tenant)
-        yield from map(element_of, every(self.book.items, keys.AUDIT, heads, behind=place, reverse=newest_first))
+        yield from map(read_element, walk_items(self.book.items, keys.AUDIT, heads, behind=place, reverse=newest_first))
 
-    def leaves(self, element: Element) -> list[Leaf]:
+    def read_leaves(self, element: Element) -> list[Leaf]:
         """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
         data = None if element.entries is None else self.book.storage.blobs.get(element.entries)
         return [Leaf(*json.loads(line)) for line in (data or b"").splitlines()]
 
-    def read_last_hour(self, tenant: str, end: End) -> set[str]:
+    def read_last_hour(self, tenant: str, end: ChainEnd) -> set[str]:
         """Return the ids of the last hour's entries, and the hashes of those that were erased.
 
         Entries that wait under one of these are closed: the closing was cut off before it was deleted.
         """
-        element = self.element(tenant, end.number) if end.number else None
+        element = self.find_element(tenant, end.number) if end.number else None
         if element is None:
             return set()
-        leaves = [(leaf.hash, leaf.content) for leaf in self.leaves(element)]
+        leaves = [(leaf.hash, leaf.content) for leaf in self.read_leaves(element)]
         summed = {id_ for _, entry in leaves for id_ in (entry or {}).get("parts", ())}
         return summed | {hashed if entry is None else entry["id"] for hashed, entry in leaves}
 
-    def intact(self, element: Element) -> list[Leaf] | None:
+    def read_intact_leaves(self, element: Element) -> list[Leaf] | None:
         """Read an hour's entries; None if they are not those that it was closed with."""
         try:
-            leaves = self.leaves(element)
+            leaves = self.read_leaves(element)
             return leaves if is_as_closed(element.head, leaves) else None
         except (ValueError, TypeError, AttributeError):
             return None
 
-    def each(self, elements: Sequence[Element], read: Callable[[Element], Leaves]) -> Iterator[tuple[Element, Leaves]]:
+    def read_each(
+        self, elements: Sequence[Element], read: Callable[[Element], Leaves]
+    ) -> Iterator[tuple[Element, Leaves]]:
         """Read the entries of hours by `leaves` or `intact`, some at once."""
-        with ThreadPoolExecutor(_AT_ONCE) as readers:
-            for some in parts(elements, _HOURS_AT_ONCE):
+        with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
+            for some in cut_in_parts(elements, _HOURS_AT_ONCE):
                 yield from zip(some, readers.map(read, some), strict=True)
 
-    def append(self, end: End, document: Document, leaves: Sequence[Leaf]) -> bool:
+    def append_hour(self, end: ChainEnd, document: Document, leaves: Sequence[Leaf]) -> bool:
         """Add an hour behind `end`. Return False, and change nothing, if the chain has another end by now."""
         head = head_of(document)
         entries = self._write_leaves(head.tenant, head.number, leaves)
         after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
-        added = Put(keys.AUDIT, _item(document, entries), (absent(_SAME),))
-        is_added = write_unless_changed(self.book.items, [added, _end_put(head.tenant, end, after)])
+        added = Put(keys.AUDIT, _make_element_item(document, entries), (absent(_UNCHANGED),))
+        is_added = write_unless_changed(self.book.items, [added, _make_end_put(head.tenant, end, after)])
         if not is_added:
             self.book.storage.blobs.delete(entries)
         return is_added
 
-    def anchor(self, document: Document) -> None:
+    def write_anchor(self, document: Document) -> None:
         """Copy a head to the blobs, if it is not there."""
         head = head_of(document)
         self.book.storage.blobs.put_if_absent(
             keys.audit_anchor(head.tenant, head.number), canonical_json(document), _JSON
         )
 
-    def anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
+    def list_anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
         """Yield the copies of heads, with the numbers that their keys say."""
         names = [
             blob.key for blob in self.book.storage.blobs.walk(keys.audit_folder(tenant)) if blob.key.endswith(".head")
         ]
-        with ThreadPoolExecutor(_AT_ONCE) as readers:
+        with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
             for key, data in zip(names, readers.map(self.book.storage.blobs.get, names), strict=True):
                 yield keys.number_of_anchor(key), data or b""
 
-    def hold_up(self, tenant: str) -> None:
+    def stop_closings(self, tenant: str) -> None:
         """Make each closing that has begun fail, since what it read may be about to be erased."""
-        while not write_unless_changed(self.book.items, [self.held_up(tenant, self.end(tenant))]):
+        while not write_unless_changed(self.book.items, [self.make_closings_stop(tenant, self.read_end(tenant))]):
             pass
 
-    def held_up(self, tenant: str, end: End) -> Put:
+    def make_closings_stop(self, tenant: str, end: ChainEnd) -> Put:
         """Return the action that makes each closing fail that has read this end. It requires that nobody was first."""
-        return _end_put(tenant, end, replace(end, version=end.version + 1))
+        return _make_end_put(tenant, end, replace(end, version=end.version + 1))
 
-    def rewrite(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
+    def replace_leaves(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
         """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""
         head, old = element.head, element.entries
         new = None if leaves is None else self._write_leaves(head.tenant, head.number, leaves)
-        put = Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))
+        put = Put(keys.AUDIT, _make_element_item(element.document, new), (equals("entries", old, _UNCHANGED),))
         left = old if write_unless_changed(self.book.items, [put]) else new
         if left is not None:
             self.book.storage.blobs.delete(left)
@@ -207,7 +209,7 @@ class Chain(Outside):
         """
         noted = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
         given = 0
-        for element in self.elements(tenant, behind=int(noted["number"]) if noted else None):
+        for element in self.list_elements(tenant, behind=int(noted["number"]) if noted else None):
             head = element.head
             name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
             witness.keep(name, canonical_json(element.document))
@@ -216,26 +218,26 @@ class Chain(Outside):
             given += 1
         return given
 
-    def tidy(self, tenant: str) -> None:
+    def delete_unnamed_blobs(self, tenant: str) -> None:
         """Delete blobs of entries that no head names: a closing was cut off."""
         limit = self.book.clock.now() - _UNNAMED_AFTER
         blobs = self.book.storage.blobs.walk(keys.audit_folder(tenant))
         old = {blob.key for blob in blobs if blob.key.endswith(".entries") and blob.stored_at < limit}
-        for key in old - {element.entries for element in self.elements(tenant)} if old else ():
+        for key in old - {element.entries for element in self.list_elements(tenant)} if old else ():
             self.book.storage.blobs.delete(key)
 
-    def pending(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
+    def list_pending(self, tenant: str, end: ChainEnd, taken: Collection[str], now_ms: int) -> list[PendingEntry]:
         """Return the entries that are not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
-        entries = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
+        entries = [*self.list_waiting(tenant), *self.list_sightings(tenant, since, now_ms + 1)]
         return [entry for entry in entries if not entry.is_of(taken)]
 
-    def waiting(self, tenant: str) -> Iterator[Open]:
+    def list_waiting(self, tenant: str) -> Iterator[PendingEntry]:
         """Yield the entries that wait as items, the oldest first."""
-        for item in every(self.book.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
-            yield _open(item)
+        for item in walk_items(self.book.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
+            yield _read_waiting_entry(item)
 
-    def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
+    def list_sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[PendingEntry]:
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
         items = captures_of(self.book.items, tenant, None, since_ms - _REACH_MS, until_ms + _REACH_MS)
         for capture in map(capture_from, items):
@@ -245,38 +247,38 @@ class Chain(Outside):
                 at_ms = milliseconds(sighting.resolved_at)
                 if since_ms <= at_ms < until_ms:
                     entry = sighting_entry(capture, sighting)
-                    yield Open(entry["id"], at_ms, leaf_of(entry))
+                    yield PendingEntry(entry["id"], at_ms, leaf_of(entry))
 
-    def close(self, tenant: str) -> int:
+    def close_hours(self, tenant: str) -> int:
         """Close the hours that are over, the oldest first; return how many. An hour without entries is no element.
 
         First it does the steps that the last closing may have left undone.
         """
         now = self.book.clock.now()
-        end = self.end(tenant)
+        end = self.read_end(tenant)
         until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
-        waiting = list(self.waiting(tenant))
+        waiting = list(self.list_waiting(tenant))
         taken = set[str]()
-        if waiting and end.number and (element := self.element(tenant, end.number)):
-            self.anchor(element.document)
+        if waiting and end.number and (element := self.find_element(tenant, end.number)):
+            self.write_anchor(element.document)
             taken = self.read_last_hour(tenant, end)
-            self._delete(entry for entry in waiting if entry.is_of(taken))
+            self._delete_waiting(entry for entry in waiting if entry.is_of(taken))
         due = [entry for entry in waiting if entry.at_ms < until and not entry.is_of(taken)]
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(entry.hour for entry in due)])
         if until - HOUR_MS <= end.hour:
             return 0
-        if seen_entries := list(self.sightings(tenant, since, until)):
+        if seen_entries := list(self.list_sightings(tenant, since, until)):
             taken = taken or self.read_last_hour(tenant, end)
             due += [entry for entry in seen_entries if entry.id not in taken]
         closed = 0
-        for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
+        for hour, entries in _group_by_hour(due, end.hour, until - HOUR_MS):
             after = self._close_hour(tenant, end, hour, entries)
             if after is None:
                 break
             end, closed = after, closed + 1
         return closed
 
-    def page(
+    def read_page(
         self, tenant: str, wanted: EntryFilter, limit: int = 100, token: str | None = None
     ) -> ListPage[tuple[int | None, Entry]]:
         """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
@@ -284,12 +286,12 @@ class Chain(Outside):
         It may end early, even empty, when many hours were looked through.
         """
         tokens = PageTokens(f"audit {tenant} {wanted!r}")
-        after = tokens.read_place(token, _place_from)
+        after = tokens.read_place(token, _read_place)
         found: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
-        for place, entry in self._from(tenant, after, wanted):
+        for place, entry in self._list_from(tenant, after, wanted):
             hours.add(place.hour)
-            if entry is not None and wanted.takes(place.at_ms, entry):
+            if entry is not None and wanted.lets_pass(place.at_ms, entry):
                 found.append((place.hour or None, entry))
             if len(found) == limit or len(hours) > self.hours_a_page:
                 return tokens.make_page(found, "/".join(map(str, astuple(place))))
@@ -302,9 +304,9 @@ class Chain(Outside):
             raise StorageUnavailable(f"entries of the name {key!r} were there before")
         return key
 
-    def _close_hour(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
+    def _close_hour(self, tenant: str, end: ChainEnd, hour: int, entries: list[PendingEntry]) -> ChainEnd | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
-        read = [entry for one in entries if (entry := one.reading) is not None]
+        read = [entry for pending_entry in entries if (entry := pending_entry.reading) is not None]
         leaves = [entry.leaf for entry in entries if entry.reading is None] + [
             leaf_of(entry) for entry in sum_entries(read)
         ]
@@ -313,51 +315,53 @@ class Chain(Outside):
             number=end.number + 1,
             hour=hour,
             count=len(leaves),
-            root=root(leaf.hash for leaf in leaves),
+            root=compute_root(leaf.hash for leaf in leaves),
             before=end.hash,
             closed_at=milliseconds(self.book.clock.now()),
         )
-        document = self.book.audit.signing.sign(tenant, head.statement)
-        if not self.append(end, document, leaves):
+        document = self.book.audit.signing.sign_statement(tenant, head.statement)
+        if not self.append_hour(end, document, leaves):
             return None
-        self.anchor(document)
-        self._delete(entries)
-        return End(head.number, hour, head.hash, end.version)
+        self.write_anchor(document)
+        self._delete_waiting(entries)
+        return ChainEnd(head.number, hour, head.hash, end.version)
 
-    def _delete(self, entries: Iterable[Open]) -> None:
+    def _delete_waiting(self, entries: Iterable[PendingEntry]) -> None:
         write_in_parts(self.book.items, (Delete(keys.AUDIT, entry.item) for entry in entries if entry.item is not None))
 
-    def _from(self, tenant: str, after: _Place | None, wanted: EntryFilter) -> Iterator[tuple[_Place, Entry | None]]:
-        end = self.end(tenant)
+    def _list_from(
+        self, tenant: str, after: _Place | None, wanted: EntryFilter
+    ) -> Iterator[tuple[_Place, Entry | None]]:
+        end = self.read_end(tenant)
         last = end.number if after is None else after.last
         closed = None if after is None or after.is_open else after
         if closed is None:
-            yield from _below(after, self._open_entries(tenant, end, last))
+            yield from _list_behind(after, self._list_open_entries(tenant, end, last))
         behind = (closed.hour if closed else last) + 1
-        for element in self.elements(tenant, behind=behind, newest_first=True):
+        for element in self.list_elements(tenant, behind=behind, newest_first=True):
             head = element.head
             if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
                 return
             again = closed is not None and head.number == closed.hour
-            yield from _below(closed if again else None, self._closed_entries(element, last))
+            yield from _list_behind(closed if again else None, self._list_closed_entries(element, last))
             yield _Place(head.number, last, -1, ""), None
 
-    def _open_entries(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
+    def _list_open_entries(self, tenant: str, end: ChainEnd, last: int) -> list[tuple[_Place, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
         now, taken = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
         found = {
-            one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
-            for one in self.pending(tenant, end, taken, now)
-            if (entry := one.leaf.content) is not None
+            pending_entry.id: (_Place(_OPEN, last, pending_entry.at_ms, pending_entry.id), entry)
+            for pending_entry in self.list_pending(tenant, end, taken, now)
+            if (entry := pending_entry.leaf.content) is not None
         }
-        for element in self.elements(tenant, newest_first=True):
+        for element in self.list_elements(tenant, newest_first=True):
             if element.head.number <= last:
                 break
-            found |= {place.id: (place, entry) for place, entry in self._closed_entries(element, last)}
+            found |= {place.id: (place, entry) for place, entry in self._list_closed_entries(element, last)}
         return list(found.values())
 
-    def _closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
-        head, leaves = element.head, [leaf.content for leaf in self.leaves(element)]
+    def _list_closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
+        head, leaves = element.head, [leaf.content for leaf in self.read_leaves(element)]
         return [
             (
                 _Place(head.number, last, at_ms(entry), entry["id"]),
@@ -368,26 +372,26 @@ class Chain(Outside):
         ]
 
 
-def _item(document: Document, entries: str | None) -> Item:
+def _make_element_item(document: Document, entries: str | None) -> Item:
     head = head_of(document)
     place = {"tenant": keys.audit_heads(head.tenant), "id": keys.audit_number(head.number)}
     return {**place, "document": canonical_json(document).decode(), **({} if entries is None else {"entries": entries})}
 
 
-def element_of(item: Item) -> Element:
+def read_element(item: Item) -> Element:
     return Element(json.loads(item["document"]), item.get("entries"))
 
 
-def _end_put(tenant: str, before: End, after: End) -> Put:
-    same = (equals("number", before.number, _SAME), equals("version", before.version, _SAME))
+def _make_end_put(tenant: str, before: ChainEnd, after: ChainEnd) -> Put:
+    same = (equals("number", before.number, _UNCHANGED), equals("version", before.version, _UNCHANGED))
     item = {"tenant": tenant, "id": keys.AUDIT_END, **_END.write(after)}
-    return Put(keys.AUDIT, item, same if before != End() else (absent(_SAME),))
+    return Put(keys.AUDIT, item, same if before != ChainEnd() else (absent(_UNCHANGED),))
 
 
 _REACH_MS = int(CLOSED_WITH.total_seconds() * 1000)
 
 
-class Open(Struct, frozen=True):
+class PendingEntry(Struct, frozen=True):
     """An entry that is not closed. `item`: its key, if it waits as an item."""
 
     id: str
@@ -410,11 +414,11 @@ class Open(Struct, frozen=True):
         return self.id in taken or self.leaf.hash in taken
 
 
-def _open(item: Item) -> Open:
+def _read_waiting_entry(item: Item) -> PendingEntry:
     key = (item["tenant"], item["id"])
     if "leaf" in item:
-        return Open(item["id"], int(item["at"]), Leaf(item["leaf"]), key)
-    return Open(item["id"], int(item["at"]), leaf_of(json.loads(item["entry"]), item["salt"]), key)
+        return PendingEntry(item["id"], int(item["at"]), Leaf(item["leaf"]), key)
+    return PendingEntry(item["id"], int(item["at"]), leaf_of(json.loads(item["entry"]), item["salt"]), key)
 
 
 CLOSED_AFTER = timedelta(minutes=10)
@@ -424,10 +428,10 @@ _BEGIN_DAYS = 2
 """So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
 
 
-def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, list[Open]]]:
+def _group_by_hour(due: Iterable[PendingEntry], closed: int, newest: int) -> list[tuple[int, list[PendingEntry]]]:
     """Put entries under the hour that they are closed with: their own, or the newest if theirs is closed already."""
 
-    def hour(one: Open) -> int:
+    def hour(one: PendingEntry) -> int:
         return one.hour if one.hour > closed else newest
 
     ordered = sorted(due, key=lambda entry: (hour(entry), entry.at_ms, entry.id))
@@ -443,40 +447,40 @@ _FACE_KEY = "face_key"
 class Signing(Outside):
     """The signing keys, one a tenant. It is made when it is first needed; the vault seals its private half."""
 
-    def public_keys(self, tenant: str) -> PublicKeys:
+    def read_public_keys(self, tenant: str) -> PublicKeys:
         """Return the public half, 32 bytes, and the renewals of those before. Raises Busy, StorageUnavailable."""
-        item = self._key(tenant)
-        return PublicKeys(bytes(item["public_key"]), [json.loads(one) for one in item.get(_RENEWALS, ())])
+        item = self._read_or_make_key(tenant)
+        return PublicKeys(bytes(item["public_key"]), [json.loads(text) for text in item.get(_RENEWALS, ())])
 
-    def since_ms(self, tenant: str) -> int | None:
+    def read_key_time_ms(self, tenant: str) -> int | None:
         """Return when the key in use was made; None: there is none yet."""
         item = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
         return None if item is None else int(item["created_at"])
 
-    def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
+    def sign_statement(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return the signed statement (rights/words/signing). Raises Busy, StorageUnavailable."""
-        return signing.sign_statement(statement, self._private(tenant, self._key(tenant)))
+        return signing.sign_statement(statement, self._unseal_private_key(tenant, self._read_or_make_key(tenant)))
 
-    def face_key(self, tenant: str) -> bytes:
+    def read_face_key(self, tenant: str) -> bytes:
         """Return the key by which receipts hash the ids of faces. It stays, whatever the signing key becomes.
 
         Raises Busy, StorageUnavailable.
         """
-        return bytes(self._key(tenant)[_FACE_KEY])
+        return bytes(self._read_or_make_key(tenant)[_FACE_KEY])
 
     @retry_if_changed("the audit of this tenant changes all the time: try again in a moment")
-    def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
+    def renew_key(self, tenant: str, *, is_lost: bool = False) -> Document:
         """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
 
         Closings that have begun begin again: so the old key signs no head after those that the renewal counts.
         `is_lost`: the renewal may go without the old key's signature, if that key cannot be read. Raises InvalidInput
         if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
         """
-        end = self.book.audit.chain.end(tenant)  # before the key: another renewal moves it
+        end = self.book.audit.chain.read_end(tenant)  # before the key: another renewal moves it
         before = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
         if before is None:
             raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
-        private, after = self._new(tenant)
+        private, after = self._make_key(tenant)
         statement = {
             "tenant": tenant,
             "old": base64.b64encode(bytes(before["public_key"])).decode(),
@@ -485,17 +489,17 @@ class Signing(Outside):
             "until": time_text(moment(after["created_at"])),
             "heads": end.number,
         }
-        document = sign_renewal(statement, self._old(tenant, before, is_lost=is_lost), private)
+        document = sign_renewal(statement, self._unseal_old_key(tenant, before, is_lost=is_lost), private)
         after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
         after[_FACE_KEY] = before[_FACE_KEY]
         acts.says(renewal=document)
-        write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.held_up(tenant, end)])
+        write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.make_closings_stop(tenant, end)])
         return document
 
-    def _old(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
+    def _unseal_old_key(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
         """Return the private half that is about to be replaced; None if it is lost."""
         try:
-            return self._private(tenant, item)
+            return self._unseal_private_key(tenant, item)
         except StorageUnavailable as error:
             if is_lost:
                 return None
@@ -505,25 +509,25 @@ class Signing(Outside):
                 "then signs the new one, and the audit says so"
             ) from error
 
-    def _private(self, tenant: str, item: Item) -> str:
-        return self.book.storage.vault.unseal(bytes(item["sealed"]), _context(tenant))
+    def _unseal_private_key(self, tenant: str, item: Item) -> str:
+        return self.book.storage.vault.unseal(bytes(item["sealed"]), _make_seal_context(tenant))
 
     @retry_if_changed("the tenant's signing key is being made: send the request again in a moment")
-    def _key(self, tenant: str) -> Item:
+    def _read_or_make_key(self, tenant: str) -> Item:
         found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
         if found is None:
-            found = self._new(tenant)[1]
+            found = self._make_key(tenant)[1]
             write(self.book.items, [Put(keys.TENANTS, found, (absent("none-yet"),))])  # another may be first
         return found
 
-    def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
+    def _make_key(self, tenant: str) -> tuple[str, dict[str, Any]]:
         """Make a key: its private half, and the item that holds it sealed."""
         private, public_key = signing.new_key()
         kind, id_ = keys.signing_key(tenant)
         item = {
             "kind": kind,
             "id": id_,
-            "sealed": self.book.storage.vault.seal(private, _context(tenant)),
+            "sealed": self.book.storage.vault.seal(private, _make_seal_context(tenant)),
             "public_key": public_key,
             "created_at": milliseconds(self.book.clock.now()),
             _FACE_KEY: secrets.token_bytes(32),
@@ -531,7 +535,7 @@ class Signing(Outside):
         return private, item
 
 
-def _context(tenant: str) -> str:
+def _make_seal_context(tenant: str) -> str:
     return f"{tenant}/signing"
 
 
@@ -557,13 +561,13 @@ class _Place(Struct, frozen=True):
         return self.at_ms, self.id
 
 
-def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
+def _list_behind(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
     """Yield entries, the newest first, those only that come after a place."""
-    for place, entry in sorted(entries, key=lambda one: one[0].order, reverse=True):
+    for place, entry in sorted(entries, key=lambda pair: pair[0].order, reverse=True):
         if after is None or place.order < after.order:
             yield place, entry
 
 
-def _place_from(text: str) -> _Place:
+def _read_place(text: str) -> _Place:
     hour, last, at_ms, id_ = text.split("/", 3)
     return _Place(int(hour), int(last), int(at_ms), id_)

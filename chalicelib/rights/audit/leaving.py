@@ -22,7 +22,7 @@ from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.ports import Put, equals
 from chalicelib.book.words.tenant_settings import AUDIT_DAYS
 from chalicelib.book.words.values import milliseconds
-from chalicelib.rights.audit.chain import Element, Open
+from chalicelib.rights.audit.chain import Element, PendingEntry
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.audit import (
     ERASED,
@@ -39,7 +39,7 @@ from chalicelib.rights.words.audit import (
     statement_of,
     with_absorbed,
 )
-from chalicelib.rights.words.reading import without
+from chalicelib.rights.words.reading import leave_out_people
 from chalicelib.rights.words.retention import FEW, OVERDUE, SHARE, is_much
 
 _log = logging.getLogger(__name__)
@@ -67,21 +67,21 @@ class AuditErasing(Outside):
         wanted = set(faceids)
         erased: list[str] = []
         while True:
-            self.book.audit.chain.hold_up(tenant)
-            waiting = [entry for entry in self.book.audit.chain.waiting(tenant) if entry.leaf.names(wanted)]
+            self.book.audit.chain.stop_closings(tenant)
+            waiting = [entry for entry in self.book.audit.chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted)]
             closed = self._find_leaves_that_name(tenant, wanted)
             enrolled_at = since()
-            waiting = [entry for entry in waiting if entry.leaf.names(wanted, enrolled_at)]
+            waiting = [entry for entry in waiting if entry.leaf.names_one_of(wanted, enrolled_at)]
             readings = [entry for entry in waiting if entry.reading is not None]
             leaves_to_erase = [
                 *(entry.leaf for entry in waiting if entry.reading is None),
                 *(leaf for _, leaves in closed for leaf in leaves),
             ]
-            hashes = {leaf.hash: None for leaf in leaves_to_erase if leaf.names(wanted, enrolled_at)}
+            hashes = {leaf.hash: None for leaf in leaves_to_erase if leaf.names_one_of(wanted, enrolled_at)}
             for entry in readings:
                 self._reduce(entry, wanted)
             if not hashes and not readings:
-                self.book.audit.chain.tidy(tenant)
+                self.book.audit.chain.delete_unnamed_blobs(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
                 self._sign_statement(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
@@ -91,27 +91,29 @@ class AuditErasing(Outside):
             for element, leaves in closed:
                 bare = [leaf.bare if leaf.hash in hashes else leaf for leaf in leaves]
                 if bare != leaves:
-                    self.book.audit.chain.rewrite(element, bare)
+                    self.book.audit.chain.replace_leaves(element, bare)
             erased += hashes
 
-    def entries(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime] = _NOBODY) -> list[Entry]:
+    def read_entries(
+        self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime] = _NOBODY
+    ) -> list[Entry]:
         """Read the entries about one of these faces, those of closed hours first; of open sightings, captures tell.
 
         `since`: when somebody else was enrolled with an id.
         """
         closed = (leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves)
-        waiting = (entry.leaf for entry in self.book.audit.chain.waiting(tenant))
-        return [leaf.content or {} for leaf in (*closed, *waiting) if leaf.names(faceids, since)]
+        waiting = (entry.leaf for entry in self.book.audit.chain.list_waiting(tenant))
+        return [leaf.content or {} for leaf in (*closed, *waiting) if leaf.names_one_of(faceids, since)]
 
     def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
         """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
-        return with_absorbed(faceids, lambda some: list_absorbed_faces(self.entries(tenant, some, since), some))
+        return with_absorbed(faceids, lambda some: list_absorbed_faces(self.read_entries(tenant, some, since), some))
 
-    def nightly(self, tenant: str, days: int | None) -> None:
+    def trim_nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""
         if days is not None:
             self.trim(tenant, days)
-        self.book.audit.chain.tidy(tenant)
+        self.book.audit.chain.delete_unnamed_blobs(tenant)
 
     def trim(self, tenant: str, days: int) -> int:
         """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
@@ -121,9 +123,12 @@ class AuditErasing(Outside):
         number of days last: nothing goes then.
         """
         limit = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
-        kept_elements = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
-        read = self.book.audit.chain.each(
-            [element for element in kept_elements if element.head.hour <= limit], self.book.audit.chain.intact
+        kept_elements = [
+            element for element in self.book.audit.chain.list_elements(tenant) if element.entries is not None
+        ]
+        read = self.book.audit.chain.read_each(
+            [element for element in kept_elements if element.head.hour <= limit],
+            self.book.audit.chain.read_intact_leaves,
         )
         due = [(element, leaves is not None) for element, leaves in read]
         if damaged := [element.head.name for element, is_intact in due if not is_intact]:
@@ -147,7 +152,7 @@ class AuditErasing(Outside):
             )
         self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(element.head.number for element in old))
         for element in old:
-            self.book.audit.chain.rewrite(element, None)
+            self.book.audit.chain.replace_leaves(element, None)
         return len(old)
 
     def _read_signed_days(self, tenant: str) -> int | str:
@@ -156,7 +161,7 @@ class AuditErasing(Outside):
         If it has signed none, those of new tenants. What an hour says that is damaged does not count.
         """
         known_public_keys, now, newest = (
-            self.book.audit.signing.public_keys(tenant),
+            self.book.audit.signing.read_public_keys(tenant),
             milliseconds(self.book.clock.now()),
             -1,
         )
@@ -174,37 +179,44 @@ class AuditErasing(Outside):
     def _newest_first(self, tenant: str) -> Iterator[tuple[int, list[Leaf]]]:
         """Yield what waits, and the entries of each hour that is intact, each with the hour that statements need."""
         yield (
-            self.book.audit.chain.end(tenant).hour + HOUR_MS,
-            [entry.leaf for entry in self.book.audit.chain.waiting(tenant)],
+            self.book.audit.chain.read_end(tenant).hour + HOUR_MS,
+            [entry.leaf for entry in self.book.audit.chain.list_waiting(tenant)],
         )
         kept_elements = [
             element
-            for element in self.book.audit.chain.elements(tenant, newest_first=True)
+            for element in self.book.audit.chain.list_elements(tenant, newest_first=True)
             if element.entries is not None
         ]
-        for element, leaves in self.book.audit.chain.each(kept_elements, self.book.audit.chain.intact):
+        for element, leaves in self.book.audit.chain.read_each(kept_elements, self.book.audit.chain.read_intact_leaves):
             yield element.head.hour, leaves or []
 
     def _find_leaves_that_name(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        kept_elements = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
-        read = self.book.audit.chain.each(kept_elements, self.book.audit.chain.leaves)
-        return [one for one in read if any(leaf.names(names) for leaf in one[1])]
+        kept_elements = [
+            element for element in self.book.audit.chain.list_elements(tenant) if element.entries is not None
+        ]
+        read = self.book.audit.chain.read_each(kept_elements, self.book.audit.chain.read_leaves)
+        return [
+            element_and_leaves
+            for element_and_leaves in read
+            if any(leaf.names_one_of(names) for leaf in element_and_leaves[1])
+        ]
 
     def _sign_statement(self, tenant: str, what: str, **said: Any) -> None:
         """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on."""
         act = acts.current()
         entry = new_entry(self.book.clock, what, "regulars" if act is None else act.by)
         write(
-            self.book.items, [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign, tenant, what, **said))]
+            self.book.items,
+            [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign_statement, tenant, what, **said))],
         )
 
-    def _reduce(self, one: Open, faceids: Collection[str]) -> None:
+    def _reduce(self, one: PendingEntry, faceids: Collection[str]) -> None:
         """Take people out of an entry of reading that is not closed: the others stay, and the number."""
-        item = entry_item(str(one.item and one.item[0]), without(one.reading or {}, faceids))
+        item = entry_item(str(one.item and one.item[0]), leave_out_people(one.reading or {}, faceids))
         write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
 
-    def _erase_open(self, one: Open) -> None:
+    def _erase_open(self, one: PendingEntry) -> None:
         assert one.item is not None  # noqa: S101 -- `waiting` are items
         item = {"tenant": one.item[0], "id": one.id, "at": one.at_ms, "leaf": one.leaf.hash}
         # it is closed by now

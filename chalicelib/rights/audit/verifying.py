@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.values import format_count, milliseconds, moment, time_text
-from chalicelib.rights.audit.chain import CLOSED_AFTER, Element, End, Open
+from chalicelib.rights.audit.chain import CLOSED_AFTER, ChainEnd, Element, PendingEntry
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words import signing
 from chalicelib.rights.words.audit import (
@@ -33,8 +33,8 @@ from chalicelib.rights.words.audit import (
     Leaf,
     Verified,
     at_ms,
+    compute_root,
     head_of,
-    root,
     statement_of,
 )
 from chalicelib.rights.words.signing import PublicKeys, Renewal, renewal_of
@@ -60,11 +60,11 @@ class _Statements(Struct):
             self.renewals.append(entry["renewal"])
         if "signed" in entry or entry.get("what") in (ERASED, TRIMMED):
             try:
-                self._permit(entry, closed.hour if closed else self.last_hour + HOUR_MS)
+                self._read_permission(entry, closed.hour if closed else self.last_hour + HOUR_MS)
             except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
                 yield f"entry {entry.get('id')} says {entry.get('what')!r}, and the tenant has not signed that: {error}"
 
-    def _permit(self, entry: Entry, hour: int) -> None:
+    def _read_permission(self, entry: Entry, hour: int) -> None:
         """Read a statement by which entries go, or will go. Raises InvalidInput as `statement_of`."""
         statement = statement_of(entry, self.tenant, self.keys, hour)
         if entry["what"] == ERASED:
@@ -75,7 +75,7 @@ class _Statements(Struct):
 
 
 class Verifying(Outside):
-    def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
+    def verify_tenant(self, tenant: str, kept: Document | None = None) -> Verified:
         """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
 
         Raises InvalidInput if that is no head.
@@ -83,9 +83,9 @@ class Verifying(Outside):
         verified = Verified()
         waiting = self._read_waiting(tenant, verified)
         try:
-            elements = [element for element in self.book.audit.chain.elements(tenant) if element.head]
+            elements = [element for element in self.book.audit.chain.list_elements(tenant) if element.head]
             signs = elements or any({"renewal", "signed"} & (entry.leaf.content or {}).keys() for entry in waiting)
-            public_keys = self.book.audit.signing.public_keys(tenant) if signs else PublicKeys(b"")
+            public_keys = self.book.audit.signing.read_public_keys(tenant) if signs else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             verified.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return verified
@@ -95,7 +95,7 @@ class Verifying(Outside):
         bare = [("an entry that waits", entry.leaf.hash) for entry in waiting if entry.leaf.entry is None]
         for entry in waiting:
             verified.findings += statements.note(entry.leaf)
-        _compare_all(elements, self.book.audit.chain.leaves, bare, verified, statements)
+        _compare_all(elements, self.book.audit.chain.read_leaves, bare, verified, statements)
         verified.findings += self._verify_end(tenant, verified)
         verified.findings += self._verify_anchors(tenant, elements)
         if not elements:
@@ -104,21 +104,21 @@ class Verifying(Outside):
             verified.findings += _verify_kept_head(tenant, elements, kept)
         return verified
 
-    def _read_waiting(self, tenant: str, verified: Verified) -> list[Open]:
+    def _read_waiting(self, tenant: str, verified: Verified) -> list[PendingEntry]:
         """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
-        end = self.book.audit.chain.end(tenant)
+        end = self.book.audit.chain.read_end(tenant)
         with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_verify_entries` says which cannot be read
-            waiting = self.book.audit.chain.pending(
+            waiting = self.book.audit.chain.list_pending(
                 tenant, end, self.book.audit.chain.read_last_hour(tenant, end), milliseconds(self.book.clock.now())
             )
             verified.waiting = len(waiting)
             if waiting:
                 verified.closes_at = moment(min(entry.hour for entry in waiting) + HOUR_MS) + CLOSED_AFTER
-        return list(self.book.audit.chain.waiting(tenant))
+        return list(self.book.audit.chain.list_waiting(tenant))
 
-    def _verify_waiting(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
+    def _verify_waiting(self, tenant: str, waiting: Sequence[PendingEntry]) -> Iterator[str]:
         """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
-        made_ms = self.book.audit.signing.since_ms(tenant)
+        made_ms = self.book.audit.signing.read_key_time_ms(tenant)
         if made_ms is not None and all(entry.at_ms >= made_ms + HOUR_MS for entry in waiting):
             made = time_text(moment(made_ms))[:16]
             yield (
@@ -129,8 +129,8 @@ class Verifying(Outside):
     def _verify_end(self, tenant: str, verified: Verified) -> Iterator[str]:
         """Hold the newest head against the item that says how long the chain is."""
         head = None if verified.last is None else head_of(verified.last)
-        last = End() if head is None else End(head.number, head.hour, head.hash)
-        end = self.book.audit.chain.end(tenant)
+        last = ChainEnd() if head is None else ChainEnd(head.number, head.hour, head.hash)
+        end = self.book.audit.chain.read_end(tenant)
         if (end.number, end.hash) != (last.number, last.hash):
             ends = f"the chain ends at hour {last.number}, and its end says hour {end.number}"
             yield f"{ends}: hours were dropped or swapped"
@@ -139,7 +139,7 @@ class Verifying(Outside):
         """Hold the heads against their copies. The newest may still lack its own."""
         by_number = {element.head.number: element for element in elements}
         there = set()
-        for number, data in self.book.audit.chain.anchors(tenant):
+        for number, data in self.book.audit.chain.list_anchors(tenant):
             there.add(number)
             element = by_number.get(number)
             if element is None:
@@ -298,7 +298,7 @@ def _name_renewal(one: Renewal) -> str:
 def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
     if len(leaves) != head.count:
         yield f"{head.name}: has {format_count(len(leaves), 'entry', 'entries')}, not {head.count}"
-    elif root(leaf.hash for leaf in leaves) != head.root:
+    elif compute_root(leaf.hash for leaf in leaves) != head.root:
         yield f"{head.name}: its entries are not those that it was closed with, or in another order"
     for place, leaf in enumerate(leaves, 1):
         if not leaf.is_whole:

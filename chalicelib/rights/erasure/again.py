@@ -18,7 +18,7 @@ from msgspec import Struct
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy, InvalidInput
-from chalicelib.book.words.items import parts, write
+from chalicelib.book.words.items import cut_in_parts, write
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.observations import is_new_id, is_of
 from chalicelib.book.words.ports import Item, Put, Table
@@ -88,7 +88,7 @@ class People(Struct):
 class Again(Outside):
     def list_unknown_names(self, names: Iterable[str]) -> list[str]:
         """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
-        tenants = {tenant.app_id: tenant.name for tenant in self.book.tenants.all()}
+        tenants = {tenant.app_id: tenant.name for tenant in self.book.tenants.list_all()}
         found = {
             name: (tenants[app_id], id_)
             for name in names
@@ -100,7 +100,7 @@ class Again(Outside):
 
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
-        tenants = {tenant.name: tenant.app_id for tenant in self.book.tenants.all()}
+        tenants = {tenant.name: tenant.app_id for tenant in self.book.tenants.list_all()}
         here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
         known = self._find_known(list(here))
         remaining_receipts = [receipt for place, receipt in here.items() if place not in known]
@@ -124,7 +124,7 @@ class Again(Outside):
 
     def read_people(self, tenant: str) -> People:
         """Read who is in a tenant's book, from every face and every observation."""
-        key = self.book.audit.signing.face_key(tenant)
+        key = self.book.audit.signing.read_face_key(tenant)
         faceids = {item["faceid"] for item in self._scan_tenant(keys.FACES, tenant)}
         return People(
             key, faceids, {observation_from(item).faceid for item in self._scan_tenant(keys.OBSERVATIONS, tenant)}
@@ -136,12 +136,12 @@ class Again(Outside):
         `trusted`: fingerprints of signers besides the tenant's own keys. Raises Busy, and InvalidInput if another
         signed it, or another face key made it.
         """
-        tenant = self._tenant(receipt, trusted, names_faces=True)
+        tenant = self._find_tenant(receipt, trusted, names_faces=True)
         ids = people.list_named(receipt)
         erased, other_faces_by_id = self.part_faces(tenant, receipt.statement, ids)
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
         begun = []
-        for faceid in (one for one in ids if one in people.observed and one not in erased):
+        for faceid in (id_ for id_ in ids if id_ in people.observed and id_ not in erased):
             begun += self.book.erasure.of_gone(tenant, faceid, by=by, asked_at=asked_at).erasures
         for faceid, face in erased.items():
             if face.hold is not None:  # that was over when the person was erased
@@ -167,7 +167,7 @@ class Again(Outside):
 
         Raises KeyError or TypeError if this is no statement of an erasure.
         """
-        key = self.book.audit.signing.face_key(tenant.name)
+        key = self.book.audit.signing.read_face_key(tenant.name)
         there = self.book.faces.by_id(tenant, ids, restricted=True)
         erased = {faceid: face for faceid, face in there.items() if self._is_of(tenant, statement, key, face)}
         return erased, {faceid: face for faceid, face in there.items() if faceid not in erased}
@@ -201,8 +201,8 @@ class Again(Outside):
         return any(
             asked[0] != erasure.id
             and asked[1:] == (erasure.by, time_text(erasure.at))
-            and _names(erasure, key, face.faceid)
-            for erasure in self.book.erasure.records.all(tenant.name)
+            and _is_of_face(erasure, key, face.faceid)
+            for erasure in self.book.erasure.records.list_all(tenant.name)
         )
 
     def leave_out(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
@@ -210,8 +210,8 @@ class Again(Outside):
 
         `trusted`: as `begin` has it; also raises InvalidInput if another signed it.
         """
-        self._tenant(receipt, trusted)
-        if is_of_face_key(receipt.statement, self.book.audit.signing.face_key(receipt.tenant)):
+        self._find_tenant(receipt, trusted)
+        if is_of_face_key(receipt.statement, self.book.audit.signing.read_face_key(receipt.tenant)):
             raise InvalidInput(f"the receipt of {receipt} can be done again: do not leave it out")
         self.end(receipt)
 
@@ -236,18 +236,18 @@ class Again(Outside):
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""
-        tenant, said = self._tenant(receipt, trusted), receipt.statement
+        tenant, said = self._find_tenant(receipt, trusted), receipt.statement
         self.book.erasure.of_tenants.begin_again(
             tenant.name, str(said["by"]), id_=receipt.id, at=moment_of_text(said["asked_at"])
         )
 
-    def _tenant(self, receipt: Receipt, trusted: Collection[str], *, names_faces: bool = False) -> Tenant:
+    def _find_tenant(self, receipt: Receipt, trusted: Collection[str], *, names_faces: bool = False) -> Tenant:
         tenant = self.book.tenants.get_by_name(receipt.tenant)
-        public = self.book.audit.signing.public_keys(tenant.name)
+        public = self.book.audit.signing.read_public_keys(tenant.name)
         try:
             require_receipt(receipt.statement, receipt.signer, tenant.name, public, trusted)
             if names_faces:
-                require_face_key(receipt.statement, self.book.audit.signing.face_key(tenant.name))
+                require_face_key(receipt.statement, self.book.audit.signing.read_face_key(tenant.name))
         except InvalidInput as error:
             raise InvalidInput(f"the receipt of {receipt} erases nobody: {error}") from error
         return tenant
@@ -259,13 +259,13 @@ class Again(Outside):
     def _find_known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the tenants' erasures that this book has a record of."""
         known = set[tuple[str, str]]()
-        for some in parts(places, _AT_ONCE):
+        for some in cut_in_parts(places, _AT_ONCE):
             items = self.book.items.get_many(keys.ERASURES, some)
             known |= {place for place, item in zip(some, items, strict=True) if item is not None}
         return known
 
 
-def _names(erasure: Erasure, key: bytes, faceid: str) -> bool:
+def _is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:
     """Return whether an erasure is, or was, of a face."""
     if erasure.receipt is None:
         return faceid in erasure.faceids

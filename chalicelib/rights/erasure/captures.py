@@ -152,7 +152,7 @@ class CaptureErasure(Outside):
         before = self.book.storage.uploads.get(key)
         if before is None:
             return "", {}
-        vision = self.book.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.choose_vision(tenant.model)
         try:
             after = vision.hidden(vision.read_picture(before, RULES), boxes)
         except (Unusable, InvalidInput):
@@ -186,8 +186,10 @@ def _make_update(
     changed["erasures"] = capture.erasures + 1
     if "detection" in item:
         changed["detection"] = [
-            {**one, "vector": b"\0" * len(bytes(one["vector"])), "estimates": {}} if number in numbers else one
-            for number, one in enumerate(item["detection"])
+            {**found_face, "vector": b"\0" * len(bytes(found_face["vector"])), "estimates": {}}
+            if number in numbers
+            else found_face
+            for number, found_face in enumerate(item["detection"])
         ]
     same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
     same += require_no_erasure(capture, "as-it-was-read")

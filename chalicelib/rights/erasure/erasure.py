@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from chalicelib.book.deletion.deletion import Deleted
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.rooms import Made
-from chalicelib.book.words.chores import Chore, ChoreContext, Rest, unless
+from chalicelib.book.words.chores import Chore, ChoreContext, Rest, say_rest
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.observations import is_of
 from chalicelib.rights.outside import Outside
@@ -67,7 +67,7 @@ class Forgetting(Outside):
         self.book.requests.write_with_answer(
             tenant.name, self.records.make_put_actions(tenant, erasure), request, asdict(deleted)
         )
-        self.records.announce(tenant.name, erasure)
+        self.records.send_message(tenant.name, erasure)
         return deleted
 
     def chores(self) -> tuple[Chore, ...]:
@@ -78,14 +78,14 @@ class Forgetting(Outside):
             ),
             Chore(
                 "strangers",
-                lambda context: unless(self.strangers.forget(context.tenant, context.left_s)),
+                lambda context: say_rest(self.strangers.forget(context.tenant, context.left_s)),
                 by_no_clock=True,
             ),
             Chore(
                 "pictures off",
-                lambda context: unless(self.pictures.remove_pictures(context.tenant, context.hour, context.left_s)),
+                lambda context: say_rest(self.pictures.remove_pictures(context.tenant, context.hour, context.left_s)),
             ),
-            Chore("consents", self._consents),
+            Chore("consents", self._restrict_expired),
             Chore(
                 "retention",
                 lambda context: self._apply_retention(context, *SWEPT),
@@ -94,14 +94,14 @@ class Forgetting(Outside):
             Chore("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
             Chore(
                 "rejections",
-                lambda context: unless(self.traces.forget_memories(context.tenant, context.left_s)),
+                lambda context: say_rest(self.traces.forget_memories(context.tenant, context.left_s)),
                 nightly=True,
             ),
         )
 
-    def _consents(self, one: ChoreContext) -> Rest | None:
-        self.book.restrictions.expire(one.tenant, looks=True, left_s=one.left_s)
+    def _restrict_expired(self, one: ChoreContext) -> Rest | None:
+        self.book.restrictions.restrict_expired(one.tenant, looks=True, left_s=one.left_s)
         return self._apply_retention(one, Kind.CONSENTS)
 
     def _apply_retention(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
-        return unless(self.retention.tenant(one.tenant, one.left_s, of=kinds))
+        return say_rest(self.retention.sweep_tenant(one.tenant, one.left_s, of=kinds))

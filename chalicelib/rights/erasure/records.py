@@ -21,7 +21,7 @@ from chalicelib.book.words.errors import (
 from chalicelib.book.words.items import (
     ListPage,
     PageTokens,
-    every,
+    walk_items,
 )
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.ports import Action, Put, absent
@@ -81,7 +81,7 @@ class Erasures(Outside):
         is_refusing = any(erasure.erases for erasure in erasures)
         return [*puts, self.book.erasure.refusals.make_mark(tenant.name)] if is_refusing else [*puts]
 
-    def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
+    def send_message(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
         self.book.wake(tenant, delay_s, erasure=erasure.id)
 
@@ -100,31 +100,35 @@ class Erasures(Outside):
                 found_erasures.append(further)
         return found_erasures
 
-    def page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
+    def read_page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
         """Return a page of erasures, newest first.
 
         Raises InvalidInput if the token is damaged.
         """
         pages = PageTokens(f"erasures of {tenant}")
         behind = pages.read_place(token, str)
-        stored_items = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
+        stored_items = walk_items(
+            self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1
+        )
         return pages.make_first_page(
             (erasure_from(item) for item in stored_items if item["erases"]), limit, lambda erasure: erasure.id
         )
 
-    def all(self, tenant: str) -> Iterator[Erasure]:
+    def list_all(self, tenant: str) -> Iterator[Erasure]:
         """Yield all records, oldest first."""
-        return map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
+        return map(erasure_from, walk_items(self.book.items, keys.ERASURES, tenant))
 
     def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
-        return (erasure for erasure in self.all(tenant) if erasure.done_at is None)
+        return (erasure for erasure in self.list_all(tenant) if erasure.done_at is None)
 
     def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
         """Return SHA-256 of what faces consist of: their templates, and their pictures with the small ones."""
         templates = {template.vector for face in faces for picture in face.pictures for template in picture.templates}
         stored = {key for face in faces for key in face.picture_keys}
-        pictures = [self.book.storage.blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
+        pictures = [
+            self.book.storage.blobs.get(blob_key) for key in sorted(stored) for blob_key in (key, keys.thumbnail(key))
+        ]
         return {
             "templates": tuple(sorted(hashlib.sha256(template).hexdigest() for template in templates)),
             "pictures": tuple(hashlib.sha256(picture).hexdigest() for picture in pictures if picture is not None),

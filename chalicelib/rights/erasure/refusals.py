@@ -87,8 +87,8 @@ class Refusals(Outside):
         people = self._people.pop(tenant, None)
         now = self.book.clock.now()
         if people is None or people.mark != mark or now - people.read_at > _READ_AGAIN:
-            key = self.book.audit.signing.face_key(tenant)
-            people = _list_people(mark, now, key, self.book.erasure.records.all(tenant))
+            key = self.book.audit.signing.read_face_key(tenant)
+            people = _list_people(mark, now, key, self.book.erasure.records.list_all(tenant))
         self._people[tenant] = people  # behind the others, of which the first goes
         for longest_unused in [*self._people][:-_TENANTS_KEPT]:
             self._people.pop(longest_unused, None)

@@ -36,7 +36,14 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import capture_of, captured_ms
 from chalicelib.book.words.chores import STOPS_AT_S, Due
 from chalicelib.book.words.errors import Busy, FaceHeld, FaceNotFound
-from chalicelib.book.words.items import captures_of, every, parts, write, write_in_parts, write_unless_changed
+from chalicelib.book.words.items import (
+    captures_of,
+    cut_in_parts,
+    walk_items,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.book.words.model import Face, Group, Picture, Tenant
 from chalicelib.book.words.ports import BlobInfo, Delete, Put
 from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
@@ -53,10 +60,10 @@ from chalicelib.rights.words.retention import (
     Withheld,
     consent_ended_at,
     erased_at,
+    find_withheld,
     goes_at,
     unseen_kept,
     unseen_since,
-    withheld,
 )
 
 SOON = timedelta(days=7)
@@ -111,7 +118,7 @@ class _Kept(Struct, frozen=True):
 class Retention(Outside):
     """Deletion of all that is kept no longer, and a note of what is too much for one sweep (rights/words/retention)."""
 
-    def tenant(
+    def sweep_tenant(
         self,
         tenant: Tenant,
         left_s: Callable[[], float] = lambda: float("inf"),
@@ -148,12 +155,12 @@ class Retention(Outside):
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
-        now, waits = self.book.clock.now(), self.withheld(tenant)
+        now, waits = self.book.clock.now(), self.read_withheld(tenant)
         return [self._plan_kind(kind, now, waits.get(kind.name)) for kind in self._list_kinds(tenant, tuple(Kind))]
 
-    def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
+    def read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
-        return {name: one for name, one in self._read_withheld(tenant).items() if not one.is_over}
+        return {name: each for name, each in self._read_withheld(tenant).items() if not each.is_over}
 
     def withhold(
         self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
@@ -163,26 +170,26 @@ class Retention(Outside):
         `kinds`: by name what reads all that is due by a time.
         """
         now, before = self.book.clock.now(), self._read_withheld(tenant)
-        found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
+        found = {name: each for name, each in before.items() if name not in kinds and now - each.at <= OVERDUE}
         for name, due in kinds.items() if not yes else ():
             overdue = sum(1 for _ in due(now - OVERDUE))
             # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
             total = sum(1 for _ in islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
-            if one := withheld(before.get(name), overdue, total, now):
+            if one := find_withheld(before.get(name), overdue, total, now):
                 found[name] = one
-        for name, one in found.items():
-            if one.since == now:
+        for name, withheld_kind in found.items():
+            if withheld_kind.since == now:
                 _log.warning(
                     "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
                     "right, `regulars retention --tenant %s --all` deletes them at once",
                     tenant.name,
-                    one.number,
+                    withheld_kind.number,
                     name,
-                    time_text(one.goes_at),
+                    time_text(withheld_kind.goes_at),
                     tenant.name,
                 )
         self._note(tenant, before, found)
-        return {name: one for name, one in found.items() if name in kinds and not one.is_over}
+        return {name: each for name, each in found.items() if name in kinds and not each.is_over}
 
     def _plan_kind(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         if kept.days is None:
@@ -222,10 +229,10 @@ class Retention(Outside):
                 records = partial(self._list_records, tenant, held=spared())
                 yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
             case Kind.OBSERVATIONS:
-                due = partial(observations.due, tenant, held=spared())
+                due = partial(observations.list_due, tenant, held=spared())
                 yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
             case Kind.FACES:
-                for group in self.book.groups.all(tenant):
+                for group in self.book.groups.list_all(tenant):
                     unseen = partial(self._list_unseen, tenant, group)
                     unseen_days, delete = unseen_kept(tenant, group), partial(self._delete_unseen, tenant)
                     yield _Kept(kind, group.name, unseen_days, unseen, delete)
@@ -247,13 +254,13 @@ class Retention(Outside):
         for face in self.book.faces.list_by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
             goes = goes_at(tenant, group, face)
             if goes is not None and goes <= at:
-                in_review = self.book.sightings.reviews.faces(tenant) if in_review is None else in_review
+                in_review = self.book.sightings.reviews.find_reviewed_faces(tenant) if in_review is None else in_review
                 if face.faceid not in in_review:
                     yield Due(unseen_since(face), goes, face.faceid)
 
     def _delete_unseen(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Delete faces that are still unseen when they are deleted. Raises Busy if some were not."""
-        now, groups = self.book.clock.now(), {group.id: group for group in self.book.groups.all(tenant)}
+        now, groups = self.book.clock.now(), {group.id: group for group in self.book.groups.list_all(tenant)}
 
         def is_unseen(face: Face) -> bool:
             goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
@@ -270,7 +277,7 @@ class Retention(Outside):
 
     def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
-        for face in (*self.book.restrictions.all(tenant), *self.book.consents.list_until(tenant, at)):
+        for face in (*self.book.restrictions.list_all(tenant), *self.book.consents.list_until(tenant, at)):
             goes, since = erased_at(tenant, face), consent_ended_at(face)
             if goes is not None and goes <= at and since is not None:
                 yield Due(since, goes, face.faceid)
@@ -287,7 +294,7 @@ class Retention(Outside):
     def _list_learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
         kept = timedelta(days=tenant.learnt_days or 0)
-        for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
+        for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name)):
             for since in (picture.learnt.captured_at for picture in face.pictures if picture.learnt is not None):
                 if since + kept < at and face.faceid not in spared:
                     yield Due(since, since + kept, face.faceid)
@@ -316,7 +323,7 @@ class Retention(Outside):
             since = _taken_at(blob) if is_crop else blob.stored_at
             if since + kept > at:  # or written anew since, by a restore or by an erasure that hid somebody
                 since = min(since, self._offered_at(tenant.name, blob.key) or since)
-            if since + kept <= at and not self._shows(tenant, blob.key, held):
+            if since + kept <= at and not self._shows_one_of(tenant, blob.key, held):
                 yield Due(since, since + kept, blob.key)
 
     def _delete_pictures(self, picture_keys: Iterable[str]) -> None:
@@ -328,7 +335,7 @@ class Retention(Outside):
         kept = timedelta(days=sightings_kept(tenant))
         for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept), 0)):
             since = moment(item["offered_at"])
-            if since + kept <= at and not self._shows(tenant, item["capture"], held):
+            if since + kept <= at and not self._shows_one_of(tenant, item["capture"], held):
                 yield Due(since, since + kept, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
 
     def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
@@ -350,7 +357,7 @@ class Retention(Outside):
         item = self.book.items.get(keys.CAPTURES, keys.capture(tenant, *_capture_of(key)))
         return None if item is None else moment(item["offered_at"])
 
-    def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
+    def _shows_one_of(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
         """Tell whether a capture shows one of these faces."""
         capture_id = capture_of(key.rpartition("/")[2])
         return bool(held) and not list_shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
@@ -388,8 +395,10 @@ class PicturesOff(Outside):
             delete_stills(self.book.items, tenant)
         day, groups = f"{hour:%Y-%m-%d}", sorted(tenant.no_pictures_of)
         run = json.dumps([day, tenant.keeps_pictures, groups, tenant.forgets_strangers])
-        steps = {} if keeps_all else {"faces": self._faces, "merges": self._merges}
-        steps |= {"captures": self._captures}
+        steps = (
+            {} if keeps_all else {"faces": self._delete_pictures_of_faces, "merges": self._delete_pictures_of_merges}
+        )
+        steps |= {"captures": self._delete_pictures_of_captures}
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
         first, after = (item["step"], item["after"]) if item and item["run"] == run else (next(iter(steps)), "")
         for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
@@ -406,10 +415,10 @@ class PicturesOff(Outside):
         item = {"tenant": tenant.name, "item": keys.UNPICTURED_ITEM, "run": run, "step": step, "after": after}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
-    def _faces(self, tenant: Tenant, after: str) -> Iterator[str]:
+    def _delete_pictures_of_faces(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Take the pictures of faces away, and yield the place after each part. Templates stay."""
-        faces = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
-        for part in parts(faces, _FACES_AT_ONCE):
+        faces = walk_items(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
+        for part in cut_in_parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
                 if (after_it := drop_unwanted_pictures(tenant, face)) != face:
                     put = face_put(tenant, face, replace(after_it, revision=face.revision))
@@ -417,10 +426,10 @@ class PicturesOff(Outside):
                         self.book.face_pictures.discard_pictures(face.picture_keys)
             yield part[-1]["faceid"]
 
-    def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
+    def _delete_pictures_of_merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
         held = Marked(self.book.items, tenant.name).list_spared_faces("merges")
-        for part in parts(self.book.merges.records.all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
+        for part in cut_in_parts(self.book.merges.records.list_all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
             for merge in part:
                 if merge.kept is None or merge.survivor in held:
                     continue
@@ -431,9 +440,11 @@ class PicturesOff(Outside):
                     self.book.face_pictures.discard_pictures(merge.kept.face.picture_keys)
             yield part[-1].id
 
-    def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:
+    def _delete_pictures_of_captures(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
-        for part in parts(self.book.storage.uploads.walk(keys.capture_pictures(tenant.name), after), _BLOBS_AT_ONCE):
+        for part in cut_in_parts(
+            self.book.storage.uploads.walk(keys.capture_pictures(tenant.name), after), _BLOBS_AT_ONCE
+        ):
             self._delete_unseen(tenant, part)
             yield part[-1].key
 

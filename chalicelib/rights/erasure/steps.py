@@ -33,7 +33,7 @@ from chalicelib.book.words.errors import (
     Unusable,
 )
 from chalicelib.book.words.items import (
-    parts,
+    cut_in_parts,
     write,
     write_unless_changed,
 )
@@ -52,8 +52,8 @@ from chalicelib.rights.words.erasures import (
     add_face_hashes,
     erasure_from,
     erasure_item,
+    make_statement,
     receipt_name,
-    statement,
 )
 from chalicelib.rights.words.places import Step, done_in
 from chalicelib.rights.words.signing import canonical_json
@@ -79,12 +79,12 @@ class ErasureSteps(Outside):
 
         Then the witness gets the receipts that it has not. Raises its errors.
         """
-        found_erasures = list(self.book.erasure.records.all(tenant.name))
+        found_erasures = list(self.book.erasure.records.list_all(tenant.name))
         unfinished = [erasure for erasure in found_erasures if erasure.done_at is None]
         joined = self._join_records(tenant, unfinished)
         for erasure in (erasure for erasure in unfinished if erasure.id not in joined):
             if left_s() < STOPS_AT_S:
-                self.book.erasure.records.announce(tenant.name, erasure)
+                self.book.erasure.records.send_message(tenant.name, erasure)
             else:
                 self.go_on(tenant, erasure.id, left_s)
         for erasure in found_erasures:
@@ -99,11 +99,11 @@ class ErasureSteps(Outside):
             erasure = erasure_from(item)
             wait_s = (erasure.goes_on_at - self.book.clock.now()).total_seconds()
             if wait_s > 0:
-                return self.book.erasure.records.announce(tenant.name, erasure, int(wait_s) + 1)
+                return self.book.erasure.records.send_message(tenant.name, erasure, int(wait_s) + 1)
             if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
-                return self.book.erasure.records.announce(tenant.name, erasure, _APART_S)
+                return self.book.erasure.records.send_message(tenant.name, erasure, _APART_S)
             if not self._do_next_step(tenant, erasure, left_s):
-                return self.book.erasure.records.announce(tenant.name, erasure)
+                return self.book.erasure.records.send_message(tenant.name, erasure)
 
     def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
         """Make one record of those of strangers who went for others: the steps of each read a lot.
@@ -159,7 +159,7 @@ class ErasureSteps(Outside):
                 self._erase_traces(tenant, erasure)
                 self._erase_traces(tenant, erasure, Step.LATE)
             case Step.GALLERY:
-                self.book.index.purge(tenant.name, self._note_seq(tenant, erasure))
+                self.book.index.purge_before(tenant.name, self._note_seq(tenant, erasure))
                 faceids = self._note_absorbed(tenant, erasure)
                 read_others = partial(self.book.erasure.traces.read_later_enrolments, tenant, faceids)
                 # waits for a lost signing key
@@ -239,14 +239,16 @@ class ErasureSteps(Outside):
         added = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(nameless))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added)
         # another worker did it, or a writer changed one: the next look finds it
-        write_unless_changed(self.book.items, [progress, *self.book.statistics.actions(tenant.name, nameless, deleted)])
+        write_unless_changed(
+            self.book.items, [progress, *self.book.statistics.make_actions(tenant.name, nameless, deleted)]
+        )
 
     def _remove_estimates(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Take age and gender out of the observations, and delete what was cut out of their captures."""
         for place in _list_sighting_places(observations):
             self.book.erasure.captures.delete_crop(tenant, *place)
         changed = [ChangedObservation(observation, _remove_age_and_gender(observation)) for observation in observations]
-        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], changed))
+        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], changed))
 
     def _note_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
         """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
@@ -259,21 +261,21 @@ class ErasureSteps(Outside):
         found = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
         if len(found) == len(erasure.faceids):
             return found
-        first, *others = parts(found, max(self.most_named, len(erasure.faceids)))
+        first, *others = cut_in_parts(found, max(self.most_named, len(erasure.faceids)))
         template = replace(erasure, number=0, names=(), hashes={}, counts={})
         further = [replace(template, id=str(int(erasure.id) + n), faceids=(*ids,)) for n, ids in enumerate(others, 1)]
         mark = self.book.erasure.refusals.make_mark(tenant.name)  # this record names more people, too
         puts = self.book.erasure.records.make_put_actions(tenant, *further)  # with a mark, if there are any
         self._save(tenant, erasure, {"faceids": first}, puts or [mark])
-        for one in further:
-            self.book.erasure.records.announce(tenant.name, one)
+        for further_erasure in further:
+            self.book.erasure.records.send_message(tenant.name, further_erasure)
         return first
 
     def _note_seq(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a seq of the gallery at which the faces are gone, and note it: it is the same for every try."""
         if erasure.seq is not None:
             return erasure.seq
-        seq = self.book.writer.seq(tenant.name)
+        seq = self.book.writer.read_seq(tenant.name)
         self._save(tenant, erasure, {"seq": seq})
         return seq
 
@@ -293,15 +295,15 @@ class ErasureSteps(Outside):
             return
         if erasure.faceids:
             others = self.book.faces.by_id(tenant, erasure.faceids, restricted=True).values()
-            erasure = add_face_hashes(erasure, self.book.audit.signing.face_key(tenant.name), others)
+            erasure = add_face_hashes(erasure, self.book.audit.signing.read_face_key(tenant.name), others)
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         with suppress(ConditionFailed):  # another worker did it
             write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
             self.book.storage.scrub()
             now = self.book.clock.now()
-            signed = statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
-            receipt = self.book.audit.signing.sign(tenant.name, signed)
+            signed = make_statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
+            receipt = self.book.audit.signing.sign_statement(tenant.name, signed)
             done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
             write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
             with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it

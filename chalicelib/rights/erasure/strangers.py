@@ -8,7 +8,7 @@ from datetime import timedelta
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.grounds import more_than_a_stranger
-from chalicelib.book.words.items import every, faces_in, parts, write_in_parts
+from chalicelib.book.words.items import cut_in_parts, faces_in, walk_items, write_in_parts
 from chalicelib.book.words.model import STRANGER, Face, Tenant
 from chalicelib.book.words.ports import Delete
 from chalicelib.book.words.values import milliseconds
@@ -29,7 +29,7 @@ class KeptStrangers(Outside):
             return True
         self._forget_counts(tenant)
         listed = (item["faceid"] for item in faces_in(self.book.items, tenant.name, STRANGER))
-        for some in parts([*listed], _AT_ONCE):
+        for some in cut_in_parts([*listed], _AT_ONCE):
             wanted = [face.faceid for face in self.book.faces.by_id(tenant, some).values() if _is_forgotten(face)]
             if wanted:
                 self.book.deletion.delete_faces(
@@ -45,7 +45,7 @@ class KeptStrangers(Outside):
             return
         until = milliseconds(self.book.clock.now() - timedelta(days=tenant.observation_days))
         between = keys.NOBODIES[0], keys.nobodies_item(max(until, 0))
-        old = every(self.book.items, keys.DIRECTORY, tenant.name, between=between)
+        old = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=between)
         write_in_parts(self.book.items, (Delete(keys.DIRECTORY, (tenant.name, item["item"])) for item in old))
 
 

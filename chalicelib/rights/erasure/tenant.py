@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import FaceHeld, TenantNotFound
-from chalicelib.book.words.items import every, parts, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
 from chalicelib.book.words.ports import Check, Delete, Put, Table, Update, absent, equals, exists
-from chalicelib.book.words.values import format_count, optional, time_ordered_id
+from chalicelib.book.words.values import format_count, read_optional, time_ordered_id
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.erasures import COUNT, receipt_name
 from chalicelib.rights.words.signing import canonical_json
@@ -47,11 +47,11 @@ class TenantErasures(Outside):
 
     def find(self, name: str) -> TenantErasure | None:
         """Return the erasure of the tenant of that name, also one that is done; None: there is none."""
-        return optional(tenant_erasure_from, self.book.storage.items.get(keys.TENANTS, keys.erased_item(name)))
+        return read_optional(tenant_erasure_from, self.book.storage.items.get(keys.TENANTS, keys.erased_item(name)))
 
-    def all(self) -> list[TenantErasure]:
+    def list_all(self) -> list[TenantErasure]:
         """Return all erasures, by the tenants' names."""
-        return [tenant_erasure_from(item) for item in every(self.book.storage.items, keys.TENANTS, keys.ERASED)]
+        return [tenant_erasure_from(item) for item in walk_items(self.book.storage.items, keys.TENANTS, keys.ERASED)]
 
     def begin(self, name: str, by: str, *, under_way: timedelta = UNDER_WAY) -> TenantErasure:
         """Take a tenant away, and return its erasure, whose steps `go_on` does.
@@ -73,7 +73,7 @@ class TenantErasures(Outside):
     @retry_if_changed("the gallery of this tenant changes all the time: disable the tenant first")
     def _take_tenant_away(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
         tenant = self.book.tenants.read_stored(name)
-        seq = self.book.writer.seq(name)  # each hold comes with another one
+        seq = self.book.writer.read_seq(name)  # each hold comes with another one
         if free:
             self._require_free(name)
         erasure = replace(erasure, app_id=tenant.app_id)
@@ -97,10 +97,10 @@ class TenantErasures(Outside):
         match erasure.next_step:
             case TenantStep.ALL:
                 self._count_files(erasure)
-                self._empty(erasure)
+                self._delete_everything(erasure)
                 self._save(erasure, step=erasure.step + 1)
             case TenantStep.LATE if self.book.clock.now() >= erasure.late_at:
-                self._empty(erasure)
+                self._delete_everything(erasure)
                 self._save(erasure, step=erasure.step + 1)
             case TenantStep.RECEIPT:
                 self._sign(erasure)
@@ -117,7 +117,7 @@ class TenantErasures(Outside):
         return erasure
 
     def _require_free(self, name: str) -> None:
-        held = sum(1 for _ in self.book.faces.holds.all(name))
+        held = sum(1 for _ in self.book.faces.holds.list_all(name))
         if held:
             raise FaceHeld(
                 f"{format_count(held, 'face', 'faces')} of {name} under legal hold: "
@@ -127,29 +127,29 @@ class TenantErasures(Outside):
     def _count_files(self, erasure: TenantErasure) -> None:
         """Note how many files there are, before any goes: a deletion that is done twice would count them twice."""
         if OBJECTS not in erasure.counts:
-            numbers = {name: sum(1 for _ in found) for name, found in self._files(erasure.tenant)}
+            numbers = {name: sum(1 for _ in found) for name, found in self._list_files(erasure.tenant)}
             self._save(erasure, **{f"{COUNT}{name}": number for name, number in numbers.items()})
 
-    def _files(self, name: str) -> Iterator[tuple[str, Iterator[str]]]:
+    def _list_files(self, name: str) -> Iterator[tuple[str, Iterator[str]]]:
         prefix, storage = keys.objects_of_tenant(name), self.book.storage
         for kind, blobs in ((OBJECTS, storage.blobs), (UPLOADS, storage.uploads)):
             yield kind, (blob.key for blob in blobs.walk(prefix))
 
-    def _empty(self, erasure: TenantErasure) -> None:
+    def _delete_everything(self, erasure: TenantErasure) -> None:
         """Delete all of the tenant but what signs the receipt."""
         storage = self.book.storage
         for queue in (storage.index_queue, storage.captures_queue, storage.deliveries_queue):
             queue.drop(erasure.tenant)
         deletes = {OBJECTS: storage.blobs.delete, UPLOADS: storage.uploads.delete}
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for kind, found in self._files(erasure.tenant):
-                for some in parts(found, _LISTED):
+            for kind, found in self._list_files(erasure.tenant):
+                for some in cut_in_parts(found, _LISTED):
                     list(threads.map(deletes[kind], some))
         for table in keys.TABLES:
-            for places in parts(self._places(table, erasure.tenant), _A_TRANSACTION):
+            for places in cut_in_parts(self._list_places(table, erasure.tenant), _A_TRANSACTION):
                 self._delete(erasure, table, places)
 
-    def _places(self, table: Table, name: str) -> Iterator[tuple[str, str]]:
+    def _list_places(self, table: Table, name: str) -> Iterator[tuple[str, str]]:
         prefix = "" if table.name == keys.TENANTS.name else name
         for item in self.book.storage.items.scan(table, prefix):
             place = item[table.partition], item[table.sort]
@@ -168,7 +168,7 @@ class TenantErasures(Outside):
         """Sign the receipt and delete the key in one transaction: nobody signs anything else for this tenant."""
         self.book.storage.scrub()
         said = tenant_statement(erasure, self.book.clock.now())
-        receipt = self.book.audit.signing.sign(erasure.tenant, said)
+        receipt = self.book.audit.signing.sign_statement(erasure.tenant, said)
         item = tenant_erasure_item(replace(erasure, step=erasure.step + 1, receipt=receipt))
         fields = {name: item[name] for name in ("step", "receipt")}
         same = (equals("step", erasure.step, "step-same"),)

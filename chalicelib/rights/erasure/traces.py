@@ -19,7 +19,7 @@ from chalicelib.book.words.captures import (
 from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.items import (
     delete_in_parts,
-    every,
+    walk_items,
     write_in_parts,
     write_unless_changed,
 )
@@ -59,14 +59,14 @@ class Traces(Outside):
         stored_items = (
             item
             for faceid in faceids
-            for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
+            for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
         )
         old = (item for item in stored_items if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms)
         delete_in_parts(self.book.items, keys.NEGATIVES, old)
 
     def delete_merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the merges that the faces took part in, with their backups."""
-        merges = self.book.merges.records.all(tenant.name)
+        merges = self.book.merges.records.list_all(tenant.name)
         removed_merges = [
             merge
             for merge in merges
@@ -101,7 +101,7 @@ class Traces(Outside):
 
     def remove_from_hooks(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the faces out of what hooks tell of."""
-        if any(item.get("people") for item in every(self.book.items, keys.HOOKS, tenant.name)):
+        if any(item.get("people") for item in walk_items(self.book.items, keys.HOOKS, tenant.name)):
             self._change_items(tenant, keys.HOOKS, faceids, without_people, "created_at")
 
     def delete_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
@@ -139,7 +139,7 @@ class Traces(Outside):
     def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
         found: dict[str, list[str]] = {}
-        for item in every(self.book.items, keys.NEGATIVES, tenant.name):
+        for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name):
             found.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
         return found
 
@@ -157,7 +157,7 @@ class Traces(Outside):
         """
         refused_ms = milliseconds(self.book.clock.now()) - KEPT_MS
         spared = Marked(self.book.items, tenant.name).list_spared_faces("negatives")
-        for item in every(self.book.items, keys.NEGATIVES, tenant.name):
+        for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name):
             faceid, sighting = keys.parts_of_negative(item["id"])
             without_memory = {name: value for name, value in item.items() if name not in MEMORY}
             if without_memory == item or faceid in spared or captured_ms(parts_of_sighting(sighting)[0]) >= refused_ms:
@@ -183,17 +183,17 @@ class Traces(Outside):
         It gets the item, and those of the ids that were these faces' at the item's time. `at`: the field of that time.
         Faces that have one of the ids since are read after the table.
         """
-        items = list(every(self.book.items, table, tenant.name))
+        items = list(walk_items(self.book.items, table, tenant.name))
         enrolled_at = self.read_later_enrolments(tenant, faceids)
         actions = [action(item, _list_ids_at(item.get(at, 0), faceids, enrolled_at)) for item in items]
-        write_in_parts(self.book.items, (one for one in actions if isinstance(one, Delete)))
+        write_in_parts(self.book.items, (each for each in actions if isinstance(each, Delete)))
         for change in (one for one in actions if one is not None and not isinstance(one, Delete)):
             write_unless_changed(self.book.items, [change])
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
     """Delete what the cameras saw on request: the people on it are unknown, and it would be kept for an hour."""
-    found_items = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
+    found_items = walk_items(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
     delete_in_parts(items, keys.TENANTS, found_items)
 
 

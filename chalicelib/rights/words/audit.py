@@ -62,7 +62,7 @@ class Leaf(Struct, frozen=True):
         read: Entry | None = None if self.entry is None else json.loads(self.entry)
         return read
 
-    def names(self, faceids: Collection[str], since: Mapping[str, datetime] = MappingProxyType({})) -> bool:
+    def names_one_of(self, faceids: Collection[str], since: Mapping[str, datetime] = MappingProxyType({})) -> bool:
         """Tell whether the entry is about one of these faces. `since`: when somebody else was enrolled with an id."""
         text = self.entry or ""
         if not any(faceid in text for faceid in faceids):
@@ -71,7 +71,7 @@ class Leaf(Struct, frozen=True):
         if not named & since.keys():
             return bool(named)
         at = moment_of_text((self.content or {})["at"])
-        return any(one not in since or at < since[one] for one in named)
+        return any(faceid not in since or at < since[faceid] for faceid in named)
 
     @property
     def bare(self) -> Leaf:
@@ -96,7 +96,7 @@ def _hash_entry(salt: str, entry: str) -> str:
     return hashlib.sha256(b"\0" + salt.encode() + b"\0" + entry.encode()).hexdigest()
 
 
-def root(leaves: Iterable[str]) -> str:
+def compute_root(leaves: Iterable[str]) -> str:
     """Return the Merkle root of leaves' hashes (RFC 9162, 2.1.1: a tree is cut at the largest power of two)."""
     return _root([bytes.fromhex(leaf) for leaf in leaves]).hex()
 
@@ -144,7 +144,7 @@ Document = Mapping[str, Any]
 def head_of(document: Any) -> Head:
     """Read the head of a document. Raises InvalidInput if it is none."""
     said = document.get("statement") if isinstance(document, Mapping) else None
-    kinds = {one.name: one.type for one in fields(Head)}
+    kinds = {head_field.name: head_field.type for head_field in fields(Head)}
     with suppress(ValueError, OverflowError):  # of an hour that no calendar has, or half a character
         if isinstance(said, Mapping) and {name: type(value) for name, value in said.items()} == kinds:
             head = Head(**said)
@@ -156,7 +156,7 @@ def head_of(document: Any) -> Head:
 def is_as_closed(head: Head, leaves: Sequence[Leaf]) -> bool:
     """Tell whether these are the leaves that an hour was closed with, bare or not."""
     hashes = [leaf.hash for leaf in leaves]
-    return len(leaves) == head.count and all(leaf.is_whole for leaf in leaves) and root(hashes) == head.root
+    return len(leaves) == head.count and all(leaf.is_whole for leaf in leaves) and compute_root(hashes) == head.root
 
 
 def said_signed(entry: Entry, sign: Sign, tenant: str, kind: str, **said: Any) -> Entry:
@@ -192,14 +192,14 @@ def faces_of(entry: Entry) -> set[str]:
     The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
     """
     shown = (
-        one.removeprefix("face ") for one in entry.get("shown", ()) if one.startswith("face ")
+        shown.removeprefix("face ") for shown in entry.get("shown", ()) if shown.startswith("face ")
     )  # of earlier versions
-    decided = (one["face"] for one in entry.get("decided", ()) if "face" in one)
+    decided = (decision["face"] for decision in entry.get("decided", ()) if "face" in decision)
     read = (subject for subjects in entry.get("read", {}).values() for subject in subjects if " " not in subject)
-    return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *read, *_of(entry)}
+    return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *read, *_read_faces_of_id(entry)}
 
 
-def _of(entry: Entry) -> list[str]:
+def _read_faces_of_id(entry: Entry) -> list[str]:
     """Return the faces in the id of what an act concerns, if that is made of them."""
     what, of = str(entry.get("what", "")), str(entry.get("of", ""))
     if "/v1/reviews/" in what:
@@ -281,7 +281,7 @@ class EntryFilter(Struct, frozen=True):
     what: str | None = None
     by: str | None = None
 
-    def takes(self, at_ms: int, entry: Entry) -> bool:
+    def lets_pass(self, at_ms: int, entry: Entry) -> bool:
         return (
             (self.since_ms is None or at_ms >= self.since_ms)
             and (self.until_ms is None or at_ms < self.until_ms)

@@ -210,7 +210,7 @@ def _hash(key: bytes, salt: str, faceid: str) -> str:
     return hmac.new(key, f"{salt}\n{faceid}".encode(), hashlib.sha256).hexdigest()
 
 
-def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
+def make_statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
     """Make what the receipt of an erasure says and its tenant signs. It says zeros, too: answers have all fields."""
     return {
         "kind": RECEIPT,

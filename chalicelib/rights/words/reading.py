@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from chalicelib.book.words.items import parts
+from chalicelib.book.words.items import cut_in_parts
 from chalicelib.book.words.values import omit_none
 from chalicelib.rights.words.audit import HOUR_MS, READ, READING, Entry, at_ms, faces_of
 
@@ -154,18 +154,18 @@ def count_key(number: int) -> str:
 
 def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
     """Yield what the entries of one answer say: `read`, and the first one `unnamed`. `kinds`: by subject."""
-    named = {one: own for one, own in kinds.items() if not one.startswith(_UNNAMED)}
+    named = {subject: own for subject, own in kinds.items() if not subject.startswith(_UNNAMED)}
     more = Counter(chain.from_iterable([*named.values()][MOST_NAMED:]))
     for kind in kinds.keys() - named.keys():
         more.update(dict.fromkeys(kinds[kind], int(kind.removeprefix(_UNNAMED))))
-    for part in parts([*named.items()][:MOST_NAMED], _AT_ONCE):
+    for part in cut_in_parts([*named.items()][:MOST_NAMED], _AT_ONCE):
         yield omit_none({"read": group_by_kinds(dict(part)), "unnamed": dict(more) or None})
         more.clear()
     if more:
         yield {"unnamed": dict(more)}
 
 
-def without(entry: Entry, faceids: Collection[str]) -> Entry:
+def leave_out_people(entry: Entry, faceids: Collection[str]) -> Entry:
     """Return an entry that waits without these people, who are a number from now on."""
     kinds = read_of(entry)
     more = Counter[str](entry.get("unnamed", {}))
@@ -199,10 +199,10 @@ def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
         "acts": sorted({act for entry in entries for act in entry.get("acts", ())}),
         "parts": [entry["id"] for entry in entries],
     }
-    first = {"id": _new_id(begun["at"]), **begun, "what": READING, **{one: n for one, n in numbers.items() if n}}
+    first = {"id": _new_id(begun["at"]), **begun, "what": READING, **{name: n for name, n in numbers.items() if n}}
     yield first
     named = [*kinds.items()][:MOST_NAMED]
-    for some in parts(named, -(-len(named) // _LEAVES) or 1):
+    for some in cut_in_parts(named, -(-len(named) // _LEAVES) or 1):
         id_ = _new_id(begun["at"])
         yield {"id": id_, **begun, "what": READ, "reading": first["id"], "read": group_by_kinds(dict(some))}
 
@@ -260,8 +260,8 @@ class Tally(Struct):
     def _kinds_by_subject(self, entry: Entry) -> Mapping[str, Iterable[str]]:
         """Return the kinds that an entry says or means that its caller was told, by subject."""
         read = read_of(entry)
-        for one in entry.get("shown", ()):  # of earlier versions
-            read.setdefault(one.removeprefix("face "), set()).add(Data.PICTURES)
+        for shown in entry.get("shown", ()):  # of earlier versions
+            read.setdefault(shown.removeprefix("face "), set()).add(Data.PICTURES)
         kinds = self.reads.get(entry["what"], ())
         for faceid in faces_of({**entry, "read": {}, "shown": ()}) if kinds else ():
             read.setdefault(faceid, set()).update(kinds)

@@ -68,7 +68,7 @@ def is_much(overdue: int, of: int) -> bool:
     return overdue > FEW and overdue * SHARE > of
 
 
-def withheld(before: Withheld | None, overdue: int, of: int, now: datetime) -> Withheld | None:
+def find_withheld(before: Withheld | None, overdue: int, of: int, now: datetime) -> Withheld | None:
     """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_much`.
 
     Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped. The wait begins anew

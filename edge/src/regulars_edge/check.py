@@ -31,9 +31,9 @@ FACE_M, LENS_DEGREES = 0.15, 90
 def check(arguments: argparse.Namespace) -> int:
     """Print a line for each thing; return 0 if all is well, else 1. Raises Misconfigured."""
     if arguments.camera is not None:
-        from regulars_edge.doctor import examine
+        from regulars_edge.doctor import run_doctor
 
-        return examine(arguments)
+        return run_doctor(arguments)
     if arguments.config is None:
         raise Misconfigured("give --config with a file, or --camera with a camera's URL or address")
     config = load(arguments.config)

@@ -55,7 +55,7 @@ class Findings:
     said: list[str] = field(default_factory=list)
 
 
-def examine(arguments: argparse.Namespace) -> int:
+def run_doctor(arguments: argparse.Namespace) -> int:
     """Print what is wrong with a camera, and the lines of edge.toml with which it works; return 0 if nothing is.
 
     Raises Misconfigured.

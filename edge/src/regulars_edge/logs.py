@@ -31,7 +31,7 @@ def redact_text(text: str) -> str:
     >>> redact_text("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
     'rtsp://***@10.0.0.9/live?password=***'
     """
-    text = "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+    text = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
     text = _USERINFO.sub(f"/{HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
     return _SIGNED.sub(rf"\1={HIDDEN}", text)

@@ -113,7 +113,7 @@ def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> 
     """Eva comes every other day, as do a stranger and the staff; from the 13th day on nobody comes."""
     hook = book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])[0]
     team = book.services.groups.create(book.tenant, "team", None, "")
-    book.services.groups.change(book.tenant, team.id, {"staff": True})
+    book.services.groups.change_fields(book.tenant, team.id, {"staff": True})
     eva = book.enrol(EVA, "regular", name="Eva Lee")
     book.enrol(FINN, "team")
     book.see(
@@ -131,8 +131,8 @@ def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> 
             keep_open(book, 13 + hour // 24)
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         told = [
-            json.loads(one.payload)
-            for one in book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows
+            json.loads(one.write_payload)
+            for one in book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
         ]
         book.clock.advance(timedelta(hours=1))
     [event] = told
@@ -149,10 +149,10 @@ def test_a_disabled_tenant_is_told_of_nobody(book: Book) -> None:
     keep_open(book, *range(16), 15.8)
     book.services.tenants.disable("shop")
     book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
-    assert not book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows
+    assert not book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
     book.services.tenants.enable("shop")
     book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
-    assert len(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows) == 1
+    assert len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows) == 1
 
 
 def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some_hours(book: Book) -> None:
@@ -169,8 +169,8 @@ def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some
         keep_open(book, (book.clock.now() - MONDAY) / DAY - 0.1)
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         outbox = book.services.webhooks.outbox
-        for one in outbox.page("shop", hook.id, parked=False, limit=10).rows:
-            told[json.loads(one.payload)["data"]["name"]] += 1
+        for one in outbox.read_page("shop", hook.id, parked=False, limit=10).rows:
+            told[json.loads(one.write_payload)["data"]["name"]] += 1
             outbox.delete_delivery(one)
     assert told == {"Eva": 1, "Finn": 1}
 

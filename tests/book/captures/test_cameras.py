@@ -32,7 +32,7 @@ def slow(services: Services, meanwhile: Meanwhile, clock: FakeClock) -> Cameras:
 
 
 def names(services: Services, tenant: Tenant) -> list[str]:
-    return [camera.name for camera in services.cameras.all(tenant)]
+    return [camera.name for camera in services.cameras.list_all(tenant)]
 
 
 def test_a_camera_is_found_by_id_and_by_name(services: Services, cloud: Tenant) -> None:
@@ -55,7 +55,10 @@ def test_one_of_many_who_take_a_name_at_once_gets_it(services: Services, cloud: 
 
 def test_all_of_many_whose_ids_are_made_get_one(services: Services, cloud: Tenant) -> None:
     side_by_side([lambda name=name: services.cameras.add(cloud, None, name) for name in "东西南北上下"])
-    assert [camera.id for camera in services.cameras.all(cloud)] == ["camera", *(f"camera-{n}" for n in range(2, 7))]
+    assert [camera.id for camera in services.cameras.list_all(cloud)] == [
+        "camera",
+        *(f"camera-{n}" for n in range(2, 7)),
+    ]
 
 
 def left(services: Services, tenant: Tenant) -> int:
@@ -125,11 +128,11 @@ def test_a_camera_that_is_deleted_meanwhile_is_not_changed_nor_heard_of(
         meanwhile.first = [lambda: services.cameras.delete(cloud, "door")]
         with pytest.raises(CameraNotFound):
             verb()
-        assert services.cameras.all(cloud) == []
+        assert services.cameras.list_all(cloud) == []
     made, _ = services.cameras.add(cloud, None, "door")
     meanwhile.first = [lambda: services.cameras.delete(cloud, "door")]
     slow.note_last_seen(cloud, made, clock.now())
-    assert services.cameras.all(cloud) == []
+    assert services.cameras.list_all(cloud) == []
     assert left(services, cloud) == MAX_CAMERAS
 
 
@@ -141,7 +144,7 @@ def test_all_cameras_are_muted_though_one_of_them_is_deleted_meanwhile(
     until = clock.now() + timedelta(hours=9)
     meanwhile.first = [lambda: services.cameras.delete(cloud, "door")]
     slow.mute(cloud, until)
-    assert [(one.id, one.muted_until) for one in services.cameras.all(cloud)] == [("till", until)]
+    assert [(one.id, one.muted_until) for one in services.cameras.list_all(cloud)] == [("till", until)]
     meanwhile.first = [lambda: services.cameras.delete(cloud, "till")]
     with pytest.raises(CameraNotFound):
         slow.mute(cloud, until, "till")

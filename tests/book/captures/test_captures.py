@@ -61,7 +61,7 @@ def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captu
 
 def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:
     offers = [offer(clock.now(), number) for number in range(100)]
-    answers = side_by_side([lambda: services.captures.offer(shop, offers)] * 6)
+    answers = side_by_side([lambda: services.captures.offer_uploads(shop, offers)] * 6)
     assert len({tuple(upload.capture.id for upload in answer) for answer in answers}) == 1
     assert sorted(written(services, shop)) == sorted(upload.capture.id for upload in answers[0])
 
@@ -72,10 +72,10 @@ def test_those_that_others_offer_meanwhile_do_not_fail_the_rest(
     offers = [offer(clock.now(), number) for number in range(5)]
     meanwhile = Meanwhile(items_of(services))
     meanwhile.first = [
-        lambda: services.captures.offer(shop, offers[1:3]),
-        lambda: services.captures.offer(shop, offers[3:]),
+        lambda: services.captures.offer_uploads(shop, offers[1:3]),
+        lambda: services.captures.offer_uploads(shop, offers[3:]),
     ]
-    answer = through(meanwhile, services, clock).offer(shop, offers)
+    answer = through(meanwhile, services, clock).offer_uploads(shop, offers)
     assert {upload.capture.state for upload in answer} == {CaptureState.WANTED}
     assert len(written(services, shop)) == 5
 
@@ -83,12 +83,12 @@ def test_those_that_others_offer_meanwhile_do_not_fail_the_rest(
 def test_until_the_picture_is_there_the_last_word_on_its_size_and_type_holds(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    (first,) = services.captures.offer(shop, [offer(clock.now(), size=6)])
-    (second,) = services.captures.offer(shop, [offer(clock.now(), content_type="image/png")])
+    (first,) = services.captures.offer_uploads(shop, [offer(clock.now(), size=6)])
+    (second,) = services.captures.offer_uploads(shop, [offer(clock.now(), content_type="image/png")])
     sent = {name.lower(): value for name, value in second.request.headers.items()}
     assert (sent["content-length"], sent["content-type"]) == ("7", "image/png")
     put(services, shop, first.capture.id)
-    (third,) = services.captures.offer(shop, [offer(clock.now(), size=8)])
+    (third,) = services.captures.offer_uploads(shop, [offer(clock.now(), size=8)])
     assert third.request is None
     stored = services.captures.get(shop, "door", first.capture.id)
     assert (stored.size, stored.content_type, stored.state) == (7, "image/png", CaptureState.STORED)
@@ -97,12 +97,12 @@ def test_until_the_picture_is_there_the_last_word_on_its_size_and_type_holds(
 def test_a_capture_that_is_resolved_while_it_is_offered_again_stays_as_it_is(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    (made,) = services.captures.offer(shop, [offer(clock.now())])
+    (made,) = services.captures.offer_uploads(shop, [offer(clock.now())])
     key = keys.capture(shop.name, "door", made.capture.id)
     resolved = Update(keys.CAPTURES, key, (exists("there"),), set={"state": CaptureState.RESOLVED})
     meanwhile = Meanwhile(items_of(services))
     meanwhile.first = [lambda: items_of(services).transact([resolved])]
-    (answer,) = through(meanwhile, services, clock).offer(shop, [offer(clock.now(), size=9)])
+    (answer,) = through(meanwhile, services, clock).offer_uploads(shop, [offer(clock.now(), size=9)])
     assert (answer.capture.state, answer.capture.size, answer.request) == (CaptureState.RESOLVED, 7, None)
 
 
@@ -110,16 +110,16 @@ def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolv
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     def offered_and_resolved() -> None:
-        (made,) = services.captures.offer(shop, [offer(clock.now())])
+        (made,) = services.captures.offer_uploads(shop, [offer(clock.now())])
         key = keys.capture(shop.name, "door", made.capture.id)
         resolved = {"state": CaptureState.RESOLVED}
         items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=resolved)])
 
     meanwhile = Meanwhile(items_of(services))
     meanwhile.first = [offered_and_resolved]
-    (answer,) = through(meanwhile, services, clock).offer(shop, [offer(clock.now())])
+    (answer,) = through(meanwhile, services, clock).offer_uploads(shop, [offer(clock.now())])
     assert (answer.capture.state, answer.request) == (CaptureState.RESOLVED, None)
-    assert len(services.captures.page(shop, "door").rows) == 1
+    assert len(services.captures.read_page(shop, "door").rows) == 1
 
 
 MB = 1_000_000
@@ -129,7 +129,7 @@ def offered(services: Services, tenant: Tenant, clock: FakeClock, numbers: range
     """Offer a capture a number, one by one, until the day's limit is reached; return how many were taken."""
     for taken, number in enumerate(numbers):
         try:
-            services.captures.offer(tenant, [offer(clock.now(), number, **other)])
+            services.captures.offer_uploads(tenant, [offer(clock.now(), number, **other)])
         except DailyLimitReached:
             return taken
     return len(numbers)
@@ -152,7 +152,7 @@ def test_a_call_over_the_days_limit_is_refused_whole_and_told_when_the_day_ends(
 ) -> None:
     limited = replace(shop, capture_mb_a_day=100, time_zone="UTC")
     with pytest.raises(DailyLimitReached, match=r"'door'.*100 MB") as caught:
-        services.captures.offer(limited, [offer(clock.now(), number, size=20 * MB) for number in range(6)])
+        services.captures.offer_uploads(limited, [offer(clock.now(), number, size=20 * MB) for number in range(6)])
     assert written(services, shop) == []
     assert caught.value.again_in_s == 12 * 3600
     assert services.cameras.get(shop, "door").last_seen_at is None
@@ -164,14 +164,14 @@ def test_what_is_offered_again_is_charged_only_if_its_size_changes(
     limited = replace(shop, capture_mb_a_day=100)
     same = offer(clock.now(), size=10 * MB)
     for _ in range(30):
-        services.captures.offer(limited, [same])
+        services.captures.offer_uploads(limited, [same])
     for number in range(1, 6):
-        services.captures.offer(limited, [offer(clock.now(), number, size=1)])
+        services.captures.offer_uploads(limited, [offer(clock.now(), number, size=1)])
     grown = [offer(clock.now(), number, size=20 * MB) for number in range(1, 6)]
     with pytest.raises(DailyLimitReached):
-        services.captures.offer(limited, grown)
+        services.captures.offer_uploads(limited, grown)
     assert {capture.size for capture in records(services, shop)} == {1, 10 * MB}
-    services.captures.offer(limited, grown[:4])
+    services.captures.offer_uploads(limited, grown[:4])
 
 
 def test_the_smallest_capture_counts_as_64_kb_since_its_record_is_kept_too(
@@ -183,9 +183,9 @@ def test_the_smallest_capture_counts_as_64_kb_since_its_record_is_kept_too(
 
 def test_times_are_kept_to_the_millisecond_below(services: Services, shop: Tenant, clock: FakeClock) -> None:
     at = clock.now().replace(microsecond=123_999)
-    (first,) = services.captures.offer(shop, [offer(at)])
+    (first,) = services.captures.offer_uploads(shop, [offer(at)])
     assert first.capture.captured_at == at.replace(microsecond=123_000)
-    same, other = services.captures.offer(shop, [offer(at.replace(microsecond=123_000)), offer(clock.now())])
+    same, other = services.captures.offer_uploads(shop, [offer(at.replace(microsecond=123_000)), offer(clock.now())])
     assert first.capture.id == same.capture.id != other.capture.id
 
 
@@ -199,7 +199,7 @@ def test_storage_that_fails_leaves_nothing_and_the_camera_unseen(
     meanwhile.first = [away]
     captures = through(meanwhile, services, clock)
     with pytest.raises(StorageUnavailable):
-        captures.offer(shop, [offer(clock.now())])
+        captures.offer_uploads(shop, [offer(clock.now())])
     assert written(services, shop) == []
     assert services.cameras.get(shop, "door").last_seen_at is None
 
@@ -208,11 +208,14 @@ def test_however_many_never_came_those_whose_picture_is_there_are_listed(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     """Also where nobody has resolved them yet: a thousand offers hide no older picture."""
-    there = [services.captures.offer(shop, [offer(clock.now() - timedelta(days=1), n)])[0].capture.id for n in range(2)]
+    there = [
+        services.captures.offer_uploads(shop, [offer(clock.now() - timedelta(days=1), n)])[0].capture.id
+        for n in range(2)
+    ]
     for id_ in there:
         put(services, shop, id_)
     for begin in range(0, 1000, 100):
-        offered = services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
+        offered = services.captures.offer_uploads(shop, [offer(clock.now(), begin + number) for number in range(100)])
         there.append(offered[7].capture.id)
         put(services, shop, there[-1])
     pages = list(walked(services, shop, "door", 100))
@@ -223,13 +226,13 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     """A stolen key offers thousands that never come; who lists must not read them all at once."""
-    old, *_ = services.captures.offer(shop, [offer(clock.now() - timedelta(days=1))])
+    old, *_ = services.captures.offer_uploads(shop, [offer(clock.now() - timedelta(days=1))])
     put(services, shop, old.capture.id)
     for begin in range(0, 3000, 100):
-        services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
+        services.captures.offer_uploads(shop, [offer(clock.now(), begin + number) for number in range(100)])
     counted = Counted(items_of(services))
     listing = Captures(book_with(services, items=counted, cameras=services.cameras))
-    page = listing.page(shop, "door", 1, None)
+    page = listing.read_page(shop, "door", 1, None)
     assert (page.rows, page.next_token is None) == ([], False)
     assert counted.read <= 1_200
     pages = list(walked(services, shop, "door", 1))
@@ -249,7 +252,7 @@ class Counted(Around):
 
 
 def walked(services: Services, tenant: Tenant, camera: str | None, limit: int) -> Iterator[ListPage[Capture]]:
-    return paged(lambda token: services.captures.page(tenant, camera, limit, token))
+    return paged(lambda token: services.captures.read_page(tenant, camera, limit, token))
 
 
 def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
@@ -258,14 +261,14 @@ def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
     start = clock.now()
     ids = []
     for number in range(4):
-        (made,) = services.captures.offer(shop, [offer(start - timedelta(seconds=number))])
+        (made,) = services.captures.offer_uploads(shop, [offer(start - timedelta(seconds=number))])
         put(services, shop, made.capture.id)
         ids.append(made.capture.id)
-    first = services.captures.page(shop, "door", limit=2)
+    first = services.captures.read_page(shop, "door", limit=2)
     for seconds in (-1.5, 60.0):  # newer than where the walk is, and than anything
-        (made,) = services.captures.offer(shop, [offer(start + timedelta(seconds=seconds), 9)])
+        (made,) = services.captures.offer_uploads(shop, [offer(start + timedelta(seconds=seconds), 9)])
         put(services, shop, made.capture.id)
-    second = services.captures.page(shop, "door", limit=9, token=first.next_token)
+    second = services.captures.read_page(shop, "door", limit=9, token=first.next_token)
     listed = [capture.id for capture in (*first.rows, *second.rows)]
     assert [id_ for id_ in listed if id_ in ids] == ids
     assert len(set(listed)) == len(listed) == 5
@@ -307,7 +310,7 @@ def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -
     first."""
     now, there = FakeClock().now(), {}
     for number, (camera, ago, fate) in enumerate(made):
-        (upload,) = services.captures.offer(tenant, [offer(now - timedelta(seconds=ago), number, camera)])
+        (upload,) = services.captures.offer_uploads(tenant, [offer(now - timedelta(seconds=ago), number, camera)])
         id_ = upload.capture.id
         if fate != "wanted":
             there[id_] = camera
@@ -322,7 +325,7 @@ def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -
 def test_a_camera_that_is_not_there_has_no_page(services: Services, shop: Tenant) -> None:
     for camera in ("nobody", "", "#left", "a#b"):
         with pytest.raises(CameraNotFound):
-            services.captures.page(shop, camera)
+            services.captures.read_page(shop, camera)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -379,7 +382,7 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
     begin = clock.now() - timedelta(minutes=30)
     made = {}
     for minute, wanted in zip(minutes, states, strict=False):
-        (offered,) = services.captures.offer(shop, [offer(begin + timedelta(minutes=minute), minute)])
+        (offered,) = services.captures.offer_uploads(shop, [offer(begin + timedelta(minutes=minute), minute)])
         made[minute] = (offered.capture.id, wanted)
         if wanted is CaptureState.STORED:
             put(services, shop, offered.capture.id)
@@ -394,7 +397,7 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
         state,
     )
     listed: list[str] = []
-    for page in paged(lambda token: services.captures.page(shop, "door", limit, token, only=only)):
+    for page in paged(lambda token: services.captures.read_page(shop, "door", limit, token, only=only)):
         assert len(page.rows) <= limit
         listed += [one.id for one in page.rows]
     assert listed == [
@@ -410,7 +413,7 @@ def shown(services: Services, tenant: Tenant, clock: FakeClock, faces: list[int]
     """Captures a minute apart, each with so many sightings."""
     for number, count_of in enumerate(faces):
         clock.advance(timedelta(minutes=1))
-        (made,) = services.captures.offer(tenant, [offer(clock.now(), number)])
+        (made,) = services.captures.offer_uploads(tenant, [offer(clock.now(), number)])
         box = [1, 2, 30, 40]
         sightings = [{"n": n, "resolution": "skipped", "box": box, "reason": "x"} for n in range(count_of)]
         change = {"state": CaptureState.RESOLVED, "sightings": sightings}

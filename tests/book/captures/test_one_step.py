@@ -43,10 +43,10 @@ def test_a_capture_that_was_offered_and_uploaded_is_the_same_in_one_step(
 ) -> None:
     at = clock.now() - timedelta(minutes=5)
     offer = Offer("door", hashlib.sha256(PICTURE).hexdigest(), len(PICTURE), "image/jpeg", at)
-    (offered,) = services.captures.offer(shop, [offer])
+    (offered,) = services.captures.offer_uploads(shop, [offer])
     capture = services.captures.store_shot(shop, replace(SHOT, captured_at=at))
     assert capture.id == offered.capture.id
-    (again,) = services.captures.offer(shop, [offer])
+    (again,) = services.captures.offer_uploads(shop, [offer])
     assert again.request is None
     assert written(services, shop) == [capture.id]
     assert resolved(services) == 1

@@ -59,15 +59,15 @@ def test_change_based_on_a_seq_that_passed_is_told_so(writer: GalleryWriter, cam
 
 
 def test_a_change_prepared_in_its_turn_goes_before_those_that_wait(writer: GalleryWriter, camera: Tenant) -> None:
-    with writer.exclusive("camera"):
-        seq = writer.seq("camera")
+    with writer.hold_up_commits("camera"):
+        seq = writer.read_seq("camera")
         others = [threading.Thread(target=writer.commit, args=("camera", change(f"f{n}"))) for n in range(3)]
         for thread in others:
             thread.start()
         assert writer.commit("camera", change("mine", based_on=seq)) == seq + 1
     for thread in others:
         thread.join()
-    assert writer.seq("camera") == seq + 4
+    assert writer.read_seq("camera") == seq + 4
 
 
 def test_a_refused_change_leaves_the_others_alone(writer: GalleryWriter, camera: Tenant, services: Services) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy, ConditionFailed
-from chalicelib.book.words.items import TRIES, attempts, every, write, write_in_parts
+from chalicelib.book.words.items import TRIES, count_attempts, walk_items, write, write_in_parts
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
@@ -52,24 +52,24 @@ def test_tries_end_and_the_pauses_between_them_are_bounded(tries: int) -> None:
     pauses: list[float] = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(time, "sleep", pauses.append)
-        assert list(attempts(tries)) == list(range(tries))[::-1]
+        assert list(count_attempts(tries)) == list(range(tries))[::-1]
     assert len(pauses) == max(tries - 1, 0)
     assert all(0 <= pause <= min(0.2, 0.005 * 2**number) for number, pause in enumerate(pauses))
 
 
 def test_a_caller_may_wait_longer_at_first_and_no_longer_in_all(pauses: list[float]) -> None:
-    assert len(list(attempts(first_s=0.08))) == TRIES
+    assert len(list(count_attempts(first_s=0.08))) == TRIES
     assert all(pause <= min(0.2, 0.08 * 2**number) for number, pause in enumerate(pauses))
     assert sum(pauses) < 8
 
 
 def test_all_tries_together_pause_for_some_seconds_at_most(pauses: list[float]) -> None:
-    assert len(list(attempts())) == TRIES
+    assert len(list(count_attempts())) == TRIES
     assert 0 < sum(pauses) < 7
 
 
 def test_the_first_try_is_made_at_once_and_no_pause_follows_the_last(pauses: list[float]) -> None:
-    tries = attempts(2)
+    tries = count_attempts(2)
     assert next(tries) == 1
     assert pauses == []
     assert next(tries) == 0
@@ -105,12 +105,12 @@ def test_a_condition_that_does_not_hold_is_told_at_once(failing: Failing, pauses
 def test_parts_are_written_fifty_at_a_time_and_counted(failing: Failing, count: int) -> None:
     puts = [Put(keys.OUTBOX, {"tenant": "shop", "id": f"{number:03}"}) for number in range(count)]
     assert write_in_parts(failing, iter(puts)) == count
-    assert len(list(every(failing, keys.OUTBOX, "shop"))) == count
+    assert len(list(walk_items(failing, keys.OUTBOX, "shop"))) == count
     assert failing.sizes == [min(50, count - begin) for begin in range(0, count, 50)]
-    read = every(failing, keys.OUTBOX, "shop", page_size=7)
+    read = walk_items(failing, keys.OUTBOX, "shop", page_size=7)
     deletes = (Delete(keys.OUTBOX, ("shop", item["id"])) for item in read)
     assert write_in_parts(failing, deletes) == count
-    assert not list(every(failing, keys.OUTBOX, "shop"))
+    assert not list(walk_items(failing, keys.OUTBOX, "shop"))
 
 
 class Contended:
@@ -147,7 +147,7 @@ VERBS: dict[str, Callable[[Contended], object]] = {
     "cameras.delete": lambda on: on.cameras.delete(on.tenant, "door"),
     "cameras.replace_key": lambda on: on.cameras.replace_key(on.tenant, "door"),
     "hooks.add": lambda on: on.hooks.add(on.tenant.name, "https://example.com/2"),
-    "hooks.change": lambda on: on.hooks.change(on.tenant.name, on.hook.id, {"enabled": False}),
+    "hooks.change": lambda on: on.hooks.change_hook(on.tenant.name, on.hook.id, {"enabled": False}),
     "hooks.replace_secret": lambda on: on.hooks.replace_secret(on.tenant.name, on.hook.id),
 }
 

@@ -64,9 +64,9 @@ def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enro
     with_group(book)
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))
-    assert book.services.merges.duplicates.page(book.tenant, 100).rows == []
+    assert book.services.merges.duplicates.read_page(book.tenant, 100).rows == []
     assert book.services.joining.join_tenant(book.tenant)
-    assert len(book.services.merges.duplicates.page(book.tenant, 100).rows) == 3
+    assert len(book.services.merges.duplicates.read_page(book.tenant, 100).rows) == 3
 
 
 def test_somebody_else_is_not_absorbed(book: Book) -> None:
@@ -77,7 +77,7 @@ def test_somebody_else_is_not_absorbed(book: Book) -> None:
 
 def test_nothing_is_absorbed_if_the_tenant_does_not_learn(book: Book) -> None:
     with_group(book).see(shot(0, ANN))
-    book.services.tenants.change("shop", {"learns": False})
+    book.services.tenants.change_settings("shop", {"learns": False})
     assert enrol(book).merges == 0
 
 
@@ -105,7 +105,7 @@ def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book:
 def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
     [seen] = with_group(book).see(shot(0, ANN))
     enrolled = enrol(book)
-    [merge] = book.services.merges.records.all("shop", enrolled.faceid)
+    [merge] = book.services.merges.records.list_all("shop", enrolled.faceid)
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert {face.faceid: face.arrive_count for face in book.faces()} == {
         enrolled.faceid: 0,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.words.model import Profile
-from chalicelib.book.words.observations import own
+from chalicelib.book.words.observations import keep_own
 from chalicelib.book.words.pictures import Box, DetectedFace, FaceJpeg
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -67,4 +67,4 @@ def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long
         ).faces.values()
         observed = [*services.merges.mover.list_observations(tenant, face.faceid)]
         assert [one.at for one in observed] == [face.enrolled_at]
-        assert own(face, observed) == (observed, face.enrolled_at)
+        assert keep_own(face, observed) == (observed, face.enrolled_at)

@@ -125,7 +125,7 @@ def merge(book: Book, expected: Expected, first: int, second: int) -> None:
 
 @later
 def undo(book: Book, expected: Expected, place: int) -> None:
-    merges = [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]
+    merges = [one for one in book.services.merges.records.read_page(book.tenant, 100).rows if one.is_active]
     if merges:
         one = merges[place % len(merges)]
         with suppress(Conflict):  # to be undone after another one
@@ -175,7 +175,7 @@ def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: l
     """If faces learn, which pictures those are is not foretold here, but right they have to be."""
     expected = Expected()
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
-        book.services.tenants.change("shop", {"learns": learns})
+        book.services.tenants.change_settings("shop", {"learns": learns})
         for number, deed in enumerate([*(see(seed, seed) for seed in PEOPLE), *done]):
             with suppress(*([KeyError] if learns else [])):
                 deed(book, expected)

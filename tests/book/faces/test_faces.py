@@ -89,7 +89,7 @@ def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, ca
         assert len(list_faces().faces) == 10
         return items.spent.total()
 
-    first, middle, last = (read_units(partial(faces.page, camera, "regular", page, 10)) for page in (1, 15, 30))
+    first, middle, last = (read_units(partial(faces.read_page, camera, "regular", page, 10)) for page in (1, 15, 30))
     assert first == last < middle
     assert read_units(lambda: faces.list_longest_away(camera, "regular", 10)) == first
 
@@ -115,7 +115,7 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
                     services.deletion.delete_faces_of_group(camera, "vip", [faceid])
 
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
-    page = services.faces.page(camera, "vip", 1, 100)
+    page = services.faces.read_page(camera, "vip", 1, 100)
     assert len(page.faces) == page.group.count == services.groups.get_by_name(camera, "vip").count <= 20
     items = services.requests._items
     seqs = [int(item["seq"]) for item in items.query(keys.JOURNAL, camera.name).items]

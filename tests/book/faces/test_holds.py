@@ -9,7 +9,7 @@ from chalicelib.book.records.observations import read_visits
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.errors import Busy, FaceHeld
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import REGULAR, STRANGER
 from chalicelib.book.words.ports import Delete, Put
 from tests.support.book.book import Book, shot
@@ -23,7 +23,7 @@ def seen(book: Book, minutes: float, seed: int) -> str:
 
 
 def held(book: Book) -> dict[str, str]:
-    return {one.faceid: one.hold.reason for one in book.services.faces.holds.all("shop")}
+    return {one.faceid: one.hold.reason for one in book.services.faces.holds.list_all("shop")}
 
 
 def test_of_many_faces_none_is_deleted_if_one_is_held(book: Book) -> None:
@@ -49,7 +49,9 @@ def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
         book.services.faces.holds.set(book.tenant, eva, "case 7")
     with acts.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.lift(book.tenant, eva, "case 7 is closed")
-    entries = [json.loads(item["entry"]) for item in every(book.storage.items, keys.AUDIT, "shop") if "entry" in item]
+    entries = [
+        json.loads(item["entry"]) for item in walk_items(book.storage.items, keys.AUDIT, "shop") if "entry" in item
+    ]
     said = sorted((one["faces"], one["reason"]) for one in entries if one["by"] == "key 1")
     assert said == [([eva], "case 7"), ([eva], "case 7 is closed")]
 
@@ -75,7 +77,7 @@ def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:
     for faceid in people[:11]:
         book.services.faces.holds.set(book.tenant, faceid, "case 7")
     group = book.services.groups.get_by_name(book.tenant, "stranger")
-    book.services.groups.change(book.tenant, group.id, {"capacity": 13})
+    book.services.groups.change_fields(book.tenant, group.id, {"capacity": 13})
     new = seen(book, 100, 50)
     assert set(book.faceids()) == {*people[:11], people[12], new}
 

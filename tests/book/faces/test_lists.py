@@ -52,7 +52,7 @@ def listed(
     services: Services, tenant: Tenant, group: str | None, order: FaceOrder, limit: int, *, descending: bool
 ) -> list[str]:
     found = list[str]()
-    read = partial(services.faces.lists.page, tenant, group, order, limit, descending=descending)
+    read = partial(services.faces.lists.read_page, tenant, group, order, limit, descending=descending)
     for page in paged(read):
         found += [face.faceid for face in page.rows]
         assert len(page.rows) == limit or page.next_token is None
@@ -70,7 +70,7 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
     assert services.faces.lists.list_ids(shop, group, order, descending=descending).ids == expected
     if order is FaceOrder.ID and group is not None:
         with pytest.raises(InvalidInput, match="leave out group"):
-            services.faces.lists.page(shop, group, order, limit, descending=descending)
+            services.faces.lists.read_page(shop, group, order, limit, descending=descending)
     else:
         assert listed(services, shop, group, order, limit, descending=descending) == expected
 
@@ -80,7 +80,7 @@ def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, ord
     items = MeteredItems(services.ports.storage.items)
     face_lists = FaceLists(book_with(services, items=items))
     costs = list[int]()
-    for _ in paged(lambda token: face_lists.page(shop, None, order, 10, token)):
+    for _ in paged(lambda token: face_lists.read_page(shop, None, order, 10, token)):
         costs.append(items.spent.total())
         items.spent.clear()
     assert len(costs) == 6
@@ -91,14 +91,14 @@ def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services
     services.groups.create(shop, "many", 200, "")
     write_faces(services.ports.storage.items, shop, services.groups.get_by_name(shop, "many"), 200, FakeVision())
     items = MeteredItems(services.ports.storage.items)
-    page = FaceLists(book_with(services, items=items)).page(shop, None, FaceOrder.ARRIVED, 50)
+    page = FaceLists(book_with(services, items=items)).read_page(shop, None, FaceOrder.ARRIVED, 50)
     assert len(page.rows) == 50
     assert items.spent.total() <= 15
 
 
 def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop: Tenant) -> None:
     def shown() -> dict[str, ListedFace]:
-        page = services.faces.lists.page(shop, "vip", FaceOrder.ARRIVED, 100)
+        page = services.faces.lists.read_page(shop, "vip", FaceOrder.ARRIVED, 100)
         return {face.faceid: face for face in page.rows}
 
     [faceid, *_] = shown()
@@ -111,7 +111,7 @@ def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop
         assert getattr(after, field.name) == expected
     assert (after.name, after.note, after.age, after.revision) == ("Ann Lee", "left-handed", 34, 2)
     without = replace(shop, attributes_off=frozenset({"age"}))
-    [first, *_] = services.faces.lists.page(without, "vip", FaceOrder.ARRIVED, 100).rows
+    [first, *_] = services.faces.lists.read_page(without, "vip", FaceOrder.ARRIVED, 100).rows
     assert (first.estimates.age, first.estimates.quality) == (None, face.estimates.quality)
 
 
@@ -126,7 +126,7 @@ def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_group
 
 
 def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services, shop: Tenant) -> None:
-    assert services.faces.lists.list_ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
+    assert services.faces.lists.list_ids(shop, None, FaceOrder.ID).seq == services.writer.read_seq(shop.name) > 0
 
 
 def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
@@ -141,7 +141,7 @@ def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenan
 
 
 def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant) -> None:
-    token = services.faces.lists.page(shop, "vip", FaceOrder.ENROLLED, 5).next_token
+    token = services.faces.lists.read_page(shop, "vip", FaceOrder.ENROLLED, 5).next_token
     for group, order, descending in (
         ("stranger", FaceOrder.ENROLLED, False),
         ("vip", FaceOrder.ARRIVED, False),
@@ -149,14 +149,14 @@ def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant)
         (None, FaceOrder.ENROLLED, False),
     ):
         with pytest.raises(InvalidInput, match="another query"):
-            services.faces.lists.page(shop, group, order, 5, token, descending=descending)
+            services.faces.lists.read_page(shop, group, order, 5, token, descending=descending)
 
 
 def test_names_are_in_the_order_of_a_telephone_book_and_who_has_none_comes_last(tmp_path: Path) -> None:
     book = Book(tmp_path)
     for seed, name in enumerate(["Zoe", "émile", "Ann", "", "Emil", "王芳", "ann b"]):
         book.enrol(Person(seed), name=name)
-    page = book.services.faces.lists.page(book.tenant, "regular", FaceOrder.NAME, 10)
+    page = book.services.faces.lists.read_page(book.tenant, "regular", FaceOrder.NAME, 10)
     assert [one.name for one in page.rows] == ["Ann", "ann b", "Emil", "émile", "Zoe", "王芳", ""]
     found = listed(book.services, book.tenant, "regular", FaceOrder.NAME, 2, descending=True)
     assert found == [one.faceid for one in page.rows][::-1]
@@ -174,7 +174,7 @@ def test_the_pages_by_visits_have_everybody_once_whoever_comes_between_two_of_th
     face_lists = FaceLists(book.services)
     face_lists.longest_sorted = timedelta(days=2)
     for number, page in enumerate(
-        paged(partial(face_lists.page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending))
+        paged(partial(face_lists.read_page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending))
     ):
         found += [one.faceid for one in page.rows]
         book.clock.advance(timedelta(hours=9))
@@ -188,9 +188,9 @@ def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(ser
     face_lists = FaceLists(services)
     face_lists.max_sorted = 25
     for order in (FaceOrder.NAME, FaceOrder.VISITS):
-        assert len(face_lists.page(shop, "regular", order, 5).rows) == 5
+        assert len(face_lists.read_page(shop, "regular", order, 5).rows) == 5
         with pytest.raises(TooMany, match="30 faces"):
-            face_lists.page(shop, "stranger", order, 5)
+            face_lists.read_page(shop, "stranger", order, 5)
 
 
 @pytest.mark.parametrize("order", [FaceOrder.NAME, FaceOrder.VISITS])
@@ -198,13 +198,13 @@ def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(ser
 def test_a_list_that_has_to_be_sorted_goes_on_for_an_hour(
     services: Services, shop: Tenant, clock: FakeClock, order: FaceOrder, minutes: int, is_taken: bool
 ) -> None:
-    token = services.faces.lists.page(shop, "regular", order, 15).next_token
+    token = services.faces.lists.read_page(shop, "regular", order, 15).next_token
     clock.advance(timedelta(minutes=minutes))
     if is_taken:
-        assert len(services.faces.lists.page(shop, "regular", order, 15, token).rows) == 5
+        assert len(services.faces.lists.read_page(shop, "regular", order, 15, token).rows) == 5
     else:
         with pytest.raises(InvalidInput, match="start again"):
-            services.faces.lists.page(shop, "regular", order, 15, token)
+            services.faces.lists.read_page(shop, "regular", order, 15, token)
 
 
 def test_a_token_of_names_has_the_beginning_of_one_alone(tmp_path: Path) -> None:
@@ -212,6 +212,6 @@ def test_a_token_of_names_has_the_beginning_of_one_alone(tmp_path: Path) -> None
     long = "\ufdfa" * 100  # each is eighteen characters
     for seed, name in enumerate((long, "Ann", long, "Zoe")):
         book.enrol(Person(seed), name=name)
-    pages = [*paged(partial(book.services.faces.lists.page, book.tenant, "regular", FaceOrder.NAME, 1))]
+    pages = [*paged(partial(book.services.faces.lists.read_page, book.tenant, "regular", FaceOrder.NAME, 1))]
     assert max(len(page.next_token or "") for page in pages) < 1000
     assert [page.rows[0].name for page in pages] == ["Ann", "Zoe", long, long]

@@ -13,7 +13,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.records.faces import name_item
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import MOST_READ, every, write_in_parts
+from chalicelib.book.words.items import MOST_READ, walk_items, write_in_parts
 from chalicelib.book.words.model import Face
 from chalicelib.book.words.ports import Delete, Put
 from tests.support.book.book import Book, shot
@@ -50,7 +50,7 @@ def found(book: Book, name: str, limit: int = 100) -> list[str]:
 
 
 def terms_stored(book: Book) -> list[str]:
-    return [item["term"] for item in every(book.storage.items, keys.NAMES, "shop")]
+    return [item["term"] for item in walk_items(book.storage.items, keys.NAMES, "shop")]
 
 
 def by_hand(name: str, query: str) -> bool:

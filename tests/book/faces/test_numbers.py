@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import FaceOrder, every
+from chalicelib.book.words.items import FaceOrder, walk_items
 from chalicelib.book.words.ports import Update, exists
 from tests.support.book.book import Book, shot
 from tests.support.book.new_faces import meanwhile
@@ -92,6 +92,6 @@ def test_a_count_below_the_newest_number_is_told_and_mended(book: Book) -> None:
     said = [one.says for one in book.services.consistency.list_disagreements("shop")]
     assert said == ["the tenant says that 1 is the newest stranger's number, and there is 2"]
     assert book.services.consistency.repair("shop")[1] == []
-    assert [item["term"] for item in every(book.storage.items, keys.NAMES, "shop")] == sorted(
+    assert [item["term"] for item in walk_items(book.storage.items, keys.NAMES, "shop")] == sorted(
         keys.name_term(str(number), of_number(book, number)) for number in (1, 2)
     )

@@ -23,7 +23,7 @@ from tests.support.meanwhile import side_by_side
 
 def test_threads_that_create_groups_never_pass_the_limits(services: Services, camera: Tenant) -> None:
     made = side_by_side([partial(services.groups.create, camera, f"g{n}", 4_000, "") for n in range(16)])
-    assert len(services.groups.all(camera)) == 7
+    assert len(services.groups.list_all(camera)) == 7
     assert len([one for one in made if one in (IllegalCapacity, TooManyGroups)]) == 11
 
 
@@ -83,8 +83,8 @@ def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, ca
     made = services.groups.create(camera, "vip", 5, "", attributes=["hobby", "seat"])
     values = {"hobby": "tennis", "seat": "7"}
     face = services.enrolment.enrol_largest_face(camera, "vip", picture(Person(1)), RULES, values=values)
-    services.groups.change(camera, made.id, {"attributes": ["hobby"]})
-    services.groups.change(camera, made.id, {"attributes": ["seat", "hobby"]})
+    services.groups.change_fields(camera, made.id, {"attributes": ["hobby"]})
+    services.groups.change_fields(camera, made.id, {"attributes": ["seat", "hobby"]})
     names = {one.id: one.name for one in services.groups.get(camera, made.id).attributes}
     stored = services.faces.get(camera, face.faceid)
     assert {names[id_]: value for id_, value in stored.attributes.items() if id_ in names} == {"hobby": "tennis"}
@@ -110,7 +110,7 @@ def test_a_change_that_cannot_be_leaves_every_group_as_it_is(
     services: Services, camera: Tenant, group: str, changes: dict[str, object], error: type[Exception]
 ) -> None:
     made = services.groups.create(camera, "vip", 5, "")
-    before = services.groups.all(camera)
+    before = services.groups.list_all(camera)
     with pytest.raises(error):
-        services.groups.change(camera, made.id if group == "vip" else group, changes)
-    assert services.groups.all(camera) == before
+        services.groups.change_fields(camera, made.id if group == "vip" else group, changes)
+    assert services.groups.list_all(camera) == before

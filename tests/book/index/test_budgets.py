@@ -145,7 +145,7 @@ def test_a_gallery_larger_than_the_disk_says_what_to_do_and_stops_nobody_else(
 def test_a_search_under_way_keeps_its_gallery_and_another_is_busy_meanwhile(shops: Shops, gallery: Segment) -> None:
     shops.alike(["one", "two"], gallery)
     galleries = shops.galleries(ON_DISK)
-    view = galleries.current("one", "bench").view
+    view = galleries.read_current("one", "bench").view
     with pytest.raises(Busy):
         shops.found(galleries, "two", 7)
     assert view.base.templates[-1].any()
@@ -162,7 +162,7 @@ def test_galleries_go_before_another_takes_their_memory(
     """With memory for none, as in the functions that make snapshots, one is there at a time."""
     names = [f"shop-{number}" for number in range(8)]
     shops.alike(names, gallery)
-    each = shops.galleries(PLENTY).current(names[0], "bench").hot_bytes
+    each = shops.galleries(PLENTY).read_current(names[0], "bench").hot_bytes
     galleries = shops.galleries(PLENTY, holds * each)
     held: list[int] = []
     watched = Watched(shops.blobs, lambda: held.append(galleries.loaded_bytes))

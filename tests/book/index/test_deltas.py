@@ -23,7 +23,7 @@ from chalicelib.book.index.journal import GRACE
 from chalicelib.book.index.snapshots import delta
 from chalicelib.book.index.snapshots.loading import faces_of, pointer_of
 from chalicelib.book.index.snapshots.segment import DamagedSnapshot, decode
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.words import keys
 from chalicelib.book.words.model import Edit, JournalEntry, Profile, Template, Tenant
 from tests.book.index.galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
@@ -34,7 +34,7 @@ from tests.support.fakes import FakeClock, embedding_of
 
 FACEIDS = [f"face-{n}" for n in range(6)]
 GROUPS = ["a", "b"]
-TEMPLATES = [canonical(model, embedding_of(n)) for model in ("m", "other") for n in range(3)]
+TEMPLATES = [make_template(model, embedding_of(n)) for model in ("m", "other") for n in range(3)]
 
 
 def changes(*edits: Edit) -> st.SearchStrategy[list[JournalEntry]]:
@@ -226,7 +226,7 @@ def test_a_base_stays_as_long_as_a_delta_needs_it_and_no_longer(crowded: Shop) -
 def test_a_purge_leaves_no_base_from_before(crowded: Shop) -> None:
     gone = crowded.go(1)
     assert crowded.build(erase=False)
-    crowded.builder().purge(crowded.tenant.name, crowded.services.writer.seq(crowded.tenant.name))
+    crowded.builder().purge_before(crowded.tenant.name, crowded.services.writer.read_seq(crowded.tenant.name))
     assert crowded.kinds() == ["whole"]
     crowded.assert_right()
     crowded.services.close()

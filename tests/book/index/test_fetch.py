@@ -6,7 +6,7 @@ import pytest
 from chalicelib.book.index.gallery import Gallery
 from chalicelib.book.index.snapshots import loading
 from chalicelib.book.index.snapshots.scratch import Scratch
-from chalicelib.book.index.snapshots.segment import PART, DamagedSnapshot, Segment, encode, segment_of_faces
+from chalicelib.book.index.snapshots.segment import PART, DamagedSnapshot, Segment, encode_segment, segment_of_faces
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.store.embedded.blobs import FolderBlobStore
 from chalicelib.book.words.errors import StorageUnavailable
@@ -33,7 +33,7 @@ def stored(folder: Path, data: bytes) -> FolderBlobStore:
 
 
 def test_a_large_snapshot_comes_back_with_its_templates_on_disk(large: Segment, tmp_path: Path) -> None:
-    got = loading.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path).open_file)
+    got = loading.fetch(stored(tmp_path / "blobs", encode_segment(large)), KEY, Scratch(tmp_path).open_file)
 
     assert got.on_disk
     assert got.hot_bytes < 450 * len(got.ids)
@@ -43,11 +43,11 @@ def test_a_large_snapshot_comes_back_with_its_templates_on_disk(large: Segment, 
     assert [*got.ids] == [*large.ids] == sorted(large.ids)
     assert got.coder.tiers == large.coder.tiers
     assert [path.name for path in tmp_path.iterdir()] == ["blobs"], "the file has no name"
-    assert encode(got) == encode(large)
+    assert encode_segment(got) == encode_segment(large)
 
 
 def test_answers_do_not_change_when_the_stored_object_is_deleted(large: Segment, tmp_path: Path) -> None:
-    blobs = stored(tmp_path / "blobs", encode(large))
+    blobs = stored(tmp_path / "blobs", encode_segment(large))
     gallery = Gallery("m", loading.fetch(blobs, KEY, Scratch(tmp_path).open_file))
     blobs.delete(KEY)
     probe = large.templates[:1].astype(np.float32)
@@ -56,7 +56,7 @@ def test_answers_do_not_change_when_the_stored_object_is_deleted(large: Segment,
 
 
 def test_a_small_snapshot_stays_in_memory(tmp_path: Path) -> None:
-    got = loading.fetch(stored(tmp_path, encode(segment(20))), KEY, Scratch().open_file)
+    got = loading.fetch(stored(tmp_path, encode_segment(segment(20))), KEY, Scratch().open_file)
     assert not got.on_disk
     assert got.seq == 7
 
@@ -67,7 +67,7 @@ def test_what_is_not_there_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [9, 100, PART, 2 * PART + 12345, -1])
 def test_a_flipped_bit_anywhere_is_found(large: Segment, tmp_path: Path, at: int) -> None:
-    data = bytearray(encode(large))
+    data = bytearray(encode_segment(large))
     data[at] ^= 4
     with pytest.raises(DamagedSnapshot):
         loading.fetch(stored(tmp_path / "blobs", bytes(data)), KEY, Scratch(tmp_path).open_file)
@@ -76,9 +76,9 @@ def test_a_flipped_bit_anywhere_is_found(large: Segment, tmp_path: Path, at: int
 @pytest.mark.parametrize("length", [0, 5, 17, PART, 2 * PART + 12345, -1])
 def test_a_truncated_snapshot_is_refused(large: Segment, tmp_path: Path, length: int) -> None:
     with pytest.raises(DamagedSnapshot):
-        loading.fetch(stored(tmp_path / "blobs", encode(large)[:length]), KEY, Scratch(tmp_path).open_file)
+        loading.fetch(stored(tmp_path / "blobs", encode_segment(large)[:length]), KEY, Scratch(tmp_path).open_file)
 
 
 def test_a_scratch_folder_that_cannot_be_used_is_said_so(large: Segment, tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="no room for"):
-        loading.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path / "missing").open_file)
+        loading.fetch(stored(tmp_path / "blobs", encode_segment(large)), KEY, Scratch(tmp_path / "missing").open_file)

@@ -14,7 +14,7 @@ from chalicelib.book.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.book.index.gallery import Gallery
 from chalicelib.book.index.journal import GRACE
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, SearchRequest
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput, TenantNotFound
 from chalicelib.book.words.model import Edit, JournalEntry, Labels, Profile, Tenant
@@ -329,7 +329,7 @@ def stored(services: Services, tenant: Tenant, faces: int, seq: int) -> None:
 
 def grown(gallery: Gallery, seeds: range, seq: int) -> None:
     """Apply journal entries that add faces; storage knows nothing of them."""
-    puts = [JournalEntry(Edit.PUT, f"late-{n}", "g", (canonical("fake", embedding_of(n)),)) for n in seeds]
+    puts = [JournalEntry(Edit.PUT, f"late-{n}", "g", (make_template("fake", embedding_of(n)),)) for n in seeds]
     with gallery.changing:
         gallery.apply_entries(puts, seq)
 
@@ -347,12 +347,12 @@ def test_a_large_gallery_with_a_long_tail_is_loaded_anew_from_the_newest_snapsho
     galleries, threads = cold(services), threading.active_count()
     stored(services, tenant, 4_200, seq=1)
     at_seq(services, tenant, 1)
-    held = galleries.current(tenant.name, "fake")
+    held = galleries.read_current(tenant.name, "fake")
     grown(held, range(5_000, 6_100), seq=1_100)
     stored(services, tenant, 4_300, seq=1_100)
     at_seq(services, tenant, 1_100)
 
-    renewed = galleries.current(tenant.name, "fake")
+    renewed = galleries.read_current(tenant.name, "fake")
 
     assert renewed is not held
     assert (renewed.view.tail.rows, renewed.view.faces) == (0, 4_300)
@@ -366,12 +366,12 @@ def test_a_tail_that_was_long_from_the_beginning_is_not_looked_at_by_every_searc
     galleries = cold(services)
     stored(services, tenant, 4_200, seq=1)
     at_seq(services, tenant, 1)
-    held = galleries.current(tenant.name, "fake")
+    held = galleries.read_current(tenant.name, "fake")
     grown(held, range(5_000, 6_100), seq=1_023)
     at_seq(services, tenant, 1_023)
 
     assert held.is_long
-    assert galleries.current(tenant.name, "fake") is held
+    assert galleries.read_current(tenant.name, "fake") is held
 
 
 def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(services: Services, tenant: Tenant) -> None:
@@ -385,13 +385,15 @@ def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(servi
             found = cold(services).search(
                 tenant.name, SearchRequest("fake", probe[None], limit=100, operating_point=point)
             )
-            wanted = tuple(one for one in every.candidates[0] if one.score >= point.threshold(20))
+            wanted = tuple(one for one in every.candidates[0] if one.score >= point.find_threshold(20))
             assert found.candidates == (wanted,)
             assert found.gallery_size == 20
             for least in (-0.3, 0.05):
                 asked = SearchRequest("fake", probe[None], limit=100, operating_point=point, least_demands=(least,))
                 lower = cold(services).search(tenant.name, asked).candidates[0]
-                assert lower == tuple(one for one in every.candidates[0] if one.score >= point.threshold(20, least))
+                assert lower == tuple(
+                    one for one in every.candidates[0] if one.score >= point.find_threshold(20, least)
+                )
     assert len(faces) == 20
 
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.book.index.gallery import Gallery
-from chalicelib.book.index.snapshots.segment import DamagedSnapshot, decode, encode, segment_of_faces
+from chalicelib.book.index.snapshots.segment import DamagedSnapshot, decode, encode_segment, segment_of_faces
 from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Edit, JournalEntry
 from tests.support.fakes import embedding_of
@@ -23,7 +23,7 @@ edits = st.lists(
 def entry(edit: Edit, face: int, group: str, templates: int, at: int) -> JournalEntry:
     """One template is another model's where the edit adds a model."""
     model = "other" if edit is Edit.EMBED and templates == 1 else "m"
-    vectors = tuple(canonical(model, embedding_of(1000 * at + n)) for n in range(templates))
+    vectors = tuple(make_template(model, embedding_of(1000 * at + n)) for n in range(templates))
     if edit is Edit.DROP:
         return JournalEntry(edit, "", group)
     return JournalEntry(edit, f"f{face}", group, () if edit in (Edit.MOVE, Edit.DELETE) else vectors)
@@ -38,7 +38,7 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
     model: dict[str, tuple[str, int]] = {}
     for at, (edit, face, group, templates) in enumerate(history, start=1):
         if at == snapshot_at:
-            gallery = Gallery("m", decode(encode(gallery.view.make_segment("m"))))
+            gallery = Gallery("m", decode(encode_segment(gallery.view.make_segment("m"))))
             assert gallery.view.seq == at - 1
         gallery.apply_entries([entry(edit, face, group, templates, at)], at)
         if edit in (Edit.PUT, Edit.REPLACE) or (edit is Edit.EMBED and templates > 1):
@@ -95,7 +95,7 @@ def test_view_taken_before_a_change_does_not_show_it() -> None:
 
 @pytest.mark.parametrize("limit", [2, 4, 9])
 def test_faces_that_tie_come_in_the_order_of_their_faceids_wherever_they_are(limit: int) -> None:
-    same = (canonical("m", embedding_of(1)),)
+    same = (make_template("m", embedding_of(1)),)
     gallery = Gallery("m", None)
     gallery.apply_entries([JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1)
     gallery = Gallery("m", gallery.view.make_segment("m"))
@@ -147,7 +147,7 @@ def test_probe_of_other_dimensions_is_refused() -> None:
 
 def test_templates_of_another_model_are_never_compared() -> None:
     gallery = Gallery("m", None)
-    gallery.apply_entries([JournalEntry(Edit.PUT, "f", "g", (canonical("other", embedding_of(1)),))], 1)
+    gallery.apply_entries([JournalEntry(Edit.PUT, "f", "g", (make_template("other", embedding_of(1)),))], 1)
 
     assert gallery.view.search(SearchRequest("m", embedding_of(1)[None])) == SearchAnswer(1, 0, ((),))
 
@@ -156,7 +156,7 @@ def test_templates_of_another_model_are_never_compared() -> None:
 def test_damaged_snapshot_is_refused(damage: str) -> None:
     gallery = Gallery("m", None)
     gallery.apply_entries([entry(Edit.PUT, face, "g", 1, face) for face in range(20)], 1)
-    data = bytearray(encode(gallery.view.make_segment("m")))
+    data = bytearray(encode_segment(gallery.view.make_segment("m")))
     if damage == "bit":
         data[len(data) // 2] ^= 1
     elif damage == "version":

@@ -26,14 +26,14 @@ from chalicelib.book.index.scan.coder import (
 from chalicelib.book.index.scan.scan import (
     BestFaces,
     Rows,
-    kernel,
+    load_kernel,
     require_probes,
     scan,
     scan_plain,
     scan_without_kernel,
 )
 from chalicelib.book.index.snapshots.segment import decode, segment_of_faces
-from chalicelib.book.index.snapshots.segment import encode as to_bytes
+from chalicelib.book.index.snapshots.segment import encode_segment as to_bytes
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Candidate
@@ -59,7 +59,7 @@ class Query(Struct, frozen=True):
 
 def queries(coder: Coder, probe: NDArray[np.float32]) -> list[Query]:
     """The probe as the kernel codes it for each tier. The first slack covers the errors of rotation and rounding."""
-    compiled = kernel()
+    compiled = load_kernel()
     assert compiled is not None, "no kernel was compiled, which codes probes: make kernels"
     room, _ = compiled._run_search(of_coder(coder), coder, [(probe, BestFaces(0))])
     call = Call.from_buffer(room)

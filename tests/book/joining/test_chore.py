@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.words import keys, telemetry
 from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.ports import Action, Delete, Storage
 from tests.support.book.book import Book
 from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_picture
@@ -37,7 +37,7 @@ def test_the_sweep_joins_who_became_one_and_goes_on_until_nothing_is_left(book: 
     with_good_picture(book, second)
     book.sweep()
     assert set(book.faceids()) == {first}
-    assert place(book) == {"seq": book.services.writer.seq("shop")}
+    assert place(book) == {"seq": book.services.writer.read_seq("shop")}
 
 
 def test_the_watch_of_one_box_joins_too(book: Book) -> None:
@@ -70,11 +70,11 @@ def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_r
     pairs = [two_strangers(book, ANN), two_strangers(book, 2, 200)]
     for seed, (_, second) in zip((ANN, 2), pairs, strict=True):
         with_good_picture(book, second, seed)
-    [item, *_] = every(book.storage.items, keys.JOURNAL, "shop")
+    [item, *_] = walk_items(book.storage.items, keys.JOURNAL, "shop")
     book.storage.items.transact([Delete(keys.JOURNAL, ("shop", item["seq_key"]))])
     assert book.services.joining.join_tenant(book.tenant)
     assert set(book.faceids()) == {first for first, _ in pairs}
-    assert place(book) == {"seq": book.services.writer.seq("shop")}
+    assert place(book) == {"seq": book.services.writer.read_seq("shop")}
 
 
 def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> None:
@@ -119,4 +119,4 @@ def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_
         contended[0].faceid = ""
         assert book.services.joining.join_tenant(book.tenant)
         assert set(book.faceids()) == {pairs[0][0], pairs[1][0]}
-        assert place(book) == {"seq": book.services.writer.seq("shop")}
+        assert place(book) == {"seq": book.services.writer.read_seq("shop")}

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import DuplicateNotFound
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from tests.support.book.book import Book
 from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_picture
 
@@ -14,20 +14,20 @@ def look(book: Book) -> None:
 
 
 def suggested(book: Book) -> list[tuple[str, str]]:
-    page = book.services.merges.duplicates.page(book.tenant, 100)
+    page = book.services.merges.duplicates.read_page(book.tenant, 100)
     assert page.next_token is None
     return [(one.duplicate.first, one.duplicate.second) for one in page.rows]
 
 
 def stored(book: Book) -> list[str]:
-    return [item["id"] for item in every(book.storage.items, keys.DUPLICATES, "shop")]
+    return [item["id"] for item in walk_items(book.storage.items, keys.DUPLICATES, "shop")]
 
 
 def test_a_less_sure_pair_is_suggested_with_what_it_would_have_needed(book: Book) -> None:
     first, second = two_strangers(book)
     look(book)
     assert suggested(book) == [(first, second)]
-    [one] = book.services.merges.duplicates.page(book.tenant, 1).rows
+    [one] = book.services.merges.duplicates.read_page(book.tenant, 1).rows
     assert [face.faceid for face in one.faces] == [first, second]
     decision = one.duplicate.decision
     assert 0.38 < decision.score < decision.threshold
@@ -74,7 +74,7 @@ def test_an_undone_join_is_not_done_again(book: Book) -> None:
     first, second = two_strangers(book)
     with_good_picture(book, second)
     look(book)
-    [merge] = book.services.merges.records.page(book.tenant, 10).rows
+    [merge] = book.services.merges.records.read_page(book.tenant, 10).rows
     book.services.merges.merging.undo(book.tenant, merge.id)
     with_good_picture(book, first)
     look(book)

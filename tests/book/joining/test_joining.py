@@ -5,7 +5,7 @@ import pytest
 
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.webhooks import delivery_from
 from tests.support.book.book import Book
 from tests.support.book.people import (
@@ -37,7 +37,7 @@ def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book:
     assert look(book, second) == [(first, second)]
     assert set(book.faceids()) == {first}
     assert (face(book, first).arrive_count, len(face(book, first).pictures)) == (2, 3)
-    [merge] = book.services.merges.records.page(book.tenant, 10).rows
+    [merge] = book.services.merges.records.read_page(book.tenant, 10).rows
     assert merge.joined
     assert merge.state is MergeState.DONE
 
@@ -65,7 +65,7 @@ def test_three_faces_of_one_person_become_one_at_one_look(book: Book) -> None:
 def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> None:
     [stranger] = seen(book, 0, poor(ANN))
     book.services.groups.create(book.tenant, "staff", None, "")
-    book.services.tenants.change("shop", {"learns": False})  # else it does so when it is enrolled
+    book.services.tenants.change_settings("shop", {"learns": False})  # else it does so when it is enrolled
     enrolled = book.enrol(good(ANN), "staff").faceid
     assert look(book, stranger) == [(enrolled, stranger)]
     assert face(book, enrolled).group_id != "stranger"
@@ -103,8 +103,8 @@ def test_a_face_that_is_gone_is_joined_with_nobody(book: Book) -> None:
 
 def told(book: Book) -> list[dict[str, object]]:
     """The data of the events that a mailbox holds, oldest merge first."""
-    waiting = every(book.storage.items, keys.OUTBOX, book.tenant.name)
-    events = [json.loads(delivery_from(item).payload) for item in waiting]
+    waiting = walk_items(book.storage.items, keys.OUTBOX, book.tenant.name)
+    events = [json.loads(delivery_from(item).write_payload) for item in waiting]
     return [{**event["data"], "group": event["group"]} for event in events if event["type"] == "face.merged"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import parts_of_sighting
 from chalicelib.book.words.errors import DuplicateNotFound
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.observations import ObservationKind
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.deeds import REFUSED, Deed, eight_at_once, merge, opened, places, reject, right, see, undo
@@ -52,7 +52,7 @@ def add_good(book: Book, place: int, seed: int) -> None:
 @later
 def two(book: Book, place: int) -> None:
     """Somebody says of a suggested pair that it is two."""
-    found = book.services.merges.duplicates.page(book.tenant, 100).rows
+    found = book.services.merges.duplicates.read_page(book.tenant, 100).rows
     one = found[place % len(found)].duplicate
     with suppress(DuplicateNotFound):
         book.services.merges.duplicates.note_two_people(book.tenant, keys.duplicate(one.first, one.second))
@@ -81,7 +81,7 @@ deeds = st.one_of(
 
 
 def by_itself(book: Book) -> set[str]:
-    return {merge.id for merge in book.services.merges.records.all("shop") if merge.joined and merge.is_active}
+    return {merge.id for merge in book.services.merges.records.list_all("shop") if merge.joined and merge.is_active}
 
 
 def joins_are_allowed(book: Book, joins: set[str]) -> None:
@@ -94,10 +94,10 @@ def joins_are_allowed(book: Book, joins: set[str]) -> None:
         if one.kind is ObservationKind.SIGHTING:
             came_by[one.faceid, parts_of_sighting(one.id)[0]].add(one.passages[-1].merge if one.passages else "")
     assert not [place for place, merges in came_by.items() if len(merges) > 1 and merges & joins]
-    said = {item["id"] for item in every(book.storage.items, keys.DUPLICATES, "shop") if item.get("are_two")}
+    said = {item["id"] for item in walk_items(book.storage.items, keys.DUPLICATES, "shop") if item.get("are_two")}
     assert not said & {
         keys.duplicate(merge.survivor, merge.other)
-        for merge in book.services.merges.records.all("shop")
+        for merge in book.services.merges.records.list_all("shop")
         if merge.id in by_itself(book)
     }
 

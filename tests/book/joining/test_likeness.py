@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chalicelib.book.rules.decision import OperatingPoint, Population
-from chalicelib.book.rules.templates import reduce_templates, vector
+from chalicelib.book.rules.templates import read_vector, reduce_templates
 from chalicelib.book.words.model import Face, Labels, Profile, Tenant
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -44,7 +44,7 @@ def tenant(services: Services) -> Tenant:
 
 def score(one: Face, other: Face) -> float:
     """The score of two faces, less their demand."""
-    [own], [theirs] = (map(vector, reduce_templates(face.templates)) for face in (one, other))
+    [own], [theirs] = (map(read_vector, reduce_templates(face.templates)) for face in (one, other))
     return float(own @ theirs) - JudgingVision.population.compute_demand(own, theirs)
 
 
@@ -55,7 +55,7 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services
             services.enrolment.enrol_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
             for group, side in (("one", 90.0), ("other", 95.0))
         )
-        third = [face for page in (1, 2, 3) for face in services.faces.page(tenant, "regular", page, 100).faces]
+        third = [face for page in (1, 2, 3) for face in services.faces.read_page(tenant, "regular", page, 100).faces]
         assert len(third) == CROWD
         found = score(one, other)
         next_best = max(score(face, each) for face in (one, other) for each in third)

@@ -27,9 +27,9 @@ from chalicelib.book.words.errors import (
     StorageUnavailable,
     TooManyPictures,
 )
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.model import MAX_COMPARED, Face, Labels, Negative, Profile, PromotionRule, Tenant
+from chalicelib.book.words.model import MAX_COMPARED, Face, Labels, Negative, Profile, PromotionSettings, Tenant
 from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.book.words.ports import Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
@@ -168,7 +168,7 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     inner = merge(book, second, third)
     merge(book, first, second)
     book.services.deletion.delete_faces_of_group(book.tenant, "regular", [first.faceid])
-    assert not list(every(book.storage.items, keys.MERGES, "shop"))
+    assert not list(walk_items(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
         book.services.merges.merging.undo(book.tenant, inner)
@@ -200,7 +200,7 @@ def test_an_id_that_was_kept_leads_to_the_person(book: Book) -> None:
         first.faceid
     ]
     assert (where(book, first), where(book, third)) == (None, None)
-    assert not [item for item in every(book.storage.items, keys.DIRECTORY, "shop") if "MERGED" in item["item"]]
+    assert not [item for item in walk_items(book.storage.items, keys.DIRECTORY, "shop") if "MERGED" in item["item"]]
 
 
 def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(book: Book) -> None:
@@ -222,7 +222,7 @@ def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     other = face_of(book, 2)
     merge(book, face_of(book, 1), other)
     book.see(shot(120, 3), shot(180, 4))
-    assert not list(every(book.storage.items, keys.MERGES, "shop"))
+    assert not list(walk_items(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert book.disagreements() == []
     book.close()
@@ -231,7 +231,7 @@ def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
 def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_path: Path) -> None:
     """Every hook is told of the new stranger, of the visit, and that the group is full."""
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(10, 7))
+    book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(10, 7))
     book.clock.advance(timedelta(days=21))
     book.see(*(shot(DAY * place, 1 + place) for place in range(MAX_MERGES + 1)))
     survivor, *others = (face_of(book, 1 + place) for place in range(MAX_MERGES + 1))
@@ -313,7 +313,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     with pytest.raises(MergeNotFound, match="over 30 days"):
         book.services.merges.merging.undo(book.tenant, merge_id)
     book.sweep()
-    assert not list(every(book.storage.items, keys.MERGES, "shop"))
+    assert not list(walk_items(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 0
     assert where(book, other) is None
@@ -335,7 +335,7 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
     services.merges.mover = Failing(services)
     with pytest.raises(Busy, match="merges"):
         services.sweep.sweep_tenant(book.tenant, book.clock.now())
-    assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]
+    assert [item["id"] for item in walk_items(book.storage.items, keys.MERGES, "shop")] == [ill]
     assert "at" not in (book.storage.items.get(keys.DIRECTORY, ("shop", keys.SWEPT_ITEM)) or {})
 
 
@@ -355,7 +355,7 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
     survivor, other = face_of(book, 1), face_of(book, 2)
     merge(book, survivor, other)
     late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
-    book.services.statistics.record("shop", [late])
+    book.services.statistics.store_observations("shop", [late])
     book.clock.advance(timedelta(minutes=10))
     book.sweep()
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
@@ -462,8 +462,8 @@ def test_twenty_merges_of_a_face_can_be_undone_and_no_more_are_made(book: Book) 
     merges = [merge(book, faces[0], other) for other in faces[1:-1]]
     with pytest.raises(LimitReached, match="20 merges"):
         book.services.merges.merging.merge(book.tenant, faces[0].faceid, faces[-1].faceid)
-    page = book.services.merges.records.page(book.tenant, 12)
-    rest = book.services.merges.records.page(book.tenant, 12, page.next_token)
+    page = book.services.merges.records.read_page(book.tenant, 12)
+    rest = book.services.merges.records.read_page(book.tenant, 12, page.next_token)
     assert [one.id for one in (*page.rows, *rest.rows)] == merges
     assert rest.next_token is None
 

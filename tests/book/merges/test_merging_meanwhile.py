@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.records.merges import Merge, MergeState
-from chalicelib.book.words.model import PromotionRule
+from chalicelib.book.words.model import PromotionSettings
 from chalicelib.book.words.observations import ObservationFilter, ObservationKind
 from chalicelib.book.words.ports import Storage
 from tests.support.book.book import Book, shot
@@ -26,7 +26,7 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self.book = Book(folder, wrap=self._wrapped)
-        self.book.services.groups.set_promotion_rule(self.book.tenant, PromotionRule(3, 7))
+        self.book.services.groups.set_promotion_settings(self.book.tenant, PromotionSettings(3, 7))
 
     def _wrapped(self, storage: Storage) -> Storage:
         self.meanwhile = Meanwhile(storage.items)
@@ -41,7 +41,7 @@ class Shop:
         return self.book.services.merges.merging.merge(self.book.tenant, survivor, other)
 
     def undo(self) -> Merge:
-        [merge] = self.book.services.merges.records.page(self.book.tenant, 2).rows
+        [merge] = self.book.services.merges.records.read_page(self.book.tenant, 2).rows
         return self.book.services.merges.merging.undo(self.book.tenant, merge.id)
 
     def groups(self, faceid: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Labels, Profile, Tenant
 from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
@@ -105,7 +105,7 @@ def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Te
         everybody(services, tenant)
     services.deletion.delete_faces_of_group(tenant, "regular", ["4"])
     services.index.build("cloud")
-    pointers = [one["item"] for one in every(services.requests._items, keys.DIRECTORY, "cloud")]
+    pointers = [one["item"] for one in walk_items(services.requests._items, keys.DIRECTORY, "cloud")]
     assert keys.index_item(EARLIER.model) in pointers
     assert keys.index_item(PRESENT.model) not in pointers
     assert everybody(services, tenant) == ["0", "1", "2", "3", None]

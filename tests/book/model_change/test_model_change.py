@@ -77,8 +77,8 @@ def test_a_process_that_knew_the_old_model_reads_captures_by_the_new_one(book: B
 @pytest.mark.parametrize("vision", REFUSING_VISIONS)
 def test_whom_the_old_model_would_skip_is_looked_at_by_the_new_one(tmp_path: Path, vision: type[FakeVision]) -> None:
     with closing(Book(tmp_path / "data", vision=vision())) as book:
-        book.services.tenants.change("shop", {"least_liveness": 0.5})
-        book.services.tenants.change("shop", {"enrol_quality": 60})
+        book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
+        book.services.tenants.change_settings("shop", {"enrol_quality": 60})
         [before] = book.see(shot(0, 1))
         assert [one.resolution for one in before.sightings] in ([], [Resolution.SKIPPED])
         changed_elsewhere(tmp_path / "data")

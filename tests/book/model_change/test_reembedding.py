@@ -18,7 +18,7 @@ from chalicelib.book.records.faces import face_from
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.services import Services
 from tests.book.model_change.two_models import NEW, OLD, change, enrol, found, open_folder, shop, tenant
@@ -29,7 +29,7 @@ __all__ = ["shop", "tenant"]
 
 
 def every_face(services: Services, tenant: Tenant) -> list[Face]:
-    return [face_from(item) for item in every(services.requests._items, keys.FACES, tenant.name)]
+    return [face_from(item) for item in walk_items(services.requests._items, keys.FACES, tenant.name)]
 
 
 def models(face: Face) -> list[str]:
@@ -69,9 +69,9 @@ class TestOneChange:
     def test_done_again_it_finds_nothing_to_do(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
-        seq = shop.writer.seq(tenant.name)
+        seq = shop.writer.read_seq(tenant.name)
         assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, left={})
-        assert shop.writer.seq(tenant.name) == seq
+        assert shop.writer.read_seq(tenant.name) == seq
 
     def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
         """Only who came since has to be embedded: the old templates are still there."""
@@ -281,7 +281,7 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     assert all(blobs.get(key) for key in pointer["snapshots"])
     assert shop.requests._items.query(keys.JOURNAL, tenant.name).items == ()
     cold = Galleries(shop.requests._items, blobs)
-    assert cold.current(tenant.name, "other").view.faces == len(people)
+    assert cold.read_current(tenant.name, "other").view.faces == len(people)
 
 
 def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
@@ -318,7 +318,7 @@ class TestUsers:
         people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
         regular = shop.groups.get(tenant, "regular")
         shop.users.create(tenant, regular, "ann")
-        shop.users.associate(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK_FACES + 4, 3)], 0.0)
+        shop.users.associate_faces(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK_FACES + 4, 3)], 0.0)
         assert change(shop, tenant).switched
         now = shop.tenants.get_by_name(tenant.name)
         ann = shop.users.get(now, regular, "ann")
@@ -335,7 +335,7 @@ class TestUsers:
 
         def join(seen: int, _faces: int) -> None:
             some = [people[0], people[CHUNK_FACES * 2 - 1]] if seen == CHUNK_FACES else [people[1]]
-            shop.users.associate(tenant, regular, "ann", some, 0.0)
+            shop.users.associate_faces(tenant, regular, "ann", some, 0.0)
 
         assert change(shop, tenant, join).switched
         assert len(shop.users.get(tenant, regular, "ann").faceids) == 3

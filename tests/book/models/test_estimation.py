@@ -38,10 +38,10 @@ def fields(estimates: Estimates, attribute: str) -> set[object]:
 
 def test_an_estimate_says_what_it_is_from(services: Services, cloud: Tenant) -> None:
     estimates = enrolled(services, cloud)
-    assert {name: estimates.source(name) for name in ATTRIBUTES} == {
+    assert {name: estimates.find_source(name) for name in ATTRIBUTES} == {
         name: "heuristic" if name == "beauty" else "model" for name in ATTRIBUTES
     }
-    assert Estimates().source("beauty") is None
+    assert Estimates().find_source("beauty") is None
 
 
 class Unsure(FakeVision):
@@ -72,7 +72,7 @@ class TestAttributesOff:
     def test_what_is_off_is_unknown_and_all_else_is_known(
         self, attribute: str, services: Services, cloud: Tenant
     ) -> None:
-        services.tenants.change(cloud.name, {"attributes_off": {attribute}})
+        services.tenants.change_settings(cloud.name, {"attributes_off": {attribute}})
         estimates = enrolled(services, again(services, cloud))
         assert fields(estimates, attribute) == {None}
         for other in ATTRIBUTES.keys() - {attribute}:
@@ -80,7 +80,7 @@ class TestAttributesOff:
         assert estimates.quality is not None
 
     def test_it_is_not_stored_either(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.change(cloud.name, {"attributes_off": {"beauty", "emotion"}})
+        services.tenants.change_settings(cloud.name, {"attributes_off": {"beauty", "emotion"}})
         face = services.enrolment.enrol_largest_face(again(services, cloud), "regular", picture(Person(1)), RULES)
         stored = services.faces.get(cloud, face.faceid).estimates  # as a tenant that has all of them on
         assert (stored.beauty, stored.emotion, stored.emotion_score) == (None, None, None)
@@ -88,15 +88,15 @@ class TestAttributesOff:
 
     def test_what_was_stored_before_is_answered_no_longer(self, services: Services, cloud: Tenant) -> None:
         face = services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(1)), RULES)
-        services.tenants.change(cloud.name, {"attributes_off": {"age"}})
+        services.tenants.change_settings(cloud.name, {"attributes_off": {"age"}})
         tenant = again(services, cloud)
         assert services.faces.get(tenant, face.faceid).estimates.age is None
-        assert services.faces.page(tenant, "regular", 1, 10).faces[0].estimates.age is None
+        assert services.faces.read_page(tenant, "regular", 1, 10).faces[0].estimates.age is None
         assert observed(services, tenant).estimates.age is None
 
     def test_it_is_off_in_what_a_search_says(self, services: Services, cloud: Tenant) -> None:
         services.enrolment.everybody.enrol_all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
-        services.tenants.change(cloud.name, {"attributes_off": {"gender"}})
+        services.tenants.change_settings(cloud.name, {"attributes_off": {"gender"}})
         (match,) = services.recognition.face_analysis.search_all_in_picture(
             again(services, cloud), picture(Person(1)), "group", RULES
         ).matches
@@ -180,7 +180,7 @@ class TestLiveness:
     def test_where_it_is_required_a_picture_of_a_face_is_refused(
         self, liveness: float | None, complaint: str, services: Services, cloud: Tenant
     ) -> None:
-        services.tenants.change(cloud.name, {"least_liveness": 0.5})
+        services.tenants.change_settings(cloud.name, {"least_liveness": 0.5})
         tenant = again(services, cloud)
         false = picture(Person(1, liveness=liveness))
         for refused in (
@@ -192,7 +192,7 @@ class TestLiveness:
                 refused()
 
     def test_where_it_is_required_a_live_face_is_let_in(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.change(cloud.name, {"least_liveness": 0.5})
+        services.tenants.change_settings(cloud.name, {"least_liveness": 0.5})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, liveness=0.5)).liveness == 0.5
         assert (
@@ -203,14 +203,14 @@ class TestLiveness:
     def test_among_several_faces_the_false_one_is_nobody(self, services: Services, cloud: Tenant) -> None:
         both = picture(Person(1, 90), Person(2, 80))
         services.enrolment.everybody.enrol_all_in_picture(cloud, "group", both, RULES, NO_LABELS)
-        services.tenants.change(cloud.name, {"least_liveness": 0.5})
+        services.tenants.change_settings(cloud.name, {"least_liveness": 0.5})
         seen = picture(Person(1, 90), Person(2, 80, liveness=0.1))
         found = services.recognition.face_analysis.search_all_in_picture(again(services, cloud), seen, "group", RULES)
         assert (len(found.matches), found.faces_found) == (1, 2)
 
     def test_it_is_required_even_where_it_is_not_told(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.change(cloud.name, {"least_liveness": 0.5})
-        services.tenants.change(cloud.name, {"attributes_off": {"liveness"}})
+        services.tenants.change_settings(cloud.name, {"least_liveness": 0.5})
+        services.tenants.change_settings(cloud.name, {"attributes_off": {"liveness"}})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1)).liveness is None
         with pytest.raises(Unusable, match="a picture of a face"):
@@ -222,7 +222,7 @@ class TestMinAge:
         adult, child = picture(Person(1, age=13.0)), picture(Person(1, age=12.9))
         services.enrolment.enrol_largest_face(cloud, "regular", adult, RULES)
         assert services.recognition.face_analysis.search_by_picture(cloud, child, RULES).match is not None
-        services.tenants.change(cloud.name, {"min_age": 13, "attributes_off": {"age"}})
+        services.tenants.change_settings(cloud.name, {"min_age": 13, "attributes_off": {"age"}})
         tenant = again(services, cloud)
         assert services.recognition.face_analysis.search_by_picture(tenant, adult, RULES).match is not None
         assert services.recognition.face_analysis.search_all_in_picture(tenant, child, "regular", RULES).matches == []
@@ -230,7 +230,7 @@ class TestMinAge:
             services.recognition.face_analysis.search_by_picture(tenant, child, RULES)
 
     def test_a_child_can_be_enrolled_by_hand(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.change(cloud.name, {"min_age": 13})
+        services.tenants.change_settings(cloud.name, {"min_age": 13})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, age=4.0)).age == 4.0
         both = picture(Person(2, 90, age=4.0), Person(3, 80))
@@ -239,7 +239,7 @@ class TestMinAge:
 
 class TestEnrolQuality:
     def test_a_picture_below_it_is_refused_with_the_reason(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.change(cloud.name, {"enrol_quality": 30})
+        services.tenants.change_settings(cloud.name, {"enrol_quality": 30})
         tenant = again(services, cloud)
         with pytest.raises(Unusable, match="too blurred: 29 of 30"):
             enrolled(services, tenant, Person(1, quality=29.9))
@@ -247,6 +247,6 @@ class TestEnrolQuality:
 
 
 def test_the_settings_are_one_tenants(services: Services, cloud: Tenant, camera: Tenant) -> None:
-    services.tenants.change(cloud.name, {"attributes_off": {"age"}})
-    services.tenants.change(cloud.name, {"least_liveness": 0.5})
+    services.tenants.change_settings(cloud.name, {"attributes_off": {"age"}})
+    services.tenants.change_settings(cloud.name, {"least_liveness": 0.5})
     assert again(services, camera) == camera

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.rules.recognised import Comparison, IdentifiedFace, Probes
-from chalicelib.book.rules.templates import reduce_templates, vector
+from chalicelib.book.rules.templates import read_vector, reduce_templates
 from chalicelib.book.words.captures import sighting_id
 from chalicelib.book.words.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.book.words.model import NO_LABELS, Profile, Tenant
@@ -49,9 +49,9 @@ def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequ
     (probe,) = vision.embed(image, vision.detect(image)).astype(np.float64)
     scored = []
     for group in groups:
-        for face in services.faces.page(tenant, group, 1, 100).faces:
+        for face in services.faces.read_page(tenant, group, 1, 100).faces:
             (own,) = reduce_templates(face.templates)
-            scored.append((float(vector(own).astype(np.float64) @ probe), face.faceid))
+            scored.append((float(read_vector(own).astype(np.float64) @ probe), face.faceid))
     return sorted(scored, key=lambda one: (-one[0], one[1]))
 
 

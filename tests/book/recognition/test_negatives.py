@@ -2,7 +2,7 @@ import pytest
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import sighting_id
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import NO_LABELS, Face
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import RULES, Person, picture
@@ -70,6 +70,6 @@ def test_a_capture_is_resolved_to_somebody_else(book: Book, face: Face) -> None:
 
 
 def test_a_deleted_face_leaves_no_pictures_that_it_was_not(book: Book, face: Face) -> None:
-    assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
+    assert len(list(walk_items(book.storage.items, keys.NEGATIVES, "shop"))) == 1
     book.services.deletion.delete_faces_of_group(book.tenant, "vip", [face.faceid])
-    assert not list(every(book.storage.items, keys.NEGATIVES, "shop"))
+    assert not list(walk_items(book.storage.items, keys.NEGATIVES, "shop"))

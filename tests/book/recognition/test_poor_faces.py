@@ -82,7 +82,7 @@ def test_a_stored_poor_face_is_no_other_poor_face(services: Services, cloud: Ten
 def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enrolled(
     services: Services, cloud: Tenant
 ) -> None:
-    services.tenants.change(cloud.name, {"enrol_quality": 60})
+    services.tenants.change_settings(cloud.name, {"enrol_quality": 60})
     asking = services.tenants.get_by_name(cloud.name)
     with pytest.raises(Unusable, match="the face is too poor to enrol, too blurred: 59 of 60"):
         enrol_all(services, asking, Person(1, quality=59))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chalicelib.book.rules.decision import OperatingPoint, Population
-from chalicelib.book.rules.templates import canonical, vector
+from chalicelib.book.rules.templates import make_template, read_vector
 from chalicelib.book.words.model import Profile, Tenant
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -52,9 +52,9 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
         vision.embed(image, vision.detect(image))[0]
         for image in (vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
     ]
-    template = vector(canonical("fake", rows[1]))
+    template = read_vector(make_template("fake", rows[1]))
     demand = JudgingVision.population.compute_demand(rows[0], template)
-    asked = OperatingPoint(CURVE).threshold(1, demand)
+    asked = OperatingPoint(CURVE).find_threshold(1, demand)
     found = services.recognition.face_analysis.search_by_picture(tenant, probe, RULES)
     compared = services.recognition.verification.compare_pictures(tenant, probe, picture(Person(ANN, 100.0)), RULES)
     score = float(rows[0].astype(np.float64) @ template.astype(np.float64))
@@ -62,14 +62,14 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
     assert demand > 0.2
     assert compared.threshold == pytest.approx(asked)
     assert compared.match == (found.match is not None) == (score >= asked)
-    if score >= OperatingPoint(CURVE).threshold(1):
+    if score >= OperatingPoint(CURVE).find_threshold(1):
         assert found.decision.threshold == pytest.approx(asked)
 
 
 def test_who_resembles_nobody_is_found_below_the_usual_threshold(tmp_path: Path, clock: FakeClock) -> None:
     """The search leaves nobody out whom the demand of the pair lets in."""
-    rare, usual = embedding_of(2), OperatingPoint(CURVE).threshold(1)
-    assert usual == pytest.approx(OperatingPoint(CURVE).threshold(2))
+    rare, usual = embedding_of(2), OperatingPoint(CURVE).find_threshold(1)
+    assert usual == pytest.approx(OperatingPoint(CURVE).find_threshold(2))
 
     class Judging(FakeVision):
         population = Population(JudgingVision.population.rows, 0.3)

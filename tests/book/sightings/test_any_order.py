@@ -32,7 +32,7 @@ histories = st.lists(
 
 def check(shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[Capture]], workers: int) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
-        book.services.groups.set_promotion_rule(book.tenant, RULE)
+        book.services.groups.set_promotion_settings(book.tenant, RULE)
         deliver(book, captures_order([book.put(one) for one in shots]), workers)
         expected = outcome(shots)
         assert book.entries() == expected
@@ -82,7 +82,7 @@ DENSE = [shot(40 * 60 + minutes, 1) for minutes in range(0, 950, 10)]
 
 def test_a_late_first_visit_renames_a_long_third_one_in_pieces(book: Book) -> None:
     """The promotion moves 95 observations from one group to the other, too many for one transaction."""
-    book.services.groups.set_promotion_rule(book.tenant, RULE)
+    book.services.groups.set_promotion_settings(book.tenant, RULE)
     book.see(SECOND, *DENSE, FIRST)
     assert book.entries() == outcome([FIRST, SECOND, *DENSE])
     assert book.observed()[DENSE[0].at, "", "regular"] == 1
@@ -92,7 +92,7 @@ def test_a_late_first_visit_renames_a_long_third_one_in_pieces(book: Book) -> No
 @pytest.mark.parametrize("at", drawn(range(7, 18, 2), 3))
 def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, at: int) -> None:
     with closing(Book(tmp_path / "data")) as book:
-        book.services.groups.set_promotion_rule(book.tenant, RULE)
+        book.services.groups.set_promotion_settings(book.tenant, RULE)
         book.see(SECOND, *DENSE)
         captures = [book.put(FIRST), book.put(shot(10, 1))]
     calls = Calls()

@@ -90,20 +90,20 @@ def listed(
     limit: int = 100,
     only: Only | None = None,
 ) -> list[FaceArrival]:
-    read = book.services.sightings.arrivals.page
+    read = book.services.sightings.arrivals.read_page
     pages = paged(lambda token: read(book.tenant, wanted, span, limit, token, only=only))
     return [one for page in pages for one in page.rows]
 
 
 def opened(folder: str | Path) -> Book:
     book = Book(Path(folder), cameras=("door", "till"))
-    book.services.groups.set_promotion_rule(book.tenant, RULE)
+    book.services.groups.set_promotion_settings(book.tenant, RULE)
     return book
 
 
 def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS) -> None:
     there = {face.faceid: face for face in book.faces()}
-    groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
+    groups = {group.id: group.name for group in book.services.groups.list_all(book.tenant)}
 
     def group(one: Meant) -> str:
         face = there.get(one.first.faceid)
@@ -143,7 +143,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
         buckets = book.services.statistics.list_buckets(book.tenant, replace(question, split=by))
         return sum((Counter(bucket.amounts) for bucket in buckets), Counter[str]())
 
-    staff = book.services.statistics.visitors.staff(book.tenant)
+    staff = book.services.statistics.visitors.read_staff(book.tenant)
 
     def kind(one: Meant) -> str:
         if staff.has(one.first.group_name, one.first.faceid):
@@ -155,7 +155,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     assert split(Split.STAY) == Counter(stay(one) if one.first.faceid in there else "unknown" for one in expected)
     again = (one.again(book.clock.now()) if one.first.faceid in there else "unknown" for one in expected)
     assert split(Split.AGAIN) == Counter(again)
-    totals = book.services.sightings.arrivals.totals(book.tenant, wanted, span)
+    totals = book.services.sightings.arrivals.count_arrivals(book.tenant, wanted, span)
     uncertain = listed(book, wanted, span, limit, Only.UNCERTAIN)
     assert totals == Totals(
         len(expected),
@@ -171,7 +171,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
 @later
 def delete(book: Book, place: int) -> None:
     face = book.faces()[place % len(book.faces())]
-    groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
+    groups = {group.id: group.name for group in book.services.groups.list_all(book.tenant)}
     book.services.deletion.delete_faces_of_group(book.tenant, groups[face.group_id], [face.faceid])
 
 
@@ -210,8 +210,8 @@ def test_arrivals_equal_a_recount_after_whatever_was_done(
         right(book)
         check(book, limit)
         if staff:  # as if all regulars worked there
-            book.services.groups.change(book.tenant, REGULAR, {"staff": True})
-            wanted = book.services.statistics.visitors.staff(book.tenant).leave_out(wanted)
+            book.services.groups.change_fields(book.tenant, REGULAR, {"staff": True})
+            wanted = book.services.statistics.visitors.read_staff(book.tenant).leave_out(wanted)
             check(book, limit)
         check(book, limit, wanted, span)
 
@@ -271,7 +271,7 @@ def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Pa
         book.see(*(shot(5 * number, 1) for number in range(450)), shot(5 * 450, 2))
         arrivals = ArrivalBook(book.services)
         arrivals.most_read = 200
-        pages = paged(lambda token: arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token))
+        pages = paged(lambda token: arrivals.read_page(book.tenant, EVERYTHING, ALWAYS, 10, token))
         sizes = [len(page.rows) for page in pages]
         assert sum(sizes) == 2
         assert 0 in sizes
@@ -283,7 +283,7 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
         book.see(*(shot(7 * number, rng.randrange(9)) for number in range(60)))
         expected = [one.first.id for one in listed(book)]
         got: list[str] = []
-        read = book.services.sightings.arrivals.page
+        read = book.services.sightings.arrivals.read_page
         for page in paged(lambda token: read(book.tenant, EVERYTHING, ALWAYS, 3, token)):
             got += [one.first.id for one in page.rows]
             book.see(shot(7 * 60 + 40 * len(got), 1))
@@ -293,11 +293,11 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
 def test_a_token_of_another_query_is_refused(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(shot(0, 1), shot(0, 2))
-        token = book.services.sightings.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 1).next_token
+        token = book.services.sightings.arrivals.read_page(book.tenant, EVERYTHING, ALWAYS, 1).next_token
         for wanted, span, given in (
             (ObservationFilter(camera="door"), ALWAYS, token),
             (EVERYTHING, replace(ALWAYS, first_ms=DAY_MS), token),
             (EVERYTHING, ALWAYS, "nonsense"),
         ):
             with pytest.raises(InvalidInput, match="token"):
-                book.services.sightings.arrivals.page(book.tenant, wanted, span, 1, given)
+                book.services.sightings.arrivals.read_page(book.tenant, wanted, span, 1, given)

@@ -14,7 +14,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import CaptureState, Resolution
 from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import HOUR_MS
 from chalicelib.book.words.ports import Update, exists
 from chalicelib.book.words.tenant_settings import FORGET, KEEP
@@ -26,13 +26,13 @@ EVA = 1
 
 
 def forget(book: Book) -> None:
-    book.services.tenants.change("shop", {"strangers": FORGET})
+    book.services.tenants.change_settings("shop", {"strangers": FORGET})
 
 
 def counted(book: Book) -> dict[int, int]:
     """How many nobodies there were, by the hour after Monday nine o'clock."""
     first = milliseconds(MONDAY) // HOUR_MS
-    found = every(book.storage.items, keys.DIRECTORY, "shop", between=keys.NOBODIES)
+    found = walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.NOBODIES)
     return {int(item["at"]) // HOUR_MS - first: int(item["number"]) for item in found}
 
 
@@ -73,7 +73,7 @@ def test_of_200_nobodies_nothing_is_left_in_any_byte_but_the_count(
     assert sum(counted(book).values()) == 200
     assert counted(book) == {0: 60, 1: 60, 2: 30, 3: 50}
     assert book.faces() == []
-    assert list(every(book.storage.items, keys.OUTBOX, "shop")) == []
+    assert list(walk_items(book.storage.items, keys.OUTBOX, "shop")) == []
     left, said = bytes_of(book.folder), caplog.text
     templates = templates_of(shots, tmp_path / "other")
     assert len(templates) == 200
@@ -171,7 +171,7 @@ def test_a_tenant_of_before_this_version_keeps_strangers_as_it_did(book: Book) -
 
 def test_it_asks_on_what_basis_strangers_are_kept_until_somebody_has_said(book: Book) -> None:
     assert "on what basis?" in book.tenant.asked
-    book.services.tenants.change("shop", {"basis": "explicit consent at the gate"})
+    book.services.tenants.change_settings("shop", {"basis": "explicit consent at the gate"})
     assert book.tenant.asked == ""
     assert replace(book.tenant, basis="", strangers=FORGET).asked == ""
 

@@ -17,7 +17,7 @@ from chalicelib.book.sightings.rejection import Given
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Instead
 from chalicelib.book.words.errors import Conflict, FaceNotFound, InvalidInput, LastPicture, SightingNotFound
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import Span
 from chalicelib.book.words.model import REGULAR, STRANGER
 from chalicelib.book.words.observations import ObservationFilter
@@ -75,7 +75,7 @@ def test_what_is_stored_of_a_request_does_not_say_what_somebody_new_is_called(bo
     """An erasure looks for ids in stored answers; when this one is stored, the face has none."""
     wrong, visit = wrong_visit(book)
     give(book, wrong, visit[1], NEW, ASKED)
-    assert "Berta" not in str([*every(book.storage.items, keys.REQUESTS, "shop")])
+    assert "Berta" not in str([*walk_items(book.storage.items, keys.REQUESTS, "shop")])
 
 
 @pytest.mark.parametrize("to", ["new", "known", "merged"])
@@ -87,7 +87,7 @@ def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: s
         visit = [seen_as(book, 2 * DAY + 1, Person(7))[1]]
     given = give(book, wrong, visit[0], NEW if to == "new" else Gift(other=other), ASKED)
     if to == "merged":
-        [merge] = book.services.merges.records.all("shop")
+        [merge] = book.services.merges.records.list_all("shop")
         book.services.merges.merging.undo(book.tenant, merge.id)
     else:
         new = given.rejected.sighting.faceid or ""
@@ -127,7 +127,7 @@ def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_un
     new = given.rejected.sighting.faceid or ""
     book.services.enrolment.update.change_face(book.tenant, new, FaceChanges(note="takes the window seat"))
     give(book, new, visit[1], Gift(other=wrong, only=given.sightings))
-    [merge] = book.services.merges.records.all("shop")
+    [merge] = book.services.merges.records.list_all("shop")
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert faces(book)[new].note == "takes the window seat"
 
@@ -166,7 +166,7 @@ def test_what_was_given_to_somebody_known_is_given_back_without_what_was_theirs(
     give(book, other, visit[0], Gift(other=wrong, only=given.sightings))
 
     assert (faces(book)[other].arrive_count, faces(book)[wrong].arrive_count) == (1, 2)
-    assert book.services.captures.observation(book.tenant, other, own) is not None
+    assert book.services.captures.find_observation(book.tenant, other, own) is not None
     assert faces(book)[wrong].negatives == 0
 
 
@@ -223,13 +223,13 @@ def test_the_visits_of_a_stranger_who_has_a_name_since_are_in_the_group_of_now(b
     seen_as(book, 1, Person(5))
 
     arrivals, span = book.services.sightings.arrivals, Span(0, milliseconds(MONDAY + DAY * MINUTE))
-    groups = {one.first.faceid: one.group for one in arrivals.page(book.tenant, ObservationFilter(), span).rows}
+    groups = {one.first.faceid: one.group for one in arrivals.read_page(book.tenant, ObservationFilter(), span).rows}
     assert sorted(groups.values()) == ["regular", "stranger"]
     for group in groups.values():
         wanted = ObservationFilter(group_name=group)
-        [one] = arrivals.page(book.tenant, wanted, span).rows
+        [one] = arrivals.read_page(book.tenant, wanted, span).rows
         assert one.group == group
-    assert arrivals.totals(book.tenant, ObservationFilter(), span).groups == {"regular": 1, "stranger": 1}
+    assert arrivals.count_arrivals(book.tenant, ObservationFilter(), span).groups == {"regular": 1, "stranger": 1}
 
 
 class Killed(Exception): ...

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.templates import MAX_LEARNT, reduce_templates, vector
+from chalicelib.book.rules.templates import MAX_LEARNT, read_vector, reduce_templates
 from chalicelib.book.words.captures import Resolution
 from chalicelib.book.words.chores import NIGHT_HOUR
-from chalicelib.book.words.model import MAX_COMPARED, Face, PromotionRule
+from chalicelib.book.words.model import MAX_COMPARED, Face, PromotionSettings
 from chalicelib.book.words.pictures import DetectedFace
 from chalicelib.rights.words.retention import Kind
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
@@ -65,7 +65,7 @@ def by_definition(book: Book, face: Face) -> set[str]:
     founding = {hour(one.founded_at): step(one.estimates.quality) for one in face.pictures if one.founded_at}
     hours: dict[datetime, list[tuple[float, datetime, str]]] = defaultdict(list)
     for camera in book.cameras:
-        for capture in book.services.captures.page(book.tenant, camera, 1000).rows:
+        for capture in book.services.captures.read_page(book.tenant, camera, 1000).rows:
             for one in capture.sightings:
                 id_ = f"{capture.id}-{one.number}"
                 matched = one.resolution is Resolution.MATCHED and one.faceid == face.faceid
@@ -118,7 +118,7 @@ def test_learnt_pictures_go_after_as_many_days_as_the_tenant_says(book: Book) ->
     night = book.clock.now().replace(hour=NIGHT_HOUR)
     book.services.sweep.sweep_tenant(book.tenant, night)
     assert len(learnt(only_face(book))) == 2
-    book.services.tenants.change("shop", {"learnt_days": 10})
+    book.services.tenants.change_settings("shop", {"learnt_days": 10})
     book.services.sweep.sweep_tenant(book.tenant, night)
     assert [one.estimates.quality for one in only_face(book).pictures] == [70, 61]
     assert book.nothing_else_is_stored()
@@ -127,14 +127,14 @@ def test_learnt_pictures_go_after_as_many_days_as_the_tenant_says(book: Book) ->
 def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -> None:
     for seed in (1, 2, 3):
         book.see(*(visit(day * DAY, 70.0 - day, seed) for day in range(4)))
-    book.services.tenants.change("shop", {"learnt_days": 1})
+    book.services.tenants.change_settings("shop", {"learnt_days": 1})
     book.clock.advance(timedelta(days=10))
     before = sum(len(learnt(face)) for face in book.faces())
     expiry, tenant = book.services.erasure.retention, book.services.tenants.get_by_name("shop")
-    expiry.tenant(tenant, of=(Kind.LEARNT,))
+    expiry.sweep_tenant(tenant, of=(Kind.LEARNT,))
     assert sum(len(learnt(face)) for face in book.faces()) == before > 5
-    assert book.services.erasure.retention.withheld(tenant)["learnt pictures"].number == before
-    expiry.tenant(tenant, of=(Kind.LEARNT,), yes=True)
+    assert book.services.erasure.retention.read_withheld(tenant)["learnt pictures"].number == before
+    expiry.sweep_tenant(tenant, of=(Kind.LEARNT,), yes=True)
     assert not any(learnt(face) for face in book.faces())
 
 
@@ -176,7 +176,7 @@ def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
     shots: list[Shot], rng: random.Random, workers: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
-        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 2))
+        book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 2))
         captures = [book.put(one) for one in unlike(shots)]
         deliver(book, rng.sample(captures * 2, 2 * len(captures)), workers)
         right(book)
@@ -295,7 +295,7 @@ def seen_of(seed: int, number: int) -> Person:
 def scores_of(book: Book, faceid: str, seed: int, numbers: Iterable[int]) -> list[float]:
     """How new photos of somebody score with a face."""
     face = book.services.faces.get(book.tenant, faceid)
-    mean = vector(reduce_templates(face.templates)[0])
+    mean = read_vector(reduce_templates(face.templates)[0])
     image = [book.vision.read_picture(picture(seen_of(seed, one)), RULES) for one in numbers]
     return [float(mean @ book.vision.embed(one, book.vision.detect(one))[0]) for one in image]
 

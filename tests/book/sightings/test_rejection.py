@@ -8,7 +8,7 @@ from chalicelib.book.rules.sighting import Rejected
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Instead, Resolution, sighting_id
 from chalicelib.book.words.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Profile
 from tests.book.sightings.lookalike import DAY, enrolled, faces, seen_as
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
@@ -190,7 +190,7 @@ def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
     assert seen_as(book, 2 * DAY, Person(1))[0] == second
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert (faces(book)[first].negatives, faces(book)[second].negatives) == (1, 0)
-    assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
+    assert len(list(walk_items(book.storage.items, keys.NEGATIVES, "shop"))) == 1
     assert seen_as(book, 3 * DAY)[0] == new
 
 

@@ -9,8 +9,8 @@ from chalicelib.book.records.observations import review_from, review_item
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import sighting_id
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import every
-from chalicelib.book.words.model import Decision, PromotionRule
+from chalicelib.book.words.items import walk_items
+from chalicelib.book.words.model import Decision, PromotionSettings
 from chalicelib.book.words.observations import NearFace, Review, ReviewKind, review_id
 from chalicelib.book.words.pictures import Box
 from chalicelib.book.words.values import moment
@@ -25,22 +25,22 @@ LOOKALIKE = Person(1, side_px=90.0)
 
 @pytest.fixture
 def book(book: Book) -> Book:
-    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
+    book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
     return book
 
 
 def reviews(book: Book, kind: ReviewKind | None = None) -> list[Review]:
-    page = book.services.sightings.reviews.page(book.tenant, kind, 100)
+    page = book.services.sightings.reviews.read_page(book.tenant, kind, 100)
     assert page.next_token is None
     return page.rows
 
 
 def stored(book: Book) -> list[str]:
-    return [item["id"] for item in every(book.storage.items, keys.REVIEWS, "shop")]
+    return [item["id"] for item in walk_items(book.storage.items, keys.REVIEWS, "shop")]
 
 
 def all_matches_are_close(book: Book) -> None:
-    book.services.tenants.change("shop", {"review_margin": 0.5})
+    book.services.tenants.change_settings("shop", {"review_margin": 0.5})
 
 
 def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE) -> tuple[str, str]:
@@ -157,11 +157,11 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
     assert expected == sorted(expected, reverse=True)
     book.services.sightings.reviews.forget_review(book.tenant, expected.pop(3))
     for limit in (1, 2, 3, 100):
-        read = partial(book.services.sightings.reviews.page, book.tenant, ReviewKind.UNCERTAIN, limit)
+        read = partial(book.services.sightings.reviews.read_page, book.tenant, ReviewKind.UNCERTAIN, limit)
         assert [one.id for page in paged(read) for one in page.rows] == expected
-    token = book.services.sightings.reviews.page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
+    token = book.services.sightings.reviews.read_page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
     with pytest.raises(InvalidInput, match="page token"):
-        book.services.sightings.reviews.page(book.tenant, None, 1, token)
+        book.services.sightings.reviews.read_page(book.tenant, None, 1, token)
 
 
 @given(

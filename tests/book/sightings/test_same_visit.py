@@ -231,7 +231,7 @@ def test_poor_pictures_that_come_after_the_good_ones_make_no_strangers(
 ) -> None:
     good, beside = shots_of(visits)
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
-        book.services.groups.set_promotion_rule(book.tenant, RULE)
+        book.services.groups.set_promotion_settings(book.tenant, RULE)
         for shots in (good, beside):
             captures = [book.put(one) for one in shots] * 2
             rng.shuffle(captures)
@@ -276,7 +276,7 @@ def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_cam
     known = [seen(-DAY_S, Person(seed)) for seed in range(1, len(beside) + 1)]
     good, poor_ones = shots_of([(seed * 3600.0, seed, "door", [one]) for seed, one in enumerate(beside, 1)])
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
-        book.services.groups.set_promotion_rule(book.tenant, RULE)
+        book.services.groups.set_promotion_settings(book.tenant, RULE)
         book.see(*known)
         captures = [book.put(one) for one in (*good, *poor_ones)] * 2
         rng.shuffle(captures)
@@ -291,7 +291,7 @@ def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_th
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid
     book.services.joining.join_tenant(book.tenant)
-    [merge] = book.services.merges.records.all("shop", known.faceid or "")
+    [merge] = book.services.merges.records.list_all("shop", known.faceid or "")
     assert (merge.other, merge.joined) == (stranger.faceid, True)
     book.services.merges.merging.undo(book.tenant, merge.id)
     book.services.joining.join_tenant(book.tenant)

@@ -22,7 +22,7 @@ def resize_person(person: Person, side_px: float) -> Person:
 
 
 def list_reviews(book: Book) -> list[Review]:
-    return book.services.sightings.reviews.page(book.tenant, None, 100).rows
+    return book.services.sightings.reviews.read_page(book.tenant, None, 100).rows
 
 
 def learnt(book: Book) -> set[str]:
@@ -83,7 +83,7 @@ def test_two_people_whom_the_book_tells_apart_are_no_question(book: Book) -> Non
 
 def test_a_face_that_is_turned_down_makes_nobody_the_lesser(book: Book) -> None:
     """A poster that the tenant's limit of liveness finds, and a face too poor to be compared."""
-    book.services.tenants.change("shop", {"least_liveness": 0.5})
+    book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
     book.enrol(Person(1))
     book.see(at(0, ALIKE, Person(1, side_px=90.0, likeness=0.95, liveness=0.1)))
     book.see(at(DAY, ALIKE, Person(1, side_px=90.0, likeness=0.95, quality=5.0)))

@@ -14,7 +14,7 @@ from chalicelib.book.statistics.statistics import Question
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.captures import Capture, Instead, parts_of_sighting
-from chalicelib.book.words.items import captures_of, every
+from chalicelib.book.words.items import captures_of, walk_items
 from chalicelib.book.words.local_time import Granularity, Span
 from chalicelib.book.words.model import REGULAR
 from chalicelib.book.words.observations import EVERYTHING, Measure, Split
@@ -83,19 +83,21 @@ def snapshot(book: Book) -> dict[str, Any]:
     """Return the faces, visits, sightings, rejections and reviews as they are stored, and what is answered of them."""
     items, tenant = book.storage.items, book.tenant
     stored = {
-        table.name: [*every(items, table, tenant.name)]
+        table.name: [*walk_items(items, table, tenant.name)]
         for table in (keys.FACES, keys.ARRIVALS, keys.NEGATIVES, keys.REVIEWS)
     }
     days = range(SPAN.utc_days.start - 1, SPAN.utc_days.stop)
-    observations = [one for day in days for one in every(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))]
+    observations = [
+        one for day in days for one in walk_items(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
+    ]
     statistics, arrivals = book.services.statistics, book.services.sightings.arrivals
     questions = [Question(SPAN, Granularity.DAY, Measure.ARRIVALS, split, EVERYTHING) for split in COUNTED]
-    listed = arrivals.page(tenant, EVERYTHING, SPAN, 100).rows
+    listed = arrivals.read_page(tenant, EVERYTHING, SPAN, 100).rows
     return {
         **stored,
         "observations": observations,
         "figures": [statistics.list_buckets(tenant, one) for one in questions],
-        "totals": arrivals.totals(tenant, EVERYTHING, SPAN),
+        "totals": arrivals.count_arrivals(tenant, EVERYTHING, SPAN),
         "arrivals": [(one.first, one.last_at, one.sightings, one.number, one.before_at, one.group) for one in listed],
         "captures": [
             [(one.resolution, one.faceid, one.decision, one.reason) for one in capture.sightings]
@@ -142,9 +144,9 @@ def test_what_is_taken_back_was_never_done(agreeing: Book, act: Step, kind: str)
     before = snapshot(book)
     inverse = act(book, face, visit, other)
     assert snapshot(book) != before
-    told = sorted(one["id"] for one in every(book.storage.items, keys.OUTBOX, book.tenant.name))
+    told = sorted(one["id"] for one in walk_items(book.storage.items, keys.OUTBOX, book.tenant.name))
     inverse()
-    assert told == sorted(one["id"] for one in every(book.storage.items, keys.OUTBOX, book.tenant.name))
+    assert told == sorted(one["id"] for one in walk_items(book.storage.items, keys.OUTBOX, book.tenant.name))
     found = list(list_differences("", before, snapshot(book)))
     assert found == []
 
@@ -180,7 +182,7 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     face, _ = seen_as(book, 0, Person(1))
     finn, _ = seen_as(book, 30, Person(2))
     made = undo_correction(book, act, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
-    assert [one.other for one in services.merges.records.page(tenant, 10).rows] == [], "nobody sees it"
+    assert [one.other for one in services.merges.records.read_page(tenant, 10).rows] == [], "nobody sees it"
     wanted = {"id": made.encode(), "name": b"Berta"}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"id"}
     services.deletion.delete_faces(tenant, [finn], erase=True)
@@ -190,20 +192,20 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     person.worked_off(book)
     if erases:
         assert person.left(book, wanted) == []
-    assert [one["id"] for one in every(book.storage.items, keys.HOOKS, "shop") if one.get("people")] == []
-    assert [*services.merges.records.all("shop")] == []
-    assert "Berta" not in str([*every(book.storage.items, keys.OUTBOX, "shop")])
+    assert [one["id"] for one in walk_items(book.storage.items, keys.HOOKS, "shop") if one.get("people")] == []
+    assert [*services.merges.records.list_all("shop")] == []
+    assert "Berta" not in str([*walk_items(book.storage.items, keys.OUTBOX, "shop")])
     assert services.consistency.list_disagreements("shop") == []
 
 
 @pytest.mark.disk
 def test_after_a_month_the_audit_tells_who_was_made_by_a_correction_that_was_undone(book: Book) -> None:
-    services, entries = book.services, book.services.audit.erasing.entries
+    services, entries = book.services, book.services.audit.erasing.read_entries
     face, _ = seen_as(book, 0, Person(1))
     made = undo_correction(book, correct_to_new, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     services.sweep.sweep_tenant(book.tenant, book.clock.now())
-    assert not [*services.merges.records.all("shop")]
+    assert not [*services.merges.records.list_all("shop")]
     assert entries("shop", {made})
     services.deletion.delete_faces(book.tenant, [face], erase=True)
     person.worked_off(book)

@@ -11,8 +11,8 @@ from chalicelib.book.rules.visits import Arrival, Arrivals
 from chalicelib.book.store.limits import item_size
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import CaptureState, Resolution, sighting_id
-from chalicelib.book.words.items import every
-from chalicelib.book.words.model import Profile, PromotionRule
+from chalicelib.book.words.items import walk_items
+from chalicelib.book.words.model import Profile, PromotionSettings
 from chalicelib.book.words.ports import Put
 from chalicelib.book.words.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
@@ -80,7 +80,7 @@ def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) ->
 
 @pytest.mark.shows("sunmi", "The faceid, the picture and the counts stay.")
 def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
-    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
+    book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
     book.see(shot(0, 1), shot(DAY, 1))
     [before] = book.faces()
     assert before.group_id == "stranger"
@@ -168,4 +168,6 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
 
 def stored_sizes(book: Book) -> dict[str, int]:
     """Bytes of what is stored of visits, by key."""
-    return {item["faceid"]: item_size(keys.ARRIVALS, item) for item in every(book.storage.items, keys.ARRIVALS, "shop")}
+    return {
+        item["faceid"]: item_size(keys.ARRIVALS, item) for item in walk_items(book.storage.items, keys.ARRIVALS, "shop")
+    }

@@ -20,13 +20,13 @@ def sightings(book: Book) -> list[Observation]:
 
 
 def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book) -> None:
-    book.services.tenants.change("shop", {"enrol_quality": 60})
+    book.services.tenants.change_settings("shop", {"enrol_quality": 60})
     seen(book, 0, Person(1))
     assert seen(book, 1, Person(1, quality=55)) == [(Resolution.MATCHED, "")]
 
 
 def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_recognised(book: Book) -> None:
-    book.services.tenants.change("shop", {"least_liveness": 0.5})
+    book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=0.2))
     assert resolution is Resolution.SKIPPED
     assert "looks like a picture of a face: liveness 0.20 of 0.50" in reason
@@ -37,21 +37,21 @@ def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_r
 
 
 def test_where_liveness_is_asked_and_not_known_the_reason_says_so(book: Book) -> None:
-    book.services.tenants.change("shop", {"least_liveness": 0.5})
+    book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=None))
     assert (resolution, "the model pack has no model for it" in reason) == (Resolution.SKIPPED, True)
 
 
 def test_liveness_is_asked_of_a_face_whose_liveness_is_not_told(book: Book) -> None:
-    book.services.tenants.change("shop", {"attributes_off": {"liveness"}})
-    book.services.tenants.change("shop", {"least_liveness": 0.5})
+    book.services.tenants.change_settings("shop", {"attributes_off": {"liveness"}})
+    book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
     kinds = [resolution for resolution, _ in seen(book, 0, Person(1, liveness=0.2), Person(2, side_px=90.0))]
     assert kinds == [Resolution.SKIPPED, Resolution.STRANGER]
 
 
 def test_faces_below_the_least_age_are_neither_remembered_nor_recognised(book: Book) -> None:
     seen(book, 0, Person(1))
-    book.services.tenants.change("shop", {"min_age": 13})
+    book.services.tenants.change_settings("shop", {"min_age": 13})
     reason = "the face is estimated to be younger than 13, and such faces are left out (min_age)"
     assert seen(book, 1, Person(1, age=12.9)) == [(Resolution.SKIPPED, reason)]
     assert seen(book, 2, Person(2, age=5.0)) == [(Resolution.SKIPPED, reason)]
@@ -60,10 +60,14 @@ def test_faces_below_the_least_age_are_neither_remembered_nor_recognised(book: B
 
 
 def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book: Book) -> None:
-    book.services.tenants.change("shop", {"attributes_off": {"age", "gender", "emotion", "pose", "beauty", "liveness"}})
+    book.services.tenants.change_settings(
+        "shop", {"attributes_off": {"age", "gender", "emotion", "pose", "beauty", "liveness"}}
+    )
     seen(book, 0, Person(1), Person(2, side_px=90.0))
     seen(book, 1, Person(1, quality=90))
-    book.services.tenants.change("shop", {"attributes_off": frozenset()})  # what was not kept does not come back
+    book.services.tenants.change_settings(
+        "shop", {"attributes_off": frozenset()}
+    )  # what was not kept does not come back
     for face in book.faces():
         assert replace(face.estimates, quality=None) == type(face.estimates)()
         assert face.estimates.quality == 80
@@ -73,18 +77,20 @@ def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book
 
 @pytest.mark.parametrize("fpir", [0.0001, 0.02])
 def test_the_tenants_own_fpir_decides_for_its_cameras(book: Book, fpir: float) -> None:
-    book.services.tenants.change("shop", {"fpir": fpir})
+    book.services.tenants.change_settings("shop", {"fpir": fpir})
     seen(book, 0, Person(1))
     [again] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
-    assert again.sightings[0].decision.threshold == pytest.approx(OperatingPoint(CURVE, fpir).threshold(1))
+    assert again.sightings[0].decision.threshold == pytest.approx(OperatingPoint(CURVE, fpir).find_threshold(1))
 
 
 def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeline(book: Book) -> None:
-    threshold = OperatingPoint(CURVE).threshold(1)
+    threshold = OperatingPoint(CURVE).find_threshold(1)
     [first] = book.see(Shot(MONDAY, (Person(1),)))
     [second] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
     [skipped] = book.see(Shot(MONDAY + 2 * MINUTE, (Person(2, quality=12),)))
-    assert first.sightings[0].decision == Decision(None, pytest.approx(OperatingPoint(CURVE).threshold(0)), 0, seq=0)
+    assert first.sightings[0].decision == Decision(
+        None, pytest.approx(OperatingPoint(CURVE).find_threshold(0)), 0, seq=0
+    )
     matched = second.sightings[0]
     assert matched.decision.score is not None
     assert (matched.decision.threshold, matched.decision.gallery_size) == (pytest.approx(threshold), 1)

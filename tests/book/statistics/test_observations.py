@@ -39,7 +39,7 @@ def test_observation_comes_back_as_it_was_written(services: Services, camera: Te
     )
     bare = sighted(clock.now() - timedelta(days=1), "1")
 
-    services.statistics.record(camera.name, [whole, bare])
+    services.statistics.store_observations(camera.name, [whole, bare])
 
     assert all_of(services, camera) == [whole, bare]
 
@@ -74,28 +74,28 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
 
 def test_observation_is_stored_once(services: Services, camera: Tenant, clock: FakeClock) -> None:
     one = sighted(clock.now() - timedelta(days=2), "same")
-    services.statistics.record(camera.name, [one])
+    services.statistics.store_observations(camera.name, [one])
     with pytest.raises(ConditionFailed):
-        services.statistics.record(camera.name, [one])
+        services.statistics.store_observations(camera.name, [one])
     assert all_of(services, camera) == [one]
 
 
 @pytest.mark.parametrize("id_", ["", "a#b", "a\nb", "女", "x" * 101])
 def test_id_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, clock: FakeClock, id_: str) -> None:
     with pytest.raises(InvalidInput):
-        services.statistics.record(camera.name, [sighted(clock.now(), id_)])
+        services.statistics.store_observations(camera.name, [sighted(clock.now(), id_)])
 
 
 @pytest.mark.parametrize("at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(2287, 1, 1, tzinfo=UTC)])
 def test_time_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, at: datetime) -> None:
     with pytest.raises(InvalidInput, match="1970 to 2286"):
-        services.statistics.record(camera.name, [sighted(at, "1")])
+        services.statistics.store_observations(camera.name, [sighted(at, "1")])
 
 
 def test_more_observations_than_a_transaction_holds_are_all_stored(
     services: Services, camera: Tenant, clock: FakeClock
 ) -> None:
-    services.statistics.record(camera.name, [sighted(clock.now(), f"{n}") for n in range(200)])
+    services.statistics.store_observations(camera.name, [sighted(clock.now(), f"{n}") for n in range(200)])
     assert len(all_of(services, camera)) == 200
 
 
@@ -106,7 +106,7 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
 ) -> None:
     start = clock.now() - timedelta(days=3)
     before = [sighted(start + timedelta(minutes=50 * (n // 3)), f"{n}", labels=Labels("a")) for n in range(200)]
-    services.statistics.record(camera.name, before)
+    services.statistics.store_observations(camera.name, before)
     if seal:
         services.statistics.sealing.seal_tenant(camera)
 
@@ -116,7 +116,7 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
         number = len(seen)
         newer = sighted(clock.now(), f"new{number}", labels=Labels("a"))
         passed = sighted(seen[-1].at, f"zz{number}", labels=Labels("a"))
-        services.statistics.record(camera.name, [newer, passed])
+        services.statistics.store_observations(camera.name, [newer, passed])
 
     assert [one for one in seen if one in before] == sorted(before, key=lambda one: (one.at, one.id), reverse=True)
     assert len({one.id for one in seen}) == len(seen)
@@ -125,7 +125,7 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
 def test_page_of_a_rare_face_is_found_across_a_year(services: Services, camera: Tenant, clock: FakeClock) -> None:
     start = clock.now() - timedelta(days=300)
     many = [sighted(start + timedelta(days=n // 2, seconds=n), f"{n}", f"{n % 150}") for n in range(600)]
-    services.statistics.record(camera.name, many)
+    services.statistics.store_observations(camera.name, many)
     services.statistics.sealing.seal_tenant(camera)
 
     page = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3)

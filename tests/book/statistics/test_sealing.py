@@ -73,7 +73,7 @@ def blobs_of(services: Services):
 
 def record(services: Services, tenant: Tenant, at: datetime, id_: str, label: str = "a") -> None:
     one = Observation(at, id_, "7", "stranger", Labels(label), ObservationKind.SIGHTING)
-    services.statistics.record(tenant.name, [one])
+    services.statistics.store_observations(tenant.name, [one])
 
 
 def at_noon(services: Services, tenant: Tenant, clock: FakeClock) -> None:
@@ -120,7 +120,7 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
     tomorrow = NOON + timedelta(days=1)
     other = Observation(tomorrow, "2", "8", "stranger", Labels("a"), ObservationKind.SIGHTING)
     clock.advance(timedelta(days=1))
-    services.statistics.record(camera.name, [other])
+    services.statistics.store_observations(camera.name, [other])
     clock.advance(MIDNIGHT + timedelta(days=1) + SEAL_AFTER - clock.now())
     assert services.statistics.sealing.seal_tenant(camera) == BOTH
     for key in objects(services):
@@ -130,7 +130,7 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
     assert {item["faceid"] for table, item in watched.read if table == "observations"} == {"7"}
     assert [one.id for chunk in found.list_in_chunks(camera, {"7", "8"}) for one in chunk] == ["1", "2"]
     renamed = [ChangedObservation(other, replace(other, faceid="erased-9"))]  # as an erasure does
-    items_of(services).transact(services.statistics.actions(camera.name, [], renamed))
+    items_of(services).transact(services.statistics.make_actions(camera.name, [], renamed))
     services.statistics.sealing.seal_tenant(camera)
     opened = services.statistics.days.open_span(camera, STORABLE, EVERYTHING)
     marked_on = {name: {*opened.days_with({name})} & {*BOTH} for name in ("7", "8", "erased-9")}  # a third is not over
@@ -285,7 +285,7 @@ def test_day_with_more_labels_than_fit_is_counted_from_its_columns(
 ) -> None:
     clock.advance(NOON - clock.now())
     labels = [Labels(*(f"{n * 31 + m:060x}" for m in range(4))) for n in range(20)]
-    services.statistics.record(
+    services.statistics.store_observations(
         camera.name,
         [Observation(NOON, f"{n}", "7", "stranger", one, ObservationKind.SIGHTING) for n, one in enumerate(labels)],
     )
@@ -346,7 +346,7 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
     begin = datetime(2024, 12, 31, 16, 0, tzinfo=UTC)
     clock.advance(datetime(2027, 1, 1, tzinfo=UTC) - clock.now())
     ancient = Observation(datetime(1971, 1, 1, tzinfo=UTC), "0", "7", "stranger", Labels(), ObservationKind.SIGHTING)
-    services.statistics.record(camera.name, [ancient])
+    services.statistics.store_observations(camera.name, [ancient])
     for day in range(365):
         for n in range(3):
             record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])

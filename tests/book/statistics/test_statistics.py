@@ -113,14 +113,16 @@ class History:
             estimates=Estimates(age=age, gender=gender),
             gap_s=gap_s,
         )
-        self.services.statistics.record(self.tenant.name, [one])
+        self.services.statistics.store_observations(self.tenant.name, [one])
         self.written.append(one)
 
     def again(self, number: int) -> None:
         """The same message once more."""
         if self.written:
             with suppress(ConditionFailed):
-                self.services.statistics.record(self.tenant.name, [self.written[number % len(self.written)]])
+                self.services.statistics.store_observations(
+                    self.tenant.name, [self.written[number % len(self.written)]]
+                )
 
     def seal(self, after: int) -> None:
         self.clock.advance(timedelta(minutes=after))
@@ -142,7 +144,7 @@ class History:
 
     def delete(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        page = self.services.faces.page(self.tenant, "stranger", 1, 100)
+        page = self.services.faces.read_page(self.tenant, "stranger", 1, 100)
         if page.faces:
             self.services.deletion.delete_faces_of_group(
                 self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid]
@@ -150,7 +152,7 @@ class History:
 
 
 def history_of(services: Services, clock: FakeClock, zone: str, day: str) -> History:
-    names = {tenant.name for tenant in services.tenants.all()}
+    names = {tenant.name for tenant in services.tenants.list_all()}
     tenant = replace(add_tenant(services, f"t{len(names)}", Profile.CLOUD), time_zone=zone)
     clock.advance(datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(hours=40) - clock.now())
     return History(services, clock, tenant, [])
@@ -220,7 +222,7 @@ def uncounted(
     services: Services, tenant: Tenant, wanted: ObservationFilter, span: Span, size: int
 ) -> list[Observation]:
     found: list[Observation] = []
-    for page in paged(lambda token: services.statistics.observations.page(tenant, wanted, span, size, token)):
+    for page in paged(lambda token: services.statistics.observations.read_page(tenant, wanted, span, size, token)):
         assert page.total is None
         found += page.observations
     return found
@@ -231,7 +233,7 @@ AT = datetime(2026, 2, 10, 3, 0, tzinfo=UTC)
 
 def observe(services: Services, tenant: Tenant, *observed: tuple[datetime, str], labels: Labels = LABELS[1]) -> None:
     number = len(every_observation(items_of(services), tenant, range(20_000, 21_000)))
-    services.statistics.record(
+    services.statistics.store_observations(
         tenant.name,
         [
             Observation(at, f"{number + n}", faceid, "stranger", labels, ObservationKind.SIGHTING)
@@ -275,7 +277,7 @@ def test_local_days_that_overlap_in_utc_are_told_apart(
     for number, at in enumerate(utc):
         clock.advance(at - clock.now())
         one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING)
-        services.statistics.record(tenant.name, [one])
+        services.statistics.store_observations(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
         services.statistics.sealing.seal_tenant(tenant)
@@ -297,7 +299,7 @@ def test_an_arrival_goes_on_when_the_clocks_go_back_over_midnight(
         at = datetime(2010, 11, 7, hour, minute, tzinfo=UTC)
         clock.advance(at - clock.now())
         one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING, gap_s=gap_s)
-        services.statistics.record(tenant.name, [one])
+        services.statistics.store_observations(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
         services.statistics.sealing.seal_tenant(tenant)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from chalicelib.book.words.errors import TenantNotFound
-from chalicelib.book.words.items import directory_of, every
+from chalicelib.book.words.items import directory_of, walk_items
 from chalicelib.book.words.keys import DIRECTORY, TENANT_ITEM
 from chalicelib.book.words.ports import Delete, ItemStore, Page, Put
 from tests.support.meanwhile import Around
@@ -33,7 +33,7 @@ def counted(items: ItemStore, tenant: str) -> CountedReads:
 def test_every_item_comes_once_and_in_order_whatever_the_size_of_a_page(
     counted: CountedReads, tenant: str, page_size: int | None, reverse: bool
 ) -> None:
-    found = every(counted, DIRECTORY, tenant, reverse=reverse, page_size=page_size)
+    found = walk_items(counted, DIRECTORY, tenant, reverse=reverse, page_size=page_size)
     assert [item["item"] for item in found] == (SORTS[::-1] if reverse else SORTS)
 
 
@@ -41,14 +41,14 @@ def test_both_bounds_are_included_and_bounds_with_nothing_between_them_yield_not
     counted: CountedReads, tenant: str
 ) -> None:
     def found(low: str, high: str) -> list[str]:
-        return [item["item"] for item in every(counted, DIRECTORY, tenant, between=(low, high), page_size=2)]
+        return [item["item"] for item in walk_items(counted, DIRECTORY, tenant, between=(low, high), page_size=2)]
 
     assert found("03", "09") == SORTS[3:10]
     assert found("09", "03") == found("031", "032") == []
 
 
 def test_a_page_is_read_when_its_first_item_is_asked_for(counted: CountedReads, tenant: str) -> None:
-    found = every(counted, DIRECTORY, tenant, page_size=5)
+    found = walk_items(counted, DIRECTORY, tenant, page_size=5)
     assert counted.pages == 0
     assert len(list(islice(found, 5))) == 5
     assert counted.pages == 1
@@ -61,7 +61,7 @@ def test_items_that_are_deleted_as_they_come_cost_no_other_item(
     counted: CountedReads, tenant: str, page_size: int | None
 ) -> None:
     met = []
-    for item in every(counted, DIRECTORY, tenant, page_size=page_size):
+    for item in walk_items(counted, DIRECTORY, tenant, page_size=page_size):
         counted.transact([Delete(DIRECTORY, (tenant, item["item"]))])
         met.append(item["item"])
     assert met == SORTS

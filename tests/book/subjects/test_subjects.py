@@ -77,7 +77,7 @@ def test_a_face_is_compared_by_eight_of_its_photos_and_another_moves_up_if_one_o
     services.subjects.remove_example(tenant, next(one for one in examples if one.picture.id == gone), "k")
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared)) == (19, 8)
-    found = list(services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group)))
+    found = list(services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group)))
     assert {one.id for one in found} == {one.id for one in examples if one.picture.id != gone}
     for one in found:
         jpeg = services.face_pictures.load_jpeg(services.subjects.get_example(tenant, group, one.id).picture)
@@ -97,7 +97,7 @@ def test_the_hundred_and_first_photo_is_refused_in_words_and_changes_nothing(
     group = family(services, tenant)
     with pytest.raises(TooManyPictures, match="101 pictures"):
         services.subjects.rename(tenant, group, "Bob", "Ann")
-    assert {one.name for one in services.subjects.all(tenant, group)} == {"Ann", "Bob"}
+    assert {one.name for one in services.subjects.list_all(tenant, group)} == {"Ann", "Bob"}
 
 
 def test_a_rename_to_a_name_that_is_there_makes_one_face_of_both_and_ids_stay_good(
@@ -109,7 +109,7 @@ def test_a_rename_to_a_name_that_is_there_makes_one_face_of_both_and_ids_stay_go
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared), face.name) == (6, 6, "Ann")
     assert [services.subjects.get_example(tenant, group, one.id).face.faceid for one in examples] == [face.faceid] * 12
-    (merge,) = services.merges.records.all(tenant.name)
+    (merge,) = services.merges.records.list_all(tenant.name)
     services.merges.merging.undo(tenant, merge.id)
     assert [one.picture_count for one in services.faces.by_id(tenant, [merge.survivor, merge.other]).values()] == [6, 6]
 
@@ -190,7 +190,7 @@ def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Ser
     one = enrolled(services, tenant, "Ann", 1)
     services.deletion.delete_faces(tenant, [one.face.faceid])
     group = family(services, tenant)
-    assert list(services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group))) == []
+    assert list(services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))) == []
     assert services.subjects.find_nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]
 
 
@@ -200,7 +200,7 @@ def test_a_held_face_is_kept_and_its_subject_with_it_and_all_that_were_to_go_wit
     enrolled(services, tenant, "Ann", 1)
     services.faces.holds.set(tenant, enrolled(services, tenant, "Ben", 2).face.faceid, "case 7")
     group = family(services, tenant)
-    both = services.subjects.all(tenant, group)
+    both = services.subjects.list_all(tenant, group)
     with pytest.raises(FaceHeld):
         services.subjects.delete(tenant, group, both, "k")
     assert [len(faces(services, tenant, one.name)) for one in both] == [1, 1]
@@ -210,7 +210,7 @@ def test_a_restricted_face_is_no_example_until_it_is_lifted(services: Services, 
     one = enrolled(services, tenant, "Ann", 1)
     services.restrictions.set(tenant, one.face.faceid, "asked for")
     group = family(services, tenant)
-    assert list(services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group))) == []
+    assert list(services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))) == []
     services.restrictions.lift(tenant, one.face.faceid, "settled")
     assert services.subjects.get_example(tenant, group, one.id).subject == "Ann"
 
@@ -222,7 +222,7 @@ def test_a_rename_keeps_every_id(services: Services, tenant: Tenant) -> None:
     assert {face.name for face in faces(services, tenant, "team")} == {"Team"}
     services.subjects.rename(tenant, group, "team", "TEAM")
     assert {face.name for face in faces(services, tenant, "team")} == {"TEAM"}
-    found = services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group))
+    found = services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))
     assert {one.id for one in found} == ids
     assert family(services, tenant).users == 1
     with pytest.raises(UserNotFound):
@@ -237,7 +237,7 @@ def test_a_subject_that_is_deleted_while_it_gets_another_name_does_not_come_back
     ann = services.subjects.get(tenant, group, "Ann")
     meanwhile.first = [lambda: services.subjects.delete(tenant, group, [ann], "me")]
     book_with(services, items=meanwhile).subjects.rename(tenant, group, "Ann", "Anna")
-    assert services.subjects.all(tenant, group) == []
+    assert services.subjects.list_all(tenant, group) == []
 
 
 @pytest.mark.parametrize("other", ["Anna Weiss", "Anna Weiß"])
@@ -249,7 +249,7 @@ def test_a_rename_to_a_name_that_somebody_takes_meanwhile_unites_only_who_has_th
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
     meanwhile.first = [lambda: enrolled(services, tenant, other, 2)]
     book_with(services, items=meanwhile).subjects.rename(tenant, group, "Bob", "Anna Weiß")
-    assert {one.name for one in services.subjects.all(tenant, group)} == {"Anna Weiß", other}
+    assert {one.name for one in services.subjects.list_all(tenant, group)} == {"Anna Weiß", other}
     (face,) = faces(services, tenant, "Anna Weiß")
     assert face.picture_count == (1 if other == "Anna Weiss" else 2)
 
@@ -263,7 +263,7 @@ def test_a_rename_to_a_name_that_is_deleted_meanwhile_gives_the_name_to_that_one
     ann = services.subjects.get(tenant, group, "Ann")
     meanwhile.first = [lambda: services.subjects.delete(tenant, group, [ann], "me")]
     book_with(services, items=meanwhile).subjects.rename(tenant, group, "Bob", "Ann")
-    assert [(one.name, one.faceids) for one in services.subjects.all(tenant, group)] == [("Ann", ())]
+    assert [(one.name, one.faceids) for one in services.subjects.list_all(tenant, group)] == [("Ann", ())]
 
 
 def test_a_subject_that_another_name_has_replaced_is_not_renamed(services: Services, tenant: Tenant) -> None:
@@ -278,8 +278,8 @@ def test_a_subject_that_another_name_has_replaced_is_not_renamed(services: Servi
     for new in ("ANNA Weiß", "Bob"):
         meanwhile.first = [replace_subject]
         book_with(services, items=meanwhile).subjects.rename(tenant, group, "Anna Weiß", new)
-        assert [one.name for one in services.subjects.all(tenant, group)] == ["Anna Weiss"]
-        services.subjects.delete(tenant, group, services.subjects.all(tenant, group), "me")
+        assert [one.name for one in services.subjects.list_all(tenant, group)] == ["Anna Weiss"]
+        services.subjects.delete(tenant, group, services.subjects.list_all(tenant, group), "me")
         enrolled(services, tenant, "Anna Weiß", 1)
 
 
@@ -302,7 +302,7 @@ def test_a_subject_that_is_made_while_its_group_is_deleted_goes_with_it(services
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
     meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
     book_with(services, items=meanwhile).groups.delete_id(tenant, group.id)
-    assert services.subjects.all(tenant, group) == []
+    assert services.subjects.list_all(tenant, group) == []
 
 
 DAY, DAYS = 24 * 60, 12
@@ -331,7 +331,7 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
         group, subjects = old_form(book), book.services.subjects
         assert arrivals(book) == [3, 3, 6]
         before = {one.faceid: one.pictures for one in book.faces()}
-        examples = list(subjects.list_examples(book.tenant, group, subjects.all(book.tenant, group)))
+        examples = list(subjects.list_examples(book.tenant, group, subjects.list_all(book.tenant, group)))
         raised_to(book, UNITED - 1)
         subjects.unite_all(book.tenant)
         assert arrivals(book) == [3, 3, 6], "a version that is taken back has it so"
@@ -340,12 +340,12 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
         assert subjects.unite_all(book.tenant)
         [face] = book.faces()
         assert (face.arrive_count, face.picture_count, len(face.compared)) == (DAYS, 20, MAX_COMPARED)
-        assert [one.faceids for one in subjects.all(book.tenant, group)] == [(face.faceid,)]
+        assert [one.faceids for one in subjects.list_all(book.tenant, group)] == [(face.faceid,)]
         found = [subjects.get_example(book.tenant, group, one.id) for one in examples]
         assert {one.picture.id for one in found} == {one.picture.id for one in examples}
         assert subjects.unite_all(book.tenant)
         assert disagreements_of_visits(book) == book.disagreements() == []
-        for merge in reversed(list(book.services.merges.records.all(book.tenant.name))):
+        for merge in reversed(list(book.services.merges.records.list_all(book.tenant.name))):
             book.services.merges.merging.undo(book.tenant, merge.id)
         assert {one.faceid: [each.id for each in one.pictures] for one in book.faces()} == {
             faceid: [each.id for each in pictures] for faceid, pictures in before.items()
@@ -368,10 +368,10 @@ def test_the_sweep_makes_no_face_of_two_people_whose_names_fold_alike_however_al
         raised_to(book, UNITED)
         for _ in range(2):
             assert subjects.unite_all(book.tenant)
-            assert [len(one.faceids) for one in subjects.all(book.tenant, group)] == [1, 1]
+            assert [len(one.faceids) for one in subjects.list_all(book.tenant, group)] == [1, 1]
             assert examples_by_name(book) == before
         assert [len(before[name]) for name in names] == [2, 2]
-        assert list(book.services.merges.records.all(book.tenant.name)) != []
+        assert list(book.services.merges.records.list_all(book.tenant.name)) != []
         assert book.disagreements() == []
 
 
@@ -382,7 +382,7 @@ def test_a_subject_of_before_that_has_two_people_stays_one_and_takes_nobody_more
         subjects, group = book.services.subjects, family(book.services, book.tenant)
         photos = [[picture(Person(seed, side_px=100.0 + n)) for n in range(2)] for seed in (1, 2)]
         several_faces(book.services, book.tenant, group, "Anna Weiß", photos)
-        (old,) = subjects.all(book.tenant, group)
+        (old,) = subjects.list_all(book.tenant, group)
         assert (old.id, len(old.faceids)) == (subject_id("Anna Weiss"), 2)
         before = examples_by_name(book)
         enrolled(book.services, book.tenant, "Anna Weiss", 2, 5)
@@ -402,7 +402,7 @@ def examples_by_name(book: Book) -> dict[str, set[str]]:
     subjects, group = book.services.subjects, family(book.services, book.tenant)
     return {
         one.name: {each.picture.id for each in subjects.list_examples(book.tenant, group, [one])}
-        for one in subjects.all(book.tenant, group)
+        for one in subjects.list_all(book.tenant, group)
     }
 
 
@@ -411,7 +411,7 @@ def test_whichever_face_of_a_subject_is_seen_the_visit_is_the_first_ones(tmp_pat
         group = old_form(book)
         before = {one.faceid: one.arrive_count for one in book.faces()}
         see(book, 12, 13)
-        (ann,) = book.services.subjects.all(book.tenant, group)
+        (ann,) = book.services.subjects.list_all(book.tenant, group)
         after = {one.faceid: one.arrive_count for one in book.faces()}
         assert after == before | {ann.faceids[0]: before[ann.faceids[0]] + 2}
 

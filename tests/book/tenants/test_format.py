@@ -10,7 +10,7 @@ import pytest
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import StorageUnavailable
 from chalicelib.book.words.formats import FORMAT
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Credentials, Profile
 from chalicelib.book.words.ports import Update, exists
 from chalicelib.bootstrap import build
@@ -53,8 +53,8 @@ def content(data: Path) -> dict[str, Any]:
     storage = open_storage(Settings(storage=data), FakeClock())
     with closing(storage):
         kinds = ("tenant", "app_id", "appcode", "api_key")
-        items = [[*every(storage.items, keys.TENANTS, kind)] for kind in kinds]
-        items += [[*every(storage.items, keys.DIRECTORY, tenant)] for tenant in ("shop", "new")]
+        items = [[*walk_items(storage.items, keys.TENANTS, kind)] for kind in kinds]
+        items += [[*walk_items(storage.items, keys.DIRECTORY, tenant)] for tenant in ("shop", "new")]
     files = [path for path in sorted(data.rglob("*")) if path.is_file()]
     ours = [path for path in files if not path.name.startswith("regulars.sqlite") and path.suffix != ".lock"]
     return {"items": items, **{str(path): path.read_bytes() for path in ours}}
@@ -63,7 +63,7 @@ def content(data: Path) -> dict[str, Any]:
 def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) -> None:
     storage = open_storage(Settings(storage=tmp_path), FakeClock())
     with closing(storage):
-        records = [*every(storage.items, keys.TENANTS, "tenant")]
+        records = [*walk_items(storage.items, keys.TENANTS, "tenant")]
     assert [record["format"] for record in records] == [FORMAT]
 
 
@@ -76,7 +76,7 @@ def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path:
 
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:
     with closing(services_on(tmp_path)) as services:
-        assert {tenant.name for tenant in services.tenants.all()} == {"shop"}
+        assert {tenant.name for tenant in services.tenants.list_all()} == {"shop"}
         assert services.tenants.find_by_api_key(made.api_key) == services.tenants.get_by_name("shop")
 
 
@@ -89,14 +89,14 @@ def test_every_way_to_a_tenant_refuses_another_and_changes_nothing(
     with closing(services_on(tmp_path)) as services:
         tenants = services.tenants
         for way in (
-            tenants.all,
+            tenants.list_all,
             lambda: tenants.get_by_name("shop"),
             lambda: tenants.find_by_api_key(made.api_key),
             lambda: tenants.find_by_appcode(made.appcode),
             lambda: tenants.find_by_app_id(made.app_id),
             lambda: tenants.rotate_keys("shop"),
             lambda: tenants.disable("shop"),
-            lambda: tenants.change("shop", {"requests_a_day": 7}),
+            lambda: tenants.change_settings("shop", {"requests_a_day": 7}),
             lambda: tenants.add("new", Profile.CLOUD),
         ):
             with pytest.raises(StorageUnavailable, match=re.escape(said)):

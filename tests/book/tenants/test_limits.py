@@ -37,7 +37,7 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(se
         services.groups.create(shop, "more", 1, "")
 
     services.groups.delete(shop, "all")
-    services.tenants.change("shop", {"faces": None})
+    services.tenants.change_settings("shop", {"faces": None})
     shop = services.tenants.get_by_name("shop")
     with pytest.raises(IllegalCapacity, match="from 1 to 30000"):
         services.groups.create(shop, "all", MAX_FACES - 10_000, "")
@@ -52,7 +52,7 @@ def test_no_tenant_may_have_more_faces_than_were_shown_to_fit(services: Services
     with pytest.raises(
         InvalidInput, match="faces is 2 to 1,000,000, or none: as many as its profile says, not 1,000,001"
     ):
-        services.tenants.change("shop", {"faces": 1_000_001, "requests_a_day": 5})
+        services.tenants.change_settings("shop", {"faces": 1_000_001, "requests_a_day": 5})
     assert services.tenants.get_by_name("shop") == shop
 
 
@@ -66,13 +66,13 @@ def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Ser
     with pytest.raises(TenantFull, match="may hold 1000000 faces, and this would pass that"):
         enrol(services, 1)
     assert services.face_visits.read_default_groups(shop).seq == seq
-    assert [group.count for group in services.groups.all(shop)] == [0, 0]
+    assert [group.count for group in services.groups.list_all(shop)] == [0, 0]
 
 
 def test_default_groups_share_a_limit_that_is_too_small_for_their_usual_capacity(services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=101))
     shop = services.tenants.get_by_name("shop")
-    assert [group.capacity for group in services.groups.all(shop)] == [50, 50]
+    assert [group.capacity for group in services.groups.list_all(shop)] == [50, 50]
     assert services.groups.read_capacity_left(shop) == 1
 
 
@@ -86,7 +86,7 @@ def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
         ({"groups": 2}, "shop has 3 groups, more than 2: delete some first"),
     ):
         with pytest.raises(InvalidInput, match=why):
-            services.tenants.change("shop", {**limits, "requests_a_day": 5})
+            services.tenants.change_settings("shop", {**limits, "requests_a_day": 5})
     assert services.tenants.get_by_name("shop") == shop
     assert disagreements(services, shop) == []
 
@@ -104,7 +104,7 @@ def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
 )
 def test_a_limit_that_cannot_be_is_refused(services: Services, shop: Tenant, limits: dict[str, int]) -> None:
     with pytest.raises(InvalidInput, match=r" is \d+ to "):
-        services.tenants.change("shop", limits)
+        services.tenants.change_settings("shop", limits)
     assert services.tenants.get_by_name("shop") == shop
 
 
@@ -112,7 +112,7 @@ def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(servic
     def change(limit: int) -> None:
         for turn in range(8):
             with suppress(Busy):  # another change of the limits came between
-                services.tenants.change("shop", {"faces": limit + turn, "groups": 100 + limit % 7 + turn})
+                services.tenants.change_settings("shop", {"faces": limit + turn, "groups": 100 + limit % 7 + turn})
 
     def create() -> None:
         for number in range(8):
@@ -123,9 +123,9 @@ def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(servic
     assert side_by_side(calls) == [None] * 4
     now = services.tenants.get_by_name("shop")
     assert disagreements(services, now) == []
-    groups = services.groups.all(now)
+    groups = services.groups.list_all(now)
     assert len(groups) == 11
     assert services.groups.read_capacity_left(now) == now.limits.faces - 10_080
-    services.tenants.change("shop", {"groups": 11})
+    services.tenants.change_settings("shop", {"groups": 11})
     with pytest.raises(TooManyGroups):
         services.groups.create(services.tenants.get_by_name("shop"), "one more", 1, "")

@@ -33,7 +33,7 @@ def test_second_tenant_of_a_name_is_refused_and_all_are_listed(services: Service
 
     with pytest.raises(TenantExists):
         services.tenants.add("a", Profile.CAMERA)
-    assert [tenant.name for tenant in services.tenants.all()] == ["a", "b"]
+    assert [tenant.name for tenant in services.tenants.list_all()] == ["a", "b"]
     with pytest.raises(TenantNotFound):
         services.tenants.rotate_keys("c")
     for nobody in ("c", "", "c" * 2_000):

@@ -32,11 +32,11 @@ def furnish(book: Book) -> None:
 
 
 def associate(book: Book, request: RequestId | None = REQUEST) -> Outcome:
-    return book.services.users.associate(book.tenant, group_of(book), "ann", book.faceids(), 90.0, request)
+    return book.services.users.associate_faces(book.tenant, group_of(book), "ann", book.faceids(), 90.0, request)
 
 
 def disassociate(book: Book) -> Outcome:
-    return book.services.users.disassociate(book.tenant, group_of(book), "ann", book.faceids(), REQUEST)
+    return book.services.users.disassociate_faces(book.tenant, group_of(book), "ann", book.faceids(), REQUEST)
 
 
 def answered(book: Book, use: Use) -> Outcome:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.records.faces import user_from
 from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.rules.templates import User, fuse_embeddings, gallery_group, reduce_templates, vector
+from chalicelib.book.rules.templates import User, fuse_embeddings, gallery_group, read_vector, reduce_templates
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Conflict, LimitReached, NotFound
-from chalicelib.book.words.items import every
-from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group, PromotionRule
+from chalicelib.book.words.items import walk_items
+from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group, PromotionSettings
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount import disagreements
 from tests.support.examples import examples
@@ -87,7 +87,7 @@ def associate(book: Book, expected: Expected, group_id: str, name: str, places: 
     ids, user = some(book, places), (group_id, name)
     faces = faces_of(book)
     with suppress(*REFUSED):
-        book.services.users.associate(book.tenant, group_of(book, group_id), name, ids, 0.0)
+        book.services.users.associate_faces(book.tenant, group_of(book, group_id), name, ids, 0.0)
     if user in expected.users:
         free = [one for one in ids if one not in expected.of_face and faces[one].group_id == group_id]
         expected.of_face.update(dict.fromkeys(free, user))
@@ -97,7 +97,7 @@ def associate(book: Book, expected: Expected, group_id: str, name: str, places: 
 def disassociate(book: Book, expected: Expected, group_id: str, name: str, places: list[int]) -> None:
     ids, user = some(book, places), (group_id, name)
     with suppress(*REFUSED):
-        book.services.users.disassociate(book.tenant, group_of(book, group_id), name, ids)
+        book.services.users.disassociate_faces(book.tenant, group_of(book, group_id), name, ids)
     for one in ids:
         if expected.of_face.get(one) == user:
             del expected.of_face[one]
@@ -142,7 +142,7 @@ def merge(book: Book, _expected: Expected, first: int, second: int) -> None:
 
 @later
 def undo(book: Book, _expected: Expected, place: int) -> None:
-    if merges := [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]:
+    if merges := [one for one in book.services.merges.records.read_page(book.tenant, 100).rows if one.is_active]:
         with suppress(*REFUSED):
             book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
@@ -180,7 +180,7 @@ deeds = st.one_of(
 
 
 def users_of(book: Book) -> list[User]:
-    return [*map(user_from, every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))]
+    return [*map(user_from, walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))]
 
 
 def right(book: Book, expected: Expected) -> None:
@@ -198,7 +198,7 @@ def right(book: Book, expected: Expected) -> None:
             mine = (group_id, user.id)
             assert sorted(user.faceids) == sorted(one for one, of in expected.of_face.items() if of == mine)
             if user.faceids:
-                rows = [vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids]
+                rows = [read_vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids]
                 mean = fuse_embeddings(np.stack(rows)) if len(rows) > 1 else rows[0]
                 request = SearchRequest(tenant.model, mean[None], [gallery_group(group_id)], 500)
                 answer = book.services.ports.search.search("shop", request)
@@ -221,8 +221,8 @@ def _dimensions(faces: dict[str, Face]) -> int:
 def test_whatever_is_done_a_user_is_the_mean_of_its_faces(done: list[Deed], learns: bool) -> None:
     expected = Expected()
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
-        book.services.tenants.change("shop", {"learns": learns})
-        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(2, 7))
+        book.services.tenants.change_settings("shop", {"learns": learns})
+        book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(2, 7))
         begin = [create(*user) for user in ((STRANGER, "ann"), (STRANGER, "bob"), (REGULAR, "ann"))]
         first = [see(seed, seed) for seed in PEOPLE]
         given = [associate(STRANGER, "ann", [0, 1]), associate(STRANGER, "bob", [2, 3])]
@@ -240,7 +240,7 @@ def test_users_who_are_given_one_face_at_once_do_not_both_have_it(tmp_path: Path
             deed(book, expected)
         ids = [*faces_of(book)]
         outcomes = side_by_side(
-            [lambda name=name: book.services.users.associate(tenant, group, name, ids, 0.0) for name in NAMES * 3]
+            [lambda name=name: book.services.users.associate_faces(tenant, group, name, ids, 0.0) for name in NAMES * 3]
         )
         (won,) = [one for one in outcomes if one.done]
         assert sorted(won.done) == sorted(ids)

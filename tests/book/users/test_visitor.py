@@ -15,7 +15,7 @@ def group_of(book: Book) -> Group:
 
 
 def associate_faces(book: Book, faces: list[Face]) -> Outcome:
-    return book.services.users.associate(book.tenant, group_of(book), "ann", [one.faceid for one in faces], 0)
+    return book.services.users.associate_faces(book.tenant, group_of(book), "ann", [one.faceid for one in faces], 0)
 
 
 def user_of_three(book: Book) -> list[Face]:

@@ -170,7 +170,7 @@ class TestCropModels:
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
         sessions = FixedSessions()
         role = CropRole(models)
-        [(told,)] = CpuSlots(1).do_works([CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})])
+        [(told,)] = CpuSlots(1).do_works([CropModels(sessions).run_models(self.IMAGE, [self.FACE], {"emotion": role})])
         return told["emotion"], sessions
 
     def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
@@ -193,7 +193,7 @@ class TestCropModels:
         model = CropModel("f", ("o",), CROP)
         sessions = FixedSessions()
         roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
-        CpuSlots(1).do_works([CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)])
+        CpuSlots(1).do_works([CropModels(sessions).run_models(self.IMAGE, [self.FACE, self.FACE], roles)])
         assert sessions.batches == [("f", (2, 3, 16, 16))]
 
 
@@ -338,5 +338,5 @@ def test_nothing_is_said_of_landmarks_on_one_spot() -> None:
 def test_it_is_named_as_a_formula_where_it_is_given(album: Album) -> None:
     for label in album.of("people"):
         estimates = album.seen(label.file).estimates[0]
-        assert estimates.source("beauty") == ("heuristic" if estimates.beauty is not None else None)
+        assert estimates.find_source("beauty") == ("heuristic" if estimates.beauty is not None else None)
         assert estimates.beauty is None or 0 <= estimates.beauty <= 100

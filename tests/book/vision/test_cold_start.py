@@ -47,7 +47,7 @@ def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_pat
     folder = tmp_path / pack.manifest.name
     folder.mkdir()
     for file in pack.files:
-        (folder / file.name).write_bytes(pack.content(file.name))
+        (folder / file.name).write_bytes(pack.read_content(file.name))
     pipeline = FacePipeline(Pack(pack.manifest, folder))
     VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin_loading(describes=describes)
     ended()
@@ -83,7 +83,7 @@ def test_a_fault_is_told_to_the_request_that_needs_the_models(tmp_path: Path) ->
     VisionAhead(provide, LAMBDA).begin_loading(describes=True)
     ended()
     with pytest.raises(MissingModel, match="a file is missing"):
-        provide.services.tenant_vision.of("any")
+        provide.services.tenant_vision.choose_vision("any")
 
 
 def test_it_happens_once_and_only_in_a_function(tmp_path: Path) -> None:

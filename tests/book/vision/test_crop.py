@@ -14,9 +14,7 @@ from chalicelib.book.vision.pictures.crop import (
     LARGEST_GAIN,
     Square,
     _load_interpolation,
-    batch,
     brighten_crop,
-    canvas,
     cut,
     cut_planes_of_square,
     cut_turned,
@@ -25,6 +23,8 @@ from chalicelib.book.vision.pictures.crop import (
     make_planes,
     resize_picture,
     show_face,
+    stack_pictures,
+    stack_planes,
 )
 from chalicelib.book.words.pictures import Box
 from tests.support.pictures.album import Album
@@ -65,7 +65,7 @@ def test_night_is_not_brightened_beyond_what_is_in_it() -> None:
 @pytest.mark.parametrize(("channels", "values"), [("RGB", (10, 20, 40)), ("BGR", (40, 20, 10)), ("L", (19,))])
 def test_channels_come_in_the_order_that_the_model_wants(channels: str, values: tuple[int, ...]) -> None:
     picture = np.full((4, 4, 3), (10, 20, 40), np.uint8)
-    assert batch([picture], channels)[0, :, 0, 0].tolist() == list(values)
+    assert stack_pictures([picture], channels)[0, :, 0, 0].tolist() == list(values)
 
 
 @pytest.mark.parametrize("size", [(1280, 960), (700, 300), (90, 200)])
@@ -183,7 +183,7 @@ def test_a_turned_square_is_the_turned_pictures(side: float, degrees: float, ima
 
 def test_a_canvas_has_the_channels_in_order_and_is_filled_up_with_black(image: NDArray[np.uint8]) -> None:
     planes = make_planes(image[:50, :70])
-    filled = canvas([planes, planes], "BGR", 32)
+    filled = stack_planes([planes, planes], "BGR", 32)
     assert filled.shape == (2, 3, 64, 96)
     assert np.array_equal(filled[1, 0, :50, :70], planes[2])
     assert filled[:, :, 50:].max() == filled[:, :, :, 70:].max() == 0

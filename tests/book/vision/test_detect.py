@@ -21,7 +21,7 @@ from chalicelib.book.vision.detect.detect import (
     _choose_proposals,
     _split_into_tiles,
     choose_surest,
-    iou,
+    measure_overlap,
     suppress_overlaps,
 )
 from chalicelib.book.vision.packs.packs import Pack
@@ -187,7 +187,7 @@ class TestFaces:
         height, width = (round(side * scale) for side in seen.image.shape[:2])
         resized = np.asarray(Image.fromarray(seen.image).resize((width, height), Image.Resampling.BICUBIC))
         (face,) = vision.detect(resized)
-        assert iou(row(face), row(seen.faces[0])[None] * height / len(seen.image))[0] > 0.85
+        assert measure_overlap(row(face), row(seen.faces[0])[None] * height / len(seen.image))[0] > 0.85
 
     @pytest.mark.parametrize("degrees", [-45, -30, -15, 15, 30, 45])
     def test_a_tilted_head_is_the_same_person(self, degrees: int, album: Album, vision: FacePipeline) -> None:
@@ -292,7 +292,7 @@ class TestFaces:
     ) -> None:
         picture, truth = crowd(heads[:6], texture, (8192, 8192), 60, (3, 2))
         found = np.array([row(face)[:4] for face in vision.detect(picture)])
-        assert [float(iou(np.asarray(one[:4]), found).max()) > 0.5 for one in truth] == [True] * 6
+        assert [float(measure_overlap(np.asarray(one[:4]), found).max()) > 0.5 for one in truth] == [True] * 6
 
     def test_of_every_picture_enlarged_the_largest_face_is_that_of_all(
         self, album: Album, vision: FacePipeline

@@ -26,7 +26,7 @@ def templates(role: EmbeddingRole, pack: Pack, album: Album) -> NDArray[np.float
         [align_face(one.image, one.faces[0].landmarks, of.points, of.size_px) for one in seen] for of in role.networks
     ]
     slots = CpuSlots(1)
-    with slots.slot():
+    with slots.take_slot():
         (rows,) = slots.do_works([plan_embeddings(Sessions(pack, slots), role, crops)])
     return np.asarray(rows)
 
@@ -39,7 +39,7 @@ def test_the_score_is_the_weighted_mean_of_the_networks_scores(pack: Pack, album
     assert whole == pytest.approx(np.stack([album.seen(file).embeddings[0] for file in FILES]), abs=1e-4)
     ends = np.cumsum([0, *(network.dimensions for network in role.networks)])
     scores = np.zeros((len(FILES), len(FILES)))
-    centre = Sessions(pack).array(role.centre)
+    centre = Sessions(pack).read_array(role.centre)
     for network, (begin, end) in zip(role.networks, pairwise(ends), strict=True):
         alone = templates(replace(role, networks=(network,), centre="", basis=""), pack, album) - centre[begin:end]
         alone /= np.linalg.norm(alone, axis=1, keepdims=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from chalicelib.book.vision.pictures.containers import MAX_PARTS, drop_metadata
-from chalicelib.book.vision.pictures.image import read_picture, size
+from chalicelib.book.vision.pictures.image import read_picture, read_size
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import PictureRules
 from tests.support.examples import drawn
@@ -473,7 +473,7 @@ def test_a_webp_is_turned_upright(orientation: int) -> None:
     data = encoded(picture(), "WEBP", lossless=True, exif=turned(orientation))
     want = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
     assert np.array_equal(read_picture(data, RULES), want)
-    assert size(data, RULES) == (want.shape[1], want.shape[0])
+    assert read_size(data, RULES) == (want.shape[1], want.shape[0])
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "GIF", "WEBP"])
@@ -484,7 +484,7 @@ def test_of_an_animation_the_first_picture_counts(file_format: str) -> None:
     lossless = {"lossless": True} if file_format == "WEBP" else {}
     data = encoded(picture(), file_format, save_all=True, append_images=others, duration=50, **lossless)
     assert Image.open(io.BytesIO(data)).n_frames == 41
-    assert size(data, rules) == (WIDTH, HEIGHT)
+    assert read_size(data, rules) == (WIDTH, HEIGHT)
     still = read_picture(encoded(picture(), file_format, **lossless), rules)
     assert np.array_equal(read_picture(data, rules), still)
 
@@ -540,7 +540,7 @@ def test_a_picture_of_an_iphone_is_read_upright(orientation: int) -> None:
     seen = read_picture(data, RULES)
     assert seen.shape == want.shape
     assert np.abs(seen.astype(int) - want).mean() < 3
-    assert size(data, RULES) == (want.shape[1], want.shape[0])
+    assert read_size(data, RULES) == (want.shape[1], want.shape[0])
 
 
 def _with(image: Image.Image, orientation: int) -> Image.Image:
@@ -584,7 +584,7 @@ class TestLargePhotographs:
         data = encoded(large, "JPEG", quality=95, exif=turned(6), **options)
         seen = read_picture(data, self.rules)
         assert seen.shape == (-(-WIDTH * factor // step), -(-HEIGHT * factor // step), 3)
-        assert size(data, self.rules) == (HEIGHT * factor, WIDTH * factor)
+        assert read_size(data, self.rules) == (HEIGHT * factor, WIDTH * factor)
         want = np.asarray(large.resize((seen.shape[0], seen.shape[1]), Image.Resampling.BOX)).transpose(1, 0, 2)
         assert np.abs(seen[:, ::-1].astype(int) - want).mean() < 3
 
@@ -607,7 +607,7 @@ class TestLargePhotographs:
     def require_reduced(self, data: bytes, large: Image.Image, step: int) -> None:
         seen = read_picture(data, self.rules)
         assert seen.shape == (-(-large.height // step), -(-large.width // step), 3)
-        assert size(data, self.rules) == large.size
+        assert read_size(data, self.rules) == large.size
         want = np.asarray(large.convert("RGB").resize((seen.shape[1], seen.shape[0]), Image.Resampling.BOX))
         assert np.abs(seen.astype(int) - want).mean() < 3
 

@@ -45,11 +45,11 @@ class Watch:
 
 def rush(slots: CpuSlots, watch: Watch) -> None:
     def request(_: int) -> None:
-        with slots.slot(to_open=True):
+        with slots.take_slot(to_open=True):
             watch.step()
             watch.opened(1)
         for _ in range(STEPS):
-            with slots.slot():
+            with slots.take_slot():
                 watch.step()
         watch.opened(-1)
 
@@ -73,9 +73,9 @@ def test_few_pictures_are_open_however_many_requests_wait() -> None:
 
 def test_a_slot_whose_work_fails_is_given_back() -> None:
     slots = CpuSlots(1)
-    with pytest.raises(ValueError, match="damaged"), slots.slot(to_open=True):
+    with pytest.raises(ValueError, match="damaged"), slots.take_slot(to_open=True):
         raise ValueError("damaged")
-    with slots.slot():
+    with slots.take_slot():
         pass
 
 
@@ -84,13 +84,13 @@ def test_a_thread_that_opens_a_picture_waits_for_one_that_has_one() -> None:
     first = threading.Event()
 
     def holds() -> None:
-        with slots.slot():
+        with slots.take_slot():
             first.set()
             time.sleep(1.0)  # until both others wait
 
     def comes(name: str, start: threading.Barrier) -> None:
         start.wait()
-        with slots.slot(to_open=name == "opens"):
+        with slots.take_slot(to_open=name == "opens"):
             order.append(name)
 
     holder = threading.Thread(target=holds)
@@ -111,7 +111,7 @@ def of_tenant(name: str, slots: CpuSlots, begun: threading.Event, end: threading
     def hold() -> None:
         with telemetry.begin_invocation("test", ""):
             telemetry.of_tenant(name)
-            with slots.slot(to_open=True):
+            with slots.take_slot(to_open=True):
                 begun.set()
                 end.wait(60)
 
@@ -145,21 +145,21 @@ class TestSpread:
             watch.step()
             return number**2
 
-        with slots.slot():
-            assert slots.spread(square, range(parts)) == [number**2 for number in range(parts)]
+        with slots.take_slot():
+            assert slots.spread_work(square, range(parts)) == [number**2 for number in range(parts)]
         assert watch.most_computing <= count
 
     def test_all_free_cores_help(self) -> None:
         slots, all_at_once = CpuSlots(4), threading.Barrier(4)
-        with slots.slot():
-            slots.spread(lambda _: all_at_once.wait(30), range(4))
+        with slots.take_slot():
+            slots.spread_work(lambda _: all_at_once.wait(30), range(4))
 
     def test_a_rush_uses_no_more_cores_than_there_are(self) -> None:
         slots, watch = CpuSlots(SLOTS), Watch()
 
         def request(_: int) -> None:
-            with slots.slot():
-                slots.spread(lambda _: watch.step(), range(STEPS))
+            with slots.take_slot():
+                slots.spread_work(lambda _: watch.step(), range(STEPS))
 
         with ThreadPoolExecutor(REQUESTS) as threads:
             list(threads.map(request, range(REQUESTS)))
@@ -176,13 +176,13 @@ class TestSpread:
 
         def comes() -> None:
             both_busy.wait(30)
-            with slots.slot():
+            with slots.take_slot():
                 got_in.append(len(done))
 
         waiting = threading.Thread(target=comes)
         waiting.start()
-        with slots.slot():
-            slots.spread(part, range(200))
+        with slots.take_slot():
+            slots.spread_work(part, range(200))
         waiting.join()
         assert got_in[0] < 100
 
@@ -195,11 +195,11 @@ class TestSpread:
                 raise ValueError("damaged")
 
         for _ in range(10):
-            with pytest.raises(ValueError, match="damaged"), slots.slot():
-                slots.spread(fails, range(8))
+            with pytest.raises(ValueError, match="damaged"), slots.take_slot():
+                slots.spread_work(fails, range(8))
         all_at_once = threading.Barrier(4)
-        with slots.slot():
-            slots.spread(lambda _: all_at_once.wait(30), range(4))
+        with slots.take_slot():
+            slots.spread_work(lambda _: all_at_once.wait(30), range(4))
 
     def test_a_helper_works_for_the_tenant_that_it_helps(self) -> None:
         slots, both_at_once = CpuSlots(2), threading.Barrier(2)
@@ -210,13 +210,13 @@ class TestSpread:
 
         with telemetry.begin_invocation("test", ""):
             telemetry.of_tenant("shop")
-            with slots.slot():
-                assert slots.spread(tenant, range(2)) == ["shop", "shop"]
+            with slots.take_slot():
+                assert slots.spread_work(tenant, range(2)) == ["shop", "shop"]
 
     def test_parts_may_have_parts(self) -> None:
         slots = CpuSlots(3)
-        with slots.slot():
-            found = slots.spread(lambda part: slots.spread(lambda number: number * part, range(9)), range(9))
+        with slots.take_slot():
+            found = slots.spread_work(lambda part: slots.spread_work(lambda number: number * part, range(9)), range(9))
         assert found == [[number * part for number in range(9)] for part in range(9)]
 
 
@@ -226,12 +226,12 @@ class TestDone:
     def test_each_work_gets_the_answers_of_its_own_parts(self) -> None:
         slots = CpuSlots(4)
         works = [Work([partial(pow, number, 2) for number in range(count)], list) for count in (3, 0, 5)]
-        with slots.slot():
+        with slots.take_slot():
             assert slots.do_works(works) == [[0, 1, 4], [], [0, 1, 4, 9, 16]]
 
     def test_parts_of_two_works_go_side_by_side(self) -> None:
         slots, both_at_once = CpuSlots(2), threading.Barrier(2)
-        with slots.slot():
+        with slots.take_slot():
             slots.do_works([Work([partial(both_at_once.wait, 30)], list) for _ in range(2)])
 
 
@@ -241,7 +241,7 @@ class TestOneMore:
     def test_it_is_taken_while_a_core_is_free_and_given_back(self) -> None:
         slots = CpuSlots(3)
         for _ in range(10):
-            with slots.slot(), slots.one_more() as first, slots.one_more() as second, slots.one_more() as third:
+            with slots.take_slot(), slots.one_more() as first, slots.one_more() as second, slots.one_more() as third:
                 assert (first, second, third) == (1, 1, 0)
 
     def test_it_is_not_taken_from_anybody(self) -> None:
@@ -249,7 +249,7 @@ class TestOneMore:
         other = of_tenant("other", slots, begun, end)
         try:
             assert begun.wait(30)
-            with slots.slot(), slots.one_more() as more:
+            with slots.take_slot(), slots.one_more() as more:
                 assert more == 0
         finally:
             end.set()
@@ -257,7 +257,7 @@ class TestOneMore:
 
     def test_one_core_has_no_other(self) -> None:
         slots = CpuSlots(1)
-        with slots.slot(), slots.one_more() as more:
+        with slots.take_slot(), slots.one_more() as more:
             assert more == 0
 
 
@@ -286,7 +286,7 @@ def memory_of(limit_bytes: int, process: Process, wait_s: float) -> PictureMemor
 
 def has_room(memory: PictureMemory, size: int) -> bool:
     try:
-        with memory.room(size):
+        with memory.hold_room(size):
             return True
     except Busy:
         return False
@@ -295,7 +295,7 @@ def has_room(memory: PictureMemory, size: int) -> bool:
 def test_what_is_promised_counts_as_used() -> None:
     process = Process()
     memory = memory_of(4 * ONE, process, wait_s=0.1)
-    with memory.room(2 * ONE), for_tenant("other"), memory.room(2 * ONE), for_tenant("third"):
+    with memory.hold_room(2 * ONE), for_tenant("other"), memory.hold_room(2 * ONE), for_tenant("third"):
         assert not has_room(memory, 1)
     process.resident = 3 * ONE + 1
     assert not has_room(memory, ONE)
@@ -306,13 +306,13 @@ def test_a_full_process_decodes_one_small_picture_at_a_time() -> None:
     process.resident = 100 * ONE
     memory = memory_of(16 * ONE, process, wait_s=0.1)
     assert not has_room(memory, ONE + 1)
-    with memory.room(ONE), for_tenant("other"):
+    with memory.hold_room(ONE), for_tenant("other"):
         assert not has_room(memory, 1)
 
 
 def test_one_tenant_leaves_room_for_another() -> None:
     memory = memory_of(4 * ONE, Process(), wait_s=0.1)
-    with for_tenant("greedy"), memory.room(ONE), memory.room(ONE):
+    with for_tenant("greedy"), memory.hold_room(ONE), memory.hold_room(ONE):
         assert not has_room(memory, ONE)
         with for_tenant("other"):
             assert has_room(memory, ONE)
@@ -323,7 +323,7 @@ def test_a_picture_waits_until_another_is_done() -> None:
     began, end = threading.Event(), threading.Event()
 
     def first() -> None:
-        with memory.room(ONE):
+        with memory.hold_room(ONE):
             began.set()
             end.wait(60)
 
@@ -331,13 +331,13 @@ def test_a_picture_waits_until_another_is_done() -> None:
     thread.start()
     assert began.wait(60)
     threading.Timer(0.2, end.set).start()
-    with memory.room(ONE):
+    with memory.hold_room(ONE):
         assert end.is_set()
     thread.join()
 
 
 def test_what_never_fits_is_refused_at_once_and_for_good() -> None:
-    with pytest.raises(MemoryError), PictureMemory(4 * ONE, Process(), wait_s=60, own_bytes=ONE).room(3 * ONE + 1):
+    with pytest.raises(MemoryError), PictureMemory(4 * ONE, Process(), wait_s=60, own_bytes=ONE).hold_room(3 * ONE + 1):
         pass
     full = Process()
     full.resident = 4 * ONE
@@ -350,15 +350,15 @@ def test_a_picture_that_never_fits_is_none_that_can_be_used() -> None:
     Image.new("RGB", (8_192, 8_192)).save(largest, "WEBP", method=0, quality=1)
     memory = PictureMemory(2048 * 1024 * 1024, Process(), wait_s=60)
     with pytest.raises(Unusable, match="does not fit into memory") as refused:
-        read_picture(largest.getvalue(), RULES, memory.room)
+        read_picture(largest.getvalue(), RULES, memory.hold_room)
     assert refused.value.breaks == "bytes"
 
 
 def test_room_is_given_back_if_decoding_fails() -> None:
     memory = memory_of(ONE, Process(), wait_s=0.1)
-    with pytest.raises(ValueError, match="damaged"), memory.room(ONE):
+    with pytest.raises(ValueError, match="damaged"), memory.hold_room(ONE):
         raise ValueError("damaged")
-    with memory.room(ONE):
+    with memory.hold_room(ONE):
         pass
 
 

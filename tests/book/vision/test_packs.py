@@ -73,7 +73,7 @@ class TestFinding:
     def test_the_former_one_uses_the_files_of_todays(self) -> None:
         former = packs.find(None, "face-pack-1")
         assert set(packs.verify(former).values()) == {State.OK}
-        assert former.path(former.manifest.detector.file).parent == PRODUCT
+        assert former.find_path(former.manifest.detector.file).parent == PRODUCT
         assert packs.find_by_model("face_reid_0095+flip", None) == former
 
     def test_one_of_ones_own_embeds_in_its_own_way(self, models: Path, album: Album, pack: Pack) -> None:
@@ -169,7 +169,7 @@ class TestManifest:
         of_pack = packs.read_pack(name=name)
         role = of_pack.manifest.embedding
         networks = [(one.channels, one.size_px, one.points, one.mirrored, one.weight) for one in role.networks]
-        made = networks, [of_pack.file(file).sha256 for file in role.files]
+        made = networks, [of_pack.find_file(file).sha256 for file in role.files]
         assert EMBEDS[role.model] == hashlib.sha256(repr(made).encode()).hexdigest()[:16]
 
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:
@@ -282,21 +282,21 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
 
 def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
     shipped = packs.read_pack().manifest
-    assert shipped.population().rows.shape == (268, shipped.embedding.dimensions)
+    assert shipped.read_population().rows.shape == (268, shipped.embedding.dimensions)
     model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
     folder.mkdir()
     entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / "calibration.json").read_text())[model]
     (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
-    with_the_packs = packs.read_pack(tmp_path).manifest.population()
+    with_the_packs = packs.read_pack(tmp_path).manifest.read_population()
     assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 268)
-    np.save(folder / "population.npy", shipped.population().rows[:20])
-    assert len(packs.read_pack(tmp_path).manifest.population().rows) == 20
-    np.save(folder / "population.npy", shipped.population().rows[:20, :5])
+    np.save(folder / "population.npy", shipped.read_population().rows[:20])
+    assert len(packs.read_pack(tmp_path).manifest.read_population().rows) == 20
+    np.save(folder / "population.npy", shipped.read_population().rows[:20, :5])
     with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
-        packs.read_pack(tmp_path).manifest.population()
+        packs.read_pack(tmp_path).manifest.read_population()
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))
-    assert len(packs.read_pack(tmp_path).manifest.population().rows) == 0
+    assert len(packs.read_pack(tmp_path).manifest.read_population().rows) == 0
 
 
 LOADS = """
@@ -322,7 +322,7 @@ def test_a_run_on_two_threads_has_the_answer_of_a_run_on_one(pack: Pack) -> None
     batch = np.random.default_rng(1).uniform(0, 255, (1, 3, 640, 640)).astype(np.float32)
     assert batch.size >= LARGE
     alone, together = Sessions(pack), Sessions(pack, two)
-    with two.slot():
+    with two.take_slot():
         answers = together.run(file, batch)
     assert [threads for _, threads in together._sessions] == [2]
     for name, one in alone.run(file, batch).items():

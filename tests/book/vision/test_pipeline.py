@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.vision.machine import cores, cores_to_run_on
+from chalicelib.book.vision.machine import cores_to_run_on, count_cores
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.errors import Unusable
@@ -128,7 +128,7 @@ def test_a_pose_without_a_model_is_computed(pack: Pack, album: Album) -> None:
     seen = album.seen(PORTRAIT)
     bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
     (estimates,) = bare.describe(seen.image, seen.faces)
-    assert (estimates.source("pose"), estimates.source("age")) == ("heuristic", None)
+    assert (estimates.find_source("pose"), estimates.find_source("age")) == ("heuristic", None)
 
 
 def test_threads_get_the_same_answers(pack: Pack, album: Album) -> None:
@@ -146,10 +146,10 @@ def test_threads_get_the_same_answers(pack: Pack, album: Album) -> None:
 
 def test_it_knows_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", raising=False)
-    assert 1 <= cores() <= len(os.sched_getaffinity(0)) == cores_to_run_on()
+    assert 1 <= count_cores() <= len(os.sched_getaffinity(0)) == cores_to_run_on()
     for megabytes, share in ((128, 1), (2048, 1), (3538, 2), (10240, 5)):
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(megabytes))
-        assert cores() == share
+        assert count_cores() == share
 
 
 class TestKeptPictures:

@@ -152,7 +152,7 @@ def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_n
     assert desk.pending == []
     assert parked.attempts == len(tries) + 1 == len(receiver.heard)
     assert parked.last_error == "the receiver answered 500, not 200 to 299"
-    page = desk.outbox.page(TENANT, hook.id, parked=True, limit=10)
+    page = desk.outbox.read_page(TENANT, hook.id, parked=True, limit=10)
     assert page.rows == [parked]
     assert page.next_token is None
 
@@ -216,11 +216,11 @@ def test_deliveries_of_a_disabled_hook_are_parked_untried_and_can_be_sent_later(
     with receiving(OK) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
         desk.tell(desk.event())
-        desk.hooks.change(TENANT, hook.id, {"enabled": False})
+        desk.hooks.change_hook(TENANT, hook.id, {"enabled": False})
         desk.work()
         assert [one.attempts for one in desk.parked] == [0]
-        desk.hooks.change(TENANT, hook.id, {"enabled": True})
-        assert desk.outbox.redeliver(TENANT, hook.id) == 1
+        desk.hooks.change_hook(TENANT, hook.id, {"enabled": True})
+        assert desk.outbox.redeliver_hook(TENANT, hook.id) == 1
         desk.work()
         assert len(receiver.heard) == 1
     assert desk.pending == desk.parked == []
@@ -232,7 +232,7 @@ def test_what_waits_for_a_hook_that_is_gone_is_forgotten(desk: Desk) -> None:
         actions = desk.outbox.make_delivery_puts(TENANT, [desk.event()])
         desk.hooks.delete(TENANT, hook.id)
         desk.items.transact(actions)
-        desk.outbox.announce(TENANT, actions)
+        desk.outbox.send_messages(TENANT, actions)
         desk.work()
         assert receiver.heard == []
     assert desk.pending == desk.parked == []
@@ -246,7 +246,7 @@ def test_parked_deliveries_are_sent_again_with_a_day_of_their_own(desk: Desk) ->
         assert len(desk.parked) == 3
         receiver.answer_from_now_on(DOWN, DOWN, DOWN, OK)
         heard_before = len(receiver.heard)
-        assert desk.outbox.redeliver(TENANT, hook.id) == 3
+        assert desk.outbox.redeliver_hook(TENANT, hook.id) == 3
         assert [(one.attempts, one.created_at) for one in desk.pending] == [(0, desk.clock.now())] * 3
         desk.work_for(timedelta(minutes=5))
         again = receiver.heard[heard_before:]
@@ -260,12 +260,12 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
     for one in desk.pending[:5]:
         desk.outbox.park(one, "for the test")
     listed = []
-    for page in paged(lambda token: desk.outbox.page(TENANT, hook.id, parked=True, limit=2, token=token)):
+    for page in paged(lambda token: desk.outbox.read_page(TENANT, hook.id, parked=True, limit=2, token=token)):
         assert len(page.rows) <= 2
         listed += page.rows
     assert listed == desk.parked
     assert len(listed) == 5
-    assert len(desk.outbox.page(TENANT, hook.id, parked=False, limit=100).rows) == 2
+    assert len(desk.outbox.read_page(TENANT, hook.id, parked=False, limit=100).rows) == 2
 
 
 def test_parked_deliveries_are_forgotten_after_thirty_days(desk: Desk) -> None:
@@ -288,7 +288,7 @@ def test_redelivery_is_done_in_parts_that_a_call_has_time_for(desk: Desk) -> Non
         desk.outbox.park(one, "for the test")
     sent = []
     while not sent or sent[-1]:
-        sent.append(desk.outbox.redeliver(TENANT, hook.id))
+        sent.append(desk.outbox.redeliver_hook(TENANT, hook.id))
     assert sent == [MAX_ANNOUNCED, 10, 0]
 
 

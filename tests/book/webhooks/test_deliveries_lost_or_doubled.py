@@ -48,9 +48,9 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
                     actions = process.outbox.make_delivery_puts(TENANT, [event])
                     process.items.transact(actions)
                     committed.append(event.id)
-                    process.outbox.announce(TENANT, actions)
+                    process.outbox.send_messages(TENANT, actions)
                 for message in process.queue.receive(10, 60):
-                    process.deliveries.deliver(message.body)
+                    process.deliveries.attempt_delivery(message.body)
                     process.queue.delete(message.receipt)
             except Killed:
                 pass
@@ -60,7 +60,7 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
                 desk.clock.advance(timedelta(minutes=5))
                 desk.outbox.announce_overdue(TENANT)
                 desk.work()
-            desk.outbox.redeliver(TENANT, hook.id)
+            desk.outbox.redeliver_hook(TENANT, hook.id)
             desk.work()
             assert set(told(*receiver.heard)) == set(committed)
             assert desk.pending == desk.parked == []
@@ -75,7 +75,7 @@ def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
         desk.clock.advance(timedelta(seconds=61))
         desk.work()
         assert len(receiver.heard) == 1
-        desk.deliveries.deliver(message.body)
+        desk.deliveries.attempt_delivery(message.body)
         assert len(receiver.heard) == 1
     assert desk.pending == []
 
@@ -106,7 +106,7 @@ def test_messages_that_come_twice_do_not_multiply(desk: Desk) -> None:
             for message in messages:
                 desk.queue.delete(message.receipt)
                 for _copy in range(3):
-                    desk.deliveries.deliver(message.body)
+                    desk.deliveries.attempt_delivery(message.body)
             desk.clock.advance(timedelta(seconds=10))
         assert len(receiver.heard) == 7
     assert desk.pending == []
@@ -120,7 +120,7 @@ def test_same_event_committed_twice_is_one_delivery(desk: Desk) -> None:
         desk.tell(event)
         assert len(desk.pending) == 1
         for message in desk.queue.receive(10, 60):
-            desk.deliveries.deliver(message.body)
+            desk.deliveries.attempt_delivery(message.body)
         assert len(receiver.heard) == 1
     assert desk.pending == []
 
@@ -150,7 +150,7 @@ def test_two_workers_with_one_message_lose_nothing(desk: Desk) -> None:
         (message,) = desk.queue.receive(10, 60)
         desk.queue.delete(message.receipt)
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(desk.deliveries.deliver, [message.body] * 2))
+            list(pool.map(desk.deliveries.attempt_delivery, [message.body] * 2))
         assert len(desk.pending) == 1
         desk.work_for(timedelta(seconds=30))
         assert len(receiver.heard) == 3

@@ -93,7 +93,7 @@ def test_one_process_tries_a_failing_hook_where_many_want_to(desk: Desk) -> None
         assert len(messages) == 20
         desk.clock.advance(timedelta(seconds=11))
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(desk.deliveries.deliver, [message.body for message in messages]))
+            list(pool.map(desk.deliveries.attempt_delivery, [message.body for message in messages]))
         assert len(receiver.heard) == 6
         desk.clock.advance(timedelta(minutes=1))
         seen = desk.hooks.get(TENANT, hook.id)
@@ -121,7 +121,7 @@ def test_redelivery_tries_a_failing_hook_at_once(desk: Desk) -> None:
         fail(desk, times=12)
         receiver.heard.clear()
         receiver.answer_from_now_on(OK)
-        assert desk.outbox.redeliver(TENANT, hook.id) == 12
+        assert desk.outbox.redeliver_hook(TENANT, hook.id) == 12
         desk.work()
         assert len(receiver.heard) == 12
     assert desk.pending == []

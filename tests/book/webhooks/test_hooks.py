@@ -39,11 +39,11 @@ def test_names_twice_are_kept_once_and_groups_in_one_form(desk: Desk) -> None:
 def test_what_no_hook_can_be_is_refused_and_nothing_is_kept(desk: Desk, given: dict[str, object], what: str) -> None:
     with pytest.raises(InvalidInput, match=what):
         desk.hooks.add(TENANT, **given)  # type: ignore[arg-type]
-    assert desk.hooks.all(TENANT) == []
+    assert desk.hooks.list_all(TENANT) == []
     hook, _ = desk.hooks.add(TENANT, URL)
     with pytest.raises(InvalidInput, match=what):
-        desk.hooks.change(TENANT, hook.id, given)
-    assert desk.hooks.all(TENANT) == [hook]
+        desk.hooks.change_hook(TENANT, hook.id, given)
+    assert desk.hooks.list_all(TENANT) == [hook]
 
 
 def test_changed_hook_is_tried_again_at_once(desk: Desk) -> None:
@@ -51,19 +51,19 @@ def test_changed_hook_is_tried_again_at_once(desk: Desk) -> None:
     failing = {"failures": 9, "paused_until": 4_000_000_000_000}
     desk.items.transact([Update(keys.HOOKS, (TENANT, hook.id), (exists("there"),), set=failing)])
     assert desk.hooks.get(TENANT, hook.id).is_failing
-    changed = desk.hooks.change(TENANT, hook.id, {"url": "https://new.example/"})
+    changed = desk.hooks.change_hook(TENANT, hook.id, {"url": "https://new.example/"})
     assert (changed.failures, changed.paused_until) == (0, None)
     assert desk.hooks.get(TENANT, hook.id) == changed
 
 
 def test_hooks_are_listed_by_age_and_twenty_are_the_most(desk: Desk) -> None:
     made = [desk.hooks.add(TENANT, URL)[0] for _ in range(MAX_HOOKS)]
-    assert desk.hooks.all(TENANT) == made
+    assert desk.hooks.list_all(TENANT) == made
     with pytest.raises(TooManyHooks, match="20 hooks"):
         desk.hooks.add(TENANT, URL)
     desk.hooks.delete(TENANT, made[7].id)
     desk.hooks.add(TENANT, URL)
-    assert len(desk.hooks.all(TENANT)) == MAX_HOOKS
+    assert len(desk.hooks.list_all(TENANT)) == MAX_HOOKS
 
 
 def test_eight_at_once_make_no_more_than_twenty(desk: Desk) -> None:
@@ -80,7 +80,7 @@ def test_eight_at_once_make_no_more_than_twenty(desk: Desk) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(add, range(8)))
     assert made.count(True) == 3
-    assert len(desk.hooks.all(TENANT)) == MAX_HOOKS
+    assert len(desk.hooks.list_all(TENANT)) == MAX_HOOKS
 
 
 def test_what_counts_additions_is_no_hook(desk: Desk) -> None:
@@ -97,7 +97,7 @@ def test_kinds_of_a_later_version_are_passed_over(
 ) -> None:
     hook, _ = desk.hooks.add(TENANT, URL, kinds=["group.full"])
     desk.items.transact([Update(keys.HOOKS, (TENANT, hook.id), (exists("there"),), set={"kinds": stored})])
-    [found] = desk.hooks.all(TENANT)
+    [found] = desk.hooks.list_all(TENANT)
     assert found.kinds == (None if read is None else tuple(read))
     desk.commit(desk.event())
     assert len(desk.pending) == taken
@@ -111,6 +111,6 @@ def test_deleted_hook_takes_what_waits_for_it_along(desk: Desk) -> None:
     desk.outbox.park(parked, "for the test")
     assert parked.hook_id == hook.id
     desk.hooks.delete(TENANT, hook.id)
-    assert desk.hooks.all(TENANT) == [other]
+    assert desk.hooks.list_all(TENANT) == [other]
     assert {delivery.hook_id for delivery in [*desk.pending, *desk.parked]} == {other.id}
     assert len(desk.pending) == 30

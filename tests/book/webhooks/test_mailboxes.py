@@ -12,7 +12,7 @@ URL = "https://shop.example/hook"
 
 
 def ids_in(desk: Desk, hook_id: str) -> list[str]:
-    page = desk.outbox.page(TENANT, hook_id, parked=False, limit=100)
+    page = desk.outbox.read_page(TENANT, hook_id, parked=False, limit=100)
     return [one.event_id for one in page.rows]
 
 
@@ -60,7 +60,7 @@ def test_a_deleted_mailbox_takes_its_events_along(desk: Desk) -> None:
 
 def test_a_mailbox_has_no_secret_and_nothing_to_send_again(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, None)
-    for refused in (desk.hooks.replace_secret, desk.outbox.redeliver):
+    for refused in (desk.hooks.replace_secret, desk.outbox.redeliver_hook):
         with pytest.raises(Conflict, match="is a mailbox"):
             refused(TENANT, hook.id)
 
@@ -68,17 +68,17 @@ def test_a_mailbox_has_no_secret_and_nothing_to_send_again(desk: Desk) -> None:
 def test_a_hook_with_a_url_has_nothing_to_acknowledge(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, URL)
     with pytest.raises(Conflict, match="is no mailbox"):
-        desk.outbox.acknowledge(TENANT, hook.id, ["e1"])
+        desk.outbox.acknowledge_deliveries(TENANT, hook.id, ["e1"])
     with pytest.raises(HookNotFound):
-        desk.outbox.acknowledge(TENANT, "1", ["e1"])
+        desk.outbox.acknowledge_deliveries(TENANT, "1", ["e1"])
 
 
 def test_a_mailbox_gets_no_url_and_a_hook_does_not_lose_its_own(desk: Desk) -> None:
     for before, after in ((None, URL), (URL, None)):
         hook, _ = desk.hooks.add(TENANT, before)
         with pytest.raises(InvalidInput, match="add another hook"):
-            desk.hooks.change(TENANT, hook.id, {"url": after})
-        assert desk.hooks.change(TENANT, hook.id, {"url": before, "enabled": False}).url == before
+            desk.hooks.change_hook(TENANT, hook.id, {"url": after})
+        assert desk.hooks.change_hook(TENANT, hook.id, {"url": before, "enabled": False}).url == before
 
 
 def test_a_tested_hook_gets_a_test_whatever_its_filters_are(desk: Desk) -> None:

@@ -83,7 +83,7 @@ def work(book: Book) -> None:
     queue = book.storage.deliveries_queue
     while messages := queue.receive(10, 60):  # type: ignore[attr-defined]
         for message in messages:
-            book.services.webhooks.deliveries.deliver(message.body)
+            book.services.webhooks.deliveries.attempt_delivery(message.body)
             queue.delete(message.receipt)  # type: ignore[attr-defined]
 
 
@@ -199,7 +199,7 @@ def test_an_error_that_nobody_foresaw_is_a_failure_of_the_delivery(
         book.services.webhooks.outbox.announce_overdue("shop")
         work(book)
     assert pending(book, hook) == []
-    assert len(book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10).rows) == 1
+    assert len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=True, limit=10).rows) == 1
 
 
 def test_storage_that_is_away_is_no_failure_of_the_delivery(book: Book, phone: Receiver) -> None:
@@ -231,14 +231,14 @@ def test_a_browser_that_is_gone_is_pushed_to_no_more(book: Book, phone: Receiver
     come(book, EVA)
     come(book, EVA, minutes=600)
     assert len(phone.heard) == 1
-    page = book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10)
+    page = book.services.webhooks.outbox.read_page("shop", hook.id, parked=True, limit=10)
     assert ["410" in one.last_error for one in page.rows] == [True]
     after = book.services.webhooks.hooks.get("shop", hook.id)
     assert (after.enabled, after.version) == (False, 2)
 
 
 def pending(book: Book, hook: Hook) -> list[Any]:
-    return list(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows)
+    return list(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows)
 
 
 def test_what_is_stored_and_shown_holds_no_secret(book: Book, phone: Receiver) -> None:
@@ -319,11 +319,11 @@ def test_a_template_names_only_what_all_its_events_have(
         assert all(f"{{{one}}}" in str(refused.value) for one in fields)
     hook = add(book, channel, kinds=kinds)
     with pytest.raises(InvalidInput, match="colour"):
-        book.services.webhooks.hooks.change("shop", hook.id, {"template": "{colour}"})
+        book.services.webhooks.hooks.change_hook("shop", hook.id, {"template": "{colour}"})
     if kinds == ARRIVALS:
-        book.services.webhooks.hooks.change("shop", hook.id, {"template": "{visits}"})
+        book.services.webhooks.hooks.change_hook("shop", hook.id, {"template": "{visits}"})
         with pytest.raises(InvalidInput, match="visits"):
-            book.services.webhooks.hooks.change("shop", hook.id, {"kinds": None})
+            book.services.webhooks.hooks.change_hook("shop", hook.id, {"kinds": None})
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_a_channel_that_cannot_be_used_is_refused(book: Book, channel: Channel, 
     book.services.ports.mailer = Letters()
     with pytest.raises(InvalidInput, match=what):
         add(book, channel)
-    assert book.services.webhooks.hooks.all("shop") == []
+    assert book.services.webhooks.hooks.list_all("shop") == []
 
 
 def test_what_a_program_is_told_has_neither_hours_nor_a_template(book: Book) -> None:
@@ -407,7 +407,7 @@ def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone
     event = Event("week.ended-1", EventKind.WEEK_ENDED, book.clock.now(), data={"report": "3 visits"})
     actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
     write(book.storage.items, actions)
-    book.services.webhooks.outbox.announce("shop", actions)
+    book.services.webhooks.outbox.send_messages("shop", actions)
     work(book)
     assert [read_body(one) for one in phone.heard] == ["3 visits"]
 
@@ -429,7 +429,7 @@ def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phon
     assert read_body(phone.heard[-1]).startswith("Eva")
     stored = book.services.webhooks.hooks.get("shop", hook.id).claims
     assert list(json.loads(stored)) == ["face.arrived VIP"]
-    book.services.webhooks.hooks.change("shop", hook.id, {"pause_s": 0})
+    book.services.webhooks.hooks.change_hook("shop", hook.id, {"pause_s": 0})
     assert book.services.webhooks.hooks.get("shop", hook.id).claims == ""
 
 
@@ -489,7 +489,7 @@ def test_what_is_an_alarm_waits_for_no_pause(book: Book, phone: Receiver, kind: 
         event = Event(f"{kind}-{place}", kind, book.clock.now(), camera=camera, data={"capacity": 7})
         actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
         write(book.storage.items, actions)
-        book.services.webhooks.outbox.announce("shop", actions)
+        book.services.webhooks.outbox.send_messages("shop", actions)
     work(book)
     assert len(phone.heard) == 3
     assert book.services.webhooks.hooks.get("shop", hook.id).claims == ""
@@ -525,7 +525,7 @@ def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Re
         services.consents.set(tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 7", until))
         book.clock.advance(timedelta(seconds=31))
     else:
-        services.tenants.change("shop", {"consent_required": True})
+        services.tenants.change_settings("shop", {"consent_required": True})
     work(book)
     assert [one.path for one in phone.heard] == [phone.url.removeprefix(phone.origin)], "a program gets the bare event"
     assert pending(book, hook) == pending(book, program) == []
@@ -539,7 +539,7 @@ def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book
     mailbox = book.services.webhooks.hooks.add("shop", None, people=[eva.faceid])[0]
     book.services.deletion.delete_faces(book.tenant, [eva.faceid], erase=True)
     worked_off(book)
-    left = {hook.id: hook for hook in book.services.webhooks.hooks.all("shop")}
+    left = {hook.id: hook for hook in book.services.webhooks.hooks.list_all("shop")}
     assert (left[both.id].people, left[both.id].enabled) == ((finn.faceid,), True)
     for hook in (alone, mailbox):
         assert (left[hook.id].people, left[hook.id].enabled) == ((), False)
@@ -590,13 +590,13 @@ def test_an_earlier_version_takes_it_for_a_mailbox_and_posts_nothing(book: Book,
 def test_a_channel_is_changed_whole_and_a_hook_keeps_its_kind(book: Book, phone: Receiver) -> None:
     hooks = book.services.webhooks.hooks
     hook = add(book, channel_of(Way.NTFY, phone), hours="08:00-20:00")
-    after = hooks.change("shop", hook.id, {"channel": channel_of(Way.DISCORD, phone), "hours": ""})
+    after = hooks.change_hook("shop", hook.id, {"channel": channel_of(Way.DISCORD, phone), "hours": ""})
     assert (after.way, after.hours) == (Way.DISCORD, "")
     assert hooks.get("shop", hook.id) == after
     url = hooks.add("shop", phone.url)[0]
     for id_, change in ((hook.id, {"url": phone.url}), (url.id, {"channel": channel_of(Way.NTFY, phone)})):
         with pytest.raises(InvalidInput, match="add another hook"):
-            hooks.change("shop", id_, change)
+            hooks.change_hook("shop", id_, change)
     hooks.delete("shop", hook.id)
     with pytest.raises(HookNotFound):
         hooks.get("shop", hook.id)

@@ -33,15 +33,15 @@ def sweep(book: Book) -> None:
 
 def take(book: Book, hook: str) -> list[dict]:
     outbox = book.services.webhooks.outbox
-    found = outbox.page("shop", hook, parked=False, limit=10).rows
+    found = outbox.read_page("shop", hook, parked=False, limit=10).rows
     for one in found:
         outbox.delete_delivery(one)
-    return [json.loads(one.payload) for one in found]
+    return [json.loads(one.write_payload) for one in found]
 
 
 @pytest.mark.parametrize(("zone", "at"), [("UTC", "2026-03-09T07:00"), ("Asia/Tokyo", "2026-03-08T22:00")])
 def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(book: Book, zone: str, at: str) -> None:
-    book.services.tenants.change("shop", {"time_zone": zone})
+    book.services.tenants.change_settings("shop", {"time_zone": zone})
     hook = book.services.webhooks.hooks.add("shop", None, kinds=["week.ended"])[0].id
     sweep(book)
     take(book, hook)  # of the week before, since the hook is new

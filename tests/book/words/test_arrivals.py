@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.book.records.observations import visits_from, visits_item
-from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, Promotion, PromotionRule, Visits
+from chalicelib.book.rules.promotion import Promotion, PromotionRule
+from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, Visits
 from chalicelib.book.words.local_time import DAY_MS
 
 MINUTE = 60_000
@@ -22,7 +23,7 @@ sightings = st.lists(
 def after(seen: list[tuple[int, int]]) -> Arrivals:
     arrivals = Arrivals()
     for at_ms, gap_ms in seen:
-        arrivals = arrivals.with_sighting(at_ms, gap_ms)
+        arrivals = arrivals.add_sighting(at_ms, gap_ms)
     return arrivals
 
 
@@ -59,7 +60,7 @@ def test_taking_a_sighting_out_is_never_having_added_it(seen: list[tuple[int, in
     place %= len(seen)
     rest = seen[:place] + seen[place + 1 :]
     whole = after(seen)
-    arrival = whole.around(seen[place][0])
+    arrival = whole.find_around(seen[place][0])
     assert arrival is not None
     inside = [(at, gap) for at, gap in rest if arrival.first_ms <= at <= arrival.last_ms]
     assert whole.recount_arrival(arrival, inside) == after(rest)
@@ -69,13 +70,17 @@ def test_exactly_the_gap_apart_are_two_arrivals_and_a_millisecond_less_is_one() 
     apart = after([(GAP, GAP), (0, GAP)])
     assert apart == after([(0, GAP), (GAP, GAP)])
     assert apart.count == 2
-    assert [apart.around(at) for at in (0, GAP - 1, GAP, 2 * GAP)] == [*[apart.recent[0]] * 2, apart.recent[1], None]
+    assert [apart.find_around(at) for at in (0, GAP - 1, GAP, 2 * GAP)] == [
+        *[apart.recent[0]] * 2,
+        apart.recent[1],
+        None,
+    ]
     assert after([(0, GAP), (GAP - 1, GAP)]).count == 1
 
 
 @given(sightings)
 def test_what_is_stored_is_read_back(seen: list[tuple[int, int]]) -> None:
-    visits = Visits(after(seen), Promotion(seen[0][0], RULE), regrouping=True, version=3)
+    visits = Visits(after(seen), Promotion(seen[0][0], RULE), is_regrouped=True, version=3)
     assert visits_from(visits_item("t", "1", visits)) == visits
 
 
@@ -90,10 +95,10 @@ def test_folding_keeps_the_counts_and_whatever_a_sighting_can_still_reach(
 ) -> None:
     arrivals = after(seen)
     now_ms = KEPT_MS + 7 * DAY_MS + now_after_ms
-    folded = arrivals.folded_before(now_ms, 7 * DAY_MS)
+    folded = arrivals.fold_before(now_ms, 7 * DAY_MS)
     assert (folded.count, folded.sightings) == (arrivals.count, arrivals.sightings)
     earliest = now_ms - KEPT_MS
-    assert folded.with_sighting(earliest, GAP).count == arrivals.with_sighting(earliest, GAP).count
+    assert folded.add_sighting(earliest, GAP).count == arrivals.add_sighting(earliest, GAP).count
 
 
 @given(st.lists(st.integers(0, 20 * 48).map(lambda n: n * 25 * MINUTE), min_size=1, max_size=25), st.randoms())
@@ -107,9 +112,9 @@ def test_in_any_order_a_face_ends_promoted_as_of_the_same_time_or_not_at_all(
 def _promotion(times: list[int]) -> Promotion | None:
     visits = Visits()
     for at_ms in times:
-        arrivals = visits.arrivals.with_sighting(at_ms, GAP)
+        arrivals = visits.arrivals.add_sighting(at_ms, GAP)
         visits = Visits(arrivals, visits.promotion)
-        joined = arrivals.around(at_ms)
+        joined = arrivals.find_around(at_ms)
         assert joined is not None
         promotion = (
             visits.promotion_of_promoted(20 * DAY_MS)

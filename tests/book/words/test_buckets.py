@@ -60,7 +60,7 @@ def test_every_instant_is_in_the_bucket_that_the_clock_shows(
     zone, day = place
     seconds = [second_of(day, shift) for shift in shifts]
 
-    hours = LocalTime(zone).hours(np.array(seconds, np.int64) * 1000)
+    hours = LocalTime(zone).find_hours(np.array(seconds, np.int64) * 1000)
 
     keys = [time_key(granularity, bucket_of(granularity, int(hour))) for hour in hours]
     assert keys == [by_the_clock(second, zone, granularity) for second in seconds]
@@ -75,7 +75,7 @@ def test_buckets_of_a_span_are_those_that_the_clock_shows_minute_by_minute(
     start = second_of(day, shift)
     end = start + length_s
 
-    buckets = LocalTime(zone).buckets(granularity, Span.of_seconds(start, end))
+    buckets = LocalTime(zone).list_buckets(granularity, Span.of_seconds(start, end))
 
     minutes = {start, end, *range(start - start % 30, end, 30)} - {start - start % 30} | {start}
     assert [time_key(granularity, bucket) for bucket in buckets] == sorted(
@@ -96,8 +96,8 @@ def test_pieces_of_a_local_day_are_exactly_its_instants(place: tuple[str, str], 
     for piece in pieces:
         inside |= (piece.first_ms <= minutes) & (minutes <= piece.last_ms)
         edges = np.array([piece.first_ms, piece.last_ms])
-        assert set(local.hours(edges) // 24) == {number}
-    assert ((local.hours(minutes) // 24 == number) == inside).all()
+        assert set(local.find_hours(edges) // 24) == {number}
+    assert ((local.find_hours(minutes) // 24 == number) == inside).all()
 
 
 def test_week_is_named_after_its_monday() -> None:
@@ -117,11 +117,11 @@ def test_ten_thousand_buckets_are_listed_and_one_more_is_an_error(granularity: G
     shanghai, start = LocalTime("Asia/Shanghai"), second_of("2000-01-01", 16 * 3600)
     fits = Span.of_seconds(start, start + 10_000 * longest_s - 1)
 
-    assert len(shanghai.buckets(granularity, fits)) == 10_000
+    assert len(shanghai.list_buckets(granularity, fits)) == 10_000
     with pytest.raises(InvalidInput, match="10000"):
-        shanghai.buckets(granularity, Span(fits.first_ms, fits.last_ms + 1))
+        shanghai.list_buckets(granularity, Span(fits.first_ms, fits.last_ms + 1))
     with pytest.raises(InvalidInput):
-        shanghai.buckets(granularity, Span.of_seconds(0, LAST_SECOND))
+        shanghai.list_buckets(granularity, Span.of_seconds(0, LAST_SECOND))
 
 
 def test_end_before_start_and_times_in_milliseconds_are_refused() -> None:

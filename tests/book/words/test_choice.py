@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.rules.choice import Chooser
 from chalicelib.book.rules.decision import Population
-from chalicelib.book.rules.templates import canonical, fuse_embeddings, vector
+from chalicelib.book.rules.templates import fuse_embeddings, make_template, read_vector
 from chalicelib.book.words.model import MAX_COMPARED, Picture
 from tests.support.fakes import CURVE, DIMENSIONS, embedding_of
 
@@ -18,7 +18,7 @@ CHOOSER = Chooser("fake", CURVE, Population(np.zeros((0, DIMENSIONS), np.float32
 def picture(number: int, person: int = 1, likeness: float = 0.8, *, spare: bool = False) -> Picture:
     row = likeness * embedding_of(person) + np.sqrt(1 - likeness**2) * embedding_of(1_000 + number)
     row = (row / np.linalg.norm(row)).astype(np.float32)
-    return Picture(f"{number:032x}", "", AT, (canonical("fake", row),), spare=spare)
+    return Picture(f"{number:032x}", "", AT, (make_template("fake", row),), spare=spare)
 
 
 def compared_seeds(pictures: tuple[Picture, ...]) -> list[int]:
@@ -43,10 +43,12 @@ def test_none_is_lost_one_at_least_is_compared_and_no_more_than_may_be(
 
 def test_of_more_than_eight_those_stay_whose_mean_is_nearest_to_the_mean_of_all() -> None:
     pictures = tuple(picture(number) for number in range(12))
-    mean = fuse_embeddings(np.stack([vector(one.templates[0]) for one in pictures]))
+    mean = fuse_embeddings(np.stack([read_vector(one.templates[0]) for one in pictures]))
 
     def nearness(numbers: list[int]) -> float:
-        return float(fuse_embeddings(np.stack([vector(pictures[number].templates[0]) for number in numbers])) @ mean)
+        return float(
+            fuse_embeddings(np.stack([read_vector(pictures[number].templates[0]) for number in numbers])) @ mean
+        )
 
     chosen = compared_seeds(CHOOSER.choose_pictures(pictures))
     assert len(chosen) == MAX_COMPARED

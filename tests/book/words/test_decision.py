@@ -101,7 +101,7 @@ def best(score: float) -> Candidate:
 @given(SIZES, st.floats(-2, 2), st.floats(1e-6, 0.1))
 def test_a_demand_moves_a_threshold_but_never_above_the_same_picture(size: int, demand: float, fpir: float) -> None:
     point = OperatingPoint(CURVE, fpir)
-    usual, asked = point.threshold(size), point.threshold(size, demand)
+    usual, asked = point.find_threshold(size), point.find_threshold(size, demand)
     assert usual == CURVE.operating_threshold(size, fpir)
     if demand < 0:
         assert asked == usual + demand
@@ -116,7 +116,7 @@ def test_the_same_picture_loses_nothing_by_its_demand() -> None:
 
 
 def test_a_verdict_says_who_and_by_what() -> None:
-    usual = POINT.threshold(1_000)
+    usual = POINT.find_threshold(1_000)
     nobody, match = POINT.judge_candidate(None, 1_000), POINT.judge_candidate(best(usual), 1_000)
     assert (nobody.match, nobody.candidate, nobody.decision) == (False, None, Decision(None, usual, 1_000))
     assert (match.match, match.decision.threshold, match.decision.gallery_size) == (True, usual, 1_000)
@@ -172,7 +172,7 @@ def test_the_lead_over_the_next_best_counts_as_much_as_the_score(size: int, next
     threshold = POINT.threshold_of_leader(size, next_best)
     assert POINT.threshold_of_leader(size, next_best + more) == pytest.approx(threshold + more / 2)
     usual = CURVE.threshold_at(math.log(2) / 2 / max(size, 1))
-    assert POINT.threshold_of_leader(size, usual) == pytest.approx(POINT.threshold(size))
+    assert POINT.threshold_of_leader(size, usual) == pytest.approx(POINT.find_threshold(size))
 
 
 def test_in_a_visit_a_score_is_judged_as_in_a_gallery_of_the_few_who_were_there() -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.rules import templates
 from chalicelib.book.rules.decision import anchor_threshold
-from chalicelib.book.rules.templates import MAX_LEARNT, canonical, choose_kept_pictures, is_sure
+from chalicelib.book.rules.templates import MAX_LEARNT, choose_kept_pictures, is_sure, make_template
 from chalicelib.book.words.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.book.words.pictures import Estimates
 from tests.support.fakes import CURVE, embedding_of
@@ -19,13 +19,13 @@ FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 
 def learnt(number: int, hours: float, quality: float) -> Picture:
     at = FIRST + timedelta(hours=hours)
-    template = canonical("fake", embedding_of(number))
+    template = make_template("fake", embedding_of(number))
     how = Learnt(f"{int(at.timestamp() * 1000):013d}-{number:024x}-0", "door", at)
     return Picture(f"{number:032x}", f"{number}.jpg", at, (template,), Estimates(quality=quality), learnt=how)
 
 
 def owned(number: int) -> Picture:
-    return Picture(f"{number + 1000:032x}", "", FIRST, (canonical("fake", embedding_of(number + 1000)),))
+    return Picture(f"{number + 1000:032x}", "", FIRST, (make_template("fake", embedding_of(number + 1000)),))
 
 
 sightings = st.lists(
@@ -123,7 +123,7 @@ def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view(
 
     def adds(to: Picture, hours: float, quality: float, likeness: float = 0.8) -> bool:
         row = likeness * embedding_of(1001) + np.sqrt(1 - likeness**2) * embedding_of(2)
-        seen = (canonical("fake", (row / np.linalg.norm(row)).astype(np.float32)),)
+        seen = (make_template("fake", (row / np.linalg.norm(row)).astype(np.float32)),)
         new = replace(learnt(2, hours, quality), templates=seen)
         return templates.shows_more_than([to], new, FIRST + timedelta(hours=hours))
 
@@ -172,9 +172,9 @@ def test_a_rejection_takes_what_is_nearer_to_it_than_to_the_given_pictures() -> 
         mixed = share * person + (1 - share) * look_alike
         mixed = (mixed / np.linalg.norm(mixed)).astype(np.float32)
         one = learnt(number, 24 * number, 60)
-        return Picture(one.id, "", FIRST, (canonical("fake", mixed),), learnt=one.learnt)
+        return Picture(one.id, "", FIRST, (make_template("fake", mixed),), learnt=one.learnt)
 
-    mine = Picture("f" * 32, "", FIRST, (canonical("fake", person),))
+    mine = Picture("f" * 32, "", FIRST, (make_template("fake", person),))
     pictures = (mine, of(1, 0.7), of(2, 0.3), of(3, 0.1))
     left = templates.remove_rejected_pictures(pictures, look_alike, of(3, 0.1).id, "fake")
     assert left == (mine, of(1, 0.7))

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from chalicelib.book.records.merges import are_surely_one, put_survivor_first
 from chalicelib.book.rules.decision import JOIN_PICTURES, OperatingPoint
-from chalicelib.book.rules.visits import DefaultGroups, FaceVisits, Promotion, PromotionRule, Visits
+from chalicelib.book.rules.promotion import Promotion, PromotionRule
+from chalicelib.book.rules.visits import DefaultGroups, FaceVisits, Visits
 from chalicelib.book.words.model import REGULAR, STRANGER, Decision, Face, Group, Picture
 from tests.support.fakes import CURVE
 
@@ -68,7 +69,7 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces() -> Non
     point = OperatingPoint(CURVE)
     third = 0.2
     enough = point.threshold_of_leader(500, third)
-    assert point.leads(enough, [0.1, third], 500)
-    assert not point.leads(enough - 0.001, [third, 0.1], 500)
-    assert not point.leads(0.99, [], 500), "nobody to be held against"
-    assert not point.leads(enough, [enough, third], 500)
+    assert point.has_lead(enough, [0.1, third], 500)
+    assert not point.has_lead(enough - 0.001, [third, 0.1], 500)
+    assert not point.has_lead(0.99, [], 500), "nobody to be held against"
+    assert not point.has_lead(enough, [enough, third], 500)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.records.observations import observation_from, observation_item
 from chalicelib.book.words.model import NO_LABELS, Face
-from chalicelib.book.words.observations import Observation, ObservationKind, own
+from chalicelib.book.words.observations import Observation, ObservationKind, keep_own
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -32,14 +32,14 @@ def id_of(at: datetime) -> str:
 )
 def test_what_became_the_faces_before_somebody_enrolled_it_is_anothers(seen: Observation, is_own: bool) -> None:
     stored = observation_from(observation_item("shop", seen))
-    assert own(FACE, [stored, ENROLLED]) == ([stored, ENROLLED] if is_own else [ENROLLED], NOON)
+    assert keep_own(FACE, [stored, ENROLLED]) == ([stored, ENROLLED] if is_own else [ENROLLED], NOON)
 
 
 def test_a_face_that_nobody_enrolled_has_an_id_that_no_other_had() -> None:
-    assert own(FACE, [SEEN]) == ([SEEN], None)
+    assert keep_own(FACE, [SEEN]) == ([SEEN], None)
 
 
 @pytest.mark.parametrize(("made_at", "is_new"), [(NOON, True), (NOON - HOUR, False), (NOON + HOUR, False)])
 def test_nor_has_one_whose_id_the_service_made_when_somebody_enrolled_it(made_at: datetime, *, is_new: bool) -> None:
     face = replace(FACE, faceid=id_of(made_at))
-    assert own(face, [SEEN, ENROLLED])[0] == ([SEEN, ENROLLED] if is_new else [ENROLLED])
+    assert keep_own(face, [SEEN, ENROLLED])[0] == ([SEEN, ENROLLED] if is_new else [ENROLLED])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.book.rules.promotion import Promotion, PromotionRule
 from chalicelib.book.rules.sighting import (
     FULL_AGAIN_AFTER,
     Context,
@@ -18,15 +19,13 @@ from chalicelib.book.rules.sighting import (
     Outcome,
     make_founding_picture,
     plan_visits,
-    resolve,
+    resolve_sighting,
 )
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.rules.visits import (
     Arrivals,
     DefaultGroups,
     FaceVisits,
-    Promotion,
-    PromotionRule,
     Visits,
     apply_plan,
     list_touched_arrivals,
@@ -64,7 +63,7 @@ def groups(times: int = 3, *, stranger: tuple[int, int | None] = (1, None), regu
 def seen(quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side: float = 100.0) -> SeenFace:
     """Somebody's face; the less `likeness`, the less it looks like the others of that person."""
     row = likeness * embedding_of(who) + np.sqrt(1 - likeness**2) * embedding_of(5_000)
-    template = canonical("fake", (row / np.linalg.norm(row)).astype(np.float32))
+    template = make_template("fake", (row / np.linalg.norm(row)).astype(np.float32))
     return SeenFace(DetectedFace(Box(1, 2, side, side + 9), (), 0.9), template, Estimates(quality=quality), "blurred")
 
 
@@ -102,7 +101,7 @@ class Story:
 
     def take(self, one: OpenSighting, **read: Any) -> Outcome:
         stored = tuple(self.observations.values())
-        outcome = resolve(
+        outcome = resolve_sighting(
             Context(one, self.held, plan_visits(one, self.held), MATCH, judge=JUDGE, sightings=stored, **read)
         )
         self.face, self.visits = outcome.face, outcome.visits
@@ -185,7 +184,7 @@ def test_a_person_who_was_put_into_a_group_stays_there_and_keeps_its_name() -> N
 def test_sightings_of_a_group_of_ones_own_keep_its_name_when_a_promotion_moves() -> None:
     story = Story(groups(2))
     story.see(DAY, 2 * DAY)
-    held = replace(story.held, visits=replace(story.visits, regrouping=True))
+    held = replace(story.held, visits=replace(story.visits, is_regrouped=True))
     [first, second] = story.observations.values()
     own = replace(first, group_name="vip")
     assert list_touched_arrivals(held.visits, held.visits) == held.visits.arrivals.recent, "cut off: all are looked at"
@@ -197,7 +196,7 @@ def test_sightings_of_a_group_of_ones_own_keep_its_name_when_a_promotion_moves()
 def test_a_promotion_that_is_undone_and_one_that_moves_touch_the_arrivals_between() -> None:
     arrivals = Arrivals()
     for day in range(5):
-        arrivals = arrivals.with_sighting(day * DAY_MS, 60_000)
+        arrivals = arrivals.add_sighting(day * DAY_MS, 60_000)
     at = [Visits(arrivals, Promotion(day * DAY_MS, PromotionRule(2, A_WEEK))) for day in range(5)]
     recent, never = arrivals.recent, Visits(arrivals)
     assert list_touched_arrivals(at[1], at[3]) == list_touched_arrivals(at[3], at[1]) == recent[1:3]
@@ -238,7 +237,7 @@ def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(
 def test_folding_keeps_what_the_longer_of_two_rules_may_still_ask_for() -> None:
     monday_ms, arrivals = milliseconds(MONDAY), Arrivals()
     for days_ago in (120, 60):
-        arrivals = arrivals.with_sighting(monday_ms - days_ago * DAY_MS, 60_000)
+        arrivals = arrivals.add_sighting(monday_ms - days_ago * DAY_MS, 60_000)
     promotion = Promotion(monday_ms - 60 * DAY_MS, PromotionRule(2, 90 * DAY_MS))
     for visits, left in ((Visits(arrivals, promotion), 3), (Visits(arrivals), 2)):
         story = Story(groups(), face=Face("7", REGULAR, MONDAY, (given_picture(),)), visits=visits)
@@ -259,7 +258,7 @@ def test_a_visit_that_falls_in_two_may_make_a_regular_and_one_that_goes_a_strang
     story.see(0, DAY, DAY + 25, DAY + 50)
     assert story.kept() == (STRANGER, 2)
     at = [milliseconds(MONDAY + minutes * MINUTE) for minutes in (DAY, DAY + 25, DAY + 50)]
-    arrival = story.visits.arrivals.around(at[0])
+    arrival = story.visits.arrivals.find_around(at[0])
     assert arrival is not None
     gap_ms, now_ms = 1_800_000, milliseconds(NOW)
     left = plan_without_sighting(story.held, arrival, [(at[0], gap_ms), (at[2], gap_ms)], now_ms)
@@ -280,14 +279,14 @@ def test_the_first_of_two_new_arrivals_that_promote_counts() -> None:
     story.see(0, 3 * DAY, 3 * DAY + 25, 3 * DAY + 50)
     story.groups = groups(2)
     at = [milliseconds(MONDAY + minutes * MINUTE) for minutes in (3 * DAY, 3 * DAY + 50)]
-    arrival = story.visits.arrivals.around(at[0])
+    arrival = story.visits.arrivals.find_around(at[0])
     assert arrival is not None
     left = plan_without_sighting(story.held, arrival, [(one, 1_800_000) for one in at], milliseconds(NOW))
     assert left.visits.promotion == Promotion(at[0], story.groups.rule)
 
 
 def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
-    arrivals = Arrivals().with_sighting(0, 60_000).with_sighting(DAY_MS, 60_000)
+    arrivals = Arrivals().add_sighting(0, 60_000).add_sighting(DAY_MS, 60_000)
     plan = partial(plan_group, now_ms=DAY_MS, groups=groups(2))
     assert plan(STRANGER, Visits(arrivals)).group_id == STRANGER
     assert plan(STRANGER, Visits(arrivals), joined=arrivals.recent[-1]).group_id == REGULAR
@@ -305,18 +304,18 @@ def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: An
 
 
 def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> None:
-    outcome = resolve(newcomer(groups(3), decision=Decision(None, 0.5, 7)))
+    outcome = resolve_sighting(newcomer(groups(3), decision=Decision(None, 0.5, 7)))
     assert (outcome.face.group_id, outcome.face.arrive_count, outcome.face.last_arrival_at) == (STRANGER, 1, MONDAY)
     assert (outcome.sighting.resolution, outcome.sighting.faceid) == (Resolution.STRANGER, "8")
     assert (outcome.observation.decision, outcome.observation.group_name) == (None, "the strangers")
     assert (kinds(outcome), outcome.reviews) == ([EventKind.STRANGER_CREATED, EventKind.FACE_ARRIVED], ())
     assert outcome.face.pictures == (make_founding_picture(outcome.context.open_sighting),)
     assert outcome.new_picture is outcome.face.portrait, "it is stored when all is decided"
-    regular = resolve(newcomer(groups(1)))
+    regular = resolve_sighting(newcomer(groups(1)))
     assert (regular.face.group_id, regular.observation.group_name) == (REGULAR, "the regulars")
     assert kinds(regular)[-1] == EventKind.STRANGER_PROMOTED
     assert [(one.kind, one.decision) for one in regular.reviews] == [(ReviewKind.PROMOTED, None)]
-    late = resolve(newcomer(groups(1), sighted(-101 * DAY)))
+    late = resolve_sighting(newcomer(groups(1), sighted(-101 * DAY)))
     assert (late.face.group_id, late.face.arrive_count, kinds(late)) == (STRANGER, 0, [EventKind.STRANGER_CREATED])
 
 
@@ -342,16 +341,16 @@ def test_a_new_face_needs_a_place_and_it_is_told_when_the_last_one_is_taken(
 ) -> None:
     context = newcomer(default, evicted=evicted)
     assert context.has_room == has_room
-    told = [event for event in resolve(context).events if event.kind is EventKind.GROUP_FULL]
+    told = [event for event in resolve_sighting(context).events if event.kind is EventKind.GROUP_FULL]
     assert [event.group for event in told] == ([f"the {full}s"] if full else [])
 
 
 def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
     default = groups(stranger=(2, 3))
     for since, told in ((FULL_AGAIN_AFTER, True), (FULL_AGAIN_AFTER - timedelta(seconds=1), False)):
-        events = resolve(newcomer(default, told_at=NOW - since)).events
+        events = resolve_sighting(newcomer(default, full_told_at=NOW - since)).events
         assert (EventKind.GROUP_FULL in [event.kind for event in events]) == told
-    [event] = [one for one in resolve(newcomer(default)).events if one.kind is EventKind.GROUP_FULL]
+    [event] = [one for one in resolve_sighting(newcomer(default)).events if one.kind is EventKind.GROUP_FULL]
     assert event.id == f"group.full-stranger-{milliseconds(NOW)}"
     assert (event.at, event.camera, event.data) == (NOW, "door", {"capacity": 3})
 
@@ -411,7 +410,9 @@ def test_a_sighting_says_who_it_was_and_by_what_it_was_decided() -> None:
 @pytest.mark.parametrize(("margin", "asked"), [(0.5, True), (0.4001, True), (0.4, False), (0.0, False)])
 def test_a_close_match_is_asked_about_with_the_faces_that_it_was_like(margin: float, asked: bool) -> None:
     near = (NearFace("7", 0.9), NearFace("3", 0.4))
-    outcome = Story(groups()).take(replace(sighted(0, tenant=replace(TENANT, review_margin=margin)), nearest_faces=near))
+    outcome = Story(groups()).take(
+        replace(sighted(0, tenant=replace(TENANT, review_margin=margin)), nearest_faces=near)
+    )
     assert [one.kind for one in outcome.reviews] == ([ReviewKind.UNCERTAIN] if asked else [])
     for one in outcome.reviews:
         assert (one.faceid, one.sighting_id, one.decision, one.near) == ("7", outcome.observation.id, MATCH, near)
@@ -452,7 +453,7 @@ def learns(
     """Whether the face, by default one of a good given picture, learns the sighting."""
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
     held = FaceVisits(face, Visits(), default, group or default.stranger)
-    outcome = resolve(Context(one, held, plan_visits(one, held), decision, judge=JUDGE))
+    outcome = resolve_sighting(Context(one, held, plan_visits(one, held), decision, judge=JUDGE))
     assert (outcome.new_picture is None) == (outcome.face.pictures == face.pictures)
     return outcome.new_picture is not None
 

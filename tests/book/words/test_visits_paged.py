@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.book.records.observations import pages_from, visits_from, visits_item
-from chalicelib.book.rules.visits import IN_HEAD, MOST_KEPT, Arrival, Arrivals, PromotionRule, Visits
+from chalicelib.book.rules.promotion import PromotionRule
+from chalicelib.book.rules.visits import IN_HEAD, MOST_KEPT, Arrival, Arrivals, Visits
 from chalicelib.book.visits import visits_puts
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import REGULAR, STRANGER
@@ -46,7 +47,7 @@ class Shelf:
         before = self.head()
         if before.needs_pages(group, at_ms, RULE):
             before = self.whole()
-        arrivals = before.arrivals.with_sighting(at_ms, gap_ms)
+        arrivals = before.arrivals.add_sighting(at_ms, gap_ms)
         self.write(before, replace(before, arrivals=arrivals.at_most() if before.is_whole else arrivals))
 
 
@@ -71,7 +72,7 @@ def test_written_by_heads_they_are_the_same_visits(number: int, late: list[tuple
     seen += [(BEGIN + at * MINUTE, gap * MINUTE) for at, gap in late]
     for at_ms, gap_ms in [*seen, *((at_ms + 10**9, gap_ms) for at_ms, gap_ms in seen)]:
         shelf.see(at_ms, gap_ms, group)
-        meant = meant.with_sighting(at_ms, gap_ms)
+        meant = meant.add_sighting(at_ms, gap_ms)
         assert (shelf.head().arrivals.count, shelf.head().arrivals.sightings) == (meant.count, meant.sightings)
         assert len(shelf.head().arrivals.recent) <= IN_HEAD
     assert shelf.whole().arrivals == meant
@@ -87,7 +88,7 @@ def test_what_is_taken_out_is_in_no_page(out: list[int]) -> None:
     shelf.write(before, replace(before, arrivals=Arrivals(left)))
     assert shelf.whole().arrivals == Arrivals(left)
     shelf.see(BEGIN + 10**9)
-    assert shelf.whole().arrivals == Arrivals(left).with_sighting(BEGIN + 10**9, MINUTE)
+    assert shelf.whole().arrivals == Arrivals(left).add_sighting(BEGIN + 10**9, MINUTE)
     assert bool(shelf.pages()) == (len(shelf.whole().arrivals.recent) > IN_HEAD)
 
 
@@ -116,7 +117,7 @@ def test_what_stands_in_one_item_goes_to_pages_at_the_next_visit() -> None:
     shelf = long_known(900)
     whole = shelf.whole().arrivals
     shelf.see(BEGIN + 10**9)
-    assert shelf.whole().arrivals == whole.with_sighting(BEGIN + 10**9, MINUTE)
+    assert shelf.whole().arrivals == whole.add_sighting(BEGIN + 10**9, MINUTE)
     assert shelf.pages()
 
 

@@ -32,7 +32,7 @@ def shop(services: Services, credentials: Credentials) -> Tenant:
 
 
 def test_the_tenants_own_key_is_listed_as_first(services: Services, shop: Tenant, credentials: Credentials) -> None:
-    (key,) = services.access.keys.all(shop)
+    (key,) = services.access.keys.list_all(shop)
     assert (key.id, key.name, key.role, key.pictures) == (FIRST, FIRST, Role.ADMIN, True)
     assert (key.created_at, key.expires_at, key.last_used_at) == (shop.created_at, None, None)
     assert services.access.keys.find_by_api_key(credentials.api_key) == (shop, key)
@@ -70,9 +70,9 @@ def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotat
     services.access.keys.delete(shop, FIRST)
     assert services.access.keys.find_by_api_key(credentials.api_key) is None
     assert services.tenants.find_by_api_key(credentials.api_key) is None
-    assert [key.name for key in services.access.keys.all(shop)] == ["mine"]
+    assert [key.name for key in services.access.keys.list_all(shop)] == ["mine"]
     assert services.access.keys.find_by_api_key(services.tenants.rotate_keys("shop").api_key) is not None
-    assert [key.name for key in services.access.keys.all(shop)] == [FIRST, "mine"]
+    assert [key.name for key in services.access.keys.list_all(shop)] == [FIRST, "mine"]
 
 
 def test_the_last_admins_key_without_an_end_neither_goes_nor_becomes_less(
@@ -99,8 +99,8 @@ def test_two_admins_who_delete_each_other_at_once_leave_one(services: Services, 
 
         with ThreadPoolExecutor(5) as pool:
             list(pool.map(delete, [FIRST, *ids]))
-        assert len([key for key in services.access.keys.all(shop) if key.is_permanent_admin]) == 1
-        for key in services.access.keys.all(shop)[1:]:
+        assert len([key for key in services.access.keys.list_all(shop) if key.is_permanent_admin]) == 1
+        for key in services.access.keys.list_all(shop)[1:]:
             services.access.keys.delete(shop, key.id)
 
 
@@ -123,7 +123,7 @@ def test_whatever_is_done_an_admin_without_an_end_is_left(
     clock.advance(timedelta(seconds=5))
     tenant = services.tenants.get_by_name(services.tenants.add(name, Profile.CAMERA).tenant)
     for what, number, role, ends in steps:
-        held = services.access.keys.all(tenant)
+        held = services.access.keys.list_all(tenant)
         id_ = held[number % len(held)].id
         fields = {"role": role, "expires_at": clock.now() + DAY if ends else None}
         with suppress(RegularsError):
@@ -136,7 +136,7 @@ def test_whatever_is_done_an_admin_without_an_end_is_left(
                     services.access.keys.renew(tenant, id_)
                 case "delete":
                     services.access.keys.delete(tenant, id_)
-        assert any(key.is_permanent_admin for key in services.access.keys.all(tenant))
+        assert any(key.is_permanent_admin for key in services.access.keys.list_all(tenant))
 
 
 def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(services: Services, shop: Tenant) -> None:
@@ -152,7 +152,7 @@ def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(service
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(add, range(6))) == 2
-    assert len(services.access.keys.all(shop)) == MAX_KEYS
+    assert len(services.access.keys.list_all(shop)) == MAX_KEYS
 
 
 class Counted(Around):
@@ -178,7 +178,7 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
             list(pool.map(lambda both: ring.note_use(*both), known * 10))
         assert items.written == 2
         hour = clock.now().replace(minute=0, second=0, microsecond=0)
-        assert [key.last_used_at for key in ring.all(shop)] == [hour, hour]
+        assert [key.last_used_at for key in ring.list_all(shop)] == [hour, hour]
         for one in (secret, credentials.api_key):
             ring.note_use(*ring.find_by_api_key(one))  # type: ignore[misc] # each is found
         assert items.written == 2

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.words.errors import MemberExists, TenantDisabled, WrongCredentials
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.keys import TENANTS
 from chalicelib.book.words.model import Credentials, Profile, Tenant
 from chalicelib.book.words.ports import ItemStore, Storage
@@ -35,7 +35,7 @@ def shop(services: Services, credentials: Credentials) -> Tenant:
 
 def stored(services: Services) -> int:
     items = services.ports.storage.items
-    return sum(1 for kind in ("session", "code", "challenge") for _ in every(items, TENANTS, kind))
+    return sum(1 for kind in ("session", "code", "challenge") for _ in walk_items(items, TENANTS, kind))
 
 
 def test_no_two_sessions_have_one_token(services: Services, credentials: Credentials) -> None:
@@ -173,4 +173,4 @@ def test_two_people_who_are_invited_at_once_have_two_names(tmp_path: Path) -> No
             writes[0].first = [invited] if read == 3 else []
             with pytest.raises(MemberExists):
                 book.services.access.members.add(tenant, f"Ann {read}", Role.VIEWER)
-        assert len(other.services.access.members.all(tenant)) == 3
+        assert len(other.services.access.members.list_all(tenant)) == 3

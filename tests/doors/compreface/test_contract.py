@@ -52,7 +52,7 @@ def test_a_face_that_the_tenants_limits_turn_down_is_close_to_nobody(
     home: Client, verification: Client, services: Services
 ) -> None:
     id_ = home.add("Ann", photo(ANN))
-    services.tenants.change("home", {"least_liveness": 0.5, "min_age": 13.0})
+    services.tenants.change_settings("home", {"least_liveness": 0.5, "min_age": 13.0})
     shown, child = picture(Person(1, liveness=0.1)), picture(Person(1, age=5.0))
     assert home.named(shown) == [{"subject": "Ann", "similarity": 0.0}]
     assert home.named(child) == []
@@ -64,7 +64,7 @@ def test_a_face_that_the_tenants_limits_turn_down_is_close_to_nobody(
             named = dict(zip(("source_image", "target_image"), files, strict=True))
             (compared,) = verification.form("/api/v1/verification/verify", **named).json["result"]
             assert [one["similarity"] for one in compared["face_matches"]] == [0.0]
-    entries = [one.leaf.content or {} for one in services.audit.chain.waiting("home")]
+    entries = [one.leaf.content or {} for one in services.audit.chain.list_waiting("home")]
     said = [one for entry in entries for one in entry.get("decided", ())]
     assert {one.get("score", one.get("closeness")) for one in said} == {None, 0.0}
 
@@ -89,7 +89,7 @@ def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(home: 
 
 def test_a_key_of_a_service_is_none_of_v1(home: Client, services: Services, keys: dict[str, str]) -> None:
     assert all(services.access.keys.find_by_api_key(key) is None for key in keys.values())
-    held = services.access.keys.all(services.tenants.get_by_name("home"))
+    held = services.access.keys.list_all(services.tenants.get_by_name("home"))
     assert {one.service: one.role for one in held if one.service} == dict(SERVICES)
 
 
@@ -290,7 +290,7 @@ def test_a_subject_is_a_face_that_the_book_knows_by_its_name(home: Client, servi
     home.add("Ann Lee", photo(ANN))
     home.add("Ann Lee", photo(ANN, 1))
     tenant = services.tenants.get_by_name("home")
-    (face,) = services.faces.lists.page(tenant, "family", FaceOrder.ENROLLED, 10).rows
+    (face,) = services.faces.lists.read_page(tenant, "family", FaceOrder.ENROLLED, 10).rows
     assert (face.name, face.labels.a, face.picture_count, face.arrive_count) == ("Ann Lee", "", 2, 0)
     home.json(f"{RECOGNITION}/subjects/Ann%20Lee", {"subject": "Eve"}, "PUT")
     (face,) = services.faces.search_by_name(tenant, "eve", 10).rows
@@ -316,7 +316,7 @@ def test_plugins_and_status_add_their_members_and_nothing_is_null(home: Client) 
 
 
 def test_an_attribute_that_the_tenant_switched_off_is_left_out(detection: Client, services: Services) -> None:
-    services.tenants.change("home", {"attributes_off": frozenset({"age"})})
+    services.tenants.change_settings("home", {"attributes_off": frozenset({"age"})})
     found = detection.form("/api/v1/detection/detect?face_plugins=age,pose", file=photo(ANN)).json["result"][0]
     assert set(found) == {"box", "pose"}
 

@@ -85,7 +85,7 @@ def test_answers_about_pictures_say_how_long_it_took(home: Client) -> None:
 
 def test_a_face_that_the_tenants_limits_turn_down_is_unknown(home: Client, services: Services) -> None:
     home.register("Ann", photo(ANN))
-    services.tenants.change("home", {"least_liveness": 0.5, "min_age": 13.0})
+    services.tenants.change_settings("home", {"least_liveness": 0.5, "min_age": 13.0})
     for refused_picture in (picture(Person(1, liveness=0.1)), picture(Person(1, age=5.0))):
         assert home.named(refused_picture) == [("unknown", 0)]
         for files in ((refused_picture, photo(ANN)), (photo(ANN), refused_picture)):
@@ -157,7 +157,7 @@ def test_a_key_whose_end_has_come_lets_nobody_in_without_it_either(
     home: Client, services: Services, clock: FakeClock
 ) -> None:
     tenant = services.tenants.get_by_name("home")
-    [own] = [one for one in services.access.keys.all(tenant) if one.service == "deepstack"]
+    [own] = [one for one in services.access.keys.list_all(tenant) if one.service == "deepstack"]
     services.access.keys.change(tenant, own.id, {"expires_at": clock.now() + timedelta(hours=1)})
     keyless = KeylessClients("home", (ip_network("203.0.113.0/24"),))
     settings = replace(services.settings, of_dialects={"deepstack": keyless})

@@ -36,7 +36,7 @@ def ask(market: MarketClient) -> Reply:
 def test_every_authenticated_request_counts_whatever_becomes_of_it(
     market: MarketClient, services: Services, what: dict[str, bytes | str], status: int
 ) -> None:
-    services.tenants.change("shop", {"requests_a_day": 2})
+    services.tenants.change_settings("shop", {"requests_a_day": 2})
     replies = [market.post(**what, path=path) for path in (*PATHS, MANAGE)]  # type: ignore[arg-type]
     assert [reply.status for reply in replies] == [status, status, 403, 403]
     assert all(is_exhausted(reply) for reply in replies[2:])
@@ -44,7 +44,7 @@ def test_every_authenticated_request_counts_whatever_becomes_of_it(
 
 @pytest.mark.shows("icredit", "method, AppCode")
 def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Services) -> None:
-    services.tenants.change("shop", {"requests_a_day": 1})
+    services.tenants.change_settings("shop", {"requests_a_day": 1})
     assert [send(market.app, QUERY).status for _ in range(3)] == [400] * 3
     assert [send(market.app, QUERY, method="GET").status for _ in range(3)] == [405] * 3
     services.tenants.disable("shop")
@@ -57,7 +57,7 @@ def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Servic
 def test_the_cameras_dialect_neither_counts_nor_is_refused(
     market: MarketClient, camera: CameraClient, services: Services
 ) -> None:
-    services.tenants.change("shop", {"requests_a_day": 1})
+    services.tenants.change_settings("shop", {"requests_a_day": 1})
     assert [camera.call("getGroupList")["code"] for _ in range(3)] == [0] * 3
     assert [ask(market).status for _ in range(2)] == [200, 403]
     assert camera.call("getGroupList")["code"] == 0

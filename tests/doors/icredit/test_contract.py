@@ -139,7 +139,7 @@ def _(shop: Shop) -> None:
 
 @rule("Its quota of requests is used up: HTTP 403 `Quota Exhausted`, code `A403QE`.")
 def _(shop: Shop) -> None:
-    shop.services.tenants.change("shop", {"requests_a_day": 4})
+    shop.services.tenants.change_settings("shop", {"requests_a_day": 4})
     replies = [knock(shop, path, shop.market.appcode) for path in PATHS * 2]
     assert [reply.status for reply in replies] == [200] * 4 + [403] * 2
     assert {refusal(reply) for reply in replies[4:]} == {(403, "Quota Exhausted")}
@@ -646,7 +646,7 @@ def second(at: datetime) -> str:
 
 
 def tenant(shop: Shop) -> Tenant:
-    return next(one for one in shop.services.tenants.all() if one.name == "shop")
+    return next(one for one in shop.services.tenants.list_all() if one.name == "shop")
 
 
 def observe(shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", group: str = "vip") -> None:
@@ -655,7 +655,7 @@ def observe(shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", 
         Observation(at, f"{place}.{at.timestamp()}", faceid, group, Labels(a=label), ObservationKind.SIGHTING)
         for place, at in enumerate(moments)
     ]
-    shop.services.statistics.record("shop", made)
+    shop.services.statistics.store_observations("shop", made)
 
 
 # --- what is observed -------------------------------------------------------------------------------------------------
@@ -827,7 +827,7 @@ def _(shop: Shop) -> None:
 
 @rule("That is an IANA name, Asia/Shanghai until another is set; daylight saving is handled.")
 def _(shop: Shop) -> None:
-    shop.services.tenants.change("shop", {"time_zone": "Europe/Berlin"})
+    shop.services.tenants.change_settings("shop", {"time_zone": "Europe/Berlin"})
     night = datetime(2025, 10, 26, 0, 30, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
     observe(shop, *(night + timedelta(hours=n) for n in range(26)))
     hours = amounts(shop.market.analysis("3"))
@@ -938,14 +938,14 @@ def _(shop: Shop) -> None:
 
 @rule("The operator may set other numbers of groups and faces for a tenant.")
 def _(shop: Shop) -> None:
-    shop.services.tenants.change("shop", {"groups": 3, "faces": 10_001})
+    shop.services.tenants.change_settings("shop", {"groups": 3, "faces": 10_001})
     assert persons(shop.market.enrol("third", ANN))
     assert shop.camera.groups()["third"]["capacity"] == 1
     assert failure(shop.market.enrol("third", picture(Person(2)))) == "GROUP_FULL"
     assert failure(shop.market.enrol("fourth", ANN)) == "TENANT_FULL"
-    shop.services.tenants.change("shop", {"faces": 10_002})
+    shop.services.tenants.change_settings("shop", {"faces": 10_002})
     assert failure(shop.market.enrol("fourth", ANN)) == "TOO_MANY_GROUPS"
-    shop.services.tenants.change("shop", {"groups": 4})
+    shop.services.tenants.change_settings("shop", {"groups": 4})
     assert persons(shop.market.enrol("fourth", ANN))
 
 

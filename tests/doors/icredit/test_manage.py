@@ -49,7 +49,7 @@ class TestEnrol:
         self, market: MarketClient, camera: CameraClient, services: Services
     ) -> None:
         both = picture(Person(1, 90), Person(2, 80, quality=11))
-        services.tenants.change("shop", {"enrol_quality": 60})
+        services.tenants.change_settings("shop", {"enrol_quality": 60})
         answer = market.enrol("vip", both)
         assert failure(answer) == "UNUSABLE_IMAGE"
         assert "face 2 of 2, the largest first, is too poor to enrol, too blurred: 11 of 60" in answer["ERROR_MSG"]

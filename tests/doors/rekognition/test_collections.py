@@ -56,9 +56,9 @@ def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Se
         services.groups.create(tenant, "staff", None, "", request)
         raise GroupExists("as a second attempt finds it that began before the first one's end")
 
-    assert Call(services, tenant, "eu-central-1", "1", request).once(create) == {}
+    assert Call(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
     with pytest.raises(GroupExists):
-        Call(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).once(create)
+        Call(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).change_once(create)
 
 
 def test_where_groups_need_a_capacity_a_collection_has_one(

@@ -64,7 +64,7 @@ def test_what_is_not_indexed_is_told_with_its_reason(staff: Any) -> None:
 def test_the_tenants_own_limits_hold_whatever_the_filter_is(
     off: frozenset[str], staff: Any, services: Services
 ) -> None:
-    services.tenants.change("shop", {"enrol_quality": 60.0, "least_liveness": 0.5, "attributes_off": off})
+    services.tenants.change_settings("shop", {"enrol_quality": 60.0, "least_liveness": 0.5, "attributes_off": off})
     people = [Person(1, 200), Person(2, 100, quality=50), Person(3, 90, liveness=0.1)]
     answer = staff.index_faces(CollectionId="staff", Image=image(*people), QualityFilter="NONE")
     assert len(answer["FaceRecords"]) == 1
@@ -77,7 +77,7 @@ def test_nothing_of_a_transaction_is_indexed_if_the_collection_is_full(
     camera = client(app, services.tenants.add("camera", Profile.CAMERA))
     camera.create_collection(CollectionId="staff")
     tenant = services.tenants.get_by_name("camera")
-    services.groups.change(tenant, services.groups.get_by_name(tenant, "staff").id, {"capacity": 2})
+    services.groups.change_fields(tenant, services.groups.get_by_name(tenant, "staff").id, {"capacity": 2})
     error = refused(camera.index_faces, CollectionId="staff", Image=image(Person(1), Person(2), Person(3)))
     assert error[0] == "ServiceQuotaExceededException"
     assert camera.list_faces(CollectionId="staff")["Faces"] == []
@@ -107,12 +107,12 @@ def test_a_deletion_that_is_sent_again_is_answered_as_the_first_time(
 
 
 def test_the_receipts_of_a_tenant_whose_deletions_erase_name_the_dialect(staff: Any, services: Services) -> None:
-    services.tenants.change("shop", {"deletes_erase": True})
+    services.tenants.change_settings("shop", {"deletes_erase": True})
     one, _ = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
     staff.delete_faces(CollectionId="staff", FaceIds=[one])
     staff.delete_collection(CollectionId="staff")
-    services.deletion.groups.tenant(services.tenants.get_by_name("shop"), lambda: 600.0)
-    assert [found.by for found in services.erasure.records.page("shop", 10).rows] == ["rekognition"] * 2
+    services.deletion.groups.continue_tenant(services.tenants.get_by_name("shop"), lambda: 600.0)
+    assert [found.by for found in services.erasure.records.read_page("shop", 10).rows] == ["rekognition"] * 2
 
 
 def test_another_deletion_under_the_id_of_a_call_is_done(app: Chalice, staff: Any, shop: Credentials) -> None:
@@ -136,7 +136,7 @@ def test_faces_with_numbers_are_shown_and_taken_as_uuids(staff: Any, services: S
 
 
 def test_tenants_with_numbers_as_ids_get_numbers(staff: Any, services: Services) -> None:
-    services.tenants.change("shop", {"numeric_faceids_only": True})
+    services.tenants.change_settings("shop", {"numeric_faceids_only": True})
     (faceid,) = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1))))
     assert faceid.startswith("00000000-0000-0000-")
     assert int(services.faces.lists.list_ids(services.tenants.get_by_name("shop"), "staff", "enrolled").ids[0]) < 2**63
@@ -163,7 +163,7 @@ def test_people_who_look_less_alive_than_the_tenant_asks_are_found_by_no_search(
     off: frozenset[str], staff: Any, services: Services
 ) -> None:
     staff.index_faces(CollectionId="staff", Image=image(Person(1)))
-    services.tenants.change("shop", {"least_liveness": 0.5, "attributes_off": off})
+    services.tenants.change_settings("shop", {"least_liveness": 0.5, "attributes_off": off})
     assert staff.search_faces_by_image(CollectionId="staff", Image=image(Person(1)))["FaceMatches"]
     shown = image(Person(1, liveness=0.1))
     assert staff.search_faces_by_image(CollectionId="staff", Image=shown, FaceMatchThreshold=0)["FaceMatches"] == []
@@ -172,7 +172,7 @@ def test_people_who_look_less_alive_than_the_tenant_asks_are_found_by_no_search(
 def test_children_are_indexed_but_found_by_no_search_if_the_tenant_leaves_them_out(
     staff: Any, services: Services
 ) -> None:
-    services.tenants.change("shop", {"min_age": 13.0, "attributes_off": frozenset({"age"})})
+    services.tenants.change_settings("shop", {"min_age": 13.0, "attributes_off": frozenset({"age"})})
     assert staff.index_faces(CollectionId="staff", Image=image(Person(1, age=5.0)))["FaceRecords"]
     assert staff.search_faces_by_image(CollectionId="staff", Image=image(Person(1, age=13.0)))["FaceMatches"]
     child = image(Person(1, age=5.0))

@@ -19,7 +19,7 @@ REFUSED = (
 @pytest.fixture
 def objects(services: Services, shop: Credentials) -> FakeObjects:
     """S3, of which the shop may read two places."""
-    services.tenants.change("shop", {"picture_buckets": {"photos", "archive/staff"}})
+    services.tenants.change_settings("shop", {"picture_buckets": {"photos", "archive/staff"}})
     held = FakeObjects(
         {
             ("photos", "ann.jpg"): ANN,

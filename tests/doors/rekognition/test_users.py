@@ -105,7 +105,7 @@ def test_a_user_is_searched_by_the_mean_of_its_faces(staff: Any, people: list[st
 def test_people_who_look_less_alive_than_the_tenant_asks_are_no_user(
     off: frozenset[str], staff: Any, people: list[str], services: Services
 ) -> None:
-    services.tenants.change("shop", {"least_liveness": 0.5, "attributes_off": off})
+    services.tenants.change_settings("shop", {"least_liveness": 0.5, "attributes_off": off})
     shown = image(Person(1, liveness=0.1))
     answer = staff.search_users_by_image(CollectionId="staff", Image=shown, UserMatchThreshold=0)
     assert answer["UserMatches"] == []

@@ -40,7 +40,7 @@ FREE = ("AGE", "agE", "item6", "name", "capacity", "Point", "hobby", "年龄")
 @pytest.mark.parametrize("rule", RULES)
 def test_rule(shop_front: CameraClient, furnished_services: Services, rule: str) -> None:
     walk(shop_front, RULES[rule])
-    assert disagreements(furnished_services, furnished_services.tenants.all()[0]) == []
+    assert disagreements(furnished_services, furnished_services.tenants.list_all()[0]) == []
 
 
 @pytest.mark.shows("sunmi", "there already, or named twice; reserved.")
@@ -120,7 +120,7 @@ def test_endpoint_9_generated_ids_are_numeric_time_ordered_and_unique(
 
 @pytest.mark.shows("sunmi", "A tenant can be set to strict ids")
 def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, furnished_services: Services) -> None:
-    furnished_services.tenants.change("shop", {"numeric_faceids_only": True})
+    furnished_services.tenants.change_settings("shop", {"numeric_faceids_only": True})
     codes = {
         faceid: shop_front.add_face("vip", BOB, faceid=faceid)["code"]
         for faceid in ("1", str(2**63 - 1), "0", str(2**63), "-1", "Vip11024")
@@ -178,8 +178,8 @@ def test_a_cloud_tenants_group_needs_no_capacity(cloud: CameraClient) -> None:
 
 @pytest.mark.shows("sunmi", "The operator may set other numbers of groups and faces for a tenant.")
 def test_limits_that_the_operator_set_hold_in_place_of_the_profiles(camera: CameraClient, services: Services) -> None:
-    (name,) = (tenant.name for tenant in services.tenants.all())
-    services.tenants.change(name, {"groups": 3, "faces": 200_000})
+    (name,) = (tenant.name for tenant in services.tenants.list_all())
+    services.tenants.change_settings(name, {"groups": 3, "faces": 200_000})
     assert camera.create_group("vip", 190_001)["code"] == 212
     assert camera.create_group("vip", 190_000)["code"] == 0
     assert camera.create_group("more", 1)["code"] == 212
@@ -220,7 +220,7 @@ def test_a_hundred_long_ids_still_fit_the_answer_that_is_stored(shop_front: Came
 
 def arrive(services: Services, clock: FakeClock, faceid: str) -> None:
     """The face arrives now; nothing of the dialect lets a face arrive."""
-    tenant = services.tenants.all()[0]
+    tenant = services.tenants.list_all()[0]
     face = services.faces.get(tenant, faceid)
     seen = {
         "arrive_count": face.arrive_count + 1,

@@ -43,7 +43,7 @@ def test_people_are_found_moved_and_replaced_by_their_pictures(
             call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(283),
         ],
     )
-    assert disagreements(real_services, real_services.tenants.all()[0]) == []
+    assert disagreements(real_services, real_services.tenants.list_all()[0]) == []
 
 
 def test_png_is_taken_as_jpg_is_and_a_turned_picture_too(shop: CameraClient, photos: Path) -> None:

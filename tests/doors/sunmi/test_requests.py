@@ -182,7 +182,7 @@ def test_random_has_six_to_ten_letters_or_digits_and_may_repeat(desk: CameraClie
 
 
 def test_another_tenants_key_is_5(app: Chalice, camera: CameraClient, services: Services, clock: FakeClock) -> None:
-    other = services.tenants.add("other", services.tenants.all()[0].profile)
+    other = services.tenants.add("other", services.tenants.list_all()[0].profile)
     assert code(request(CameraClient(app, other.app_id, camera.key, clock), "getGroupList")) == 5
 
 
@@ -252,7 +252,7 @@ class TestHmac:
     @pytest.mark.shows("sunmi", "The HMAC-SHA256 of the text under the app key, in hex, is the sign")
     @pytest.mark.shows("sunmi", "A tenant can be set to refuse MD5")
     def test_a_tenant_can_be_set_to_refuse_md5(self, camera: CameraClient, services: Services) -> None:
-        services.tenants.change("shop", {"refuse_md5": True})
+        services.tenants.change_settings("shop", {"refuse_md5": True})
         assert code(request(camera, "getGroupList")) == 5
         assert code(self.signed(camera)) == 0
 

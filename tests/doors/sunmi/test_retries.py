@@ -188,7 +188,7 @@ def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(tmp_path: 
 
 @pytest.mark.shows("sunmi", "Retries are judged after the sign, for each app_id by itself")
 def test_each_tenant_has_its_own_requests(camera: CameraClient, stage: Stage, clock: FakeClock) -> None:
-    credentials = stage.services.tenants.add("other", stage.services.tenants.all()[0].profile)
+    credentials = stage.services.tenants.add("other", stage.services.tenants.list_all()[0].profile)
     other = CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
     assert codes(camera.signed("createGroup", GROUP), other.signed("createGroup", GROUP)) == [0, 0]
 

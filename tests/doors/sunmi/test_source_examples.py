@@ -89,7 +89,7 @@ def add_seen_face(camera: CameraClient, services: Services, group: str, faceid: 
     """A face that came twice; nothing of the dialect lets a face arrive."""
     assert camera.add_face(group, picture(Person(int(faceid))), faceid=faceid, **fields)["code"] == 0
     at = datetime.fromtimestamp(1566215943, UTC)
-    stored = services.faces.get(services.tenants.all()[0], faceid)
+    stored = services.faces.get(services.tenants.list_all()[0], faceid)
     seen = {
         "arrive_count": 2,
         "last_arrival_at": milliseconds(at),

@@ -15,7 +15,7 @@ from chalicelib.book.words.model import Credentials
 from chalicelib.book.words.pictures import ATTRIBUTES
 from chalicelib.book.words.tenant_settings import OF_NOTICE, OF_TENANT, RETENTION
 from chalicelib.book.words.tenant_settings import SETTINGS as TABLE
-from chalicelib.doors.account import OF_PROMOTION_RULE
+from chalicelib.doors.account import OF_PROMOTION_SETTINGS
 from chalicelib.services import Services
 from regulars.cli import main
 from tests.support.api.samples import OTHER_SETTINGS as OTHER
@@ -85,7 +85,7 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
     v1.done("PATCH", SETTINGS, OTHER)
     tenant = services.tenants.get_by_name(shop.tenant)
     assert (tenant.time_zone, tenant.enrol_quality) == ("Europe/Berlin", 33.5)
-    assert services.groups.read_promotion_rule(tenant).arrive_times == 3
+    assert services.groups.read_promotion_settings(tenant).arrive_times == 3
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_usage_tells_how_much_of_the_disk_is_free(v1: V1Client, services: Servic
 def test_requests_of_today_are_counted_if_they_are_limited(
     v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
 ) -> None:
-    services.tenants.change(shop.tenant, {"requests_a_day": 10, "time_zone": "UTC"})
+    services.tenants.change_settings(shop.tenant, {"requests_a_day": 10, "time_zone": "UTC"})
     assert v1.done("GET", USAGE)["requests_today"] == 0
     for _ in range(3):
         services.daily_limits.take_request(services.tenants.get_by_name(shop.tenant))
@@ -190,7 +190,7 @@ def test_the_signing_keys_before_the_one_in_use_are_told_with_their_times(
 ) -> None:
     first = v1.done("GET", SIGNING_KEY)
     clock.advance(timedelta(days=1))
-    services.audit.signing.renew(shop.tenant)
+    services.audit.signing.renew_key(shop.tenant)
     second = v1.done("GET", SIGNING_KEY)
     times = {"since": "2026-03-01T12:00:00.000Z", "until": "2026-03-02T12:00:00.000Z"}
     same = {name: first[name] for name in ("public_key", "fingerprint")}
@@ -201,7 +201,7 @@ def test_the_signing_keys_before_the_one_in_use_are_told_with_their_times(
 def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
     schemas = document().all["components"]["schemas"]
     names = schemas["SettingsChanges"]["properties"]
-    assert set(names) == {*OF_TENANT, *OF_PROMOTION_RULE}
+    assert set(names) == {*OF_TENANT, *OF_PROMOTION_SETTINGS}
     for name, bounds in (("arrive_times", ARRIVE_TIMES), ("period_days", PERIOD_DAYS)):
         assert (names[name]["minimum"], names[name]["maximum"]) == (bounds[0], bounds[-1])
     for name in RETENTION:

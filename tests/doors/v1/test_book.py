@@ -270,6 +270,6 @@ def test_what_does_not_fit_is_said(v1: V1Client, path: str, query: dict[str, str
 
 
 def test_an_attribute_that_is_switched_off_is_no_split(v1: V1Client, services: Services) -> None:
-    services.tenants.change("shop", {"attributes_off": frozenset({"age"})})
+    services.tenants.change_settings("shop", {"attributes_off": frozenset({"age"})})
     assert "switched off age" in v1.failed(400, "GET", "/v1/statistics", split="age")["detail"]
     v1.done("GET", "/v1/statistics", split="gender")

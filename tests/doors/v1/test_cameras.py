@@ -464,8 +464,8 @@ def test_expired_stills_are_deleted_on_storage_that_does_not_do_so_itself(
     box = v1.with_key(v1.add_camera("door")["api_key"])
     v1.done("POST", STILL)
     box.send("PUT", STILL, {"picture": PICTURE})
-    place = keys.still_item(services.tenants.all()[0].name, "door")
+    place = keys.still_item(services.tenants.list_all()[0].name, "door")
     assert services.items.get(keys.TENANTS, place) is not None
     clock.advance(timedelta(hours=1))
-    services.access.sessions.forget_expired(services.tenants.all()[0].name)
+    services.access.sessions.forget_expired(services.tenants.list_all()[0].name)
     assert services.items.get(keys.TENANTS, place) is None

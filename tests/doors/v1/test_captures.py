@@ -51,7 +51,7 @@ def test_an_offer_is_answered_with_the_request_that_stores_it(door: V1Client, cl
 def test_over_the_days_limit_the_answer_says_when_to_come_again(
     door: V1Client, services: Services, clock: FakeClock
 ) -> None:
-    services.tenants.change("shop", {"capture_mb_a_day": 21, "time_zone": "UTC"})
+    services.tenants.change_settings("shop", {"capture_mb_a_day": 21, "time_zone": "UTC"})
     offers = [offer_of(bytes([number]), clock.now()) | {"size": 20_000_000} for number in range(2)]
     assert len(door.offer(offers[0])) == 1
     reply = door.send("POST", UPLOADS, {"captures": offers[1:]})
@@ -323,7 +323,7 @@ REVIEWS = "/v1/reviews"
 def doubting(v1: V1Client, services: Services) -> V1Client:
     """A shop with one camera, `door`, in which every match is uncertain."""
     v1.add_camera("door")
-    services.tenants.change("shop", {"review_margin": 0.5})
+    services.tenants.change_settings("shop", {"review_margin": 0.5})
     return v1
 
 

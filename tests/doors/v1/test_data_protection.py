@@ -34,7 +34,7 @@ def enrol(v1: V1Client, seed: int, **more: Any) -> str:
 @pytest.fixture
 def subject(v1: V1Client, services: Services) -> list[str]:
     """Three faces of one subject, and one of another, last."""
-    [tenant] = services.tenants.all()
+    [tenant] = services.tenants.list_all()
     services.groups.create(tenant, "family", 100, "")
     group = services.groups.get_by_name(tenant, "family")
     named = (("Ann", (1, 2, 3)), ("Bob", (4,)))
@@ -73,11 +73,11 @@ def test_an_erasure_of_one_face_takes_all_of_its_subject(v1: V1Client, subject: 
 @pytest.fixture
 def user(v1: V1Client, services: Services) -> list[str]:
     """Two faces of a user."""
-    [tenant] = services.tenants.all()
+    [tenant] = services.tenants.list_all()
     faces = [enrol(v1, 1), enrol(v1, 2)]
     group = services.groups.get_by_name(tenant, "regular")
     services.users.create(tenant, group, "a-1")
-    services.users.associate(tenant, group, "a-1", faces, 0.0)
+    services.users.associate_faces(tenant, group, "a-1", faces, 0.0)
     return faces
 
 
@@ -125,11 +125,11 @@ def test_an_erasure_takes_all_faces_or_this_one_as_is_chosen(v1: V1Client, user:
 def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
     v1: V1Client, services: Services, stage: Stage
 ) -> None:
-    [tenant] = services.tenants.all()
+    [tenant] = services.tenants.list_all()
     faces = [enrol(v1, seed, name="Ann Bell Cole Dunn Ede Fox") for seed in range(1, 25)]
     group = services.groups.get_by_name(tenant, "regular")
     services.users.create(tenant, group, "a-1")
-    services.users.associate(tenant, group, "a-1", faces, 0.0)
+    services.users.associate_faces(tenant, group, "a-1", faces, 0.0)
     meanwhile = Meanwhile(services.items)
     meanwhile.first = [dict, lambda: services.faces.holds.set(tenant, faces[5], "asked")]
     stage.services = book_with(services, items=meanwhile)
@@ -247,7 +247,7 @@ HASHES = st.dictionaries(st.sampled_from(("templates", "pictures")), st.lists(st
 def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(counts: Any, hashes: Any) -> None:
     private, _ = signing.new_key()
     erasure = erasures.Erasure("1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts)
-    receipt = signing.sign_statement(erasures.statement("shop", erasure, NOW, NOW), private)
+    receipt = signing.sign_statement(erasures.make_statement("shop", erasure, NOW, NOW), private)
     done = erasures.Erasure("1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt)
     statement, _ = signing.verify_statement(json.decode(json.encode(describe_erasure(done)))["receipt"])
     assert {name: number for name, number in statement["counts"].items() if number} == counts

@@ -3,7 +3,7 @@ import json
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.book.words.errors import Busy, RegularsError, Unusable, concerning
+from chalicelib.book.words.errors import Busy, RegularsError, Unusable, mark_errors
 from chalicelib.doors.v1 import errors
 from chalicelib.doors.v1.blueprint import make_blueprint
 from tests.support.api.errors import instance, tree
@@ -45,7 +45,7 @@ def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[Regul
 
 
 def test_what_is_wrong_with_one_of_many_tells_which() -> None:
-    with pytest.raises(Unusable) as caught, concerning(7):
+    with pytest.raises(Unusable) as caught, mark_errors(7):
         raise Unusable("too dark")
     body = json.loads(errors.answer_error(caught.value)[1].body)
     assert (body["code"], body["detail"], body["index"]) == ("Unusable", "too dark", 7)

@@ -292,7 +292,7 @@ def test_what_is_switched_off_or_not_known_is_null(
 ) -> None:
     camera.create_group("vip")
     faceid = camera.add_face("vip", picture(Person(1, liveness=None)))["data"]["faceid"]
-    services.tenants.change(shop.tenant, {"attributes_off": {"beauty", "emotion"}})
+    services.tenants.change_settings(shop.tenant, {"attributes_off": {"beauty", "emotion"}})
     estimates = v1.done("GET", f"/v1/faces/{faceid}")["estimates"]
     assert [name for name, value in estimates.items() if value is None] == ["emotion", "beauty", "liveness"]
 

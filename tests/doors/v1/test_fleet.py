@@ -81,6 +81,6 @@ def test_what_a_wave_has_set_stays_when_a_camera_is_changed_and_fits_its_item(v1
         wanted = {**sent, **hours}
         assert v1.done("PATCH", "/v1/cameras/c0", {"edge": sent})["edge"] == wanted
         assert beat(v1, 0) == wanted
-    [tenant] = services.tenants.all()
+    [tenant] = services.tenants.list_all()
     item = services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET)) or {}
     assert (item["is_done"], item["reached"]) == (True, [])

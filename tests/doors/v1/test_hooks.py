@@ -32,7 +32,7 @@ def happen(services: Services, tenant: str, count: int) -> None:
 
 def park(services: Services, tenant: str, hook_id: str) -> None:
     outbox = services.webhooks.outbox
-    for one in services.webhooks.outbox.page(tenant, hook_id, parked=False, limit=1000).rows:
+    for one in services.webhooks.outbox.read_page(tenant, hook_id, parked=False, limit=1000).rows:
         outbox.park(replace(one, attempts=3), "the receiver answered 500, not 200 to 299")
 
 

@@ -37,4 +37,4 @@ def test_requests_that_look_for_faces_have_a_lower_limit_and_leave_the_others_th
 def test_a_refused_request_changes_nothing(v1: V1Client, services: Services) -> None:
     services.access.rates = Rates(1, 1, lambda: 1000.0)
     assert [v1.send("POST", "/v1/keys", {"name": "Ann"}).status for _ in range(4)] == [201, 201, 429, 429]
-    assert len(services.access.keys.all(services.tenants.get_by_name("shop"))) == 3
+    assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 3

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.services import Services
@@ -235,7 +235,7 @@ def test_of_a_request_that_only_looks_nothing_is_kept(eyes: Eyes) -> None:
         assert eyes.v1.send("POST", path, eyes.photo(PORTRAIT), headers=headers, query=query).status == 200
 
     def kept() -> int:
-        return len(list(every(items_of(eyes.services), keys.REQUESTS, "shop")))
+        return len(list(walk_items(items_of(eyes.services), keys.REQUESTS, "shop")))
 
     for path, query in (("/v1/identify", {}), ("/v1/detect", {}), ("/v1/verify", {"face": eyes.known})):
         look(path, **query)

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import TooManyRequests, WrongCredentials
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Profile
 from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.v1.routes import OPERATIONS
@@ -270,7 +270,7 @@ def test_storage_holds_no_secret_of_anybody_and_forgets_what_is_over(
     endless = sign_in(browser, {"invitation": invitation_of(screen)})
     question = asked(browser)["challenge"]
     tokens = [one.headers["set-cookie"].partition(";")[0].partition("=")[2] for one in (ended, endless)]
-    items = [item for kind in KINDS for item in every(services.items, keys.TENANTS, kind)]
+    items = [item for kind in KINDS for item in walk_items(services.items, keys.TENANTS, kind)]
     text = json.dumps(items, default=repr)
     assert not [one for one in (waits.split(".")[2], WORDS, question, *tokens) if one in text]
     clock.advance(timedelta(hours=12))
@@ -293,10 +293,10 @@ def test_challenges_that_nobody_answers_cost_nothing_and_wrong_answers_count(
 ) -> None:
     device = accepted(browser, invitation)
     answer = device.sign(asked(browser))
-    kept = len(list(every(services.items, keys.TENANTS, "challenge")))
+    kept = len(list(walk_items(services.items, keys.TENANTS, "challenge")))
     for _ in range(300):
         asked(browser)
-    assert len(list(every(services.items, keys.TENANTS, "challenge"))) == kept, "a stranger stores nothing"
+    assert len(list(walk_items(services.items, keys.TENANTS, "challenge"))) == kept, "a stranger stores nothing"
     wrong = device.sign({"challenge": "A" * 43})
     assert [sign_in(browser, {"passkey": wrong}).status for _ in range(11)] == [401] * 10 + [429]
     assert sign_in(browser, {"passkey": answer}).status == 201, "a right one is taken all the same"

@@ -158,7 +158,7 @@ def test_a_pair_is_listed_with_both_faces_until_somebody_says_that_they_are_two(
         for seed, name in ((1, "Ann"), (2, "Eve"), (3, "Zoe"))
     ]
     for other in faces[1:]:
-        services.merges.duplicates.suggest(tenant, faces[0], other, Decision(0.41, 0.5, 3, 0.002))
+        services.merges.duplicates.suggest_pair(tenant, faces[0], other, Decision(0.41, 0.5, 3, 0.002))
     pairs = v1.done("GET", DUPLICATES)["duplicates"]
     assert [(one["face"]["name"], one["other"]["name"]) for one in pairs] == [("Ann", "Eve"), ("Ann", "Zoe")]
     assert pairs[0]["other"] == v1.done("GET", f"/v1/faces/{faces[1].faceid}")

@@ -189,12 +189,12 @@ def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
     for wrong in (other, "x", f"{sighting}9"):
         assert v1.failed(404, "POST", path, {"sighting": wrong, "trust": True})["code"] == "SightingNotFound"
     assert v1.failed(404, "POST", "/v1/faces/7/pictures", {"sighting": sighting})["code"] == "FaceNotFound"
-    services.tenants.change(shop.tenant, {"enrol_quality": 90})
+    services.tenants.change_settings(shop.tenant, {"enrol_quality": 90})
     assert "too blurred: 80 of 90" in v1.failed(422, "POST", path, {"sighting": sighting})["detail"]
-    services.tenants.change(shop.tenant, {"enrol_quality": 40})
-    services.tenants.change(shop.tenant, {"least_liveness": 0.95})
+    services.tenants.change_settings(shop.tenant, {"enrol_quality": 40})
+    services.tenants.change_settings(shop.tenant, {"least_liveness": 0.95})
     assert "picture of a face" in v1.failed(422, "POST", path, {"sighting": sighting})["detail"]
-    services.tenants.change(shop.tenant, {"least_liveness": None})
+    services.tenants.change_settings(shop.tenant, {"least_liveness": None})
     services.ports.storage.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
     assert v1.failed(409, "POST", path, {"sighting": sighting})["code"] == "Conflict"
     assert len(pictures(v1, faceid)) == len(pictures(v1, stranger)) == 1
@@ -293,10 +293,10 @@ def test_who_stands_in_the_background_or_is_blurred_does_not_matter(v1: V1Client
 def test_the_tenants_quality_and_liveness_hold(
     v1: V1Client, services: Services, shop: Credentials, faceid: str
 ) -> None:
-    services.tenants.change(shop.tenant, {"enrol_quality": 90})
+    services.tenants.change_settings(shop.tenant, {"enrol_quality": 90})
     assert "80 of 90" in refused(v1, 422, faceid, photo(90), trust=True)["detail"]
-    services.tenants.change(shop.tenant, {"enrol_quality": 40})
-    services.tenants.change(shop.tenant, {"least_liveness": 0.95})
+    services.tenants.change_settings(shop.tenant, {"enrol_quality": 40})
+    services.tenants.change_settings(shop.tenant, {"least_liveness": 0.95})
     assert "picture of a face" in refused(v1, 422, faceid, photo(90), trust=True)["detail"]
 
 
@@ -329,12 +329,12 @@ def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
 ) -> None:
     tenant = services.tenants.get_by_name(shop.tenant)
     before = v1.done("GET", f"/v1/faces/{faceid}")
-    groups = services.groups.all(tenant)
+    groups = services.groups.list_all(tenant)
     now = int(services.clock.now().timestamp())
     observed = services.statistics.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations
     add(v1, faceid, photo(90))
     assert v1.done("GET", f"/v1/faces/{faceid}") == {**before, "pictures": 2, "revision": 2}
-    assert services.groups.all(tenant) == groups
+    assert services.groups.list_all(tenant) == groups
     assert (
         services.statistics.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations == observed
     )
@@ -378,7 +378,7 @@ def test_what_is_switched_off_is_not_told_of_a_picture(
     v1: V1Client, services: Services, shop: Credentials, faceid: str
 ) -> None:
     add(v1, faceid, photo(90))
-    services.tenants.change(shop.tenant, {"attributes_off": {"pose"}})
+    services.tenants.change_settings(shop.tenant, {"attributes_off": {"pose"}})
     assert [one["pose"] for one in pictures(v1, faceid)] == [None, None]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.doors.v1.routes import OPERATIONS
 from tests.support.api.gateway import Reply
 from tests.support.book.recount_statistics import items_of
@@ -65,7 +65,7 @@ def stored(box: Box) -> dict[str, Any]:
         *((table, name) for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS, keys.DUPLICATES)),
         *((keys.CAPTURES, keys.captures(name, camera)) for camera in ("door", "till")),
     ]
-    return {f"{table.name} {place}": [dict(one) for one in every(items, table, place)] for table, place in places}
+    return {f"{table.name} {place}": [dict(one) for one in walk_items(items, table, place)] for table, place in places}
 
 
 def test_every_write_is_here() -> None:
@@ -93,7 +93,7 @@ def test_sent_from_eight_threads_at_once_and_again_it_is_done_once_and_answered(
         if secret:
             assert (again["status"], again["code"], again["id"]) == (409, "SecretNotKept", right[0]["id"])
             made = next(right[0][name] for name in ("api_key", "secret", "url") if name in right[0])
-            requests = list(every(items_of(box.services), keys.REQUESTS, "shop"))
+            requests = list(walk_items(items_of(box.services), keys.REQUESTS, "shop"))
             assert made not in f"{again} {requests}"
         else:
             assert again_and_again or again == right[0]
@@ -147,7 +147,7 @@ def test_an_answer_is_kept_for_a_day(box: Box) -> None:
 
 def test_what_a_caller_writes_into_the_key_is_not_stored(box: Box) -> None:
     assert send(box, "POST", "/v1/groups", {"name": "club"}, "group-of-Zacharias").status == 201
-    there = [*every(box.storage.items, keys.REQUESTS, "shop")]
+    there = [*walk_items(box.storage.items, keys.REQUESTS, "shop")]
     assert there
     assert "Zacharias" not in repr(there), "it may be the name of somebody who must be forgotten"
 

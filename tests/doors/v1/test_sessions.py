@@ -124,7 +124,7 @@ def test_another_sites_page_writes_nothing_with_the_cookie(
     reply = with_cookie(browser, method, path, cookie, body, **headers)
     assert (reply.status, reply.json["code"]) == (403, "NotAllowed")
     assert "page of this host" in reply.json["detail"]
-    assert len(services.access.keys.all(services.tenants.get_by_name("shop"))) == 1
+    assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 1
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -135,7 +135,7 @@ def test_a_form_of_html_writes_nothing_with_the_cookie(
         headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": content_type}
         reply = browser.send(method, path, b'{"name": "mine"}' if method == "POST" else None, headers=headers)
         assert (reply.status, reply.json["code"]) == (415, "UnsupportedMediaType")
-    assert len(services.access.keys.all(services.tenants.get_by_name("shop"))) == 1
+    assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 1
 
 
 def test_what_has_no_body_needs_no_content_type_with_the_cookie(
@@ -148,7 +148,7 @@ def test_what_has_no_body_needs_no_content_type_with_the_cookie(
         assert browser.send("POST", f"{path}/renew", headers=sent).status == 403
         assert browser.send("DELETE", path, headers=sent).status == 403
     assert browser.send("POST", KEYS, b'{"name": "Ben"}', headers={**alone, "Content-Type": ""}).status == 415
-    assert len(services.access.keys.all(services.tenants.get_by_name("shop"))) == 2
+    assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 2
     assert browser.send("POST", f"{path}/renew", headers=alone).status == 200
     assert browser.send("DELETE", path, headers=alone).status == 204
 

@@ -42,7 +42,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "regulars hold lift": services.faces.holds.lift,
         "PUT /v1/faces/{id}/restriction": services.restrictions.set,
         "regulars restriction lift": services.restrictions.lift,
-        "DELETE /v1/faces/{id}/consent": services.consents.withdraw,
+        "DELETE /v1/faces/{id}/consent": services.consents.withdraw_consent,
         "DELETE /v1/faces/{id}": lambda tenant, faceid: services.deletion.delete_faces(tenant, [faceid]),
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
@@ -82,9 +82,9 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
     assert "is not in this export" in capsys.readouterr().out
     with closing(Book(again)) as restored:
         faces = restored.services.faces
-        assert [one.faceid for one in faces.holds.all("shop")] == ["held", "merged", "survivor"]
+        assert [one.faceid for one in faces.holds.list_all("shop")] == ["held", "merged", "survivor"]
         ended = ["restricted", "withdrawn"]
-        assert [one.faceid for one in restored.services.restrictions.all(restored.tenant)] == ended
+        assert [one.faceid for one in restored.services.restrictions.list_all(restored.tenant)] == ended
         assert faces.get(restored.tenant, "withdrawn", restricted=True).consent is None
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         left = {*FACES} - {"deleted", "gone", "its-other"}

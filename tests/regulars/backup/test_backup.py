@@ -81,8 +81,8 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
         assert {face.faceid for face in again.faces.search_by_name(tenant, "lee", 10).rows} == faces.keys()
-        assert [one.name for one in again.access.members.all(tenant)] == ["Maria"]
-        assert {group.name: group.count for group in again.groups.all(tenant)} == counts
+        assert [one.name for one in again.access.members.list_all(tenant)] == ["Maria"]
+        assert {group.name: group.count for group in again.groups.list_all(tenant)} == counts
         assert again.recognition.face_analysis.search_by_picture(tenant, picture(Person(1)), RULES).match
         assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(7)), RULES).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)

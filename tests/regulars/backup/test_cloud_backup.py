@@ -113,7 +113,7 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     services.tenants.add("shop", Profile.CLOUD)
     hook, before = services.webhooks.hooks.add("shop", "https://shop.example/hook")
     services.webhooks.hooks.add("shop", None, name="mailbox")
-    services.audit.signing.public_keys("shop")
+    services.audit.signing.read_public_keys("shop")
     restore(second, backup(first, tmp_path / "stage.tar"))
     kms = aws_client("kms")
     own = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -126,7 +126,7 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     secret = again.webhooks.hooks.read_secret("shop", again.webhooks.hooks.get("shop", hook.id))
     assert made["hooks"] == {hook.id: secret}
     assert secret != before
-    assert again.audit.signing.sign("shop", {"heads": 0})
+    assert again.audit.signing.sign_statement("shop", {"heads": 0})
 
 
 def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the_backup(
@@ -136,7 +136,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     services = services_of(first)
     services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.get_by_name("shop")
-    services.audit.signing.public_keys("shop")
+    services.audit.signing.read_public_keys("shop")
     for number in range(2):
         services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
     file = backup(first, tmp_path / "stage.tar")

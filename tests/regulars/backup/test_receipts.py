@@ -69,9 +69,9 @@ def merged_and_asked(book: Book) -> object:
 
 
 def with_its_group(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
     book.services.deletion.groups.delete(book.tenant, "vip", by="first")
-    book.services.deletion.groups.tenant(book.tenant, lambda: 600.0)
+    book.services.deletion.groups.continue_tenant(book.tenant, lambda: 600.0)
 
 
 def in_a_group(book: Book) -> None:
@@ -81,20 +81,20 @@ def in_a_group(book: Book) -> None:
 
 def consented(book: Book) -> None:
     until = book.clock.now() + DAY
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.services.consents.set(book.tenant, "ann", Consent(Basis.CONSENT, book.clock.now(), "form", expires_at=until))
 
 
 def swept_after(days: int) -> Callable[[Book], None]:
     def sweep(book: Book) -> None:
         book.clock.advance(days * DAY)
-        book.services.erasure.retention.tenant(book.tenant, yes=True)
+        book.services.erasure.retention.sweep_tenant(book.tenant, yes=True)
 
     return sweep
 
 
 def kept_shortly(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True, "regular_days": 5})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True, "regular_days": 5})
 
 
 def deleted_and_asked(book: Book) -> object:
@@ -137,7 +137,7 @@ KINDS = {
     "asked for": Kind(ask_for_erasure),
     "by the setting": Kind(
         lambda book: book.services.deletion.delete_faces(book.tenant, ["ann"]),
-        lambda book: book.services.tenants.change("shop", {"deletes_erase": True}),
+        lambda book: book.services.tenants.change_settings("shop", {"deletes_erase": True}),
     ),
     "restricted": Kind(ask_for_erasure, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")),
     "held then": Kind(lift_and_ask, lambda book: book.services.faces.holds.set(book.tenant, "ann", "case 7")),
@@ -166,7 +166,7 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
     file = place / "backups" / "box.tar"
     file.parent.mkdir()
     with closing(Book(place / "data")) as book:
-        book.services.audit.signing.public_keys("shop")  # as the first entry of `regulars tenants add` makes it
+        book.services.audit.signing.read_public_keys("shop")  # as the first entry of `regulars tenants add` makes it
         face = book.enrol(Person(ANN), faceid="ann", name=NAME)
         book.enrol(Person(OTHER), faceid="other")
         book.see(shot(0, ANN), shot(60, ANN, 7))
@@ -188,7 +188,7 @@ def without_others(services: Services, receipt: Receipt) -> Receipt:
     """A receipt as early versions made it."""
     said = receipt.statement
     faces = {name: value for name, value in said["faces"].items() if name not in ("key", "others")}
-    early = read_receipt(services.audit.signing.sign(receipt.tenant, {**said, "faces": faces}))
+    early = read_receipt(services.audit.signing.sign_statement(receipt.tenant, {**said, "faces": faces}))
     assert early is not None
     return early
 
@@ -318,7 +318,7 @@ def test_a_later_erasure_of_the_id_takes_whom_an_earlier_one_leaves(tmp_path: Pa
         restored.clock.advance(DAY)
         asked_at = time_text(restored.clock.now())
         said = {**found[0].statement, "id": "9", "asked_at": asked_at, "done_at": asked_at}
-        later = read_receipt(restored.services.audit.signing.sign("shop", said))
+        later = read_receipt(restored.services.audit.signing.sign_statement("shop", said))
         assert later is not None
         restored.clock.advance(DAY)
         list(receipts.redo_erasures(restored.services, [*found, later]))
@@ -373,7 +373,7 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
 def of_another_key(services: Services, receipt: Receipt) -> Receipt:
     """A receipt like another, whose faces a key hashed that this book never had."""
     faces = {**receipt.statement["faces"], "key": "0" * 64}
-    made = read_receipt(services.audit.signing.sign("shop", {**receipt.statement, "id": "9", "faces": faces}))
+    made = read_receipt(services.audit.signing.sign_statement("shop", {**receipt.statement, "id": "9", "faces": faces}))
     assert made is not None
     return made
 
@@ -407,7 +407,7 @@ def test_a_receipt_names_its_faces_after_the_signing_key_was_lost(tmp_path: Path
     found, _ = restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
-        restored.services.audit.signing.renew("shop", is_lost=True)
+        restored.services.audit.signing.renew_key("shop", is_lost=True)
         list(receipts.redo_erasures(restored.services, found))
         assert "ann" not in restored.faceids()
 
@@ -435,7 +435,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
     """A restore by other means, as of a virtual machine's disk, has no mark: the witness knows."""
     data = tmp_path / "data"
     with closing(Book(data)) as book:
-        book.services.audit.signing.public_keys("shop")
+        book.services.audit.signing.read_public_keys("shop")
         book.enrol(Person(ANN), faceid="ann")
     shutil.copytree(data, tmp_path / "disk")
     with closing(served_by(data, str(witness))) as services:
@@ -493,7 +493,7 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(tmp_path: Path, capsy
     data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
     backups.mkdir()
     with closing(Book(data)) as book:
-        book.services.audit.signing.public_keys("shop")
+        book.services.audit.signing.read_public_keys("shop")
         book.enrol(Person(ANN), faceid="ann")
         book.enrol(Person(OTHER), faceid="other")
     assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
@@ -526,7 +526,7 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
     backups = tmp_path / "backups"
     backups.mkdir()
     with closing(Book(tmp_path / "data")) as book:
-        book.services.audit.signing.public_keys("shop")
+        book.services.audit.signing.read_public_keys("shop")
         book.enrol(Person(ANN), faceid="ann", name=NAME)
         book.see(shot(0, ANN))
         backup(book.services.settings, backups / "box.tar")

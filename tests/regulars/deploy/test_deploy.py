@@ -160,7 +160,7 @@ def test_the_longest_stage_leaves_room_for_what_is_named_after_it() -> None:
 
 
 def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
-    lines = list(planned(archive, "Work", "Dead", Days="7").lines())
+    lines = list(planned(archive, "Work", "Dead", Days="7").write_lines())
     assert any(line.split() == ["Days", "7"] for line in lines)
     assert any("Seconds" in line and "30" in line for line in lines)
     assert any(line.split() == ["2", "AWS::SQS::Queue"] for line in lines)
@@ -172,7 +172,7 @@ def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive:
     both = tuple(packs.find(tmp_path, name) for name in (NAME, *packs.list_names(None)))
     whole = {**small_template("Work"), "Globals": template.load_template(template.FUNCTIONS)["Globals"]}
     plan = Plan(STACK, archive, whole, {}, both)
-    lines = list(plan.lines())
+    lines = list(plan.write_lines())
     assert [line.split() for line in lines if line.startswith("pack  ")] == [
         ["pack", f"{pack.manifest.name},", "model", f"{pack.manifest.embedding.model},", "of", str(pack.folder)]
         for pack in both

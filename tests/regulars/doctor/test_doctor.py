@@ -366,7 +366,7 @@ def test_a_damaged_file_of_a_pack_is_told_with_what_mends_it(tmp_path: Path) -> 
 
 def test_a_model_that_no_pack_has_is_told(tmp_path: Path) -> None:
     with closing(book(tmp_path)) as services:
-        found = list(check_models(Settings(storage=tmp_path), services.tenants.all()))
+        found = list(check_models(Settings(storage=tmp_path), services.tenants.list_all()))
     assert "no model pack here makes embeddings of the model" in found[-1].says
     assert found[-1].level is FAILED
 
@@ -390,7 +390,7 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
             services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(seed)), RULES)
         assert list(check_retention(services, [tenant])) == []
         clock.advance(timedelta(days=400))
-        services.erasure.retention.tenant(tenant, lambda: 600.0)
+        services.erasure.retention.sweep_tenant(tenant, lambda: 600.0)
         level, says = only(check_retention(services, [tenant]))
         assert (level, says.startswith("6 faces of group stranger of tenant shop are more than")) == (WARNING, True)
 
@@ -399,10 +399,10 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
 def test_a_missing_basis_is_told_once(tmp_path: Path, strangers: str) -> None:
     with closing(bootstrap.build(Settings(storage=tmp_path))) as services:
         services.tenants.add("shop", Profile.CLOUD, TenantSettings(strangers=strangers))
-        told = [one.says for one in check_notices(services, services.tenants.all())]
+        told = [one.says for one in check_notices(services, services.tenants.list_all())]
         assert len([text for text in told if "basis" in text]) == 1, told
-        services.tenants.change("shop", dict.fromkeys(OF_NOTICE, "said"))
-        assert only(check_notices(services, services.tenants.all())) == (OK, "no notice has blanks")
+        services.tenants.change_settings("shop", dict.fromkeys(OF_NOTICE, "said"))
+        assert only(check_notices(services, services.tenants.list_all())) == (OK, "no notice has blanks")
 
 
 def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: Path) -> None:
@@ -415,14 +415,14 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
         services.items.transact(services.webhooks.outbox.make_delivery_puts("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
-        [delivery] = services.webhooks.outbox.page("shop", hook.id, parked=False, limit=2).rows
+        [delivery] = services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=2).rows
         services.webhooks.outbox.park(replace(delivery, attempts=9), "the receiver answered 503")
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
         assert "secret-path" not in says
         services.webhooks.hooks.delete("shop", hook.id)
         services.webhooks.deliveries.send_test("shop", phone.id)
-        [delivery] = services.webhooks.outbox.page("shop", phone.id, parked=False, limit=2).rows
+        [delivery] = services.webhooks.outbox.read_page("shop", phone.id, parked=False, limit=2).rows
         services.webhooks.outbox.park(replace(delivery, attempts=1), "the receiver answered 404")
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "(to slack.example): events 1 are given up" in says) == (WARNING, True)

@@ -49,7 +49,7 @@ def network(tmp_path: Path) -> Path:
     """A folder with a network of the program's, as if it were a stranger's."""
     folder = tmp_path / "network"
     folder.mkdir()
-    shutil.copyfile(packs.read_pack().path(FILE), folder / FILE)
+    shutil.copyfile(packs.read_pack().find_path(FILE), folder / FILE)
     (folder / "manifest.toml").write_text(GOOD)
     return folder
 

@@ -49,7 +49,7 @@ def shop(enrolled: Path, tmp_path: Path) -> Path:
 
 
 def tenant(services: Services) -> Tenant:
-    (only,) = services.tenants.all()
+    (only,) = services.tenants.list_all()
     return only
 
 
@@ -131,7 +131,7 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
     data = (photos / at_hand.PORTRAIT).read_bytes()
     with closing(bootstrap.build(Settings(storage=tmp_path / "shop", models=models, pack=NAME))) as serving:
         serving.tenants.add("shop", Profile.CLOUD)
-        serving.tenants.change("shop", {"least_liveness": 0.01})
+        serving.tenants.change_settings("shop", {"least_liveness": 0.01})
         with pytest.raises(Unusable, match="has no model for it"):
             serving.enrolment.enrol_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert main(["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(tmp_path / "shop")]) == 0

@@ -73,7 +73,7 @@ def app_key(tenants: Tenants, entry: Credentials) -> str | None:
 def assert_all_usable(data: Path, names: set[str]) -> None:
     tenants = book(data)
     entries = read_credentials(data)
-    assert {tenant.name for tenant in tenants.all()} == names == set(entries)
+    assert {tenant.name for tenant in tenants.list_all()} == names == set(entries)
     for name, entry in entries.items():
         signer = tenants.find_by_app_id(entry.app_id)
         assert (signer[0].name, signer[1]) == (name, entry.app_key)

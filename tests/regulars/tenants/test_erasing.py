@@ -50,7 +50,7 @@ def test_it_goes_with_its_keys_and_its_receipt_is_written_and_verified(
     assert json.loads(receipt.read_text())["statement"]["kind"] == RECEIPT_OF_TENANT
     assert json.loads((data / FILE).read_text()) == []
     with closing(open_services(settings_of(data=data))) as services:
-        assert services.tenants.all() == []
+        assert services.tenants.list_all() == []
     assert main(["receipt", "verify", str(receipt)]) == 2
     assert "unchanged" in capsys.readouterr().out
     key = json.loads(receipt.read_text())["public_key"]

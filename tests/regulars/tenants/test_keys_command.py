@@ -52,7 +52,7 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--yes", "--data", data)
     with opened(data) as services:
         assert services.access.keys.find_by_api_key(renewed) is None
-        assert [one.id for one in services.access.keys.all(services.tenants.get_by_name("shop-12"))] == ["first"]
+        assert [one.id for one in services.access.keys.list_all(services.tenants.get_by_name("shop-12"))] == ["first"]
 
 
 def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
@@ -113,4 +113,4 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
         assert main([*command, "--for", "compreface", "--group", "family", "--recognition", "-"]) != 0
         assert given not in capsys.readouterr().err
     with opened(data) as services:
-        assert len(services.access.keys.all(services.tenants.get_by_name("shop-12"))) == 4
+        assert len(services.access.keys.list_all(services.tenants.get_by_name("shop-12"))) == 4

@@ -26,7 +26,7 @@ class Box:
     def signs(self, done_at: str) -> str:
         """Sign a receipt by the present key, and return its file."""
         with closing(bootstrap.build(Settings(storage=self.folder))) as services:
-            document = services.audit.signing.sign("shop", {"kind": "erasure", "done_at": done_at})
+            document = services.audit.signing.sign_statement("shop", {"kind": "erasure", "done_at": done_at})
         path = self.folder.parent / "receipt.json"
         path.write_text(json.dumps(document), encoding="utf-8")
         return str(path)

@@ -70,8 +70,8 @@ def test_who_made_a_tenant_is_told_how_its_people_sign_in(data: Path, capsys: py
 def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(data: Path) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     with closing(bootstrap.build(Settings(storage=data))) as services:
-        assert services.audit.signing.since_ms("shop")
-        assert services.audit.verifying.tenant("shop").findings == []
+        assert services.audit.signing.read_key_time_ms("shop")
+        assert services.audit.verifying.verify_tenant("shop").findings == []
 
 
 def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regulars_client import models
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every, write_in_parts
+from chalicelib.book.words.items import walk_items, write_in_parts
 from chalicelib.book.words.model import MAX_PICTURES
 from chalicelib.book.words.pictures import DetectedFace
 from chalicelib.book.words.ports import Delete
@@ -355,5 +355,5 @@ def test_with_the_journal_cut_off_after_any_line_it_comes_to_the_same(box: Box, 
 def forget_requests(box: Box) -> None:
     """As the service does a day later."""
     items = box.services.ports.storage.items
-    stored = every(items, keys.REQUESTS, "shop")
+    stored = walk_items(items, keys.REQUESTS, "shop")
     assert write_in_parts(items, [Delete(keys.REQUESTS, ("shop", item["request"])) for item in stored]) > 0

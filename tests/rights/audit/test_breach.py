@@ -28,7 +28,7 @@ FACES, BLIND = {"estimates", "names", "visits"}, "key blind"
 def enter_reading(made: Desk, *faces: str, by: str = "key first", what: str = LIST, unnamed: int = 0) -> None:
     """Answer as a process that has answered nothing yet in this hour."""
     made.clock.advance(timedelta(milliseconds=1))
-    with Reads(made.book).of(Act(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
+    with Reads(made.book).enter_act(Act(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
         acts.reads(faces, unnamed=unnamed)
 
 
@@ -63,10 +63,10 @@ def test_an_hour_of_one_caller_is_one_entry_with_the_numbers_and_the_list_shows_
     settle(made)
     numbers = {one["by"]: (one["people"], one["kinds"]["names"]) for one in close_hours(made, READING)}
     assert numbers == {"key first": (6, 6), "key other": (1, 1)}
-    listed = [entry["what"] for _, entry in made.chain.page(TENANT, EntryFilter()).rows]
+    listed = [entry["what"] for _, entry in made.chain.read_page(TENANT, EntryFilter()).rows]
     assert listed.count(READING) == 2
     assert READ not in listed
-    (by_face,) = made.chain.page(TENANT, EntryFilter(face="face-3")).rows
+    (by_face,) = made.chain.read_page(TENANT, EntryFilter(face="face-3")).rows
     assert by_face[1]["by"] == "key first"
 
 
@@ -77,7 +77,7 @@ def test_an_erasure_takes_the_person_and_leaves_the_others_and_the_number(made: 
     enter_reading(made, *people)
     made.erasing.erase(TENANT, ["face-7"], "erasure 1")
     assert "face-7" not in str(open_items(made))
-    assert all("face-7" not in str(leaf) for one in made.elements for leaf in made.chain.leaves(one))
+    assert all("face-7" not in str(leaf) for one in made.elements for leaf in made.chain.read_leaves(one))
     found = breach(made)
     assert found.tally.kinds.keys() == {*people} - {"face-7"}
     assert found.tally.people[1] >= 40
@@ -112,7 +112,7 @@ def test_people_without_a_face_are_counted(made: Desk) -> None:
 
 def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk) -> None:
     what = "PATCH /v1/faces/{id}"
-    with Reads(made.book).of(Act(what, "key first", kind_of(what), TENANT, {"face": "anna"})):
+    with Reads(made.book).enter_act(Act(what, "key first", kind_of(what), TENANT, {"face": "anna"})):
         write(made.audited, [Put(keys.FACES, {"tenant": TENANT, "faceid": "anna"})])
         acts.reads(["anna"])
     assert [item["entry"].count("people read") for item in open_items(made)] == [0]
@@ -122,11 +122,11 @@ def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk
 def test_of_one_process_who_is_read_again_makes_no_entry_until_the_next_hour(made: Desk) -> None:
     reads = Reads(made.book)
     for _ in range(3):
-        with reads.of(Act(LIST, "key first", kind_of(LIST), TENANT)):
+        with reads.enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
             acts.reads(["anna"], unnamed=1)
     assert len(open_items(made)) == 1
     made.clock.advance(HOUR)
-    with reads.of(Act(LIST, "key first", kind_of(LIST), TENANT)):
+    with reads.enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
         acts.reads(["anna"])
     assert len(open_items(made)) == 2
 
@@ -136,7 +136,7 @@ def test_an_answer_is_not_given_if_its_entry_cannot_be_written(made: Desk) -> No
         def _close(self, act: object) -> None:
             raise StorageUnavailable("the disk is full")
 
-    with pytest.raises(StorageUnavailable), Full(made.book).of(Act(LIST, "key first", kind_of(LIST), TENANT)):
+    with pytest.raises(StorageUnavailable), Full(made.book).enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
         acts.reads(["anna"])
 
 

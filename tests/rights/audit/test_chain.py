@@ -18,7 +18,7 @@ from chalicelib.book.words.items import write
 from chalicelib.book.words.ports import Put
 from chalicelib.book.words.tenant_settings import AUDIT_DAYS
 from chalicelib.book.words.values import time_text
-from chalicelib.rights.words.audit import DAYS, Document, entry_put, leaf_of, new_entry, root
+from chalicelib.rights.words.audit import DAYS, Document, compute_root, entry_put, leaf_of, new_entry
 from chalicelib.rights.words.signing import canonical_json
 from tests.rights.audit.steps import STEPS, Step, a_chain, play, settle
 from tests.support.audit.desk import HOUR, SETS, TENANT, Desk, desk, forged, open_items, signed_by_another
@@ -60,7 +60,7 @@ Attack = Callable[[Desk, int, int], None]
 
 def edits_an_entry(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
-    leaves = made.chain.leaves(element)
+    leaves = made.chain.read_leaves(element)
     place = place if leaves[place].entry else 0  # only one of them was erased
     leaves[place] = replace(leaves[place], entry=(leaves[place].entry or "").replace("first", "other"))
     made.overwrite(element, leaves)
@@ -68,7 +68,7 @@ def edits_an_entry(made: Desk, number: int, place: int) -> None:
 
 def hashes_a_forged_entry(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
-    leaves = made.chain.leaves(element)
+    leaves = made.chain.read_leaves(element)
     leaves[place] = forged(leaves[place])
     made.overwrite(element, leaves)
 
@@ -76,12 +76,12 @@ def hashes_a_forged_entry(made: Desk, number: int, place: int) -> None:
 def makes_the_head_fit_a_forged_entry(made: Desk, number: int, place: int) -> None:
     hashes_a_forged_entry(made, number, place)
     element = made.elements[number - 1]
-    head = replace(element.head, root=root(one.hash for one in made.chain.leaves(element)))
+    head = replace(element.head, root=compute_root(one.hash for one in made.chain.read_leaves(element)))
     made.put_head(number, made.signing.sign(TENANT, head.statement))
 
 
 def signs_all_anew_by_another_key(made: Desk, number: int, place: int) -> None:
-    leaves = made.chain.leaves(made.elements[number - 1])
+    leaves = made.chain.read_leaves(made.elements[number - 1])
     leaves[place] = forged(leaves[place])
     made.make_anew(number, leaves, signed_by_another)
 
@@ -94,45 +94,45 @@ def takes_a_signature(made: Desk, number: int, _place: int) -> None:
 
 def drops_an_entry(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
-    leaves = made.chain.leaves(element)
+    leaves = made.chain.read_leaves(element)
     made.overwrite(element, [*leaves[:place], *leaves[place + 1 :]])
 
 
 def swaps_two_entries(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
-    leaves = made.chain.leaves(element)
+    leaves = made.chain.read_leaves(element)
     leaves[place - 1], leaves[place] = leaves[place], leaves[place - 1]
     made.overwrite(element, leaves)
 
 
 def adds_a_late_entry(made: Desk, number: int, _place: int) -> None:
     element = made.elements[number - 1]
-    leaves = made.chain.leaves(element)
+    leaves = made.chain.read_leaves(element)
     late = {**(leaves[0].content or {}), "id": "1", "late": True, "at": "2026-01-01T00:00:00.000Z"}
     made.overwrite(element, [*leaves, leaf_of(late)])
 
 
 def erases_without_an_entry(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
-    leaves = made.chain.leaves(element)
+    leaves = made.chain.read_leaves(element)
     place = place if leaves[place].entry else 0  # only one of them was erased
     leaves[place] = leaves[place].bare
     made.overwrite(element, leaves)
 
 
 def lets_an_hours_entries_go_without_an_entry(made: Desk, number: int, _place: int) -> None:
-    made.chain.rewrite(made.elements[number - 1], None)
+    made.chain.replace_leaves(made.elements[number - 1], None)
 
 
 def says_in_an_entry_of_its_own_that_it_was_erased(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
-    leaf = made.chain.leaves(element)[place]
+    leaf = made.chain.read_leaves(element)[place]
     erases_without_an_entry(made, number, place)
     made.write("audit erased", "regulars", erasure="1", leaves=[leaf.hash], signed=by_another(made, leaves=[leaf.hash]))
 
 
 def says_in_an_entry_of_its_own_that_hours_were_let_go(made: Desk, number: int, _place: int) -> None:
-    made.chain.rewrite(made.elements[number - 1], None)
+    made.chain.replace_leaves(made.elements[number - 1], None)
     made.write("audit trimmed", "regulars", upto=number, signed=by_another(made, upto=number, audit_days=1))
 
 
@@ -242,7 +242,7 @@ def test_each_attack_is_found_and_says_which_hour(made: Desk, attack: Attack) ->
 def test_who_makes_all_anew_is_found_by_a_head_that_was_kept_elsewhere(made: Desk) -> None:
     a_chain(made)
     kept = made.elements[2].document
-    leaves = made.chain.leaves(made.elements[1])
+    leaves = made.chain.read_leaves(made.elements[1])
     made.make_anew(2, [forged(leaves[0]), *leaves[1:]])
     assert made.verify().findings == []  # nothing that is stored tells, if the key was had, too
     assert any("made anew" in one for one in made.verify(kept).findings)
@@ -278,7 +278,7 @@ def test_a_late_entry_goes_into_the_next_hour_and_says_so(made: Desk) -> None:
 
 def test_what_was_erased_is_listed_and_its_leaves_stay(made: Desk) -> None:
     a_chain(made)
-    leaves = [leaf for one in made.elements for leaf in made.chain.leaves(one)]
+    leaves = [leaf for one in made.elements for leaf in made.chain.read_leaves(one)]
     before = [leaf.hash for leaf in leaves if "anna" in (leaf.entry or "")]
     made.act("anna")
     erased = made.erasing.erase(TENANT, ["anna"], "erasure-1")

@@ -18,7 +18,7 @@ def read(made: Desk, wanted: EntryFilter, limit: int, between: int = 0, hours_a_
     reading = Chain(made.book)
     reading.hours_a_page = hours_a_page
     found: list[str] = []
-    for page in paged(lambda token: reading.page(TENANT, wanted, limit, token)):
+    for page in paged(lambda token: reading.read_page(TENANT, wanted, limit, token)):
         found += [str(entry["id"]) for _, entry in page.rows]
         if between:
             made.clock.advance(timedelta(minutes=between))
@@ -62,7 +62,7 @@ def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late(made: De
     settle(made)
     made.act("ben", late=3 * HOUR)
     settle(made)
-    page = Chain(made.book).page(TENANT, EntryFilter())
+    page = Chain(made.book).read_page(TENANT, EntryFilter())
     assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
 
 
@@ -70,9 +70,9 @@ def test_a_token_of_another_question_is_refused(made: Desk) -> None:
     for _ in range(3):
         made.act("anna")
     reading = Chain(made.book)
-    token = reading.page(TENANT, EntryFilter(), 1).next_token
+    token = reading.read_page(TENANT, EntryFilter(), 1).next_token
     with pytest.raises(InvalidInput, match="token"):
-        reading.page(TENANT, EntryFilter(face="anna"), 1, token)
+        reading.read_page(TENANT, EntryFilter(face="anna"), 1, token)
 
 
 def test_many_hours_without_a_match_end_a_page_and_the_next_goes_on(made: Desk) -> None:

@@ -88,7 +88,7 @@ def test_what_cannot_be_renewed_is_said_and_nothing_is_changed(made: Desk) -> No
     with pytest.raises(StorageUnavailable, match=r"cannot be read: .*--lost"):
         made.renew()
     assert made.key_item() == before
-    assert list(made.chain.waiting(TENANT)) == []
+    assert list(made.chain.list_waiting(TENANT)) == []
 
 
 def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key(made: Desk) -> None:
@@ -103,7 +103,7 @@ def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key(made: D
     signing = SimpleNamespace(sign=renews_when_it_has_signed)
     audit = SimpleNamespace(signing=signing)
     book: Any = SimpleNamespace(**{**vars(made.book), "audit": audit})
-    assert Chain(book).close(TENANT) == 0
+    assert Chain(book).close_hours(TENANT) == 0
     assert made.close() == 1
     seen = made.verify()
     assert (seen.findings, [one.heads for one in seen.renewals], seen.hours) == ([], [0], 1)
@@ -155,7 +155,7 @@ def signs_a_new_hour_by_the_old_key(made: Desk, stolen: str) -> None:
 
 def makes_the_hours_before_the_renewal_anew(made: Desk, stolen: str) -> None:
     newest = [one.document for one in made.elements[2:]]
-    made.make_anew(2, made.chain.leaves(made.elements[1])[1:], by(stolen))
+    made.make_anew(2, made.chain.read_leaves(made.elements[1])[1:], by(stolen))
     for document in newest:  # these need the new key
         made.put_head(document["statement"]["number"], document)
         made.put_blob(keys.audit_anchor(TENANT, document["statement"]["number"]), canonical_json(document))
@@ -163,7 +163,7 @@ def makes_the_hours_before_the_renewal_anew(made: Desk, stolen: str) -> None:
 
 def stretches_the_old_keys_time(made: Desk, stolen: str) -> None:
     record(made, sign_renewal(said(made, heads=4), stolen, stolen))
-    made.make_anew(3, made.chain.leaves(made.elements[2]), by(stolen))
+    made.make_anew(3, made.chain.read_leaves(made.elements[2]), by(stolen))
 
 
 def takes_the_renewal_away(made: Desk, _stolen: str) -> None:
@@ -184,13 +184,13 @@ def signs_all_by_the_old_key_again(made: Desk, stolen: str) -> None:
 
 def puts_its_own_key_behind_the_renewal(made: Desk, _stolen: str) -> None:
     made.put_key({**made.key_item(), "public_key": OWN_PUBLIC})
-    made.make_anew(3, made.chain.leaves(made.elements[2]), by(OWN))
+    made.make_anew(3, made.chain.read_leaves(made.elements[2]), by(OWN))
 
 
 def lets_the_old_key_vouch_for_a_key_of_its_own(made: Desk, stolen: str) -> None:
     own = base64.b64encode(OWN_PUBLIC).decode()
     record(made, sign_renewal(said(made, new=own), stolen, OWN), public_key=OWN_PUBLIC)
-    made.make_anew(3, made.chain.leaves(made.elements[2]), by(OWN))
+    made.make_anew(3, made.chain.read_leaves(made.elements[2]), by(OWN))
 
 
 def says_that_another_tenants_key_was_renewed(made: Desk, stolen: str) -> None:
@@ -199,7 +199,7 @@ def says_that_another_tenants_key_was_renewed(made: Desk, stolen: str) -> None:
 
 def erases_by_the_old_key(made: Desk, stolen: str) -> None:
     """Blank an entry, and say so in an entry that is dated before the renewal."""
-    first, *others = made.chain.leaves(made.elements[0])
+    first, *others = made.chain.read_leaves(made.elements[0])
     made.overwrite(made.elements[0], [first.bare, *others])
     entry = {**new_entry(made.clock, "audit erased", "regulars"), "at": said(made)["since"]}
     statement = {"kind": entry["what"], "tenant": TENANT, "at": entry["at"], "erasure": "1", "leaves": [first.hash]}
@@ -240,7 +240,7 @@ def test_who_signs_the_same_hours_by_a_key_of_its_own_is_found_by_a_head_that_wa
     a_chain(made)
     kept = made.elements[2].document
     made.put_key({**made.key_item(), "public_key": OWN_PUBLIC})
-    made.make_anew(1, made.chain.leaves(made.elements[0]), by(OWN))
+    made.make_anew(1, made.chain.read_leaves(made.elements[0]), by(OWN))
     assert made.verify().findings == []
     [finding] = made.verify(kept).findings
     assert re.match("hour 3 .* is signed by another key than the one that was kept elsewhere", finding)
@@ -251,7 +251,7 @@ def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept
     kept = made.elements[2].document
     forged = sign_renewal(said(made, new=base64.b64encode(OWN_PUBLIC).decode()), stolen, OWN)
     record(made, forged, public_key=OWN_PUBLIC)
-    leaves = made.chain.leaves(made.elements[2])
+    leaves = made.chain.read_leaves(made.elements[2])
     anew = [leaf_of({**(one.content or {}), "renewal": forged}) if RENEW in str(one) else one for one in leaves]
     made.make_anew(3, anew, by(OWN))
     assert made.verify().findings == []  # nothing that is stored tells

@@ -49,7 +49,7 @@ def test_heads_go_to_a_folder_of_another_machine_each_once_and_verify_the_chain(
         hour("a")
         hour("b")
         given = sorted((elsewhere / "shop").iterdir())
-        heads = [dict(one.document) for one in services.audit.chain.elements("shop")]
+        heads = [dict(one.document) for one in services.audit.chain.list_elements("shop")]
         assert [json.loads(one.read_text()) for one in given] == heads
         assert main(["audit", "verify", "--tenant", "shop", "--data", str(data), "--head", str(given[-1])]) == 0
         hour("c")
@@ -65,14 +65,14 @@ def test_a_folder_that_is_not_mounted_stops_nothing_and_gets_all_heads_once_it_i
             _ = services.ports.witness
         elsewhere.mkdir()
         hour("b")
-        assert len(list((elsewhere / "shop").iterdir())) == len(list(services.audit.chain.elements("shop"))) >= 2
+        assert len(list((elsewhere / "shop").iterdir())) == len(list(services.audit.chain.list_elements("shop"))) >= 2
 
 
 def test_a_url_gets_each_head_until_it_says_that_it_has_it(tmp_path: Path) -> None:
     with receiving(answers(500), answers(200)) as receiver, shop(tmp_path / "data", receiver.url) as (services, hour):
         hour("a")
         hour("b")
-        heads = [dict(one.document) for one in services.audit.chain.elements("shop")]
+        heads = [dict(one.document) for one in services.audit.chain.list_elements("shop")]
         assert [json.loads(one) for one in receiver.bodies] == [heads[0], *heads]
 
 

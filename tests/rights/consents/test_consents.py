@@ -20,7 +20,7 @@ from chalicelib.book.words.errors import (
     MergeNotFound,
     NotFound,
 )
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import NO_LABELS, Face, Tenant
 from chalicelib.rights.consents import Consents
 from chalicelib.rights.words.retention import Kind
@@ -47,7 +47,7 @@ def record(book: Book, faceid: str) -> Consent | None:
 
 
 def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_still_come(book: Book) -> None:
-    book.services.tenants.change("shop", {"consent_required": True})
+    book.services.tenants.change_settings("shop", {"consent_required": True})
     with pytest.raises(ConsentMissing, match="consent_required"):
         enrol(book, 1)
     with pytest.raises(ConsentMissing):
@@ -77,25 +77,25 @@ def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book
     book.clock.advance(3 * DAY)
     book.sweep()
     assert set(book.faceids()) == {ends, stays, endless, none}
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.sweep()
     assert set(book.faceids()) == {stays, endless, none}
 
 
 def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_says_yes(book: Book) -> None:
     faces = {enrol(book, seed, signed(days=2)).faceid for seed in range(6)}
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.clock.advance(400 * DAY)
     book.sweep()
     assert set(book.faceids()) == faces
-    assert [*book.services.erasure.retention.withheld(book.tenant)] == ["expired consents"]
-    book.services.erasure.retention.tenant(book.tenant, of=(Kind.CONSENTS,), yes=True)
+    assert [*book.services.erasure.retention.read_withheld(book.tenant)] == ["expired consents"]
+    book.services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.CONSENTS,), yes=True)
     assert book.faces() == []
 
 
 def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Book) -> None:
     face = enrol(book, 1, signed(days=1)).faceid
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.clock.advance(2 * DAY)
 
     class Renewing(Consents):
@@ -106,14 +106,14 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
 
     services = book.services
     services.consents = Renewing(services)
-    services.erasure.retention.tenant(book.tenant, of=(Kind.CONSENTS,))
+    services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.CONSENTS,))
     assert [one.faceid for one in book.faces()] == [face]
 
 
 def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Book) -> None:
     held, _ = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2))
     book.services.faces.holds.set(book.tenant, held, "case 7")
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.clock.advance(3 * DAY)
     book.sweep()
     assert [face.faceid for face in book.faces()] == [held]
@@ -125,7 +125,7 @@ def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unl
 ) -> None:
     """While it is kept, nobody can renew it."""
     erased, renewed = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2)).faceid
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     keeping = book.services.restrictions if kept_by == "restrictions" else book.services.faces.holds
     for faceid in (erased, renewed):
         keeping.set(book.tenant, faceid, "case 7")
@@ -155,7 +155,7 @@ def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_res
 def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, other.faceid)
-    book.services.consents.withdraw(book.tenant, one.faceid)
+    book.services.consents.withdraw_consent(book.tenant, one.faceid)
     with pytest.raises(MergeNotFound):
         book.services.merges.merging.undo(book.tenant, merge.id)
     book.services.consents.set(book.tenant, one.faceid, signed("again"))
@@ -198,7 +198,7 @@ def give(book: Book, told: Told, place: int) -> None:
 def withdraw(book: Book, told: Told, place: int) -> None:
     before = evidence(book, told.below(book, str(place)))
     with suppress(FaceNotFound, ConsentNotFound):
-        book.services.consents.withdraw(book.tenant, str(place))
+        book.services.consents.withdraw_consent(book.tenant, str(place))
         told.untouched -= told.below(book, str(place))
         told.withdrawn |= before
 
@@ -211,14 +211,14 @@ def merge(book: Book, _told: Told, first: int, second: int) -> None:
 
 @later
 def undo(book: Book, _told: Told, place: int) -> None:
-    merges = book.services.merges.records.page(book.tenant, 100).rows
+    merges = book.services.merges.records.read_page(book.tenant, 100).rows
     with suppress(*REFUSED, IndexError, ZeroDivisionError):
         book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
 
 def evidence(book: Book, faceids: set[str]) -> set[str]:
     """All evidence that is stored with these faces: of themselves, and kept by merges for them."""
-    kept = [one.kept.face for one in book.services.merges.records.all("shop") if one.kept and one.other in faceids]
+    kept = [one.kept.face for one in book.services.merges.records.list_all("shop") if one.kept and one.other in faceids]
     return {
         face.consent.evidence for face in (*book.faces(), *kept) if face.faceid in faceids and face.consent is not None
     }
@@ -241,18 +241,21 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
         for deed in done:
             deed(book, told)
             ends = {one.faceid: one.consent.expires_at for one in book.faces() if one.consent and not one.restriction}
-            listed = [face.faceid for face in book.services.consents.page(book.tenant, None, 100).rows]
+            listed = [face.faceid for face in book.services.consents.read_page(book.tenant, None, 100).rows]
             assert listed == sorted(ends, key=lambda one: (ends[one], one))
             stored = str(
-                [*every(book.storage.items, keys.FACES, "shop"), *every(book.storage.items, keys.MERGES, "shop")]
+                [
+                    *walk_items(book.storage.items, keys.FACES, "shop"),
+                    *walk_items(book.storage.items, keys.MERGES, "shop"),
+                ]
             )
             assert [one for one in told.withdrawn if one in stored] == []
-        for face in book.services.restrictions.all(book.tenant):
+        for face in book.services.restrictions.list_all(book.tenant):
             book.services.consents.set(book.tenant, face.faceid, signed("again"))
         left = len(told.first)
         while left:
             left -= 1
-            for merged in book.services.merges.records.page(book.tenant, 100).rows:
+            for merged in book.services.merges.records.read_page(book.tenant, 100).rows:
                 with suppress(*REFUSED):
                     book.services.merges.merging.undo(book.tenant, merged.id)
         assert set(book.faceids()) == set(told.first), "every merge was undone"

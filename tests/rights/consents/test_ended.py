@@ -15,7 +15,7 @@ from chalicelib.book.webhooks import OVERDUE
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Basis, Consent, Ending
 from chalicelib.book.words.errors import Busy, ConsentMissing, ConsentNotFound, FaceNotFound, InvalidInput
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.rights.words.retention import Kind
 from tests.support.book.book import MONDAY, Book, shot
@@ -30,7 +30,7 @@ End = Callable[[Book, str], None]
 
 
 def withdraw(book: Book, faceid: str) -> None:
-    book.services.consents.withdraw(book.tenant, faceid)
+    book.services.consents.withdraw_consent(book.tenant, faceid)
 
 
 def expire(book: Book, _faceid: str) -> None:
@@ -71,7 +71,7 @@ def test_nobody_is_found_named_learnt_or_told_of_from_that_moment_on(book: Book,
     assert seen.sightings[0].faceid not in (None, eva.faceid)
     after = read_face(book, eva.faceid)
     assert (after.pictures, after.arrive_count) == (before.pictures, before.arrive_count)
-    told = [json.loads(one["payload"])["data"] for one in every(book.storage.items, keys.OUTBOX, "shop")]
+    told = [json.loads(one["payload"])["data"] for one in walk_items(book.storage.items, keys.OUTBOX, "shop")]
     assert {one["name"] for one in told if one["faceid"] == eva.faceid} == {""}, mailbox
     assert book.disagreements() == []
     assert book.services.consistency.list_disagreements("shop") == []
@@ -146,7 +146,7 @@ def test_what_is_withdrawn_and_not_there_changes_nothing(book: Book) -> None:
 @ENDS
 def test_the_sweep_erases_at_the_date_that_the_tenant_has_set(book: Book, end: End) -> None:
     eva = enrol(book)
-    book.services.tenants.change("shop", {"expired_consent_erases": True, "ended_days": 30})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True, "ended_days": 30})
     end(book, eva.faceid)
     book.clock.advance(28 * DAY)
     book.sweep()
@@ -161,8 +161,8 @@ def test_without_that_nobody_is_erased_who_stays_restricted(book: Book) -> None:
     expire(book, eva.faceid)
     book.sweep()
     book.clock.advance(400 * DAY)
-    book.services.erasure.retention.tenant(book.tenant, of=(Kind.CONSENTS,))
-    assert [one.faceid for one in book.services.restrictions.all(book.tenant)] == [eva.faceid]
+    book.services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.CONSENTS,))
+    assert [one.faceid for one in book.services.restrictions.list_all(book.tenant)] == [eva.faceid]
 
 
 def test_if_many_expire_at_once_nobody_reads_until_all_are_put_away(book: Book) -> None:
@@ -173,7 +173,7 @@ def test_if_many_expire_at_once_nobody_reads_until_all_are_put_away(book: Book) 
     for _ in range(2):
         with pytest.raises(Busy, match="put away"):
             assert book.tenant
-    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+    assert len(book.services.restrictions.list_all(book.tenant)) == len(people)
 
 
 def test_a_call_that_restricts_all_of_them_is_answered(book: Book) -> None:
@@ -181,7 +181,7 @@ def test_a_call_that_restricts_all_of_them_is_answered(book: Book) -> None:
     people = [enrol(book, seed, f"P{seed}") for seed in range(3)]
     book.clock.advance(2 * DAY)
     assert book.tenant
-    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+    assert len(book.services.restrictions.list_all(book.tenant)) == len(people)
 
 
 def test_records_end_in_their_order_whatever_the_order_they_were_written_in(book: Book) -> None:
@@ -223,9 +223,9 @@ def test_a_basis_of_article_6_alone_is_no_ground_and_can_not_be_written_down(boo
 
 
 def deliver_events(book: Book) -> None:
-    for item in [*every(book.storage.items, keys.OUTBOX, "shop")]:
+    for item in [*walk_items(book.storage.items, keys.OUTBOX, "shop")]:
         message = json.dumps({"tenant": "shop", "id": item["id"], "due": int(item["next_at"])})
-        book.services.webhooks.deliveries.deliver(message)
+        book.services.webhooks.deliveries.attempt_delivery(message)
 
 
 def test_an_event_that_waits_for_its_receiver_names_nobody_whose_consent_has_expired_meanwhile(book: Book) -> None:
@@ -305,7 +305,7 @@ def test_one_message_puts_all_of_many_away(book: Book) -> None:
     book.clock.advance(2 * DAY)
     book.services.watch.run()
     put_away(book)
-    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+    assert len(book.services.restrictions.list_all(book.tenant)) == len(people)
 
 
 def test_a_message_whose_time_runs_out_comes_again(book: Book) -> None:
@@ -320,7 +320,7 @@ def test_a_message_whose_time_runs_out_comes_again(book: Book) -> None:
     restricted = [one.faceid for one in people if read_face(book, one.faceid).restriction is not None]
     assert len(restricted) == 2
     book.services.sweep.handle_message(body, 2, lambda: 600.0)
-    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+    assert len(book.services.restrictions.list_all(book.tenant)) == len(people)
 
 
 def test_a_sweep_finds_all_of_many_records_of_before_this_version(book: Book) -> None:
@@ -329,7 +329,7 @@ def test_a_sweep_finds_all_of_many_records_of_before_this_version(book: Book) ->
     assert book.services.tenants.note_consent_end(book.tenant, None)
     book.clock.advance(2 * DAY)
     book.sweep()
-    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+    assert len(book.services.restrictions.list_all(book.tenant)) == len(people)
 
 
 def test_a_canary_that_signs_as_a_tenant_leaves_people_alone(book: Book) -> None:
@@ -352,7 +352,7 @@ def test_a_record_that_is_written_while_others_expire_ends_in_time(book: Book) -
     book.services.consents.set(tenant, finn.faceid, until)
     book.clock.advance(DAY)
     assert book.tenant
-    assert {one.faceid for one in restrictions.all(tenant)} == {eva.faceid, finn.faceid}
+    assert {one.faceid for one in restrictions.list_all(tenant)} == {eva.faceid, finn.faceid}
 
 
 LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py"}

@@ -86,7 +86,7 @@ def end(book: Book, way: Way, finn: str) -> str:
     """Have the face be there again that others stand for, and be free. Return who has the sighting now."""
     services, tenant = book.services, book.tenant
     if way is undone_later:
-        [merge] = services.merges.records.all("shop")
+        [merge] = services.merges.records.list_all("shop")
         services.merges.merging.undo(tenant, merge.id)
         [gus] = [face for face in book.faces() if face.faceid != finn]
         assert len(gus.pictures) == 1, "his own"

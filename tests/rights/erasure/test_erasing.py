@@ -45,7 +45,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     erasure = book.services.erasure.records.get("shop", id_)
     assert erasure.next_step is None
     statement, key = signing.verify_statement(erasure.receipt)
-    assert key == book.services.audit.signing.public_keys("shop").current
+    assert key == book.services.audit.signing.read_public_keys("shop").current
     assert statement["counts"] == {"captures_deleted": 4, "captures_hidden": 3, "observations": 7}
     assert statement["by"] == "first"
     assert book.observed() == before, "counts are as they were"
@@ -55,7 +55,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
 def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_the_one_that_is_erased(
     book: Book,
 ) -> None:
-    merges, tenant, entries = book.services.merges, book.tenant, book.services.audit.erasing.entries
+    merges, tenant, entries = book.services.merges, book.tenant, book.services.audit.erasing.read_entries
     eva, same, gus = (one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13)))
     with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
         merges.merging.merge(tenant, eva, same)
@@ -65,20 +65,20 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
         merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.sweep_tenant(tenant, book.clock.now())
-    assert not [*merges.records.all("shop")]
+    assert not [*merges.records.list_all("shop")]
     assert entries("shop", {same})
 
     book.services.deletion.delete_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert entries("shop", {eva, same}) == []
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
-    [erasure] = book.services.erasure.records.page("shop", 10).rows
+    [erasure] = book.services.erasure.records.read_page("shop", 10).rows
     statement, _ = signing.verify_statement(erasure.receipt)
     assert len(statement["faces"]["sha256"]) == 2, "noted, so that another try after a cut-off knows them, too"
 
 
 def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(book: Book) -> None:
-    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.steps
+    tenant, entries, steps = book.tenant, book.services.audit.erasing.read_entries, book.services.erasure.steps
     eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
     for part in parts:
         with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
@@ -90,10 +90,10 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     person.worked_off(book)
     steps.continue_all(tenant)
     assert entries("shop", {eva, *parts}) == []
-    *further, first = book.services.erasure.records.page("shop", 10).rows
+    *further, first = book.services.erasure.records.read_page("shop", 10).rows
     assert [first.id] == deleted.erasures
     receipts = [signing.verify_statement(one.receipt)[0] for one in (first, *further)]
-    key = book.services.audit.signing.face_key("shop")
+    key = book.services.audit.signing.read_face_key("shop")
     assert sorted(faceid for said in receipts for faceid in list_named_faces(said, key, [eva, *parts])) == sorted(
         [eva, *parts]
     )
@@ -137,7 +137,7 @@ def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before
     assert calls == 1
     assert queue.receive(10, 1) == []
     person.worked_off(book)
-    assert book.services.erasure.records.page("shop", 1).rows[0].done_at is not None
+    assert book.services.erasure.records.read_page("shop", 1).rows[0].done_at is not None
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
 
 
 def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
     book.see(shot(0, 1), shot(60, 2), shot(120, 3))
     faceids = book.faceids()
     for faceid in faceids:
@@ -211,7 +211,7 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
 
 @pytest.mark.parametrize("erases", [False, True])
 def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(book: Book, *, erases: bool) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": erases})
+    book.services.tenants.change_settings("shop", {"deletes_erase": erases})
     book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
     gone = [str(one.sightings[0].faceid) for one in captures]
@@ -223,7 +223,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     assert [len(of) for of in observed] == ([0, 0] if erases else [1, 1])
     assert not [one for of in observed for one in of if one.estimates.age or one.estimates.gender]
     assert book.storage.uploads.size(keys.crop("shop", "door", captures[0].id, 0)) is None
-    receipts = book.services.erasure.records.page("shop", 10).rows
+    receipts = book.services.erasure.records.read_page("shop", 10).rows
     assert [(one.by, one.number, one.done_at is not None) for one in receipts] == [("full group", 2, True)] * erases
     assert not list(book.services.erasure.records.list_unfinished("shop"))
 
@@ -247,7 +247,7 @@ def pushed_out(
 
 def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(book: Book) -> None:
     """Before there were further records it named all that only the audit knew."""
-    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.steps
+    tenant, entries, steps = book.tenant, book.services.audit.erasing.read_entries, book.services.erasure.steps
     ids = [one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))]
     deleted = book.services.deletion.delete_faces(tenant, ids, by="first", erase=True)
     steps.most_named = 2

@@ -19,9 +19,9 @@ from chalicelib.book.deletion.orphans import LISTED
 from chalicelib.book.records.merges import UNDONE_WITHIN
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Conflict, FaceHeld, FaceKnown, LimitReached, NotFound
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import PromotionRule
+from chalicelib.book.words.model import PromotionSettings
 from chalicelib.book.words.observations import ObservationKind
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.rights.words.erasures import SETTLED, name_of_day
@@ -118,8 +118,8 @@ class Forgetting(RuleBasedStateMachine):
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.book = Book(self.folder)
-        self.book.services.tenants.change("shop", {**DAYS, "review_margin": 0.0})
-        self.book.services.groups.set_promotion_rule(self.book.tenant, PromotionRule(10, 1))
+        self.book.services.tenants.change_settings("shop", {**DAYS, "review_margin": 0.0})
+        self.book.services.groups.set_promotion_settings(self.book.tenant, PromotionSettings(10, 1))
         self.model = Model()
         self.see(1)
         self.see(2)
@@ -230,7 +230,7 @@ class Forgetting(RuleBasedStateMachine):
             moved = [one for one in self.model.seen if one.faceid == absorbed]
             for one in moved:
                 one.faceid = survivor
-            merge = [*self.book.services.merges.records.all("shop", survivor)][-1]
+            merge = [*self.book.services.merges.records.list_all("shop", survivor)][-1]
             self.model.merges.append(Merged(merge.id, survivor, absorbed, self.now, before, moved))
 
     @precondition(lambda self: self.model.merges)
@@ -254,7 +254,9 @@ class Forgetting(RuleBasedStateMachine):
     @rule(killed_at=st.integers(0, 120))
     def forget(self, killed_at: int) -> None:
         """Keep to the days, and agree to what is too much for one sweep (rights/words/retention)."""
-        self.do(lambda book: book.services.erasure.retention.tenant(book.tenant, lambda: 600.0, yes=True), killed_at)
+        self.do(
+            lambda book: book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, yes=True), killed_at
+        )
         self.model.keep_to(self.now)
 
     @rule()
@@ -272,14 +274,14 @@ class Forgetting(RuleBasedStateMachine):
         book, items = self.book, self.book.storage.items
         book.date_pictures(self.now - timedelta(hours=7))
         book.services.sweep.sweep_tenant(book.tenant, self.now.replace(hour=LISTED[0]), ["snapshots", "pictures"])
-        assert {one.faceid for one in book.services.faces.holds.all("shop")} == {
+        assert {one.faceid for one in book.services.faces.holds.list_all("shop")} == {
             faceid for faceid, known in self.model.faces.items() if known.held
         }
         observed = Counter((one.at, one.faceid) for one in every_observation(book))
         assert observed == Counter((one.at, one.faceid) for one in self.model.seen)
         pictures = {one.key.rpartition("/")[2] for one in book.storage.uploads.walk("shop/door/")}
         assert pictures == set(self.model.pictures)
-        records = {one["capture"] for one in every(items, keys.CAPTURES, keys.captures("shop", "door"))}
+        records = {one["capture"] for one in walk_items(items, keys.CAPTURES, keys.captures("shop", "door"))}
         assert records == set(self.model.records)
         assert book.group_counts() == {
             group: sum(one.group == group for one in self.model.faces.values()) for group in UNSEEN

@@ -21,7 +21,7 @@ from chalicelib.book.words.errors import (
     GroupNotEmpty,
     GroupNotFound,
 )
-from chalicelib.book.words.items import FaceOrder, every
+from chalicelib.book.words.items import FaceOrder, walk_items
 from chalicelib.book.words.model import Edit, JournalEntry
 from chalicelib.book.words.ports import ItemStore
 from tests.support.book import person
@@ -54,7 +54,7 @@ def searched(book: Book, seed: int) -> list[str]:
 def stored(book: Book) -> set[str]:
     """The folders of all pictures, and the ids of all faces, that are stored."""
     blobs = {path.parent.name for path in (book.folder / "blobs").rglob("*.jpg*")}
-    return blobs | {item["faceid"] for item in every(book.storage.items, keys.FACES, "shop")}
+    return blobs | {item["faceid"] for item in walk_items(book.storage.items, keys.FACES, "shop")}
 
 
 def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book: Book) -> None:
@@ -68,7 +68,7 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
         services.faces.get(tenant, gone[0])
     assert services.faces.by_id(tenant, gone) == {}
     for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
-        assert [one.faceid for one in services.faces.lists.page(tenant, None, order, 10).rows] == [left]
+        assert [one.faceid for one in services.faces.lists.read_page(tenant, None, order, 10).rows] == [left]
         assert services.faces.lists.list_ids(tenant, None, order).ids == [left]
     assert [one.faceid for one in services.faces.search_by_name(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
@@ -87,7 +87,7 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
         assert set(gone).isdisjoint(searched(other, 1))
     with closing(Book(tmp_path / "data")) as late:
         assert set(gone).isdisjoint(searched(late, 1))
-        late.services.index.purge("shop", late.services.writer.seq("shop"))
+        late.services.index.purge_before("shop", late.services.writer.read_seq("shop"))
         assert set(gone).isdisjoint(searched(late, 1))
         for blob in list(late.storage.blobs.walk("shop/index/")):
             late.storage.blobs.delete(blob.key)
@@ -113,12 +113,12 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
 
 
 def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
     filled(book, 1, 2, 3)
     book.services.deletion.groups.delete(book.tenant, "staff", by="rekognition")
-    book.services.tenants.change("shop", {"deletes_erase": False})  # it is done as it was asked for
+    book.services.tenants.change_settings("shop", {"deletes_erase": False})  # it is done as it was asked for
     person.worked_off(book)
-    [erasure] = book.services.erasure.records.page("shop", 10).rows
+    [erasure] = book.services.erasure.records.read_page("shop", 10).rows
     assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "rekognition", 3)
     assert erasure.receipt is not None
     assert book.storage.items.query(keys.DIRECTORY, "shop", low="GONE", high="GONF").items == ()
@@ -181,7 +181,7 @@ def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book)
     filled(book, 1, 2)
     items = meanwhile(book)
     items.first.append(lambda: filled(book, 3))
-    items.first.append(lambda: book.services.groups.tag(book.tenant, "staff", {"floor": "2"}))
+    items.first.append(lambda: book.services.groups.add_tags(book.tenant, "staff", {"floor": "2"}))
     book.services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == set()
@@ -220,7 +220,7 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     services, tenant = book.services, book.tenant
     group = services.groups.get_by_name(tenant, "staff")
     services.users.create(tenant, group, "ann")
-    assert services.users.associate(tenant, group, "ann", [one, two], 0).held == 2
+    assert services.users.associate_faces(tenant, group, "ann", [one, two], 0).held == 2
     services.deletion.groups.delete(tenant, "staff")
     probe = embedding_of(1)[None, :]
     request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)
@@ -229,7 +229,7 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     with pytest.raises(GroupNotFound):
         services.users.create(tenant, group, "bob")
     person.worked_off(book)
-    assert list(every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS)) == []
+    assert list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS)) == []
     assert not services.consistency.list_disagreements("shop")
 
 
@@ -340,4 +340,4 @@ def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
         services.groups.delete(book.tenant, "staff")
     services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
-    assert not list(every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))
+    assert not list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))

@@ -66,30 +66,33 @@ def swept(book: Book) -> None:
 
 def renewed(book: Book, *, is_lost: bool) -> None:
     with acts.begin_act(Act(COMMAND, "operator", kind_of(COMMAND))):
-        book.services.audit.signing.renew("shop", is_lost=is_lost)
+        book.services.audit.signing.renew_key("shop", is_lost=is_lost)
 
 
 def test_what_waits_is_signed_by_the_next_sweep_after_the_key_was_renewed(book: Book) -> None:
     services = book.services
-    first, before = services.erasure.records.page("shop", 1).rows[0], services.audit.signing.public_keys("shop").current
-    id_, hours = erased(book, 2), services.audit.chain.end("shop").number
+    first, before = (
+        services.erasure.records.read_page("shop", 1).rows[0],
+        services.audit.signing.read_public_keys("shop").current,
+    )
+    id_, hours = erased(book, 2), services.audit.chain.read_end("shop").number
     for _ in range(3):
         with pytest.raises(Busy, match=r"erasures, audit$"):
             swept(book)
     assert services.erasure.records.get("shop", id_).done_at is None
-    assert services.audit.chain.end("shop").number == hours
+    assert services.audit.chain.read_end("shop").number == hours
     with pytest.raises(StorageUnavailable, match="cannot be read"):
         renewed(book, is_lost=False)
 
     renewed(book, is_lost=True)
     swept(book)
     statement, by = signing.verify_statement(services.erasure.records.get("shop", id_).receipt)
-    [renewal] = map(renewal_of, services.audit.signing.public_keys("shop").renewals)
+    [renewal] = map(renewal_of, services.audit.signing.read_public_keys("shop").renewals)
     assert statement["id"] == id_
     assert (before, by) == (renewal.old, renewal.new)
     assert not renewal.is_vouched
     assert signing.verify_statement(first.receipt)[1] == renewal.old
     assert first.receipt["statement"]["done_at"] < renewal.until < statement["done_at"]
-    seen = services.audit.verifying.tenant("shop")
+    seen = services.audit.verifying.verify_tenant("shop")
     assert (seen.findings, seen.renewals) == ([], [renewal])
-    assert services.audit.chain.end("shop").number > renewal.heads == hours
+    assert services.audit.chain.read_end("shop").number > renewal.heads == hours

@@ -105,7 +105,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
         book.see(shot(seed, seed), shot(seed + 60, seed, person.FINN))
         [finn] = [one for one in book.faces() if one.faceid != "seven"]
         seven = services.faces.get(tenant, "seven")
-        services.merges.duplicates.suggest(tenant, seven, finn, Decision(0.4, 0.5, 9, 0.02))
+        services.merges.duplicates.suggest_pair(tenant, seven, finn, Decision(0.4, 0.5, 9, 0.02))
         return seven
 
     wanted = person.needles(book, live(person.EVA, person.NAME), person.NAME, [])

@@ -11,7 +11,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Instead, sighting_id
 from chalicelib.book.words.chores import NIGHT_HOUR
-from chalicelib.book.words.items import every, write
+from chalicelib.book.words.items import walk_items, write
 from chalicelib.book.words.model import MEMORY, REGULAR
 from chalicelib.book.words.ports import Item, Put
 from tests.support.book.book import Book, Shot
@@ -38,7 +38,7 @@ def reject(book: Book, faceid: str, seed: int = 1) -> None:
 
 
 def list_negatives(book: Book, faceid: str) -> list[Item]:
-    return list(every(book.storage.items, keys.NEGATIVES, "shop", between=keys.negatives_range(faceid)))
+    return list(walk_items(book.storage.items, keys.NEGATIVES, "shop", between=keys.negatives_range(faceid)))
 
 
 def sweep_later(book: Book, days: float) -> None:

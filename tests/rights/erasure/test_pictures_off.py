@@ -12,7 +12,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.errors import Conflict
-from chalicelib.book.words.model import NO_LABELS, PromotionRule
+from chalicelib.book.words.model import NO_LABELS, PromotionSettings
 from chalicelib.book.words.values import made_at, time_ordered_id
 from tests.support.book.book import MONDAY, Book, Shot, shot
 from tests.support.examples import examples
@@ -24,7 +24,7 @@ ANN, BOB, EVE = 1, 2, 3
 
 @pytest.fixture
 def book(book: Book) -> Iterator[Book]:
-    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
+    book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
     yield book
     assert wrong(book) == []
 
@@ -35,7 +35,7 @@ def wrong(book: Book) -> list[str]:
 
 
 def switch(book: Book, **settings: object) -> None:
-    book.services.tenants.change("shop", settings or {"keeps_pictures": False})
+    book.services.tenants.change_settings("shop", settings or {"keeps_pictures": False})
 
 
 def stored(book: Book) -> list[str]:
@@ -87,7 +87,7 @@ def test_what_was_stored_before_goes_with_the_next_sweep_also_in_merges(book: Bo
     assert stored(book) == []
     assert {face.faceid: face.templates for face in book.faces()} == before
     assert [key for face in book.faces() for key in face.picture_keys] == []
-    [merge] = book.services.merges.records.all("shop")
+    [merge] = book.services.merges.records.list_all("shop")
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert [key for face in book.faces() for key in face.picture_keys] == []
 
@@ -172,7 +172,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
             elif what == "merge" and len(ids) > 1 and ids[0] != ids[who % len(ids)]:
                 book.services.merges.merging.merge(book.tenant, ids[0], ids[who % len(ids)])
             elif what == "undo":
-                for merge in [one for one in book.services.merges.records.all("shop") if one.is_active][-1:]:
+                for merge in [one for one in book.services.merges.records.list_all("shop") if one.is_active][-1:]:
                     book.services.merges.merging.undo(book.tenant, merge.id)
             elif what in ("off", "on"):
                 switch(book, keeps_pictures=what == "on")
@@ -183,7 +183,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
         book.sweep()
         assert stored(book) == []
         assert [key for face in book.faces() for key in face.picture_keys] == []
-        kept = [one.kept.face.picture_keys for one in book.services.merges.records.all("shop") if one.kept]
+        kept = [one.kept.face.picture_keys for one in book.services.merges.records.list_all("shop") if one.kept]
         assert [key for some in kept for key in some] == []
         assert wrong(book) == []
         assert all(face.templates for face in book.faces())

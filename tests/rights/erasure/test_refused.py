@@ -33,7 +33,7 @@ def erased(book: Book, request: pytest.FixtureRequest) -> Book:
     if request.param != "running":
         person.worked_off(book)
     if request.param == "done, after another key":
-        book.services.audit.signing.renew("shop")
+        book.services.audit.signing.renew_key("shop")
     return book
 
 
@@ -68,7 +68,7 @@ def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book
     book.enrol(EVA)
     book.services.deletion.delete_faces(book.tenant, book.faceids(), by="first", erase=True)
     person.worked_off(book)
-    [erasure] = book.services.erasure.records.all("shop")
+    [erasure] = book.services.erasure.records.list_all("shop")
     receipt = read_receipt(erasure.receipt)
     assert receipt is not None
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
@@ -114,7 +114,7 @@ def erase_deleted(book: Book) -> None:
 
 
 def erase_with_its_group(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
     book.services.deletion.groups.delete(book.tenant, "guests", by="first")
 
 
@@ -131,7 +131,7 @@ def note_as_done_again(book: Book) -> None:
     """Give the book a receipt whose number is older than another erasure's, which has been read."""
     erase_face(book)
     person.worked_off(book)
-    [erasure] = book.services.erasure.records.all("shop")
+    [erasure] = book.services.erasure.records.list_all("shop")
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
     receipt = read_receipt(erasure.receipt)
     assert receipt is not None
@@ -175,8 +175,8 @@ def test_the_id_is_refused_between_the_last_step_and_the_receipt(tmp_path: Path)
     with closing(Book(tmp_path)) as book:
         book.enrol(EVA, faceid="eva")
         erase_face(book)
-        [erasure] = book.services.erasure.records.all("shop")
-        wiped = add_face_hashes(erasure, book.services.audit.signing.face_key("shop"))
+        [erasure] = book.services.erasure.records.list_all("shop")
+        wiped = add_face_hashes(erasure, book.services.audit.signing.read_face_key("shop"))
         wiped = replace(wiped, faceids=(), names=(), pseudonym="", step=wiped.steps.index(Step.RECEIPT))
         book.storage.items.transact([Put(keys.ERASURES, erasure_item("shop", wiped))])
         with pytest.raises(FaceErased, match="who had the id"):

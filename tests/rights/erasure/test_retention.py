@@ -9,7 +9,7 @@ import pytest
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.ports import Update, exists
 from chalicelib.book.words.tenant_settings import RETENTION
 from chalicelib.rights.erasure.retention import Planned
@@ -36,11 +36,11 @@ def seen(book: Book, seed: int) -> str:
 
 
 def sets(book: Book, **changes: Any) -> None:
-    book.services.tenants.change("shop", changes)
+    book.services.tenants.change_settings("shop", changes)
 
 
 def swept(book: Book) -> None:
-    assert book.services.erasure.retention.tenant(book.tenant, lambda: 600.0)
+    assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0)
     assert not book.services.consistency.list_disagreements("shop")
 
 
@@ -54,19 +54,19 @@ def observed(book: Book) -> list[str]:
     month = keys.calendar("shop")
     days = [
         keys.calendar_day(item["day"], name)
-        for item in every(book.storage.items, keys.SUMMARIES, month)
+        for item in walk_items(book.storage.items, keys.SUMMARIES, month)
         for name in item
         if name.startswith("d") and name != "day"
     ]
     return [
         item["faceid"]
         for day in sorted(days)
-        for item in every(book.storage.items, keys.OBSERVATIONS, keys.observations("shop", day))
+        for item in walk_items(book.storage.items, keys.OBSERVATIONS, keys.observations("shop", day))
     ]
 
 
 def captures(book: Book) -> int:
-    return sum(1 for _ in every(book.storage.items, keys.CAPTURES, keys.captures("shop", "door")))
+    return sum(1 for _ in walk_items(book.storage.items, keys.CAPTURES, keys.captures("shop", "door")))
 
 
 def pictures(book: Book) -> int:
@@ -102,7 +102,7 @@ def test_of_regulars_and_of_own_groups_nobody_goes_unless_that_is_set(book: Book
     sets(book, regular_days=400)
     swept(book)
     assert set(book.faceids()) == {finn}
-    book.services.groups.change(book.tenant, own.id, {"unseen_days": 400})
+    book.services.groups.change_fields(book.tenant, own.id, {"unseen_days": 400})
     swept(book)
     assert set(book.faceids()) == set()
 
@@ -163,11 +163,11 @@ def test_a_face_that_somebody_is_to_look_at_stays(book: Book) -> None:
     eva = seen(book, 1)
     book.clock.advance(timedelta(hours=1))
     book.see(lookalike(60, 1))
-    assert book.services.sightings.reviews.faces(book.tenant) == {eva}
+    assert book.services.sightings.reviews.find_reviewed_faces(book.tenant) == {eva}
     book.clock.advance(11 * DAY)
     swept(book)
     assert set(book.faceids()) == {eva}
-    [review] = book.services.sightings.reviews.page(book.tenant, None, 10).rows
+    [review] = book.services.sightings.reviews.read_page(book.tenant, None, 10).rows
     book.services.sightings.reviews.forget_review(book.tenant, review.id)
     swept(book)
     assert set(book.faceids()) == set()
@@ -189,8 +189,8 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     swept(book)
     book.services.statistics.sealing.seal_tenant(book.tenant)
     assert observed(book) == []
-    assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo"))) == []
-    assert list(every(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))) == []
+    assert list(walk_items(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo"))) == []
+    assert list(walk_items(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))) == []
     assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
 
 
@@ -206,7 +206,7 @@ def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
     book.clock.advance(200 * DAY)
     swept(book)
     assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
-    assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "UTC"))) == []
+    assert list(walk_items(book.storage.items, keys.SUMMARIES, keys.totals("shop", "UTC"))) == []
 
 
 def test_an_erasure_leaves_the_seals_of_the_time_zone_that_the_tenant_has(book: Book) -> None:
@@ -276,13 +276,13 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
         seen(book, seed)
     book.clock.advance(40 * DAY)
     times = iter([0.0, 0.0, 600.0, 600.0, 600.0])
-    assert not book.services.erasure.retention.tenant(book.tenant, lambda: next(times)), (
+    assert not book.services.erasure.retention.sweep_tenant(book.tenant, lambda: next(times)), (
         "the pictures took all its time"
     )
     assert (pictures(book), len(set(book.faceids()))) == (0, 3)
-    assert not book.services.erasure.retention.tenant(book.tenant, lambda: next(times))
+    assert not book.services.erasure.retention.sweep_tenant(book.tenant, lambda: next(times))
     assert len(set(book.faceids())) == 0
-    assert book.services.erasure.retention.tenant(book.tenant, lambda: next(times))
+    assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: next(times))
 
 
 def test_what_is_too_much_for_a_sweep_waits_and_is_told(book: Book, caplog: pytest.LogCaptureFixture) -> None:
@@ -292,13 +292,13 @@ def test_what_is_too_much_for_a_sweep_waits_and_is_told(book: Book, caplog: pyte
     swept(book)
     assert (set(book.faceids()), pictures(book), captures(book)) == (there, 10, 10)
     assert "10 faces of group stranger no longer" in caplog.text
-    told = book.services.erasure.retention.withheld(book.tenant)
+    told = book.services.erasure.retention.read_withheld(book.tenant)
     assert {name: one.number for name, one in told.items()} == dict.fromkeys(
         ("captures", "sightings", "faces of group stranger"), 10
     )
     book.clock.advance(-400 * DAY)
     swept(book)
-    assert not book.services.erasure.retention.withheld(book.tenant)
+    assert not book.services.erasure.retention.read_withheld(book.tenant)
     assert set(book.faceids()) == there
 
 
@@ -313,7 +313,7 @@ def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_onc
         swept(book)
         book.clock.advance(DAY)
     assert (set(book.faceids()), pictures(book)) == (early, 10)
-    assert book.services.erasure.retention.tenant(book.tenant, lambda: 600.0, yes=True)
+    assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, yes=True)
     assert (set(book.faceids()), pictures(book)) == (set(), 0)
     late = {seen(book, seed) for seed in range(10)}
     book.clock.advance(20 * DAY)
@@ -323,7 +323,7 @@ def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_onc
     assert set(book.faceids()) == late
     swept(book)
     assert (set(book.faceids()), pictures(book)) == (set(), 0)
-    assert not book.services.erasure.retention.withheld(book.tenant)
+    assert not book.services.erasure.retention.read_withheld(book.tenant)
 
 
 def test_what_a_day_brings_goes_however_much_of_the_book_it_is(book: Book) -> None:

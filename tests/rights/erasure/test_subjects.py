@@ -32,7 +32,7 @@ def enrolled(book: Book, seed: int = EVA, name: str = NAME) -> Face:
 
 
 def names(book: Book) -> list[str]:
-    return [one.name for one in book.services.subjects.all(book.tenant, family(book))]
+    return [one.name for one in book.services.subjects.list_all(book.tenant, family(book))]
 
 
 def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) -> None:
@@ -69,9 +69,9 @@ def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
 def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_erased(book: Book) -> None:
     subjects = book.services.subjects
     for erases, left in ((False, [NAME]), (True, [])):
-        book.services.tenants.change("shop", {"deletes_erase": erases})
+        book.services.tenants.change_settings("shop", {"deletes_erase": erases})
         enrolled(book)
-        [example] = subjects.list_examples(book.tenant, family(book), subjects.all(book.tenant, family(book)))
+        [example] = subjects.list_examples(book.tenant, family(book), subjects.list_all(book.tenant, family(book)))
         subjects.remove_example(book.tenant, example, "first")
         assert names(book) == left
 
@@ -112,7 +112,7 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
         cameras.store_still(book.tenant, "door", still)
         assert person.left(book, {"still": base64.b64encode(still)}) != []
         if way == "setting":
-            book.services.tenants.change("shop", {"keeps_pictures": False})
+            book.services.tenants.change_settings("shop", {"keeps_pictures": False})
             book.sweep()
         book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
         person.worked_off(book)

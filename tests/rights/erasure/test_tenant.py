@@ -47,7 +47,7 @@ def shop(book: Book) -> dict[str, bytes]:
 def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         wanted = shop(book)
-        key = book.services.audit.signing.public_keys("shop").current
+        key = book.services.audit.signing.read_public_keys("shop").current
         book.services.erasure.of_tenants.begin("shop", "operator")
         done = finished(book)
         assert traces(book) == []
@@ -68,7 +68,7 @@ def test_a_kill_at_each_write_leaves_nothing_when_it_is_begun_again(tmp_path: Pa
     with closing(Book(tmp_path / "before")) as book:
         book.enrol(Person(1), faceid="ann")
         book.see(shot(0, 2))
-        book.services.audit.signing.public_keys("shop")
+        book.services.audit.signing.read_public_keys("shop")
     writes = 0
     for of, fault in product(("items.transact", "blobs.delete", "uploads.delete"), (KILLED, DONE_KILLED)):
         for number in count(1):
@@ -122,7 +122,7 @@ def test_nobody_finds_it_from_the_first_moment_and_nobody_gets_its_name(tmp_path
         camera = services.cameras.add(book.tenant, "till", "till", CameraSettings())[1]
         capture = book.put(shot(0, 3))
         services.erasure.of_tenants.begin("shop", "operator")
-        assert services.tenants.all() == []
+        assert services.tenants.list_all() == []
         assert services.tenants.find_by_api_key(credentials.api_key) is None
         assert services.tenants.find_by_app_id(credentials.app_id) is None
         assert services.access.keys.find_by_api_key(secret) is None
@@ -137,7 +137,7 @@ def test_nobody_finds_it_from_the_first_moment_and_nobody_gets_its_name(tmp_path
                 services.tenants.add("shop", Profile.CLOUD)
             finished(book)
         assert CredentialsFile(book.folder, services.tenants).provide() == []
-        assert services.tenants.all() == []
+        assert services.tenants.list_all() == []
 
 
 def test_what_was_under_way_goes_too(tmp_path: Path) -> None:
@@ -163,4 +163,4 @@ def test_a_legal_hold_is_in_its_way(tmp_path: Path) -> None:
         book.services.faces.holds.set(book.tenant, "ann", "case 7")
         with pytest.raises(FaceHeld, match="1 face of shop"):
             book.services.erasure.of_tenants.begin("shop", "operator")
-        assert book.services.tenants.all() != []
+        assert book.services.tenants.list_all() != []

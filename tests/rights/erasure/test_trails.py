@@ -19,7 +19,7 @@ ZONE = "Asia/Tokyo"
 
 def test_each_day_has_another_name_and_the_people_of_a_day_are_as_many_as_before(tmp_path: Path) -> None:
     with closing(Book(tmp_path)) as book:
-        book.services.tenants.change("shop", {"time_zone": ZONE})
+        book.services.tenants.change_settings("shop", {"time_zone": ZONE})
         for day in range(4):
             for hour in (0, 7, 15, 20):
                 book.see(shot(day * DAY + hour * HOUR, 1), shot(day * DAY + hour * HOUR + 90, 2))

@@ -21,7 +21,7 @@ OWN = {
 
 
 def _set(**changes: Any) -> Callable[[Book], None]:
-    return lambda book: book.services.tenants.change("shop", changes)
+    return lambda book: book.services.tenants.change_settings("shop", changes)
 
 
 def _told(book: Book) -> None:
@@ -45,7 +45,7 @@ def _group(book: Book) -> None:
     groups = book.services.groups
     vip, staff = (groups.create(book.tenant, name, None, "").id for name in ("vip", "staff"))
     for id_, days in ((vip, 700), (staff, 30)):
-        groups.change(book.tenant, id_, {"unseen_days": days})
+        groups.change_fields(book.tenant, id_, {"unseen_days": days})
     _set(no_pictures_of=frozenset({vip}), regular_days=1, learnt_days=50, capture_days=7, audit_days=500)(book)
 
 

@@ -149,14 +149,14 @@ def lacks(said: str, asked: Mapping[str, list[str]]) -> dict[str, list[str]]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_has_each_item_of_article_13(facts: Facts, language: Language) -> None:
     words = words_of("notice", language)
-    said = plain(write_notice(facts, language).text())
+    said = plain(write_notice(facts, language).write_text())
     assert lacks(said, {item: of(facts, words) for item, of in ARTICLE_13.items()}) == {}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language) -> None:
     tenant, words = facts.tenant, words_of("notice", language)
-    said = plain(write_notice(facts, language).text())
+    said = plain(write_notice(facts, language).write_text())
     pictured = [words["pictured"], words["partly pictured"]]
     untrue = [
         *([words["nobody"]] if facts.receivers else [words["told"]]),
@@ -182,8 +182,8 @@ def test_the_sheet_at_the_door_has_the_first_layer_and_leads_to_the_whole(facts:
     first += ("1(c) legal basis", "2(d) complaint, with the name of the authority")
     asked = {item: ARTICLE_13[item](facts, words) for item in first}
     short, whole = write_sheet(facts, language), write_notice(facts, language)
-    assert lacks(plain(short.text()), asked | {"layers": [words["short what"], words["short ask"]]}) == {}
-    assert len(short.text()) < 0.5 * len(whole.text())
+    assert lacks(plain(short.write_text()), asked | {"layers": [words["short what"], words["short ask"]]}) == {}
+    assert len(short.write_text()) < 0.5 * len(whole.write_text())
     assert short.missing == whole.missing
 
 
@@ -196,13 +196,13 @@ def test_what_is_blank_is_named_and_nothing_else(shops: dict[str, Facts]) -> Non
         "keeps for ever": every,
     }
     for facts in shops.values():
-        blanks = write_notice(facts, "en").text().count(BLANK)
+        blanks = write_notice(facts, "en").write_text().count(BLANK)
         assert (blanks > 0) == bool({*facts.missing} - {"recipients"})
 
 
 def test_whom_hooks_and_mqtt_tell_is_proposed(shops: dict[str, Facts]) -> None:
     assert shops["told and silent about it"].known == ("127.0.0.1", "broker.lan")
-    assert "127.0.0.1, broker.lan" in write_notice(shops["told and silent about it"], "en").text()
+    assert "127.0.0.1, broker.lan" in write_notice(shops["told and silent about it"], "en").write_text()
     assert shops["filled"].known == ("127.0.0.1", "broker.lan")
     assert shops["blank"].known == ()
 
@@ -246,12 +246,12 @@ TERMS = {
 
 @pytest.mark.parametrize("language", TERMS)
 def test_the_notice_has_the_words_of_the_regulation(language: Language, shops: dict[str, Facts]) -> None:
-    said = write_notice(shops["blank"], language).text()
+    said = write_notice(shops["blank"], language).write_text()
     assert [term for term in TERMS[language] if term not in said] == []
 
 
 def test_arabic_runs_from_right_to_left_and_names_keep_their_direction(shops: dict[str, Facts]) -> None:
-    page = write_notice(shops["filled"], "ar").html()
+    page = write_notice(shops["filled"], "ar").write_html()
     assert page.startswith('<!doctype html><html lang="ar" dir="rtl">')
     assert "\u2068privacy@shop.example\u2069" in page
-    assert "\u2068" not in write_notice(shops["filled"], "de").html()
+    assert "\u2068" not in write_notice(shops["filled"], "de").write_html()

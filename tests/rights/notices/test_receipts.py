@@ -37,7 +37,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def receipts(book: Book) -> list[Any]:
     """Do what is left to do of erasures, and return their receipts."""
     worked_off(book)
-    return [one.receipt for one in book.services.erasure.records.page("shop", 100, None).rows]
+    return [one.receipt for one in book.services.erasure.records.read_page("shop", 100, None).rows]
 
 
 def page(book: Book, language: Language = "en") -> Page:
@@ -51,20 +51,20 @@ def ask_for_erasure(book: Book) -> None:
 
 
 def deleted_by_program(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
     book.enrol(Person(1), faceid="ann")
     book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["ann"], by="sunmi")
 
 
 def unseen(book: Book) -> None:
-    book.services.tenants.change("shop", {"deletes_erase": True, "stranger_days": 1})
+    book.services.tenants.change_settings("shop", {"deletes_erase": True, "stranger_days": 1})
     book.see(shot(0, 1))
     book.clock.advance(timedelta(days=3))
-    book.services.erasure.retention.tenant(book.tenant, of=(Kind.FACES,), yes=True)
+    book.services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.FACES,), yes=True)
 
 
 def expired(book: Book) -> None:
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     ends = book.clock.now() + timedelta(hours=1)
     book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY, expires_at=ends))
     book.clock.advance(timedelta(days=3))
@@ -72,15 +72,15 @@ def expired(book: Book) -> None:
 
 
 def withdrawn(book: Book) -> None:
-    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY))
-    book.services.consents.withdraw(book.tenant, "ann")
+    book.services.consents.withdraw_consent(book.tenant, "ann")
     book.sweep()
 
 
 def forgotten(book: Book) -> None:
     book.see(shot(0, 1))
-    book.services.tenants.change("shop", {"strangers": "forget"})
+    book.services.tenants.change_settings("shop", {"strangers": "forget"})
     book.sweep()
 
 
@@ -113,13 +113,13 @@ def test_a_stranger_who_made_room_for_another_reads_so(book: Book) -> None:
 def test_blanks_are_named_and_what_is_set_is_said(book: Book) -> None:
     ask_for_erasure(book)
     assert page(book).missing == ["controller", "contact", "officer", "authority"]
-    assert BLANK in page(book).text()
-    book.services.tenants.change("shop", OWN)
+    assert BLANK in page(book).write_text()
+    book.services.tenants.change_settings("shop", OWN)
     shown = page(book)
     assert shown.missing == []
     for name in ("controller", "contact", "officer", "authority"):
-        assert OWN[name] in shown.text()
-    assert BLANK not in shown.text()
+        assert OWN[name] in shown.write_text()
+    assert BLANK not in shown.write_text()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -130,14 +130,14 @@ def test_the_lines_on_the_page_check_it_with_python_and_openssl_alone(
     ask_for_erasure(book)
     place = tmp_path / "beside"
     place.mkdir()
-    shown = page(book, language).html()
+    shown = page(book, language).write_html()
     [(name, data)] = re.findall(r'<a download="([^"]+)" href="data:application/json;base64,([^"]+)"', shown)
     [lines] = re.findall(r'<pre dir="ltr">(.*?)</pre>', shown, re.DOTALL)
     (place / name).write_bytes(base64.b64decode(data))
     done = checked(html.unescape(lines), place)
     assert done.returncode == 0, done.stderr
     assert "Signature Verified Successfully" in done.stdout
-    key = signing.fingerprint(book.services.audit.signing.public_keys("shop").current)
+    key = signing.fingerprint(book.services.audit.signing.read_public_keys("shop").current)
     assert key in done.stdout
     assert key in shown
 

@@ -19,7 +19,7 @@ from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.captures import sighting_id
 from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Decision, Face
 from chalicelib.book.words.ports import Item, Table
 from chalicelib.book.words.webhooks import EventKind
@@ -50,7 +50,7 @@ def everywhere(book: Book) -> Iterator[tuple[Table, Item]]:
     """All that is stored, whoever it is about."""
     for table in keys.TABLES:
         for partition in partitions(book, table):
-            yield from ((table, item) for item in every(book.storage.items, table, partition))
+            yield from ((table, item) for item in walk_items(book.storage.items, table, partition))
 
 
 def partitions(book: Book, table: Table) -> set[str]:
@@ -68,7 +68,7 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
     regular = book.services.groups.get(book.tenant, "regular")
     book.services.users.create(book.tenant, regular, "a-1")
-    book.services.users.associate(book.tenant, regular, "a-1", [ann.faceid, ben.faceid], 0.0)
+    book.services.users.associate_faces(book.tenant, regular, "a-1", [ann.faceid, ben.faceid], 0.0)
     held = document(opened(book, ann.faceid))["held"]
     assert [item["id"] for item in held["users"]] == ["a-1"]
 
@@ -95,7 +95,7 @@ def test_its_page_begins_with_who_holds_it_what_for_how_it_is_matched_and_the_pe
     book: Book, language: Any, words: list[str]
 ) -> None:
     own = {"controller": "Ann Lee Ltd, 1 High Street", "contact": "privacy@shop.example", "purposes": "To <greet> you."}
-    book.services.tenants.change("shop", own)
+    book.services.tenants.change_settings("shop", own)
     archive = opened(book, enrolled(book, ANN, "Ann").faceid, language)
     begin, _, _ = archive.read("index.html").decode().partition("<h2>")
     for text in (*own.values(), *words):
@@ -139,8 +139,8 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
         captures += book.see(shot(before + 1, known), Shot(book.clock.now(), (Person(known, side_px=80.0), Person(9))))
         [other] = [face for face in book.faces() if face.faceid != "seven"]
         seven = services.faces.get(tenant, "seven")
-        services.merges.duplicates.suggest(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
-        with services.audit.reads.of(Act("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
+        services.merges.duplicates.suggest_pair(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
+        with services.audit.reads.enter_act(Act("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
             acts.reads(["seven"])
         return {one.id for one in captures}
 
@@ -164,14 +164,14 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
-    with book.services.audit.reads.of(Act("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
+    with book.services.audit.reads.enter_act(Act("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
         acts.reads([ann.faceid, ben.faceid])
         acts.shows(ben.faceid)
     [entry] = document(opened(book, ann.faceid))["held"]["audit"]
     own = {"estimates names visits": [ann.faceid]}
     assert (entry["what"], entry["by"], entry["read"]) == ("people read", "key first", own)
     book.clock.advance(timedelta(hours=2))
-    book.services.audit.chain.close("shop")
+    book.services.audit.chain.close_hours("shop")
     [closed] = document(opened(book, ann.faceid))["held"]["audit"]
     assert [closed[name] for name in ("what", "by", "at", "read")] == [
         entry[name] for name in ("what", "by", "at", "read")
@@ -261,7 +261,7 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
 
     book.clock.advance(timedelta(days=40))
     book.services.merges.mover.work_off_merges(book.tenant)
-    assert [*book.services.merges.records.all("shop", ann.faceid)] == []
+    assert [*book.services.merges.records.list_all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
     with acts.begin_act(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
         book.services.enrolment.update.change_face(book.tenant, "anna", FaceChanges(name="Otto B."))

@@ -17,14 +17,14 @@ from chalicelib.book.store.embedded.items import SqliteItemStore
 from chalicelib.book.store.embedded.vault import PlainVault
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import Act, kind_of
-from chalicelib.book.words.items import every, write
+from chalicelib.book.words.items import walk_items, write
 from chalicelib.book.words.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.rights.audit.audit import AuditedItems
 from chalicelib.rights.audit.chain import Chain, Element, Signing
 from chalicelib.rights.audit.leaving import AuditErasing
 from chalicelib.rights.audit.verifying import Verified, Verifying
 from chalicelib.rights.words import signing
-from chalicelib.rights.words.audit import Document, Head, Leaf, Sign, entry_put, leaf_of, new_entry, root
+from chalicelib.rights.words.audit import Document, Head, Leaf, Sign, compute_root, entry_put, leaf_of, new_entry
 from chalicelib.rights.words.signing import canonical_json
 from tests.support.fakes import FakeClock
 
@@ -76,10 +76,10 @@ class Desk:
         self.clock.advance(timedelta(milliseconds=1))
 
     def close(self) -> int:
-        return self.chain.close(TENANT)
+        return self.chain.close_hours(TENANT)
 
     def verify(self, kept: Document | None = None) -> Verified:
-        return Verifying(self.book).tenant(TENANT, kept)
+        return Verifying(self.book).verify_tenant(TENANT, kept)
 
     def lose_key(self) -> None:
         self.put_key({**self.key_item(), "sealed": b"damaged"})
@@ -90,11 +90,11 @@ class Desk:
 
     @property
     def elements(self) -> list[Element]:
-        return list(self.chain.elements(TENANT))
+        return list(self.chain.list_elements(TENANT))
 
     def entries(self) -> list[dict[str, Any]]:
         """All closed entries that are whole."""
-        leaves = [leaf for one in self.elements if one.entries for leaf in self.chain.leaves(one)]
+        leaves = [leaf for one in self.elements if one.entries for leaf in self.chain.read_leaves(one)]
         return [dict(leaf.content) for leaf in leaves if leaf.content is not None]
 
     # --- what an attacker does, who may write to the table and to the blobs
@@ -144,9 +144,9 @@ class Desk:
         """Put other entries into an hour, and make all from there on fit: entries, heads, anchors."""
         before = self.elements[number - 2].head.hash if number > 1 else ""
         for element in self.elements[number - 1 :]:
-            own = leaves if element.head.number == number else self.chain.leaves(element)
+            own = leaves if element.head.number == number else self.chain.read_leaves(element)
             self.overwrite(element, own)
-            head = replace(element.head, before=before, count=len(own), root=root(one.hash for one in own))
+            head = replace(element.head, before=before, count=len(own), root=compute_root(one.hash for one in own))
             document = (sign or self.signing.sign)(TENANT, head.statement)
             self.put_head(head.number, document)
             self.put_blob(keys.audit_anchor(TENANT, head.number), canonical_json(document))
@@ -168,4 +168,4 @@ def desk() -> Iterator[Desk]:
 
 
 def open_items(made: Desk) -> list[Item]:
-    return list(every(made.items, keys.AUDIT, TENANT, between=keys.AUDIT_OPEN))
+    return list(walk_items(made.items, keys.AUDIT, TENANT, between=keys.AUDIT_OPEN))

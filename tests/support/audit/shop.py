@@ -27,7 +27,7 @@ class Shop(Book):
 
     def open(self) -> list[dict[str, Any]]:
         """The entries that wait as items."""
-        return [dict(one.leaf.content or {}) for one in self.services.audit.chain.waiting("shop")]
+        return [dict(one.leaf.content or {}) for one in self.services.audit.chain.list_waiting("shop")]
 
     def last(self) -> dict[str, Any]:
         return self.open()[-1]
@@ -35,10 +35,10 @@ class Shop(Book):
     def closed(self) -> list[dict[str, Any]]:
         """Close all hours so far; return all entries."""
         self.clock.advance(2 * HOUR)
-        self.services.audit.chain.close("shop")
+        self.services.audit.chain.close_hours("shop")
         chain = self.services.audit.chain
-        leaves = [leaf for one in chain.elements("shop") for leaf in chain.leaves(one)]
-        assert self.services.audit.verifying.tenant("shop").findings == []
+        leaves = [leaf for one in chain.list_elements("shop") for leaf in chain.read_leaves(one)]
+        assert self.services.audit.verifying.verify_tenant("shop").findings == []
         return [dict(leaf.content or {}) for leaf in leaves]
 
     def enrol(self, seed: int, id_: str) -> None:

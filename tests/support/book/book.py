@@ -85,7 +85,7 @@ class Book:
             vision_of={OtherVision.model: OtherVision()}.__getitem__,
             storage=self.wrap(self.storage),
         )
-        known = {tenant.name: tenant for tenant in self.services.tenants.all()}
+        known = {tenant.name: tenant for tenant in self.services.tenants.list_all()}
         if "shop" not in known:
             with suppress(TenantExists):  # it was erased
                 self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False))
@@ -130,7 +130,7 @@ class Book:
         self.services.sweep.sweep_tenant(self.tenant, self.clock.now())
 
     def entries(self) -> Counter[Entry]:
-        groups = {group.id: group.name for group in self.services.groups.all(self.tenant)}
+        groups = {group.id: group.name for group in self.services.groups.list_all(self.tenant)}
         return Counter(
             Entry(
                 groups.get(face.group_id, face.group_id), face.arrive_count, face.last_arrival_at, self._sightings(face)
@@ -147,13 +147,13 @@ class Book:
         return Counter((one.at, one.labels.a, one.group_name) for one in page.observations)
 
     def group_counts(self) -> dict[str, int]:
-        return {group.name: group.count for group in self.services.groups.all(self.tenant)}
+        return {group.name: group.count for group in self.services.groups.list_all(self.tenant)}
 
     def nothing_else_is_stored(self) -> bool:
         """When the pictures are 7 hours old: every picture belongs to one face that is there, or can come back."""
         self.date_pictures(self.clock.now() - timedelta(hours=7))
         self.services.sweep.sweep_tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]), ["pictures"])
-        merges = self.services.merges.records.all("shop")
+        merges = self.services.merges.records.list_all("shop")
         faces = [*self.faces(), *(one.kept.face for one in merges if one.kept and one.is_active)]
         stored = stored_of(picture for face in faces for picture in face.pictures)
         return sorted(blob.key for blob in self.storage.blobs.walk("shop/faces/")) == sorted(stored)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words.captures import Instead
 from chalicelib.book.words.errors import Busy, Conflict, InvalidInput, LimitReached, NotFound
-from chalicelib.book.words.model import PromotionRule
+from chalicelib.book.words.model import PromotionSettings
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount_visits import disagreements_of_learning, disagreements_of_visits
 from tests.support.fakes import RULES, Person, picture
 from tests.support.later import later
 
-RULE = PromotionRule(3, 2)
+RULE = PromotionSettings(3, 2)
 REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
 
 Deed = Callable[[Book], None]
@@ -37,7 +37,7 @@ def merge(book: Book, first: int, second: int) -> None:
 
 @later
 def undo(book: Book, place: int) -> None:
-    merges = book.services.merges.records.page(book.tenant, 100).rows
+    merges = book.services.merges.records.read_page(book.tenant, 100).rows
     with suppress(*REFUSED):
         book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
@@ -119,7 +119,7 @@ def eight_at_once(book: Book, done: list[Deed]) -> None:
 
 def opened(folder: str | Path) -> Book:
     book = Book(Path(folder))
-    book.services.groups.set_promotion_rule(book.tenant, RULE)
+    book.services.groups.set_promotion_settings(book.tenant, RULE)
     return book
 
 

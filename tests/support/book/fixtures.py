@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.model import Profile, PromotionRule, Tenant
+from chalicelib.book.words.model import Profile, PromotionSettings, Tenant
 from chalicelib.services import Services
 from tests.support.book.book import Book
 from tests.support.book.recount_visits import disagreements_of_visits
@@ -42,7 +42,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def agreeing(tmp_path: Path) -> Iterator[Book]:
     """A book whose strangers become regulars at their third arrival in a week; at the end it agrees with itself."""
     with closing(Book(tmp_path / "data")) as book:
-        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
+        book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         yield book
         assert disagreements_of_visits(book) == []
         assert book.disagreements() == []

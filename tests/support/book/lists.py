@@ -11,15 +11,16 @@ def listed(book: Book) -> set[str]:
     faces, tenant = book.services.faces, book.tenant
     found = {face.faceid for face in faces.search_by_name(tenant, "lee", 10).rows}
     for order in FaceOrder:
-        found |= {face.faceid for face in faces.lists.page(tenant, None, order, 100).rows}
+        found |= {face.faceid for face in faces.lists.read_page(tenant, None, order, 100).rows}
         found |= set(faces.lists.list_ids(tenant, None, order).ids)
     for group in ("regular", "stranger"):
-        found |= {face.faceid for face in faces.page(tenant, group, 1, 100).faces}
+        found |= {face.faceid for face in faces.read_page(tenant, group, 1, 100).faces}
         found |= {face.faceid for face in faces.list_longest_away(tenant, group, 10).faces}
-    found |= {face.faceid for face in book.services.consents.page(tenant, None, 100).rows}
+    found |= {face.faceid for face in book.services.consents.read_page(tenant, None, 100).rows}
     found |= {
-        one.faceid for one in book.services.statistics.observations.page(tenant, EVERYTHING, STORABLE, 9).observations
+        one.faceid
+        for one in book.services.statistics.observations.read_page(tenant, EVERYTHING, STORABLE, 9).observations
     }
     return found | {
-        one.first.faceid for one in book.services.sightings.arrivals.page(tenant, EVERYTHING, STORABLE).rows
+        one.first.faceid for one in book.services.sightings.arrivals.read_page(tenant, EVERYTHING, STORABLE).rows
     }

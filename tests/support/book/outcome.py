@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.model import PromotionRule
+from chalicelib.book.words.model import PromotionSettings
 from tests.support.book.book import Book, Entry, Shot
 
 GAP_MINUTES = 30
-RULE = PromotionRule(3, 2)
+RULE = PromotionSettings(3, 2)
 
 
 def outcome(shots: Sequence[Shot]) -> Counter[Entry]:

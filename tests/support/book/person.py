@@ -9,7 +9,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.words import keys
 from chalicelib.book.words.model import Decision, Face
-from chalicelib.rights.subject_access import Subject, holdings
+from chalicelib.rights.subject_access import Subject, read_holdings
 from chalicelib.rights.words.erasures import SETTLED
 from tests.support.book.book import Book, Shot, shot
 from tests.support.fakes import RULES, Person, picture
@@ -40,7 +40,7 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     mistaken = book.see(Shot(shot(2 * DAY + 200).at, (Person(EVA, side_px=91.0),)))[0]
     services.sightings.rejection.reject(tenant, eva, f"{mistaken.id}-0")
     services.enrolment.update.change_face(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
-    services.merges.duplicates.suggest(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
+    services.merges.duplicates.suggest_pair(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
     for capture in (captures[0], captures[3]):
         services.captures.kept.get_thumbnail_url(tenant, "door", capture.id)
         for number in range(len(capture.sightings)):
@@ -56,9 +56,9 @@ def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
     users, tenant = book.services.users, book.tenant
     group = book.services.groups.get(tenant, book.services.faces.get(tenant, eva).group_id)
     users.create(tenant, group, "guest-1")
-    users.associate(tenant, group, "guest-1", [eva], 0.0)
+    users.associate_faces(tenant, group, "guest-1", [eva], 0.0)
     alone = users.get(tenant, group, "guest-1").templates[0].vector
-    users.associate(tenant, group, "guest-1", [finn], 0.0)
+    users.associate_faces(tenant, group, "guest-1", [finn], 0.0)
     both = users.get(tenant, group, "guest-1").templates[0].vector
     means = {"mean of her": alone, "mean of both": both}
     return {**means, **{f"{name} in base64": base64.b64encode(data) for name, data in means.items()}}
@@ -106,9 +106,9 @@ def held(book: Book, face: Face) -> dict[str, int]:
     """How many items each place of the list holds about the person."""
     observations = list(book.services.merges.mover.list_observations(book.tenant, face.faceid))
     merges = book.services.merges.records.list_below("shop", face.faceid)
-    entries = book.services.audit.erasing.entries("shop", {face.faceid})
+    entries = book.services.audit.erasing.read_entries("shop", {face.faceid})
     subject = Subject(book.storage.items, book.tenant, face, observations, merges, entries)
-    return {name: len(items) for name, items in holdings(subject).items() if items}
+    return {name: len(items) for name, items in read_holdings(subject).items() if items}
 
 
 def worked_off(book: Book) -> None:

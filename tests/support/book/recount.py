@@ -2,14 +2,14 @@
 
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.services import Services
 
 
 def every_face(services: Services, tenant: Tenant) -> dict[str, Face]:
     items = services.requests._items
-    return {item["faceid"]: face_from(item) for item in every(items, keys.FACES, tenant.name)}
+    return {item["faceid"]: face_from(item) for item in walk_items(items, keys.FACES, tenant.name)}
 
 
 def disagreements(services: Services, tenant: Tenant) -> list[str]:
@@ -21,10 +21,10 @@ def disagreements(services: Services, tenant: Tenant) -> list[str]:
 
 def _lists(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
     wrong = []
-    for group in services.groups.all(tenant):
+    for group in services.groups.list_all(tenant):
         listed: list[str] = []
         for number in range(1, group.count // 100 + 2):
-            listed += [face.faceid for face in services.faces.page(tenant, group.name, number, 100).faces]
+            listed += [face.faceid for face in services.faces.read_page(tenant, group.name, number, 100).faces]
         if sorted(listed) != sorted(face.faceid for face in faces.values() if face.group_id == group.id):
             wrong.append(f"the list of group {group.name} is not its faces")
     return wrong

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.statistics.statistics import SplitBucket
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import Granularity
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind, Split
@@ -23,7 +23,7 @@ def every_observation(items: ItemStore, tenant: Tenant, days: range) -> list[Obs
     """Newest first, of these UTC days, whatever calendar and summaries say."""
     found: list[Observation] = []
     for day in days:
-        found += map(observation_from, every(items, keys.OBSERVATIONS, keys.observations(tenant.name, day)))
+        found += map(observation_from, walk_items(items, keys.OBSERVATIONS, keys.observations(tenant.name, day)))
     return sorted(found, key=lambda one: (one.at, one.id), reverse=True)
 
 

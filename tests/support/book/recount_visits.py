@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from chalicelib.book.records.observations import observation_from, read_visits
 from chalicelib.book.rules.templates import MAX_LEARNT
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import Granularity
 from chalicelib.book.words.model import MAX_COMPARED
 from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
@@ -19,7 +19,7 @@ DAYS = timedelta(days=1)
 def every_observation(book: Book) -> list[Observation]:
     """Straight from the table, by the calendar."""
     items = book.storage.items
-    months = every(items, keys.SUMMARIES, keys.calendar("shop"))
+    months = walk_items(items, keys.SUMMARIES, keys.calendar("shop"))
     days = [
         keys.calendar_day(month["day"], name)
         for month in months
@@ -29,7 +29,7 @@ def every_observation(book: Book) -> list[Observation]:
     return [
         observation_from(item)
         for day in days
-        for item in every(items, keys.OBSERVATIONS, keys.observations("shop", day))
+        for item in walk_items(items, keys.OBSERVATIONS, keys.observations("shop", day))
     ]
 
 
@@ -53,8 +53,8 @@ def promoted_at(arrivals: list[datetime], arrive_times: int, period_days: int) -
 
 def disagreements_of_visits(book: Book) -> list[str]:
     """Of faces whose group nobody chose, while the rule of promotion never changed and no group was full."""
-    rule = book.services.groups.read_promotion_rule(book.tenant)
-    groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
+    rule = book.services.groups.read_promotion_settings(book.tenant)
+    groups = {group.id: group.name for group in book.services.groups.list_all(book.tenant)}
     of_face: dict[str, list[Observation]] = defaultdict(list)
     observations = every_observation(book)
     for one in observations:

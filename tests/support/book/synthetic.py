@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.book.commit import Change, GalleryWriter, limited_groups
-from chalicelib.book.index.snapshots.segment import Segment, encode, segment_of_rows
+from chalicelib.book.index.snapshots.segment import Segment, encode_segment, segment_of_rows
 from chalicelib.book.records.faces import face_item
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.words import keys
 from chalicelib.book.words.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
@@ -57,7 +57,7 @@ def _face(tenant: Tenant, group: Group, number: int, model: str, dimensions: int
         "0123456789abcdef" * 2,
         keys.face_picture(tenant.name, faceid, "0123456789abcdef"),
         enrolled_at,
-        (canonical(model, vector / np.linalg.norm(vector)),),
+        (make_template(model, vector / np.linalg.norm(vector)),),
         Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1.2, 2.3, 3.4), 81.5),
     )
     return Face(faceid=faceid, group_id=group.id, enrolled_at=enrolled_at, pictures=(picture,))
@@ -79,7 +79,7 @@ def segment(
 
 def write_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, gallery: Segment) -> None:
     """Store the gallery as the tenant's newest snapshot, and the item that leads to it."""
-    key, data = keys.snapshot(tenant, gallery.model, gallery.seq, "bench"), encode(gallery)
+    key, data = keys.snapshot(tenant, gallery.model, gallery.seq, "bench"), encode_segment(gallery)
     blobs.put_if_absent(key, data, "application/octet-stream")
     place = {"item": keys.index_item(gallery.model), "seq": gallery.seq, "bytes": len(data)}
     pointer = {**place, "built_at": 0, "snapshots": [key]}

@@ -19,8 +19,8 @@ from chalicelib import search_function
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
-from chalicelib.book.words.items import every
-from chalicelib.book.words.model import Credentials, Decision, Profile, PromotionRule
+from chalicelib.book.words.items import walk_items
+from chalicelib.book.words.model import Credentials, Decision, Profile, PromotionSettings
 from chalicelib.book.words.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.doors.dialects import SERVICES
@@ -210,24 +210,24 @@ class Box(Book):
     def state(self) -> dict[str, Any]:
         """What must be the same, when all events were sent, however often the process failed on the way there."""
         self.tell()
-        captures = [self.services.captures.page(self.tenant, camera, 100).rows for camera in self.cameras]
+        captures = [self.services.captures.read_page(self.tenant, camera, 100).rows for camera in self.cameras]
         return {
             "faces": self.entries(),
             "names": sorted(face.name for face in self.faces()),
             "consents": sorted(str(face.consent) for face in self.faces()),
-            "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.all(self.tenant)},
+            "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.list_all(self.tenant)},
             "captures": Counter(str(one.state) for page in captures for one in page),
             "pictures": sorted(len(face.pictures) for face in self.faces()),
-            "merges": Counter(str(one.state) for one in self.services.merges.records.all("shop")),
+            "merges": Counter(str(one.state) for one in self.services.merges.records.list_all("shop")),
             "duplicates": Counter(
-                bool(one.get("are_two")) for one in every(self.storage.items, keys.DUPLICATES, "shop")
+                bool(one.get("are_two")) for one in walk_items(self.storage.items, keys.DUPLICATES, "shop")
             ),
-            "cameras": len(self.services.cameras.all(self.tenant)),
-            "hooks": len(self.services.webhooks.hooks.all("shop")),
-            "keys": [(one.name, one.role) for one in self.services.access.keys.all(self.tenant)],
+            "cameras": len(self.services.cameras.list_all(self.tenant)),
+            "hooks": len(self.services.webhooks.hooks.list_all("shop")),
+            "keys": [(one.name, one.role) for one in self.services.access.keys.list_all(self.tenant)],
             "events": len({one.headers["X-Regulars-Delivery"] for one in self._receiver.heard}),
             "deliveries": len(self.storage.items.query(keys.OUTBOX, "shop").items),
-            "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.all()],
+            "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.list_all()],
             "observed": self.observed(),
         }
 
@@ -253,7 +253,9 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
                 with suppress(Killed):
                     do(box)
             with closing(Box(root / name, known)) as box:
-                ids = {"merge": one.id} if (one := next(iter(box.services.merges.records.all("shop")), None)) else {}
+                ids = (
+                    {"merge": one.id} if (one := next(iter(box.services.merges.records.list_all("shop")), None)) else {}
+                )
                 found = {face.faceid: [one.vector for one in face.templates] for face in box.faces()}
             templates = {**found, **known.templates}
             shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids}, templates=templates)
@@ -274,7 +276,9 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("learnt", "shop", _learnt)
         after("old", "shop", _kept_shortly)
         after("held", "shop", lambda box: box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7"))
-        after("unpictured", "merged", lambda box: box.services.tenants.change("shop", {"keeps_pictures": False}))
+        after(
+            "unpictured", "merged", lambda box: box.services.tenants.change_settings("shop", {"keeps_pictures": False})
+        )
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
         after("leaving", "shop", _leaving)
@@ -341,12 +345,12 @@ def _alike(box: Box) -> None:
     _, second = two_strangers(box)
     with_good_picture(box, second)
     eva, finn = (box.services.faces.get(box.tenant, box.ids[name]) for name in ("eva", "finn"))
-    box.services.merges.duplicates.suggest(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
+    box.services.merges.duplicates.suggest_pair(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
 
 
 def _full(box: Box) -> None:
     """The next stranger takes the place of the one who was seen last longest ago."""
-    strangers = next(group for group in box.services.groups.all(box.tenant) if group.name == "stranger")
+    strangers = next(group for group in box.services.groups.list_all(box.tenant) if group.name == "stranger")
     fields = {"old_name": "stranger", "name": "stranger", "capacity": str(strangers.count), "description": "few"}
     assert box.camera.call("updateGroup", fields)["code"] == 0
 
@@ -360,21 +364,21 @@ def _unwanted(box: Box) -> None:
 def _learnt(box: Box) -> None:
     """Eva's face learnt something that the tenant keeps no longer."""
     box.see(another_photo(5 * DAY, EVA))
-    box.services.tenants.change("shop", {"learnt_days": 2})
+    box.services.tenants.change_settings("shop", {"learnt_days": 2})
 
 
 def _consented(box: Box) -> None:
     """Eva's face has a record of consent, which expires in a day; then it is erased."""
     body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": "2026-03-17T09:00:00Z"}
     box.v1.done("PUT", f"/v1/faces/{box.ids['eva']}/consent", body)
-    box.services.tenants.change("shop", {"expired_consent_erases": True})
+    box.services.tenants.change_settings("shop", {"expired_consent_erases": True})
 
 
 def _kept_shortly(box: Box) -> None:
     """Nothing is kept for long, but of Eva, whom nobody may delete."""
     box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7")
     days = {"capture_days": 3, "sighting_days": 4, "stranger_days": 10, "regular_days": 20, "observation_days": 150}
-    box.services.tenants.change("shop", days)
+    box.services.tenants.change_settings("shop", days)
 
 
 def _stuck(box: Box) -> None:
@@ -390,12 +394,12 @@ def _leaving(box: Box) -> None:
     tenant = box.services.tenants.get_by_name("leaves")
     box.services.cameras.add(tenant, "door", "door", CameraSettings())
     box.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(61)), RULES)
-    box.services.audit.signing.public_keys("leaves")
+    box.services.audit.signing.read_public_keys("leaves")
 
 
 def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage) -> Shop:
     with closing(Book(folder, kept=kept)) as book:
-        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
+        book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         credentials = book.services.tenants.rotate_keys("shop")
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:

@@ -445,13 +445,13 @@ def _everything(box: Box) -> Any:
 
 
 def _read_receipt_page(box: Box) -> Any:
-    [erasure] = box.services.erasure.records.page("shop", 1).rows
+    [erasure] = box.services.erasure.records.read_page("shop", 1).rows
     reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}/page")
     return {"status": reply.status, **reply.json}
 
 
 def _read_erasure(box: Box) -> Any:
-    [erasure] = box.services.erasure.records.page("shop", 1).rows
+    [erasure] = box.services.erasure.records.read_page("shop", 1).rows
     reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}")
     return {"status": reply.status, **reply.json}
 
@@ -710,9 +710,9 @@ def _erased_whole(box: Box) -> Any:
 
 def _renewed_signing(box: Box) -> Any:
     """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
-    box.services.audit.signing.public_keys("shop")  # makes the first
+    box.services.audit.signing.read_public_keys("shop")  # makes the first
     with acts.begin_act(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
-        return renewal_of(box.services.audit.signing.renew("shop")).is_vouched
+        return renewal_of(box.services.audit.signing.renew_key("shop")).is_vouched
 
 
 def _added(box: Box) -> Any:
@@ -721,7 +721,7 @@ def _added(box: Box) -> Any:
 
 
 def _changed(box: Box) -> Any:
-    return box.services.tenants.change("shop", {"requests_a_day": 10_000, "faces": 20_000})
+    return box.services.tenants.change_settings("shop", {"requests_a_day": 10_000, "faces": 20_000})
 
 
 def _reembedded(box: Box) -> Any:
@@ -748,7 +748,7 @@ def _until_nothing_is_left(box: Box, left: Callable[[], list[str]], every: timed
         box.clock.advance(every)
         box.sweep()
         if every > TRUSTED:  # a sweep doubts a clock that jumped, so the operator says yes
-            box.services.erasure.retention.tenant(box.tenant, lambda: float("inf"), yes=True)
+            box.services.erasure.retention.sweep_tenant(box.tenant, lambda: float("inf"), yes=True)
     return {"status": 500, "left": left()} if left() else {"status": 200}
 
 
@@ -778,8 +778,8 @@ def _forgotten(box: Box) -> Any:
 
 def _all_erased(box: Box) -> Any:
     """All faces, and the pictures that the cameras sent: nothing is left that shows somebody."""
-    for group in box.services.groups.all(box.tenant):
-        page = box.services.faces.page(box.tenant, group.name, 1, 100)
+    for group in box.services.groups.list_all(box.tenant):
+        page = box.services.faces.read_page(box.tenant, group.name, 1, 100)
         if faceids := [face.faceid for face in page.faces]:
             box.services.deletion.delete_faces_of_group(box.tenant, group.name, faceids)
     now = box.clock.now().timestamp()
@@ -810,12 +810,12 @@ def _printed(box: Box) -> str:
 CHORES = (
     UseCase("today", _printed),
     UseCase("tenants add", _added, or_says="TenantExists"),
-    UseCase("tenants list", lambda box: table(box.services.tenants.all())),
+    UseCase("tenants list", lambda box: table(box.services.tenants.list_all())),
     UseCase("tenants show", lambda box: describe_tenant(box.services.tenants.get_by_name("shop"))),
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
     UseCase("tenants renew-signing", _renewed_signing),
-    UseCase("tenants keys", lambda box: key_table(box.services.access.keys.all(box.tenant))),
+    UseCase("tenants keys", lambda box: key_table(box.services.access.keys.list_all(box.tenant))),
     UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
     UseCase("tenants erase", _erased_whole, shop="leaving"),
     UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),

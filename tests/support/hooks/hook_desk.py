@@ -85,7 +85,7 @@ class Desk:
         actions = self.outbox.make_delivery_puts(TENANT, events)
         if actions:
             self.items.transact(actions)
-        self.outbox.announce(TENANT, actions)
+        self.outbox.send_messages(TENANT, actions)
 
     def work(self) -> int:
         """Do what is in the queue now; returns how many messages that were."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.vision.detect.detect import iou
+from chalicelib.book.vision.detect.detect import measure_overlap
 from chalicelib.book.words.pictures import DetectedFace
 
 FOUND_IOU = 0.5
@@ -41,7 +41,7 @@ class Tally(Struct):
         """Count faces, each of which is found once at most."""
         free = list(range(len(truth)))
         for row in boxes_of(faces):
-            overlaps = iou(row, truth[free]) if free else np.zeros(0, np.float32)
+            overlaps = measure_overlap(row, truth[free]) if free else np.zeros(0, np.float32)
             if len(overlaps) and overlaps.max() >= FOUND_IOU:
                 free.pop(int(overlaps.argmax()))
             else:

@@ -19,7 +19,7 @@ from chalicelib.book.records.observations import page_item, visits_from, visits_
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import CaptureState
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Edit, Face, JournalEntry, PromotionRule
+from chalicelib.book.words.model import Edit, Face, JournalEntry, PromotionSettings
 from chalicelib.book.words.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.words.roles import FIRST, Role
@@ -37,7 +37,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     """A week's book: strangers, a regular, a rejected sighting, a merge, sealed days, and a search of today."""
     with closing(Book(tmp_path / "data")) as book:
         tenant = book.tenant
-        book.services.groups.set_promotion_rule(tenant, PromotionRule(2, 7))
+        book.services.groups.set_promotion_settings(tenant, PromotionSettings(2, 7))
         book.services.groups.create(tenant, "guests", 100, "")
         book.see(shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3), shot(2 * DAY, 4), shot(2 * DAY + 60, 4, 2))
         of_two = next(f for f in book.faceids() if len(sightings(book, f)) == 2)
@@ -112,7 +112,7 @@ def no_arrivals(book: Book) -> None:
 
 def arrivals(book: Book, faceid: str, at_minutes: int) -> None:
     held = visits_from(book.storage.items.get(keys.ARRIVALS, ("shop", faceid)))
-    more = held.arrivals.with_sighting(milliseconds(shot(at_minutes).at), 1_800_000)
+    more = held.arrivals.add_sighting(milliseconds(shot(at_minutes).at), 1_800_000)
     after = replace(held, arrivals=more, version=held.version + 1)
     change(book, Put(keys.ARRIVALS, visits_item("shop", faceid, after)))
 
@@ -141,12 +141,12 @@ def negative_of_nobody(book: Book) -> None:
 
 @later
 def of_merge(book: Book, state: MergeState) -> None:
-    (merge,) = book.services.merges.records.all("shop")
+    (merge,) = book.services.merges.records.list_all("shop")
     change(book, Update(keys.MERGES, ("shop", merge.id), (exists("there"),), set={"state": state}))
 
 
 def no_merges(book: Book) -> None:
-    (merge,) = book.services.merges.records.all("shop")
+    (merge,) = book.services.merges.records.list_all("shop")
     change(book, Update(keys.FACES, ("shop", merge.survivor), (exists("there"),), remove=("merges",)))
 
 
@@ -400,7 +400,7 @@ def is_deleted(book: Book) -> None:
 
 
 def is_undone(book: Book) -> None:
-    (merge,) = book.services.merges.records.all("shop")
+    (merge,) = book.services.merges.records.list_all("shop")
     book.services.merges.merging.undo(book.tenant, merge.id)
 
 

@@ -24,7 +24,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         group = book.services.groups.get(book.tenant, STRANGER)
         for name in ("ann", "bob"):
             book.services.users.create(book.tenant, group, name)
-        book.services.users.associate(book.tenant, group, "ann", book.faceids()[:2], 0.0)
+        book.services.users.associate_faces(book.tenant, group, "ann", book.faceids()[:2], 0.0)
         assert said(book) == []
         yield book
 

@@ -210,7 +210,7 @@ def of_coder(coder: Coder) -> Call:
     return call
 
 
-def at(array: NDArray[np.generic]) -> int:
+def find_address(array: NDArray[np.generic]) -> int:
     """Return the array's place in memory."""
     place: int = array.__array_interface__["data"][0]  # array.ctypes takes three times as long
     return place

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.book.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Tier, at, of_coder, row_norms
+from chalicelib.book.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Tier, find_address, of_coder, row_norms
 from chalicelib.book.words.errors import InvalidInput
 
 
@@ -55,12 +55,16 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         """Tell the kernel of these rows, once for all searches."""
         call, alone = of_coder(self.coder), len(self.first_row) == len(self.templates) + 1
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
-            tier.codes = at(codes)
+            tier.codes = find_address(codes)
         call.rows, call.faces = len(self.templates), len(self.first_row) - 1
-        call.templates, call.group, call.taken = at(self.templates), at(self.group), at(self.taken)
-        call.first_row = None if alone else at(self.first_row)
+        call.templates, call.group, call.taken = (
+            find_address(self.templates),
+            find_address(self.group),
+            find_address(self.taken),
+        )
+        call.first_row = None if alone else find_address(self.first_row)
         if self.numbers is not None:
-            call.numbers, call.rows = at(self.numbers), len(self.numbers)
+            call.numbers, call.rows = find_address(self.numbers), len(self.numbers)
         return call
 
 
@@ -143,7 +147,7 @@ def library_path(machine: str | None = None) -> Path:
 
 
 @cache
-def kernel() -> Kernel | None:
+def load_kernel() -> Kernel | None:
     """Return this machine's kernel; None if none was compiled, or its answers are not exact."""
     path = library_path()
     if not path.is_file():
@@ -246,7 +250,7 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
 
 def scan(rows: Rows, probes: Found) -> None:
     """Scan the rows in one pass."""
-    compiled = kernel()
+    compiled = load_kernel()
     if compiled is None:
         scan_without_kernel(rows, probes)
         return

@@ -25,7 +25,7 @@ from chalicelib.book.index.snapshots.segment import (
     DamagedSnapshot,
     Layout,
     Segment,
-    assemble,
+    assemble_segment,
     check_part,
     decode,
     header_length,
@@ -80,7 +80,7 @@ def _load_segment(blobs: BlobStore, key: str, layout: Layout, place: Place) -> S
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
             for _ in threads.map(load_part, range(len(layout.checksums))):
                 pass
-    return assemble(layout, hot.data, memoryview(mapped), on_disk=True)
+    return assemble_segment(layout, hot.data, memoryview(mapped), on_disk=True)
 
 
 def _write(descriptor: int, data: memoryview, at: int) -> None:

@@ -45,7 +45,7 @@ class FaceIds(Struct, frozen=True, dict=True):
         """Pack `faceids`, which are in order."""
         encoded = [faceid.encode() for faceid in faceids]
         offsets = np.zeros(len(encoded) + 1, dtype="<u8")
-        np.cumsum([len(one) for one in encoded], out=offsets[1:])
+        np.cumsum([len(part) for part in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Segment(Struct, frozen=True):
             self.codes.loose,
             *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
-        return sum(one.nbytes for one in held) + (0 if self.on_disk else self.templates.nbytes)
+        return sum(array.nbytes for array in held) + (0 if self.on_disk else self.templates.nbytes)
 
 
 class Layout(Struct, frozen=True):
@@ -152,9 +152,9 @@ class Layout(Struct, frozen=True):
     checksums: Sequence[int]
 
 
-def encode(segment: Segment) -> bytes:
+def encode_segment(segment: Segment) -> bytes:
     """Write a segment as a snapshot's bytes, in the layout that this module's docstring has."""
-    sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _sections(segment).items()}
+    sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _list_sections(segment).items()}
     places, pieces, at = {}, [], 0
     for name, array in sections.items():
         places[name] = [at, *array.shape]
@@ -178,7 +178,7 @@ def encode(segment: Segment) -> bytes:
     return b"".join((MAGIC, _LENGTHS.pack(len(text), zlib.crc32(text)), text, body))
 
 
-def _sections(segment: Segment) -> dict[str, NDArray[Any]]:
+def _list_sections(segment: Segment) -> dict[str, NDArray[Any]]:
     """Return the sections in the order of the file; the templates come last."""
     rotation = segment.coder.rotation
     tiers = {f"tier{number}": codes for number, codes in enumerate(segment.codes.tiers)}
@@ -222,7 +222,7 @@ def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
         raise DamagedSnapshot(f"the checksum does not fit the snapshot's bytes {begin}.. of the body")
 
 
-def assemble(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False) -> Segment:
+def assemble_segment(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False) -> Segment:
     """Make a segment over a snapshot's bytes without copying them.
 
     `hot`: the body up to the templates, which every search reads; `cold`: the templates. `on_disk`: `cold` is a file
@@ -260,7 +260,7 @@ def decode(data: bytes) -> Segment:
     for number in range(len(layout.checksums)):
         check_part(layout, number, body[number * PART : (number + 1) * PART])
     boundary = layout.cold_at - layout.body_at
-    return assemble(layout, body[:boundary], body[boundary:])
+    return assemble_segment(layout, body[:boundary], body[boundary:])
 
 
 def empty_segment(model: str) -> Segment:

@@ -55,7 +55,7 @@ def _ask_for_picture(exchange: Exchange, target: Target, max_bytes: int) -> byte
         _require_picture_head(response)
         # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
         exchange.allowed_bytes = 2 * max_bytes + MAX_HEAD_BYTES
-        return _body(response, max_bytes)
+        return _read_body(response, max_bytes)
 
 
 def _read_location(target: Target, response: HTTPResponse) -> Target:
@@ -84,7 +84,7 @@ def _require_picture_head(response: HTTPResponse) -> None:
         )
 
 
-def _body(response: HTTPResponse, max_bytes: int) -> bytes:
+def _read_body(response: HTTPResponse, max_bytes: int) -> bytes:
     expected = response.length  # None: chunked, or until the connection ends
     too_large = Unusable(f"the URL's picture has more than {max_bytes} bytes: send that of a smaller picture")
     if expected is not None and expected > max_bytes:

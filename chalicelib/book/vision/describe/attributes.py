@@ -28,7 +28,7 @@ from chalicelib.book.vision.detect.align import Points
 from chalicelib.book.vision.machine import Work
 from chalicelib.book.vision.packs.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures.crop import batch, brighten_crop, cut, cut_inside, enclose_box
+from chalicelib.book.vision.pictures.crop import brighten_crop, cut, cut_inside, enclose_box, stack_pictures
 from chalicelib.book.words.pictures import DetectedFace, Gender, Pose
 
 FACES = 2
@@ -52,7 +52,7 @@ class CropModels:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def outputs(
+    def run_models(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], roles: Mapping[str, CropRole]
     ) -> Work[list[Mapping[str, Sequence[Looks]]]]:
         """Run these roles' models; answer, by face and role, each model's outputs in the order of the role's labels."""
@@ -92,7 +92,7 @@ def _cut_crops(image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Cr
         picture = brighten_crop(_cut_crop(image, face, crop), crop.least_brightness)
         pictures += [picture, picture[:, ::-1]] if crop.mirrored else [picture]
     black, white = crop.pixels
-    return batch(pictures, crop.channels) * np.float32((white - black) / WHITE) + np.float32(black)
+    return stack_pictures(pictures, crop.channels) * np.float32((white - black) / WHITE) + np.float32(black)
 
 
 def _cut_crop(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chalicelib.book.vision.machine import Work
 from chalicelib.book.vision.packs.manifest import EmbeddingRole, Network
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures.crop import batch
+from chalicelib.book.vision.pictures.crop import stack_pictures
 
 
 def plan_embeddings(
@@ -37,7 +37,7 @@ def plan_embeddings(
             looks = 1 + network.mirrored
             own = np.array([*islice(left, len(faces) * looks)], np.float32)
             parts.append(scale_to_unit(own.reshape(len(faces), looks, network.dimensions).sum(axis=1)))
-        centre, basis = (sessions.array(file) if file else None for file in (role.centre, role.basis))
+        centre, basis = (sessions.read_array(file) if file else None for file in (role.centre, role.basis))
         return join_parts(role, parts, centre, basis)
 
     looks = [
@@ -50,7 +50,7 @@ def plan_embeddings(
 
 
 def _scale_pixels(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
-    pixels = batch([face], network.channels)
+    pixels = stack_pictures([face], network.channels)
     if (network.mean, network.deviation) == ((0.0,), (1.0,)):
         return pixels
     mean, deviation = (np.array(numbers, np.float32).reshape(-1, 1, 1) for numbers in (network.mean, network.deviation))

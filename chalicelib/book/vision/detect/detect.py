@@ -27,13 +27,13 @@ from chalicelib.book.vision.pictures.crop import (
     Planes,
     Spread,
     Square,
-    canvas,
     cut_planes_of_square,
     cut_turned,
     in_turn,
     is_plain,
     make_planes,
     resize_picture,
+    stack_planes,
 )
 from chalicelib.book.words.pictures import Box, DetectedFace
 
@@ -155,7 +155,7 @@ class DetectionPass(Struct, frozen=True):
         sure = self.rows[self.sure]
         largest = sure[np.argsort(-sure[:, 2] * sure[:, 3])[:1]]
         areas = self.rows[:, 2] * self.rows[:, 3]
-        rivals = [areas[iou(row, self.rows) < LOOK_IOU] >= RIVAL * row[2] * row[3] for row in largest]
+        rivals = [areas[measure_overlap(row, self.rows) < LOOK_IOU] >= RIVAL * row[2] * row[3] for row in largest]
         return largest if self.hides_none_like(largest) and not np.any(rivals) else largest[:0]
 
     def hides_none_like(self, largest: NDArray[np.float32]) -> bool:
@@ -185,7 +185,7 @@ class Detector:
         passes = [next(finer)]
         alone = passes[0].find_unrivalled_face()
         rows = self._choose_faces(image, passes) if len(alone) else alone
-        if not (iou(rows[:1], alone) >= LOOK_IOU).any():
+        if not (measure_overlap(rows[:1], alone) >= LOOK_IOU).any():
             passes += finer
             rows = self._choose_faces(image, passes)
             if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
@@ -227,16 +227,16 @@ class Detector:
         self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn
     ) -> NDArray[np.float32]:
         """Run the detector over the picture resized to (width, height); return the rows in its own pixels."""
-        (rows,) = self._network.rows([resize_picture(image, size, spread)], FINE_SCORE)
+        (rows,) = self._network.detect_rows([resize_picture(image, size, spread)], FINE_SCORE)
         return _scale_rows(choose_surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
 
     def _choose_faces(self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]) -> NDArray[np.float32]:
         """Return the faces among what the passes propose: (n, 15) rows, largest first."""
         rows, sure = _choose_proposals(passes, max(image.shape[:2]), self._role.nms_iou)
-        found = suppress_overlaps(self.confirm(image, rows, sure), self._role.nms_iou)
+        found = suppress_overlaps(self.confirm_proposals(image, rows, sure), self._role.nms_iou)
         return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
 
-    def confirm(
+    def confirm_proposals(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Return the proposals that passes over each find again, with their mean box, landmarks and score.
@@ -290,9 +290,9 @@ class Detector:
 
         def of_part(part: NDArray[np.float32]) -> None:
             frames = [frame_box(row, turn, size) for row in part]
-            found = self._network.rows([frame.cut_planes(image, size) for frame in frames], LOOK_SCORE)
+            found = self._network.detect_rows([frame.cut_planes(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(part, frames, found, strict=True):
-                again = _choose_same_face(row, frame.back(inside, size))
+                again = _choose_same_face(row, frame.convert_back(inside, size))
                 if again is not None:
                     row[:] = again
 
@@ -314,7 +314,7 @@ def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArra
 
 def _choose_same_face(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the row of highest score that is of the same face as `row`, or None."""
-    near = rows[iou(row, rows) >= LOOK_IOU]
+    near = rows[measure_overlap(row, rows) >= LOOK_IOU]
     return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
 
 
@@ -384,9 +384,9 @@ class YuNet:
         self._sessions = sessions
         self._role = role
 
-    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+    def detect_rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
         """Return the (n, 15) rows that reach `score` for each of the pictures of one size, in their own pixels."""
-        filled = canvas(pictures, self._role.channels, GRID)
+        filled = stack_planes(pictures, self._role.channels, GRID)
         outputs = self._sessions.run(self._role.file, filled)
         return decode(outputs, filled.shape[3], self._role.strides, score)
 
@@ -415,7 +415,7 @@ def _decode_level(
     return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[:, None]], axis=1)
 
 
-def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return intersection over union of rows that begin with x, y, width, height, broadcast against each other."""
     left_top = np.maximum(box[..., :2], boxes[..., :2])
     right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
@@ -443,7 +443,7 @@ def choose_distinct(rows: NDArray[np.float32], limit: float, most: int | None = 
     rest, kept = np.arange(len(rows)), list[int]()
     while len(rest) and len(kept) != most:
         kept.append(int(rest[0]))
-        rest = rest[1:][iou(rows[rest[0]], rows[rest[1:]]) <= limit]
+        rest = rest[1:][measure_overlap(rows[rest[0]], rows[rest[1:]]) <= limit]
     return kept
 
 
@@ -468,7 +468,7 @@ class Frame(Struct, frozen=True):
             return make_planes(cut_turned(image, self.square, self.turn, size))
         return cut_planes_of_square(image, self.square, size)
 
-    def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    def convert_back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Convert rows found in the pass of `size` pixels to the picture's pixels.
 
         A turned box becomes the upright box about the ellipse that it holds, because heads are round.

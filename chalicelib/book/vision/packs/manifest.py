@@ -235,19 +235,19 @@ class Manifest(Struct, frozen=True):
     def impostor_curve(self) -> ImpostorCurve:
         return self.measured.curve
 
-    def population(self) -> Population:
+    def read_population(self) -> Population:
         """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
         return population(self.measured, self.embedding.dimensions)
 
 
-def table(folder: Path) -> dict[str, Any]:
+def read_table(folder: Path) -> dict[str, Any]:
     """Read `manifest.toml` as it is."""
     return tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest and the calibration that it names. Raises ValueError that says what is wrong with it."""
-    data = table(folder)
+    data = read_table(folder)
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]

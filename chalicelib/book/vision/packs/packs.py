@@ -61,17 +61,17 @@ class Pack(Struct, frozen=True):
         """The pack's name, version and place, for people."""
         return f"{self.manifest.name} {self.manifest.version}, of {self.folder}"
 
-    def file(self, name: str) -> PackFile:
+    def find_file(self, name: str) -> PackFile:
         return next(file for file in self.files if file.name == name)
 
-    def path(self, name: str) -> Path:
+    def find_path(self, name: str) -> Path:
         """Return the place of the file: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
         own_path, shared = self.folder / name, PACKS / DEFAULT_PACK / name
         return shared if self.folder.parent == PACKS and not own_path.is_file() and shared.is_file() else own_path
 
-    def content(self, name: str) -> bytes:
+    def read_content(self, name: str) -> bytes:
         """Read the file's bytes and check them. Raises MissingModel."""
-        file, path = self.file(name), self.path(name)
+        file, path = self.find_file(name), self.find_path(name)
         if path.is_file():
             data = path.read_bytes()
             if _is_right(data, file):
@@ -180,12 +180,12 @@ def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
 
 
 def _has_file(pack: Pack, file: PackFile) -> bool:
-    path = pack.path(file.name)
+    path = pack.find_path(file.name)
     return path.is_file() and path.stat().st_size == file.size_bytes
 
 
 def _check_file(pack: Pack, file: PackFile) -> State:
-    path = pack.path(file.name)
+    path = pack.find_path(file.name)
     if not path.is_file():
         return State.MISSING
     return State.OK if _is_right(path.read_bytes(), file) else State.DAMAGED

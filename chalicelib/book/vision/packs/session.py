@@ -65,7 +65,7 @@ class Sessions:
     def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
         self._pack = pack
         self._slots = slots or CpuSlots(1)
-        self.spread, self.done = self._slots.spread, self._slots.do_works
+        self.spread, self.done = self._slots.spread_work, self._slots.do_works
         self._sessions: dict[tuple[str, int], Any] = {}
         self._arrays: dict[str, NDArray[np.float32]] = {}
         self._making = threading.Lock()
@@ -80,10 +80,10 @@ class Sessions:
             outputs = session.run(None, {session.get_inputs()[0].name: batch})
         return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
 
-    def array(self, file: str) -> NDArray[np.float32]:
+    def read_array(self, file: str) -> NDArray[np.float32]:
         """Return the numbers of a .npy file, which is read once. Raises MissingModel."""
         if file not in self._arrays:
-            self._arrays[file] = np.load(io.BytesIO(self._pack.content(file)), allow_pickle=False)
+            self._arrays[file] = np.load(io.BytesIO(self._pack.read_content(file)), allow_pickle=False)
         return self._arrays[file]
 
     def load(self, file: str, threads: int = 1) -> Any:
@@ -93,7 +93,7 @@ class Sessions:
     def _make(self, file: str, threads: int) -> Any:
         with self._making:
             if (file, threads) not in self._sessions:
-                self._sessions[file, threads] = session_of(self._pack.content(file), threads)
+                self._sessions[file, threads] = session_of(self._pack.read_content(file), threads)
             return self._sessions[file, threads]
 
 

@@ -103,7 +103,7 @@ def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int)
     return np.asarray(answer[0, :, :size_px, :size_px], np.float32)
 
 
-def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArray[np.float32]:
+def stack_planes(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArray[np.float32]:
     """Stack planes of one size as (n, 3, height, width) in the order of `channels`, "RGB" or "BGR".
 
     Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
@@ -214,7 +214,7 @@ def brighten_crop(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
     return np.asarray(np.minimum(crop * np.float32(gain) + 0.5, WHITE)).astype(np.uint8)
 
 
-def batch(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
+def stack_pictures(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
     """Stack RGB pictures of one size as (n, channels, height, width) float32 0..255, in the order of `channels`.
 
     L in `channels` is the luminance of ITU-R 601.
@@ -279,7 +279,7 @@ def _cut_kept_part(
     left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
-    centres = [(one.x + one.width / 2, one.y + one.height / 2) for one in others]
+    centres = [(other.x + other.width / 2, other.y + other.height / 2) for other in others]
     is_alone = not any(left <= x < right and top <= y < bottom for x, y in centres)
     if dims and not is_alone:
         wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR

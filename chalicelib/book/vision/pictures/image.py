@@ -114,7 +114,7 @@ def read_picture(data: bytes, rules: PictureRules, decoding: Room = nullcontext)
             return _turn_upright(_convert_to_rgb(picture, step), orientation)
 
 
-def size(data: bytes, rules: PictureRules) -> tuple[int, int]:
+def read_size(data: bytes, rules: PictureRules) -> tuple[int, int]:
     """Return the width and height of a picture as it is stored, but upright. No pixel is decoded. Raises Unusable."""
     with _open_picture(data, rules) as (picture, _, orientation):
         width, height = picture.size

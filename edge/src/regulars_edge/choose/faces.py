@@ -187,7 +187,7 @@ def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
     """Greedy non-maximum suppression, surest first."""
     kept_faces: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(measure_overlap(face.box_xywh, one.box_xywh) <= _NMS_IOU for one in kept_faces):
+        if all(measure_overlap(face.box_xywh, kept_face.box_xywh) <= _NMS_IOU for kept_face in kept_faces):
             kept_faces.append(face)
             yield face
 

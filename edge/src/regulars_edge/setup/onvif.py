@@ -57,7 +57,7 @@ def read_text(element: ET.Element, path: str) -> str:
 
 def make_printable(text: str) -> str:
     """Make one line of it: a terminal obeys control characters."""
-    return "".join(one if one.isprintable() else " " for one in text).strip()
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 GROUP = ("239.255.255.250", 3702)

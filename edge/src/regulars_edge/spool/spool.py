@@ -379,7 +379,7 @@ class Spool:
             times.note_age(db, self.clock)
             old = "DELETE FROM pictures WHERE state > 0 AND finished_at_ms < ? RETURNING file, size"
             deleted = [row for row in db.execute(old, (old_ms,)) if row[0] is not None]
-            expired = self._expire(db, now_ms)
+            expired = self._drop_expired(db, now_ms)
         for name, size in deleted:
             (self._copies / name).unlink(missing_ok=True)
             self.held_bytes -= size
@@ -390,7 +390,7 @@ class Spool:
             )
         self.dropped += [(Dropped.TOO_OLD, camera) for camera in expired]
 
-    def _expire(self, db: sqlite3.Connection, now_ms: int) -> list[str]:
+    def _drop_expired(self, db: sqlite3.Connection, now_ms: int) -> list[str]:
         """Set aside what is too old; return the camera of each."""
         if self._limits.unsent_days is None:
             return []

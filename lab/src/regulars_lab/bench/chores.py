@@ -129,7 +129,7 @@ class Shop:
             data = picture(Person(seen, quality=70.0 + number % 97 / 10)) + b" " * (number % 89)
             at = self.clock.now() - timedelta(hours=1) * (1 - number / count)
             offer = Offer(camera, hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", at)
-            [upload] = self.services.captures.offer(self.tenant, [offer])
+            [upload] = self.services.captures.offer_uploads(self.tenant, [offer])
             key = keys.capture_picture("shop", camera, upload.capture.id)
             self.storage.uploads.put_if_absent(key, data, "image/jpeg")
             self.services.sightings.ingest.resolve_capture("shop", camera, upload.capture.id)

@@ -72,14 +72,14 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     import numpy as np
 
     from chalicelib.book.index.galleries import Galleries
-    from chalicelib.book.index.scan.scan import kernel
+    from chalicelib.book.index.scan.scan import load_kernel
     from chalicelib.book.rules.decision import SearchRequest
     from chalicelib.book.store.embedded.blobs import FolderBlobStore
     from chalicelib.book.store.embedded.items import SqliteItemStore
     from chalicelib.book.words import keys
     from chalicelib.book.words.telemetry import collect_stages
 
-    kernel()
+    load_kernel()
     imported = time.time()
     before = memory_bytes()
     items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
@@ -91,7 +91,7 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     answered = time.time()
     load_ms, scan_ms = (spent.get(name, 0.0) for name in ("load", "scan"))
     warm = [time_call(lambda: galleries.search(TENANT, request))[1] for _ in range(5)]
-    after, faces = memory_bytes(), galleries.current(TENANT, MODEL).view.faces
+    after, faces = memory_bytes(), galleries.read_current(TENANT, MODEL).view.faces
     return {
         "total_ms": 1e3 * (answered - started_at),
         "phases_ms": {
@@ -113,7 +113,7 @@ def build_once(folder: Path) -> dict[str, Any]:
     from chalicelib.book.index.compact import TAIL_LENGTH, Compactor
     from chalicelib.book.index.galleries import Galleries
     from chalicelib.book.records.faces import journal_item
-    from chalicelib.book.rules.templates import canonical
+    from chalicelib.book.rules.templates import make_template
     from chalicelib.book.store.embedded.blobs import FolderBlobStore
     from chalicelib.book.store.embedded.items import SqliteItemStore
     from chalicelib.book.store.in_process import SystemClock
@@ -124,7 +124,7 @@ def build_once(folder: Path) -> dict[str, Any]:
 
     items, clock = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES), SystemClock()
     for seq, vector in enumerate(Maker("face-like", seed=1).vectors(TAIL_LENGTH), start=2):
-        newcomer = JournalEntry(Edit.PUT, f"new-{seq}", "g", (canonical(MODEL, vector),))
+        newcomer = JournalEntry(Edit.PUT, f"new-{seq}", "g", (make_template(MODEL, vector),))
         items.transact([Put(keys.JOURNAL, journal_item(TENANT, seq, clock.now(), [newcomer]))])
     there = (exists("tenant"),)
     items.transact([Update(keys.DIRECTORY, (TENANT, keys.TENANT_ITEM), there, set={"seq": TAIL_LENGTH + 1})])

@@ -124,7 +124,7 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
             if row is None or enrolled not in own:
                 yield row is not None, False, False
                 continue
-            above = (rows @ row)[None] - vision.population.compute_demands(row[None], rows) >= point.threshold(
+            above = (rows @ row)[None] - vision.population.compute_demands(row[None], rows) >= point.find_threshold(
                 len(rows)
             )
             scores = np.where(above[0], rows @ row, -1.0)

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from chalicelib.book.rules.choice import Chooser
 from chalicelib.book.rules.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
-from chalicelib.book.rules.templates import canonical, fuse_embeddings, reduce_templates, vector
+from chalicelib.book.rules.templates import fuse_embeddings, make_template, read_vector, reduce_templates
 from chalicelib.book.words.model import Picture
 from chalicelib.book.words.pictures import Estimates
 from chalicelib.book.words.values import moment
@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=20)
     arguments = options.parse_args()
     own = pack()
-    rule = Rule(OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR), own.manifest.population())
+    rule = Rule(OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR), own.manifest.read_population())
     model = own.manifest.embedding.model
     people, strangers = (_pictures(arguments.faces / name, own, arguments.out) for name in ("people", "strangers"))
     measured = []
@@ -71,7 +71,7 @@ def _pictures(folder: Path, own: Any, out: Path) -> list[list[Picture]]:
     people: dict[str, list[Picture]] = {}
     for number, (file, one) in enumerate(zip(found.files, seen, strict=True)):
         if one.embedding is not None:
-            template = canonical(own.manifest.embedding.model, one.embedding)
+            template = make_template(own.manifest.embedding.model, one.embedding)
             estimates = Estimates(quality=one.quality)
             people.setdefault(file.parent.name, []).append(
                 Picture(f"{number:032x}", "", moment(0), (template,), estimates)
@@ -81,11 +81,11 @@ def _pictures(folder: Path, own: Any, out: Path) -> list[list[Picture]]:
 
 def _mean(pictures: Sequence[Picture]) -> Rows:
     (template,) = reduce_templates([template for one in pictures for template in one.templates])
-    return vector(template)
+    return read_vector(template)
 
 
 def _rows(pictures: Sequence[Picture]) -> Rows:
-    return np.stack([vector(one.templates[0]) for one in pictures])
+    return np.stack([read_vector(one.templates[0]) for one in pictures])
 
 
 def _rules(chooser: Chooser) -> dict[str, Choose]:

@@ -172,7 +172,7 @@ class Stage:
             data = picture(Person(number))
             taken_at = self.began + timedelta(seconds=(number + 1) * EVERY_S)
             offer = Offer("door", hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", taken_at)
-            [upload] = self.services.captures.offer(self.tenant, [offer])
+            [upload] = self.services.captures.offer_uploads(self.tenant, [offer])
             self.storage.uploads.put_if_absent(
                 keys.capture_picture(SMALL, "door", upload.capture.id), data, "image/jpeg"
             )

@@ -31,7 +31,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, Capture, CaptureState
 from chalicelib.book.words.model import Profile, Tenant
 from chalicelib.book.words.ports import Storage, Vision
-from chalicelib.book.words.telemetry import collect_stages, stage
+from chalicelib.book.words.telemetry import collect_stages, count_stage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
@@ -75,7 +75,7 @@ class TimedItems(MeteredItems):
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            with stage("storage"):
+            with count_stage("storage"):
                 return found(*args, **kwargs)
 
         return call
@@ -131,7 +131,7 @@ def offer_captures(services: Services, storage: Storage, tenant: Tenant, shots: 
     uploads = [
         upload
         for begin in range(0, len(offers), 100)
-        for upload in services.captures.offer(tenant, offers[begin : begin + 100])
+        for upload in services.captures.offer_uploads(tenant, offers[begin : begin + 100])
     ]
     for upload, (shot, data) in zip(uploads, shots, strict=True):
         key = keys.capture_picture(tenant.name, shot.camera, upload.capture.id)

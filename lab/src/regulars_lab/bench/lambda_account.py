@@ -123,7 +123,7 @@ def put_by_camera(settings: Settings, picture: bytes) -> str:
     services = bootstrap.build(settings)
     sha256 = hashlib.sha256(picture).hexdigest()
     offer = Offer(CAMERA, sha256, len(picture), "image/jpeg", services.ports.clock.now())
-    (upload,) = services.captures.offer(services.tenants.get_by_name(CAMERA), [offer])
+    (upload,) = services.captures.offer_uploads(services.tenants.get_by_name(CAMERA), [offer])
     key = keys.capture_picture(CAMERA, CAMERA, upload.capture.id)
     services.ports.storage.uploads.put_if_absent(key, picture, "image/jpeg")
     return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})

@@ -110,7 +110,7 @@ def fill_faces(items: ItemStore, days: int, per_day: int) -> None:
     for day in range(days):
         for one in visits(FIRST + timedelta(days=day), per_day, random, first_id=day * per_day):
             gap_ms = 1000 * (one.gap_s or 0)
-            of_face[one.faceid] = of_face[one.faceid].with_sighting(milliseconds(one.at), gap_ms)
+            of_face[one.faceid] = of_face[one.faceid].add_sighting(milliseconds(one.at), gap_ms)
     write_in_parts(items, _puts(of_face))
 
 
@@ -129,10 +129,10 @@ def lists(services: Services) -> dict[str, Walk]:
     always = Span(0, keys.LAST_MS)
 
     def observations(wanted: ObservationFilter) -> Walk:
-        return lambda token: services.statistics.observations.page(TENANT, wanted, always, PAGE, token).next_token
+        return lambda token: services.statistics.observations.read_page(TENANT, wanted, always, PAGE, token).next_token
 
     def arrivals(wanted: ObservationFilter) -> Walk:
-        return lambda token: services.sightings.arrivals.page(TENANT, wanted, always, PAGE, token).next_token
+        return lambda token: services.sightings.arrivals.read_page(TENANT, wanted, always, PAGE, token).next_token
 
     camera = "camera-07"
     return {
@@ -155,7 +155,7 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
         services.enrolment.update.change_face(tenant, faceid, FaceChanges(name="Ann Lee"))
 
     def faces(order: FaceOrder, limit: int = PAGE) -> Walk:
-        return lambda token: services.faces.lists.page(tenant, None, order, limit, token).next_token
+        return lambda token: services.faces.lists.read_page(tenant, None, order, limit, token).next_token
 
     def ids(_token: str | None) -> None:
         services.faces.lists.list_ids(tenant, None, FaceOrder.ARRIVED)

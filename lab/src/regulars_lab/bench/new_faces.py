@@ -227,7 +227,9 @@ class Shop:
         ]
         captures = []
         for begin in range(0, len(offers), 100):
-            captures += [one.capture for one in self.services.captures.offer(tenant, offers[begin : begin + 100])]
+            captures += [
+                one.capture for one in self.services.captures.offer_uploads(tenant, offers[begin : begin + 100])
+            ]
         for capture, data in zip(captures, pictures, strict=True):
             self.storage.uploads.put_if_absent(keys.capture_picture("shop", CAMERA, capture.id), data, "image/jpeg")
         return captures
@@ -247,7 +249,7 @@ class Shop:
         return {"a_second": round(len(captures) / elapsed_s, 1), "at_once": at_once, **each}
 
     def faces(self) -> int:
-        groups = self.services.groups.all(self.services.tenants.get_by_name("shop"))
+        groups = self.services.groups.list_all(self.services.tenants.get_by_name("shop"))
         return sum(group.count for group in groups)
 
     def close(self) -> None:

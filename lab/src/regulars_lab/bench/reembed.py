@@ -32,7 +32,7 @@ from chalicelib.book.records.faces import face_from
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, sighting_id
 from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.items import every
+from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.book.words.tenant_settings import TenantSettings
@@ -106,7 +106,7 @@ def _play_captures(
         picture = file.read_bytes()
         sha256, taken = hashlib.sha256(picture).hexdigest(), began + timedelta(minutes=number)
         offer = Offer(CAMERA, sha256, len(picture), "image/jpeg", taken)
-        capture = services.captures.offer(tenant, [offer])[0].capture
+        capture = services.captures.offer_uploads(tenant, [offer])[0].capture
         services.ports.storage.uploads.put_if_absent(
             keys.capture_picture(SHOP, CAMERA, capture.id), picture, "image/jpeg"
         )
@@ -134,7 +134,7 @@ def _play_captures(
 
 def _book(services: Services, seen: Sequence[tuple[int, int, str | None]]) -> dict[str, Any]:
     tenant = services.tenants.get_by_name(SHOP)
-    stored = [face_from(item) for item in every(services.storage.items, keys.FACES, SHOP)]
+    stored = [face_from(item) for item in walk_items(services.storage.items, keys.FACES, SHOP)]
     enrolled = [face for face in stored if face.faceid.startswith(KNOWN)]
     lacking = [face.faceid for face in enrolled if tenant.model not in [one.model for one in face.templates]]
     observed, token = dict[str, str](), None

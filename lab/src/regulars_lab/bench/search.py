@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.book.index.gallery import Gallery
-from chalicelib.book.index.scan.scan import kernel
+from chalicelib.book.index.scan.scan import load_kernel
 from chalicelib.book.index.snapshots.loading import fetch
 from chalicelib.book.index.snapshots.scratch import Scratch
-from chalicelib.book.index.snapshots.segment import encode
+from chalicelib.book.index.snapshots.segment import encode_segment
 from chalicelib.book.rules.decision import OperatingPoint, SearchRequest
 from chalicelib.book.store.embedded.blobs import FolderBlobStore
 from chalicelib.book.vision.packs import packs
@@ -49,7 +49,7 @@ BUDGET_S = 0.5
 """For one engine in one round; at least two searches are made."""
 
 Figures = dict[str, Any]
-_KERNEL = "compiled" if kernel() else "none"
+_KERNEL = "compiled" if load_kernel() else "none"
 
 
 class Regulars:
@@ -61,7 +61,7 @@ class Regulars:
         self._decides = OperatingPoint(packs.read_pack().manifest.impostor_curve)
 
     def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
-        snapshot = encode(segment(vectors))
+        snapshot = encode_segment(segment(vectors))
         FolderBlobStore(folder / "blobs").put_if_absent("snapshot", snapshot, "application/octet-stream")
 
     def load(self, folder: Path) -> None:

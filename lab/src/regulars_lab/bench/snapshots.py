@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from chalicelib.book.index.compact import TAIL_LENGTH, Compactor
 from chalicelib.book.index.galleries import Galleries
 from chalicelib.book.records.faces import journal_item
-from chalicelib.book.rules.templates import canonical
+from chalicelib.book.rules.templates import make_template
 from chalicelib.book.store.embedded.blobs import FolderBlobStore
 from chalicelib.book.store.embedded.items import SqliteItemStore
 from chalicelib.book.words import keys
@@ -73,7 +73,7 @@ def measure_snapshots(items: ItemStore, blobs: Counting, faces: int, builds: int
             seq, is_new = build * TAIL_LENGTH + number + 1, number % 5 == 0
             faceid = f"new-{seq}" if is_new else f"face-{random.integers(faces):07d}"
             edit = Edit.PUT if is_new else Edit.REPLACE
-            entry = JournalEntry(edit, faceid, "g", (canonical(MODEL, vector),), learnt=not is_new)
+            entry = JournalEntry(edit, faceid, "g", (make_template(MODEL, vector),), learnt=not is_new)
             directory = {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": seq, "model": MODEL}
             journal = journal_item(TENANT, seq, clock.at, [entry])
             items.transact([Put(keys.JOURNAL, journal), Put(keys.DIRECTORY, directory)])

@@ -85,7 +85,7 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
     for day in range(days):
         begin = FIRST + timedelta(days=day)
         seen = list(visits(begin, per_day, random, first_id=day * per_day))
-        months = calendar.months(TENANT.name, days_of(seen))
+        months = calendar.read_months(TENANT.name, days_of(seen))
         write_in_parts(items, make_observation_actions(TENANT.name, seen, (), months, begin + timedelta(days=1)))
 
 
@@ -150,7 +150,7 @@ def recount(items: ItemStore, start: int, end: int) -> dict[str, int]:
     span = Span.of_seconds(start, end)
     observed = Calendar(items).read_days(TENANT.name, span.utc_days)
     amounts: Counter[str] = Counter()
-    for day in observed.within(span.utc_days):
+    for day in observed.list_within(span.utc_days):
         for item in observed_on(items, TENANT.name, day, span.first_ms, span.last_ms):
             at_ms, _ = keys.parts_of_observation(item["time_id"])
             amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from chalicelib.book.index.galleries import Galleries
-from chalicelib.book.index.snapshots.segment import encode
+from chalicelib.book.index.snapshots.segment import encode_segment
 from chalicelib.book.rules.decision import OperatingPoint, SearchRequest
 from chalicelib.book.store.embedded.blobs import FolderBlobStore
 from chalicelib.book.store.embedded.items import SqliteItemStore
@@ -78,7 +78,9 @@ def prepare(folder: Path, tenants: int, faces: int) -> None:
     for number in range(SNAPSHOTS):
         vectors = maker.vectors(faces)
         probes.append(maker.mates(vectors[:PROBES]))
-        blobs.put_if_absent(f"{number}.snapshot", encode(segment(vectors, model=MODEL)), "application/octet-stream")
+        blobs.put_if_absent(
+            f"{number}.snapshot", encode_segment(segment(vectors, model=MODEL)), "application/octet-stream"
+        )
     np.save(folder / "probes.npy", np.array(probes))
     with closing(SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)) as items:
         for tenant in range(tenants):

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.clients import Connection
 from regulars.demo.album import encode_jpeg, open_picture
@@ -94,7 +94,7 @@ def bare(scenes: Sequence[bytes]) -> float:
     """Return the milliseconds of processors that the models take for a picture, on all cores at once as in the box."""
     vision = FacePipeline(pack())
     examine_picture(vision, scenes[0])
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         return time_call(lambda: list(pool.map(partial(examine_picture, vision), scenes)), time.process_time)[1] / len(
             scenes
         )

@@ -131,7 +131,9 @@ def measure_stages(
         image = note_time(run, "decode", lambda: vision.read_picture(data, RULES))
         found = note_time(run, "detect", lambda: vision.detect(image))
         note_time(
-            run, "network", lambda: suppress_overlaps(network.rows([make_planes(image)], OPENCV_SCORE)[0], NMS_IOU)
+            run,
+            "network",
+            lambda: suppress_overlaps(network.detect_rows([make_planes(image)], OPENCV_SCORE)[0], NMS_IOU),
         )
         note_time(
             run, "align", lambda: [align_face(image, one.landmarks, aligns.points, aligns.size_px) for one in found]

@@ -23,7 +23,7 @@ from msgspec import Struct
 from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Offer
-from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, sighting_id
 from chalicelib.book.words.model import Profile, Tenant
@@ -154,7 +154,7 @@ class Player:
                 self._play_pictures(Path(folder), [number])
             advance()
 
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(count_cores()) as pool:
             list(pool.map(look_at, range(len(self.files))))
 
     def play(self, seed: int, scene: Scene, advance: Callable[[], object], *, learns: bool) -> list[Sighting]:
@@ -199,7 +199,7 @@ class Player:
         kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
         sha256 = hashlib.sha256(picture).hexdigest()
         offer = Offer(_CAMERA, sha256, len(picture), kind, taken)
-        capture = services.captures.offer(tenant, [offer])[0].capture
+        capture = services.captures.offer_uploads(tenant, [offer])[0].capture
         services.ports.storage.uploads.put_if_absent(
             keys.capture_picture(tenant.name, _CAMERA, capture.id), picture, kind
         )

@@ -44,15 +44,15 @@ def calibrate(
         )
     with console.status("comparing"):
         entry, left_out = measure_model(
-            faces, folder.persons, pack.manifest.population().rows if made is None else made
+            faces, folder.persons, pack.manifest.read_population().rows if made is None else made
         )
     for one, other, score in left_out.pairs:
         console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
     file = write_curve(to, pack, describe_folder(folder), entry, made)
-    rows = pack.manifest.population().rows if made is None else made
+    rows = pack.manifest.read_population().rows if made is None else made
     decides = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"]))
     for size in (SMALLEST_GALLERY, 30_000):
-        threshold = decides.point.threshold(size)
+        threshold = decides.point.find_threshold(size)
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
     values = {} if groups is None else labels.read_groups(groups, folder)
     console.print(table.render_sections([table.kinds(kinds_of(faces, values, decides))]))

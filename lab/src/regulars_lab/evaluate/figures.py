@@ -122,7 +122,7 @@ def measure_figures(
         accuracy=verification.accuracy(verification.pair_scores(faces, called), called),
         own_pairs=pairs is not None,
         pairs=scores,
-        searches={photos: open_set.searches(faces, decides, photos) for photos in PHOTOS},
+        searches={photos: open_set.run_searches(faces, decides, photos) for photos in PHOTOS},
         decides=decides,
         groups=tuple(_groups(faces, scores, groups)),
         kinds=tuple(kinds_of(faces, groups, decides)),

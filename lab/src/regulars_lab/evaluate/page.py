@@ -86,7 +86,7 @@ def search_histogram(figures: Figures) -> str:
     """Draw densities of searches' best scores, and the service's threshold for a gallery of this size."""
     one: Searches = figures.searches[1]
     strangers, _ = np.histogram(one.non_mated, bins=_WIDE_BINS, range=(-1, 1))
-    threshold = figures.decides.point.threshold(one.gallery_size)
+    threshold = figures.decides.point.find_threshold(one.gallery_size)
     return chart.densities("best scores of searches", _counts(strangers, one.mated), [(threshold, "threshold")])
 
 
