@@ -126,6 +126,7 @@ _SAME = "as-it-was-read"
 
 class GalleryRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare faces with what is counted, listed and searched of them."""
         directory = directory_of(self.book.items, tenant.name)
         groups = self.book.groups.list_all(tenant)
         entries: dict[str, int | None] = {}
@@ -285,6 +286,7 @@ def _hash_entry(group_id: str, templates: Iterable[Template], model: str) -> int
 
 class NameRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare names and numbers of faces with the words by which they are found."""
         faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
         stored = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
@@ -356,6 +358,7 @@ class UserRecords(Subject):
             yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
 
     def _compare_group_counts(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
+        """Compare the number of users that each group says with those that there are."""
         user_counts = Counter(user.group_id for user in users.values())
         groups = list(walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
@@ -518,6 +521,7 @@ class _Question(NamedTuple):
 
 class StatisticsRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare the observations with the calendar and with what sealed days answer."""
         calendar = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
         sealed_days = {item["day"] for item in walk_items(self.book.items, keys.SUMMARIES, totals)}
@@ -690,6 +694,7 @@ class _SightedAt(NamedTuple):
 
 class VisitRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare faces with their visits, rejected pictures and merges."""
         faces = {item["faceid"]: face_from(item) for item in walk_items(self.book.items, keys.FACES, tenant.name)}
         visits_by_face, orphan_pages = self._read_visits(tenant)
         sightings, enrolled_by_hand = self._read_observations(tenant, faces)
@@ -795,6 +800,7 @@ class VisitRecords(Subject):
         write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
 
     def _compare_negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        """Compare the number of rejected pictures that each face says with those that are stored."""
         stored_ids = [item["id"] for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name)]
         counts = Counter(keys.parts_of_negative(id_)[0] for id_ in stored_ids)
         for face in faces.values():
@@ -811,6 +817,7 @@ class VisitRecords(Subject):
                 yield self.make_disagreement(text, (), delete, absence_check)
 
     def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        """Compare what faces say of their merges with the merges that are stored."""
         merges = {merge.id: merge for merge in self.book.merges.records.list_all(tenant.name)}
         by_survivor: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():

@@ -76,6 +76,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
 
 def _open_aws(storage: AwsStorage, clock: Clock) -> Storage:
+    """Open the storage of AWS."""
     from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
     from chalicelib.aws.clients import aws_client, begin_in_thread
     from chalicelib.aws.items import DynamoItemStore

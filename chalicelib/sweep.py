@@ -289,6 +289,7 @@ class Watch(Outside):
             telemetry.at_least(SWEEP_AGE, age.total_seconds())
 
     def _report_silent_cameras(self, tenant: Tenant) -> None:
+        """Make an event of each camera that fell silent since it was looked at, and log it."""
         if tenant.disabled:
             return
         now = self.book.clock.now()

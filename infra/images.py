@@ -100,6 +100,7 @@ def _may_mount() -> bool:
 
 
 def _build_archive(out: Path, target: str, processor: str) -> Path:
+    """Build an image for a processor, and return its archive."""
     began, name = time.monotonic(), f"localhost/{NAMES[target]}"
     options = ["--isolation", "chroot", "--layers", "--pull-never", "--arch", processor, "--target", target]
     volumes = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []

@@ -68,6 +68,7 @@ def _read_urlencoded(codec: str, body: bytes) -> Form:
 
 
 def _read_multipart(media_type: MediaType, body: bytes) -> Form:
+    """Read a multipart form. Raises InvalidInput."""
     from werkzeug.exceptions import RequestEntityTooLarge
 
     from chalicelib.doors import multipart

@@ -91,6 +91,7 @@ class JsonLines(logging.Formatter):
     """A formatter that writes one line for each record, with its invocation."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Write a record as one line of JSON, with the request that it is of."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

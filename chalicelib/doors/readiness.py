@@ -89,6 +89,7 @@ class Readiness(Outside):
                 _log.error("%s (%s)", DAMAGED, found)
 
     def _inspect_parts(self) -> Ready:
+        """Try storage, models and gallery, in this order. After the first trouble the others stay None."""
         subjects: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
         pack = None
         try:

@@ -307,6 +307,7 @@ def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[
 
 
 def _list_record_rows(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
+    """List heading and value of each field that the face has, as HTML."""
     face = subject.face
     origin = _find_origin(subject)
     rows = {
@@ -496,6 +497,7 @@ class Archives(Outside):
         return None
 
     def _read_subject(self, tenant: Tenant, face: Face) -> Subject:
+        """Read the person of a face, with the faces that were merged into it and what the audit says of them."""
         observations, since = keep_own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
         entries = self.book.audit.erasing.read_entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.list_below(tenant.name, face.faceid)
@@ -529,6 +531,7 @@ class Archives(Outside):
         archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
 
     def _make_document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
+        """Make the archive's document, which JSON can say."""
         tenant, now = subject.tenant, self.book.clock.now()
         group = self.book.groups.find_by_id(tenant, subject.face.own_group_id)
         return {

@@ -161,6 +161,7 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
 
 
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:
+    """Yield the keys of all objects that items name: pictures, snapshots and sealed days."""
     for tenant in walk_items(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
         for face in walk_items(items, keys.FACES, name):

@@ -72,6 +72,7 @@ def _to_be_made(data: Path) -> Finding:
 
 
 def _lasting(data: Path) -> Iterator[Finding]:
+    """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a local disk."""
     kind = file_system(data)
     if (found := folder.find_strange_file(data)) is not None:
         yield failed("folder", f"{data} holds {found} and no data of a service: name a folder of its own with `data`")
@@ -315,6 +316,7 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
 
 
 def _check_keyless_networks(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
+    """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
     [key] = (row.name for row in list_rows(type(own)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     named = [

@@ -132,6 +132,7 @@ def _search_gallery(
     mated: NDArray[np.intp],
     strangers: NDArray[np.intp],
 ) -> Searches:
+    """Search the gallery for people who are in it (`mated`) and for strangers. Both: numbers of pictures."""
     gallery, owners = held
     probes = np.concatenate((mated, strangers))
     scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)

@@ -64,6 +64,7 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
 
 
 def _print_outcome(tenant: str, outcome: Outcome) -> None:
+    """Print how many faces have the new model's embeddings, and which have not, with the reasons."""
     done = "searches go by it from now on" if outcome.switched else "they go by it already"
     print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {done}")
     if outcome.rejected.embedded or outcome.rejected.left:

@@ -48,6 +48,7 @@ class Application:
         self._answers = Budget(ANSWERS_BYTES)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request. If its client has gone or something fails, close the connection."""
         connection: Connection = scope["state"]["connection"]
         exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())

@@ -104,6 +104,7 @@ class Site:
         return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
+        """Answer a request by the part of the site that its path names."""
         if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s

@@ -94,6 +94,7 @@ class Import(Struct):
         return process_people(source.people, self._import_person, told)
 
     def _import_person(self, person: Person) -> list[Fate]:
+        """Send a person's photos, the best first, and note what became of each, so that a next run goes on."""
         progress = self.journal.of(person.key)
         photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:

@@ -222,6 +222,7 @@ class Deletion(UseCase):
     def _make_change(
         self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], manner: DeletionOptions
     ) -> Change:
+        """Make the change that deletes these faces. `record`: the actions that note it."""
         counts = Counter(face.group_id for face in faces if face.restriction is None)
         return Change(
             actions=(

@@ -329,6 +329,7 @@ class Gallery:
         return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
 
     def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
+        """Add the rows of a face that is not here, behind all others. Do nothing if it has no template."""
         if not vectors:
             return
         number = self._groups.setdefault(group_id, len(self._groups))

@@ -71,6 +71,7 @@ class SightingSearch:
         return found.decision if self.open_sighting.instead is None else None
 
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
+        """Search for the face, by its visit if nobody is found by the face alone. A search at a seq is made once."""
         open_sighting, face = self.open_sighting, self.open_sighting.seen_face
         probes = Probes(face.template.model, read_vector(face.template)[None, :], [face.estimates.quality])
         (found,) = self.book.recognition.recognise(

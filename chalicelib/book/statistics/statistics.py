@@ -655,6 +655,7 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
 def _list_begins(
     observed: ObservedSpan, span: Span, wanted: ObservationFilter, split: Split | None
 ) -> Iterator[_Begun]:
+    """Yield the arrivals that begin in the span, day by day, each with its group, hour and value of the split."""
     import numpy as np
 
     for _, columns, begun in observed.find_begins():

@@ -478,6 +478,7 @@ class Items(ABC):
         limit: int | None = None,
         token: str | None = None,
     ) -> Page:
+        """Check the query, and read a page of its items."""
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
         span = Span(table, partition, index, low, high, reverse=reverse, with_projection=with_projection)

@@ -100,6 +100,7 @@ class FacePipeline:
         *,
         beside: Sequence[Box] | None = None,
     ) -> Examined:
+        """Embed and describe the faces, and cut them out if `beside` has the boxes of all. Works run in parallel."""
         roles = self._choose_roles(faces, wanted)
         crops = [] if beside is None else [(face.box, [box for box in beside if box != face.box]) for face in faces]
         with self._slots.take_slot():
@@ -221,6 +222,7 @@ def _make_estimates(
     outputs: Mapping[str, Sequence[attributes.Looks]],
     ruled: float,
 ) -> Estimates:
+    """Make a face's estimates of the outputs of the models. `ruled`: as estimate_genders takes it."""
     looks = {name: attributes.join_looks(each) for name, each in outputs.items()}
     age = attributes.estimate_age(looks["age"], roles["age"].scale) if "age" in roles else None
     genders = attributes.estimate_genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()

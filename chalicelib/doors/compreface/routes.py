@@ -258,6 +258,7 @@ def recognize(call: Call) -> Body:
 
 
 def verify_example(call: Call) -> Body:
+    """Compare the faces of a picture with those of one example."""
     photo, id_ = call.sent.read_picture(), read_image_id(call.request.parameters["id"])
     call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too

@@ -156,6 +156,7 @@ def register(call: Call) -> Body:
 
 
 def recognize(call: Call) -> Body:
+    """Say who each face of the picture is, or "unknown"."""
     image, least = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
     picture = _look_at_picture(call, image, embeds=True)
     faces = picture.described.faces

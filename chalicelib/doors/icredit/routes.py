@@ -253,6 +253,7 @@ def _describe_observation(observation: Observation) -> Body:
 def _render_entity(
     of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
 ) -> Body:
+    """Write a face or an observation as this dialect names its fields."""
     acts.reads([] if is_erased(of.faceid) else [of.faceid])
     score = estimates.emotion_score
     return {

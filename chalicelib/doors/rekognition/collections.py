@@ -59,6 +59,7 @@ def delete_collection(call: Call, asked: Members) -> Members:
 
 
 def list_collections(call: Call, asked: Members) -> Members:
+    """List a page of the collections' names."""
     most = asked.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
     behind = read_place(tokens, asked.get("NextToken"))
@@ -159,6 +160,7 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
 def index_faces(call: Call, asked: Members) -> Members:
+    """Enrol the faces of a picture, and describe those that were not enrolled, with the reason of each."""
     group, picture = read_collection_and_picture(call, asked)
     attributes = asked.get("DetectionAttributes", [])
     indexed = call.services.enrolment.everybody.index_faces(
@@ -206,6 +208,7 @@ def list_faces(call: Call, asked: Members) -> Members:
 
 
 def delete_faces(call: Call, asked: Members) -> Members:
+    """Delete faces, MAX_DELETED at a time, and describe those that stay."""
     group = find_collection(call, asked["CollectionId"])
     asked_ids = {read_faceid(text): text for text in asked["FaceIds"]}
     gone: set[str] = set()
@@ -232,6 +235,7 @@ def search_faces(call: Call, asked: Members) -> Members:
 
 
 def search_faces_by_image(call: Call, asked: Members) -> Members:
+    """Search for the largest fit face of a picture."""
     group, picture = read_collection_and_picture(call, asked)
     quality_filter = asked.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
@@ -378,6 +382,7 @@ def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome
 
 
 def search_users(call: Call, asked: Members) -> Members:
+    """Search for users like a user or a face of the collection."""
     names = asked.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
         which = "not both" if names else "one of them is needed"
@@ -396,6 +401,7 @@ def search_users(call: Call, asked: Members) -> Members:
 
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
+    """Search for users like the largest fit face of a picture, and describe its other faces."""
     group, picture = read_collection_and_picture(call, asked)
     seen_picture = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True

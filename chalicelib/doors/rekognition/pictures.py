@@ -182,6 +182,7 @@ _DESCRIBERS: Mapping[str, Callable[[Estimates], object]] = {
 
 
 def detect_faces(call: Call, asked: Members) -> Members:
+    """Describe the faces of a picture. Nobody is searched for."""
     attributes = asked.get("Attributes", [])
     require_one_picture(asked["Image"])
     picture, analysis = read_picture(call, asked["Image"]), call.services.recognition.face_analysis
@@ -198,6 +199,7 @@ def detect_faces(call: Call, asked: Members) -> Members:
 
 
 def compare_faces(call: Call, asked: Members) -> Members:
+    """Compare the largest face of the source with each face of the target."""
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one_picture(asked[name])

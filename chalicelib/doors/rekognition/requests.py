@@ -109,6 +109,7 @@ class MapOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
+        """Read a map of texts; note what is wrong with its size, keys and values."""
         if not isinstance(value, dict):
             raise _make_type_failure(place, value, "an object")
         found = {key: self.value.read_value(sent, place, []) for key, sent in value.items() if sent is not None}

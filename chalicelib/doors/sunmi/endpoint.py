@@ -160,6 +160,7 @@ class Endpoint(Struct, frozen=True):
         return failure["code"], make_json_response(failure, headers=headers)
 
     def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
+        """Authenticate a signed form, run its view once, and render what it answers."""
         signed = SignedForm.read(form)
         services = provide()
         caller = signed.authenticate(services)

@@ -76,6 +76,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
 
 
 def update_face(call: Call, parameters: Parameters) -> None:
+    """Change the fields of a face that were sent, and add its picture."""
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
     changes = FaceChanges(

@@ -217,6 +217,7 @@ def _describe_public_key(key: bytes) -> dict[str, str]:
 
 
 def _describe_limits(tenant: Tenant, body_bytes: int) -> Limits:
+    """Describe the tenant's limits, and those that all tenants have."""
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
     from chalicelib.book.webhooks import MAX_HOOKS
     from chalicelib.doors.access.access import MAX_KEYS

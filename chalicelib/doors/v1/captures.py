@@ -363,6 +363,7 @@ def _describe_one_capture(call: Call, capture: captures.Capture) -> Capture:
 
 
 def _describe_capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
+    """Describe a capture. `faces`: by the sighting's id, whose each sighting is now."""
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
@@ -404,6 +405,7 @@ def _link_part(call: Call, camera: str, capture: str, part: str) -> str | None:
 def describe_sighting(
     call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
+    """Describe one face of a capture. `faces`: by the sighting's id, whose each is now."""
     id_ = sighting_id(capture.id, sighting.number)
     face, group = faces.get(id_, (None, None))
     acts.reads(one for one in (sighting.faceid, face and face.faceid) if one and not is_erased(one))

@@ -184,6 +184,7 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    """Describe an operation as OpenAPI does, by its view's docstring and types."""
     summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
     body, (first, *others) = operation.body, operation.view.__name__.split("_")
     return {
@@ -204,6 +205,7 @@ def _omit_if_empty(name: str, value: Any) -> dict[str, Any]:
 
 
 def _describe_parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+    """Describe what is sent in the path, the headers, the query and beside a picture."""
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(operation.path)

@@ -230,6 +230,7 @@ def _write_credential(passkey: PasskeyAnswer) -> dict[str, Any]:
 
 
 def _describe_session(services: Services, caller: Caller) -> CurrentSession:
+    """Describe who is signed in, and what is shown to that caller."""
     key, session = caller.key, caller.session
     until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
     return CurrentSession.made_of(

@@ -284,6 +284,7 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
 
 
 def _read_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
+    """Read a form's texts and files into a struct. Raises InvalidInput."""
     kinds = find_kinds(struct)
     for name, _ in files:
         if kinds.get(name) is not bytes:

@@ -120,6 +120,7 @@ class Reads(Outside):
             self._close(act)
 
     def _close(self, act: Act) -> None:
+        """Write the act's entries: its own if no write did, and the people of whom it told first in this hour."""
         if not act.tenant:
             return
         entries, new = [], self._find_new_reads(act)

@@ -227,7 +227,7 @@ class Chain(Outside):
             self.book.storage.blobs.delete(key)
 
     def list_pending(self, tenant: str, end: ChainEnd, taken: Collection[str], now_ms: int) -> list[PendingEntry]:
-        """Return the entries that are not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
+        """Return the entries that are not closed, sightings too. `taken`: as read_last_hour returns."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
         entries = [*self.list_waiting(tenant), *self.list_sightings(tenant, since, now_ms + 1)]
         return [entry for entry in entries if not entry.is_of(taken)]
@@ -332,6 +332,7 @@ class Chain(Outside):
     def _list_from(
         self, tenant: str, after: _Place | None, wanted: EntryFilter
     ) -> Iterator[tuple[_Place, Entry | None]]:
+        """Yield entries behind a place, newest first: those that were open at the first page, then hour by hour."""
         end = self.read_end(tenant)
         last = end.number if after is None else after.last
         closed = None if after is None or after.is_open else after
@@ -410,7 +411,7 @@ class PendingEntry(Struct, frozen=True):
         return entry if entry is not None and entry["what"] == READ else None
 
     def is_of(self, taken: Collection[str]) -> bool:
-        """Tell whether it is closed already. `taken`: what the last hour holds (Chain.taken)."""
+        """Tell whether it is closed already. `taken`: as read_last_hour returns."""
         return self.id in taken or self.leaf.hash in taken
 
 

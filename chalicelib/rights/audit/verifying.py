@@ -296,6 +296,7 @@ def _name_renewal(one: Renewal) -> str:
 
 
 def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
+    """Yield what is wrong with an hour's entries. `ids`: the hour of each entry that was seen so far; it grows."""
     if len(leaves) != head.count:
         yield f"{head.name}: has {format_count(len(leaves), 'entry', 'entries')}, not {head.count}"
     elif compute_root(leaf.hash for leaf in leaves) != head.root:

@@ -96,6 +96,7 @@ class Refusals(Outside):
 
 
 def _list_people(mark: str, now: datetime, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
+    """List the erased people by whose ids and templates an enrolment is refused."""
     named, templates = [], {}
     for erasure in erasures:
         if not erasure.erases:

@@ -192,6 +192,7 @@ class Retention(Outside):
         return {name: each for name, each in found.items() if name in kinds and not each.is_over}
 
     def _plan_kind(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
+        """Count what goes of a kind now and soon, MOST_COUNTED at most."""
         if kept.days is None:
             return Planned(kept.kind, kept.group, None)
         due = list(islice(kept.due(now + SOON), MOST_COUNTED + 1))

@@ -72,6 +72,7 @@ class TenantErasures(Outside):
 
     @retry_if_changed("the gallery of this tenant changes all the time: disable the tenant first")
     def _take_tenant_away(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
+        """Delete the tenant's own item and note the erasure, at once. `free`: no face may be under legal hold."""
         tenant = self.book.tenants.read_stored(name)
         seq = self.book.writer.read_seq(name)  # each hold comes with another one
         if free:

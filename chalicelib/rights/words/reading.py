@@ -184,6 +184,7 @@ def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Sum up what one caller read in an hour: first an entry with the numbers, then those with the people."""
     kinds, unnamed = defaultdict[str, set[str]](set), Counter[str]()
     for entry in entries:
         unnamed.update(entry.get("unnamed", {}))

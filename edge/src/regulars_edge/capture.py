@@ -371,6 +371,7 @@ def make_small_camera(camera: CameraConfig) -> CameraConfig | None:
 
 
 def _make_stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
+    """Make the source of an RTSP stream."""
     from regulars_edge.sources.video import LiveSource, rtsp_options
 
     address, gate = read_address(camera), _make_gate(camera, config, clock)
@@ -416,6 +417,7 @@ def make_chooser(camera: CameraConfig, aim: Preview | None = None) -> Chooser:
 
 
 def _make_choice(camera: CameraConfig) -> Chooser:
+    """Make what chooses the frames to be sent, by the camera's `send`."""
     if camera.send == "all":
         return Everything()
     if camera.send == "motion":

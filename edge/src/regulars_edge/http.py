@@ -187,6 +187,7 @@ class Http:
         return None
 
     def _make_pool(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
+        """Make a pool whose connections have our timeouts, certificates and bounds."""
         pool = kind(
             num_pools=8,
             maxsize=4,

@@ -220,6 +220,7 @@ class Box(Collector):
         return page.make_answer(path, cameras, self._spool.clock.wall_ms())
 
     def _make_capture(self, camera: CameraConfig, hide: Callable[[str], None]) -> Capture:
+        """Make a camera's capture, and its health if it has none. A film that was read before is finished."""
         health = self._healths.get(camera.name) or self._make_health(camera.name, self._make_service(camera, hide))
         aim = None
         if camera.crop_room is None and not camera.is_of_files:  # else only faces may leave it
@@ -285,6 +286,7 @@ class Box(Collector):
         """Start `work` in a thread of its own. If it fails it starts again; the others go on."""
 
         def run_work() -> None:
+            """Run the work until it ends. After a failure run it again, later each time."""
             backoff = Backoff(RESTART_BASE_S, RESTART_CAP_S)
             while not self._stop.is_set():
                 began_at = time.monotonic()

@@ -233,6 +233,7 @@ class SqliteItemStore(Items):
             return _read_items(connection, places)
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
+        """Read a page, and the position at which it ended: None if nothing follows."""
         self._require([span.table])
         most = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
         found: list[Stored] = []

@@ -322,6 +322,7 @@ class VideoFileSource:
             log.error("%s; it is given up until it changes", error)
 
     def _read_frames(self, stop: threading.Event) -> Iterator[DecodedFrame]:
+        """Yield one frame of each interval, from the film's beginning. Raises SourceFailed if there is none."""
         last_interval, interval_ms = -1, max(1, round(self.interval_s * 1000))
         with _open_video(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
