@@ -67,9 +67,9 @@ def completion(shell: str) -> None:
       regulars completion zsh > ~/.zfunc/_regulars
       regulars completion fish > ~/.config/fish/completions/regulars.fish
     """
-    found = get_completion_class(shell)
-    assert found is not None  # noqa: S101 -- click has one for each of the choices
-    print(found(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None  # noqa: S101 -- click has one for each of the choices
+    print(completion_class(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
 
 tenants.tenants.add_command(erasing.erase)

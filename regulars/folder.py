@@ -35,10 +35,10 @@ def prepare_folder(folder: Path) -> Path:
     except OSError as error:
         raise _unusable(folder, "made", error) from error
     require_writable(folder)
-    if (found := find_strange_file(folder)) is not None:
+    if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
-            f"{folder} holds {found} and no data of a service: name a folder of its own with --data, which need not be "
-            "there yet"
+            f"{folder} holds {strange_file} and no data of a service: name a folder of its own with --data, which need not "
+            "be there yet"
         )
     keep_out_of_git(folder)
     return folder

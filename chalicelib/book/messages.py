@@ -98,7 +98,7 @@ class Messages(UseCase):
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
         tenant = self.book.tenants.read_stored(delivery.tenant)
-        event: Mapping[str, Any] = json.loads(delivery.write_payload)
+        event: Mapping[str, Any] = json.loads(delivery.payload)
         zone = ZoneInfo(tenant.time_zone)
         at = moment_of_text(event["at"]).astimezone(zone)
         face = self._find_face(delivery.tenant, event)
@@ -222,4 +222,4 @@ def _make_mark(delivery: Delivery) -> str:
 
 
 def _names_a_face(delivery: Delivery) -> bool:
-    return bool(json.loads(delivery.write_payload)["data"].get("faceid"))
+    return bool(json.loads(delivery.payload)["data"].get("faceid"))

@@ -467,7 +467,7 @@ def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
     """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
     if_same = (
         equals("next_at", milliseconds(delivery.next_at), _UNMOVED),
-        equals("payload", delivery.write_payload, _UNMOVED),
+        equals("payload", delivery.payload, _UNMOVED),
     )
     return [Delete(keys.OUTBOX, delivery_key(delivery), if_same), Put(keys.OUTBOX, delivery_item(to))]
 
@@ -637,7 +637,7 @@ class Deliveries(UseCase):
         if hook.url is None:
             with self.slots.take_slot(delivery.tenant, hook.id):
                 return self.book.webhooks.messages.send_message(hook, delivery)
-        body = delivery.write_payload.encode()
+        body = delivery.payload.encode()
         secret = self.hooks.read_secret(delivery.tenant, hook)
         headers = {
             "Content-Type": "application/json",

@@ -502,10 +502,10 @@ class Archives(Outside):
         entries = self.book.audit.erasing.read_entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.list_below(tenant.name, face.faceid)
         subject = Subject(self.book.items, tenant, face, observations, merges, entries, since)
-        said = list_absorbed_faces(
+        absorbed_faces = list_absorbed_faces(
             [entry for entry in entries if subject.list_ids(moment_of_text(entry["at"]))], {face.faceid}
         )
-        merged = {*said, *(merge.other for merge in subject.merges if merge.is_same_person)} - {face.faceid}
+        merged = {*absorbed_faces, *(merge.other for merge in subject.merges if merge.is_same_person)} - {face.faceid}
         if not merged:
             return subject
         again = self.book.erasure.traces.read_later_enrolments(tenant, merged)

@@ -198,10 +198,10 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
 def invite(running: Service) -> str:
     """Make a link that signs in, and say how to get another."""
     with closing(open_services(Settings(storage=running.data))) as services:
-        made = make_link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
+        link = make_link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
     another = f"{find_command()} console --tenant {TENANT} --data {running.data}"
     return (
-        f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"
+        f"see who came, in the console (the link signs in once, within ten minutes):\n  {link}\nanother link: {another}"
     )
 
 

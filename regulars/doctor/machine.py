@@ -74,8 +74,10 @@ def _to_be_made(data: Path) -> Finding:
 def _lasting(data: Path) -> Iterator[Finding]:
     """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a local disk."""
     kind = file_system(data)
-    if (found := folder.find_strange_file(data)) is not None:
-        yield failed("folder", f"{data} holds {found} and no data of a service: name a folder of its own with `data`")
+    if (strange_file := folder.find_strange_file(data)) is not None:
+        yield failed(
+            "folder", f"{data} holds {strange_file} and no data of a service: name a folder of its own with `data`"
+        )
     elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
     elif kind in _OF_NETWORKS:

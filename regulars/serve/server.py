@@ -381,7 +381,8 @@ def warm_up(services: Any) -> set[str]:
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
     vision_by_tenant = {
-        tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]
+        tenant.name: services.tenant_vision.choose_vision(tenant.model)
+        for tenant in services.tenants.list_all()[:WARM_TENANTS]
     }
     probe_by_model: dict[str, Any] = {}
     visions = {vision.model: vision for vision in (services.ports.vision(), *vision_by_tenant.values())}.values()

@@ -245,7 +245,7 @@ def test_nobodies_whom_a_shop_forgets_are_in_no_backup_and_at_no_broker(
     caplog.set_level(logging.INFO)
     box, known = house.box, Somebody("v1", "erased")
     known.faceid = IN["v1"].go(house, known)
-    box.services.tenants.change("shop", {"strangers": FORGET})
+    box.services.tenants.change_settings("shop", {"strangers": FORGET})
     mailbox = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
     nobodies = [Somebody("camera", "forgotten") for _ in range(200)]
     for place, one in enumerate(nobodies):

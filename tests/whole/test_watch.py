@@ -56,7 +56,7 @@ def test_silent_camera_is_told_once(
     assert caplog.messages == [silent]
     (told,) = pending(services, cloud)
     assert (told.hook_id, told.kind) == (hook.id, EventKind.CAMERA_SILENT)
-    assert json.loads(told.write_payload) == {
+    assert json.loads(told.payload) == {
         "id": told.event_id,
         "type": "camera.silent",
         "at": "2026-03-01T12:20:00.000Z",
@@ -200,7 +200,7 @@ def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Ten
     clock.advance(QUARTER)
     services.watch.run()
     (told,) = pending(services, cloud)
-    assert json.loads(told.write_payload)["data"]["error"] == "no route to it"
+    assert json.loads(told.payload)["data"]["error"] == "no route to it"
 
 
 def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tenant, clock: FakeClock) -> None:

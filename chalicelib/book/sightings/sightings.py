@@ -226,8 +226,10 @@ class ArrivalBook(UseCase):
         if wanted.group_name is None:
             return begun
         strangers = {one.faceid for one in begun if one.group_name == STRANGER}
-        named = self.book.statistics.visitors.read_present_groups(tenant, strangers)
-        groups = [named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun]
+        present_groups = self.book.statistics.visitors.read_present_groups(tenant, strangers)
+        groups = [
+            present_groups.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun
+        ]
         return [one for one, group in zip(begun, groups, strict=True) if group == wanted.group_name]
 
     def _describe_arrivals(self, tenant: Tenant, reading: _Reading, firsts: Sequence[Observation]) -> list[FaceArrival]:
@@ -297,10 +299,10 @@ class _Reading:
 
     def find_place(self, begin: Begin) -> tuple[int | None, datetime | None]:
         """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
-        arrivals, kept = self._visits[begin[1]].arrivals, self._find_kept_arrival(begin)
-        if kept is None:
+        arrivals, kept_arrival = self._visits[begin[1]].arrivals, self._find_kept_arrival(begin)
+        if kept_arrival is None:
             return None, None
-        place = arrivals.recent.index(kept)
+        place = arrivals.recent.index(kept_arrival)
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
     def read_visits(self, begins: Iterable[Begin]) -> None:
@@ -383,8 +385,8 @@ class Reviews(UseCase):
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
-        stored = self._list_reviews(tenant.name, between, tokens.read_place(token, str))
-        return tokens.make_filtered_page(stored, _id_of, limit, partial(self._open, tenant), _id_of)
+        reviews = self._list_reviews(tenant.name, between, tokens.read_place(token, str))
+        return tokens.make_filtered_page(reviews, _id_of, limit, partial(self._open, tenant), _id_of)
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""

@@ -166,7 +166,7 @@ class Hook(Struct, frozen=True):
         """
         if not self.pause_s or delivery.kind in _WITHOUT_PAUSE:
             return ""
-        event = json.loads(delivery.write_payload)
+        event = json.loads(delivery.payload)
         faceid, group = event["data"].get("faceid"), event["group"]
         return faceid if faceid in (self.people or ()) else f"{delivery.kind} {group or ''}".strip()
 
@@ -220,7 +220,7 @@ def test_event(id_: str, at: datetime, hook_id: str) -> Event:
     return Event(id_, EventKind.TEST, at, data={"hook": hook_id})
 
 
-def payload(tenant: str, event: Event) -> str:
+def write_payload(tenant: str, event: Event) -> str:
     """Write the body that a hook gets, as JSON."""
     body = {
         "id": event.id,
@@ -298,7 +298,7 @@ def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now:
 
 def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
     """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
-    at, body = moment(milliseconds(now)), payload(tenant, event)
+    at, body = moment(milliseconds(now)), write_payload(tenant, event)
     delivery = Delivery(tenant, hook.id, event.id, event.kind, body, at, at, in_mailbox=hook.is_mailbox)
     return Put(keys.OUTBOX, delivery_item(delivery))
 

@@ -277,10 +277,12 @@ def verify_example(call: Call) -> Body:
 
 
 def recognize_embeddings(call: Call) -> Body:
-    sent = call.sent.read_vectors("embeddings")
-    near = _find_nearest(call, normalize_vectors(call, sent), [None] * len(sent))
+    vectors = call.sent.read_vectors("embeddings")
+    near = _find_nearest(call, normalize_vectors(call, vectors), [None] * len(vectors))
     return {
-        "result": [{"embedding": embedding, "similarities": each} for embedding, each in zip(sent, near, strict=True)]
+        "result": [
+            {"embedding": embedding, "similarities": each} for embedding, each in zip(vectors, near, strict=True)
+        ]
     }
 
 

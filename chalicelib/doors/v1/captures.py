@@ -239,11 +239,9 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _choose_camera(call, query.camera)
     state = None if query.state is None else CaptureState(query.state)
     only = CaptureFilter(query.since, query.until, state, query.faces)
-    found = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, only=only)
-    faces = find_faces_seen(call, ((one, seen) for one in found.rows for seen in one.sightings))
-    return CapturesPage(
-        captures=[_describe_capture(call, one, faces) for one in found.rows], next_token=found.next_token
-    )
+    page = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, only=only)
+    faces = find_faces_seen(call, ((one, seen) for one in page.rows for seen in one.sightings))
+    return CapturesPage(captures=[_describe_capture(call, one, faces) for one in page.rows], next_token=page.next_token)
 
 
 @operations("GET", "/v1/captures/{id}", Role.VIEWER, of_cameras=True)
@@ -477,8 +475,8 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
     `limit` and not be the last: go on until `next_token` is null.
     """
-    found = call.services.sightings.reviews.read_page(call.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_describe_review(call, one) for one in found.rows], next_token=found.next_token)
+    page = call.services.sightings.reviews.read_page(call.tenant, query.kind, query.limit, query.token)
+    return ReviewsPage(reviews=[_describe_review(call, one) for one in page.rows], next_token=page.next_token)
 
 
 @operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)

@@ -386,8 +386,8 @@ class ErasuresPage(Answer):
 @operations("GET", "/v1/erasures", Role.OPERATOR, tag="erasures")
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
-    found = call.services.erasure.records.read_page(call.tenant.name, query.limit, query.token)
-    return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in found.rows], next_token=found.next_token)
+    page = call.services.erasure.records.read_page(call.tenant.name, query.limit, query.token)
+    return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in page.rows], next_token=page.next_token)
 
 
 @operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")

@@ -215,10 +215,10 @@ def _describe_parameters(operation: Operation, schemas: _Schemas) -> list[dict[s
     if operation.is_write:
         parameters.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
     if operation.takes_picture:
-        sent = _list_members_beside_picture(operation.types["body"], schemas)
+        members_beside_picture = _list_members_beside_picture(operation.types["body"], schemas)
         parameters += [
             _describe_beside_picture(_describe_parameter(name, member, needed=False), schemas)
-            for name, member in sent.items()
+            for name, member in members_beside_picture.items()
         ]
     if operation.query is not None:
         members, required = schemas.members(operation.query)

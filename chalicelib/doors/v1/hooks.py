@@ -290,12 +290,12 @@ def add_hook(call: Call, body: NewHook) -> HookMade:
 
 def _list_settings(call: Call, body: HookSettings) -> dict[str, Any]:
     """Return what was sent. Raises NotAllowed for pictures that the caller does not see."""
-    sent = dict(list_sent_members(body))
-    if sent.get("picture"):
+    sent_members = dict(list_sent_members(body))
+    if sent_members.get("picture"):
         call.caller.require_pictures()
-    if channel := sent.get("channel"):
-        sent["channel"] = channels.Channel(**channel)
-    return sent
+    if channel := sent_members.get("channel"):
+        sent_members["channel"] = channels.Channel(**channel)
+    return sent_members
 
 
 class PushKey(Answer):
@@ -398,7 +398,7 @@ def test_hook(call: Call) -> TestSent:
 
 
 def _describe_test_event(call: Call, event: webhooks.Event) -> TestSent:
-    return TestSent(event=read_as(Event, json.loads(webhooks.payload(call.tenant.name, event))))
+    return TestSent(event=read_as(Event, json.loads(webhooks.write_payload(call.tenant.name, event))))
 
 
 def _describe_hook(hook: webhooks.Hook) -> Hook:
@@ -411,7 +411,7 @@ def _describe_health(hook: webhooks.Hook) -> HookHealth:
 
 def _describe_delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
-    event = read_as(Event, json.loads(one.write_payload))
+    event = read_as(Event, json.loads(one.payload))
     acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))
     return Delivery.made_of(
         one,

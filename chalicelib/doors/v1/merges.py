@@ -82,13 +82,13 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
     restricted, so a page may have fewer.
     """
-    found = call.services.merges.records.read_page(call.tenant, query.limit, query.token, query.face)
-    faces = call.services.faces.by_id(call.tenant, [merge.survivor for merge in found.rows], restricted=True)
+    page = call.services.merges.records.read_page(call.tenant, query.limit, query.token, query.face)
+    faces = call.services.faces.by_id(call.tenant, [merge.survivor for merge in page.rows], restricted=True)
     hidden = {face.faceid for face in faces.values() if face.restriction}
     merged = [
-        _describe_merge(call, merge, faces.get(merge.survivor)) for merge in found.rows if merge.survivor not in hidden
+        _describe_merge(call, merge, faces.get(merge.survivor)) for merge in page.rows if merge.survivor not in hidden
     ]
-    return MergesPage(merges=merged, next_token=found.next_token)
+    return MergesPage(merges=merged, next_token=page.next_token)
 
 
 @operations(
@@ -156,11 +156,11 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
     is null.
     """
-    found = call.services.merges.duplicates.read_page(call.tenant, query.limit, query.token)
-    faces = iter(describe_faces(call, [face for suggestion in found.rows for face in suggestion.faces]))
+    page = call.services.merges.duplicates.read_page(call.tenant, query.limit, query.token)
+    faces = iter(describe_faces(call, [face for suggestion in page.rows for face in suggestion.faces]))
     return DuplicatesPage(
-        duplicates=[_describe_duplicate(suggestion, next(faces), next(faces)) for suggestion in found.rows],
-        next_token=found.next_token,
+        duplicates=[_describe_duplicate(suggestion, next(faces), next(faces)) for suggestion in page.rows],
+        next_token=page.next_token,
     )
 
 

@@ -188,13 +188,13 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Str
 
     Raises InvalidInput.
     """
-    known = find_kinds(struct)
+    kinds = find_kinds(struct)
     value: dict[str, Any] = {}
     for name, values in sent.items():
-        if name not in known:
-            names = ", ".join(sorted(known)) if known else "none"
+        if name not in kinds:
+            names = ", ".join(sorted(kinds)) if kinds else "none"
             raise InvalidInput(f"there is no parameter {name[:_SHOWN]!r} here: {names} can be sent")
-        if known[name] is list:
+        if kinds[name] is list:
             value[name] = [text for text in values if text]
         elif len(values) > 1:
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")

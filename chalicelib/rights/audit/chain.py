@@ -349,10 +349,10 @@ class Chain(Outside):
 
     def _list_open_entries(self, tenant: str, end: ChainEnd, last: int) -> list[tuple[_Place, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
-        now, taken = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
+        now, last_hour = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
         found = {
             pending_entry.id: (_Place(_OPEN, last, pending_entry.at_ms, pending_entry.id), entry)
-            for pending_entry in self.list_pending(tenant, end, taken, now)
+            for pending_entry in self.list_pending(tenant, end, last_hour, now)
             if (entry := pending_entry.leaf.content) is not None
         }
         for element in self.list_elements(tenant, newest_first=True):

@@ -265,11 +265,11 @@ class Box(Collector):
 
         def key() -> str:
             try:
-                found = read_api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
+                api_key = read_api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
             except Misconfigured as error:
                 raise NotAllowed(str(error)) from error
-            hide(found)
-            return found
+            hide(api_key)
+            return api_key
 
         makes = self._config.make_cameras
         return Service(

@@ -131,7 +131,7 @@ def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> 
             keep_open(book, 13 + hour // 24)
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         told = [
-            json.loads(one.write_payload)
+            json.loads(one.payload)
             for one in book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
         ]
         book.clock.advance(timedelta(hours=1))
@@ -170,7 +170,7 @@ def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         outbox = book.services.webhooks.outbox
         for one in outbox.read_page("shop", hook.id, parked=False, limit=10).rows:
-            told[json.loads(one.write_payload)["data"]["name"]] += 1
+            told[json.loads(one.payload)["data"]["name"]] += 1
             outbox.delete_delivery(one)
     assert told == {"Eva": 1, "Finn": 1}
 

@@ -104,7 +104,7 @@ def test_a_face_that_is_gone_is_joined_with_nobody(book: Book) -> None:
 def told(book: Book) -> list[dict[str, object]]:
     """The data of the events that a mailbox holds, oldest merge first."""
     waiting = walk_items(book.storage.items, keys.OUTBOX, book.tenant.name)
-    events = [json.loads(delivery_from(item).write_payload) for item in waiting]
+    events = [json.loads(delivery_from(item).payload) for item in waiting]
     return [{**event["data"], "group": event["group"]} for event in events if event["type"] == "face.merged"]
 
 

@@ -36,7 +36,7 @@ def take(book: Book, hook: str) -> list[dict]:
     found = outbox.read_page("shop", hook, parked=False, limit=10).rows
     for one in found:
         outbox.delete_delivery(one)
-    return [json.loads(one.write_payload) for one in found]
+    return [json.loads(one.payload) for one in found]
 
 
 @pytest.mark.parametrize(("zone", "at"), [("UTC", "2026-03-09T07:00"), ("Asia/Tokyo", "2026-03-08T22:00")])

@@ -30,7 +30,7 @@ from chalicelib.book.words.webhooks import (
     hook_from,
     hook_item,
     make_signature,
-    payload,
+    write_payload,
 )
 
 AT = datetime(2026, 11, 20, 10, 22, 40, 123000, tzinfo=UTC)
@@ -166,7 +166,7 @@ def test_signature_is_what_a_receiver_computes(secret: str, at: datetime, body: 
 def test_payload_says_what_happened() -> None:
     data = {"faceid": "7", "score": 0.812345, "name": "\u4eba"}
     event = Event("face.arrived-1", EventKind.FACE_ARRIVED, AT, "vip", "door", data)
-    assert json.loads(payload("shop", event)) == {
+    assert json.loads(write_payload("shop", event)) == {
         "id": "face.arrived-1",
         "type": "face.arrived",
         "at": "2026-11-20T10:22:40.123Z",
@@ -179,7 +179,7 @@ def test_payload_says_what_happened() -> None:
 
 def test_payload_is_json_that_every_reader_takes() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        payload("shop", Event("e1", EventKind.FACE_ARRIVED, AT, data={"score": float("nan")}))
+        write_payload("shop", Event("e1", EventKind.FACE_ARRIVED, AT, data={"score": float("nan")}))
 
 
 def test_times_are_told_in_utc() -> None:

@@ -77,7 +77,7 @@ def makes_the_head_fit_a_forged_entry(made: Desk, number: int, place: int) -> No
     hashes_a_forged_entry(made, number, place)
     element = made.elements[number - 1]
     head = replace(element.head, root=compute_root(one.hash for one in made.chain.read_leaves(element)))
-    made.put_head(number, made.signing.sign(TENANT, head.statement))
+    made.put_head(number, made.signing.sign_statement(TENANT, head.statement))
 
 
 def signs_all_anew_by_another_key(made: Desk, number: int, place: int) -> None:
@@ -402,14 +402,14 @@ def test_two_who_close_at_once_make_each_hour_once_while_others_act(made: Desk) 
 def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases(made: Desk) -> None:
     made.act("anna")
     made.clock.advance(2 * HOUR)
-    sign = made.signing.sign
+    sign = made.signing.sign_statement
 
     def meanwhile(tenant: str, statement: Mapping[str, Any]) -> Document:
-        made.signing.sign = sign
+        made.signing.sign_statement = sign
         made.erasing.erase(TENANT, ["anna"], "1")
         return sign(tenant, statement)
 
-    made.signing.sign = meanwhile
+    made.signing.sign_statement = meanwhile
     assert made.close() == 0
     settle(made)
     assert not any("anna" in str(entry) for entry in made.entries())

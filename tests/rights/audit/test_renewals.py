@@ -96,11 +96,11 @@ def test_an_hour_that_is_being_closed_meanwhile_is_closed_by_the_new_key(made: D
     made.clock.advance(2 * HOUR)
 
     def renews_when_it_has_signed(tenant: str, statement: Mapping[str, Any]) -> Document:
-        document = made.signing.sign(tenant, statement)
+        document = made.signing.sign_statement(tenant, statement)
         made.renew()
         return document
 
-    signing = SimpleNamespace(sign=renews_when_it_has_signed)
+    signing = SimpleNamespace(sign_statement=renews_when_it_has_signed)
     audit = SimpleNamespace(signing=signing)
     book: Any = SimpleNamespace(**{**vars(made.book), "audit": audit})
     assert Chain(book).close_hours(TENANT) == 0

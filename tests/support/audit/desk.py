@@ -46,7 +46,9 @@ class Desk:
     clock: FakeClock
 
     def __post_init__(self) -> None:
-        self.audited = AuditedItems(self.items, self.clock, lambda tenant, said: self.signing.sign(tenant, said))
+        self.audited = AuditedItems(
+            self.items, self.clock, lambda tenant, said: self.signing.sign_statement(tenant, said)
+        )
         storage = SimpleNamespace(blobs=self.blobs, vault=PlainVault())
         self.book: Any = SimpleNamespace(items=self.audited, clock=self.clock, storage=storage, audit=self)
         self.chain = Chain(self.book)
@@ -86,7 +88,7 @@ class Desk:
 
     def renew(self, *, is_lost: bool = False) -> None:
         with acts.begin_act(Act(RENEW, "operator", kind_of(RENEW))):
-            self.signing.renew(TENANT, is_lost=is_lost)
+            self.signing.renew_key(TENANT, is_lost=is_lost)
 
     @property
     def elements(self) -> list[Element]:
@@ -110,7 +112,7 @@ class Desk:
         self.blobs.put_if_absent(key, data, "application/json")
 
     def key_item(self) -> Item:
-        self.signing.public_keys(TENANT)
+        self.signing.read_public_keys(TENANT)
         item = self.items.get(keys.TENANTS, keys.signing_key(TENANT))
         assert item is not None
         return item
@@ -147,7 +149,7 @@ class Desk:
             own = leaves if element.head.number == number else self.chain.read_leaves(element)
             self.overwrite(element, own)
             head = replace(element.head, before=before, count=len(own), root=compute_root(one.hash for one in own))
-            document = (sign or self.signing.sign)(TENANT, head.statement)
+            document = (sign or self.signing.sign_statement)(TENANT, head.statement)
             self.put_head(head.number, document)
             self.put_blob(keys.audit_anchor(TENANT, head.number), canonical_json(document))
             before = head.hash

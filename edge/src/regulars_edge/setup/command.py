@@ -265,8 +265,8 @@ def wait_for_code(camera: Mapping[str, object]) -> tuple[str, str]:
     known_config = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
     for frame in frames_within(WAIT_S, make_source(known_config.cameras[0], known_config, Clock())):
         with suppress(OSError):  # half a picture; the next one comes soon
-            if frame is not None and (found := read_code(frame.image())):
-                return found
+            if frame is not None and (code := read_code(frame.image())):
+                return code
     raise SourceFailed(
         f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be bright"
     )

@@ -207,9 +207,9 @@ class Stage:
     def retention(self) -> Callable[[], object]:
         """Look for what is kept no longer, as a sweep does at night, while nothing is."""
         days = {"capture_days": 20, "sighting_days": 60, "regular_days": 3_650}
-        self.services.tenants.change(self.tenant.name, days)
+        self.services.tenants.change_settings(self.tenant.name, days)
         tenant = self.tenant
-        return lambda: require(self.services.erasure.retention.tenant(tenant, lambda: 300.0))
+        return lambda: require(self.services.erasure.retention.sweep_tenant(tenant, lambda: 300.0))
 
     # --- beside the captures ---
 
@@ -226,7 +226,7 @@ class Stage:
     def deliver(self) -> Callable[[], object]:
         """Tell a hook of one event. There is none before, which events of captures would go to."""
         hooks, deliveries, tenant = self.services.webhooks.hooks, self.services.webhooks.deliveries, self.tenant.name
-        hook = next(iter(hooks.all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
+        hook = next(iter(hooks.list_all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
         deliveries.send_test(tenant, hook.id)
         (message,) = self.storage.deliveries_queue.receive(10, 60)
         self.storage.deliveries_queue.delete(message.receipt)
