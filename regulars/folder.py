@@ -37,8 +37,8 @@ def prepare_folder(folder: Path) -> Path:
     require_writable(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
-            f"{folder} holds {strange_file} and no data of a service: name a folder of its own with --data, which need not "
-            "be there yet"
+            f"{folder} holds {strange_file} and no data of a service: name a folder of its own with --data, which "
+            "need not be there yet"
         )
     keep_out_of_git(folder)
     return folder
