@@ -73,30 +73,32 @@ def verify(
     return _print_verification(name, verified, is_newest_told=head is None)
 
 
-def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
+def _print_verification(tenant: str, verification: Verified, *, is_newest_told: bool) -> int:
     """Print what a verification found, and the newest closed hour if `is_newest_told`; return the exit code."""
-    for finding in seen.findings:
+    for finding in verification.findings:
         print(f"{tenant}: {finding}")
-    for renewal in seen.renewals:
+    for renewal in verification.renewals:
         former = describe_earlier_key(renewal)
         print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {former}")
-    for erasure, count in sorted(seen.erased.items()):
+    for erasure, count in sorted(verification.erased.items()):
         print(f"{tenant}: {format_count(count, 'entry was', 'entries were')} erased by erasure {erasure}")
-    for days, hours in sorted(seen.trimmed.items()):
+    for days, hours in sorted(verification.trimmed.items()):
         print(f"{tenant}: {format_count(hours, 'hour was', 'hours were')} let go by audit_days {days}")
-    if seen.closes_at is not None:
-        closes, first = time_text(seen.closes_at)[:16], "the first " if seen.waiting > 1 else ""
-        wait = format_count(seen.waiting, "entry waits", "entries wait")
-        prove = "proves" if seen.waiting == 1 else "prove"
+    if verification.closes_at is not None:
+        closes, first = time_text(verification.closes_at)[:16], "the first " if verification.waiting > 1 else ""
+        wait = format_count(verification.waiting, "entry waits", "entries wait")
+        prove = "proves" if verification.waiting == 1 else "prove"
         print(f"{tenant}: {wait} to be closed, {first}from {closes} on, and {prove} nothing yet")
-    unchanged = "what is there is unchanged" if seen.hours else "nothing is closed yet"
-    result = format_count(len(seen.findings), "finding", "findings") if seen.findings else unchanged
-    extent = f"{format_count(seen.hours, 'hour', 'hours')}, {format_count(seen.entries, 'entry', 'entries')}"
+    unchanged = "what is there is unchanged" if verification.hours else "nothing is closed yet"
+    result = format_count(len(verification.findings), "finding", "findings") if verification.findings else unchanged
+    extent = (
+        f"{format_count(verification.hours, 'hour', 'hours')}, {format_count(verification.entries, 'entry', 'entries')}"
+    )
     print(f"{tenant}: {result} ({extent})")
-    if seen.last is not None and is_newest_told:
-        last = head_of(seen.last)
+    if verification.last is not None and is_newest_told:
+        last = head_of(verification.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
-    return 1 if seen.findings else 0
+    return 1 if verification.findings else 0
 
 
 @audit.command()

@@ -129,22 +129,24 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     return 1 if anything else 0
 
 
-def _report(name: str, mended: Sequence[Disagreement], left: Sequence[Disagreement], *, repair: bool) -> list[str]:
-    """Write the lines about one tenant. `left`: what still does not agree."""
+def _report(
+    name: str, mended: Sequence[Disagreement], disagreements: Sequence[Disagreement], *, repair: bool
+) -> list[str]:
+    """Write the lines about one tenant. `disagreements`: what still does not agree."""
     lines = [f"{name}: {disagreement}: mended" for disagreement in mended]
-    if not left:
+    if not disagreements:
         return [*lines, f"{name}: all that is stored agrees"]
     if repair:
-        return [*lines, *(f"{name}: {disagreement}: {_why(disagreement)}" for disagreement in left)]
-    mendable = sum(disagreement.mend is not None for disagreement in left)
+        return [*lines, *(f"{name}: {disagreement}: {_why(disagreement)}" for disagreement in disagreements)]
+    mendable = sum(disagreement.mend is not None for disagreement in disagreements)
     return [
-        *(f"{name}: {disagreement}" for disagreement in left),
-        f"{name}: `--repair` can mend {mendable} of {len(left)}",
+        *(f"{name}: {disagreement}" for disagreement in disagreements),
+        f"{name}: `--repair` can mend {mendable} of {len(disagreements)}",
     ]
 
 
-def _why(one: Disagreement) -> str:
-    return "cannot be mended from what is stored" if one.mend is None else "changed meanwhile, try again"
+def _why(disagreement: Disagreement) -> str:
+    return "cannot be mended from what is stored" if disagreement.mend is None else "changed meanwhile, try again"
 
 
 @click.command(short_help="Write the data folder into one file.")

@@ -247,14 +247,16 @@ class _Run(Struct):
         for chunk in cut_in_parts(faceids, CHUNK_FACES):
             self._commit_templates([face for faceid in chunk if (face := self._read_face(faceid))])
 
-    def _commit_templates(self, faces: Sequence[Face], known: PictureTemplates = MappingProxyType({})) -> None:
-        """Commit the templates that the faces lack, all in one transaction. `known`: those that were made before.
+    def _commit_templates(
+        self, faces: Sequence[Face], picture_templates: PictureTemplates = MappingProxyType({})
+    ) -> None:
+        """Commit the templates that the faces lack, in one transaction. `picture_templates`: those made before.
 
         If one face was changed meanwhile, each is read and committed by itself.
         """
         lacking = [face for face in faces if self._lacks_templates(face)]
         with ThreadPoolExecutor(self.threads) as threads:
-            templates_of_faces = list(threads.map(lambda face: self._make_templates(face, known), lacking))
+            templates_of_faces = list(threads.map(lambda face: self._make_templates(face, picture_templates), lacking))
         embedded = [(face, templates) for face, templates in zip(lacking, templates_of_faces, strict=True) if templates]
         if not embedded:
             return
@@ -267,7 +269,7 @@ class _Run(Struct):
         else:
             self.embedded += len(embedded)
 
-    def _make_templates(self, face: Face, known: PictureTemplates) -> PictureTemplates:
+    def _make_templates(self, face: Face, picture_templates: PictureTemplates) -> PictureTemplates:
         """Make the templates that the face's pictures lack. If one cannot be made, note why."""
         templates: dict[tuple[str, str], Template] = {}
         for picture in face.pictures:
@@ -275,7 +277,7 @@ class _Run(Struct):
                 continue
             id_and_key = (picture.id, picture.key)
             try:
-                template = known.get(id_and_key) or self._make_template(face, picture)
+                template = picture_templates.get(id_and_key) or self._make_template(face, picture)
             except Unusable as error:
                 self.left[face.faceid] = str(error)
             else:

@@ -184,11 +184,11 @@ class Reading:
         """Those of the picture; None if it was not decoded, since its faces were known."""
         return None if self._image is None else Sides(*self._image.shape[1::-1])
 
-    def crop_face(self, seen: SeenFace) -> FaceJpeg:
+    def crop_face(self, seen_face: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
-        other_boxes = [face.detected.box for face in self.faces if face.detected != seen.detected]
+        other_boxes = [face.detected.box for face in self.faces if face.detected != seen_face.detected]
         with self._open_picture() as image:
-            return self._vision.crop(image, seen.detected, other_boxes)
+            return self._vision.crop(image, seen_face.detected, other_boxes)
 
     @contextmanager
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
@@ -253,8 +253,10 @@ class Embedder:
     def model(self) -> str:
         return self._new.model
 
-    def make_template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
-        """Return the new model's template of the face whose templates are `known`.
+    def make_template(
+        self, templates: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE
+    ) -> Template:
+        """Return the new model's template of the face whose templates are `templates`.
 
         The present model decides which face of the picture it is. If the new model's detector finds no face, the
         present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
@@ -263,25 +265,25 @@ class Embedder:
         faces = self._new.detect(image) or self._old.detect(image)
         if not faces:
             raise Unusable("no face is found in its picture any more")
-        face = self._find_known_face(known, image, faces)
+        face = self._find_known_face(templates, image, faces)
         return make_template(self.model, self._new.embed(image, [face])[0])
 
     def _find_known_face(
-        self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
+        self, templates: Sequence[Template], image: NDArray[np.uint8], detected_faces: Sequence[DetectedFace]
     ) -> DetectedFace:
         """Find the face that the templates are of among those that were found. Raises Unusable if none surely is it."""
         import numpy as np
 
         known = [read_vector(template) for template in templates if template.model == self._old.model]
         if not known:
-            if len(found) > 1:
+            if len(detected_faces) > 1:
                 raise Unusable("its picture shows several faces, and it has no template that tells which it is")
-            return found[0]
-        scores = (self._old.embed(image, found) @ np.stack(known).T).max(axis=1)
+            return detected_faces[0]
+        scores = (self._old.embed(image, detected_faces) @ np.stack(known).T).max(axis=1)
         best = int(np.argmax(scores))
         if scores[best] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
             raise Unusable("the face in its picture is not the one that was enrolled")
-        return found[best]
+        return detected_faces[best]
 
 
 def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:

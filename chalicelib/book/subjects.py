@@ -322,12 +322,17 @@ class Subjects(UseCase):
 
     @retry_if_gallery_moved
     def find_nearest(
-        self, tenant: Tenant, group: Group, probes: Templates, seen: Sequence[DescribedFace | None], most: int
+        self,
+        tenant: Tenant,
+        group: Group,
+        probes: Templates,
+        described_faces: Sequence[DescribedFace | None],
+        most: int,
     ) -> Nearest:
         """Return the `most` subjects that each probe is closest to, closest first; none in an empty group.
 
-        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `seen`: their faces, None for a vector that
-        was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
+        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `described_faces`: their faces, None for a
+        vector that was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
         """
         vision, point = (
             self.book.tenant_vision.choose_vision(tenant.model),
@@ -338,7 +343,9 @@ class Subjects(UseCase):
         gallery_size = max(answer.gallery_size, SMALLEST_GALLERY)
         near: list[list[Near]] = []
         decisions: list[Decision] = []
-        for shown, probe, candidates, judged in zip(seen, probes, answer.candidates, judgements, strict=True):
+        for shown, probe, candidates, judged in zip(
+            described_faces, probes, answer.candidates, judgements, strict=True
+        ):
             is_refused, quality = (bool(shown.spoof), shown.quality.total) if shown else (False, None)
             best: dict[str, tuple[float, float]] = {}  # closeness and score, by name
             for candidate, verdict in zip(candidates, judged, strict=False):
@@ -373,31 +380,33 @@ class Subjects(UseCase):
             return False
         return not self.book.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
 
-    def compare_pictures(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
+    def compare_pictures(self, tenant: Tenant, seen_picture: SeenPicture, other: SeenPicture) -> list[float]:
         """Return how close a picture's only face is to each of another one's."""
-        (only_face,) = one.described.faces
+        (only_face,) = seen_picture.described.faces
         faces = [replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces]
-        return self.rate_closeness_to_each(tenant, one.embeddings[0], other.embeddings, faces, only_face.quality.total)
+        return self.rate_closeness_to_each(
+            tenant, seen_picture.embeddings[0], other.embeddings, faces, only_face.quality.total
+        )
 
     def rate_closeness_to_each(
         self,
         tenant: Tenant,
         template: Templates,
         others: Templates,
-        seen: Sequence[DescribedFace | None],
+        described_faces: Sequence[DescribedFace | None],
         quality: float | None = None,
     ) -> list[float]:
         """Return how close a template is to each of the others, (n, dimensions), as in a comparison of two faces.
 
-        `seen`: the others' faces, None for a vector that was sent; `quality`: of the template's picture. A face that is
-        refused is not close. The audit gets each closeness.
+        `described_faces`: the others' faces, None for a vector that was sent; `quality`: of the template's picture. A
+        face that is refused is not close. The audit gets each closeness.
         """
         import numpy as np
 
         curve = self.book.tenant_vision.make_operating_point(tenant).curve
         scores = (others.astype(np.float64) @ template.astype(np.float64)).tolist()
         rated: list[float] = []
-        for score, shown in zip(scores, seen, strict=True):
+        for score, shown in zip(scores, described_faces, strict=True):
             # The score is its own threshold: whether their qualities allow any comparison.
             fit = is_match(score, score, shown.quality.total if shown else None, quality)
             is_refused = shown is not None and bool(shown.spoof)

@@ -101,16 +101,16 @@ class FaceVisitsStore(UseCase):
         return replace(face_visits, visits=visits)
 
     def write_surplus_changes(
-        self, tenant: str, face_visits: FaceVisits, left: Sequence[ChangedObservation]
+        self, tenant: str, face_visits: FaceVisits, changed_observations: Sequence[ChangedObservation]
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
         """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
 
         Raises ConditionFailed if the face's visits changed meanwhile.
         """
         faceid = face_visits.face.faceid
-        while len(left) > _A_TRANSACTION:
+        while len(changed_observations) > _A_TRANSACTION:
             visits = replace(face_visits.visits, is_regrouped=True, version=face_visits.visits.version + 1)
-            batch, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
+            batch, changed_observations = changed_observations[:_A_TRANSACTION], changed_observations[_A_TRANSACTION:]
             write(
                 self.book.items,
                 [
@@ -119,7 +119,7 @@ class FaceVisitsStore(UseCase):
                 ],
             )
             face_visits = replace(face_visits, visits=visits)
-        return face_visits, left
+        return face_visits, changed_observations
 
 
 def sightings_of_arrival(

@@ -380,13 +380,20 @@ def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
 
 
 def _observation_row(
-    one: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo
+    observation: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo
 ) -> list[str]:
-    decision = one.decision
+    decision = observation.decision
     score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
-    picture = captures.get(parts_of_sighting(one.id)[0]) if one.camera else None
+    picture = captures.get(parts_of_sighting(observation.id)[0]) if observation.camera else None
     link = f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy"></a>' if picture else ""
-    return [_write_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
+    return [
+        _write_time(observation.at, zone),
+        said[observation.kind],
+        escape(observation.camera),
+        escape(observation.group_name),
+        score,
+        link,
+    ]
 
 
 def _list_places(held: Mapping[str, Any], language: Language) -> list[list[str]]:

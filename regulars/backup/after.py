@@ -151,10 +151,10 @@ def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: b
                 yield f"{faceid} is {'' if are_set else 'not '}{word}"
 
 
-def _list_unknown(seen: Verified) -> Iterator[str]:
-    if seen.erased:
-        erasures = format_count(len(seen.erased), "erasure", "erasures")
+def _list_unknown(verification: Verified) -> Iterator[str]:
+    if verification.erased:
+        erasures = format_count(len(verification.erased), "erasure", "erasures")
         yield f"{erasures} took entries away: erase again by their receipts"
-    last = None if seen.last is None else head_of(seen.last)
+    last = None if verification.last is None else head_of(verification.last)
     if last is not None:
         yield f"what was done from {time_text(moment(last.hour))[:13]}:59 on is not in this export"

@@ -165,10 +165,10 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
         yield warning("hooks", f"{label}: events {summary} (the last: {last_error}): {mend}")
 
 
-def print_findings(found: Iterable[Finding]) -> int:
+def print_findings(findings: Iterable[Finding]) -> int:
     """Print findings; return the exit code."""
     worst = 0
-    for level, subject, says in found:
+    for level, subject, says in findings:
         print(f"{level:<8} {subject:<8} {says}", flush=True)
         worst |= level is Level.FAILED
     return worst

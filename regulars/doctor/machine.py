@@ -317,14 +317,16 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
             yield _check_keyless_networks(dialect, own, settings, serving)
 
 
-def _check_keyless_networks(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
+def _check_keyless_networks(
+    dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
+) -> Finding:
     """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
-    [key] = (row.name for row in list_rows(type(own)) if row.kind is tuple)
+    [key] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     named = [
         trusted_proxy
         for trusted_proxy in serving.trusted_proxies
-        if any(trusted_proxy.overlaps(its) for its in own.networks)
+        if any(trusted_proxy.overlaps(its) for its in keyless_clients.networks)
     ]
     if by_proxy and not serving.trusted_proxies:
         return warning(

@@ -50,10 +50,10 @@ class Kind(Struct, frozen=True):
     high: float
 
 
-def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
+def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], rule: Rule) -> list[Kind]:
     """Measure each kind, the highest rate first. `rows`: a picture of each person; `labels`: by column, of each row."""
     found_kinds = [
-        _measure_kind(column, value, rows[np.array(members)], decides)
+        _measure_kind(column, value, rows[np.array(members)], rule)
         for column, values in {**labels, "cluster": clusters(rows)}.items()
         for value, members in _by_value(values)
         if len(members) >= FEWEST
@@ -78,9 +78,9 @@ def clusters(rows: NDArray[np.float32]) -> list[str]:
     return [str(number + 1) for number in numbers.tolist()]
 
 
-def _measure_kind(column: str, value: str, rows: NDArray[np.float32], decides: Rule) -> Kind:
+def _measure_kind(column: str, value: str, rows: NDArray[np.float32], rule: Rule) -> Kind:
     size = min(ONE_KIND, len(rows) // 2)
-    searches = list(_searches(rows, size, decides))
+    searches = list(_searches(rows, size, rule))
     people, matched = (np.concatenate(each) for each in zip(*searches, strict=True))
     rate, random = float(matched.mean()), np.random.default_rng(0)
     if not matched.any():
@@ -92,13 +92,11 @@ def _measure_kind(column: str, value: str, rows: NDArray[np.float32], decides: R
     return Kind(column, value, len(rows), size, rate, float(low), float(high))
 
 
-def _searches(
-    rows: NDArray[np.float32], size: int, decides: Rule
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+def _searches(rows: NDArray[np.float32], size: int, rule: Rule) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
     """Yield each draw's strangers, and whether each was taken for somebody."""
     for seed in range(_DRAWS):
         order = np.random.default_rng(seed).permutation(len(rows))
-        yield order[size:], open_set.search(rows[order[:size]], rows[order[size:]], decides).matches
+        yield order[size:], open_set.search(rows[order[:size]], rows[order[size:]], rule).matches
 
 
 def _by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:

@@ -192,11 +192,11 @@ def _look_at(file: Path) -> PictureResult:
     return _looker.at(file.read_bytes())
 
 
-def gather_faces(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
-    found = np.array([result.embedding is not None for result in seen], bool)
-    dimensions = next((len(result.embedding) for result in seen if result.embedding is not None), 1)
-    rows = np.zeros((len(seen), dimensions), np.float32)
-    for row, result in zip(rows, seen, strict=True):
+def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:
+    found = np.array([result.embedding is not None for result in picture_results], bool)
+    dimensions = next((len(result.embedding) for result in picture_results if result.embedding is not None), 1)
+    rows = np.zeros((len(picture_results), dimensions), np.float32)
+    for row, result in zip(rows, picture_results, strict=True):
         if result.embedding is not None:
             row[:] = result.embedding
     return Faces(rows, found, np.array(labelled.person_of, np.intp))

@@ -83,13 +83,13 @@ def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
 
 
-def run_searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> Searches:
+def run_searches(faces: Faces, rule: Rule, photos: int, trials: int = TRIALS) -> Searches:
     """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
 
     A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
     not searched for.
     """
-    return join_searches([_run_trial(faces, decides, photos, seed) for seed in range(trials)])
+    return join_searches([_run_trial(faces, rule, photos, seed) for seed in range(trials)])
 
 
 def join_searches(parts: Sequence[Searches]) -> Searches:
@@ -100,7 +100,7 @@ def join_searches(parts: Sequence[Searches]) -> Searches:
     )
 
 
-def _run_trial(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
+def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
     """Enrol one random half of the persons, and search for the others and for the half's other pictures."""
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
@@ -122,12 +122,12 @@ def _run_trial(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
         if len(own) > photos:
             mated += [index for index in own.tolist() if index not in enrolled][:PROBES_A_PERSON]
     held = (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
-    return _search_gallery(faces, decides, held, np.array(mated, np.intp), np.array(strangers, np.intp))
+    return _search_gallery(faces, rule, held, np.array(mated, np.intp), np.array(strangers, np.intp))
 
 
 def _search_gallery(
     faces: Faces,
-    decides: Rule,
+    rule: Rule,
     held: tuple[NDArray[np.float32], NDArray[np.intp]],
     mated: NDArray[np.intp],
     strangers: NDArray[np.intp],
@@ -140,7 +140,7 @@ def _search_gallery(
     seen = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
     for begin in range(0, len(seen), _BLOCK):
         block = seen[begin : begin + _BLOCK]
-        answer = search(gallery, faces.embeddings[probes[block]], decides)
+        answer = search(gallery, faces.embeddings[probes[block]], rule)
         plain[block], scores[block] = answer.plain, answer.scores
         accepted[block] = answer.matches
         right[block] = owners[answer.best] == faces.person_of[probes[block]]
@@ -172,11 +172,11 @@ class Answer(Struct, frozen=True):
     plain: NDArray[np.float64]
 
 
-def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: Rule) -> Answer:
+def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule) -> Answer:
     """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
     plain = (probes @ gallery.T).astype(np.float64)
-    demands = decides.population.compute_demands(probes, gallery)
+    demands = rule.population.compute_demands(probes, gallery)
     best = (plain - demands).argmax(axis=1)
     asked, top = (np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain))
-    thresholds = [decides.point.find_threshold(len(gallery), demand) for demand in asked.tolist()]
+    thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in asked.tolist()]
     return Answer(best, top - asked, asked, top >= thresholds, plain.argmax(axis=1), plain.max(axis=1))

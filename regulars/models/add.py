@@ -135,9 +135,9 @@ def _figure(rate: float | None) -> str:
     return "too few" if rate is None else f"{rate:.4f}"
 
 
-def _rate_looks(seen: Sequence[PictureResult]) -> list[Rate]:
-    failures = sum(result.embedding is None for result in seen)
-    times = [result.stages_ms["embed"] for result in seen if "embed" in result.stages_ms]
+def _rate_looks(picture_results: Sequence[PictureResult]) -> list[Rate]:
+    failures = sum(result.embedding is None for result in picture_results)
+    times = [result.stages_ms["embed"] for result in picture_results if "embed" in result.stages_ms]
     return [
         ("pictures without a face", f"{failures:,}"),
         ("milliseconds of a core to embed a face", f"{np.median(times):.1f}"),

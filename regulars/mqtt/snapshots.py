@@ -115,9 +115,9 @@ class Snapshots:
             raise
         return EVERY_S
 
-    def _want(self, seen: Seen) -> None:
+    def _want(self, event: Seen) -> None:
         with self._lock:
-            self._due[seen.event] = _Due(seen, time.monotonic())
+            self._due[event.event] = _Due(event, time.monotonic())
             while len(self._due) > _REMEMBERED:
                 self._due.pop(next(iter(self._due)))
 
@@ -186,20 +186,24 @@ class Snapshots:
             _log.warning("%s: there is no picture of this person: %s", due.seen.camera, error)
         self._forget_due(due)
 
-    def _capture(self, seen: Seen, picture: bytes) -> models.Capture | None:
+    def _capture(self, event: Seen, picture: bytes) -> models.Capture | None:
         """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""
-        at = datetime.fromtimestamp(seen.at, UTC)
+        at = datetime.fromtimestamp(event.at, UTC)
         try:
             try:
-                return self._service.take_capture(picture=picture, camera=seen.camera, captured_at=at, track=seen.event)
+                return self._service.take_capture(
+                    picture=picture, camera=event.camera, captured_at=at, track=event.event
+                )
             except codes.CameraNotFound:
-                self._service.add_camera(id=seen.camera, name=seen.camera)
-                _log.info("%s: the camera was not there and has been made", seen.camera)
-                return self._service.take_capture(picture=picture, camera=seen.camera, captured_at=at, track=seen.event)
+                self._service.add_camera(id=event.camera, name=event.camera)
+                _log.info("%s: the camera was not there and has been made", event.camera)
+                return self._service.take_capture(
+                    picture=picture, camera=event.camera, captured_at=at, track=event.event
+                )
         except ApiError as error:
             if error.status >= 500 or isinstance(error, _OF_ALL):
                 raise
-            _log.error("%s: the service takes no picture of this person: %s", seen.camera, error)
+            _log.error("%s: the service takes no picture of this person: %s", event.camera, error)
             return None
 
     def _give_back(self, label: _Label) -> None:

@@ -129,10 +129,10 @@ class Budget:
         self._held: Counter[str] = Counter()
         """What they hold in all, by lane, so that each piece that comes costs the same however many there are."""
 
-    def note(self, one: Holding, size: int) -> None:
+    def note(self, holding: Holding, size: int) -> None:
         """Add `size`, which may be negative, to what the lane holds, unless the holding was ended."""
-        if one in self.holdings:
-            self._held[one.lane] += size
+        if holding in self.holdings:
+            self._held[holding.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
         """Return once the lane has room for so much more. Of strangers, the sender with most is ended. Raises Busy."""

@@ -67,20 +67,20 @@ def _count(text: str) -> float | str:
     return _amount(text, int, "a whole number")
 
 
-def _option(one: Setting) -> Callable[[Any], Any]:
+def _option(setting: Setting) -> Callable[[Any], Any]:
     """Make the option of a setting."""
-    called = one.name.replace("_", "-") if one.option == "=" else one.option
-    if one.kind is bool:
+    called = setting.name.replace("_", "-") if setting.option == "=" else setting.option
+    if setting.kind is bool:
         on, _, off = called.partition("/--")
-        return click.option(f"--{on}/--{off or f'no-{on}'}", one.name, default=None, help=one.says)
-    if one.choices:
-        return click.option(f"--{called}", one.name, type=click.Choice(one.choices), help=one.says)
-    kind, metavar = _KINDS[one.kind]
-    bounds = f"Legal: {one.bounds}{one.or_none}." if one.kind in (int, float) else ""
-    begins = getattr(TenantSettings(), one.name)
+        return click.option(f"--{on}/--{off or f'no-{on}'}", setting.name, default=None, help=setting.says)
+    if setting.choices:
+        return click.option(f"--{called}", setting.name, type=click.Choice(setting.choices), help=setting.says)
+    kind, metavar = _KINDS[setting.kind]
+    bounds = f"Legal: {setting.bounds}{setting.or_none}." if setting.kind in (int, float) else ""
+    begins = getattr(TenantSettings(), setting.name)
     initial = f"Initially {begins:,}." if isinstance(begins, int | float) else ""
-    says = " ".join(filter(None, (one.says, bounds, initial)))
-    return click.option(f"--{called}", one.name, type=kind, metavar=metavar, help=says)
+    says = " ".join(filter(None, (setting.says, bounds, initial)))
+    return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=says)
 
 
 _KINDS = {int: (_count, "N"), float: (_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_names, "NAMES")}
@@ -285,8 +285,8 @@ def describe_tenant(tenant: Tenant) -> dict[str, str]:
     }
 
 
-def _value(tenant: Tenant, one: Setting) -> str:
-    return _in_words(getattr(tenant, one.name), "any" if one.kind is int else "none")
+def _value(tenant: Tenant, setting: Setting) -> str:
+    return _in_words(getattr(tenant, setting.name), "any" if setting.kind is int else "none")
 
 
 def _in_words(value: object, nothing: str = "none") -> str:
@@ -510,10 +510,10 @@ def _listens(storage: Path | AwsStorage) -> str:
     return running.url if running and running.url else read_configuration().serving.url
 
 
-def key_table(held: Iterable[ApiKey]) -> list[str]:
+def key_table(api_keys: Iterable[ApiKey]) -> list[str]:
     """Format a heading and a line for each key, in aligned columns."""
     rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
-    for key in held:
+    for key in api_keys:
         used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
         rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))

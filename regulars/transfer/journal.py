@@ -202,11 +202,11 @@ def _early_error(path: Path) -> OperatorError:
     )
 
 
-def _apply(one: Progress, event: Mapping[str, Any]) -> None:
+def _apply(progress: Progress, event: Mapping[str, Any]) -> None:
     if "face" in event:
-        one.faceid, one.order = event["face"], event["order"]
+        progress.faceid, progress.order = event["face"], event["order"]
     else:
-        one.outcomes[event["photo"]] = Outcome(*event["outcome"])
+        progress.outcomes[event["photo"]] = Outcome(*event["outcome"])
 
 
 def _write_line(descriptor: int, line: bytes) -> None:

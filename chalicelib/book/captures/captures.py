@@ -425,16 +425,16 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
     return keys.capture(tenant.name, capture.camera_id, capture.id)
 
 
-def _choose_record(offer: Capture, known: Capture | None) -> Capture:
+def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
     """Return the capture to record: until its picture is there, the last offer decides its size, type and track.
 
     An offer without a track leaves the track that an earlier one named.
     """
-    if known is None:
+    if capture is None:
         return offer
-    if known.state is not CaptureState.WANTED:
-        return known
-    return replace(known, size=offer.size, content_type=offer.content_type, track=offer.track or known.track)
+    if capture.state is not CaptureState.WANTED:
+        return capture
+    return replace(capture, size=offer.size, content_type=offer.content_type, track=offer.track or capture.track)
 
 
 def _make_record_action(

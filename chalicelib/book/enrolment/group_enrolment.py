@@ -356,8 +356,8 @@ def _is_at_place(face: Face, photo: _Photo, number: int) -> bool:
     return found is None or found.measure_overlap(_make_found(photo.seen, number)) >= SAME_PLACE
 
 
-def _make_found(seen: SeenPicture, number: int) -> Found:
-    described_picture = seen.described
+def _make_found(seen_picture: SeenPicture, number: int) -> Found:
+    described_picture = seen_picture.described
     return Found.convert_face(
         described_picture.faces[number].detected, Sides(described_picture.width, described_picture.height)
     )

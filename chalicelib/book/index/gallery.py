@@ -132,10 +132,10 @@ class View(Struct, frozen=True, dict=True):
                 self._search_tail(found, chosen.rows.taken)
         return [best for _, best in found]
 
-    def _search_tail(self, found: Found, is_group_chosen: NDArray[np.bool_]) -> None:
+    def _search_tail(self, place: Found, is_group_chosen: NDArray[np.bool_]) -> None:
         tail = self.tail
         faces = np.where(is_group_chosen[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
-        for probe, best in found:
+        for probe, best in place:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
     def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -137,9 +137,9 @@ class Duplicates(UseCase):
     def read_between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
         """Read the suggestions of two faces, and of those that were merged into them and can come back."""
 
-        def list_faceids(one: Face) -> list[str]:
-            merges = self.book.merges.records.list_active_below(tenant.name, one.faceid) if one.merges else []
-            return [one.faceid, *(merge.other for merge in merges)]
+        def list_faceids(face: Face) -> list[str]:
+            merges = self.book.merges.records.list_active_below(tenant.name, face.faceid) if face.merges else []
+            return [face.faceid, *(merge.other for merge in merges)]
 
         faceids, other_faceids = list_faceids(face), list_faceids(other)
         places = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
@@ -234,14 +234,14 @@ class Duplicates(UseCase):
         ]
 
     @staticmethod
-    def make_end_action(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:
+    def make_end_action(tenant: str, face: Face, other: Face, duplicates: Iterable[Duplicate]) -> Action:
         """Return the action that ends a suggestion, for the join of its faces: nobody may say meanwhile they are two.
 
-        `known`: what was read of the two.
+        `duplicates`: what was read of the two.
         """
         place = (tenant, keys.duplicate(face.faceid, other.faceid))
         when: Condition = equals("are_two", None, _SAME)
-        if any(_id_of_pair(duplicate) == place[1] for duplicate in known):
+        if any(_id_of_pair(duplicate) == place[1] for duplicate in duplicates):
             return Delete(keys.DUPLICATES, place, (when,))
         return Check(keys.DUPLICATES, place, (absent(_SAME),))
 

@@ -126,11 +126,11 @@ def _make_description(
     scale: tuple[float, float],
     vision: Vision,
     image: NDArray[np.uint8],
-    found: Sequence[DetectedFace],
+    detected_faces: Sequence[DetectedFace],
     estimates: Sequence[Estimated],
 ) -> DescribedPicture:
     """Describe the faces that were found on a picture, in the pixels of the picture as it was sent."""
-    qualities = vision.qualities(image, found) if found else []
+    qualities = vision.qualities(image, detected_faces) if detected_faces else []
     faces = (
         DescribedFace(
             _scale_face(face, scale),
@@ -139,7 +139,7 @@ def _make_description(
             estimated.spoof,
             estimated.young,
         )
-        for face, quality, estimated in zip(found, qualities, estimates, strict=True)
+        for face, quality, estimated in zip(detected_faces, qualities, estimates, strict=True)
     )
     return DescribedPicture(*sides, tuple(faces))
 
@@ -344,18 +344,18 @@ class FaceAnalysis(UseCase):
 
     @retry_if_gallery_moved
     def _identify_probes(
-        self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int
+        self, tenant: Tenant, probe_picture: ProbePicture, group_ids: Sequence[str] | None, most: int
     ) -> list[IdentifiedFace]:
         """Search and decide. Search again if the gallery changed in between. Raises Busy, WrongModel."""
         import numpy as np
 
-        if not seen.probes:
+        if not probe_picture.probes:
             return []
-        vectors = np.stack([probe.vector for probe in seen.probes])
-        probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
+        vectors = np.stack([probe.vector for probe in probe_picture.probes])
+        probes = Probes(probe_picture.model, vectors, [probe.quality.total for probe in probe_picture.probes])
         decided = self.book.recognition.recognise(tenant, probes, group_ids=group_ids, most=most)
         rated = self._rate_nearest(tenant, decided)
-        return [_make_identified_face(*of_probe) for of_probe in zip(seen.probes, decided, rated, strict=True)]
+        return [_make_identified_face(*of_probe) for of_probe in zip(probe_picture.probes, decided, rated, strict=True)]
 
     def _rate_nearest(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
         """Return for each probe its nearest faces, and the one that matches even if it is not among them.

@@ -133,7 +133,7 @@ class Recognition(UseCase):
         return recognised
 
     def search_and_judge(
-        self, tenant: Tenant, request: SearchRequest, decides: OperatingPoint, *, are_matches: bool = False
+        self, tenant: Tenant, request: SearchRequest, operating_point: OperatingPoint, *, are_matches: bool = False
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Search, and judge the candidates of each probe, as `judge_candidates` does.
 
@@ -143,18 +143,18 @@ class Recognition(UseCase):
         population = self.book.tenant_vision.choose_vision(request.model).population
         least = population.bound_demands(request.probes) if request.operating_point else ()
         answer = self.book.ports.search.search(tenant.name, request._replace(templates=True, least_demands=least))
-        judgements = judge_candidates(answer, decides, population, request.probes)
+        judgements = judge_candidates(answer, operating_point, population, request.probes)
         if are_matches:
-            judgements = [_choose_matches(judged, decides, answer.gallery_size) for judged in judgements]
+            judgements = [_choose_matches(judged, operating_point, answer.gallery_size) for judged in judgements]
         return answer, judgements
 
-    def find_nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
+    def find_nearest(self, tenant: Tenant, camera: Camera, seen_face: SeenFace, most: int) -> tuple[Candidate, ...]:
         """Find the `most` faces of the camera's groups that a seen face is most like, matching or not.
 
         Raises WrongModel.
         """
-        probe = read_vector(seen.template)[None, :]
-        request = SearchRequest(seen.template.model, probe, list_searched_groups(camera), most)
+        probe = read_vector(seen_face.template)[None, :]
+        request = SearchRequest(seen_face.template.model, probe, list_searched_groups(camera), most)
         return self.book.ports.search.search(tenant.name, request).candidates[0]
 
     def recognise_by_visit(
@@ -162,7 +162,7 @@ class Recognition(UseCase):
         tenant: Tenant,
         camera: Camera,
         capture: Capture,
-        seen: SeenFace,
+        seen_face: SeenFace,
         *,
         others: Sequence[SeenFace],
         found: Recognised,
@@ -173,7 +173,7 @@ class Recognition(UseCase):
         `others`: the picture's other faces. A face is not taken if one of them is more like it, or is it already; if
         the search's nearest is another face; if it is `not_face`; or if a negative turns it down.
         """
-        if found.face is not None or not is_comparable(seen.estimates.quality):
+        if found.face is not None or not is_comparable(seen_face.estimates.quality):
             return found
         taken = {not_face, *(sighting.faceid for sighting in capture.sightings)}
         of_visit = self.find_faces_of_visit(tenant, capture, alone=not others and len(capture.sightings) <= 1)
@@ -181,7 +181,7 @@ class Recognition(UseCase):
         rated: list[tuple[float, str]] = []
         for face, _ in of_visit.values():
             is_searched = groups is None or face.group_id in groups
-            score_of_face = score_with(face, seen.template)
+            score_of_face = score_with(face, seen_face.template)
             if face.faceid not in taken and is_searched and score_of_face is not None:
                 rated.append((score_of_face, face.faceid))
         if not rated:
@@ -191,10 +191,10 @@ class Recognition(UseCase):
         if nearest is not None and nearest.faceid not in {faceid, *taken}:
             return found
         face, evidence = of_visit[faceid]
-        verdict = self._judge_by_visit(seen, face, score, evidence, found)
+        verdict = self._judge_by_visit(seen_face, face, score, evidence, found)
         if not verdict.match or any((score_with(face, other.template) or 0.0) > score for other in others):
             return found
-        probe, model = read_vector(seen.template), seen.template.model
+        probe, model = read_vector(seen_face.template), seen_face.template.model
         if self.negatives.turns_down(tenant.name, face, probe, model, score):
             return found
         return Recognised(face, verdict, found.seq)
@@ -292,18 +292,18 @@ class Recognition(UseCase):
                     yield RecentSighting(sighting.faceid, sighting_id(other.id, sighting.number), same_track, apart_ms)
 
     def _judge_by_visit(
-        self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised
+        self, seen_face: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised
     ) -> Verdict:
         """Judge whether a seen face is this one of the same visit.
 
         `score`: that of the two; `shown`: the sighting that surely shows the face; `found`: what the search found.
         """
-        vision = self.book.tenant_vision.choose_vision(seen.template.model)
-        template = of_model(face.templates, seen.template.model)
+        vision = self.book.tenant_vision.choose_vision(seen_face.template.model)
+        template = of_model(face.templates, seen_face.template.model)
         demand = (
             0.0
             if template is None
-            else vision.population.compute_demand(read_vector(seen.template), read_vector(template))
+            else vision.population.compute_demand(read_vector(seen_face.template), read_vector(template))
         )
         return judge_in_visit(
             vision.impostor_curve,

@@ -151,17 +151,17 @@ class Columns(Struct, frozen=True, dict=True):
             "\n".join(row.id for row in ordered).encode("ascii"),
         )
 
-    def select_rows(self, wanted: ObservationFilter, span: Span) -> NDArray[np.intp]:
+    def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
         """Return the numbers of the rows, ascending, that the filter takes and that lie in the span."""
         import numpy as np
 
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
         rows = np.arange(begin, end)
-        if wanted.by_dimensions:
-            taken = np.array([wanted.lets_pass(dimensions) for dimensions in self.dimensions], bool)
+        if observation_filter.by_dimensions:
+            taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
             rows = rows[taken[self.dimension[rows]]]
-        if wanted.by_face:
-            faces = np.array([wanted.takes_face(faceid) for faceid in self.faceids], bool)
+        if observation_filter.by_face:
+            faces = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
             rows = rows[faces[self.face[rows]]]
         return rows
 
@@ -282,14 +282,14 @@ class LabelCounts(Struct, frozen=True):
             count.astype(np.uint32),
         )
 
-    def count_by_hour(self, wanted: ObservationFilter, split: Split | None = None) -> CountsByHour:
+    def count_by_hour(self, observation_filter: ObservationFilter, split: Split | None = None) -> CountsByHour:
         """Count the observations that the filter takes by hour and by the values of a split by a dimension.
 
         The filter's faceid is ignored: counts have none.
         """
         import numpy as np
 
-        taken = np.array([wanted.lets_pass(dimensions) for dimensions in self.dimensions], bool)
+        taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
         chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
         places, names = list_values(self.dimensions, split)
         return count_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])

@@ -210,9 +210,9 @@ def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
     return [picture for *_, picture in sorted(ranked, key=itemgetter(0, 1))]
 
 
-def _is_another_view(new: Picture, known: Picture) -> bool:
+def _is_another_view(new: Picture, picture: Picture) -> bool:
     (template,) = new.templates
-    other = of_model(known.templates, template.model)
+    other = of_model(picture.templates, template.model)
     return other is not None and float(read_vector(other) @ read_vector(template)) < SAME_VIEW
 
 

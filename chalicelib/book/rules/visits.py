@@ -135,9 +135,9 @@ class Arrivals(Struct, frozen=True):
         old = self.recent[: len(self.recent) - len(kept_arrivals)]
         return replace(self._fold_all_but(kept_arrivals), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
 
-    def _fold_all_but(self, kept: tuple[Arrival, ...]) -> Arrivals:
-        old = self.recent[: len(self.recent) - len(kept)]
-        return replace(self, recent=kept).count_folded(len(old), sum(a.sightings for a in old))
+    def _fold_all_but(self, arrivals: tuple[Arrival, ...]) -> Arrivals:
+        old = self.recent[: len(self.recent) - len(arrivals)]
+        return replace(self, recent=arrivals).count_folded(len(old), sum(a.sightings for a in old))
 
     def count_folded(self, folded: int, sightings: int) -> Arrivals:
         return replace(self, folded=self.folded + folded, folded_sightings=self.folded_sightings + sightings)

@@ -144,7 +144,7 @@ class Rejection(UseCase):
                 seen = self.book.captures.read_face_in_box(
                     tenant, sighting.capture.camera_id, sighting.capture.id, box
                 ).seen
-            left = partial(_keep_own_pictures, seen=seen, photos=sighting.capture.photos)
+            left = partial(_keep_own_pictures, seen_face=seen, photos=sighting.capture.photos)
             if not unmakes and (kept_pictures := left(face_visits.face)) != face_visits.face.pictures:
                 removed_pictures = (picture for picture in face_visits.face.pictures if picture not in kept_pictures)
                 learnt |= {
@@ -287,8 +287,8 @@ class Rejection(UseCase):
     def _detach_sighting(
         self,
         tenant: Tenant,
-        found: _RejectedSighting,
-        seen: SeenFace,
+        rejected_sighting: _RejectedSighting,
+        seen_face: SeenFace,
         record: Iterable[Action],
         learnt: Mapping[str, int],
         *,
@@ -299,7 +299,7 @@ class Rejection(UseCase):
 
         A face that has as many negatives as it can have does not remember another one.
         """
-        face_visits, observation = found.face_visits, found.observation
+        face_visits, observation = rejected_sighting.face_visits, rejected_sighting.observation
         renamed: Sequence[ChangedObservation] = ()
         plan = VisitPlan(face_visits.visits, face_visits.face.group_id)
         if observation.gap_s is not None:
@@ -321,7 +321,7 @@ class Rejection(UseCase):
         item = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
         stored_item = observation_item(tenant.name, observation)
         was = {name: value for name, value in stored_item.items() if name not in _READ_AGAIN}
-        templates, asks = (seen.template,), item is not None
+        templates, asks = (seen_face.template,), item is not None
         negative = Negative(observation.id, templates, observation.camera, was, asked=asks, learnt=learnt)
         changed = [
             ChangedObservation(observation, None),
@@ -329,12 +329,16 @@ class Rejection(UseCase):
         ]
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
-            Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
-            _make_waiting_update(tenant.name, found, seen, other, instead),
+            Check(
+                keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen_face.template.model, _MODEL_SAME),)
+            ),
+            _make_waiting_update(tenant.name, rejected_sighting, seen_face, other, instead),
             face_put(tenant, face_visits.face, face),
             *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
-            *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
+            *self.book.duties.sighting_rejected(
+                tenant.name, rejected_sighting.capture, rejected_sighting.capture.sightings[rejected_sighting.number]
+            ),
             *self.book.statistics.make_actions(tenant.name, [], changed),
             *record,
         ]
@@ -577,33 +581,35 @@ class Rejection(UseCase):
 
 
 def _make_waiting_update(
-    tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
+    tenant: str, rejected_sighting: _RejectedSighting, seen_face: SeenFace, other: str | None, instead: Instead | None
 ) -> Update:
     """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
 
     `other`, `instead`: as in OpenSighting.
     """
-    before, observation = int(found.item.get("corrections", 0)), found.observation
+    before, observation = int(rejected_sighting.item.get("corrections", 0)), rejected_sighting.observation
     correction = {
-        "n": found.number,
+        "n": rejected_sighting.number,
         "faceid": observation.faceid,
-        "seen": seen_item(seen),
+        "seen": seen_item(seen_face),
         "gap_s": observation.gap_s,
         "labels": list(observation.labels),
         **omit_none({"other": other, "instead": instead}),
     }
-    rejected = found.capture.sightings[found.number]
-    nobody = Sighting(found.number, Resolution.SKIPPED, rejected.box, quality=rejected.quality, reason=_WAITING)
+    rejected = rejected_sighting.capture.sightings[rejected_sighting.number]
+    nobody = Sighting(
+        rejected_sighting.number, Resolution.SKIPPED, rejected.box, quality=rejected.quality, reason=_WAITING
+    )
     same = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
-    after = found.capture.with_sighting(nobody, CaptureState.STORED)
+    after = rejected_sighting.capture.with_sighting(nobody, CaptureState.STORED)
     return sightings_update(tenant, after, same, {AGAIN: correction, "corrections": before + 1})
 
 
-def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
+def _keep_own_pictures(face: Face, seen_face: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.book.rules.templates import read_vector
 
-    return remove_rejected_pictures(face.pictures, read_vector(seen.template), photos, seen.template.model)
+    return remove_rejected_pictures(face.pictures, read_vector(seen_face.template), photos, seen_face.template.model)
 
 
 def _is_by_hand(face: Face) -> bool:

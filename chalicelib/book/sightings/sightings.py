@@ -154,15 +154,15 @@ class ArrivalBook(UseCase):
     most_read = 5_000
     """Observations that a page reads at most. So a page may be short, and not be the last."""
 
-    def count_arrivals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
+    def count_arrivals(self, tenant: Tenant, observation_filter: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
         uncertain = self.book.sightings.reviews.find_uncertain(tenant, span)
-        return self.book.statistics.count_totals(tenant, span, wanted, uncertain)
+        return self.book.statistics.count_totals(tenant, span, observation_filter, uncertain)
 
     def read_page(
         self,
         tenant: Tenant,
-        wanted: ObservationFilter,
+        observation_filter: ObservationFilter,
         span: Span,
         limit: int = 50,
         token: str | None = None,
@@ -175,10 +175,10 @@ class ArrivalBook(UseCase):
         last. Those of restricted faces are left out. Arrivals that begin meanwhile do not shift the pages. Raises
         InvalidInput if the token is damaged or of another query.
         """
-        wanted = normalise_filter(wanted)
-        pages = PageTokens(json.dumps(["arrivals", tenant.name, wanted.place, asdict(span), only]))
+        observation_filter = normalise_filter(observation_filter)
+        pages = PageTokens(json.dumps(["arrivals", tenant.name, observation_filter.place, asdict(span), only]))
         below = pages.read_place(token, time_id)
-        every_group = replace(wanted, group_name=None)
+        every_group = replace(observation_filter, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
         uncertain = self.book.sightings.reviews.find_uncertain(tenant, span) if only is Only.UNCERTAIN else None
@@ -190,7 +190,7 @@ class ArrivalBook(UseCase):
                 break
             read, more = read + len(items), items[-1]["time_id"]
             begun = [observation_from(item) for item in reading.list_begins(items, every_group)]
-            begun = self._choose_of_group(tenant, begun, wanted)
+            begun = self._choose_of_group(tenant, begun, observation_filter)
             if only is Only.FIRST:
                 first = self.book.statistics.find_firsts(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
@@ -220,17 +220,18 @@ class ArrivalBook(UseCase):
         return next(iter(self._describe_arrivals(tenant, reading, [first])), None)
 
     def _choose_of_group(
-        self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter
+        self, tenant: Tenant, observations: list[Observation], observation_filter: ObservationFilter
     ) -> list[Observation]:
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
-        if wanted.group_name is None:
-            return begun
-        strangers = {one.faceid for one in begun if one.group_name == STRANGER}
+        if observation_filter.group_name is None:
+            return observations
+        strangers = {one.faceid for one in observations if one.group_name == STRANGER}
         present_groups = self.book.statistics.visitors.read_present_groups(tenant, strangers)
         groups = [
-            present_groups.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun
+            present_groups.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name
+            for one in observations
         ]
-        return [one for one, group in zip(begun, groups, strict=True) if group == wanted.group_name]
+        return [one for one, group in zip(observations, groups, strict=True) if group == observation_filter.group_name]
 
     def _describe_arrivals(self, tenant: Tenant, reading: _Reading, firsts: Sequence[Observation]) -> list[FaceArrival]:
         """Return the arrivals that begin with these sightings, without those of restricted faces."""
@@ -268,7 +269,7 @@ class _Reading:
         self._tenant = tenant
         self._visits: dict[str, Visits] = {}
 
-    def list_begins(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
+    def list_begins(self, items: Sequence[Item], observation_filter: ObservationFilter) -> Iterator[Item]:
         """Yield the wanted ones of these observations at which an arrival begins, newest first.
 
         `items`: all observations of some instants, newest first. Of two sightings of a face at the same time the one
@@ -279,7 +280,7 @@ class _Reading:
         candidates = {
             begin: item
             for begin, item in candidates.items()
-            if wanted.lets_pass(row_from(item).dimensions) and wanted.takes_face(begin[1])
+            if observation_filter.lets_pass(row_from(item).dimensions) and observation_filter.takes_face(begin[1])
         }
         self.read_visits(candidates)
         not_kept = [begin for begin in candidates if self._find_kept_arrival(begin) is None]

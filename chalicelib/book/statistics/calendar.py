@@ -137,13 +137,13 @@ class Seal(Struct, frozen=True):
         """Tell if the day may have observations of one of these faces; False is sure."""
         return self.faces is None or bool(_marks(self.faces).intersection(map(_mark, faceids)))
 
-    def is_valid(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
+    def is_valid(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
 
         A seal that was made while a clock was ahead is not valid either.
         """
         pieces = local.pieces_of(self.day)
-        unmoved = self.pieces == pieces and self.late == observed.count_late(utc_days_of(pieces))
+        unmoved = self.pieces == pieces and self.late == observed_days.count_late(utc_days_of(pieces))
         return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
 
     def was_ahead(self, now: datetime) -> bool:

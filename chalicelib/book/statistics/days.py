@@ -63,7 +63,13 @@ lie within two days of each of its instants.
 
 class DayReader(UseCase):
     def open_span(
-        self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
+        self,
+        tenant: Tenant,
+        span: Span,
+        observation_filter: ObservationFilter,
+        split: Split | None = None,
+        *,
+        counts: bool = False,
     ) -> ObservedSpan:
         """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid.
 
@@ -79,8 +85,8 @@ class DayReader(UseCase):
         local_days = sorted({local_day for part in parts_of_span for local_day in local.days(part)})
         seals: dict[int, Seal] = {}
         if local_days:
-            by_labels = wanted.by_labels or split not in (None, Split.KIND)
-            counts_are_sealed = not wanted.by_face and split not in _OF_COLUMNS
+            by_labels = observation_filter.by_labels or split not in (None, Split.KIND)
+            counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
             stored_seals = self.book.statistics.seals
             read_seals = (
                 stored_seals.label_counts if counts and by_labels and counts_are_sealed else stored_seals.read_totals
@@ -91,12 +97,20 @@ class DayReader(UseCase):
             day: seals[day] for day in local_days if day in seals and seals[day].is_valid(observed_days, local, now)
         }
         return ObservedSpan(
-            span, wanted, split, local, local_days, observed_days, valid, self.book.items, self.book.storage.blobs
+            span,
+            observation_filter,
+            split,
+            local,
+            local_days,
+            observed_days,
+            valid,
+            self.book.items,
+            self.book.storage.blobs,
         )
 
-    def open_looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
+    def open_looking_back(self, tenant: Tenant, span: Span, observation_filter: ObservationFilter) -> ObservedSpan:
         """Read as `open_span` does, and the sightings of the day before, which decide where arrivals begin."""
-        return self.open_span(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), wanted)
+        return self.open_span(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), observation_filter)
 
 
 class ObservedSpan(Struct):
@@ -226,12 +240,12 @@ def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]])
     return summed
 
 
-def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
+def raw_columns(items: ItemStore, observed_days: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
     """Read the observations of a local day that lie in the span, one by one."""
     import numpy as np
 
-    days = observed.list_within(span.utc_days)
-    rows = [row_from(item) for utc_day in days for item in _read_day(items, observed.tenant, utc_day, span)]
+    days = observed_days.list_within(span.utc_days)
+    rows = [row_from(item) for utc_day in days for item in _read_day(items, observed_days.tenant, utc_day, span)]
     hours = local.find_hours(np.array([row.at_ms for row in rows], np.int64))
     return Columns.from_rows(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
 

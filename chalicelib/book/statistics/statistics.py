@@ -126,7 +126,7 @@ class Statistics(UseCase):
     def count_by_time(
         self,
         tenant: Tenant,
-        wanted: ObservationFilter,
+        observation_filter: ObservationFilter,
         start: int,
         end: int,
         granularity: Granularity,
@@ -139,7 +139,7 @@ class Statistics(UseCase):
         `distinct`: count persons (faceids) in place of observations. As `list_buckets` otherwise.
         """
         measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
-        question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
+        question = Question(Span.of_seconds(start, end), granularity, measure, wanted=observation_filter)
         return {bucket.time: sum(bucket.amounts.values()) for bucket in self.list_buckets(tenant, question, fill=fill)}
 
     def list_buckets(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
@@ -184,15 +184,21 @@ class Statistics(UseCase):
                     (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in begun
                 )
 
-    def count_totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
+    def count_totals(
+        self, tenant: Tenant, span: Span, observation_filter: ObservationFilter, uncertain: Set[str]
+    ) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
         `uncertain`: ids of the sightings that wait for a review of their match.
         """
-        wanted = normalise_filter(wanted)
-        observed_span = self.days.open_looking_back(tenant, span, wanted)
-        with_staff = self._list_begun(tenant, observed_span, span, wanted.with_all()) if wanted.leaves_out else None
-        taken = self._list_begun(tenant, observed_span, span, wanted)
+        observation_filter = normalise_filter(observation_filter)
+        observed_span = self.days.open_looking_back(tenant, span, observation_filter)
+        with_staff = (
+            self._list_begun(tenant, observed_span, span, observation_filter.with_all())
+            if observation_filter.leaves_out
+            else None
+        )
+        taken = self._list_begun(tenant, observed_span, span, observation_filter)
         first = self.find_firsts(tenant, [beginning.begin for beginning in taken])
         return Totals(
             arrivals=len(taken),
@@ -213,31 +219,36 @@ class Statistics(UseCase):
         return self._count_amounts(tenant, everybody).total() - self._count_amounts(tenant, visitors).total()
 
     def _list_begun(
-        self, tenant: Tenant, observed: ObservedSpan, span: Span, wanted: ObservationFilter, split: Split | None = None
+        self,
+        tenant: Tenant,
+        observed_span: ObservedSpan,
+        span: Span,
+        observation_filter: ObservationFilter,
+        split: Split | None = None,
     ) -> list[_Begun]:
         """List the first sightings of the arrivals that the filter takes, each with its visit's group."""
-        begun = list(_list_begins(observed, span, replace(wanted, group_name=None), split))
+        begun = list(_list_begins(observed_span, span, replace(observation_filter, group_name=None), split))
         strangers = {beginning.faceid for beginning in begun if beginning.group == STRANGER}
         now = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
         begun = [
             beginning._replace(group=now.get(beginning.faceid, STRANGER)) if beginning.group == STRANGER else beginning
             for beginning in begun
         ]
-        return [beginning for beginning in begun if wanted.group_name in (None, beginning.group)]
+        return [beginning for beginning in begun if observation_filter.group_name in (None, beginning.group)]
 
-    def _name_values(self, tenant: Tenant, begun: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
+    def _name_values(self, tenant: Tenant, beginnings: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
         """Return the value of each arrival by a split."""
-        begins = [beginning.begin for beginning in begun]
+        begins = [beginning.begin for beginning in beginnings]
         match split:
             case Split.VISIT:
-                return self._find_kinds(tenant, begun, self.find_firsts(tenant, begins))
+                return self._find_kinds(tenant, beginnings, self.find_firsts(tenant, begins))
             case Split.STAY | Split.AGAIN:
                 return self.find_values(tenant, begins, split)
             case Split.GROUP:
-                return {beginning.begin: beginning.group for beginning in begun}
-        return {beginning.begin: beginning.value for beginning in begun}
+                return {beginning.begin: beginning.group for beginning in beginnings}
+        return {beginning.begin: beginning.value for beginning in beginnings}
 
-    def _find_kinds(self, tenant: Tenant, begun: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
+    def _find_kinds(self, tenant: Tenant, beginnings: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
         staff = self.visitors.read_staff(tenant)
         return {
             beginning.begin: kind_of_visit(
@@ -245,7 +256,7 @@ class Statistics(UseCase):
                 is_first=beginning.begin in first,
                 is_staff=staff.has(beginning.group, beginning.faceid),
             )
-            for beginning in begun
+            for beginning in beginnings
         }
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
@@ -374,25 +385,28 @@ class Statistics(UseCase):
         raise Busy("the calendar is changed by others all the time: send the request again in a moment")
 
 
-def normalise_filter(wanted: ObservationFilter) -> ObservationFilter:
+def normalise_filter(observation_filter: ObservationFilter) -> ObservationFilter:
     """Return the filter with the group's name in the form in which names are stored."""
-    return replace(wanted, group_name=wanted.group_name and normalise_name(wanted.group_name, LONGEST_GROUP_NAME))
+    return replace(
+        observation_filter,
+        group_name=observation_filter.group_name and normalise_name(observation_filter.group_name, LONGEST_GROUP_NAME),
+    )
 
 
-def _count_observations(observed: ObservedSpan, question: Question) -> Amounts:
+def _count_observations(observed_span: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
-    for day, counts in observed.count_hours():
+    for day, counts in observed_span.count_hours():
         amounts.update(_by_bucket(question.granularity, day, counts))
     return amounts
 
 
-def _count_arrivals(observed: ObservedSpan, question: Question) -> Amounts:
+def _count_arrivals(observed_span: ObservedSpan, question: Question) -> Amounts:
     import numpy as np
 
     amounts: Amounts = Counter()
-    for day, columns, begun in observed.find_begins():
+    for day, columns, begun in observed_span.find_begins():
         rows = np.intersect1d(begun, columns.select_rows(question.wanted, question.span), assume_unique=True)
-        hours = observed.local.find_hours(columns.at_ms[rows]) - day * HOURS
+        hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS
         amounts.update(_by_bucket(question.granularity, day, columns.count_by_hour(rows, hours, question.split)))
     return amounts
 
@@ -405,7 +419,7 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
     return amounts
 
 
-def _count_persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
+def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
     """Yield ((bucket, value of the split), number of persons), so that memory holds the persons of one bucket only.
 
     If buckets are hours, it holds those of one day.
@@ -415,16 +429,16 @@ def _count_persons(observed: ObservedSpan, question: Question) -> Iterator[tuple
     def group_of(day: int) -> int:
         return day if by_hour else bucket_of(question.granularity, day * HOURS)
 
-    for group, days in groupby(observed.read_columns(observed.days), key=lambda entry: group_of(entry[0])):
+    for group, days in groupby(observed_span.read_columns(observed_span.days), key=lambda entry: group_of(entry[0])):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
-            seen = _list_persons(observed, question, day, columns, by_hour=by_hour)
+            seen = _list_persons(observed_span, question, day, columns, by_hour=by_hour)
             persons.update((day * HOURS + hour if by_hour else group, value, faceid) for hour, value, faceid in seen)
         yield from Counter((bucket, value) for bucket, value, _ in persons).items()
 
 
 def _list_persons(
-    observed: ObservedSpan, question: Question, day: int, columns: Columns, *, by_hour: bool
+    observed_span: ObservedSpan, question: Question, day: int, columns: Columns, *, by_hour: bool
 ) -> Iterator[tuple[int, str, str]]:
     """Yield (hour of the day, value of the split, faceid) of a day's wanted observations, each once.
 
@@ -433,7 +447,7 @@ def _list_persons(
     import numpy as np
 
     rows = columns.select_rows(question.wanted, question.span)
-    hours = observed.local.find_hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
+    hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
     values, value_names = columns.list_values(question.split)
     faceids = columns.faceids
     packed = np.unique((hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows])
@@ -496,7 +510,7 @@ class Observations(UseCase):
     def read_page(
         self,
         tenant: Tenant,
-        wanted: ObservationFilter,
+        observation_filter: ObservationFilter,
         span: Span,
         page_size: int,
         page_token: str | None = None,
@@ -507,10 +521,10 @@ class Observations(UseCase):
 
         It shows no restricted face, which is counted; so it may have fewer.
         """
-        wanted = normalise_filter(wanted)
-        pages = PageTokens(json.dumps([tenant.name, wanted.place, asdict(span)]))
+        observation_filter = normalise_filter(observation_filter)
+        pages = PageTokens(json.dumps([tenant.name, observation_filter.place, asdict(span)]))
         below = pages.read_place(page_token, time_id)
-        observed_span = self.book.statistics.days.open_span(tenant, span, wanted, counts=count)
+        observed_span = self.book.statistics.days.open_span(tenant, span, observation_filter, counts=count)
         empty: set[int] = set()
         total = None
         if count:
@@ -522,22 +536,24 @@ class Observations(UseCase):
         shown = [_read_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
         return ObservationPage(shown, page.next_token, total)
 
-    def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
+    def _newest_first(
+        self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
+    ) -> Iterator[Item]:
         """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
-        observation_filter = observed.wanted
-        for item in self._read_candidates(observed, empty, below, at_once):
+        observation_filter = observed_span.wanted
+        for item in self._read_candidates(observed_span, empty, below, at_once):
             row = row_from(item)
             if observation_filter.lets_pass(row.dimensions) and observation_filter.takes_face(row.faceid):
                 yield item
 
     def _read_candidates(
-        self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int
+        self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
         """Yield the items of sealed days that the days' columns name, and all of other days, newest first.
 
         They are of the span, and their `time_id` is less than `below`. A caller still has to filter them.
         """
-        observation_filter, span = observed.wanted, observed.span
+        observation_filter, span = observed_span.wanted, observed_span.span
         # Most observations are sightings, or searches if there is no camera: then columns would name nearly all.
         takes_few = (
             observation_filter.by_labels
@@ -546,20 +562,20 @@ class Observations(UseCase):
         )
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
-        utc_days = reversed(observed.observed.list_within(span.utc_days))
-        for uses_columns, group in groupby(utc_days, key=lambda day: takes_few and observed.is_sealed(day)):
+        utc_days = reversed(observed_span.observed.list_within(span.utc_days))
+        for uses_columns, group in groupby(utc_days, key=lambda day: takes_few and observed_span.is_sealed(day)):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
             if uses_columns:
                 found = (
                     key
-                    for key in _list_wanted_keys(observed, empty, part, days[::-1])
+                    for key in _list_wanted_keys(observed_span, empty, part, days[::-1])
                     if below is None or key[1] < below
                 )
                 for batch in cut_in_parts(found, at_once):
                     yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
-                yield from observed.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
+                yield from observed_span.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
 
 
 def time_id(text: str) -> str:
@@ -569,7 +585,7 @@ def time_id(text: str) -> str:
 
 
 def _list_wanted_keys(
-    observed: ObservedSpan, empty: Set[int], span: Span, left: list[int]
+    observed_span: ObservedSpan, empty: Set[int], span: Span, left: list[int]
 ) -> Iterator[tuple[str, str]]:
     """Yield the keys of the wanted observations of the UTC days `left` in the span, newest first, by columns.
 
@@ -581,23 +597,23 @@ def _list_wanted_keys(
     while left:
         utc_days, left = left[-at_once:], left[:-at_once]
         at_once = min(2 * at_once, _MOST_DAYS)
-        local_days = {day: _list_local_days(observed, span, day, empty) for day in utc_days}
+        local_days = {day: _list_local_days(observed_span, span, day, empty) for day in utc_days}
         needed = sorted({day for days in local_days.values() for day in days})
         wanted_of = {day: found for day, found in wanted_of.items() if day in needed}
-        for day, columns in observed.read_columns([day for day in needed if day not in wanted_of]):
-            rows = columns.select_rows(observed.wanted, span).tolist()
+        for day, columns in observed_span.read_columns([day for day in needed if day not in wanted_of]):
+            rows = columns.select_rows(observed_span.wanted, span).tolist()
             wanted_of[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
         for utc_day in reversed(utc_days):
             of_local_days = chain.from_iterable(wanted_of[day] for day in local_days[utc_day])
             of_utc_day = [(at_ms, id_) for at_ms, id_ in of_local_days if at_ms // DAY_MS == utc_day]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
-                yield keys.observation(observed.observed.tenant, at_ms, id_)
+                yield keys.observation(observed_span.observed.tenant, at_ms, id_)
 
 
-def _list_local_days(observed: ObservedSpan, span: Span, utc_day: int, empty: Set[int]) -> list[int]:
+def _list_local_days(observed_span: ObservedSpan, span: Span, utc_day: int, empty: Set[int]) -> list[int]:
     """Return the local days that a UTC day touches within the span, without the empty ones."""
     part = span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
-    return [day for day in observed.local.days(part) if day not in empty]
+    return [day for day in observed_span.local.days(part) if day not in empty]
 
 
 Begin = tuple[int, str]
@@ -653,16 +669,16 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
 
 
 def _list_begins(
-    observed: ObservedSpan, span: Span, wanted: ObservationFilter, split: Split | None
+    observed_span: ObservedSpan, span: Span, observation_filter: ObservationFilter, split: Split | None
 ) -> Iterator[_Begun]:
     """Yield the arrivals that begin in the span, day by day, each with its group, hour and value of the split."""
     import numpy as np
 
-    for _, columns, begun in observed.find_begins():
-        rows = np.intersect1d(begun, columns.select_rows(wanted, span), assume_unique=True)
+    for _, columns, begun in observed_span.find_begins():
+        rows = np.intersect1d(begun, columns.select_rows(observation_filter, span), assume_unique=True)
         groups, group_names = columns.list_values(Split.GROUP)
         places, names = columns.list_values(None if split in OF_ARRIVALS else split)
-        hours = observed.local.find_hours(columns.at_ms[rows])
+        hours = observed_span.local.find_hours(columns.at_ms[rows])
         for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
             faceid = columns.faceids[columns.face[row]]
             group, value = group_names[groups[row]], names[places[row]]

@@ -38,11 +38,11 @@ class Staff(Struct, frozen=True):
     def has(self, group_name: str, faceid: str) -> bool:
         return group_name in self.groups or faceid in self.faces
 
-    def leave_out(self, wanted: ObservationFilter) -> ObservationFilter:
+    def leave_out(self, observation_filter: ObservationFilter) -> ObservationFilter:
         """Return the filter without staff; as it is if it asks for one face, or for a group of staff."""
-        if wanted.faceid is not None or wanted.group_name in self.groups:
-            return wanted
-        return replace(wanted, without=self.groups, without_faces=self.faces)
+        if observation_filter.faceid is not None or observation_filter.group_name in self.groups:
+            return observation_filter
+        return replace(observation_filter, without=self.groups, without_faces=self.faces)
 
 
 def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKind:

@@ -191,16 +191,16 @@ class ChangedObservation(Struct, frozen=True):
     after: Observation | None
 
 
-def observed_estimates(face: Face, seen: Estimates) -> Estimates:
+def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
     """Return the estimates of the picture for an observation.
 
     Age and gender are those that the user set, else those of the picture, else those stored with the face.
     """
     own = face.estimates
     return replace(
-        seen,
-        age=face.age if face.age is not None else own.age if seen.age is None else seen.age,
-        gender=face.gender or seen.gender or own.gender,
+        estimates,
+        age=face.age if face.age is not None else own.age if estimates.age is None else estimates.age,
+        gender=face.gender or estimates.gender or own.gender,
     )
 
 

@@ -198,16 +198,16 @@ class Members(Outside):
         return member
 
 
-def _find_member(listed: Sequence[Member], id_: str) -> Member:
+def _find_member(members: Sequence[Member], id_: str) -> Member:
     """Return the member of that id. Raises MemberNotFound."""
-    if (member := next((member for member in listed if member.id == id_), None)) is None:
+    if (member := next((member for member in members if member.id == id_), None)) is None:
         raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
     return member
 
 
-def _require_free(listed: Sequence[Member], member: Member) -> None:
+def _require_free(members: Sequence[Member], member: Member) -> None:
     """Raise MemberExists if somebody else has this name, however it is written."""
-    if any(other.id != member.id and normalize_name(other.name) == normalize_name(member.name) for other in listed):
+    if any(other.id != member.id and normalize_name(other.name) == normalize_name(member.name) for other in members):
         raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
 
 

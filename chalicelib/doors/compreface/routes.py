@@ -286,10 +286,12 @@ def recognize_embeddings(call: Call) -> Body:
     }
 
 
-def _find_nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
-    """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
+def _find_nearest(
+    call: Call, probes: NDArray[np.float32], described_faces: Sequence[DescribedFace | None]
+) -> list[list[Body]]:
+    """Return the candidates for each probe. `described_faces`: its face; None: a vector was sent."""
     nearest = call.services.subjects.find_nearest(
-        call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED)
+        call.tenant, call.group, probes, described_faces, min(call.options.count, _MOST_NAMED)
     )
     call.headers.update(make_search_headers(nearest.decisions))
     reads(faceid for each in nearest.near for near in each for faceid in near.faceids)

@@ -204,11 +204,11 @@ def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
     return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
 
 
-def _keep_largest_face(seen: SeenPicture) -> SeenPicture:
-    if not seen.described.faces:
+def _keep_largest_face(seen_picture: SeenPicture) -> SeenPicture:
+    if not seen_picture.described.faces:
         raise Failure(0, NO_FACE)
-    largest = seen.described.faces[0]
-    return seen.leave_out(lambda face: face is not largest)
+    largest = seen_picture.described.faces[0]
+    return seen_picture.leave_out(lambda face: face is not largest)
 
 
 def _describe_box(face: DescribedFace, picture: DescribedPicture) -> Body:

@@ -39,30 +39,30 @@ _NAME = re.compile(r"[a-zA-Z0-9_.\-]+")
 _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-]+)")
 
 
-def create_collection(call: Call, asked: Members) -> Members:
-    name, groups = asked["CollectionId"], call.services.groups
+def create_collection(call: Call, members: Members) -> Members:
+    name, groups = members["CollectionId"], call.services.groups
 
     def create() -> None:
         capacity = groups.choose_implicit_capacity(call.tenant)
         groups.create(
-            call.tenant, name, capacity, "", call.request, tags=asked.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
+            call.tenant, name, capacity, "", call.request, tags=members.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
         )
 
     call.change_once(create)
     return {"StatusCode": 200, "CollectionArn": write_arn(call, name), "FaceModelVersion": write_model_version(call)}
 
 
-def delete_collection(call: Call, asked: Members) -> Members:
+def delete_collection(call: Call, members: Members) -> Members:
     of_groups = call.services.deletion.groups
-    call.change_once(lambda: of_groups.delete(call.tenant, asked["CollectionId"], call.request, by="rekognition"))
+    call.change_once(lambda: of_groups.delete(call.tenant, members["CollectionId"], call.request, by="rekognition"))
     return {"StatusCode": 200}
 
 
-def list_collections(call: Call, asked: Members) -> Members:
+def list_collections(call: Call, members: Members) -> Members:
     """List a page of the collections' names."""
-    most = asked.get("MaxResults") or LARGEST_PAGE
+    most = members.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
-    behind = read_place(tokens, asked.get("NextToken"))
+    behind = read_place(tokens, members.get("NextToken"))
     groups = [group for group in call.services.groups.list_all(call.tenant) if _is_collection(group)]
     remaining_groups = [group for group in groups if behind is None or _make_sort_key(group) > behind]
     page = remaining_groups[:most]
@@ -75,8 +75,8 @@ def list_collections(call: Call, asked: Members) -> Members:
     return answer
 
 
-def describe_collection(call: Call, asked: Members) -> Members:
-    group = find_collection(call, asked["CollectionId"])
+def describe_collection(call: Call, members: Members) -> Members:
+    group = find_collection(call, members["CollectionId"])
     answer = {
         "FaceCount": group.count,
         "UserCount": group.users,
@@ -87,22 +87,22 @@ def describe_collection(call: Call, asked: Members) -> Members:
     return answer if created is None else {**answer, "CreationTimestamp": created.timestamp()}
 
 
-def tag_resource(call: Call, asked: Members) -> None:
-    name, tags = _read_arn(asked["ResourceArn"]), asked["Tags"]
+def tag_resource(call: Call, members: Members) -> None:
+    name, tags = _read_arn(members["ResourceArn"]), members["Tags"]
     call.change_once(
         lambda: call.services.groups.add_tags(call.tenant, find_collection(call, name).name, tags, call.request)
     )
 
 
-def untag_resource(call: Call, asked: Members) -> None:
-    name, tags = _read_arn(asked["ResourceArn"]), asked["TagKeys"]
+def untag_resource(call: Call, members: Members) -> None:
+    name, tags = _read_arn(members["ResourceArn"]), members["TagKeys"]
     call.change_once(
         lambda: call.services.groups.remove_tags(call.tenant, find_collection(call, name).name, tags, call.request)
     )
 
 
-def list_tags_for_resource(call: Call, asked: Members) -> Members:
-    return {"Tags": dict(find_collection(call, _read_arn(asked["ResourceArn"])).tags)}
+def list_tags_for_resource(call: Call, members: Members) -> Members:
+    return {"Tags": dict(find_collection(call, _read_arn(members["ResourceArn"])).tags)}
 
 
 def find_collection(call: Call, name: str) -> Group:
@@ -159,18 +159,18 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
-def index_faces(call: Call, asked: Members) -> Members:
+def index_faces(call: Call, members: Members) -> Members:
     """Enrol the faces of a picture, and describe those that were not enrolled, with the reason of each."""
-    group, picture = read_collection_and_picture(call, asked)
-    attributes = asked.get("DetectionAttributes", [])
+    group, picture = read_collection_and_picture(call, members)
+    attributes = members.get("DetectionAttributes", [])
     indexed = call.services.enrolment.everybody.index_faces(
         call.tenant,
         group,
         picture,
         RULES,
-        partial(find_flaw, quality_filter=asked.get("QualityFilter", "AUTO")),
-        most=asked.get("MaxFaces", MOST_FACES),
-        external_id=asked.get("ExternalImageId", ""),
+        partial(find_flaw, quality_filter=members.get("QualityFilter", "AUTO")),
+        most=members.get("MaxFaces", MOST_FACES),
+        external_id=members.get("ExternalImageId", ""),
         call=call.id,
     )
     described_picture, version = indexed.seen.described, write_model_version(call)
@@ -192,25 +192,25 @@ def index_faces(call: Call, asked: Members) -> Members:
     }
 
 
-def list_faces(call: Call, asked: Members) -> Members:
-    group = find_collection(call, asked["CollectionId"])
-    most = asked.get("MaxResults") or LARGEST_PAGE
-    wanted = None if "FaceIds" not in asked else [read_faceid(text) for text in asked["FaceIds"]]
-    if "UserId" in asked:
-        own = call.services.users.get(call.tenant, group, asked["UserId"]).faceids
+def list_faces(call: Call, members: Members) -> Members:
+    group = find_collection(call, members["CollectionId"])
+    most = members.get("MaxResults") or LARGEST_PAGE
+    wanted = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
+    if "UserId" in members:
+        own = call.services.users.get(call.tenant, group, members["UserId"]).faceids
         wanted = [faceid for faceid in own if wanted is None or faceid in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
-    behind = read_place(tokens, asked.get("NextToken"))
+    behind = read_place(tokens, members.get("NextToken"))
     faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
     version = write_model_version(call)
     answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
-def delete_faces(call: Call, asked: Members) -> Members:
+def delete_faces(call: Call, members: Members) -> Members:
     """Delete faces, MAX_DELETED at a time, and describe those that stay."""
-    group = find_collection(call, asked["CollectionId"])
-    asked_ids = {read_faceid(text): text for text in asked["FaceIds"]}
+    group = find_collection(call, members["CollectionId"])
+    asked_ids = {read_faceid(text): text for text in members["FaceIds"]}
     gone: set[str] = set()
     for number, some in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
         gone |= _delete_batch(call, group, some, number)
@@ -224,20 +224,24 @@ def delete_faces(call: Call, asked: Members) -> Members:
     }
 
 
-def search_faces(call: Call, asked: Members) -> Members:
-    group, faceid = find_collection(call, asked["CollectionId"]), read_faceid(asked["FaceId"])
+def search_faces(call: Call, members: Members) -> Members:
+    group, faceid = find_collection(call, members["CollectionId"]), read_faceid(members["FaceId"])
     face = find_face(call, group, faceid)
     acts.reads([faceid])
     similar_faces = call.services.recognition.ranking.rank_faces_like(
-        call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
+        call.tenant,
+        group,
+        face,
+        least=members.get("FaceMatchThreshold", MATCH),
+        most=members.get("MaxFaces", LARGEST_PAGE),
     )
     return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(call, similar_faces)}
 
 
-def search_faces_by_image(call: Call, asked: Members) -> Members:
+def search_faces_by_image(call: Call, members: Members) -> Members:
     """Search for the largest fit face of a picture."""
-    group, picture = read_collection_and_picture(call, asked)
-    quality_filter = asked.get("QualityFilter", "NONE")
+    group, picture = read_collection_and_picture(call, members)
+    quality_filter = members.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
     face_count = MOST_FACES if is_filtered else 1
@@ -248,7 +252,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest = fit.described.faces[0]
-    least, most = asked.get("FaceMatchThreshold", MATCH), asked.get("MaxFaces", LARGEST_PAGE)
+    least, most = members.get("FaceMatchThreshold", MATCH), members.get("MaxFaces", LARGEST_PAGE)
     similar_faces = (
         []
         if largest.spoof
@@ -269,10 +273,10 @@ def _describe_face_matches(call: Call, found: Sequence[Similar]) -> dict[str, An
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
-def read_collection_and_picture(call: Call, asked: Members) -> tuple[Group, bytes]:
+def read_collection_and_picture(call: Call, members: Members) -> tuple[Group, bytes]:
     """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
-    require_one_picture(asked["Image"])
-    return find_collection(call, asked["CollectionId"]), read_picture(call, asked["Image"])
+    require_one_picture(members["Image"])
+    return find_collection(call, members["CollectionId"]), read_picture(call, members["Image"])
 
 
 def find_face(call: Call, group: Group, faceid: str) -> Face:
@@ -336,42 +340,45 @@ _LEAST = 75.0
 """The UserMatchThreshold of a request without one, as Rekognition says."""
 
 
-def create_user(call: Call, asked: Members) -> None:
-    name, users = asked["CollectionId"], call.services.users
-    call.change_once(lambda: users.create(call.tenant, find_collection(call, name), asked["UserId"], call.request))
+def create_user(call: Call, members: Members) -> None:
+    name, users = members["CollectionId"], call.services.users
+    call.change_once(lambda: users.create(call.tenant, find_collection(call, name), members["UserId"], call.request))
 
 
-def delete_user(call: Call, asked: Members) -> None:
-    name, users = asked["CollectionId"], call.services.users
-    call.change_once(lambda: users.delete(call.tenant, find_collection(call, name), asked["UserId"], call.request))
+def delete_user(call: Call, members: Members) -> None:
+    name, users = members["CollectionId"], call.services.users
+    call.change_once(lambda: users.delete(call.tenant, find_collection(call, name), members["UserId"], call.request))
 
 
-def list_users(call: Call, asked: Members) -> Members:
-    group = find_collection(call, asked["CollectionId"])
+def list_users(call: Call, members: Members) -> Members:
+    group = find_collection(call, members["CollectionId"])
     tokens = PageTokens(f"users {call.tenant.name} {group.id}")
-    behind = read_place(tokens, asked.get("NextToken"))
-    users, following = call.services.users.read_page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
+    behind = read_place(tokens, members.get("NextToken"))
+    users, following = call.services.users.read_page(call.tenant, group, members.get("MaxResults", MOST_USERS), behind)
     acts.read_users(users)
     answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
-def associate_faces(call: Call, asked: Members) -> Members:
-    associate = partial(call.services.users.associate_faces, least=asked.get("UserMatchThreshold", _LEAST))
-    return _change_user_faces(call, asked, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
+def associate_faces(call: Call, members: Members) -> Members:
+    associate = partial(call.services.users.associate_faces, least=members.get("UserMatchThreshold", _LEAST))
+    return _change_user_faces(call, members, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
 
 
-def disassociate_faces(call: Call, asked: Members) -> Members:
+def disassociate_faces(call: Call, members: Members) -> Members:
     names = ("DisassociatedFaces", "UnsuccessfulFaceDisassociations")
-    return _change_user_faces(call, asked, call.services.users.disassociate_faces, names)
+    return _change_user_faces(call, members, call.services.users.disassociate_faces, names)
 
 
-def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
+def _change_user_faces(call: Call, members: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
     """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
 
     def work() -> dict[str, Any]:
-        group, faceids = find_collection(call, asked["CollectionId"]), [read_faceid(one) for one in asked["FaceIds"]]
-        return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
+        group, faceids = (
+            find_collection(call, members["CollectionId"]),
+            [read_faceid(one) for one in members["FaceIds"]],
+        )
+        return asdict(change(call.tenant, group, members["UserId"], faceids, request=call.request))
 
     outcome = Outcome.read_progress(call.change_once(work))
     return {
@@ -381,33 +388,33 @@ def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome
     }
 
 
-def search_users(call: Call, asked: Members) -> Members:
+def search_users(call: Call, members: Members) -> Members:
     """Search for users like a user or a face of the collection."""
-    names = asked.keys() & {"UserId", "FaceId"}
+    names = members.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
         which = "not both" if names else "one of them is needed"
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {which}")
-    group, ranking = find_collection(call, asked["CollectionId"]), call.services.recognition.ranking
-    least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
-    if "UserId" in asked:
-        user = call.services.users.get(call.tenant, group, asked["UserId"])
+    group, ranking = find_collection(call, members["CollectionId"]), call.services.recognition.ranking
+    least, most = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
+    if "UserId" in members:
+        user = call.services.users.get(call.tenant, group, members["UserId"])
         acts.read_users([user])
         similar_users = ranking.rank_users_like_user(call.tenant, group, user, least=least, most=most)
         return {**_describe_user_matches(call, similar_users), "SearchedUser": {"UserId": user.id}}
-    face = find_face(call, group, read_faceid(asked["FaceId"]))
+    face = find_face(call, group, read_faceid(members["FaceId"]))
     acts.reads([face.faceid])
     similar_users = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
     return {**_describe_user_matches(call, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
-def search_users_by_image(call: Call, asked: Members) -> Members:
+def search_users_by_image(call: Call, members: Members) -> Members:
     """Search for users like the largest fit face of a picture, and describe its other faces."""
-    group, picture = read_collection_and_picture(call, asked)
+    group, picture = read_collection_and_picture(call, members)
     seen_picture = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
     )
     described_picture = seen_picture.described
-    reasons = [find_flaw(face, asked.get("QualityFilter", "NONE")) for face in described_picture.faces]
+    reasons = [find_flaw(face, members.get("QualityFilter", "NONE")) for face in described_picture.faces]
     details = [
         describe_face_detail(face, described_picture.width, described_picture.height, [])
         for face in described_picture.faces
@@ -419,7 +426,7 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
         largest = described_picture.faces[fit[0]]
         answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
         if not largest.spoof:
-            least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
+            least, most = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
             like = Wanted(seen_picture.embeddings[fit[0]], largest.quality.total, least, most)
             found = call.services.recognition.ranking.rank_users(call.tenant, group, like)
     searched = fit[:1]
@@ -431,10 +438,10 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
     return {**answer, **_describe_user_matches(call, found)}
 
 
-def _describe_user_matches(call: Call, found: Sequence[SimilarUser]) -> dict[str, Any]:
+def _describe_user_matches(call: Call, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
     users = [
         {"Similarity": similar_user.similarity, "User": {"UserId": similar_user.id, "UserStatus": "ACTIVE"}}
-        for similar_user in found
+        for similar_user in similar_users
     ]
     return {"UserMatches": users, "FaceModelVersion": write_model_version(call)}
 

@@ -85,11 +85,11 @@ def choose_models(attributes: Sequence[str]) -> frozenset[str]:
     return frozenset(MODELS[name] for name in asked if name in MODELS)
 
 
-def describe_box(found: Found) -> Members:
+def describe_box(place: Found) -> Members:
     """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
     return {
-        "BoundingBox": {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y},
-        "Confidence": max(50.0, 100 - 160 * (1 - min(found.score, 1.0)) ** 2),
+        "BoundingBox": {"Width": place.width, "Height": place.height, "Left": place.x, "Top": place.y},
+        "Confidence": max(50.0, 100 - 160 * (1 - min(place.score, 1.0)) ** 2),
     }
 
 
@@ -181,11 +181,11 @@ _DESCRIBERS: Mapping[str, Callable[[Estimates], object]] = {
 }
 
 
-def detect_faces(call: Call, asked: Members) -> Members:
+def detect_faces(call: Call, members: Members) -> Members:
     """Describe the faces of a picture. Nobody is searched for."""
-    attributes = asked.get("Attributes", [])
-    require_one_picture(asked["Image"])
-    picture, analysis = read_picture(call, asked["Image"]), call.services.recognition.face_analysis
+    attributes = members.get("Attributes", [])
+    require_one_picture(members["Image"])
+    picture, analysis = read_picture(call, members["Image"]), call.services.recognition.face_analysis
     described_picture = analysis.describe_picture(
         call.tenant, picture, RULES, choose_models(attributes), most=MOST_FACES
     ).described
@@ -198,17 +198,17 @@ def detect_faces(call: Call, asked: Members) -> Members:
     }
 
 
-def compare_faces(call: Call, asked: Members) -> Members:
+def compare_faces(call: Call, members: Members) -> Members:
     """Compare the largest face of the source with each face of the target."""
     names = ("SourceImage", "TargetImage")
     for name in names:
-        require_one_picture(asked[name])
-    quality_filter = asked.get("QualityFilter", "NONE")
+        require_one_picture(members[name])
+    quality_filter = members.get("QualityFilter", "NONE")
     describe = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
     # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
     most_in_source = 1 if quality_filter == "NONE" else MOST_FACES
-    seen_source = describe(call.tenant, read_picture(call, asked["SourceImage"]), most=most_in_source)
-    seen_target = describe(call.tenant, read_picture(call, asked["TargetImage"]), most=MOST_FACES)
+    seen_source = describe(call.tenant, read_picture(call, members["SourceImage"]), most=most_in_source)
+    seen_target = describe(call.tenant, read_picture(call, members["TargetImage"]), most=MOST_FACES)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
     source, target = seen_source.leave_out(is_unfit), seen_target.leave_out(is_unfit)
     for name, picture in zip(names, (source, target), strict=True):
@@ -216,7 +216,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
     similar = call.services.recognition.verification.rate_similarities(call.tenant, source, target)
-    least = asked.get("SimilarityThreshold", MATCH)
+    least = members.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [
         (similarity, describe_compared_face(face, *sides))

@@ -221,9 +221,9 @@ def _render_group(tenant: Tenant, group: Group, promotion_settings: PromotionSet
     }
 
 
-def render_face(found: Face, group: Group) -> Body:
+def render_face(face: Face, group: Group) -> Body:
     """Render a face whose group the caller did not name, with its group's name."""
-    return {**render_listed_face(found, group), "group_name": group.name}
+    return {**render_listed_face(face, group), "group_name": group.name}
 
 
 def _render_page(page: FacePage) -> Body:
@@ -232,30 +232,30 @@ def _render_page(page: FacePage) -> Body:
     return {"num": len(listed), "return_num": len(listed), "faceid_list": listed}
 
 
-def render_listed_face(found: Face, group: Group) -> Body:
+def render_listed_face(face: Face, group: Group) -> Body:
     """Render a face of a group that the caller named."""
-    acts.reads([found.faceid])
-    last = found.last_arrival_at
+    acts.reads([face.faceid])
+    last = face.last_arrival_at
     return {
-        **_render_attributes(found, group),
-        "faceid": found.faceid,
-        "age": found.age,
-        "age_range": choose_age_range(found),
-        "gender": GENDERS.index(found.gender or found.estimates.gender or Gender.UNKNOWN),
-        "arrive_count": found.arrive_count,
+        **_render_attributes(face, group),
+        "faceid": face.faceid,
+        "age": face.age,
+        "age_range": choose_age_range(face),
+        "gender": GENDERS.index(face.gender or face.estimates.gender or Gender.UNKNOWN),
+        "arrive_count": face.arrive_count,
         "arrive_time": None if last is None else int(last.timestamp()),
     }
 
 
-def _render_attributes(found: Face, group: Group) -> Body:
+def _render_attributes(face: Face, group: Group) -> Body:
     """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
-    values = [(attribute.name, found.attributes.get(attribute.id, "")) for attribute in group.attributes]
+    values = [(attribute.name, face.attributes.get(attribute.id, "")) for attribute in group.attributes]
     return dict(values) | {f"item{place}": value for place, (_, value) in enumerate(values, start=1)}
 
 
-def choose_age_range(found: Face) -> int | None:
+def choose_age_range(face: Face) -> int | None:
     """Return the range, 1 to 8, of the age that was set, else of the estimate; None if there is neither."""
-    age = found.estimates.age if found.age is None else found.age
+    age = face.estimates.age if face.age is None else face.age
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
 
 

@@ -380,48 +380,48 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _describe_observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
-    is_sighting = one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid)
-    age = one.estimates.age
+def _describe_observation(call: Call, observation: observations.Observation, face: Face | None) -> Observation:
+    is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
+    age = observation.estimates.age
     return Observation.made_of(
-        one,
-        **_describe_seen_face(call, one, face),
-        group=one.group_name,
-        camera=one.camera or None,
-        capture=parts_of_sighting(one.id)[0] if is_sighting else None,
+        observation,
+        **_describe_seen_face(call, observation, face),
+        group=observation.group_name,
+        camera=observation.camera or None,
+        capture=parts_of_sighting(observation.id)[0] if is_sighting else None,
         age=None if age is None else round(age),
-        gender=one.estimates.gender or Gender.UNKNOWN,
+        gender=observation.estimates.gender or Gender.UNKNOWN,
     )
 
 
-def describe_arrival(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
-    first = one.first
+def describe_arrival(call: Call, face_arrival: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
+    first = face_arrival.first
     return FaceArrival.made_of(
-        one,
-        **_describe_seen_face(call, first, one.face),
+        face_arrival,
+        **_describe_seen_face(call, first, face_arrival.face),
         camera=first.camera,
         sighting=first.id,
         first=first.at,
-        last=one.last_at,
-        visit=1 if only is Only.FIRST else one.number,
-        before=one.before_at,
+        last=face_arrival.last_at,
+        visit=1 if only is Only.FIRST else face_arrival.number,
+        before=face_arrival.before_at,
     )
 
 
-def _describe_seen_face(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
+def _describe_seen_face(call: Call, observation: observations.Observation, face: Face | None) -> dict[str, Any]:
     """Return the members of a SeenFace. `face`: None if it was deleted."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
-    if not is_erased(one.faceid):
-        acts.reads([one.faceid])
-    if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
-        urls = link_sighting(call, one.camera, one.id)
+    if not is_erased(observation.faceid):
+        acts.reads([observation.faceid])
+    if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid):
+        urls = link_sighting(call, observation.camera, observation.id)
     return {
-        "face": one.faceid,
+        "face": observation.faceid,
         "name": None if face is None else face.name,
         "number": read_number(face),
         "portrait": None if face is None else describe_portrait(call, face),
         **urls,
-        **describe_decision(one.decision),
+        **describe_decision(observation.decision),
     }
 
 

@@ -417,17 +417,17 @@ def give_still(call: Call, body: StillTaken) -> None:
     call.services.cameras.store_still(call.tenant, call.path["id"], body.picture, call.request)
 
 
-def _describe_box(one: cameras.Box) -> EdgeBox:
+def _describe_box(box: cameras.Box) -> EdgeBox:
     """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
 
     def read_status(name: str, kind: type[_Told]) -> _Told | None:
-        value = one.status.get(name)
+        value = box.status.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and kind is float:
             value = float(value)
         return value if isinstance(value, kind) else None
 
     return EdgeBox.made_of(
-        one,
+        box,
         name=read_status("box_name", str),
         version=read_status("version", str),
         disk_free_mib=read_status("disk_free_mib", float),

@@ -315,12 +315,12 @@ def _require_camera(call: Call, named: str | None, lacks: str = "camera is missi
     return camera
 
 
-def _make_offer(call: Call, one: OfferedCapture, place: str) -> Offer:
+def _make_offer(call: Call, offered_capture: OfferedCapture, place: str) -> Offer:
     from chalicelib.book.captures.captures import Offer  # not at the other routes' cold starts
 
-    sent = None if one.camera is UNSET else one.camera
+    sent = None if offered_capture.camera is UNSET else offered_capture.camera
     camera = _require_camera(call, sent, f"{place}.camera is missing: it is required")
-    return Offer(**structs.asdict(one) | {"camera": camera, "track": one.track or ""})
+    return Offer(**structs.asdict(offered_capture) | {"camera": camera, "track": offered_capture.track or ""})
 
 
 def _describe_upload(call: Call, upload: OfferedUpload) -> Upload:

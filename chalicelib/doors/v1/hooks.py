@@ -409,14 +409,14 @@ def _describe_health(hook: webhooks.Hook) -> HookHealth:
     return HookHealth.made_of(hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok")
 
 
-def _describe_delivery(one: webhooks.Delivery) -> Delivery:
+def _describe_delivery(delivery: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
-    event = read_as(Event, json.loads(one.payload))
+    event = read_as(Event, json.loads(delivery.payload))
     acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))
     return Delivery.made_of(
-        one,
+        delivery,
         event=event,
-        state="parked" if one.parked else "pending",
-        next_at=None if one.parked or one.in_mailbox else one.next_at,
-        parked_at=one.next_at if one.parked else None,
+        state="parked" if delivery.parked else "pending",
+        next_at=None if delivery.parked or delivery.in_mailbox else delivery.next_at,
+        parked_at=delivery.next_at if delivery.parked else None,
     )

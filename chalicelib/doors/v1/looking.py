@@ -213,9 +213,9 @@ def _describe_candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> l
     return [Candidate(face=face, score=rated_face.score, match=rated_face.match) for rated_face, face in pairs]
 
 
-def _describe_comparison(found: Comparison) -> Verified:
-    faces = [ComparedFace(**_describe_quality(probe.box, probe.quality)) for probe in found.probes]
-    return Verified.made_of(found, reason=found.reason or None, faces=faces)
+def _describe_comparison(comparison: Comparison) -> Verified:
+    faces = [ComparedFace(**_describe_quality(probe.box, probe.quality)) for probe in comparison.probes]
+    return Verified.made_of(comparison, reason=comparison.reason or None, faces=faces)
 
 
 def _describe_detected_face(face: recognised.DescribedFace) -> DetectedFace:

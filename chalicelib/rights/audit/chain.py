@@ -279,19 +279,19 @@ class Chain(Outside):
         return closed
 
     def read_page(
-        self, tenant: str, wanted: EntryFilter, limit: int = 100, token: str | None = None
+        self, tenant: str, entry_filter: EntryFilter, limit: int = 100, token: str | None = None
     ) -> ListPage[tuple[int | None, Entry]]:
         """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
 
         It may end early, even empty, when many hours were looked through.
         """
-        tokens = PageTokens(f"audit {tenant} {wanted!r}")
+        tokens = PageTokens(f"audit {tenant} {entry_filter!r}")
         after = tokens.read_place(token, _read_place)
         found: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
-        for place, entry in self._list_from(tenant, after, wanted):
+        for place, entry in self._list_from(tenant, after, entry_filter):
             hours.add(place.hour)
-            if entry is not None and wanted.lets_pass(place.at_ms, entry):
+            if entry is not None and entry_filter.lets_pass(place.at_ms, entry):
                 found.append((place.hour or None, entry))
             if len(found) == limit or len(hours) > self.hours_a_page:
                 return tokens.make_page(found, "/".join(map(str, astuple(place))))
@@ -330,7 +330,7 @@ class Chain(Outside):
         write_in_parts(self.book.items, (Delete(keys.AUDIT, entry.item) for entry in entries if entry.item is not None))
 
     def _list_from(
-        self, tenant: str, after: _Place | None, wanted: EntryFilter
+        self, tenant: str, after: _Place | None, entry_filter: EntryFilter
     ) -> Iterator[tuple[_Place, Entry | None]]:
         """Yield entries behind a place, newest first: those that were open at the first page, then hour by hour."""
         end = self.read_end(tenant)
@@ -341,7 +341,7 @@ class Chain(Outside):
         behind = (closed.hour if closed else last) + 1
         for element in self.list_elements(tenant, behind=behind, newest_first=True):
             head = element.head
-            if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
+            if entry_filter.since_ms is not None and head.hour + HOUR_MS <= entry_filter.since_ms:
                 return
             again = closed is not None and head.number == closed.hour
             yield from _list_behind(closed if again else None, self._list_closed_entries(element, last))
@@ -432,8 +432,8 @@ _BEGIN_DAYS = 2
 def _group_by_hour(due: Iterable[PendingEntry], closed: int, newest: int) -> list[tuple[int, list[PendingEntry]]]:
     """Put entries under the hour that they are closed with: their own, or the newest if theirs is closed already."""
 
-    def hour(one: PendingEntry) -> int:
-        return one.hour if one.hour > closed else newest
+    def hour(pending_entry: PendingEntry) -> int:
+        return pending_entry.hour if pending_entry.hour > closed else newest
 
     ordered = sorted(due, key=lambda entry: (hour(entry), entry.at_ms, entry.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]

@@ -211,13 +211,24 @@ class AuditErasing(Outside):
             [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign_statement, tenant, what, **said))],
         )
 
-    def _reduce(self, one: PendingEntry, faceids: Collection[str]) -> None:
+    def _reduce(self, pending_entry: PendingEntry, faceids: Collection[str]) -> None:
         """Take people out of an entry of reading that is not closed: the others stay, and the number."""
-        item = entry_item(str(one.item and one.item[0]), leave_out_people(one.reading or {}, faceids))
-        write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
+        item = entry_item(
+            str(pending_entry.item and pending_entry.item[0]), leave_out_people(pending_entry.reading or {}, faceids)
+        )
+        write_unless_changed(
+            self.book.items, [Put(keys.AUDIT, item, (equals("salt", pending_entry.leaf.salt, "entry-same"),))]
+        )
 
-    def _erase_open(self, one: PendingEntry) -> None:
-        assert one.item is not None  # noqa: S101 -- `waiting` are items
-        item = {"tenant": one.item[0], "id": one.id, "at": one.at_ms, "leaf": one.leaf.hash}
+    def _erase_open(self, pending_entry: PendingEntry) -> None:
+        assert pending_entry.item is not None  # noqa: S101 -- `waiting` are items
+        item = {
+            "tenant": pending_entry.item[0],
+            "id": pending_entry.id,
+            "at": pending_entry.at_ms,
+            "leaf": pending_entry.leaf.hash,
+        }
         # it is closed by now
-        write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
+        write_unless_changed(
+            self.book.items, [Put(keys.AUDIT, item, (equals("salt", pending_entry.leaf.salt, "entry-same"),))]
+        )

@@ -75,8 +75,8 @@ class _Statements(Struct):
 
 
 class Verifying(Outside):
-    def verify_tenant(self, tenant: str, kept: Document | None = None) -> Verified:
-        """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
+    def verify_tenant(self, tenant: str, document: Document | None = None) -> Verified:
+        """Verify a tenant's chain. `document`: a head that was kept elsewhere, which must be in the chain as it is.
 
         Raises InvalidInput if that is no head.
         """
@@ -100,8 +100,8 @@ class Verifying(Outside):
         verified.findings += self._verify_anchors(tenant, elements)
         if not elements:
             verified.findings += self._verify_waiting(tenant, waiting)
-        if kept is not None:
-            verified.findings += _verify_kept_head(tenant, elements, kept)
+        if document is not None:
+            verified.findings += _verify_kept_head(tenant, elements, document)
         return verified
 
     def _read_waiting(self, tenant: str, verified: Verified) -> list[PendingEntry]:
@@ -291,8 +291,8 @@ def _verify_renewals(public_keys: PublicKeys, verified: Verified, statements: _S
         yield "an entry tells of a renewal of the signing key that the record of the keys lacks"
 
 
-def _name_renewal(one: Renewal) -> str:
-    return f"the renewal of the signing key after hour {one.heads}"
+def _name_renewal(renewal: Renewal) -> str:
+    return f"the renewal of the signing key after hour {renewal.heads}"
 
 
 def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
@@ -321,8 +321,8 @@ def _signed_otherwise(document: Document, key: bytes) -> str:
     return "" if by == key else f"is signed by another key: {signing.fingerprint(by)[:16]}"
 
 
-def _verify_kept_head(tenant: str, elements: list[Element], kept: Document) -> Iterator[str]:
-    head = head_of(kept)
+def _verify_kept_head(tenant: str, elements: list[Element], document: Document) -> Iterator[str]:
+    head = head_of(document)
     if head.tenant != tenant:
         raise InvalidInput(f"the head that was kept is of tenant {head.tenant!r}, not of {tenant!r}")
     here = next((element for element in elements if element.head.number == head.number), None)
@@ -330,5 +330,5 @@ def _verify_kept_head(tenant: str, elements: list[Element], kept: Document) -> I
         yield f"{head.name}: was kept elsewhere, and the chain does not reach it: it was cut off"
     elif here.head.hash != head.hash:
         yield f"{head.name}: is not the one that was kept elsewhere: the chain was made anew"
-    elif here.document != kept:
+    elif here.document != document:
         yield f"{head.name}: is signed by another key than the one that was kept elsewhere"

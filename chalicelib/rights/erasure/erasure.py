@@ -99,9 +99,9 @@ class Forgetting(Outside):
             ),
         )
 
-    def _restrict_expired(self, one: ChoreContext) -> Rest | None:
-        self.book.restrictions.restrict_expired(one.tenant, looks=True, left_s=one.left_s)
-        return self._apply_retention(one, Kind.CONSENTS)
+    def _restrict_expired(self, context: ChoreContext) -> Rest | None:
+        self.book.restrictions.restrict_expired(context.tenant, looks=True, left_s=context.left_s)
+        return self._apply_retention(context, Kind.CONSENTS)
 
-    def _apply_retention(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
-        return say_rest(self.retention.sweep_tenant(one.tenant, one.left_s, of=kinds))
+    def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Rest | None:
+        return say_rest(self.retention.sweep_tenant(context.tenant, context.left_s, of=kinds))

@@ -191,16 +191,16 @@ class Retention(Outside):
         self._note(tenant, before, found)
         return {name: each for name, each in found.items() if name in kinds and not each.is_over}
 
-    def _plan_kind(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
+    def _plan_kind(self, kept_kind: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         """Count what goes of a kind now and soon, MOST_COUNTED at most."""
-        if kept.days is None:
-            return Planned(kept.kind, kept.group, None)
-        due = list(islice(kept.due(now + SOON), MOST_COUNTED + 1))
+        if kept_kind.days is None:
+            return Planned(kept_kind.kind, kept_kind.group, None)
+        due = list(islice(kept_kind.due(now + SOON), MOST_COUNTED + 1))
         counted = due[:MOST_COUNTED]
         return Planned(
-            kept.kind,
-            kept.group,
-            kept.days,
+            kept_kind.kind,
+            kept_kind.group,
+            kept_kind.days,
             now=sum(due.goes_at <= now for due in counted),
             soon=len(counted),
             more=len(due) > MOST_COUNTED,

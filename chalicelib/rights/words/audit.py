@@ -164,7 +164,7 @@ def said_signed(entry: Entry, sign: Sign, tenant: str, kind: str, **said: Any) -
     return {**entry, "signed": sign(tenant, {"kind": kind, "tenant": tenant, "at": entry["at"], **said})}
 
 
-def statement_of(entry: Entry, tenant: str, known: PublicKeys, hour: int) -> Statement:
+def statement_of(entry: Entry, tenant: str, public_keys: PublicKeys, hour: int) -> Statement:
     """Return what an entry has signed. `hour`: that it is closed with; of one that is open, the next to be closed.
 
     Raises InvalidInput unless it is signed by the key of its time. An old key counts in the hour of its entry only: a
@@ -173,9 +173,9 @@ def statement_of(entry: Entry, tenant: str, known: PublicKeys, hour: int) -> Sta
     what = entry["what"]
     said, by = verify_statement(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
     is_late = at_ms(entry) // HOUR_MS * HOUR_MS < hour
-    renewals = () if is_late else map(renewal_of, known.renewals)
+    renewals = () if is_late else map(renewal_of, public_keys.renewals)
     if (said["tenant"], said["at"]) != (tenant, entry["at"]) or by not in {
-        known.current,
+        public_keys.current,
         *(renewal.old for renewal in renewals if entry["at"] <= renewal.until),
     }:
         raise InvalidInput("it is of another tenant, another time or another key")

@@ -156,6 +156,6 @@ class ServiceTime:
             self.anchor, self._dissent = sample, None
 
     @staticmethod
-    def _contradict(one: Anchor, other: Anchor) -> bool:
-        apart_ms = abs(one.offset_ms - other.offset_ms)
-        return apart_ms > one.uncertainty_at(other.at_boot_ms) + other.uncertainty_ms
+    def _contradict(anchor: Anchor, other: Anchor) -> bool:
+        apart_ms = abs(anchor.offset_ms - other.offset_ms)
+        return apart_ms > anchor.uncertainty_at(other.at_boot_ms) + other.uncertainty_ms

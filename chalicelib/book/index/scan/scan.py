@@ -182,17 +182,17 @@ class Kernel:
             found = unpack_from("dq" * held, room, begin)
             best.add_ranked(found[1::2], found[::2])
 
-    def _run_search(self, told: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
+    def _run_search(self, call: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
         """Search; return the kernel's room, and how many bytes of it are each probe's."""
         rows = [np.asarray(probe, np.float32) for probe, _ in probes]
         plain = turned = b"".join([row.tobytes() for row in rows])
         if coder.rotation is not None:
             turned = b"".join([coder.rotation.dot(row).tobytes() for row in rows])
-        each = told.room + 16 * max([best.limit for _, best in probes])
+        each = call.room + 16 * max([best.limit for _, best in probes])
         room = bytearray(each * len(rows))
         wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
         place = ctypes.byref(ctypes.c_char.from_buffer(room))
-        self._search(ctypes.byref(told), len(rows), plain, turned, wants, place)
+        self._search(ctypes.byref(call), len(rows), plain, turned, wants, place)
         return room, each
 
 

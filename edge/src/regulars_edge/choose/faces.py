@@ -192,9 +192,9 @@ def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
             yield face
 
 
-def have_common_part(one: Box, other: Box) -> bool:
+def have_common_part(box: Box, other: Box) -> bool:
     """Tell whether two boxes have a part in common."""
-    return one[0] < other[2] and one[1] < other[3] and one[2] > other[0] and one[3] > other[1]
+    return box[0] < other[2] and box[1] < other[3] and box[2] > other[0] and box[3] > other[1]
 
 
 def enclose_boxes(boxes: Iterable[Box]) -> Box:

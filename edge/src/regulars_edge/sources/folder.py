@@ -209,12 +209,16 @@ class FolderSource:
         if len(self._left_alone) > AT_ONCE:
             self._left_alone = {mark for mark in self._left_alone if read_mark(mark.path) == mark}
 
-    def _read_file(self, seen: _SeenFile, now: Moment) -> EncodedFrame | None:
+    def _read_file(self, seen_file: _SeenFile, now: Moment) -> EncodedFrame | None:
         """Read the file if it is a whole picture by its ends; after some quiet, if it is any."""
-        mark, is_quiet = seen.mark, now.boot_ms - seen.first.boot_ms >= QUIET_MS
+        mark, is_quiet = seen_file.mark, now.boot_ms - seen_file.first.boot_ms >= QUIET_MS
         read = read_picture(mark.path, self.zone, now.wall_ms, self.time_in_name, decodes=is_quiet)
         if isinstance(read, Picture):
-            return self._make_frame(read.data, self._find_stamp(seen, read.stamp), mark) if read.mark == mark else None
+            return (
+                self._make_frame(read.data, self._find_stamp(seen_file, read.stamp), mark)
+                if read.mark == mark
+                else None
+            )
         if is_quiet and read.why == CUT_OFF:
             return self._make_frame(b"", Stamp(now), mark)  # no bytes: it is counted as damaged, and left alone
         if is_quiet:
@@ -226,7 +230,7 @@ class FolderSource:
         frame.mark, frame.owner = mark, self
         return frame
 
-    def _find_stamp(self, seen: _SeenFile, stated: Stamp) -> Stamp:
+    def _find_stamp(self, seen_file: _SeenFile, stated: Stamp) -> Stamp:
         """Return the time that the picture states; else the file's, corrected if the clock has been set since.
 
         A file of 03:00 whose clock has been put forward by 8 hours since was written at 11:00.
@@ -234,7 +238,7 @@ class FolderSource:
         if stated.by != "file":
             return stated
         now = read_moment(self.clock)
-        mark, first, before = seen.mark, seen.first, seen.looked_before
+        mark, first, before = seen_file.mark, seen_file.first, seen_file.looked_before
         mtime_ms = mark.mtime_ns // 1_000_000
         looks = [look for look in (now, first, before) if look is not None]
         candidates_ms = [mtime_ms - (look.wall_ms - look.boot_ms) for look in looks]  # by the boot clock
