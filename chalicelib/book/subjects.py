@@ -332,7 +332,9 @@ class Subjects(UseCase):
         """Return the `most` subjects that each probe is closest to, closest first; none in an empty group.
 
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `described_faces`: their faces, None for a
-        vector that was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
+        vector that was sent. A face that is refused is close to nobody, and if that is for its age, none are named.
+
+        Raises Busy.
         """
         vision, point = (
             self.book.tenant_vision.choose_vision(tenant.model),
