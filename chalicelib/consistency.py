@@ -870,6 +870,7 @@ def _count_merges_below(by_survivor: Mapping[str, list[Merge]], faceid: str) -> 
 
 class Consistency(Outside):
     def __init__(self, book: Services) -> None:
+        """Name the kinds of records that are compared, in their order."""
         super().__init__(book)
         checks: Mapping[Agrees, type[Subject]] = {
             Agrees.INDEX: GalleryRecords,

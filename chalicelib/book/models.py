@@ -172,6 +172,7 @@ class Reading:
         *,
         attempt: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """Find the faces of a picture, or embed again the `faces` that were found in it before. Raises Unusable."""
         self._vision = vision
         self._tenant = tenant
         self._picture = picture

@@ -70,6 +70,7 @@ class Broker:
     def __init__(
         self, address: Address, client_id: str, available: str, *, login: Login | None = None, ca: Path | None = None
     ) -> None:
+        """Make the client, which connects later. Raises OperatorError."""
         self._address, self._available = address, available
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
         self._client.reconnect_delay_set(1, _LONGEST_WAIT_S)

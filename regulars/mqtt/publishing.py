@@ -53,6 +53,7 @@ class Publisher:
         names: bool,
         tidy_s: float = TIDY_S,
     ) -> None:
+        """Keep the service, the mailbox and the topics."""
         self._service, self._mailbox, self._broker = service, mailbox, broker
         self._descriptions, self._topics = descriptions, descriptions.topics
         self._shows_names = names

@@ -79,6 +79,7 @@ class Snapshots:
         connections: Callable[[], int],
         no_picture_s: float = NO_PICTURE_S,
     ) -> None:
+        """Keep the service and Frigate; nobody was seen yet."""
         self._service, self._frigate, self._names = service, frigate, names
         self._connections = connections
         self._no_picture_s = no_picture_s

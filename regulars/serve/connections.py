@@ -108,6 +108,7 @@ class Connection(H11Protocol):
     """One client of uvicorn's, with limits. asyncio, uvicorn and asgi.py call its methods."""
 
     def __init__(self, limiter: ConnectionLimiter, sender: str, **of_uvicorn: Any) -> None:
+        """Begin a connection: nothing has come yet."""
         super().__init__(**of_uvicorn, app_state={"connection": self})
         self.sender = sender
         """The network that it comes from."""

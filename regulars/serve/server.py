@@ -273,6 +273,7 @@ class Front:
         proxies: Proxies = (),
         watchdog: Watchdog | None = None,
     ) -> None:
+        """Keep the site and its socket; nothing is served yet."""
         self._site, self._sock, self._tls, self._watchdog = site, sock, tls, watchdog
         patience = patience or Timeouts()
         self._limiter = ConnectionLimiter(connections or places(), patience)

@@ -85,6 +85,7 @@ class Site:
         threads: int = THREADS,
         unwell_s: float = UNWELL_S,
     ) -> None:
+        """Keep the parts of the site and the lanes of their work."""
         self._gateway, self._others = gateway, others or {}
         self._read_caller = read_caller
         self._budget = Budget(bodies_bytes)

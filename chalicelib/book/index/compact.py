@@ -80,6 +80,7 @@ class Compactor:
         forget: Forget = lambda _tenant, _faceids: None,
         large: int = LARGE,
     ) -> None:
+        """Keep what snapshots are built from. `large`: bytes from which on deltas are written."""
         self._items = items
         self._blobs = blobs
         self._galleries = galleries

@@ -44,6 +44,7 @@ class Galleries:
         scratch: Path | None = None,
         disk_bytes: int | None = None,
     ) -> None:
+        """Keep the stores and the limits of memory and disk; no gallery is loaded yet."""
         self._items = items
         self._blobs = blobs
         self._memory_bytes = memory_bytes

@@ -29,6 +29,7 @@ class NearSearch:
         most: int,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Keep both searches, and what decides between them."""
         self._near = near
         self._far = far
         self._items = items

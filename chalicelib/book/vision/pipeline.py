@@ -33,7 +33,7 @@ Points = tuple[tuple[float, float], ...]
 
 
 class FacePipeline:
-    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there."""
+    """The Vision port with a pack's models, which are loaded at their first use and raise MissingModel there."""
 
     def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
         self._manifest = pack.manifest

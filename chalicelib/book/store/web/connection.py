@@ -152,6 +152,7 @@ class Connector:
         allowed: Callable[[Address], bool] = is_public,
         hint: str = "use a host of the public internet",
     ) -> None:
+        """Keep the means to connect, and as many places as calls may run at once."""
         self._resolver = resolver
         self._dial = dial
         self._given_tls = tls

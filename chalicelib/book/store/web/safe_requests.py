@@ -129,6 +129,7 @@ class SafeFetcher:
         at_once: int = AT_ONCE,
         of_tenant: int = OF_TENANT,
     ) -> None:
+        """Keep the limits; the defaults are those of the service."""
         self._connector = Connector(resolver, dial, tls=tls, at_once=at_once)
         self._of_tenant = of_tenant
         self._places: dict[str, BoundedSemaphore] = {}
