@@ -148,7 +148,7 @@ class Ingest(UseCase):
         """Resolve a capture whose reading has begun; read it again if it has changed. Raises as `resolve_capture`."""
         tenant_name, camera_id, capture_id = stored.place
         act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
-        for number, _ in enumerate(attempts()):
+        for number, _ in enumerate(count_attempts()):
             try:
                 with acts.begin_act(act):
                     fresh = self._begin_reading(stored.place) if number else stored
