@@ -237,7 +237,7 @@ class GalleryRecords(Subject):
         delete_in_parts(self.book.items, keys.JOURNAL, older)
 
     def _compare_index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
-        """Compare the index of searches with the faces and users. `entries`: by id what `_entry` makes of them."""
+        """Compare the index of searches with the faces and users. `entries`: by id what `_hash_entry` makes of them."""
         unindexed = {faceid for faceid, entry in entries.items() if entry is not None}
         findings: dict[str, str] = {}
         for faceid, group_id, vectors in self.book.ports.list_indexed_faces(tenant.name):

@@ -47,7 +47,7 @@ _SERVER_ERROR = 500
 
 @contextmanager
 def translate_failures(what: str) -> Iterator[None]:
-    """Raise AWS's failures inside the block as `translation` has them, from them; `what` names the service."""
+    """Raise AWS's failures inside the block as `translate_failure` has them, from them; `what` names the service."""
     try:
         yield
     except FAILURES as failure:

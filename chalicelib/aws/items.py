@@ -164,7 +164,7 @@ def _express_update(update: Update, placeholders: Placeholders) -> str:
 
 _SERVICE = "DynamoDB"
 _BATCH_KEYS = 100
-"""Keys of one BatchGetItem, the most that DynamoDB takes."""
+"""Keys of one batch of reads, the most that DynamoDB takes."""
 _BATCH_ROUNDS = 8
 """Requests for the keys that a batch has left unread, before the store counts as busy."""
 _TRANSACT_ATTEMPTS = 4

@@ -41,7 +41,7 @@ _ACCEPTED_AFTER = timedelta(minutes=15)
 _AT_ONCE = 16
 """Objects that are copied in parallel."""
 _CHUNK = 25
-"""Items of one BatchWriteItem, the most that DynamoDB takes."""
+"""Items of one batch of writes, the most that DynamoDB takes."""
 _CHUNK_BYTES = 2_000_000
 """Bytes of one batch: DynamoDB takes 16 MB, and this keeps memory small."""
 _CONTENT_TYPE = "application/octet-stream"

@@ -151,7 +151,7 @@ class Chain(Outside):
     def read_each(
         self, elements: Sequence[Element], read: Callable[[Element], Leaves]
     ) -> Iterator[tuple[Element, Leaves]]:
-        """Read the entries of hours by `leaves` or `intact`, some at once."""
+        """Read the entries of hours by `read_leaves` or `read_intact_leaves`, some at once."""
         with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
             for some in cut_in_parts(elements, _HOURS_AT_ONCE):
                 yield from zip(some, readers.map(read, some), strict=True)
