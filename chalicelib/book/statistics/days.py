@@ -33,7 +33,7 @@ from chalicelib.book.statistics.calendar import (
 )
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Due
-from chalicelib.book.words.items import attempts, observed_on, parts, write_unless_changed
+from chalicelib.book.words.items import count_attempts, cut_in_parts, observed_on, write_unless_changed
 from chalicelib.book.words.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
@@ -474,7 +474,7 @@ class ObservationExpiry(UseCase):
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
         gone = [ChangedObservation(one, None) for one in observations]
-        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], gone))
+        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], gone))
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
         """Take the days that hold nothing any more out of the calendar, with the seals that counted them.

@@ -137,7 +137,7 @@ def test_settings_are_those_of_the_work_and_not_of_the_reading(shop: Book) -> No
     capture = shop.put(shot(0, 1))
     [record] = batch(capture)["Records"]
     work = shop.services.sightings.ingest.begin_message(record["body"])
-    shop.services.tenants.change("shop", {"strangers": FORGET})
+    shop.services.tenants.change_settings("shop", {"strangers": FORGET})
     work()
     assert shop.faceids() == []
     assert shop.storage.uploads.size(keys.capture_picture("shop", "door", capture.id)) is None
