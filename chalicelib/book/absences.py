@@ -85,7 +85,7 @@ class Absences(UseCase):
         """
         outbox = self.book.webhooks.outbox
         told_until = outbox.told_until(tenant.name, EventKind.FACE_OVERDUE)
-        known = [group for group in self.book.groups.all(tenant) if group.id != STRANGER and not group.staff]
+        known = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
         closed = self.book.statistics.list_days_without_anybody(tenant)
         events = [event for group in known for event in self._list_overdue(tenant, group, now, closed)]
         places = {_place_of_absence(event): event for event in events}

@@ -27,13 +27,20 @@ from chalicelib.book.words.errors import (
     TenantNotFound,
 )
 from chalicelib.book.words.formats import FORMAT, require_format, upgrade_format
-from chalicelib.book.words.items import attempts, directory_of, every, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.items import (
+    count_attempts,
+    directory_of,
+    retry_if_changed,
+    walk_items,
+    write,
+    write_unless_changed,
+)
 from chalicelib.book.words.model import (
     DEFAULT_GROUPS,
     Credentials,
     Group,
-    Migration,
     Profile,
+    PromotionSettings,
     SharedKey,
     Tenant,
     name_old_key,

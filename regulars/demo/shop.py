@@ -24,7 +24,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.words.captures import RULES
 from chalicelib.book.words.channels import Channel
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import REGULAR, Migration, Tenant
+from chalicelib.book.words.model import REGULAR, PromotionSettings, Tenant
 from chalicelib.book.words.values import milliseconds
 from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.bootstrap import build

@@ -146,7 +146,7 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
     if disk and disk.is_full:
         left, needed = disk.free_bytes / 1e6, FULL_BYTES / 1e6
         yield f"the disk of {data} is full: {left:.1f} MB are left, and pictures are taken from {needed:.0f} MB on"
-    for tenant in services.tenants.all():
+    for tenant in services.tenants.list_all():
         if tenant.asked and not tenant.disabled:
             yield f"{tenant.name}: {tenant.asked}"
 

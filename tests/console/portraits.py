@@ -12,7 +12,7 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.model import REGULAR, Migration, Profile, Tenant
+from chalicelib.book.words.model import REGULAR, Profile, PromotionSettings, Tenant
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait

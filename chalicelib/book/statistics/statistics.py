@@ -304,7 +304,7 @@ class Statistics(UseCase):
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
         """Return the UTC days since 1970 on which nobody was seen, from the first kept sighting until today."""
         always = range(milliseconds(self.book.clock.now()) // DAY_MS + 1)
-        observed = self.calendar.read_days(tenant.name, always).within(always)
+        observed = self.calendar.read_days(tenant.name, always).list_within(always)
         return sorted(set(range(observed[0], always.stop)).difference(observed)) if observed else []
 
     def find_firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:

@@ -92,7 +92,7 @@ def test_after_two_weeks_of_holidays_nobody_is_overdue_at_once(book: Book) -> No
     def count_told(until: float) -> int:
         book.clock.advance(MONDAY + until * DAY - book.clock.now())
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
-        return len(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows)
+        return len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows)
 
     assert [count_told(day) for day in (20, 26.05)] == [0, 0]
     for day, told in ((26, 0), (27, 1)):
@@ -199,7 +199,7 @@ def test_an_absence_is_told_once_though_two_first_sweeps_run_at_once(
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), chores)
 
     def deliver() -> None:
-        for delivery in book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows:
+        for delivery in book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows:
             book.services.webhooks.outbox.delete_delivery(delivery)
             told.append(delivery.event_id)
 

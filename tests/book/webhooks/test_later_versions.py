@@ -23,7 +23,7 @@ def leave_event_of_later_version(desk: Desk) -> str:
         payload = json.dumps({**json.loads(put.item["payload"]), "type": LATER})
         place = (TENANT, put.item["id"])
         desk.items.transact([Update(keys.OUTBOX, place, (exists("there"),), set={"kind": LATER, "payload": payload})])
-    desk.outbox.announce(TENANT, event_puts)
+    desk.outbox.send_messages(TENANT, event_puts)
     return event.id
 
 
@@ -65,9 +65,9 @@ def test_an_unknown_kind_is_listed_sent_again_and_left_as_it_is(desk: Desk) -> N
     later = leave_event_of_later_version(desk)
     desk.work()
     for _ in range(2):
-        [listed] = desk.outbox.page(TENANT, hook.id, parked=True, limit=10).rows
+        [listed] = desk.outbox.read_page(TENANT, hook.id, parked=True, limit=10).rows
         assert (listed.event_id, listed.kind, json.loads(listed.payload)["type"]) == (later, LATER, LATER)
-        assert desk.outbox.redeliver(TENANT, hook.id) == 1
+        assert desk.outbox.redeliver_hook(TENANT, hook.id) == 1
         desk.work()
     assert desk.outbox.forget_expired(TENANT) == 0
 
@@ -76,5 +76,5 @@ def test_a_mailbox_gives_an_unknown_kind_as_the_later_version_left_it(desk: Desk
     hook, _ = desk.hooks.add(TENANT, None)
     later, known = leave_event_of_later_version(desk), desk.event()
     desk.tell(known)
-    listed = desk.outbox.page(TENANT, hook.id, parked=False, limit=10).rows
+    listed = desk.outbox.read_page(TENANT, hook.id, parked=False, limit=10).rows
     assert [(delivery.event_id, delivery.kind) for delivery in listed] == [(later, LATER), (known.id, known.kind)]

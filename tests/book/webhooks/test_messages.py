@@ -115,12 +115,12 @@ def test_what_a_hook_of_a_later_versions_way_should_tell_is_parked_and_others_ar
     write(book.storage.items, [Update(keys.HOOKS, ("shop", hook.id), (exists("there"),), set=later)])
     come(book, EVA)
     assert [read_body(heard) for heard in phone.heard] == ["Eva Lee"]
-    assert [one.way for one in book.services.webhooks.hooks.all("shop")] == ["ntfy", "pigeon"]
-    [parked] = book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10).rows
+    assert [one.way for one in book.services.webhooks.hooks.list_all("shop")] == ["ntfy", "pigeon"]
+    [parked] = book.services.webhooks.outbox.read_page("shop", hook.id, parked=True, limit=10).rows
     assert parked.last_error == "channels of 'pigeon' are of a later version: update the service"
     with pytest.raises(InvalidInput, match="'pigeon'"):
-        book.services.webhooks.hooks.change("shop", hook.id, {"template": "{who} came"})
-    assert book.services.webhooks.hooks.change("shop", hook.id, {"enabled": False}).way == "pigeon"
+        book.services.webhooks.hooks.change_hook("shop", hook.id, {"template": "{who} came"})
+    assert book.services.webhooks.hooks.change_hook("shop", hook.id, {"enabled": False}).way == "pigeon"
 
 
 @pytest.mark.parametrize("way", [way for way in Way if way not in (Way.MAIL, Way.PUSH)])
