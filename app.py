@@ -58,7 +58,7 @@ def ingest(event: SQSEvent) -> dict[str, Any]:
     A schedule sends an empty batch, so that a capture need not wait for a cold start (infra/functions.yaml).
     """
     vision_ahead.begin_loading(describes=True, waits=not batches.read_bodies(event))
-    return batches.handle_each(event, provide().sightings.ingest.begin_message, provide().ports.storage.captures_queue)
+    return batches.handle_each(event, provide().sightings.ingest.take_message, provide().ports.storage.captures_queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")

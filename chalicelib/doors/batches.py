@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from chalice.app import CloudWatchEvent, SQSEvent
@@ -20,8 +19,6 @@ WORST_MESSAGE_S = 60
 
 LONGEST_PAUSE_S = 900
 """A failed message can be received again after 2 s, twice as long each time, up to this."""
-
-BeginsMessage = Callable[[str, int, datetime | None], Callable[[], object]]
 
 _AGAIN = "a message is received again"
 
@@ -49,49 +46,31 @@ def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue
     return _make_answer(again)
 
 
-def handle_each(event: SQSEvent, begin: BeginsMessage, queue: Queue) -> dict[str, Any]:
-    """Begin each message and do its work, one after another; return the answer to SQS.
+def handle_each(event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue) -> dict[str, Any]:
+    """Give each message to `work`, and return the answer to SQS.
 
-    `begin`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box). It
-    begins to read what the message needs, and returns the work. So storage answers for one message during the work on
-    the one before it.
+    `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box).
 
     A failed message is reported, comes again and does not stop the others. After a RegularsError, such as contention,
     it comes soon. Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken
-    back before its retries are used up. If the function has less than WORST_MESSAGE_S left, the messages whose work
-    was not begun come again at once. That of the first is always begun.
+    back before its retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that were not
+    begun come again at once. The first is always begun.
     """
     again: list[Mapping[str, Any]] = []
-    records = _read_records(event)
-    works = [_begin_record(record, begin) for record in records[:1]]
-    for number, record in enumerate(records):
+    for number, record in enumerate(_read_records(event)):
         if number and read_time_left_s(event) < WORST_MESSAGE_S:
             _hide_message(record, queue, 0)
             again.append(record)
             continue
-        work = works.pop()
-        works = [_begin_record(one, begin) for one in records[number + 1 : number + 2]]
         try:
-            work()
+            sent = record["attributes"].get("SentTimestamp")
+            work(record["body"], count_receives(record), moment(int(sent)) if sent else None)
         except Exception as error:
             report_failure(error, _AGAIN)
             if isinstance(error, RegularsError):
                 _hide_message(record, queue, _compute_pause_s(record))
             again.append(record)
     return _make_answer(again)
-
-
-def _begin_record(record: Mapping[str, Any], begin: BeginsMessage) -> Callable[[], object]:
-    """Begin a message; return its work, which raises what its begin has raised."""
-    sent = record["attributes"].get("SentTimestamp")
-    try:
-        return begin(record["body"], count_receives(record), moment(int(sent)) if sent else None)
-    except Exception as error:
-        return partial(_fail, error)
-
-
-def _fail(error: Exception) -> None:
-    raise error
 
 
 def _make_answer(again: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

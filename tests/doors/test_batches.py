@@ -1,6 +1,4 @@
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +28,19 @@ class Function:
         self._left_s, self._takes_s = left_s, takes_s
         self.failing: dict[str, Exception] = {}
         self.done: list[str] = []
-        self.story: list[str] = []
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self._left_s * 1000)
 
-    def begin(self, body: str, receive_count: int, sent_at: datetime | None) -> Callable[[], None]:
+    def work(self, body: str, receive_count: int, sent_at: datetime | None) -> None:
         assert sent_at is None
-        self.story.append(f"begin {body}")
-        return partial(self.work, body)
-
-    def work(self, body: str) -> None:
         self._left_s -= self._takes_s
-        self.story.append(f"do {body}")
         if body in self.failing:
             raise self.failing[body]
         self.done.append(body)
 
     def __call__(self, event: Any, _context: object) -> Any:
-        return batches.handle_each(SQSEvent(event, self), self.begin, self._queue)
+        return batches.handle_each(SQSEvent(event, self), self.work, self._queue)
 
     def work_off(self) -> None:
         handle_messages(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
@@ -88,39 +80,8 @@ def test_the_work_is_told_when_sqs_got_a_message(queue: SqliteQueue, clock: Fake
     record = {"messageId": "1", "receiptHandle": "r", "body": "x"}
     record |= {"attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1531136255184"}}
     event = SQSEvent({"Records": [record]}, Function(queue, clock))
-    assert batches.handle_each(event, lambda *given: partial(told.append, given), queue) == {"batchItemFailures": []}
+    assert batches.handle_each(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
     assert told == [("x", 3, datetime(2018, 7, 9, 11, 37, 35, 184_000, tzinfo=UTC))]
-
-
-def test_a_message_is_begun_before_the_work_on_the_one_before_it_and_work_is_in_their_order(
-    queue: SqliteQueue, clock: FakeClock
-) -> None:
-    function = Function(queue, clock)
-    for body in ("one", "two", "three"):
-        queue.send(body)
-    function.work_off()
-    assert function.story == ["begin one", "begin two", "do one", "begin three", "do two", "do three"]
-
-
-def test_a_message_that_cannot_be_begun_comes_again_and_the_others_are_done(
-    queue: SqliteQueue, clock: FakeClock
-) -> None:
-    function = Function(queue, clock)
-
-    def begin(body: str, *more: Any) -> Callable[[], None]:
-        if body == "bad":
-            raise Busy("others are at it")
-        return function.begin(body, *more)
-
-    for body in ("one", "bad", "other"):
-        queue.send(body)
-
-    def ingest(event: Any, _context: object) -> Any:
-        return batches.handle_each(SQSEvent(event, function), begin, queue)
-
-    handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, ingest, "ingest", VISIBILITY_S)
-    assert function.done == ["one", "other"]
-    assert visible_after(queue, clock) == 2
 
 
 def test_the_pause_doubles_up_to_a_quarter_of_an_hour_and_an_outage_of_three_hours_buries_nothing(

@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote_plus
 
 from msgspec.structs import replace
@@ -67,55 +67,28 @@ about twice as long."""
 _log = logging.getLogger(__name__)
 
 
-class _Stored(NamedTuple):
-    """A capture whose reading has begun. `place`: the names of its tenant and camera, and its id."""
-
-    place: tuple[str, str, str]
-    wait_for_item: Callable[[], Item | None]
-    """Returns the capture's item; None if there is none."""
-    wait_for_picture: Callable[[], bytes | None]
-    """Returns its picture; None if there is none."""
-
-
 class Ingest(UseCase):
     def take_message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
-        """Do at once what `begin_message` begins."""
-        self.begin_message(body, receive_count, sent_at)()
+        """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
 
-    def begin_message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> Callable[[], None]:
-        """Begin to read the captures of an S3 event, as SQS carries it, and return the work that resolves them.
+        S3 does not tell SQS the tenant, so events of a tenant with many captures would be before those of others. One
+        that waited since `sent_at` for longer than TAKES_TURNS_AFTER is sent again in the tenant's name, and takes its
+        turn. The first attempt at a capture is not counted, but any that may be a repeat (book/captures/redrive): of a
+        message that was received before, or an event that was sent again.
 
-        So the captures of a message and their pictures are read while those of the one before are resolved. If one of
-        them changes between reading and work, its writes fail, and it is read again. No write has the settings of
-        tenant and camera as a condition, so these are read by the work.
-
-        `receive_count`: how often SQS has given the event out. S3 does not tell SQS the tenant, so events of a tenant
-        with many captures would be before those of others. One that waited since `sent_at` for longer than
-        TAKES_TURNS_AFTER is sent again in the tenant's name, and takes its turn. The first attempt at a capture is not
-        counted, but any that may be a repeat (book/captures/redrive): of a message that was received before, or an
-        event that was sent again.
-
-        A message that names no capture of ours (S3's test event) counts as done. Raises InvalidInput for a message that
-        is no event, which so ends in the dead letters; the work raises Busy, StorageUnavailable or InvalidInput if the
-        message must be delivered again.
+        A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
+        InvalidInput if it must be delivered again; a message that is no event so ends in the dead letters.
         """
-        works: list[Callable[[], None]] = []
         for key, sent_again in _stored_keys(body):
             try:
                 place = keys.capture_of_picture(key)
-            except ValueError:
-                continue  # not offered by us
-            if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
-                works.append(partial(self._send_in_turn, place))
-            else:
-                stored = self._begin_reading(place)
-                works.append(partial(self._resolve_if_there, stored, is_repeat=sent_again or receive_count > 1))
-
-        def do_all() -> None:
-            for work in works:
-                work()
-
-        return do_all
+                telemetry.of_tenant(place[0])
+                if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
+                    self.book.captures.redrive.send(*place)
+                else:
+                    self.resolve_capture(*place, is_repeat=sent_again or receive_count > 1)
+            except (ValueError, CaptureNotFound, TenantNotFound):
+                continue  # not offered by us, or erased since
 
     def resolve_capture(self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False) -> Capture:
         """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
@@ -125,34 +98,16 @@ class Ingest(UseCase):
         model that is no longer the tenant's are embedded again. Raises CaptureNotFound, Busy, StorageUnavailable,
         InvalidInput if an adapter refused what we asked of it.
         """
-        return self._resolve(self._begin_reading((tenant_name, camera_id, capture_id)), is_repeat)
-
-    def _begin_reading(self, place: tuple[str, str, str]) -> _Stored:
-        """Begin to read a capture and its picture: both, since an erasure changes both."""
-        storage = self.book.storage
-        item = storage.begin_call(partial(self.book.items.get, keys.CAPTURES, keys.capture(*place)))
-        picture = storage.begin_call(partial(storage.uploads.get, keys.capture_picture(*place)))
-        return _Stored(place, item, picture)
-
-    def _send_in_turn(self, place: tuple[str, str, str]) -> None:
-        telemetry.of_tenant(place[0])
-        self.book.captures.redrive.send(*place)
-
-    def _resolve_if_there(self, stored: _Stored, *, is_repeat: bool) -> None:
-        """Resolve a capture, unless it or its tenant was erased since."""
-        telemetry.of_tenant(stored.place[0])
-        with suppress(CaptureNotFound, TenantNotFound):
-            self._resolve(stored, is_repeat)
-
-    def _resolve(self, stored: _Stored, is_repeat: bool) -> Capture:
-        """Resolve a capture whose reading has begun; read it again if it has changed. Raises as `resolve_capture`."""
-        tenant_name, camera_id, capture_id = stored.place
         act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
-        for number, _ in enumerate(count_attempts()):
+        for _ in count_attempts():
+            # The picture comes while tenant, camera and capture are read.
+            wait_for_picture = self.book.storage.begin_call(
+                partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
+            )
+            place = tenant_name, camera_id, capture_id
             try:
                 with acts.begin_act(act):
-                    fresh = self._begin_reading(stored.place) if number else stored
-                    tenant, capture = self._resolve_stored(fresh, is_repeat)
+                    tenant, capture = self._resolve_stored(place, wait_for_picture, is_repeat)
             except WrongModel:
                 continue
             except ConditionFailed as error:
@@ -163,22 +118,28 @@ class Ingest(UseCase):
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
-    def _resolve_stored(self, stored: _Stored, is_repeat: bool) -> tuple[Tenant, Capture]:
+    def _resolve_stored(
+        self, place: tuple[str, str, str], wait_for_picture: Callable[[], bytes | None], is_repeat: bool
+    ) -> tuple[Tenant, Capture]:
         """Resolve a capture as it is stored, from the point at which the last worker stopped.
 
-        The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
-        ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
+        `place`: names of tenant, camera and capture; `wait_for_picture`: returns the picture when it is there, None if
+        there is none. The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel,
+        and ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
-        tenant_name, camera_id, capture_id = stored.place
-        tenant_item, camera_item = self.book.items.get_each(
-            [(keys.TENANTS, keys.tenant_item(tenant_name)), (keys.CAMERAS, (tenant_name, camera_id))]
+        tenant_name, camera_id, capture_id = place
+        tenant_item, camera_item, item = self.book.items.get_each(
+            [
+                (keys.TENANTS, keys.tenant_item(tenant_name)),
+                (keys.CAMERAS, (tenant_name, camera_id)),
+                (keys.CAPTURES, keys.capture(tenant_name, camera_id, capture_id)),
+            ]
         )
-        item = stored.wait_for_item()
         if tenant_item is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         tenant, capture = self.book.tenants.open_if_restricted(tenant_item), capture_from(item)
         is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)
-        picture = None if is_done else stored.wait_for_picture()
+        picture = None if is_done else wait_for_picture()
         if picture is None:
             return tenant, capture
         try:

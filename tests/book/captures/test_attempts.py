@@ -111,7 +111,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
     queue, waiting = book.storage.captures_queue, []
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.handle_each(SQSEvent(event, context), book.services.sightings.ingest.begin_message, queue)
+        return batches.handle_each(SQSEvent(event, context), book.services.sightings.ingest.take_message, queue)
 
     def five_minutes(minutes: int) -> None:
         book.services.watch.run()

@@ -37,7 +37,7 @@ def pass_minutes(book: Book, minutes: int) -> None:
     queue, refusing = book.storage.captures_queue, book.services.ports.storage.captures_queue
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.handle_each(SQSEvent(event, context), book.services.sightings.ingest.begin_message, refusing)
+        return batches.handle_each(SQSEvent(event, context), book.services.sightings.ingest.take_message, refusing)
 
     for _ in range(0, minutes, 5):
         with suppress(RegularsError):

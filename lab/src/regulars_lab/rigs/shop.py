@@ -24,14 +24,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chalice.app import SQSEvent, SQSEventConfig
-
-from app import app
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.captures import Resolution
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS, TenantSettings
-from chalicelib.doors.batches import handle_each
 from chalicelib.doors.sunmi.probe import NO_MATCH
 from chalicelib.rights.words.retention import Kind
 from regulars.cost import table
@@ -52,13 +48,6 @@ Rows = dict[str, Counter[str]]
 
 OUTCOMES = ("capture_new", "capture_arrival", "capture_within")
 
-FULL_BATCH = "full batch"
-BATCH = next(one.batch_size for one in app.event_sources if isinstance(one, SQSEventConfig) and one.name == "ingest")
-"""Captures that a run of ingest takes at once, if so many wait."""
-
-FULL_BATCHES = 40
-RECEIVED_ONCE = {"ApproximateReceiveCount": "1"}
-
 FUNCTIONS = {
     "search": "api_handler",
     "canary": "api_handler",
@@ -68,7 +57,6 @@ FUNCTIONS = {
     "capture_arrival": "ingest",
     "capture_within": "ingest",
     "empty batch": "ingest",
-    FULL_BATCH: "ingest",
     "watch": "watch",
     "send_sweeps": "sweep",
     "sweep": "build_index",
@@ -108,7 +96,6 @@ class Shop:
             "search": here_ms["search_match"],
             "canary": here_ms["search_nobody"],
             "empty batch": EMPTY_MS,
-            FULL_BATCH: 0.0,  # its captures' own
         }
         self.spent: defaultdict[str, Spent] = defaultdict(Spent)
         self._seen: dict[int, datetime] = {}
@@ -150,47 +137,8 @@ class Shop:
         spent.cpu_ms += self._modelled_ms.get(name, took)
         return found
 
-    def fill_batches(self, count: int) -> None:
-        """Take in captures of an hour in which they wait, so that each run of ingest gets as many as it takes.
-
-        Their offers are not counted.
-        """
-        queue, begin = self.stage.storage.captures_queue, self.stage.services.sightings.ingest.begin_message
-        for _ in range(count):
-            taken = []
-            for _ in range(BATCH):
-                self.stage.clock.at += timedelta(hours=CLOSES - OPENS) / A_DAY
-                taken.append(self._take_picture(self.stage.offer_picture))
-            records = [
-                {"messageId": str(number), "receiptHandle": "", "body": body, "attributes": RECEIVED_ONCE}
-                for number, (_, body, _) in enumerate(taken)
-            ]
-            event = SQSEvent({"Records": records}, self)
-            answer = self._do(FULL_BATCH, lambda event=event: handle_each(event, begin, queue))
-            require(answer == {"batchItemFailures": []})
-            self.spent[FULL_BATCH].cpu_ms += sum(self._modelled_ms[kind] for kind, _, _ in taken)
-            for _, _, due in taken:
-                due()
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Say what a run may still take, as the context of a function does."""
-        return 300_000
-
     def _visitor(self) -> None:
-        """Take in a capture."""
-        kind, message, due = self._take_picture(self._offer)
-        self._do(kind, lambda: self.stage.services.sightings.ingest.take_message(message))
-        due()
-        self._worked_off()
-
-    def _offer(self, data: bytes, key: str) -> str:
-        return str(self._do("offer", lambda: self.stage.offer_picture(data, key)))
-
-    def _take_picture(self, offer: Callable[[bytes, str], str]) -> tuple[str, str, Callable[[], None]]:
-        """Let a camera offer and upload a picture. Every second one shows the person who was there just before.
-
-        Return the operation that it becomes, the storage's message, and what requires its outcome.
-        """
+        """Take in a capture. Every second one shows the person who was there just before."""
         self._number += 1
         turn = self._number % 10
         now = self.stage.clock.at
@@ -201,9 +149,12 @@ class Shop:
         else:
             kind, outcome, person = "capture_arrival", Resolution.MATCHED, min(self._seen, key=self._seen.__getitem__)
         data = draw_picture(person, self._number % 50_000)
-        message, due = self.stage.upload_picture(data, offer(data, self.stage.camera_key), outcome)
+        id_ = self._do("offer", lambda: self.stage.offer_picture(data, self.stage.camera_key))
+        message, due = self.stage.upload_picture(data, id_, outcome)
+        self._do(kind, lambda: self.stage.services.sightings.ingest.take_message(message))
+        due()
         self._seen[person] = now
-        return kind, message, due
+        self._worked_off()
 
     def _search(self) -> None:
         self._do("search", self.stage.search_match())
@@ -298,9 +249,9 @@ def function_of(name: str, figures: dict[str, Any]) -> Function:
 
 
 def ingest_seconds(shop: Shop, figures: dict[str, Any]) -> float:
-    """Return for how many seconds a capture keeps a run of ingest busy, if so many come that batches are full."""
-    spent = shop.spent[FULL_BATCH]
-    return function_of(FULL_BATCH, figures).count_seconds(spent, COLD) / (spent.runs * BATCH)
+    """Return for how many seconds a capture keeps a run of ingest busy."""
+    runs = sum(shop.spent[name].runs for name in OUTCOMES)
+    return sum(function_of(name, figures).count_seconds(shop.spent[name], COLD) for name in OUTCOMES) / runs
 
 
 def times(quantities: Counter[str], factor: float) -> Counter[str]:
@@ -319,7 +270,6 @@ def pass_days(folder: Path, days: int, here_ms: dict[str, float], captures: int 
             shop.day(captures, searches, canary)
         if captures:
             shop.end_observations()
-            shop.fill_batches(FULL_BATCHES)
         return shop
 
 
