@@ -161,7 +161,7 @@ class Sweep(Outside):
     def _list_due_chores(self, tenant: Tenant, hour: datetime) -> list[str]:
         """Return the names of this hour's chores. If the clock may be wrong, only those that do not depend on it."""
         is_doubted = self._doubts_clock(tenant)
-        return [name for name, chore in self._list_chores(hour).items() if chore.by_no_clock or not is_doubted]
+        return [name for name, chore in self._list_chores(hour).items() if chore.ignores_clock or not is_doubted]
 
     def _doubts_clock(self, tenant: Tenant) -> bool:
         """Tell whether the clock may be wrong, and note this call of the schedule, by which the next one is judged.
@@ -190,15 +190,15 @@ class Sweep(Outside):
         First those that run whatever the clock says, such as erasures; last the storage's files, which all others
         leave traces in.
         """
-        snapshots = Chore("snapshots", lambda context: self.book.index.build(context.tenant.name), by_no_clock=True)
-        wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, by_no_clock=True)
+        snapshots = Chore("snapshots", lambda context: self.book.index.build(context.tenant.name), ignores_clock=True)
+        wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, ignores_clock=True)
         book = self.book
         rooms: Sequence[Chores] = (
             *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
         chores = [*(chore for room in rooms for chore in room.chores()), snapshots]
-        chores.sort(key=lambda chore: not chore.by_no_clock)
+        chores.sort(key=lambda chore: not chore.ignores_clock)
 
         def is_due(chore: Chore) -> bool:
             if chore.of_expired and book.storage.expires_items:

@@ -129,22 +129,25 @@ def _forget(
     return 0
 
 
-def find_or_make_mailbox(service: Regulars, called: str, told: str) -> str:
-    """Return the id of the mailbox of that id or name; one of a name is made if it is not there.
+def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> str:
+    """Return the id of the mailbox that has this id or name. If there is none, make one of that name.
 
-    `told`: whom this program tells of its events, which the mailbox says from now on: the notice and the archive of a
-    person name them. Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
+    The mailbox says from now on that its events go to `recipient`: the notice and the archive of a person name it.
+    Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
     """
-    hooks = [service.get_hook(called)] if called.isdecimal() else service.list_hooks().hooks
-    hook = next((hook for hook in hooks if called in (hook.id, hook.name)), None)
+    hooks = [service.get_hook(id_or_name)] if id_or_name.isdecimal() else service.list_hooks().hooks
+    hook = next((hook for hook in hooks if id_or_name in (hook.id, hook.name)), None)
     if hook is None:
         return service.add_hook(
-            url=None, name=called, events=["face.arrived", "stranger.promoted", "camera.silent"], passes_to=told
+            url=None,
+            name=id_or_name,
+            events=["face.arrived", "stranger.promoted", "camera.silent"],
+            passes_to=recipient,
         ).id
     if hook.url is not None:
-        raise OperatorError(f"{called} is a hook with a URL, and no mailbox: give --mailbox another name")
-    if hook.passes_to != told:
-        service.change_hook(hook.id, passes_to=told)
+        raise OperatorError(f"{id_or_name} is a hook with a URL, and no mailbox: give --mailbox another name")
+    if hook.passes_to != recipient:
+        service.change_hook(hook.id, passes_to=recipient)
     return hook.id
 
 

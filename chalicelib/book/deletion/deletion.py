@@ -94,7 +94,9 @@ class Deletion(UseCase):
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore(
-                "groups", lambda context: self.groups.continue_tenant(context.tenant, context.left_s), by_no_clock=True
+                "groups",
+                lambda context: self.groups.continue_tenant(context.tenant, context.left_s),
+                ignores_clock=True,
             ),
             Chore(
                 "pictures",

@@ -71,14 +71,14 @@ class Rest(Struct, frozen=True):
 class Chore(Struct, frozen=True):
     """A chore, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
 
-    `do`: returns a Rest if the time has run out, or anything else. `nightly`: once a day. `by_no_clock`: it does the
+    `do`: returns a Rest if the time has run out, or anything else. `nightly`: once a day. `ignores_clock`: it does the
     same whatever the clock says. `of_expired`: it deletes what has expired, which some storage does by itself.
     """
 
     name: str
     do: Callable[[ChoreContext], object]
     nightly: bool = False
-    by_no_clock: bool = False
+    ignores_clock: bool = False
     of_expired: bool = False
 
 

@@ -78,8 +78,8 @@ _WITHOUT_PAUSE = frozenset(
 """Kinds of which each event is told: what is told once, alarms, of which the next is about something else, and what
 tries a hook."""
 
-GIVEN_UP_AFTER = timedelta(hours=24)
-"""Age of a delivery at its last attempt."""
+PARKED_AT_AGE = timedelta(hours=24)
+"""Age of a delivery at its last attempt: then it is parked (book/webhooks.py says when it is tried again)."""
 
 FAILING_FROM = 5
 """Consecutive failures from which on a hook gets one delivery at a time."""
@@ -208,7 +208,7 @@ class Delivery(Struct, frozen=True):
 
     @property
     def ends_at(self) -> datetime:
-        return self.created_at + GIVEN_UP_AFTER
+        return self.created_at + PARKED_AT_AGE
 
     @property
     def is_known(self) -> bool:

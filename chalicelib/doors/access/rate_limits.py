@@ -1,7 +1,8 @@
 """How many requests a second may a key send, and how many wrong passwords are there until a lock?
 
 A request without a key is limited only as a sign-in: by its address, and by the person whose password it guesses.
-`/health`, `/ready`, the console's files and v1's document have no limit here.
+`/health`, `/ready`, the console's files and v1's document have no limit here. A public demo limits each address
+(regulars/serve/public.py).
 
 The limits are token buckets (RFC 2697's idea with one rate), which live in this process's memory. One box has one
 process; on AWS each instance of a function has its own, so the limit there is approximate.

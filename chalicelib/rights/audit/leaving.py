@@ -40,7 +40,7 @@ from chalicelib.rights.words.audit import (
     with_absorbed,
 )
 from chalicelib.rights.words.reading import leave_out_people
-from chalicelib.rights.words.retention import FEW, OVERDUE, SHARE, is_much
+from chalicelib.rights.words.retention import FEW, OVERDUE, SHARE, is_too_many
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class AuditErasing(Outside):
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
         old = [element for element, is_intact in due if is_intact]
         overdue = sum(element.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for element in old)
-        if is_much(overdue, len(kept_elements)):
+        if is_too_many(overdue, len(kept_elements)):
             old = old[: max(FEW, len(kept_elements) // SHARE)]
             _log.warning(
                 "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "

@@ -74,12 +74,12 @@ class Forgetting(Outside):
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
             Chore(
-                "erasures", lambda context: self.steps.continue_all(context.tenant, context.left_s), by_no_clock=True
+                "erasures", lambda context: self.steps.continue_all(context.tenant, context.left_s), ignores_clock=True
             ),
             Chore(
                 "strangers",
                 lambda context: say_rest(self.strangers.forget(context.tenant, context.left_s)),
-                by_no_clock=True,
+                ignores_clock=True,
             ),
             Chore(
                 "pictures off",

@@ -66,14 +66,15 @@ class Refusals(Outside):
             for named_faces in people.erasures
             if list_named_faces(named_faces.statement, people.key, [faceid or ""])
         )
-        erasure, what = next(of_id, None) if faceid else None, f"who had the id {faceid!r}"
-        if erasure is None:
-            erasure = people.templates.get(hashlib.sha256(template).hexdigest())
-            what = "of whom this very picture was kept"
-        if erasure is not None:
+        match = next(of_id, None) if faceid else None
+        reason = f"who had the id {faceid!r}"
+        if match is None:
+            match = people.templates.get(hashlib.sha256(template).hexdigest())
+            reason = "of whom this very picture was kept"
+        if match is not None:
             raise FaceErased(
-                f"somebody was erased {what}: by erasure {erasure.erasure_id}, asked for at "
-                f"{time_text(erasure.asked_at)}. Enrol with if_erased=enrol if it is somebody else, or if the person "
+                f"somebody was erased {reason}: by erasure {match.erasure_id}, asked for at "
+                f"{time_text(match.asked_at)}. Enrol with if_erased=enrol if it is somebody else, or if the person "
                 "wants to be in the book again"
             )
 

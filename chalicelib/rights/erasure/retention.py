@@ -163,20 +163,24 @@ class Retention(Outside):
         return {name: each for name, each in self._read_withheld(tenant).items() if not each.is_over}
 
     def withhold(
-        self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
+        self, tenant: Tenant, due_readers: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
     ) -> Mapping[str, Withheld]:
         """Note and return what is to wait of these kinds: nothing, if somebody said `yes` to it.
 
-        `kinds`: by name what reads all that is due by a time.
+        `due_readers`: by the name of a kind, the function that reads all of it that is due by a time.
         """
         now, before = self.book.clock.now(), self._read_withheld(tenant)
-        found = {name: each for name, each in before.items() if name not in kinds and now - each.at <= OVERDUE}
-        for name, due in kinds.items() if not yes else ():
-            overdue = sum(1 for _ in due(now - OVERDUE))
+        found = {
+            name: withheld
+            for name, withheld in before.items()
+            if name not in due_readers and now - withheld.at <= OVERDUE
+        }
+        for name, read_due in due_readers.items() if not yes else ():
+            overdue = sum(1 for _ in read_due(now - OVERDUE))
             # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
-            total = sum(1 for _ in islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
-            if one := find_withheld(before.get(name), overdue, total, now):
-                found[name] = one
+            total = sum(1 for _ in islice(read_due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            if withheld := find_withheld(before.get(name), overdue, total, now):
+                found[name] = withheld
         for name, withheld_kind in found.items():
             if withheld_kind.since == now:
                 _log.warning(
@@ -189,7 +193,7 @@ class Retention(Outside):
                     tenant.name,
                 )
         self._note(tenant, before, found)
-        return {name: each for name, each in found.items() if name in kinds and not each.is_over}
+        return {name: withheld for name, withheld in found.items() if name in due_readers and not withheld.is_over}
 
     def _plan_kind(self, kept_kind: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         """Count what goes of a kind now and soon, MOST_COUNTED at most."""

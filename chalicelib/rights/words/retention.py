@@ -63,20 +63,20 @@ class Withheld(Struct, frozen=True):
         return self.at >= self.goes_at
 
 
-def is_much(overdue: int, of: int) -> bool:
-    """Return whether these are too many for one sweep. `of`: how many of the kind there are."""
-    return overdue > FEW and overdue * SHARE > of
+def is_too_many(overdue: int, total: int) -> bool:
+    """Return whether so many are too many for one sweep. `total`: how many of the kind there are."""
+    return overdue > FEW and overdue * SHARE > total
 
 
-def find_withheld(before: Withheld | None, overdue: int, of: int, now: datetime) -> Withheld | None:
-    """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_much`.
+def find_withheld(before: Withheld | None, overdue: int, total: int, now: datetime) -> Withheld | None:
+    """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_too_many`.
 
     Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped. The wait begins anew
     if much more is to go than before.
     """
-    if not is_much(overdue, of):
+    if not is_too_many(overdue, total):
         return None
-    if before is None or is_much(overdue - before.number, of):
+    if before is None or is_too_many(overdue - before.number, total):
         return Withheld(overdue, now, now)
     counted = min(max(now - before.at, timedelta()), timedelta(days=1))
     return Withheld(overdue, now - (before.at - before.since) - counted, now)

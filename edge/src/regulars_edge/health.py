@@ -121,8 +121,8 @@ class Health:
             return
         self.settings = settings
         try:
-            cameras = [capture for capture in self.captures if capture.config.source != "video"]
-            configs = {capture: capture.config.with_settings(settings) for capture in cameras}
+            of_cameras = [capture for capture in self.captures if capture.config.source != "video"]
+            configs = {capture: capture.config.with_settings(settings) for capture in of_cameras}
             wirings = {capture: capture.make(new) for capture, new in configs.items() if new != capture.settings}
         except Misconfigured as error:
             self._say_unfit(error)

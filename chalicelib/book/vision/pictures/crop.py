@@ -236,7 +236,7 @@ KEPT_FACTOR = 2.4
 
 KEPT_SIDE_PX = 640
 """Longest side of a face's kept picture, in pixels. The networks look at 112 to 224 of the face in it."""
-KEPT_QUALITY = 95
+KEPT_JPEG_QUALITY = 95
 """JPEG quality of a face's kept picture: a new model embeds it again, so little may be lost."""
 
 
@@ -261,13 +261,13 @@ def encode_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) 
     """
     picture, meant = _cut_kept_part(image, box, others, dims=False)
     small = make_thumbnail(picture if meant is None else _cut_kept_part(image, box, others)[0])
-    data = _encode_jpeg(picture, quality=KEPT_QUALITY, subsampling="4:4:4")
+    data = _encode_jpeg(picture, quality=KEPT_JPEG_QUALITY, subsampling="4:4:4")
     return FaceJpeg(data, small, Sides(*picture.size), meant)
 
 
 def show_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
     """Encode the same part to look at: if one of the others is in it, all but the face that is meant is darker."""
-    return _encode_jpeg(_cut_kept_part(image, box, others)[0], quality=KEPT_QUALITY)
+    return _encode_jpeg(_cut_kept_part(image, box, others)[0], quality=KEPT_JPEG_QUALITY)
 
 
 def _cut_kept_part(
@@ -333,4 +333,4 @@ def hide_faces(image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
             region = picture.crop((left, top, right, bottom))
             cells = region.resize((HIDDEN_CELLS, HIDDEN_CELLS), Image.Resampling.BOX)
             picture.paste(cells.resize(region.size, Image.Resampling.BILINEAR), (left, top))
-    return _encode_jpeg(picture, quality=KEPT_QUALITY)
+    return _encode_jpeg(picture, quality=KEPT_JPEG_QUALITY)

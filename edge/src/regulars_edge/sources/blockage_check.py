@@ -33,8 +33,9 @@ LONGEST_NIGHT_S = 3 * DAY_S
 """How long darkness may last that usually comes at this hour, in s; after it, it is a fault."""
 FEWEST_HOURS = 6
 """Hours of the last day that show something: with fewer nothing is usual."""
-TOLD_AFTER_S = 1_200.0
-"""For so long a picture is another than usual, or blurred, until that is told: people pass, lamps are switched."""
+CHANGE_TOLD_AFTER_S = 1_200.0
+"""For so long a picture is another than usual, or blurred, until that is told: people pass, lamps are switched. A black
+or blank picture is told at once."""
 EDGES, FAINT = 0.15, 4
 """Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that are no outline."""
 SAME_SHARE = 0.3
@@ -147,7 +148,7 @@ class Usual:
         self._other_since: float | None = None
 
     def find_change(self, quarters: list[Quarter], sharpness: float | None, now: float) -> str | None:
-        """Say that the picture has been another for TOLD_AFTER_S than in any hour of the last day; None: it has not.
+        """Say that the picture has been another than in any hour of the last day; None: not for CHANGE_TOLD_AFTER_S.
 
         If it stays so for a day, somebody wants it so, and it is usual from then on.
         """
@@ -164,7 +165,7 @@ class Usual:
         if now - self._other_since >= DAY_S:
             self._hours.clear()
             self._began = now
-        return difference if TOLD_AFTER_S <= now - self._other_since < DAY_S else None
+        return difference if CHANGE_TOLD_AFTER_S <= now - self._other_since < DAY_S else None
 
     def _find_difference(self, quarters: list[Quarter], sharpness: float | None) -> str | None:
         """Say how the picture differs from all of the last hours'; None: it is like one of them."""
