@@ -143,7 +143,7 @@ def test_the_lab_adds_its_commands(command: str, installed: Path, tmp_path: Path
 def test_the_compiled_kernel_is_inside(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     if not library_path().is_file():
         pytest.skip("no compiler made this machine's kernel: searches are slow")
-    said = "from chalicelib.book.index.scan.scan import kernel; print(kernel() is not None)"
+    said = "from chalicelib.book.index.scan.scan import load_kernel; print(load_kernel() is not None)"
     assert run([installed / "python", "-c", said], tmp_path, environ).stdout == "True\n"
 
 
