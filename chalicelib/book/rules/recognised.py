@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.book.rules.visits import FaceVisits
 
 MOST_BYTES = 15 * 1024 * 1024
-"""Bytes of a picture that is looked at and not stored: 15 MB, as Rekognition takes them from S3."""
+"""Bytes of a picture that is looked at and not stored: 15 MB, as the services take them that read pictures from S3."""
 MOST_FACES = 100
 """Faces of one picture that are looked at: the largest ones."""
 

@@ -26,7 +26,7 @@ FOUND_DIGITS = 6
 """Digits to which the place of a face is stored."""
 
 MOST_PLACES = 20
-"""Buckets that a tenant may name, from which pictures of Rekognition requests are taken."""
+"""Buckets that a tenant may name, from which pictures of requests are taken."""
 
 _LONGEST = 512
 """Characters of a bucket's name and prefix."""
