@@ -81,10 +81,10 @@ def _watch_stages() -> None:
     timing = sys.modules.get("chalicelib.book.words.telemetry")
     if timing is None or hasattr(timing, "not_split"):
         return
-    timing.not_split = timing.stage
+    timing.not_split = timing.count_stage
 
     @contextmanager
-    def stage(name: str) -> Any:
+    def count_stage(name: str) -> Any:
         with timing.not_split(name):
             if name != "load":
                 yield
@@ -97,7 +97,7 @@ def _watch_stages() -> None:
                 _switch(time.perf_counter())
                 _doing.pop()
 
-    timing.stage = stage
+    timing.count_stage = count_stage
 
 
 def _watch_answers() -> None:
