@@ -68,7 +68,7 @@ def completion(shell: str) -> None:
       regulars completion fish > ~/.config/fish/completions/regulars.fish
     """
     completion_class = get_completion_class(shell)
-    assert completion_class is not None  # noqa: S101 -- click has one for each of the choices
+    assert completion_class is not None  # noqa: S101 -- `shell` is one of click's choices, and click has a class for each
     print(completion_class(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
 

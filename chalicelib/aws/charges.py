@@ -1,4 +1,4 @@
-"""What AWS charges for each call of a client, told to the work under way by the names of regulars/cost/prices.toml.
+"""Charges of AWS for each call of a client, added to the work under way by the names of regulars/cost/prices.toml.
 
 DynamoDB says in its answer what a call used, if it is asked to. S3, SQS and KMS charge by the call. A call that is
 refused says nothing, though DynamoDB charges for a write whose condition does not hold.
@@ -26,7 +26,7 @@ _BY_CALL: Mapping[str, Mapping[str, str]] = {
 
 
 def tell_charges(client: Any) -> None:
-    """Have a client of botocore tell what each of its calls is charged with."""
+    """Have a client of botocore add the charge of each of its calls to the work under way."""
     service: str = client.meta.service_model.service_name
     if service == "dynamodb":
         client.meta.events.register("provide-client-params.dynamodb", _ask_for_units)

@@ -1,4 +1,4 @@
-"""What a client's calls are charged with is told: DynamoDB's units as its answers say, others by the call."""
+"""A client's calls are charged: those of DynamoDB with the units in its answers, others by the call."""
 
 from typing import Any
 

@@ -620,7 +620,7 @@ Begin = tuple[int, str]
 """Begin of an arrival in ms, and faceid."""
 
 AGAIN_MS = 30 * DAY_MS
-"""Who comes back within 30 days of a visit counts as one who came again."""
+"""Time in which a visit counts as coming again, in ms: 30 days after the visit before it."""
 
 
 class Totals(Struct, frozen=True):

@@ -221,7 +221,7 @@ class AuditErasing(Outside):
         )
 
     def _erase_open(self, pending_entry: PendingEntry) -> None:
-        assert pending_entry.item is not None  # noqa: S101 -- `waiting` are items
+        assert pending_entry.item is not None  # noqa: S101 -- the caller passes entries that wait, and these are stored as items
         item = {
             "tenant": pending_entry.item[0],
             "id": pending_entry.id,

@@ -166,7 +166,7 @@ def test_galleries_go_before_another_takes_their_memory(
     galleries = shops.galleries(PLENTY, holds * each)
     held: list[int] = []
     watched = Watched(shops.blobs, lambda: held.append(galleries.loaded_bytes))
-    galleries._blobs = watched  # type: ignore[assignment] # it has what galleries ask of blobs
+    galleries._blobs = watched  # type: ignore[assignment] # a stand-in with the methods of BlobStore that galleries call
     for name in names:
         assert shops.found(galleries, name, 7)
         assert held[-1] <= beside * each

@@ -32,7 +32,7 @@ def shop(services: Services) -> Tenant:
     return replace(add_tenant(services, "shop", Profile.CLOUD), requests_a_day=3)
 
 
-def taken(quotas: DailyLimits, tenant: Tenant, tries: int) -> int:
+def count_taken_requests(quotas: DailyLimits, tenant: Tenant, tries: int) -> int:
     return sum(quotas.take_request(tenant) for _ in range(tries))
 
 
@@ -53,11 +53,11 @@ def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_no
     there = replace(shop, time_zone=zone)
     midnight = datetime(*day, tzinfo=ZoneInfo(zone))
     clock.advance(midnight - clock.now())
-    assert taken(services.daily_limits, there, 5) == 3
+    assert count_taken_requests(services.daily_limits, there, 5) == 3
     clock.advance(midnight + timedelta(days=1) - clock.now() - timedelta(seconds=1))
-    assert taken(services.daily_limits, there, 5) == 0
+    assert count_taken_requests(services.daily_limits, there, 5) == 0
     clock.advance(timedelta(seconds=1))
-    assert taken(services.daily_limits, there, 5) == 3
+    assert count_taken_requests(services.daily_limits, there, 5) == 3
 
 
 def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
@@ -65,15 +65,20 @@ def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
 ) -> None:
     zones = ("Asia/Shanghai", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12", "Asia/Shanghai", "Europe/Berlin")
     there = [replace(shop, time_zone=zone) for zone in zones]
-    assert [taken(services.daily_limits, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], "only Kiritimati has tomorrow"
+    assert [count_taken_requests(services.daily_limits, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], (
+        "only Kiritimati has tomorrow"
+    )
     assert [services.daily_limits.read_requests_today(one) for one in there] == [3] * len(zones)
     clock.advance(timedelta(days=1))
-    assert [taken(services.daily_limits, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
+    assert [count_taken_requests(services.daily_limits, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
 
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
     other = replace(add_tenant(services, "other", Profile.CLOUD), requests_a_day=1)
-    assert (taken(services.daily_limits, shop, 5), taken(services.daily_limits, other, 5)) == (3, 1)
+    assert (
+        count_taken_requests(services.daily_limits, shop, 5),
+        count_taken_requests(services.daily_limits, other, 5),
+    ) == (3, 1)
 
 
 def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
@@ -92,8 +97,8 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
 
 def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
     ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).daily_limits
-    assert taken(ahead, shop, 5) == 3
-    assert taken(services.daily_limits, shop, 5) == 3
+    assert count_taken_requests(ahead, shop, 5) == 3
+    assert count_taken_requests(services.daily_limits, shop, 5) == 3
 
 
 def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
@@ -135,7 +140,7 @@ class Watched:
 
 
 @contextmanager
-def watched(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, DailyLimits]]:
+def watch_items(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, DailyLimits]]:
     items = Watched(services.requests._items)
     yield items, book_with(services, items=items).daily_limits
 
@@ -143,8 +148,8 @@ def watched(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, Dai
 def test_a_tenant_without_a_quota_costs_neither_a_read_nor_a_write(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    with watched(services, clock) as (items, quotas):
-        assert taken(quotas, replace(shop, requests_a_day=None), 5) == 5
+    with watch_items(services, clock) as (items, quotas):
+        assert count_taken_requests(quotas, replace(shop, requests_a_day=None), 5) == 5
         assert items.asked == 0
         assert quotas.take_request(shop)
         begun = items.asked
@@ -155,7 +160,7 @@ def test_a_tenant_without_a_quota_costs_neither_a_read_nor_a_write(
 def test_storage_that_is_busy_is_asked_again_and_counts_once(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    with watched(services, clock) as (items, quotas):
+    with watch_items(services, clock) as (items, quotas):
         assert quotas.take_request(shop)
         items.refusals = 3
         assert quotas.take_request(shop)
@@ -191,7 +196,7 @@ def test_bytes_are_counted_ahead_so_most_offers_cost_no_write(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     large = replace(shop, capture_mb_a_day=20_000)
-    with watched(services, clock) as (items, quotas):
+    with watch_items(services, clock) as (items, quotas):
         assert quotas.take_capture_bytes(large, "door", 150_000)
         begun = items.asked
         assert all(quotas.take_capture_bytes(large, "door", 150_000) for _ in range(132))

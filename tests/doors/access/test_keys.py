@@ -180,6 +180,6 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
         hour = clock.now().replace(minute=0, second=0, microsecond=0)
         assert [key.last_used_at for key in ring.list_all(shop)] == [hour, hour]
         for one in (secret, credentials.api_key):
-            ring.note_use(*ring.find_by_api_key(one))  # type: ignore[misc] # each is found
+            ring.note_use(*ring.find_by_api_key(one))  # type: ignore[misc] # no None: both keys exist
         assert items.written == 2
         clock.advance(timedelta(hours=1))

@@ -60,5 +60,5 @@ def test_services_that_cannot_be_made_are_a_fault_of_ours_too(stage: Stage, v1: 
         raise OSError("no disk")
 
     app = Chalice("broken", configure_logs=False)
-    app.register_blueprint(make_blueprint(nothing))  # type: ignore[arg-type] # no route here asks for services
+    app.register_blueprint(make_blueprint(nothing))  # type: ignore[arg-type] # None in place of services: no request of this test reaches one
     assert V1Client(app, "rk_x").failed(500, "GET", "/v1/cameras")["code"] == "InternalError"

@@ -44,7 +44,7 @@ def test_the_command_prints_dollars_at_the_prices_of_the_table(
     log = tmp_path / "ingest.log"
     log.write_text("\n".join(LINES * 1_000))
     assert main(["cost", "--log", str(log)]) == 0
-    each = {**INGEST["units"], "lambda_requests": 1, "lambda_gb_s": 0.25 * 1769 / 1024}  # type: ignore[dict-item]
+    each = {**INGEST["units"], "lambda_requests": 1, "lambda_gb_s": 0.25 * 1769 / 1024}  # type: ignore[dict-item] # INGEST is a line of a log, whose values mypy calls objects
     usd = 2_000 * sum(table.price_by_service(each, table.read_prices(), with_free=False).values())
     said = capsys.readouterr().out
     [shop] = [line.split() for line in said.splitlines() if "shop-1" in line]

@@ -16,7 +16,7 @@ from chalicelib.book.words.model import Edit, JournalEntry
 
 _MAGIC = b"RGDELT01"
 _BODY = len(_MAGIC) + 4
-"""Where the body begins: behind the magic bytes and its CRC-32."""
+"""Offset of the body, in bytes: it follows the magic bytes and the body's CRC-32."""
 
 
 def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
