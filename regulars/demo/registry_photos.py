@@ -22,7 +22,7 @@ from regulars.demo.album import LABELS, encode_jpeg, join_side_by_side, open_pic
 from regulars.errors import NoPictures
 from regulars.libraries import Package, PackageUnavailable
 
-FOLDER = "registry-2"
+FOLDER = "registry-3"
 """Raise the number when the content changes, so that an older cached folder is not used."""
 
 _LONG_PX = 1080
@@ -43,14 +43,19 @@ _SCIKIT_IMAGE = {
 _PICTURES = (
     ("people/astronaut_1.jpg", "astronaut", "gender=female", ("astronaut.png",)),
     ("people/astronaut_2.jpg", "astronaut", "gender=female;made=from astronaut_1", ("astronaut.png",)),
-    ("people/biden_1.jpg", "biden", "gender=male", ("biden.jpg",)),
-    ("people/biden_2.jpg", "biden", "gender=male;made=from biden_1", ("biden.jpg",)),
-    ("people/obama_1.jpg", "obama", "gender=male", ("obama.jpg",)),
-    ("people/obama_2.jpg", "obama", "gender=male", ("obama3.jpg",)),
-    ("people/obama_partial_1.jpg", "obama", "face cut by the image border", ("obama_partial_face.jpg",)),
-    ("people/obama_partial_2.jpg", "obama", "face cut by the image border", ("obama_partial_face2.jpg",)),
-    ("multi/two_people.jpg", "obama|biden", "side by side", ("obama.jpg", "biden.jpg")),
-    ("multi/montage_3.jpg", "astronaut|biden|obama", "side by side", ("astronaut.png", "biden.jpg", "obama.jpg")),
+    ("people/stranger_1.jpg", "stranger", "gender=male", ("biden.jpg",)),
+    ("people/stranger_2.jpg", "stranger", "gender=male;made=from stranger_1", ("biden.jpg",)),
+    ("people/neighbour_1.jpg", "neighbour", "gender=male", ("obama.jpg",)),
+    ("people/neighbour_2.jpg", "neighbour", "gender=male", ("obama3.jpg",)),
+    ("people/neighbour_partial_1.jpg", "neighbour", "face cut by the image border", ("obama_partial_face.jpg",)),
+    ("people/neighbour_partial_2.jpg", "neighbour", "face cut by the image border", ("obama_partial_face2.jpg",)),
+    ("multi/two_people.jpg", "neighbour|stranger", "side by side", ("obama.jpg", "biden.jpg")),
+    (
+        "multi/montage_3.jpg",
+        "astronaut|stranger|neighbour",
+        "side by side",
+        ("astronaut.png", "biden.jpg", "obama.jpg"),
+    ),
     ("noface/cat.jpg", "", "no human face", ("chelsea.png",)),
     ("noface/coffee.jpg", "", "no human face", ("coffee.png",)),
     ("noface/rocket.jpg", "", "no human face", ("rocket.jpg",)),

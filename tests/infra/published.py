@@ -141,7 +141,7 @@ def main(before: str = "HEAD") -> int:
         with visitor.serving("data") as at:
             visitor.environment |= {"REGULARS_URL": at, "REGULARS_API_KEY": visitor.types(KEY).strip()}
             done("first start")
-            _put(folder / "people/Ann Lee/1.jpg", "people/obama_1.jpg")
+            _put(folder / "people/Ann Lee/1.jpg", "people/neighbour_1.jpg")
             visitor.types("regulars import people --group regular")
             done("first own face")
             visitor.types(f"service/bin/python -c '{ADD_HOOK}' {at} {receiver}")
@@ -192,7 +192,7 @@ def _come(visitor: Visitor, before: list[str], hours: Sequence[int], got: list[d
     with visitor.serving("data") as at:
         assert _visits(visitor, at) == before
         for hour in hours:
-            _put(picture := visitor.folder / f"pictures-{hour}/1.jpg", "people/obama_2.jpg")
+            _put(picture := visitor.folder / f"pictures-{hour}/1.jpg", "people/neighbour_2.jpg")
             os.utime(picture, (time.time() - hour * 3600,) * 2)
             visitor.types(f"regulars-edge upload {picture.parent} --url {at} --camera door")
         until(lambda: len(got) == len(hours))

@@ -20,7 +20,7 @@ from tests.support.fakes import FakeClock
 from tests.support.pictures.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
 from tests.support.pictures.rules import RULES
 
-OF_TWO = ("people/obama_2.jpg", "people/biden_2.jpg")
+OF_TWO = ("people/neighbour_2.jpg", "people/stranger_2.jpg")
 """Other photos of the two people in TWO."""
 
 

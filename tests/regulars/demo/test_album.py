@@ -115,7 +115,7 @@ def test_a_large_album_is_cut_to_a_size_that_a_person_waits_for() -> None:
 
 def test_the_people_of_the_registries_are_two_who_are_enrolled_and_a_stranger() -> None:
     planned = plan_story(album.read_album(registry_photos.provide_folder()))
-    assert [*map(min, (probe.names for probe in planned.enrolments))] == ["astronaut", "obama"]
-    assert names(planned.strangers) == {"biden"}
+    assert [*map(min, (probe.names for probe in planned.enrolments))] == ["astronaut", "neighbour"]
+    assert names(planned.strangers) == {"stranger"}
     assert len(planned.known) == 4
     assert len(planned.nobody) == 3

@@ -55,7 +55,7 @@ def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     people = registry_photos.provide_folder()
     assert main(["demo", "--once", "--port", "0", "--photos", str(people)]) == 0
     printed, log = capfd.readouterr()
-    assert "obama_2.jpg" in printed
+    assert "neighbour_2.jpg" in printed
     [right] = re.findall(r"\d+ of \d+ answers are right", printed)
     assert right == "15 of 15 answers are right"
     assert "regulars.summary" not in log

@@ -8,7 +8,7 @@ from regulars.demo import registry_photos
 
 FOLDER = registry_photos.provide_folder()
 
-PAIRS = [(f"people/{name}_1.jpg", f"people/{name}_2.jpg") for name in ("obama", "astronaut", "biden")]
+PAIRS = [(f"people/{name}_1.jpg", f"people/{name}_2.jpg") for name in ("neighbour", "astronaut", "stranger")]
 """Two pictures of each person: a man first, then a woman."""
 
 (PORTRAIT, PORTRAIT_AGAIN), (OTHER, OTHER_AGAIN) = PAIRS[:2]
@@ -17,5 +17,5 @@ PORTRAITS = [first for first, _ in PAIRS]
 TWO = "multi/two_people.jpg"
 GROUP, GROUP_SIZE = "multi/montage_3.jpg", 3
 NOBODY = "noface/coffee.jpg"
-CUT_OFF = "people/obama_partial_1.jpg"
+CUT_OFF = "people/neighbour_partial_1.jpg"
 """A face that the picture's border cuts."""
