@@ -31,10 +31,10 @@ FORWARDED_HEADERS = frozenset(
 class PublicSite(Site):
     """Handler of a public demo's requests: only GET is answered, by the rights of one key, and no dialect."""
 
-    def __init__(self, app: Chalice, services: Services, api_key: str) -> None:
+    def __init__(self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE) -> None:
         super().__init__(Gateway(app), signed_blobs(services))
         self._authorization = f"Bearer {api_key}"
-        self._buckets = Buckets(RATE)
+        self._buckets = Buckets(rate)
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
         try:

@@ -51,7 +51,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             client.enrol_face(picture=picture(Person(1)), group="regular", name="Ann Lee")
         services, ended = box.services, threading.Event()
         _, key = services.access.keys.add(services.tenants.get_by_name("shop"), "everybody", Role.VIEWER)
-        site = PublicSite(make_stage(services).app, services, key)
+        # Who waits gets nothing back before this test has asked, however slow the machine is.
+        site = PublicSite(make_stage(services).app, services, key, RATE._replace(a_second=0.001))
         front = Front(site, sock, proxies=[ip_network("127.0.0.0/8")])
         thread = threading.Thread(target=front.run, args=(ended,))
         thread.start()
@@ -111,10 +112,9 @@ def test_a_stranger_is_a_viewer_of_the_console_without_signing_in(shown: Shown) 
 
 
 def test_who_asks_too_often_waits_and_nobody_else_does(shown: Shown) -> None:
-    statuses = [shown.ask("GET", "/v1/session", address="203.0.113.9").status_code for _ in range(2 * RATE.burst)]
-    assert {*statuses} == {200, 429}
-    assert statuses[: RATE.burst] == [200] * RATE.burst
-    assert shown.ask("GET", "/v1/session", address="203.0.113.200").status_code in (200, 429)
+    statuses = [shown.ask("GET", "/v1/session", address="203.0.113.9").status_code for _ in range(RATE.burst + 5)]
+    assert statuses == [200] * RATE.burst + [429] * 5
+    assert shown.ask("GET", "/v1/session", address="203.0.113.200").status_code == 200
     assert shown.ask("GET", "/v1/session").status_code == 200
 
 
