@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
+from regulars_edge import config
 from regulars_edge.choose.faces import Detector
 from regulars_edge.doctor import Findings, examine_camera, explain_network
+from regulars_edge.setup.command import format_rows
 from rig.certificates import own_certificate
 from rig.film import RATE
 from rig.odd import Odd
@@ -241,4 +244,8 @@ def test_a_turned_face_is_upright_by_the_setting(ward: Ward) -> None:
     draw.line((0, 700, 1280, 700), "white", 4)
     ward.odd.body = jpeg(picture.rotate(-90, expand=True))
     ward.odd.length = len(ward.odd.body)
-    assert ward.snapshot().settings == {"rotate": 270}
+    found = ward.snapshot()
+    assert found.settings == {"rotate": 270}
+    rows = format_rows({"name": "door", "source": "snapshot", "url": ward.odd.url} | found.settings)
+    [camera] = config.read_config(tomllib.loads(f'[server]\nurl = "https://x.example"\n{rows}')).cameras
+    assert camera.rotate == 270, "the lines that are printed work"

@@ -97,6 +97,7 @@ def print_completion(arguments: argparse.Namespace) -> int:
 
 _FILE = {"type": Path, "required": True, "help": "edge.toml, as `setup` writes it"}
 _GIVE_UP = "end with code 4 when nothing has got through for so long (default: 60)"
+_PAGE = "ask for code and camera on a page for the local network, if there is no edge.toml (default port: 9110)"
 _NEW_FILE = {"type": Path, "default": Path("edge.toml"), "help": "file to write (default: edge.toml)"}
 _CAMERA_USER: Mapping[str, Mapping[str, Any]] = {
     "--camera-user": {"metavar": "USER", "help": "the cameras' user"},
@@ -174,6 +175,8 @@ COMMANDS = {
             "url": {"metavar": "URL", "nargs": "?", "help": "the service"},
             "--config": _NEW_FILE,
             "--camera": {"metavar": "PLACE", "help": "its URL, device or folder (default: a folder of its name)"},
+            "--page": {"type": int, "nargs": "?", "const": 9110, "metavar": "PORT", "help": _PAGE},
+            "--url": {"dest": "only_url", "metavar": "URL", "help": "with --page: take codes of this service alone"},
         },
     ),
     "update": Command(

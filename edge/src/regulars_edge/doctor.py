@@ -53,6 +53,8 @@ class Findings:
     settings: dict[str, object] = field(default_factory=dict)
     pictures: int = 0
     said: list[str] = field(default_factory=list)
+    picture: Image | None = None
+    """The last picture, as it came."""
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
@@ -64,7 +66,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     user, password = read_credentials(arguments)
     login = {"user": user, "password_file": arguments.password_file and arguments.password_file.absolute()}
     exit_code = exits.OK
-    for place in _list_places(arguments.camera, user, password):
+    for place in list_places(arguments.camera, user, password):
         values = {**make_camera_values("door", place), **{name: value for name, value in login.items() if value}}
         if arguments.ca_file:
             values["ca_file"] = arguments.ca_file.absolute()
@@ -79,7 +81,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     return exit_code
 
 
-def _list_places(place: str, user: str | None, password: str) -> Iterator[str]:
+def list_places(place: str, user: str | None, password: str) -> Iterator[str]:
     """Give a camera's URL; of an address alone, those that it names by ONVIF. Raises Misconfigured."""
     try:
         address = str(ipaddress.ip_address(place))
@@ -163,7 +165,7 @@ def _judge_clock(date: str, findings: Findings) -> None:
 
 def _judge_picture(frame: Frame, trouble: str | None, findings: Findings) -> None:
     """Judge what a picture shows: light, which way it is turned, and how large faces are; add to the findings."""
-    picture = frame.image()
+    findings.picture = picture = frame.image()
     findings.said.append(f"{findings.pictures} pictures of {picture.width} x {picture.height}")
     if trouble:
         findings.faults.append(trouble)

@@ -9,7 +9,7 @@ exit codes:
   1  not all of it: pictures were refused or could not be read; for `check`: something is to be done
   2  the command line or the configuration is wrong
   3  the service refuses the key or the camera: see to it, the pictures are kept
-  4  the service could not be reached for as long as --give-up-after says; run it again
+  4  the service could not be reached for as long as --give-up-after says, or nobody came to --page; run it again
   5  another uploader uses the spool
   6  the spool is full, cannot be written, or its books turned out damaged; run it again
 """

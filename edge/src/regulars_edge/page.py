@@ -83,12 +83,7 @@ def serve_page(
             if found is None:
                 self.send_error(404)
                 return
-            content_type, body = found
-            self.send_response(200)
-            for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **_HEADERS}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+            send_page(self, *found)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -102,6 +97,16 @@ def serve_page(
     with server:
         while not stop.is_set():
             server.handle_request()
+
+
+def send_page(caller: BaseHTTPRequestHandler, content_type: str, body: bytes, **headers: str) -> None:
+    """Send an answer with the headers of all our pages; `headers` replace some, with _ for -."""
+    others = {name.replace("_", "-"): value for name, value in headers.items()}
+    caller.send_response(200)
+    for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **_HEADERS, **others}.items():
+        caller.send_header(name, value)
+    caller.end_headers()
+    caller.wfile.write(body)
 
 
 def is_of_this_machine(host: str) -> bool:

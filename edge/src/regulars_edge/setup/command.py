@@ -105,7 +105,7 @@ def _show_camera(name: str, camera: Camera, pictures: Path) -> None:
 
 def say(text: str) -> None:
     """Print a line: parts of it come from the network, and URLs may hold passwords."""
-    print(redact_text(text))
+    print(redact_text(text), flush=True)
 
 
 _LONGEST_NAME = 48
@@ -189,6 +189,10 @@ def claim(arguments: argparse.Namespace) -> int:
 
     Raises Misconfigured too, if it can before the code is used up: for a file that is wrong or cannot be written.
     """
+    if arguments.page is not None:
+        from regulars_edge.setup.first_page import serve_first_page
+
+        return serve_first_page(arguments)
     logs.log_to_stderr("text", "error")
     code, url = arguments.code, arguments.url
     if code is None:
@@ -199,19 +203,38 @@ def claim(arguments: argparse.Namespace) -> int:
     old_config = config.load(file) if file.exists() else None
     if old_config is not None and old_config.url != url:
         raise Misconfigured(f"{file} is of {old_config.url}: --config names another file")
-    try:  # before the code is used up, and the camera's old key with it
-        with tempfile.TemporaryFile(dir=file.parent) as probe:
-            probe.write(bytes(65_536))  # a disk may be full, too
-    except OSError as error:
-        why = f"{file.parent} cannot be written: {error.strerror}"
-        raise Misconfigured(f"{why}; make it, or name another file with --config") from error
+    require_writable(file.parent)
     if shows_the_key(url):
         say("the key crosses the network in the clear: use https")
+    id_, key = use_code(code, url, old_config.ca_file if old_config else None)
+    write_camera(file, url, key, make_camera_values(id_, arguments.camera or file.parent / id_))
+    say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
+    return exits.OK
+
+
+def require_writable(folder: Path) -> None:
+    """Raise Misconfigured if no file can be written: before the code is used up, and the camera's old key with it."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(65_536))  # a disk may be full, too
+    except OSError as error:
+        why = f"{folder} cannot be written: {error.strerror}"
+        raise Misconfigured(f"{why}; make it, or name another file with --config") from error
+
+
+def use_code(code: str, url: str, ca_file: Path | None = None) -> tuple[str, str]:
+    """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused, Misconfigured."""
     clock = Clock()
-    http = Http(clock, ca_file=old_config.ca_file if old_config else None, proxies=proxies_of_environment())
+    http = Http(clock, ca_file=ca_file, proxies=proxies_of_environment())
     id_, key = Service(http, url, str, ServiceTime(clock)).use_code(code)
     if not _ID.fullmatch(id_):
         raise Misconfigured(f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?")
+    return id_, key
+
+
+def write_camera(file: Path, url: str, key: str, values: Mapping[str, object]) -> None:
+    """Write a camera's key, and its `values` into edge.toml if it is not there yet. Raises Misconfigured."""
+    old_config, id_ = config.load(file) if file.exists() else None, values["name"]
     camera = next((camera for camera in old_config.cameras if camera.name == id_), None) if old_config else None
     beside, configured = file.parent / f"{id_}.key", camera and camera.api_key_file
     key_file = configured or beside
@@ -224,12 +247,10 @@ def claim(arguments: argparse.Namespace) -> int:
     if camera is None:
         text = file.read_text() if old_config else f"[server]\nurl = {quote_string(url)}\n"
         mode = stat.S_IMODE(file.stat().st_mode) if old_config else 0o600
-        values = make_camera_values(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
-        save_file(file, f"{text.rstrip()}\n\n{format_rows(values)}\n".encode(), mode=mode)
+        rows = format_rows({**values, "api_key_file": key_file})
+        save_file(file, f"{text.rstrip()}\n\n{rows}\n".encode(), mode=mode)
     elif key_file != configured:
         say(f"write api_key_file = {quote_string(key_file)} into its [[camera]]")
-    say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
-    return exits.OK
 
 
 def _ask_camera_for_code(place: str | None) -> tuple[str, str]:
@@ -249,7 +270,8 @@ def make_camera_values(id_: str, place: str | Path) -> dict[str, object]:
 
 
 def format_rows(values: Mapping[str, object]) -> str:
-    return "\n".join(["[[camera]]", *(f"{name} = {quote_string(value)}" for name, value in values.items())])
+    texts = {name: value if isinstance(value, int) else quote_string(value) for name, value in values.items()}
+    return "\n".join(["[[camera]]", *(f"{name} = {text}" for name, text in texts.items())])
 
 
 WAIT_S = 300.0
