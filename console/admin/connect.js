@@ -50,24 +50,17 @@ function Needed({ kind, id, secret, address }) {
     ${by === "program" && html`<${Given} name="curl" value=${curlLine(address, secret || "KEY")} rows=${2} />`}`;
 }
 
-/** What only the owner of a camera knows of it; then the line that brings key and file, and the two by hand. */
+/** Where the camera is, which only its owner knows; then the code that brings key and file, and the two by hand. */
 function Uploader({ kind, id, secret, address }) {
-  const { asks, hint } = KINDS[kind];
-  const [typed, setTyped] = useState(/** @type {Record<string, string>} */ ({}));
-  const file = typed[asks[0]]?.trim() && edgeFile(kind, { id, address, typed });
-  const field = (name) => html`<label key=${name}>${t(`connect.${name}`)}<input value=${typed[name] ?? ""}
-      type=${name === "password" ? "password" : "text"} autocomplete="off" spellcheck="false"
-      placeholder=${name === asks[0] ? hint : null}
-      onInput=${(event) => setTyped((now) => ({ ...now, [name]: event.target.value }))} /></label>`;
-  return html`${field(asks[0])}
+  const { ask, hint, source } = KINDS[kind];
+  const [place, setPlace] = useState("");
+  const file = place.trim() && edgeFile(kind, { id, address, place });
+  const where = html`<label>${t(`connect.${ask}`)}<input value=${place} autocomplete="off" spellcheck="false"
+      placeholder=${hint} onInput=${({ target }) => setPlace(target.value)} /></label>
     ${kind === "frigate" && html`<p class="soft small">${t("connect.frigate")}</p>`}
-    ${may("admin") && html`<${ByCode} id=${id} address=${address} place=${typed[asks[0]]}
-      begins=${Boolean(secret)} />`}
-    ${asks.length > 1 && html`<p class="soft small">${t("connect.later")}</p>`}
-    ${secret && html`<${Heard} id=${id} />`}
-    <details><summary>${t("connect.byhand")}</summary>
+    ${source === "rtsp" && html`<p class="soft small">${t("connect.later")}</p>`}`;
+  const byHand = html`<details><summary>${t("connect.byhand")}</summary>
       <p>${t("connect.install")}</p><${Copy} text=${INSTALL} label=${t("connect.program")} rows=${2} />
-      ${asks.slice(1).map(field)}
       ${!file ? html`<p class="soft">${t("connect.first")}</p>` : html`
         <p>${t("connect.save", { file: keyFile(id) })}</p>
         <${Copy} text=${file} label="edge.toml" rows=${10} />
@@ -75,6 +68,9 @@ function Uploader({ kind, id, secret, address }) {
           ${secret && html`<${Download} file=${`${id}.key`} text=${secret} />`}</p>
         <${Copy} text=${RUN} label=${t("connect.commands")} rows=${2} />`}
     </details>`;
+  return html`${!may("admin") ? html`${where}${byHand}` : html`<${ByCode} id=${id} address=${address} place=${place}
+      begins=${Boolean(secret)} onPage=${source === "rtsp"} where=${where} byHand=${byHand} />`}
+    ${secret && html`<${Heard} id=${id} />`}`;
 }
 
 /** What the uploader says of a new camera in its heartbeats: what is wrong with it, as its `check` finds. */
@@ -85,8 +81,8 @@ function Heard({ id }) {
     ?? (one?.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.waits"))}</p>`;
 }
 
-/** A code, which is good for a quarter of an hour: as a line, and for a phone's camera. `begins`: without a click. */
-export function ByCode({ id, address = ownAddress(), place = "", begins = false }) {
+/** A code, good for a quarter of an hour: for a new box's page, and as a line. `begins`: without a click. */
+export function ByCode({ id, address = ownAddress(), place = "", begins = false, onPage = true, where, byHand }) {
   const [code, setCode] = useState(null);
   const [problem, setProblem] = useState(null);
   const make = () => send("POST", `cameras/${encodeURIComponent(id)}/claim`).then((made) => {
@@ -94,16 +90,19 @@ export function ByCode({ id, address = ownAddress(), place = "", begins = false 
     setCode(made);
   }, setProblem);
   useEffect(() => { if (begins) make(); }, []);
-  if (problem) return html`<${Trouble} problem=${problem} again=${make} />`;
+  if (problem) return html`<${Trouble} problem=${problem} again=${make} />${where}${byHand}`;
   if (!code) {
-    return !begins && html`<div class="setting"><p class="soft small">${t("camera.claim.says")}</p>
-      <button onClick=${make}>${t("camera.claim")}</button></div>`;
+    return html`${where}${byHand}${!begins && html`<div class="setting">
+      <p class="soft small">${t("camera.claim.says")}</p><button onClick=${make}>${t("camera.claim")}</button></div>`}`;
   }
-  return html`<p>${t("connect.claim")}</p>
-    <${Copy} text=${`${claimLine(code.claim_code, address, place)}\n${RUN}`} label=${t("camera.claim")} rows=${3} />
-    ${address === ownAddress() && html`<svg class="qr" viewBox=${`0 0 ${code.qr_size} ${code.qr_size}`} role="img"
-      aria-label=${t("connect.qr")}><path d=${code.qr_path} /></svg>
-      <p class="soft small">${t("connect.seen")}</p>`}`;
+  const picture = address === ownAddress() && html`<svg class="qr" viewBox=${`0 0 ${code.qr_size} ${code.qr_size}`}
+    role="img" aria-label=${t("connect.qr")}><path d=${code.qr_path} /></svg>
+    <p class="soft small">${t(onPage ? "connect.scan" : "connect.seen")}</p>`;
+  const line = html`${where}<p>${t("connect.claim")}</p><${Copy} rows=${3} label=${t("connect.commands")}
+    text=${`${claimLine(code.claim_code, address, place)}\n${RUN}`} />`;
+  return !onPage ? html`${line}${picture}${byHand}` : html`<p>${t("connect.page")}</p>
+    <${Copy} text=${`${code.claim_code} ${address}`} label=${t("camera.claim")} />${picture}
+    <details><summary>${t("connect.terminal")}</summary>${line}${byHand}</details>`;
 }
 
 function Download({ file, text }) {

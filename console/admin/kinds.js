@@ -5,17 +5,17 @@
  * @property {"program" | "none" | "edge"} by who sends: a program with the camera's key, one with the tenant's, or the
  *   uploader
  * @property {string} [source] as edge.toml calls it
- * @property {string[]} [asks] what only its owner knows
+ * @property {"url" | "folder" | "device"} [ask] what only its owner knows: where it is
  * @property {string} [hint] how its place is written
  */
 /** @type {Record<string, Kind>} */
 export const KINDS = {
   sunmi: { by: "none" },
   icredit: { by: "none" },
-  stream: { by: "edge", source: "rtsp", asks: ["url", "user", "password"], hint: "rtsp://192.168.7.9/stream" },
-  ftp: { by: "edge", source: "folder", asks: ["folder"], hint: "/srv/ftp/door" },
-  frigate: { by: "edge", source: "rtsp", asks: ["url", "user", "password"], hint: "rtsp://192.168.7.9:8554/door" },
-  usb: { by: "edge", source: "usb", asks: ["device"], hint: "/dev/video0" },
+  stream: { by: "edge", source: "rtsp", ask: "url", hint: "rtsp://192.168.7.9/stream" },
+  ftp: { by: "edge", source: "folder", ask: "folder", hint: "/srv/ftp/door" },
+  frigate: { by: "edge", source: "rtsp", ask: "url", hint: "rtsp://192.168.7.9:8554/door" },
+  usb: { by: "edge", source: "usb", ask: "device", hint: "/dev/video0" },
   program: { by: "program" },
 };
 
@@ -46,31 +46,19 @@ export function serviceAddress(text) {
 
 const quoted = (text) => JSON.stringify(text).replaceAll("\x7f", "\\u007f");
 
-/** Put user and password into a stream's URL, in which neither ends it. */
-export function withUser(url, user, password) {
-  if (!user) return url;
-  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(?:[^/@]*@)?(.*)$/is.exec(url) ?? [];
-  return scheme ? `${scheme}${encodeURIComponent(user)}:${encodeURIComponent(password ?? "")}@${rest}` : url;
-}
-
 /** Return the line that brings a camera's key and file to its computer. Others there see it, so it has no password. */
 export function claimLine(code, address, place) {
   const camera = place.trim() && ` --camera '${place.trim().replaceAll("'", "'\\''")}'`;
   return `regulars-edge claim ${code} ${address}${camera}`;
 }
 
-/** Write the uploader's whole file. `typed`: what the kind asks for. */
-export function edgeFile(kind, { id, address, typed }) {
-  const { source } = KINDS[kind];
-  const place = {
-    rtsp: () => ["url", withUser(typed.url, typed.user, typed.password)],
-    folder: () => ["folder", typed.folder],
-    usb: () => ["device", typed.device],
-  }[source]();
+/** Write the uploader's whole file. */
+export function edgeFile(kind, { id, address, place }) {
+  const { source, ask } = KINDS[kind];
   const rest = source === "folder" ? ["after", "delete"] : ["send", "best_shot"];
   const lines = (pairs) => pairs.map(([name, value]) => `${name} = ${quoted(value)}\n`).join("");
   return `[server]\n${lines([["url", address], ["api_key_file", keyFile(id)]])}
-[[camera]]\n${lines([["name", id], ["source", source], place, rest])}`;
+[[camera]]\n${lines([["name", id], ["source", source], [ask, place], rest])}`;
 }
 
 export const keyFile = (id) => `/etc/regulars-edge/${id}.key`;

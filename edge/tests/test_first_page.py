@@ -224,6 +224,14 @@ def test_the_page_is_no_guesser_of_codes(fakes: Fakes) -> None:
     assert CODE not in fakes.used
 
 
+def test_the_page_waits_for_an_hour_and_ends_no_trial_that_has_begun(fakes: Fakes) -> None:
+    fakes.now += first_page.OPEN_S - 1
+    assert not fakes.page.is_over
+    fakes.now += 1
+    assert fakes.page.is_over
+    assert "The camera is connected" in fakes.press()
+
+
 def test_a_box_of_one_service_takes_no_other_and_the_page_says_only_what_is_needed(fakes: Fakes) -> None:
     fakes.page.only_url = "https://own.example"
     assert "codes of https://own.example alone" in fakes.press()

@@ -3,22 +3,42 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import quote
 
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, Route, expect
+from regulars_client import Regulars
 
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.sunmi.probe import DONE
 from regulars.clients import Connection
 from regulars.tenants import credentials
-from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, time_stands
-from tests.console.looks import looked_at
+from tests.console.conftest import (
+    DESK,
+    PHONE,
+    Book,
+    Visitor,
+    becomes,
+    heading,
+    leave,
+    press_pair,
+    reload,
+    shoot,
+    time_stands,
+)
+from tests.console.looks import LIGHT, assert_accessible, looked_at
 from tests.support.api.over_http import Sunmi
 from tests.support.box.box import serving
 from tests.support.pictures.photos import FOLDER, PORTRAIT
+from tests.support.ports import free_port
 
 HOSTILE = "Yard <img src=x onerror=alert(1)>"
 MANY = 1_000
@@ -44,7 +64,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     expect(dialog.get_by_text("The camera cannot reach this address")).to_be_visible()
     expect(dialog.get_by_role("img", name="The line with the code")).to_be_visible()
     dialog.get_by_label("Folder into which it sends").fill(str(tmp_path))
-    line = dialog.get_by_label("Code for a box").input_value().splitlines()[0]
+    line = dialog.get_by_label("Commands").first.input_value().splitlines()[0]
     assert line.endswith(f" --camera '{tmp_path}'")
     dialog.get_by_text("By hand").click()
     expect(dialog.get_by_label("Install the uploader")).to_be_visible()
@@ -88,6 +108,7 @@ def test_what_the_uploader_finds_wrong_with_a_new_camera_stands_beside_its_code(
         looked_at(page, "camera-refused")
         client.send_heartbeat(made.id, status={})
         expect(dialog.get_by_text("the camera refuses the password")).to_have_count(0)
+        dialog.get_by_text("With a terminal").click()
         dialog.get_by_text("by hand").click()
         expect(dialog.get_by_label("Install the uploader")).to_be_visible()
         client.delete_camera(made.id)
@@ -120,7 +141,7 @@ def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book:
     page.goto(f"{book.url}/console#/cameras/{made.id}")
     page.get_by_role("button", name="IP camera").click()
     page.get_by_role("button", name="Code for a box").click()
-    line = page.get_by_label("Code for a box").input_value().splitlines()[0].split()
+    line = page.get_by_label("Commands").input_value().splitlines()[0].split()
     assert line[:2] == ["regulars-edge", "claim"]
     claimed = subprocess.run(
         [sys.executable, "-m", "regulars_edge", *line[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -129,6 +150,74 @@ def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book:
     assert (tmp_path / f"{made.id}.key").read_text().strip() != made.api_key
     with book.client() as client:
         client.delete_camera(made.id)
+
+
+def test_a_new_box_is_connected_on_its_own_page_with_what_the_console_shows(
+    page: Page, visitor: Visitor, book: Book, tmp_path: Path
+) -> None:
+    page.goto(f"{book.url}/console#/cameras")
+    page.get_by_role("button", name="New camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="IP camera").click()
+    dialog.get_by_label("Name", exact=True).fill(tmp_path.name)
+    dialog.get_by_role("button", name="Create the camera").click()
+    expect(dialog.get_by_text("http://ADDRESS-OF-THE-BOX:9110")).to_be_visible()
+    looked_at(page, "camera-on-page")
+    code, port = dialog.get_by_label("Code for a box").input_value(), free_port()
+    with serving_picture(FOLDER / PORTRAIT) as camera, showing_first_page(tmp_path / "edge.toml", port) as box:
+        assert str(port) in box.stdout.readline()
+        its = page.context.browser.new_page(viewport=PHONE)
+        its.goto(f"http://127.0.0.1:{port}")
+        for label, typed in (("Code", code), ("Address of the camera", "rtsp://127.0.0.1:9/live")):
+            its.get_by_label(label).fill(typed)
+        its.get_by_label("User").fill("admin")
+        its.get_by_label("Password").fill("s3cret")
+        assert_accessible(its, LIGHT)
+        its.get_by_role("button", name="Connect").click()
+        expect(its.get_by_role("alert")).to_contain_text("Connection refused")
+        expect(its.get_by_label("User")).to_have_value("admin")
+        expect(its.get_by_label("Password")).to_have_value("")
+        shoot(its, "first-page-refused")
+        its.get_by_label("Address of the camera").fill(camera)
+        its.get_by_label("Password").fill("s3cret")
+        its.get_by_role("button", name="Connect").click()
+        expect(its.get_by_text("The camera is connected.")).to_be_visible(timeout=90_000)
+        assert its.get_by_role("img").evaluate("image => image.naturalWidth") > 0, "the policy lets its picture be seen"
+        assert_accessible(its, LIGHT)
+        shoot(its, "first-page-connected", whole=True)
+        its.close()
+        assert box.wait(60) == 0
+    dialog.get_by_role("button", name="Done").click()
+    [key] = tmp_path.glob("*.key")
+    with Regulars(book.url, api_key=key.read_text().strip()) as client:
+        client.send_heartbeat(key.stem, status={})
+    with book.client() as client:
+        client.delete_camera(key.stem)
+    leave(page)
+
+
+@contextmanager
+def showing_first_page(file: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "regulars_edge", "claim", "--config", str(file), "--page", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as box:
+        try:
+            yield box
+        finally:
+            box.kill()
+
+
+@contextmanager
+def serving_picture(file: Path) -> Iterator[str]:
+    """Serve a file as a camera's snapshot; give its URL."""
+
+    class Camera(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Camera, directory=file.parent)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/{quote(file.name)}"
+        server.shutdown()
 
 
 def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, book: Book) -> None:

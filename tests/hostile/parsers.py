@@ -39,7 +39,7 @@ from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
 from regulars_edge.http import Answer
 from regulars_edge.service import Offer
 from regulars_edge.service import Service as EdgeService
-from regulars_edge.setup import onvif
+from regulars_edge.setup import first_page, onvif
 from regulars_edge.spool import files
 from regulars_edge.spool.model import Entry
 from urllib3 import HTTPHeaderDict
@@ -1014,6 +1014,17 @@ def asked_host_of(data: bytes) -> None:
     page.is_of_this_machine(data.decode("latin-1"))
 
 
+def first_form_of(data: bytes) -> None:
+    """Read what a caller in its network sends to a new box: a Host, and the form."""
+    host, _, body = data.partition(b"\n")
+    first_page.find_objection(host.decode("latin-1"), None, "10.0.0.7", ())
+    form = first_page.read_form(body)
+    assert "<script" not in first_page.make_page(form).lower()
+    camera = first_page.read_camera(form)
+    assert re.match(r"(rtsps?|https?)://[^/]|[0-9a-fA-F:.%]+", camera.url)
+    first_page.read_code(form.code, None)
+
+
 def box_report_of(data: bytes) -> None:
     """Read what the uploader, which may be anybody's by then, tells the command that root runs."""
     with tempfile.TemporaryDirectory() as folder:
@@ -1399,6 +1410,11 @@ PARSERS = {
     ),
     "hosts of the edge's page": Parser(
         plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+    ),
+    "forms of a new box": Parser(
+        plain(first_form_of), (Misconfigured,), ("regulars_edge.setup.first_page",),
+        [b"10.0.0.9:9110\ncode=7KQM-2XHP-94TD+https%3A%2F%2Fa.example&place=rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
+         b"box.local\ncode=%3Cscript%3E&place=10.0.0.9"], any_bytes,
     ),
     "reports of a box": Parser(
         plain(box_report_of), (), ("regulars_edge.report",),

@@ -53,12 +53,12 @@ _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Connect a
 body { margin: 1.5rem auto; padding: 0 1rem; max-width: 34rem; font: 17px/1.5 sans-serif; }
 label { display: block; margin: 1rem 0; } input, textarea, button { width: 100%; padding: .6rem; font: inherit; }
 img { width: 100%; } [role=alert] { border-left: 4px solid #d33; padding-left: 1rem; overflow-wrap: anywhere; }
-</style><h1>Connect a camera</h1>"""
+</style><main><h1>Connect a camera</h1>"""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a person entered. `code`: the code and perhaps the service's URL, or the console's whole line."""
+    """Entries of a person. `code`: the code and perhaps the service's URL, or the console's whole line."""
 
     code: str = ""
     place: str = ""
@@ -88,7 +88,8 @@ def read_code(text: str, only_url: str | None) -> tuple[str, str]:
     if only_url is not None and url != only_url:
         raise Misconfigured(f"this box takes codes of {only_url} alone")
     if only_url is None and shows_the_key(url):
-        raise Misconfigured(f"the camera's key would cross the network in the clear: {url} has to begin with https://")
+        why = f"{url} has to begin with https://, unless the box was made for it (--url)"
+        raise Misconfigured(f"the camera's key would cross the network in the clear: {why}")
     return code, url
 
 
@@ -138,14 +139,14 @@ placeholder="192.168.7.9 or rtsp://192.168.7.9/stream"></label>
 <label>User of the camera<input name="user" value="{escape(form.user)}" autocapitalize="off"></label>
 <label>Password of the camera<input name="password" type="password" autocomplete="new-password"></label>
 <p>This page is not encrypted. Somebody who listens on this network can read the password.</p>
-<button>Connect</button><p>This takes up to half a minute.</p></form></html>"""
+<button>Connect</button><p>This takes up to half a minute.</p></form></main></html>"""
 
 
 def make_last_page(findings: Findings) -> str:
     """Make the page that says that the camera works, with its picture."""
     shown = f'<img alt="What the camera sees" src="data:image/jpeg;base64,{_encode_picture(findings.picture)}">'
     return f"""{_HEAD}<p><strong>The camera is connected.</strong> You can close this page.</p>{shown}
-{_list_lines([*findings.faults, *findings.said])}</html>"""
+{_list_lines([*findings.faults, *findings.said])}</main></html>"""
 
 
 def _list_lines(lines: Sequence[str]) -> str:
@@ -173,12 +174,16 @@ class FirstPage:
     token: str = field(default_factory=secrets.token_urlsafe, repr=False)
     wrong_codes: int = 0
     _next_at: float = field(default=0.0, init=False)
+    _end_at: float = field(init=False)
     _claimed: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
+    def __post_init__(self) -> None:
+        self._end_at = self.now() + OPEN_S
+
     @property
     def is_over(self) -> bool:
-        return self.file.exists() or self.wrong_codes >= MOST_WRONG_CODES
+        return self.file.exists() or self.wrong_codes >= MOST_WRONG_CODES or self.now() >= self._end_at
 
     def show(self) -> str:
         return make_page(Form(token=self.token), only_url=self.only_url)
@@ -226,7 +231,7 @@ class FirstPage:
         return findings
 
     def _require_new(self) -> None:
-        if self.is_over:
+        if self.file.exists() or self.wrong_codes >= MOST_WRONG_CODES:
             raise Misconfigured("this box has a camera already, or met too many wrong codes: start it again")
 
     def _claim(self, code: str, url: str) -> tuple[str, str]:
@@ -247,6 +252,7 @@ class FirstPage:
 class _Server(ThreadingHTTPServer):
     """A server of MOST_CALLERS at once; it hangs up on others."""
 
+    daemon_threads = False  # the end waits for the last answer
     server_bind = socketserver.TCPServer.server_bind  # HTTPServer's asks the DNS for a name
     timeout = 0.2
 
@@ -311,14 +317,14 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{file} is there already, and the page is of new boxes: give CODE and URL")
     require_writable(file.parent)
     only_url = read_value(read_service_url, arguments.only_url, "--url") if arguments.only_url else None
-    first_page, end_at = FirstPage(file, only_url), time.monotonic() + OPEN_S
+    first_page = FirstPage(file, only_url)
     try:
         server = _Server(arguments.page, first_page)
     except OSError as error:
         raise EdgeError(f"port {arguments.page} cannot be had: {error.strerror}") from error
     with server:
         say(f"to connect a camera, open http://{find_own_address()}:{arguments.page} in a browser of this network")
-        while not first_page.is_over and time.monotonic() < end_at:
+        while not first_page.is_over:
             server.handle_request()
     return exits.OK if file.exists() else exits.GAVE_UP
 
