@@ -5,7 +5,7 @@ import http.client
 import re
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -140,7 +140,7 @@ class Fakes:
     """The service, whose good codes are `good`, and a camera, which shows `picture` if the password is right."""
 
     def __init__(self, folder: Path) -> None:
-        self.good, self.used, self.seen, self.now = {CODE}, list[str](), list[dict[str, object]](), 1_000.0
+        self.good, self.used, self.seen, self.now = {CODE}, list[str](), list[Mapping[str, object]](), 1_000.0
         self.page = FirstPage(folder / "edge.toml", None, self.use_code, self.examine, lambda: self.now)
 
     def use_code(self, code: str, url: str) -> tuple[str, str]:
@@ -150,7 +150,7 @@ class Fakes:
         self.good.remove(code)
         return "cam_1", "ck_1"
 
-    def examine(self, values: dict[str, object]) -> Findings:
+    def examine(self, values: Mapping[str, object]) -> Findings:
         self.seen.append(values)
         if config.read_secret(Path(str(values["password_file"]))) != PASSWORD:
             return Findings(["refuses user and password <b>"])
@@ -192,6 +192,16 @@ def test_a_wrong_password_is_said_the_form_stays_and_the_code_still_counts(fakes
     assert [*tmp_path.iterdir()] == [], "nothing is left behind"
     assert "The camera is connected" in fakes.press()
     assert fakes.used == [CODE], "a code is good once, and its answer is remembered"
+
+
+def test_whatever_breaks_no_password_is_left(fakes: Fakes, tmp_path: Path) -> None:
+    fakes.page.examine = lambda _: broken_picture()
+    assert "broken picture" in fakes.press()
+    assert [*tmp_path.iterdir()] == []
+
+
+def broken_picture() -> Findings:
+    raise OSError("broken picture")
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))

@@ -7,21 +7,25 @@ import sysconfig
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 import regulars_client
 from regulars_client import models
 from regulars_edge import __version__
 from rig.box import SNAPSHOT, until
-from rig.camera import Camera
+from rig.camera import PASSWORD, USER, Camera
 from rig.machine import Machine
 from rig.real import Regulars
 from rig.releases import CRASHES, LOOP, READY, Releases, in_module, wheel
+from test_claim import added, asked
 
 from tests.support.needs import needed
 
 UNITS = Path(__file__).parents[1] / "systemd"
 UPLOADER, UPDATE = "regulars-edge.service", "regulars-edge-update.service"
+CLAIM, PAGE = "regulars-edge-claim.service", "http://127.0.0.1:9110/"
 LOOKS = 9
 """Of an update: to try it, six until it is taken back, and two more."""
 
@@ -148,3 +152,26 @@ def test_the_uploader_runs_is_heard_and_takes_back_releases_that_are_not_well(bo
         until(lambda: box.heard_version() == "8.0.0", said=box.machine.journal)
     box.machine.call("systemctl", "stop", UPLOADER)
     assert box.show("Result") == "success"
+
+
+def test_a_new_box_shows_its_page_and_begins_when_it_is_claimed(
+    box: InstalledBox, started_regulars: Regulars, camera: Camera
+) -> None:
+    folder = box.machine.root / "etc/regulars-edge"
+    (folder / "edge.toml").unlink()
+    box.machine.call("systemctl", "start", CLAIM)
+    until(lambda: "to connect a camera, open http://" in box.machine.journal(), said=box.machine.journal)
+    camera.asks_for = "Digest"
+    id_ = added(started_regulars)
+    code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+    [token] = re.findall('name="token" value="(.*?)"', urlopen(PAGE, timeout=30).read().decode())
+    entered = {"code": f"{code} {started_regulars.url}", "place": f"http://{camera.host}/shot.jpg", "user": USER}
+    form = urlencode(entered | {"password": PASSWORD, "token": token})
+    said = urlopen(PAGE, form.encode(), timeout=90).read().decode()
+    assert "The camera is connected" in said, said + box.machine.journal()
+    until(lambda: box.show("ExecMainStartTimestamp") != "", said=box.machine.journal)
+    written = [folder / "edge.toml", folder / f"{id_}.key", folder / f"{id_}.password"]
+    assert {(file.stat().st_uid, file.stat().st_mode & 0o777) for file in written} == {(folder.stat().st_uid, 0o600)}
+    assert PASSWORD not in box.machine.journal()
+    box.machine.call("systemctl", "start", CLAIM)
+    assert box.machine.call("systemctl", "is-active", CLAIM, check=False).stdout.strip() == "inactive", "once"

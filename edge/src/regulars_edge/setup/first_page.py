@@ -13,6 +13,7 @@ import re
 import secrets
 import socket
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -202,7 +203,7 @@ class FirstPage:
                 return make_last_page(self._connect(form))
             finally:
                 self._lock.release()
-        except EdgeError as error:
+        except (EdgeError, OSError) as error:  # a broken picture is an OSError
             return make_page(replace(form, token=self.token), str(error).splitlines(), self.only_url)
 
     def _connect(self, form: Form) -> Findings:
@@ -225,7 +226,7 @@ class FirstPage:
             values |= {name: findings.settings[name] for name in ("transport",) if name in findings.settings}
             self._require_new()
             write_camera(self.file, url, key, values)
-        except EdgeError:
+        except BaseException:
             password_file.unlink(missing_ok=True)
             raise
         return findings
@@ -273,8 +274,10 @@ class _Server(ThreadingHTTPServer):
         finally:
             self._places.release()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a caller that hung up, or took too long
+    def handle_error(self, *_: Any) -> None:
+        error = sys.exception()
+        if not isinstance(error, OSError):  # which is a caller that hung up, or took too long
+            say(f"a call was not answered: {error!r}")
 
 
 class _Handler(BaseHTTPRequestHandler):
