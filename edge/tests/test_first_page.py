@@ -3,9 +3,11 @@
 import html
 import http.client
 import re
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,6 +20,7 @@ from regulars_edge.doctor import Findings
 from regulars_edge.errors import Misconfigured, NotAllowed
 from regulars_edge.setup import first_page
 from regulars_edge.setup.first_page import FirstPage, Form
+from rig.box import until
 from rig.film import RATE
 from rig.real import Regulars
 from rig.uploader import ENTRY
@@ -306,6 +309,22 @@ def test_a_real_box_is_claimed_on_its_page_with_a_real_camera(
     assert config.read_secret(found.api_key_file).startswith("ck_")
     again = subprocess.run(box.args, capture_output=True, text=True, check=False)
     assert (again.returncode, "is there already" in again.stderr) == (2, True), again
+
+
+def test_callers_who_say_nothing_take_their_places_and_no_more(box: subprocess.Popen[str], port: int) -> None:
+    box.stdout.readline()
+    with ExitStack() as silent:
+        for _ in range(first_page.MOST_CALLERS):
+            silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as late:
+            assert late.recv(1) == b"", "it hangs up"
+    until(lambda: answers(port), said=lambda: "the places are not free again")
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        return call(port, "GET")[0] == 200
+    return False
 
 
 def test_the_page_ends_when_a_terminal_has_claimed_the_box(
