@@ -230,7 +230,7 @@ def erase_one(
     print(f"{faceid!r} is {state}", flush=True)
     if not may("Erase what a deleted face of this id has left?"):
         return
-    deleted = services.erasure.of_gone(tenant, faceid, by="operator")
+    deleted = services.erasure.erase_gone_face(tenant, faceid, by="operator")
     if not deleted.erasures:
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"

@@ -84,14 +84,14 @@ class Absences(UseCase):
         Its caller has looked whether a hook names this kind of event.
         """
         outbox = self.book.webhooks.outbox
-        told_until = outbox.told_until(tenant.name, EventKind.FACE_OVERDUE)
+        told_until = outbox.read_told_place(tenant.name, EventKind.FACE_OVERDUE)
         known = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
         closed = self.book.statistics.list_days_without_anybody(tenant)
         events = [event for group in known for event in self._list_overdue(tenant, group, now, closed)]
         places = {_place_of_absence(event): event for event in events}
         places = {place: event for place, event in places.items() if told_until is None or place > told_until}
         for count, place in enumerate(sorted(places)):
-            if not outbox.tell_until(tenant.name, place, told_until, places[place]):
+            if not outbox.tell_once(tenant.name, place, told_until, places[place]):
                 return count
             told_until = place
         return len(places)

@@ -321,7 +321,7 @@ class Cameras(UseCase):
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         id_ = item["camera"]
         key, actions = _make_replacement_key(tenant, id_, item["digest"])
-        acts.says(of=id_)
+        acts.add_details(of=id_)
         try:
             camera = self.get(tenant, id_)
             write(self.book.items, [Delete(keys.TENANTS, place, (exists("code-unused"),)), *actions])
@@ -393,7 +393,7 @@ class Cameras(UseCase):
                 f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last}"
             )
         cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
-        acts.says(of=camera_id or "all")
+        acts.add_details(of=camera_id or "all")
         fields: Item = {} if until is None else {"muted_until": milliseconds(until)}
         removed_fields = ("muted_until",) if until is None else ()
         if_there = (exists("camera-there"),)
@@ -419,7 +419,7 @@ class Cameras(UseCase):
                 fields = {"usual": USUAL.write(hundredths)} if hundredths else {}
                 self._note_fields(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (Chore("usual", lambda turn: self.learn_usual(turn.tenant), nightly=True),)
 
     def ask_for_still(self, tenant: Tenant, camera_id: str) -> Still:
@@ -428,7 +428,7 @@ class Cameras(UseCase):
             raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
         camera, now, last_still = self.get(tenant, camera_id), self.book.clock.now(), self.read_still(tenant, camera_id)
         if_there = (exists("camera-there"),)
-        acts.says(of=camera.id)
+        acts.add_details(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
         write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, twice=True)])
         return replace(last_still, asked_at=now)
@@ -461,7 +461,7 @@ class Cameras(UseCase):
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
             return Still(_read_open_request(camera, now))
         taken_at = moment(item["taken_at"])
-        acts.shows(f"still {camera.id} {time_text(taken_at)}")
+        acts.report_picture(f"still {camera.id} {time_text(taken_at)}")
         return Still(_read_open_request(camera, now), taken_at, bytes(item["picture"]))
 
     def read_wave(self, tenant: Tenant) -> Wave:

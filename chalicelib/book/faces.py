@@ -439,7 +439,7 @@ def check_reason(reason: str, of: str, *, is_set: bool) -> str:
     reason = normalise_name(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
         raise InvalidInput(f"the reason of a {of} has 1 to {REASON_LENGTH} characters, not {len(reason)}")
-    acts.says(reason=reason, is_set=is_set)
+    acts.add_details(reason=reason, is_set=is_set)
     return reason
 
 

@@ -228,7 +228,7 @@ class Requests:
         answers = walk_items(self._items, keys.REQUESTS, tenant)
         return delete_in_parts(self._items, keys.REQUESTS, answers, self._clock.now())
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (Chore("requests", lambda turn: self.forget_expired(turn.tenant.name), of_expired=True),)
 
 

@@ -84,7 +84,7 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 
 class Joining(UseCase):
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (Chore("joining", lambda turn: say_rest(self.join_tenant(turn.tenant, turn.left_s))),)
 
     def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:

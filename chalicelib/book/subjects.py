@@ -180,7 +180,7 @@ class Subjects(UseCase):
             target = self._move_face(tenant, group, source_now, target)
         return None
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (Chore("subjects", lambda turn: say_rest(self.unite_all(turn.tenant, turn.left_s)), nightly=True),)
 
     def unite_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
@@ -313,7 +313,7 @@ class Subjects(UseCase):
         (recognised,) = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], surely=True)
         if recognised.face is None or recognised.face.group_id == STRANGER:
             return ""
-        acts.reads([recognised.face.faceid])
+        acts.report_people([recognised.face.faceid])
         return (
             self._read_names(tenant, [recognised.face]).get(user_of(recognised.face))
             or recognised.face.name

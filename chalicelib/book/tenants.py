@@ -211,7 +211,7 @@ class Tenants(UseCase):
         kinds = (keys.tenant_item("")[0], keys.ERASED)
         return not any(self.book.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("format", lambda turn: self._upgrade_format(turn.tenant)),
             Chore("old keys", lambda turn: self._forget_old_keys(turn.tenant)),

@@ -335,11 +335,11 @@ class Outbox(UseCase):
                     report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
 
-    def told_until(self, tenant: str, kind: EventKind) -> str | None:
+    def read_told_place(self, tenant: str, kind: EventKind) -> str | None:
         """Return the place up to which events that the sweep finds were told; None: none was told yet."""
         return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
 
-    def tell_until(self, tenant: str, after: str, before: str | None, event: Event) -> bool:
+    def tell_once(self, tenant: str, after: str, before: str | None, event: Event) -> bool:
         """Tell of an event that the sweep found, and that all up to the place `after` are told; so none is told twice.
 
         `before`: the place up to which all were told. Return False if another sweep was quicker.
@@ -701,5 +701,5 @@ class Webhooks(UseCase):
     outbox: Made[Outbox] = Made("book.webhooks.Outbox")
     deliveries: Made[Deliveries] = Made("book.webhooks.Deliveries")
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (Chore("events", lambda turn: self.outbox.forget_expired(turn.tenant.name), of_expired=True),)

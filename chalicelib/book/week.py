@@ -94,10 +94,10 @@ class Weeks(UseCase):
             return False
         monday = this - timedelta(DAYS)
         outbox = self.book.webhooks.outbox
-        before, after = outbox.told_until(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
+        before, after = outbox.read_told_place(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
         if before is not None and before >= after:
             return False
-        return outbox.tell_until(tenant.name, after, before, _make_event(self.count_week(tenant, monday), tenant, now))
+        return outbox.tell_once(tenant.name, after, before, _make_event(self.count_week(tenant, monday), tenant, now))
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
         """Return the figures of each bucket that has any, by its time."""

@@ -13,7 +13,7 @@ from functools import partial
 
 from chalicelib.book.cameras import legal_camera_name
 from chalicelib.book.statistics.statistics import normalise_filter
-from chalicelib.book.vision.pictures.containers import drop_metadata, with_noise
+from chalicelib.book.vision.pictures.containers import drop_metadata, insert_noise
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.items import PageTokens
 from chalicelib.book.words.names import legal_group_name, normalise_name
@@ -137,8 +137,8 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "JPEG junk": (100_000, lambda n: lambda: of_jpeg(n, b"\x00")),
     "JPEG stuffing": (100_000, lambda n: lambda: of_jpeg(n, b"\xff\x00")),
     "JPEG Exif": (20_000, lambda n: lambda: of_jpeg(n, EXIF)),
-    "JPEG scans": (2_000, lambda n: lambda: with_noise(b"\xff\xd8" + (SCAN + b"\x00\xff\xd0") * n)),
-    "JPEG segments after a scan": (50_000, lambda n: lambda: with_noise(SCAN + b"\x00" + b"\xff\xfe\x00\x02" * n)),
+    "JPEG scans": (2_000, lambda n: lambda: insert_noise(b"\xff\xd8" + (SCAN + b"\x00\xff\xd0") * n)),
+    "JPEG segments after a scan": (50_000, lambda n: lambda: insert_noise(SCAN + b"\x00" + b"\xff\xfe\x00\x02" * n)),
     "bytes behind a PNG": (
         100_000,
         lambda n: lambda: drop_metadata(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND    " + bytes(n), "PNG"),

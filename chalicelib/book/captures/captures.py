@@ -414,7 +414,7 @@ class Captures(UseCase):
         how: dict[str, Any] = {"between": only.ids, "behind": below, "reverse": True, "page_size": at_once}
         return captures_of(self.book.items, tenant.name, camera_id, **how)
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("usage", lambda context: self.kept.count(context.tenant.name)),
             Chore("lost captures", self.redrive.send_lost_of_hour),

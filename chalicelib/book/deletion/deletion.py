@@ -91,7 +91,7 @@ class Deletion(UseCase):
     groups: Made[GroupDeletion] = Made("book.deletion.deletion.GroupDeletion")
     orphans: Made[OrphanedPictures] = Made("book.deletion.orphans.OrphanedPictures")
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore(
                 "groups",

@@ -190,7 +190,7 @@ class Enrolment(UseCase):
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
         (recognised,) = self.book.recognition.recognise(tenant, probes, surely=True)
         if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
-            acts.reads([candidate.faceid])
+            acts.report_people([candidate.faceid])
             raise FaceKnown(
                 f"this looks like face {candidate.faceid!r}, which is enrolled already ({candidate.score:.4f}): add "
                 "the picture to it, or enrol it without if_known",

@@ -479,7 +479,7 @@ def _require_like_no_other(score: float, recognised: Recognised) -> None:
     """Raise AnotherFace if the face that a search found is more like the picture, whose `score` is with this face."""
     other, other_score = recognised.face, recognised.decision.score
     if other is not None and other_score is not None and other_score > score + _ROUNDING:
-        acts.reads([other.faceid])
+        acts.report_people([other.faceid])
         raise AnotherFace(
             f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",

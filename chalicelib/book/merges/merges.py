@@ -60,7 +60,7 @@ class Merges(UseCase):
     mover: Made[ObservationMover] = Made("book.merges.observations.ObservationMover")
     merging: Made[Merging] = Made("book.merges.merging.Merging")
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("merges", lambda turn: self.mover.work_off_merges(turn.tenant)),
             Chore("duplicates", lambda turn: self.duplicates.delete_past_pairs(turn.tenant), nightly=True),

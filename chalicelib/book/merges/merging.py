@@ -621,7 +621,7 @@ def update_arrivals(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[
     for at_ms, gap_ms in sightings:
         if at_ms >= max(first_ms, before.folded_until_ms):
             arrivals = arrivals.add_sighting(at_ms, gap_ms)
-    return arrivals.at_most()
+    return arrivals.fold_oldest()
 
 
 def find_open_since(before: Arrivals, merged_ms: int) -> int:

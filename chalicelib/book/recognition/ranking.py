@@ -49,7 +49,7 @@ class Ranking(UseCase):
         """Return the users of a group by the means of their faces, as `rank_faces` does."""
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), wanted)
         places = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
-        acts.read_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
+        acts.report_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
         return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
     def rank_users_like_face(

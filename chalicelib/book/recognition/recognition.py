@@ -380,7 +380,7 @@ class Negatives(UseCase):
         update = Update(keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed, "templates"))
         return write_unless_changed(self.book.items, [update])
 
-    def find_of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
+    def find_by_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next(
             (negative for negative in self._list_of_face(tenant, faceid) if negative.sighting_id == sighting_id), None
         )

@@ -268,7 +268,7 @@ def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPl
         return VisitPlan(face_visits.visits, face_visits.face.group_id)
     gap_ms = open_sighting.camera.gap_s * 1000
     if face_visits.face.hold is not None:
-        arrivals = face_visits.visits.arrivals.add_sighting(open_sighting.at_ms, gap_ms).at_most()
+        arrivals = face_visits.visits.arrivals.add_sighting(open_sighting.at_ms, gap_ms).fold_oldest()
         return VisitPlan(replace(face_visits.visits, arrivals=arrivals, is_regrouped=False), face_visits.face.group_id)
     return plan_with_sighting(
         face_visits.face.group_id,

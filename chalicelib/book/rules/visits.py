@@ -99,7 +99,7 @@ class Arrivals(Struct, frozen=True):
         both = self.count_folded(other.folded, other.folded_sightings)
         for arrival in other.recent:
             both = both.with_arrival(arrival)
-        return both.folded_to(max(self.folded_until_ms, other.folded_until_ms)).at_most()
+        return both.fold_until(max(self.folded_until_ms, other.folded_until_ms)).fold_oldest()
 
     def find_around(self, at_ms: int) -> Arrival | None:
         """Return the arrival that a sighting at this time belongs to; None if there is none."""
@@ -123,13 +123,13 @@ class Arrivals(Struct, frozen=True):
         """
         limit = now_ms - KEPT_MS - period_ms - DAY_MS
         kept_arrivals = tuple(a for a in self.recent if a.until_ms > limit)
-        return self._fold_all_but(kept_arrivals).at_most()
+        return self._fold_all_but(kept_arrivals).fold_oldest()
 
-    def at_most(self, number: int = MOST_KEPT) -> Arrivals:
+    def fold_oldest(self, number: int = MOST_KEPT) -> Arrivals:
         """Fold the oldest arrivals if there are over a tenth more than `number`, and keep the last `number`."""
-        return self if len(self.recent) <= number + number // 10 else self.folded_to(self.recent[-number].first_ms)
+        return self if len(self.recent) <= number + number // 10 else self.fold_until(self.recent[-number].first_ms)
 
-    def folded_to(self, until_ms: int) -> Arrivals:
+    def fold_until(self, until_ms: int) -> Arrivals:
         """Fold the arrivals that began before `until_ms`. A later sighting from before their end is only counted."""
         kept_arrivals = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old = self.recent[: len(self.recent) - len(kept_arrivals)]

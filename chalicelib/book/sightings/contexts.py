@@ -161,7 +161,7 @@ class Contexts(UseCase):
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
-        negative = self.book.recognition.negatives.find_of_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
+        negative = self.book.recognition.negatives.find_by_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
         if negative is None or not negative.was:
             return open_sighting
         return replace(open_sighting, earlier_observation=observation_from(negative.was), was_reviewed=negative.asked)

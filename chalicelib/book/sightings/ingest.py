@@ -248,7 +248,7 @@ class Ingest(UseCase):
         Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
         """
         tenant = outcome.context.open_sighting.tenant.name
-        with self._stored_pictures(outcome, crop) as pictures:
+        with self._store_pictures(outcome, crop) as pictures:
             face_visits, renamed = self.book.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
@@ -267,7 +267,7 @@ class Ingest(UseCase):
         StorageUnavailable.
         """
         contexts, tenant = self.book.sightings.contexts, outcome.context.open_sighting.tenant.name
-        with self._stored_pictures(outcome, crop) as pictures:
+        with self._store_pictures(outcome, crop) as pictures:
             for number, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if number else outcome.context
                 with self.book.writer.hold_up_commits(tenant):
@@ -303,7 +303,7 @@ class Ingest(UseCase):
         return replace(change, actions=(*change.actions, *entry))
 
     @contextmanager
-    def _stored_pictures(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[tuple[Picture, ...]]:
+    def _store_pictures(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[tuple[Picture, ...]]:
         """Give the face's pictures with their keys; the commit in the block stores them.
 
         A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out

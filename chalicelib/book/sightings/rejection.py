@@ -192,9 +192,9 @@ class Rejection(UseCase):
     def _find_and_continue(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negatives = self.book.recognition.negatives
-        negative = negatives.find_of_sighting(tenant.name, faceid, sighting_id)
+        negative = negatives.find_by_sighting(tenant.name, faceid, sighting_id)
         if negative is None and other is not None:
-            negative = negatives.find_of_sighting(tenant.name, other, sighting_id)
+            negative = negatives.find_by_sighting(tenant.name, other, sighting_id)
         if negative is not None:
             place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
@@ -219,7 +219,7 @@ class Rejection(UseCase):
 
     def _learn_pictures_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
-        negative = self.book.recognition.negatives.find_of_sighting(tenant.name, faceid, sighting_id)
+        negative = self.book.recognition.negatives.find_by_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
             observation = self.book.captures.find_observation(tenant, faceid, learnt)
             if observation is None or observation.box is None:  # it has not come back
@@ -311,7 +311,7 @@ class Rejection(UseCase):
             face_visits, renamed = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
-        is_new = negatives.find_of_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
+        is_new = negatives.find_by_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
         is_new = (
             is_new
             and face_visits.face.negatives < MAX_NEGATIVES
@@ -355,7 +355,7 @@ class Rejection(UseCase):
         """
         if other is None or observation.decision is not None:
             return False
-        return self.book.recognition.negatives.find_of_sighting(tenant.name, other, observation.id) is not None
+        return self.book.recognition.negatives.find_by_sighting(tenant.name, other, observation.id) is not None
 
     def _plan_without(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
@@ -382,7 +382,7 @@ class Rejection(UseCase):
         negatives = self.book.recognition.negatives
 
         def taken_back(face: Face) -> tuple[Face, Change]:
-            if negatives.find_of_sighting(tenant.name, faceid, sighting_id) is None:
+            if negatives.find_by_sighting(tenant.name, faceid, sighting_id) is None:
                 raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
             forgotten = negatives.make_delete(tenant.name, faceid, sighting_id)
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
@@ -529,7 +529,7 @@ class Rejection(UseCase):
         """Return whether these sightings were the other face's, until somebody said that they are not."""
         negatives = self.book.recognition.negatives
         return other is not None and any(
-            negatives.find_of_sighting(tenant.name, other, observation.id) for observation in visit
+            negatives.find_by_sighting(tenant.name, other, observation.id) for observation in visit
         )
 
     def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:

@@ -94,7 +94,7 @@ class Sightings(UseCase):
     absences: Made[Absences] = Made("book.absences.Absences")
     weeks: Made[Weeks] = Made("book.week.Weeks")
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),
             Chore("absences", self._tell_hour),
@@ -202,7 +202,7 @@ class ArrivalBook(UseCase):
             more = keys.observation(tenant.name, last.at_ms, last.id)[1]
         return pages.make_page(self._describe_arrivals(tenant, reading, found[:limit]), more)
 
-    def find_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
+    def find_by_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
         observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
         face = self.book.faces.by_id(tenant, [faceid]).get(faceid)

@@ -178,7 +178,7 @@ class Statistics(UseCase):
                 observed_span = self.days.open_looking_back(tenant, span, observation_filter)
                 if observation_filter.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
                     return _count_arrivals(observed_span, question)
-                begun = self._list_begun(tenant, observed_span, span, observation_filter, split)
+                begun = self._list_begun_arrivals(tenant, observed_span, span, observation_filter, split)
                 values = self._name_values(tenant, begun, split)
                 return Counter(
                     (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in begun
@@ -194,11 +194,11 @@ class Statistics(UseCase):
         observation_filter = normalise_filter(observation_filter)
         observed_span = self.days.open_looking_back(tenant, span, observation_filter)
         with_staff = (
-            self._list_begun(tenant, observed_span, span, observation_filter.with_all())
+            self._list_begun_arrivals(tenant, observed_span, span, observation_filter.with_all())
             if observation_filter.leaves_out
             else None
         )
-        taken = self._list_begun(tenant, observed_span, span, observation_filter)
+        taken = self._list_begun_arrivals(tenant, observed_span, span, observation_filter)
         first = self.find_firsts(tenant, [beginning.begin for beginning in taken])
         return Totals(
             arrivals=len(taken),
@@ -218,7 +218,7 @@ class Statistics(UseCase):
         everybody = replace(visitors, wanted=visitors.wanted.with_all())
         return self._count_amounts(tenant, everybody).total() - self._count_amounts(tenant, visitors).total()
 
-    def _list_begun(
+    def _list_begun_arrivals(
         self,
         tenant: Tenant,
         observed_span: ObservedSpan,
@@ -343,7 +343,7 @@ class Statistics(UseCase):
         for some in cut_in_parts(observations, _A_TRANSACTION):
             self._store_part(tenant, some)
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("seals", lambda context: self.sealing.seal_tenant(context.tenant)),
             Chore(

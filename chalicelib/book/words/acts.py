@@ -86,7 +86,7 @@ def current() -> Act | None:
     return _current.get()
 
 
-def reads(people: Iterable[str], *, unnamed: int = 0) -> None:
+def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
     """Report that the answer says something of people. `Act.tells` says of which kind that is.
 
     `people`: ids of faces, or `member ID`; `unnamed`: how many there are besides who have no face.
@@ -96,20 +96,20 @@ def reads(people: Iterable[str], *, unnamed: int = 0) -> None:
         act.unnamed += unnamed
 
 
-def read_users(users: Iterable[User]) -> None:
+def report_users(users: Iterable[User]) -> None:
     """Report that the answer names users, or subjects."""
     users = list(users)
     faceids = (faceid for user in users for faceid in user.faceids)
-    reads(faceids, unnamed=sum(not user.faceids for user in users))
+    report_people(faceids, unnamed=sum(not user.faceids for user in users))
 
 
-def shows(what: str) -> None:
+def report_picture(what: str) -> None:
     """Report that the answer shows a picture of `what`, as `Act.shown` says it."""
     if (act := _current.get()) is not None:
         act.shown[what] = None
 
 
-def says(**about: Any) -> None:
+def add_details(**about: Any) -> None:
     """Add to what the act's entries say, such as the reason that somebody gives for it."""
     if (act := _current.get()) is not None:
         act.about = {**act.about, **about}

@@ -85,7 +85,7 @@ class Chore(Struct, frozen=True):
 class Chores(Protocol):
     """A room that has chores."""
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         """Return the chores, in their order."""
 
 

@@ -291,7 +291,7 @@ class Access(Outside):
     def rates(self) -> Rates:
         return Rates(self.book.settings.requests_a_second, self.book.settings.searches_a_second)
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         def forget_expired(context: ChoreContext) -> int:
             return self.sessions.forget_expired(context.tenant.name)
 

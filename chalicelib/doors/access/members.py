@@ -238,6 +238,6 @@ def _check_member(member: Member) -> Member:
     if member.page and not member.screen:
         raise InvalidInput("a page is of a screen: send screen as true, or leave page out")
     if member.screen:
-        acts.says(page=member.shown_page)
+        acts.add_details(page=member.shown_page)
     name = printable_name(member.name, NAME_LENGTH, "a person's")
     return replace(member, name=name, pictures=member.pictures and not member.is_of_figures)

@@ -283,7 +283,7 @@ class Sessions(Outside):
     ) -> tuple[str, Session]:
         """Begin a session of a member, and note when."""
         member = replace(member, version=before.version + 1, signed_in_at=self.book.clock.now())
-        acts.says(member=member.audit_name)
+        acts.add_details(member=member.audit_name)
         return self._begin_session(
             (tenant, member), [*actions, make_member_put(tenant.name, member, before)], keep=keep
         )

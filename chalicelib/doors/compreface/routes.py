@@ -12,7 +12,7 @@ from chalice.app import Response
 from chalicelib.book.rules.hold import require_free
 from chalicelib.book.rules.recognised import DescribedFace
 from chalicelib.book.rules.templates import User
-from chalicelib.book.words.acts import read_users, reads, shows
+from chalicelib.book.words.acts import report_people, report_picture, report_users
 from chalicelib.book.words.errors import PictureNotFound, StorageUnavailable, UserNotFound
 from chalicelib.book.words.version import VERSION
 from chalicelib.doors.claims import Head, KeyClaim, find_by_service_key
@@ -78,7 +78,7 @@ def verify_embeddings(call: Call) -> Body:
         targets, id_ = call.sent.read_vectors("embeddings"), read_image_id(call.request.parameters["id"])
         normalize_vectors(call, targets)
         example = _find_example(call, id_, "Image Id is incorrect")
-        reads([example.face.faceid])
+        report_people([example.face.faceid])
         return {
             "result": compare_embeddings(
                 call, call.services.subjects.template_of(call.tenant, example.picture), targets
@@ -143,7 +143,7 @@ def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
 
 def list_subjects(call: Call) -> Body:
     subjects = call.services.subjects.list_all(call.tenant, call.group)
-    read_users(subjects)
+    report_users(subjects)
     return {"subjects": [user.name for user in subjects]}
 
 
@@ -263,7 +263,7 @@ def verify_example(call: Call) -> Body:
     call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _find_example(call, id_, "Image Id is incorrect")
-    reads([example.face.faceid])
+    report_people([example.face.faceid])
     own_templates = call.services.subjects.template_of(call.tenant, example.picture)
     found = look_at_picture(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
@@ -294,7 +294,7 @@ def _find_nearest(
         call.tenant, call.group, probes, described_faces, min(call.options.count, _MOST_NAMED)
     )
     call.headers.update(make_search_headers(nearest.decisions))
-    reads(faceid for each in nearest.near for near in each for faceid in near.faceids)
+    report_people(faceid for each in nearest.near for near in each for faceid in near.faceids)
     return [[{"subject": near.name, "similarity": near.closeness} for near in each] for each in nearest.near]
 
 
@@ -313,7 +313,7 @@ def _find_example(call: Call, id_: str, otherwise: str) -> Example:
 
 
 def _describe_example(example: Example) -> Body:
-    reads([example.face.faceid])
+    report_people([example.face.faceid])
     return {"image_id": example.id, "subject": example.subject}
 
 
@@ -324,7 +324,7 @@ def _show_picture(call: Call, id_: str) -> Response:
         return _answer_picture(b"")
     jpeg = call.services.face_pictures.load_jpeg(example.picture) if call.key.pictures else None
     if jpeg:
-        shows(example.face.faceid)
+        report_picture(example.face.faceid)
     return _answer_picture(jpeg or b"")
 
 

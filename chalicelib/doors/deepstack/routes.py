@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from chalicelib.book.rules.recognised import DescribedFace, DescribedPicture, SeenPicture
 from chalicelib.book.words import errors, telemetry
-from chalicelib.book.words.acts import read_users, reads
+from chalicelib.book.words.acts import report_people, report_users
 from chalicelib.book.words.errors import TenantNotFound, Unusable
 from chalicelib.book.words.model import Group, Tenant
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, PictureRules
@@ -169,7 +169,7 @@ def recognize(call: Call) -> Body:
         if nearest is None:
             answer: Body = {"confidence": 0, "userid": "unknown"}
         else:
-            reads(nearest.faceids)
+            report_people(nearest.faceids)
             answer = {"confidence": round(nearest.closeness, 5), "userid": nearest.name}
         predictions.append({**answer, **_describe_box(face, picture.described)})
     return {"predictions": predictions}
@@ -188,7 +188,7 @@ def match(call: Call) -> Body:
 
 def list_names(call: Call) -> Body:
     subjects = call.services.subjects.list_all(call.tenant, call.group)
-    read_users(subjects)
+    report_users(subjects)
     return {"faces": [user.name for user in subjects]}
 
 

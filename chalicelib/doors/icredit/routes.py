@@ -186,7 +186,7 @@ def analysis(call: Call) -> Body:
         call.tenant, without_staff, start, end, granularity, fill=fill, distinct=distinct
     )
     if sent_filter.faceid is not None and any(amounts.values()):
-        acts.reads([sent_filter.faceid])
+        acts.report_people([sent_filter.faceid])
     entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
@@ -254,7 +254,7 @@ def _render_entity(
     of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
 ) -> Body:
     """Write a face or an observation as this dialect names its fields."""
-    acts.reads([] if is_erased(of.faceid) else [of.faceid])
+    acts.report_people([] if is_erased(of.faceid) else [of.faceid])
     score = estimates.emotion_score
     return {
         "PERSON_TOKEN": of.faceid,

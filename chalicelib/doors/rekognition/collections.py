@@ -227,7 +227,7 @@ def delete_faces(call: Call, members: Members) -> Members:
 def search_faces(call: Call, members: Members) -> Members:
     group, faceid = find_collection(call, members["CollectionId"]), read_faceid(members["FaceId"])
     face = find_face(call, group, faceid)
-    acts.reads([faceid])
+    acts.report_people([faceid])
     similar_faces = call.services.recognition.ranking.rank_faces_like(
         call.tenant,
         group,
@@ -289,7 +289,7 @@ def find_face(call: Call, group: Group, faceid: str) -> Face:
 
 def describe_face(face: Face, version: str) -> dict[str, Any]:
     """Return the Face of answers, with what is known of it."""
-    acts.reads([face.faceid])
+    acts.report_people([face.faceid])
     answer: dict[str, Any] = {"FaceId": write_faceid(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
@@ -330,7 +330,7 @@ def _describe_kept_face(faceid: str, face: Face | None) -> dict[str, Any]:
     if face is None:
         return {"FaceId": faceid, "Reasons": ["FACE_NOT_FOUND"]}
     of_user = {"UserId": face.user} if face.user else {}
-    acts.reads([faceid] if face.user else [])
+    acts.report_people([faceid] if face.user else [])
     return {"FaceId": faceid, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"], **of_user}
 
 
@@ -355,7 +355,7 @@ def list_users(call: Call, members: Members) -> Members:
     tokens = PageTokens(f"users {call.tenant.name} {group.id}")
     behind = read_place(tokens, members.get("NextToken"))
     users, following = call.services.users.read_page(call.tenant, group, members.get("MaxResults", MOST_USERS), behind)
-    acts.read_users(users)
+    acts.report_users(users)
     answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
@@ -398,11 +398,11 @@ def search_users(call: Call, members: Members) -> Members:
     least, most = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
     if "UserId" in members:
         user = call.services.users.get(call.tenant, group, members["UserId"])
-        acts.read_users([user])
+        acts.report_users([user])
         similar_users = ranking.rank_users_like_user(call.tenant, group, user, least=least, most=most)
         return {**_describe_user_matches(call, similar_users), "SearchedUser": {"UserId": user.id}}
     face = find_face(call, group, read_faceid(members["FaceId"]))
-    acts.reads([face.faceid])
+    acts.report_people([face.faceid])
     similar_users = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
     return {**_describe_user_matches(call, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
@@ -453,7 +453,7 @@ def _name_status(faces: int) -> str:
 def _describe_refusal(refusal: Refusal) -> dict[str, Any]:
     told: dict[str, Any] = {"FaceId": write_faceid(refusal.faceid), "Reasons": [refusal.reason]}
     if refusal.user:
-        acts.reads([refusal.faceid])
+        acts.report_people([refusal.faceid])
         told["UserId"] = refusal.user
     if refusal.similarity is not None:
         told["Confidence"] = refusal.similarity

@@ -234,7 +234,7 @@ def _render_page(page: FacePage) -> Body:
 
 def render_listed_face(face: Face, group: Group) -> Body:
     """Render a face of a group that the caller named."""
-    acts.reads([face.faceid])
+    acts.report_people([face.faceid])
     last = face.last_arrival_at
     return {
         **_render_attributes(face, group),

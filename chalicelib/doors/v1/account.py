@@ -373,7 +373,7 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     first, last = (None if instant is None else milliseconds(instant) for instant in (query.since, query.until))
     entry_filter = EntryFilter(first, last, query.face, query.what, query.by)
     page = call.services.audit.chain.read_page(call.tenant.name, entry_filter, query.limit, query.token)
-    acts.reads(face for _, entry in page.rows for face in sorted(faces_of(entry)))
+    acts.report_people(face for _, entry in page.rows for face in sorted(faces_of(entry)))
     return EntriesPage(
         entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token
     )

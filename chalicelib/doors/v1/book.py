@@ -332,7 +332,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     question = Question(span, query.by, query.measure, query.split, observation_filter)
     buckets = call.services.statistics.list_buckets(call.tenant, question, fill=True)
     if query.face is not None and any(bucket.amounts for bucket in buckets):
-        acts.reads([query.face])
+        acts.report_people([query.face])
     if query.format is Format.CSV:
         return endpoint.TextAnswer(_write_csv(buckets, query.split), _CSV)
     first_day = call.services.statistics.find_first_day(call.tenant)
@@ -412,7 +412,7 @@ def _describe_seen_face(call: Call, observation: observations.Observation, face:
     """Return the members of a SeenFace. `face`: None if it was deleted."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(observation.faceid):
-        acts.reads([observation.faceid])
+        acts.report_people([observation.faceid])
     if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid):
         urls = link_sighting(call, observation.camera, observation.id)
     return {

@@ -406,7 +406,7 @@ def describe_sighting(
     """Describe one face of a capture. `faces`: by the sighting's id, whose each is now."""
     id_ = sighting_id(capture.id, sighting.number)
     face, group = faces.get(id_, (None, None))
-    acts.reads(one for one in (sighting.faceid, face and face.faceid) if one and not is_erased(one))
+    acts.report_people(one for one in (sighting.faceid, face and face.faceid) if one and not is_erased(one))
     return Sighting.made_of(
         sighting,
         id=id_,
@@ -486,7 +486,7 @@ def finish_review(call: Call) -> None:
 
 
 def _describe_review(call: Call, review: observations.Review) -> Review:
-    acts.reads([review.faceid, *(one.faceid for one in review.near)])
+    acts.report_people([review.faceid, *(one.faceid for one in review.near)])
     return Review.made_of(
         review,
         face=review.faceid,

@@ -124,7 +124,7 @@ def make_consent_record(body: NewConsent) -> consent.Consent:
 
 
 def _answer(face: Face, record: consent.Consent) -> Consent:
-    acts.reads([face.faceid])
+    acts.report_people([face.faceid])
     return Consent.made_of(record, face=face.faceid, name=face.name)
 
 
@@ -167,7 +167,7 @@ def _describe_mark(
     faces, others = person or Person((faceid,), ())
     reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
     said = reason, time_text(mark.at) if mark else None
-    acts.reads([faceid, *faces, *others])
+    acts.report_people([faceid, *faces, *others])
     return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
 
 
@@ -467,7 +467,7 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     call.caller.require_pictures()
     part = call.services.archives.store_part(call.tenant, call.path["id"], query.language, query.part)
     person = call.services.faces.find_person(call.tenant, call.path["id"])
-    acts.reads([*person.faces, *person.others])
+    acts.report_people([*person.faces, *person.others])
     return Everything.made_of(
         part,
         url=call.complete_url(part.url),

@@ -83,7 +83,7 @@ class Call(Struct, frozen=True):
         """
         if not self.caller.is_shown_pictures:
             return None
-        acts.shows(of)
+        acts.report_picture(of)
         return self.complete_url(url)
 
     def complete_url(self, url: str) -> str:

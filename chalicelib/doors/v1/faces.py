@@ -300,7 +300,7 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
     lists, known = call.services.faces.lists, query.known
     face_ids = lists.list_ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
-    acts.reads(face_ids.ids)
+    acts.report_people(face_ids.ids)
     return FaceIds(ids=face_ids.ids, seq=face_ids.seq)
 
 
@@ -347,7 +347,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 
 def _describe_enrolled_face(call: Call, face: model.Face) -> EnrolledFace:
     absorbed = call.services.enrolment.list_absorbed(call.tenant, face)
-    acts.reads(absorbed)
+    acts.report_people(absorbed)
     return EnrolledFace.made_of(describe_face(call, face), absorbed=absorbed)
 
 
@@ -406,7 +406,7 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     if (query.former or query.whole) and not query.erase:
         raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
     if query.former or (query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True)):
-        deleted = call.services.erasure.of_gone(call.tenant, faceid, call.request, by=by)
+        deleted = call.services.erasure.erase_gone_face(call.tenant, faceid, call.request, by=by)
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)
         faceids = (
@@ -433,7 +433,7 @@ def _describe_erasures(call: Call, ids: Sequence[str]) -> Erased | None:
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
     timeline = call.services.sightings.read_timeline(call.tenant, call.path["id"], query.limit, query.token)
-    acts.reads([timeline.face.faceid])
+    acts.report_people([timeline.face.faceid])
     return SightingsPage(
         name=timeline.face.name,
         number=read_number(timeline.face),
@@ -503,7 +503,7 @@ def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[s
         call, rejected.capture, seen_sighting, find_faces_seen(call, [(rejected.capture, seen_sighting)])
     )
     book = call.services.sightings.arrivals
-    arrival = book.find_of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
+    arrival = book.find_by_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
     return Rejected(
         sighting=sighting,
         face=describe_face(call, rejected.face),
@@ -532,7 +532,7 @@ def describe_face(call: Call, face: model.Face) -> Face:
 def describe_faces(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
-    acts.reads(face.faceid for face in faces)
+    acts.report_people(face.faceid for face in faces)
     ids = dict.fromkeys(face.group_id for face in faces)
     groups = {id_: call.services.groups.find_by_id(call.tenant, id_) for id_ in ids}
     return [_describe_face_of_group(call, face, groups[face.group_id]) for face in faces]

@@ -412,7 +412,7 @@ def _describe_health(hook: webhooks.Hook) -> HookHealth:
 def _describe_delivery(delivery: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
     event = read_as(Event, json.loads(delivery.payload))
-    acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))
+    acts.report_people(event.data[name] for name in ("faceid", "other") if event.data.get(name))
     return Delivery.made_of(
         delivery,
         event=event,

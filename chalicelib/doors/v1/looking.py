@@ -167,7 +167,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
     use = call.services.recognition.verification
     if body.face is not None:
         verified = _describe_comparison(use.compare_with_face(call.tenant, body.picture, PICTURES, body.face))
-        acts.reads([body.face])
+        acts.report_people([body.face])
         return verified
     return _describe_comparison(use.compare_pictures(call.tenant, body.picture, body.other or b"", PICTURES))
 

@@ -155,7 +155,7 @@ def _describe_invitation(call: Call, member: Stored, invitation: str) -> MemberI
 
 
 def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:
-    acts.reads([f"member {member.id}"])
+    acts.report_people([f"member {member.id}"])
     passkeys = [MemberPasskey.made_of(passkey) for passkey in member.passkeys]
     return kind.made_of(
         member, page=member.shown_page, has_password=member.password is not None, passkeys=passkeys, **others

@@ -115,7 +115,7 @@ def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
 
 def _describe_merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
-    acts.reads([merge.survivor, merge.other])
+    acts.report_people([merge.survivor, merge.other])
     other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
     return Merge.made_of(
         merge,

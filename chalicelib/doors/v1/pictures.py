@@ -128,7 +128,7 @@ def delete_picture(call: Call) -> None:
 
 
 def _describe_picture(call: Call, picture: model.Picture) -> Picture:
-    acts.reads([call.path["id"]])
+    acts.report_people([call.path["id"]])
     estimates = picture.estimates
     return Picture.made_of(
         picture,
@@ -159,7 +159,7 @@ class Rejections(Answer):
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
     negatives = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
-    acts.reads([call.path["id"]] if negatives else [])
+    acts.report_people([call.path["id"]] if negatives else [])
     return Rejections(rejections=[_describe_rejection(negative) for negative in negatives], next_token=None)
 
 

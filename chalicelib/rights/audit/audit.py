@@ -114,7 +114,10 @@ class Reads(Outside):
             self._close(act)
 
     def enter_printing(self, tenant: str, people: Iterable[str]) -> None:
-        """Write the entry of what a command is about to print of a tenant's people. `people`: as `acts.reads`."""
+        """Write the entry of what a command is about to print of a tenant's people.
+
+        `people`: as `acts.report_people` takes them.
+        """
         if (act := acts.current()) is not None:
             act.tenant, act.read = tenant, dict.fromkeys(people)
             self._close(act)
@@ -232,7 +235,7 @@ class Audit(Outside):
         if (witness := self.book.ports.witness) is not None:
             self.chain.send_heads(tenant, witness)
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("audit", lambda context: self._close_hours(context.tenant.name)),
             Chore(

@@ -493,7 +493,7 @@ class Signing(Outside):
         document = sign_renewal(statement, self._unseal_old_key(tenant, before, is_lost=is_lost), private)
         after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
         after[_FACE_KEY] = before[_FACE_KEY]
-        acts.says(renewal=document)
+        acts.add_details(renewal=document)
         write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.make_closings_stop(tenant, end)])
         return document
 

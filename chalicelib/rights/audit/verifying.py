@@ -230,7 +230,7 @@ def _verify_heads(tenant: str, elements: list[Element], verified: Verified, curr
         if head.tenant != tenant:
             yield f"{head.name}: is of another tenant"
         key = next((renewal.old for renewal in verified.renewals if head.number <= renewal.heads), current)
-        if why := _signed_otherwise(element.document, key):
+        if why := _find_signature_fault(element.document, key):
             yield f"{head.name}: {why}"
         before = head
         verified.hours, verified.last = verified.hours + 1, element.document
@@ -312,7 +312,7 @@ def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Itera
             ids[entry["id"]] = head.number
 
 
-def _signed_otherwise(document: Document, key: bytes) -> str:
+def _find_signature_fault(document: Document, key: bytes) -> str:
     """Name the fault of a head's signature; "" if nothing is."""
     try:
         _, by = signing.verify_statement(document)

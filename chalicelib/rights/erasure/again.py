@@ -142,7 +142,7 @@ class Again(Outside):
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
         begun = []
         for faceid in (id_ for id_ in ids if id_ in people.observed and id_ not in erased):
-            begun += self.book.erasure.of_gone(tenant, faceid, by=by, asked_at=asked_at).erasures
+            begun += self.book.erasure.erase_gone_face(tenant, faceid, by=by, asked_at=asked_at).erasures
         for faceid, face in erased.items():
             if face.hold is not None:  # that was over when the person was erased
                 self.book.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
@@ -182,11 +182,11 @@ class Again(Outside):
         if is_noted_as_other(statement, key, face):
             return False
         if is_new_id(face) or face.enrolled_at <= moment_of_text(statement["asked_at"]):
-            return says_who_stays(statement) or not self._took_former(tenant, statement, key, face)
+            return says_who_stays(statement) or not self._is_of_former_face(tenant, statement, key, face)
         removed, contents = statement["removed"], self.book.erasure.records.hash_contents([face])
         return any(not set(contents[kind]).isdisjoint(removed[kind]) for kind in HASHED)
 
-    def _took_former(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
+    def _is_of_former_face(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
         """Return whether a receipt of an early version, which does not say it, is of somebody who had the id before.
 
         It has no templates then, and the former has left something; or did, until this was done again before.

@@ -42,7 +42,7 @@ class Forgetting(Outside):
     retention: Made[Retention] = Made("rights.erasure.retention.Retention")
     strangers: Made[KeptStrangers] = Made("rights.erasure.strangers.KeptStrangers")
 
-    def of_gone(
+    def erase_gone_face(
         self,
         tenant: Tenant,
         faceid: str,
@@ -70,7 +70,7 @@ class Forgetting(Outside):
         self.records.send_message(tenant.name, erasure)
         return deleted
 
-    def chores(self) -> tuple[Chore, ...]:
+    def list_chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
             Chore(

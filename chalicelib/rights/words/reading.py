@@ -1,10 +1,10 @@
 """Reading of people: who was told what of whom, as the audit keeps it, so that after a breach somebody can say it.
 
-What an act tells is declared here, by its name, or by its dialect; the views report of whom (`acts.reads`,
-`acts.shows`). Whatever a process was not told of in this hour is an entry of its own before the answer goes out, so
-that no kill loses it. When the hour is closed, these entries of one caller become one that has the numbers, and a few
-with the people. An erasure takes one of the few, or a name out of an entry that waits: the numbers stay, and so do
-nearly all others.
+What an act tells is declared here, by its name, or by its dialect; the views report of whom (`acts.report_people`,
+`acts.report_picture`). Whatever a process was not told of in this hour is an entry of its own before the answer goes
+out, so that no kill loses it. When the hour is closed, these entries of one caller become one that has the numbers, and
+a few with the people. An erasure takes one of the few, or a name out of an entry that waits: the numbers stay, and so
+do nearly all others.
 """
 
 from __future__ import annotations

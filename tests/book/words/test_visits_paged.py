@@ -48,7 +48,7 @@ class Shelf:
         if before.needs_pages(group, at_ms, RULE):
             before = self.whole()
         arrivals = before.arrivals.add_sighting(at_ms, gap_ms)
-        self.write(before, replace(before, arrivals=arrivals.at_most() if before.is_whole else arrivals))
+        self.write(before, replace(before, arrivals=arrivals.fold_oldest() if before.is_whole else arrivals))
 
 
 def long_known(number: int, folded: int = 0) -> Shelf:

@@ -100,7 +100,7 @@ def kept_shortly(book: Book) -> None:
 def deleted_and_asked(book: Book) -> object:
     book.services.deletion.delete_faces(book.tenant, ["ann"])
     worked_off(book)
-    return book.services.erasure.of_gone(book.tenant, "ann", by="first")
+    return book.services.erasure.erase_gone_face(book.tenant, "ann", by="first")
 
 
 def deleted(book: Book) -> None:
@@ -114,7 +114,7 @@ def given_to_another(book: Book) -> None:
 
 
 def erase_former(book: Book) -> object:
-    return book.services.erasure.of_gone(book.tenant, "ann", by="first")
+    return book.services.erasure.erase_gone_face(book.tenant, "ann", by="first")
 
 
 def given_away_and_asked(book: Book) -> object:

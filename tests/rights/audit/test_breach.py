@@ -29,7 +29,7 @@ def enter_reading(made: Desk, *faces: str, by: str = "key first", what: str = LI
     """Answer as a process that has answered nothing yet in this hour."""
     made.clock.advance(timedelta(milliseconds=1))
     with Reads(made.book).enter_act(Act(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
-        acts.reads(faces, unnamed=unnamed)
+        acts.report_people(faces, unnamed=unnamed)
 
 
 def breach(made: Desk, by: str = "key first", since: timedelta = 100 * HOUR) -> Breach:
@@ -114,7 +114,7 @@ def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk
     what = "PATCH /v1/faces/{id}"
     with Reads(made.book).enter_act(Act(what, "key first", kind_of(what), TENANT, {"face": "anna"})):
         write(made.audited, [Put(keys.FACES, {"tenant": TENANT, "faceid": "anna"})])
-        acts.reads(["anna"])
+        acts.report_people(["anna"])
     assert [item["entry"].count("people read") for item in open_items(made)] == [0]
     assert breach(made).tally.kinds == {"anna": {*FACES, "pictures"}}
 
@@ -123,11 +123,11 @@ def test_of_one_process_who_is_read_again_makes_no_entry_until_the_next_hour(mad
     reads = Reads(made.book)
     for _ in range(3):
         with reads.enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
-            acts.reads(["anna"], unnamed=1)
+            acts.report_people(["anna"], unnamed=1)
     assert len(open_items(made)) == 1
     made.clock.advance(HOUR)
     with reads.enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
-        acts.reads(["anna"])
+        acts.report_people(["anna"])
     assert len(open_items(made)) == 2
 
 
@@ -137,7 +137,7 @@ def test_an_answer_is_not_given_if_its_entry_cannot_be_written(made: Desk) -> No
             raise StorageUnavailable("the disk is full")
 
     with pytest.raises(StorageUnavailable), Full(made.book).enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
-        acts.reads(["anna"])
+        acts.report_people(["anna"])
 
 
 @examples(30, 500)

@@ -72,7 +72,7 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     book.services.deletion.delete_faces(book.tenant, [face.faceid])
     person.worked_off(book)
     before = book.observed()
-    deleted = book.services.erasure.of_gone(book.tenant, face.faceid, by="first")
+    deleted = book.services.erasure.erase_gone_face(book.tenant, face.faceid, by="first")
     person.worked_off(book)
     book.sweep()
     [id_] = deleted.erasures
@@ -84,7 +84,7 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
 
 
 def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
-    assert book.services.erasure.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
+    assert book.services.erasure.erase_gone_face(book.tenant, "nobody").not_exist == ["nobody"]
     assert list(book.services.erasure.records.list_unfinished("shop")) == []
 
 

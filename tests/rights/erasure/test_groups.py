@@ -306,7 +306,7 @@ def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
     services = book.services
     [faceid] = filled(book, 1)
     services.deletion.groups.delete(book.tenant, "staff")
-    [id_] = services.erasure.of_gone(book.tenant, faceid).erasures
+    [id_] = services.erasure.erase_gone_face(book.tenant, faceid).erasures
     book.clock.advance(timedelta(hours=3))
     for _ in range(10):
         services.erasure.steps.continue_all(book.tenant)

@@ -110,7 +110,7 @@ def erase_face(book: Book) -> None:
 def erase_deleted(book: Book) -> None:
     book.services.deletion.delete_faces(book.tenant, ["eva"], by="first")
     person.worked_off(book)
-    book.services.erasure.of_gone(book.tenant, "eva", by="first")
+    book.services.erasure.erase_gone_face(book.tenant, "eva", by="first")
 
 
 def erase_with_its_group(book: Book) -> None:

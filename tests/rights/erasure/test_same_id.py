@@ -46,7 +46,7 @@ def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(boo
     gus = lived(book, person.GUS, "Gus", *GUSES)
     timeline = book.services.sightings.read_timeline(book.tenant, "seven").sightings
 
-    [id_] = book.services.erasure.of_gone(book.tenant, "seven", by="first").erasures
+    [id_] = book.services.erasure.erase_gone_face(book.tenant, "seven", by="first").erasures
     person.worked_off(book)
 
     receipt = book.services.erasure.records.get("shop", id_).receipt
@@ -57,4 +57,4 @@ def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(boo
     assert book.services.sightings.read_timeline(book.tenant, "seven").sightings == timeline
     assert book.services.faces.get(book.tenant, "seven").name == "Gus"
     assert not book.services.consistency.list_disagreements("shop")
-    assert book.services.erasure.of_gone(book.tenant, "seven").not_exist == ["seven"], "nothing is left"
+    assert book.services.erasure.erase_gone_face(book.tenant, "seven").not_exist == ["seven"], "nothing is left"

@@ -141,7 +141,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
         seven = services.faces.get(tenant, "seven")
         services.merges.duplicates.suggest_pair(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
         with services.audit.reads.enter_act(Act("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
-            acts.reads(["seven"])
+            acts.report_people(["seven"])
         return {one.id for one in captures}
 
     anns = lived("Ann", ANN, 20)
@@ -165,8 +165,8 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
     with book.services.audit.reads.enter_act(Act("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
-        acts.reads([ann.faceid, ben.faceid])
-        acts.shows(ben.faceid)
+        acts.report_people([ann.faceid, ben.faceid])
+        acts.report_picture(ben.faceid)
     [entry] = document(opened(book, ann.faceid))["held"]["audit"]
     own = {"estimates names visits": [ann.faceid]}
     assert (entry["what"], entry["by"], entry["read"]) == ("people read", "key first", own)

@@ -237,7 +237,7 @@ class Manifest(Struct, frozen=True):
 
     def read_population(self) -> Population:
         """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
-        return population(self.measured, self.embedding.dimensions)
+        return read_population_rows(self.measured, self.embedding.dimensions)
 
 
 def read_table(folder: Path) -> dict[str, Any]:
@@ -364,7 +364,7 @@ def read_measured(file: Path, model: str) -> Measured | None:
         raise DamagedCalibration(f"{file} is damaged: {error}") from error
 
 
-def population(measured: Measured, dimensions: int) -> Population:
+def read_population_rows(measured: Measured, dimensions: int) -> Population:
     """Read a population's rows; one of no rows without a file or `usual`. Raises DamagedCalibration, OSError."""
     import numpy as np
 

@@ -92,7 +92,7 @@ def scans(jpeg: bytes) -> int:
     return jpeg.count(bytes((0xFF, _SOS)))
 
 
-def with_noise(jpeg: bytes) -> bytes:
+def insert_noise(jpeg: bytes) -> bytes:
     """Insert noise at the end of each scan; it shows only if pixels are missing.
 
     A decoder whose data ends before the picture does leaves the rest grey without an error.

@@ -18,10 +18,10 @@ from PIL.ImageFile import ImageFile
 from chalicelib.book.vision.pictures.containers import (
     drop_metadata,
     format_of,
+    insert_noise,
     name_other_format,
     read_webp_size,
     scans,
-    with_noise,
 )
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import PictureRules
@@ -207,7 +207,7 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
         return False
-    with _import_decoder("JPEG")(io.BytesIO(with_noise(jpeg))) as noisy:
+    with _import_decoder("JPEG")(io.BytesIO(insert_noise(jpeg))) as noisy:
         noisy.draft(None, reduced)
         noisy.load()
         strips = ((0, top, picture.width, top + _STRIP_ROWS) for top in range(0, picture.height, _STRIP_ROWS))
