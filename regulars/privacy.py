@@ -656,7 +656,7 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     if not may("Delete what goes now?"):
         return
     for tenant in chosen_tenants:
-        services.erasure.retention.sweep_tenant(tenant, of=tuple(Kind), yes=everything)
+        services.erasure.retention.sweep_tenant(tenant, swept_kinds=tuple(Kind), is_confirmed=everything)
         waiting = services.erasure.retention.read_withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
         for kind, much in waiting.items():

@@ -100,7 +100,7 @@ def find_single_write(actions: Sequence[Action]) -> Put | Update | None:
     match actions:
         case [Put() as put] if put.when and all(condition.kind == "absent" for condition in put.when):
             return put
-        case [Update(twice=True) as update]:
+        case [Update(repeatable=True) as update]:
             return update
     return None
 

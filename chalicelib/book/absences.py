@@ -45,24 +45,24 @@ _FACES_AT_ONCE = 25
 """Faces that are read at once. Each brings its visits, so a page is small."""
 
 
-def overdue_at(arrivals: tuple[Arrival, ...], closed: Sequence[int] = ()) -> datetime | None:
-    """Return from when on somebody with these visits, oldest first, is overdue; None: they say nothing about it.
+def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -> datetime | None:
+    """Return from when on somebody with these visits, oldest first, is overdue; None: too few visits, or too irregular.
 
-    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed`: UTC days since 1970 that do
-    not count, ascending.
+    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed_days`: UTC days since 1970 that
+    do not count, ascending.
     """
     recent = arrivals[-_RECENT_VISITS:]
     if len(recent) < LEAST_VISITS:
         return None
     begins = [arrival.first_ms for arrival in recent]
-    days_before = [bisect_right(closed, begin // DAY_MS) for begin in begins]
+    days_before = [bisect_right(closed_days, begin // DAY_MS) for begin in begins]
     open_ms = [begin - DAY_MS * days for begin, days in zip(begins, days_before, strict=True)]
     pauses = [after - before for before, after in pairwise(open_ms)]
     wait = timedelta(milliseconds=max(TIMES_USUAL * median(pauses), *pauses))
     if not _SHORTEST_ABSENCE <= wait <= _LONGEST_ABSENCE:
         return None
     overdue_since = moment(begins[-1]) + wait
-    for day in closed[days_before[-1] :]:
+    for day in closed_days[days_before[-1] :]:
         if moment(day * DAY_MS) > overdue_since:
             break
         overdue_since += timedelta(days=1)
@@ -81,42 +81,47 @@ class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
         """Send hooks an event of each person who became overdue in the last day and was not told yet; return how many.
 
-        Its caller has looked whether a hook names this kind of event.
+        Stop if another process tells them at this moment. The caller has looked whether a hook names this kind of
+        event.
         """
         outbox = self.book.webhooks.outbox
         told_until = outbox.read_told_place(tenant.name, EventKind.FACE_OVERDUE)
-        known = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
-        closed = self.book.statistics.list_days_without_anybody(tenant)
-        events = [event for group in known for event in self._list_overdue(tenant, group, now, closed)]
-        places = {_place_of_absence(event): event for event in events}
-        places = {place: event for place, event in places.items() if told_until is None or place > told_until}
-        for count, place in enumerate(sorted(places)):
-            if not outbox.tell_once(tenant.name, place, told_until, places[place]):
+        groups = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
+        closed_days = self.book.statistics.list_days_without_anybody(tenant)
+        events = [event for group in groups for event in self._list_overdue(tenant, group, now, closed_days)]
+        events_by_place = {_place_of_absence(event): event for event in events}
+        events_by_place = {
+            place: event for place, event in events_by_place.items() if told_until is None or place > told_until
+        }
+        for count, place in enumerate(sorted(events_by_place)):
+            if not outbox.tell_once(tenant.name, place, told_until, events_by_place[place]):
                 return count
             told_until = place
-        return len(places)
+        return len(events_by_place)
 
-    def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed: Sequence[int]) -> list[Event]:
-        since, until = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
-        since -= timedelta(days=len(closed) - bisect_right(closed, milliseconds(since) // DAY_MS))
-        faces = self.book.faces.list_by_arrival(tenant, group, until, _FACES_AT_ONCE, since)
-        return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now, closed))]
+    def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]) -> list[Event]:
+        first_arrival, last_arrival = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
+        first_arrival -= timedelta(
+            days=len(closed_days) - bisect_right(closed_days, milliseconds(first_arrival) // DAY_MS)
+        )
+        faces = self.book.faces.list_by_arrival(tenant, group, last_arrival, _FACES_AT_ONCE, first_arrival)
+        return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now, closed_days))]
 
     def _make_overdue_event(
-        self, tenant: Tenant, group: Group, face: Face, now: datetime, closed: Sequence[int]
+        self, tenant: Tenant, group: Group, face: Face, now: datetime, closed_days: Sequence[int]
     ) -> Event | None:
         """Make the event of a face; None: it is not overdue, or was so at the sweep before."""
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
-        overdue_since = overdue_at(visits.arrivals.recent, closed)
+        overdue_since = overdue_at(visits.arrivals.recent, closed_days)
         if overdue_since is None or not now - _LATE < overdue_since <= now:
             return None
-        last = moment(visits.arrivals.recent[-1].first_ms)
+        last_visit = moment(visits.arrivals.recent[-1].first_ms)
         data: dict[str, Any] = {
             "faceid": face.faceid,
             "name": face.name,
             "number": face.number or None,
             "arrive_count": face.arrive_count,
-            "days": (now - last).days,
+            "days": (now - last_visit).days,
         }
-        id_ = f"{EventKind.FACE_OVERDUE}-{face.faceid}-{milliseconds(last)}"
+        id_ = f"{EventKind.FACE_OVERDUE}-{face.faceid}-{milliseconds(last_visit)}"
         return Event(id_, EventKind.FACE_OVERDUE, overdue_since, group.name, data=data)

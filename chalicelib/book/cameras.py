@@ -151,10 +151,13 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
     boxes = []
     for box_id, box_cameras in sorted(cameras_by_box.items()):
         heartbeats = [
-            (at, camera) for camera in box_cameras for at in (camera.last_seen_at, camera.failing_at) if at is not None
+            (heard_at, camera)
+            for camera in box_cameras
+            for heard_at in (camera.last_seen_at, camera.failing_at)
+            if heard_at is not None
         ]
-        last_at, newest = max(heartbeats, key=lambda pair: pair[0], default=(None, box_cameras[0]))
-        boxes.append(Box(box_id, newest.status, last_at, tuple(camera.id for camera in box_cameras)))
+        last_heard_at, newest = max(heartbeats, key=lambda pair: pair[0], default=(None, box_cameras[0]))
+        boxes.append(Box(box_id, newest.status, last_heard_at, tuple(camera.id for camera in box_cameras)))
     return boxes
 
 
@@ -257,20 +260,20 @@ class Cameras(UseCase):
         """
         camera = self.get(tenant, id_)
         require_revision("the camera", camera.version, revision)
-        changed = self._apply_changes(tenant, camera, changes)
-        if changed == camera:
+        changed_camera = self._apply_changes(tenant, camera, changes)
+        if changed_camera == camera:
             self.book.requests.write_with_answer(tenant.name, [], request)
             return camera
-        changed = replace(changed, version=camera.version + 1)
+        changed_camera = replace(changed_camera, version=camera.version + 1)
         try:
             self.book.requests.write_with_answer(
-                tenant.name, _make_change_actions(tenant.name, camera, changed), request
+                tenant.name, _make_change_actions(tenant.name, camera, changed_camera), request
             )
         except ConditionFailed as error:
             if _NAME_FREE in error.names:
-                raise _name_taken_error(changed.name) from error
+                raise _name_taken_error(changed_camera.name) from error
             raise
-        return changed
+        return changed_camera
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
@@ -279,9 +282,9 @@ class Cameras(UseCase):
         Raises CameraNotFound, Busy, AnsweredAlready.
         """
         item = self._read_item(tenant, id_)
-        when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
+        if_same = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
         actions: list[Action] = [
-            Delete(keys.CAMERAS, (tenant.name, id_), when),
+            Delete(keys.CAMERAS, (tenant.name, id_), if_same),
             *(Delete(keys.CAMERAS, (tenant.name, name_key)) for name_key in sorted(_list_name_keys(id_, item["name"]))),
             Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
             api_keys.shut_out(item["key_digest"]),
@@ -301,13 +304,13 @@ class Cameras(UseCase):
 
         Another key of the camera ends it.
         """
-        digest, until = self._read_item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
+        digest, expires_at = self._read_item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
         code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
-        kind, hashed = keys.code_item(api_keys.digest(code))
-        item = {"kind": kind, "id": hashed, "tenant": tenant.name, "camera": id_, "digest": digest}
+        kind, code_digest = keys.code_item(api_keys.digest(code))
+        item = {"kind": kind, "id": code_digest, "tenant": tenant.name, "camera": id_, "digest": digest}
         if_free = (absent("code-free"),)
-        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, if_free)])
-        return "-".join(code[at : at + 4] for at in range(0, _CODE_LENGTH, 4)), until
+        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(expires_at.timestamp())}, if_free)])
+        return "-".join(code[place : place + 4] for place in range(0, _CODE_LENGTH, 4)), expires_at
 
     def redeem_code(self, code: str) -> tuple[Camera, str]:
         """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
@@ -375,10 +378,10 @@ class Cameras(UseCase):
 
     def list_silences(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence]]:
         """Return the cameras that are silent or quiet, if that was not reported yet and nobody muted them."""
-        waiting = [
+        unreported = [
             camera for camera in self.list_all(tenant) if camera.silent_since is None and not is_muted(camera, now)
         ]
-        return [(camera, silence) for camera in waiting if (silence := find_silence(camera, tenant, now))]
+        return [(camera, silence) for camera in unreported if (silence := find_silence(camera, tenant, now))]
 
     @retry_if_changed(_BUSY)
     def mute(self, tenant: Tenant, until: datetime | None, camera_id: str | None = None) -> None:
@@ -388,9 +391,9 @@ class Cameras(UseCase):
         """
         now = self.book.clock.now()
         if until is not None and not now < until <= now + MUTED_FOR:
-            last = time_text(now + MUTED_FOR)
+            last_time = time_text(now + MUTED_FOR)
             raise InvalidInput(
-                f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last}"
+                f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last_time}"
             )
         cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         acts.add_details(of=camera_id or "all")
@@ -398,7 +401,7 @@ class Cameras(UseCase):
         removed_fields = ("muted_until",) if until is None else ()
         if_there = (exists("camera-there"),)
         changes = [
-            Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, twice=True)
+            Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, repeatable=True)
             for camera in cameras
         ]
         for batch in cut_in_parts(changes, _MUTED_AT_ONCE):
@@ -430,7 +433,7 @@ class Cameras(UseCase):
         if_there = (exists("camera-there"),)
         acts.add_details(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
-        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, twice=True)])
+        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, repeatable=True)])
         return replace(last_still, asked_at=now)
 
     def store_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
@@ -472,10 +475,16 @@ class Cameras(UseCase):
             return wave
         return replace(wave, reached=tuple(box.id for box in boxes_of(self.list_all(tenant))))
 
-    def compose_edge_settings(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    def compose_edge_settings(
+        self, tenant: Tenant, camera: Camera, wanted_settings: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
-        return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
+        return (
+            edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted_settings)
+            if item
+            else wanted_settings
+        )
 
     def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
         """Begin a wave, in place of the one before, or let that go on. Raises Busy, AnsweredAlready."""
@@ -491,20 +500,20 @@ class Cameras(UseCase):
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         if item is None:
             return
-        before = wave_from(item)
+        wave_before = wave_from(item)
         now, cameras = self.book.clock.now(), self.list_all(tenant)
         reports = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
-        wave = advance_wave(before, reports, now)
-        if_same_wave = (equals("at", milliseconds(before.at), "the-same-wave"),)
+        wave = advance_wave(wave_before, reports, now)
+        if_same_wave = (equals("at", milliseconds(wave_before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), if_same_wave)
-        if wave != before and not write_unless_changed(self.book.items, [put]):
+        if wave != wave_before and not write_unless_changed(self.book.items, [put]):
             return
         for camera in cameras:
             if wave.has(box := camera.status.get("box")):
-                edge = edge_of(wave, box, camera.edge, camera.edge)
-                if edge != camera.edge:
+                edge_settings = edge_of(wave, box, camera.edge, camera.edge)
+                if edge_settings != camera.edge:
                     with suppress(Changed, CameraNotFound):
-                        self.change(tenant, camera.id, {"edge": edge}, revision=camera.version)
+                        self.change(tenant, camera.id, {"edge": edge_settings}, revision=camera.version)
 
     def _read_item(self, tenant: Tenant, id_: str) -> Item:
         item = self.book.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
@@ -514,7 +523,7 @@ class Cameras(UseCase):
 
     def _note_fields(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
         if_there, key = (exists("camera-there"),), (tenant.name, id_)
-        change = Update(keys.CAMERAS, key, if_there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
+        change = Update(keys.CAMERAS, key, if_there, set=fields, remove=tuple(no_more), repeatable=True, lasts=False)
         write_unless_changed(self.book.items, [change])  # or it was deleted meanwhile
 
     def _read_group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -530,22 +539,22 @@ class Cameras(UseCase):
         if "labels" in changes:
             fields["labels"] = camera.labels._replace(**changes["labels"])
         groups = changes.get("groups")
-        checked = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
-        fields = {name: getattr(checked, name) for name in fields}
+        checked_settings = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
+        fields = {name: getattr(checked_settings, name) for name in fields}
         if "groups" in changes:
-            fields["group_ids"] = self._read_group_ids(tenant, checked.groups)
+            fields["group_ids"] = self._read_group_ids(tenant, checked_settings.groups)
         if "name" in changes:
             fields["name"] = legal_camera_name(changes["name"])
         return replace(camera, **fields)
 
-    def _choose_free_id(self, tenant: Tenant, wanted: str) -> str:
-        ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
+    def _choose_free_id(self, tenant: Tenant, wanted_id: str) -> str:
+        ids = [wanted_id, *(f"{wanted_id}-{number}" for number in range(2, MAX_CAMERAS + 2))]
         for batch in cut_in_parts(ids, 100):
             claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch])
-            free = [id_ for id_, claim in zip(batch, claims, strict=True) if claim is None]
-            if free:
-                return free[0]
-        return wanted
+            free_ids = [id_ for id_, claim in zip(batch, claims, strict=True) if claim is None]
+            if free_ids:
+                return free_ids[0]
+        return wanted_id
 
     def _make_addition_actions(self, tenant: Tenant, camera: Camera, key: str) -> list[Action]:
         item = camera_item(tenant.name, camera, api_keys.digest(key))
@@ -560,10 +569,10 @@ class Cameras(UseCase):
     def _make_room_action(self, tenant: Tenant) -> Action:
         """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
         if self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
-            first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
-            return Put(keys.CAMERAS, first, (absent(_COUNTED),))
-        when = (at_least("left", 1, _ROOM),)
-        return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), when, add={"left": -1})
+            first_count = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
+            return Put(keys.CAMERAS, first_count, (absent(_COUNTED),))
+        if_room = (at_least("left", 1, _ROOM),)
+        return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), if_room, add={"left": -1})
 
     def _raise_refused(self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool) -> None:
         """Raise the error that the failed conditions mean; return if another try may succeed."""
@@ -653,12 +662,12 @@ def _make_key_put(tenant: Tenant, id_: str, key: str) -> Put:
 
 
 def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Action]:
-    when = (equals("version", before.version, _SAME),)
+    if_same = (equals("version", before.version, _SAME),)
     fields = {**setting_fields(after), "version": after.version}
-    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), when, set=fields)]
-    old, new = _list_name_keys(before.id, before.name), _list_name_keys(after.id, after.name)
-    actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old - new)]
-    return actions + [_make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new - old]
+    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields)]
+    old_keys, new_keys = _list_name_keys(before.id, before.name), _list_name_keys(after.id, after.name)
+    actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old_keys - new_keys)]
+    return actions + [_make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new_keys - old_keys]
 
 
 def _list_name_keys(id_: str, name: str) -> set[str]:

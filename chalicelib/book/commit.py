@@ -114,15 +114,15 @@ def make_face_change(
     """
     counts = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
     old_templates = [picture.templates for picture in before.pictures]
-    added = next((picture for picture in after.pictures if picture.templates not in old_templates), None)
-    is_learnt = added is not None and added.learnt is not None
+    added_picture = next((picture for picture in after.pictures if picture.templates not in old_templates), None)
+    is_learnt = added_picture is not None and added_picture.learnt is not None
     return Change(
         tuple(actions),
         tuple(replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)),
         counts,
         limited_groups,
-        model=added.templates[0].model if added else None,
-        skips_model_check=added is None,
+        model=added_picture.templates[0].model if added_picture else None,
+        skips_model_check=added_picture is None,
     )
 
 
@@ -267,13 +267,13 @@ def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[
 
 def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: datetime) -> list[Action]:
     """Return the actions of a commit. `fields`: what changes in the tenant's record and in the directory alike."""
-    gained, switch_to = change.gained, change.switch_to
-    when: list[Condition] = [equals("seq", seq - 1, _SEQ)]
-    if gained > 0:
-        when.append(at_least("free", gained, TENANT_ROOM))
-    when += [at_least(name, -number, name) for name, number in change.tenant.items() if number < 0]
+    gained_faces, switch_to = change.gained, change.switch_to
+    conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
+    if gained_faces > 0:
+        conditions.append(at_least("free", gained_faces, TENANT_ROOM))
+    conditions += [at_least(name, -number, name) for name, number in change.tenant.items() if number < 0]
     if switch_to:
-        when.append(equals("next_model", switch_to, NEXT))
+        conditions.append(equals("next_model", switch_to, NEXT))
     return [
         *change.actions,
         *_make_group_actions(tenant, change),
@@ -281,9 +281,9 @@ def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: date
         Update(
             keys.DIRECTORY,
             (tenant, keys.TENANT_ITEM),
-            when=tuple(when),
+            when=tuple(conditions),
             set={"seq": seq, **fields},
-            add={"free": -gained, **change.tenant},
+            add={"free": -gained_faces, **change.tenant},
             remove=("next_model",) if switch_to else (),
         ),
         Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
@@ -296,17 +296,17 @@ def _make_group_actions(tenant: str, change: Change) -> list[Action]:
     if change.new_group:
         actions.append(Put(keys.DIRECTORY, change.new_group, (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),)))
     for group_id in dict.fromkeys((*change.counts, *change.users)):
-        gained = change.counts.get(group_id, 0)
-        when: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
-        added = {"count": gained}
+        gained_faces = change.counts.get(group_id, 0)
+        conditions: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
+        added_counts = {"count": gained_faces}
         if users := change.users.get(group_id, 0):
-            added["users"] = users
+            added_counts["users"] = users
         if group_id in change.limited_groups:
-            added["free"] = -gained
-            when.append(at_least("free", max(gained, 0), f"{GROUP_ROOM}:{group_id}"))
+            added_counts["free"] = -gained_faces
+            conditions.append(at_least("free", max(gained_faces, 0), f"{GROUP_ROOM}:{group_id}"))
         else:  # only a group with a capacity has `free`: it has got none meanwhile
-            when.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
-        actions.append(Update(keys.DIRECTORY, (tenant, keys.group_item(group_id)), tuple(when), add=added))
+            conditions.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
+        actions.append(Update(keys.DIRECTORY, (tenant, keys.group_item(group_id)), tuple(conditions), add=added_counts))
     return actions
 
 
@@ -318,15 +318,15 @@ def replace_user_faces(
     tenant: str,
     user: User,
     faceids: Sequence[str],
-    changed: Mapping[str, JournalEntry] = MappingProxyType({}),
+    changed_entries: Mapping[str, JournalEntry] = MappingProxyType({}),
 ) -> User:
     """Return the user with these faces and, unless it is a subject, their mean.
 
-    `changed`: those of them whose templates the commit changes.
+    `changed_entries`: those of them whose templates the commit changes.
     """
     stored_items = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
     templates = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored_items))}
-    for faceid, entry in changed.items():
+    for faceid, entry in changed_entries.items():
         old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()  # it adds those of another model
         by_model = {template.model: template for template in (*old_templates, *entry.templates)}
         templates[faceid] = tuple(by_model.values())
@@ -361,15 +361,17 @@ def follow_face_changes(
     stored_items = items.get_many(keys.DIRECTORY, places) if places else []
     for user in map(user_from, filter(None, stored_items)):
         changes = changes_by_user[user.entry]
-        leaving = {
+        leaving_faceids = {
             faceid for faceid, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id
         }
-        changed = {faceid: entry for faceid, entry in changes.items() if faceid not in leaving}
-        staying = [faceid for faceid in user.faceids if faceid not in leaving]
-        learnt = not leaving and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
-        after = replace_user_faces(items, tenant, user, staying, changed)
-        user_actions, user_entries = make_user_edit(tenant, user, after, learnt=learnt)
-        if not (staying or changed or keeps_users):
+        changed_entries = {faceid: entry for faceid, entry in changes.items() if faceid not in leaving_faceids}
+        staying_faceids = [faceid for faceid in user.faceids if faceid not in leaving_faceids]
+        is_learnt = not leaving_faceids and all(
+            entry.learnt or entry.edit is Edit.EMBED for entry in changed_entries.values()
+        )
+        user_after = replace_user_faces(items, tenant, user, staying_faceids, changed_entries)
+        user_actions, user_entries = make_user_edit(tenant, user, user_after, learnt=is_learnt)
+        if not (staying_faceids or changed_entries or keeps_users):
             user_actions = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))]
             lost_users[user.group_id] -= 1
         actions += user_actions

@@ -81,18 +81,19 @@ class DailyLimits(UseCase):
     def take_capture_bytes(self, tenant: Tenant, camera_id: str, size: int) -> bool:
         """Count `size` bytes of captures that a camera offers today. If they are more than is left, return False.
 
-        Raises as `take_request` does.
+        Raises Busy, StorageUnavailable.
         """
         if tenant.capture_mb_a_day is None:
             return True
-        quota, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
-        place, day_and_quota = (tenant.name, count), (_day_of(tenant, self.book.clock.now()), quota)
+        quota, counter_id = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
+        place, day_and_quota = (tenant.name, counter_id), (_day_of(tenant, self.book.clock.now()), quota)
         if self._take_ahead(place, day_and_quota, size):
             return True
-        part = quota // PARTS
-        if part > size and self._take_amount(tenant, count, part, quota, twice=True):
-            return self._take_ahead(place, day_and_quota, size - part)  # keeps what this capture leaves of the part
-        return self._take_amount(tenant, count, size, quota, twice=True)
+        part_bytes = quota // PARTS
+        if part_bytes > size and self._take_amount(tenant, counter_id, part_bytes, quota, repeatable=True):
+            # It keeps what this capture leaves of the part.
+            return self._take_ahead(place, day_and_quota, size - part_bytes)
+        return self._take_amount(tenant, counter_id, size, quota, repeatable=True)
 
     def _take_ahead(self, place: tuple[str, str], day_and_quota: tuple[str, int], size: int) -> bool:
         """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough.
@@ -100,11 +101,11 @@ class DailyLimits(UseCase):
         What was counted ahead on another day, or for another quota, is lost.
         """
         with self._lock:
-            counted_for, left = self._ahead.get(place, (day_and_quota, 0))
-            left = left - size if counted_for == day_and_quota else -size
-            if left >= 0:
-                self._ahead[place] = day_and_quota, left
-            return left >= 0
+            counted_for, left_bytes = self._ahead.get(place, (day_and_quota, 0))
+            left_bytes = left_bytes - size if counted_for == day_and_quota else -size
+            if left_bytes >= 0:
+                self._ahead[place] = day_and_quota, left_bytes
+            return left_bytes >= 0
 
     def seconds_until_day_ends(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""
@@ -112,28 +113,33 @@ class DailyLimits(UseCase):
         midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), clock_time.min, zone)
         return math.ceil(midnight.timestamp() - now.timestamp())
 
-    def _take_amount(self, tenant: Tenant, count: str, amount: int, quota: int | None, *, twice: bool = False) -> bool:
-        """Count an amount for today in the item `count`. If it would be more than the quota, return False."""
+    def _take_amount(
+        self, tenant: Tenant, counter_id: str, amount: int, quota: int | None, *, repeatable: bool = False
+    ) -> bool:
+        """Count an amount for today in the item `counter_id`. If it would be more than the quota, return False."""
         if quota is None:
             return True
         day = _day_of(tenant, self.book.clock.now())
         for _ in count_attempts():
             try:
-                write(self.book.items, [_count_update(tenant, count, day, amount, quota=quota, twice=twice)])
+                write(
+                    self.book.items,
+                    [_count_update(tenant, counter_id, day, amount, quota=quota, repeatable=repeatable)],
+                )
                 return True
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
                     return False
-            day = self._begin_day(tenant, count)
+            day = self._begin_day(tenant, counter_id)
         raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
 
-    def _begin_day(self, tenant: Tenant, count: str) -> str:
+    def _begin_day(self, tenant: Tenant, counter_id: str) -> str:
         """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
-        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, count)), self._list_days(tenant)
+        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, counter_id)), self._list_days(tenant)
         if item is not None and item["day"] in days:
             return str(item["day"])
         # another request began it: the next try sees which day
-        write_unless_changed(self.book.items, [_make_first_count(tenant, count, days[0], item)])
+        write_unless_changed(self.book.items, [_make_first_count(tenant, counter_id, days[0], item)])
         return days[0]
 
     def _list_days(self, tenant: Tenant) -> list[str]:
@@ -146,22 +152,24 @@ def _day_of(tenant: Tenant, at: datetime) -> str:
     return f"{at.astimezone(ZoneInfo(tenant.time_zone)):%Y%m%d}"
 
 
-def _count_update(tenant: Tenant, count: str, day: str, amount: int, *, quota: int, twice: bool) -> Action:
+def _count_update(tenant: Tenant, counter_id: str, day: str, amount: int, *, quota: int, repeatable: bool) -> Action:
     conditions = (
         equals("day", day, _SAME_DAY),
         at_least("balance", amount - quota, _IN_QUOTA),
     )
-    return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount}, twice=twice)
+    return Update(
+        keys.DIRECTORY, (tenant.name, counter_id), conditions, add={"balance": -amount}, repeatable=repeatable
+    )
 
 
-def _make_first_count(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
-    """Return the write that begins a day's count, on condition that `old` is still stored (None: nothing is)."""
+def _make_first_count(tenant: Tenant, counter_id: str, day: str, old_item: Item | None) -> Action:
+    """Return the write that begins a day's count, on condition that `old_item` is still stored (None: nothing is)."""
     item: Item = {
         "tenant": tenant.name,
-        "item": count,
+        "item": counter_id,
         "day": day,
         "balance": 0,
     }
-    if old is None:
+    if old_item is None:
         return Put(keys.DIRECTORY, item, (absent(_NOT_BEGUN),))
-    return Put(keys.DIRECTORY, item, (equals("day", old["day"], _SAME_DAY),))
+    return Put(keys.DIRECTORY, item, (equals("day", old_item["day"], _SAME_DAY),))

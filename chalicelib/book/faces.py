@@ -210,10 +210,10 @@ class Faces(UseCase):
         if without_face:
             places = [keys.observation(tenant.name, *sighting) for sighting in without_face]
             observations = self.book.items.get_many(keys.OBSERVATIONS, places)
-            moved = {
+            moved_faceids = {
                 id_: str(item["faceid"]) for (_, id_), item in zip(without_face, observations, strict=True) if item
             }
-            faceids, faces = faceids | moved, faces | self.by_id(tenant, moved.values())
+            faceids, faces = faceids | moved_faceids, faces | self.by_id(tenant, moved_faceids.values())
         return {id_: faces[faceid] for id_, faceid in faceids.items() if faceid in faces}
 
     def read_faces_in_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
@@ -279,11 +279,11 @@ class Faces(UseCase):
         reads a thousand terms at most. Raises InvalidInput if `name` has no letter and no digit, or the token is
         damaged.
         """
-        wanted = wanted_words(name)
-        if not wanted:
+        words = wanted_words(name)
+        if not words:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
-        pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
-        longest_prefix = prefix(max(wanted, key=len))
+        pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
+        longest_prefix = prefix(max(words, key=len))
         between = keys.name_terms_range(longest_prefix)
         behind = pages.read_place(token, lambda place: bytes.fromhex(place).decode())
         stored_items = walk_items(
@@ -297,8 +297,10 @@ class Faces(UseCase):
             found_faces: list[tuple[str, Face]] = []
             for place, term, faceid in parts_of_places:
                 face_terms = _terms(faces[faceid]) if faceid in faces else ()  # others, if it was renamed just now
-                first_term = min((each for each in face_terms if each.startswith(longest_prefix)), default=None)
-                if term == first_term and is_found(face_terms, wanted):
+                first_term = min(
+                    (face_term for face_term in face_terms if face_term.startswith(longest_prefix)), default=None
+                )
+                if term == first_term and is_found(face_terms, words):
                     found_faces.append((place, faces[faceid]))
             return found_faces
 
@@ -307,11 +309,11 @@ class Faces(UseCase):
         )
         return ListPage([face for _, face in page.rows], page.next_token)
 
-    def _list_ids_of_page(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+    def _list_ids_of_page(self, tenant: Tenant, group: Group, skipped: int, page_size: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
-        count_behind = max(group.count - skipped - wanted, 0)
+        count_behind = max(group.count - skipped - page_size, 0)
         from_end = skipped > count_behind
-        count = group.count - skipped if from_end else skipped + wanted
+        count = group.count - skipped if from_end else skipped + page_size
         at_once = min(count, _KEYS_A_READ)
         items = faces_in(self.book.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
         faceids = [item["faceid"] for item in islice(items, count)]
@@ -461,10 +463,10 @@ def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
     """Return the actions that a changed name needs, for the transaction that stores the face."""
     if after.name == before.name:
         return []
-    old, new = _terms(before), _terms(after)
+    old_terms, new_terms = _terms(before), _terms(after)
     return [
-        *(Delete(keys.NAMES, _term_key(tenant, before.faceid, term)) for term in old if term not in new),
-        *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new if term not in old),
+        *(Delete(keys.NAMES, _term_key(tenant, before.faceid, term)) for term in old_terms if term not in new_terms),
+        *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new_terms if term not in old_terms),
     ]
 
 
@@ -552,11 +554,11 @@ class FaceLists(UseCase):
             return self._make_sorted_page(tenant, group_name, order, limit, pages, token, descending=descending)
         behind = pages.read_place(token, str)
         if order is FaceOrder.ID:
-            stored = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
+            stored_rows = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
         else:
             groups = self._read_groups(tenant, group_name)
-            stored = self._merge_group_lists(tenant, groups, order, behind, limit, descending=descending)
-        page = pages.make_first_page(stored, limit, itemgetter(0))
+            stored_rows = self._merge_group_lists(tenant, groups, order, behind, limit, descending=descending)
+        page = pages.make_first_page(stored_rows, limit, itemgetter(0))
         rows: list[Item | None] = [row for _, row in page.rows]
         if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
             rows = self.book.items.get_many(
@@ -565,28 +567,28 @@ class FaceLists(UseCase):
         return ListPage([make_listed_face(tenant, row) for row in rows if row], page.next_token)
 
     def list_by_enrolment(
-        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted_faceids: Sequence[str] | None = None
     ) -> tuple[list[Face], str | None]:
         """Return `limit` faces of a group behind a place, by enrolment, oldest first; and the place of the next ones.
 
         A face that is there throughout is listed once, whatever comes and goes. `behind`: None for the first page;
-        `wanted`: only faces of these ids.
+        `wanted_faceids`: only faces of these ids.
         """
-        if wanted is None:
+        if wanted_faceids is None:
             merged = self._merge_group_lists(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
             places = [place for place, _ in islice(merged, limit + 1)]
         else:
             stored_items = self.book.items.get_many(
-                keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)]
+                keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
             )
-            in_group = [
+            places_in_group = [
                 _place_in_list(item, "by_enrolment") for item in stored_items if item and item["group"] == group.id
             ]
-            places = sorted(place for place in in_group if behind is None or place > behind)[: limit + 1]
-        page = places[:limit]
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid_of_place(place)) for place in page])
+            places = sorted(place for place in places_in_group if behind is None or place > behind)[: limit + 1]
+        page_places = places[:limit]
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid_of_place(place)) for place in page_places])
         faces = [read_visible_face(tenant, item) for item in items if item and item["group"] == group.id]
-        return faces, page[-1] if len(places) > limit else None
+        return faces, page_places[-1] if len(places) > limit else None
 
     def list_ids(
         self,
@@ -673,8 +675,12 @@ class FaceLists(UseCase):
             key=itemgetter(0),
             reverse=descending,
         )
-        rest = (one for one in ranked if behind is None or (one[0] < behind if descending else one[0] > behind))
-        page = pages.make_first_page(rest, limit, lambda row: json.dumps([begun_ms, row[0]]))
+        ranked_rows = (
+            rank_and_row
+            for rank_and_row in ranked
+            if behind is None or (rank_and_row[0] < behind if descending else rank_and_row[0] > behind)
+        )
+        page = pages.make_first_page(ranked_rows, limit, lambda row: json.dumps([begun_ms, row[0]]))
         return ListPage([make_listed_face(tenant, row) for _, row in page.rows], page.next_token)
 
     def _count_visits_since(self, tenant: Tenant, row: Item, order: FaceOrder, since_ms: int) -> int:
@@ -726,10 +732,16 @@ class FaceLists(UseCase):
         at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if has_rows else limit
 
         def list_group(group: Group) -> Iterator[tuple[str, Item]]:
-            after = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
-            how = {"with_projection": has_rows, "behind": after, "reverse": descending, "page_size": at_once + 2}
+            behind_key = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
+            query_options = {
+                "with_projection": has_rows,
+                "behind": behind_key,
+                "reverse": descending,
+                "page_size": at_once + 2,
+            }
             return (
-                (_place_in_list(item, index), item) for item in faces_in(items, tenant.name, group.id, index, **how)
+                (_place_in_list(item, index), item)
+                for item in faces_in(items, tenant.name, group.id, index, **query_options)
             )
 
         return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)

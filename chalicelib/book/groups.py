@@ -67,7 +67,7 @@ class Groups(UseCase):
         *,
         attributes: Sequence[str] = (),
         tags: Mapping[str, str] = NO_VALUES,
-        longest_name: int = GROUP_NAME_LENGTH,
+        max_name_length: int = GROUP_NAME_LENGTH,
         tells_id: bool = False,
     ) -> Group:
         """Create an empty group. `tells_id`: the request's answer has the group's `id`.
@@ -75,7 +75,7 @@ class Groups(UseCase):
         Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
         TooManyGroups; AnsweredAlready.
         """
-        name = legal_group_name(name, longest_name)
+        name = legal_group_name(name, max_name_length)
         _require_description(description)
         now = self.book.clock.now()
         group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
@@ -130,29 +130,33 @@ class Groups(UseCase):
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
     def change_group(
-        self, tenant: Tenant, read: Callable[[], Group], change: Callable[[Group], Group], request: RequestId | None
+        self,
+        tenant: Tenant,
+        read_group: Callable[[], Group],
+        change: Callable[[Group], Group],
+        request: RequestId | None,
     ) -> Group:
         """Change a stored group, again if somebody else was first; return it as it is then.
 
-        `read`: reads the group; `change`: returns the changed one. Raises as `change` of this class does.
+        `read_group`: reads the group; `change`: returns the changed one. Raises as `change` of this class does.
         """
-        group = read()
-        changed = change(group)
-        self._require_values_kept(tenant, group, {*group.attributes} - {*changed.attributes})
-        if changed.name != group.name and self._is_taken(tenant, changed.name):
-            raise GroupExists(f"there is a group {changed.name!r} already: choose another name")
-        if changed.capacity != group.capacity:
-            self._require_capacity(tenant, changed.capacity, group.count)
-        changed = replace(changed, version=group.version + 1)
+        group = read_group()
+        changed_group = change(group)
+        self._require_values_kept(tenant, group, {*group.attributes} - {*changed_group.attributes})
+        if changed_group.name != group.name and self._is_taken(tenant, changed_group.name):
+            raise GroupExists(f"there is a group {changed_group.name!r} already: choose another name")
+        if changed_group.capacity != group.capacity:
+            self._require_capacity(tenant, changed_group.capacity, group.count)
+        changed_group = replace(changed_group, version=group.version + 1)
         try:
             self.book.requests.write_with_answer(
-                tenant.name, _make_update_actions(tenant.name, group, changed), request
+                tenant.name, _make_update_actions(tenant.name, group, changed_group), request
             )
         except ConditionFailed as error:
             if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
-                raise self._refusal_error(tenant, changed.name, error) from error
+                raise self._refusal_error(tenant, changed_group.name, error) from error
             raise
-        return changed
+        return changed_group
 
     def add_tags(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
         """Add tags to a group, and replace those of the same keys.
@@ -213,10 +217,10 @@ class Groups(UseCase):
 
         Raises TenantFull.
         """
-        most = tenant.limits.implicit_group_capacity
-        if most is None:
+        max_capacity = tenant.limits.implicit_group_capacity
+        if max_capacity is None:
             return None
-        capacity = min(most, self.read_capacity_left(tenant))
+        capacity = min(max_capacity, self.read_capacity_left(tenant))
         if capacity < 1:
             raise TenantFull("the groups' capacities leave nothing for a new one: delete one, or name another")
         return capacity
@@ -284,13 +288,13 @@ class Groups(UseCase):
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
 
-    def _require_values_kept(self, tenant: Tenant, group: Group, removed: Set[Attribute]) -> None:
+    def _require_values_kept(self, tenant: Tenant, group: Group, removed_attributes: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        spared_ids = spared_faces(self.book.items, tenant.name) if removed else ()
+        spared_ids = spared_faces(self.book.items, tenant.name) if removed_attributes else ()
         places = [(tenant.name, faceid) for faceid in spared_ids]
         for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places))):
             if face.own_group_id == group.id:
-                ids = face.attributes.keys() - {attribute.id for attribute in removed}
+                ids = face.attributes.keys() - {attribute.id for attribute in removed_attributes}
                 require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
 
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
@@ -384,7 +388,7 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
 
     Faces may come and go meanwhile, unless a group without a capacity gets one.
     """
-    when = [equals("version", group.version, GROUP_SAME)]
+    conditions = [equals("version", group.version, GROUP_SAME)]
     # `free` is the capacity less the count: it changes by as much as the capacity, even if people come and go.
     fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
     if after.attributes != group.attributes:
@@ -394,23 +398,25 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
             fields[name] = value
     if after.tags != group.tags:
         fields["tags"] = dict(after.tags)
-    added: dict[str, int] = {}
-    removed: tuple[str, ...] = ()
+    added_counts: dict[str, int] = {}
+    removed_fields: tuple[str, ...] = ()
     if after.capacity is not None and group.capacity is not None:
-        added["free"] = after.capacity - group.capacity
-        when.append(at_least("free", group.capacity - after.capacity, GROUP_SAME))
+        added_counts["free"] = after.capacity - group.capacity
+        conditions.append(at_least("free", group.capacity - after.capacity, GROUP_SAME))
     elif after.capacity is not None:
-        when.append(equals("count", group.count, GROUP_SAME))
+        conditions.append(equals("count", group.count, GROUP_SAME))
         fields["free"] = after.capacity - group.count
     elif group.capacity is not None:
-        removed = ("free",)
+        removed_fields = ("free",)
     place = (tenant, keys.group_item(group.id))
     actions: list[Action] = [
-        Update(keys.DIRECTORY, place, tuple(when), set=fields, add=added, remove=removed),
+        Update(keys.DIRECTORY, place, tuple(conditions), set=fields, add=added_counts, remove=removed_fields),
     ]
-    if gained := (after.capacity or 0) - (group.capacity or 0):
-        if_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
-        actions.append(Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_left, add={CAPACITY_LEFT: -gained}))
+    if gained_capacity := (after.capacity or 0) - (group.capacity or 0):
+        if_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT))
+        actions.append(
+            Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_left, add={CAPACITY_LEFT: -gained_capacity})
+        )
     if after.name != group.name:
         old_name_delete = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
         actions += [old_name_delete, name_put(tenant, after)]
@@ -419,8 +425,8 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
 
 def _make_limits_update(tenant: str, groups: int, capacity: int) -> Update:
     """Return the update that adds to the groups and the capacity that the tenant has left; negative: takes."""
-    when = [exists("tenant-exists")]
+    conditions = [exists("tenant-exists")]
     if groups < 0:
-        when += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]
-    added = {GROUPS_LEFT: groups, CAPACITY_LEFT: capacity}
-    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), tuple(when), add=added)
+        conditions += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]
+    added_counts = {GROUPS_LEFT: groups, CAPACITY_LEFT: capacity}
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), tuple(conditions), add=added_counts)

@@ -147,11 +147,11 @@ class Requests:
         return progress if stands is None else stands.body
 
     def make_answer_put(
-        self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None
+        self, tenant: str, request: RequestId, answer: Answer, *, partial_body: Mapping[str, Any] | None = None
     ) -> Put:
         """Return the action that stores an answer, for the transaction of the change that it answers.
 
-        Its condition is RECORDED: there is no record yet or, with `after`, a PARTIAL one that has this body.
+        Its condition is RECORDED: there is no record yet or, with `partial_body`, a PARTIAL one that has this body.
         """
         now = self._clock.now()
         expires_at = now + max(self._kept, request.kept or self._kept)
@@ -164,10 +164,12 @@ class Requests:
             "at": milliseconds(now),
             "expires_at": int(expires_at.timestamp()),
         }
-        if after is None:
+        if partial_body is None:
             return Put(keys.REQUESTS, item, (absent(RECORDED),))
         return Put(
-            keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _format_body(after), RECORDED))
+            keys.REQUESTS,
+            item,
+            (equals("code", PARTIAL, RECORDED), equals("body", _format_body(partial_body), RECORDED)),
         )
 
     def store_answer(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
@@ -212,8 +214,10 @@ class Requests:
         """
         if request is None:
             return []
-        after = before if any(before.values()) else None
-        return [self.make_answer_put(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
+        partial_body = before if any(before.values()) else None
+        return [
+            self.make_answer_put(tenant, request, Answer(OK if is_last else PARTIAL, body), partial_body=partial_body)
+        ]
 
     def _read_answer(self, tenant: str, request: RequestId) -> Answer | None:
         item = self._items.get(keys.REQUESTS, (tenant, request.key))

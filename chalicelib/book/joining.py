@@ -104,8 +104,10 @@ class Joining(UseCase):
         """Join the face with the first one that it can be joined with; None: there is none."""
         face = self.book.faces.find(tenant, faceid)
         pairs = self.find_pairs(tenant, [face]) if face else []
-        free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
-        return next((merge for pair in free if (merge := self.decide_pair(tenant, pair, suggests=False))), None)
+        joinable_pairs = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
+        return next(
+            (merge for pair in joinable_pairs if (merge := self.decide_pair(tenant, pair, suggests=False))), None
+        )
 
     @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
     def decide_pair(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
@@ -133,8 +135,10 @@ class Joining(UseCase):
             return None
         if survivor_and_other is not None and is_sure:
             try:
-                end = self.book.merges.duplicates.make_end_action(tenant.name, first.face, second.face, suggestions)
-                return self.book.merges.merging.merge_read_faces(tenant, *survivor_and_other, also=[end])
+                end_action = self.book.merges.duplicates.make_end_action(
+                    tenant.name, first.face, second.face, suggestions
+                )
+                return self.book.merges.merging.merge_read_faces(tenant, *survivor_and_other, more_actions=[end_action])
             except (LimitReached, ConsentMissing):
                 pass  # it comes from too many faces already, or has no record: somebody has to look
         if suggests:
@@ -186,11 +190,13 @@ class Joining(UseCase):
             self._store_progress(tenant, progress)
         return True
 
-    def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
+    def _are_two(self, tenant: Tenant, two_faces: Sequence[FaceVisits]) -> bool:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
-        if any(self._is_turned_down(tenant, first.face, second.face) for first, second in permutations(both)):
+        if any(self._is_turned_down(tenant, first.face, second.face) for first, second in permutations(two_faces)):
             return True
-        captures, other_captures = (self.book.merges.mover.list_capture_ids(tenant, each.face.faceid) for each in both)
+        captures, other_captures = (
+            self.book.merges.mover.list_capture_ids(tenant, face_visits.face.faceid) for face_visits in two_faces
+        )
         return not captures.isdisjoint(other_captures)
 
     def _is_turned_down(self, tenant: Tenant, face: Face, other: Face) -> bool:
@@ -207,28 +213,28 @@ class Joining(UseCase):
         )
 
     def _judge_pair(
-        self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
+        self, tenant: Tenant, faces: tuple[Face, Face], second_candidate: Candidate, verdict: Verdict, nearest: _Nearest
     ) -> Pair | None:
         """Judge two faces as a pair; None if they are too poor to be compared.
 
-        `second`, `verdict`: the candidate that a search with the first face found, and how it was judged; `near`: what
-        is nearest to each of the two.
+        `second_candidate`, `verdict`: the candidate that a search with the first face found, and how it was judged;
+        `nearest`: what is nearest to each of the two.
         """
         curve, quality = (
             self.book.tenant_vision.choose_vision(tenant.model).impostor_curve,
-            min(map(_best_quality, both)),
+            min(map(_best_quality, faces)),
         )
         if not is_comparable(quality):
             return None
-        joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
-        gallery_size, faceids = verdict.decision.gallery_size, [face.faceid for face in both]
-        decision = joins.judge_candidate(second, gallery_size, verdict.demand).decision
-        neighbours = [neighbour for faceid in faceids for neighbour in near.get(faceid, ())]
+        join_point, search_point = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
+        gallery_size, faceids = verdict.decision.gallery_size, [face.faceid for face in faces]
+        decision = join_point.judge_candidate(second_candidate, gallery_size, verdict.demand).decision
+        neighbours = [neighbour for faceid in faceids for neighbour in nearest.get(faceid, ())]
         third_scores = [
             candidate.score - judged.demand for candidate, judged in neighbours if candidate.faceid not in faceids
         ]
-        leads = searches.has_lead(second.score - verdict.demand, third_scores, gallery_size)
-        return Pair(*both, decision, leads=leads)
+        leads = search_point.has_lead(second_candidate.score - verdict.demand, third_scores, gallery_size)
+        return Pair(*faces, decision, leads=leads)
 
     def _find_nearest(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
         """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
@@ -238,16 +244,16 @@ class Joining(UseCase):
         means = {faceid: read_vector(template) for faceid, template in templates.items() if template is not None}
         if not means:
             return {}
-        suggests = OperatingPoint(self.book.tenant_vision.choose_vision(tenant.model).impostor_curve, SUGGEST_FPIR)
+        suggest_point = OperatingPoint(self.book.tenant_vision.choose_vision(tenant.model).impostor_curve, SUGGEST_FPIR)
         request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
-        _, judged = self.book.recognition.search_and_judge(tenant, request, suggests)
+        _, verdicts_by_face = self.book.recognition.search_and_judge(tenant, request, suggest_point)
         return {
             faceid: [
                 (candidate, verdict)
                 for verdict in verdicts
                 if (candidate := verdict.candidate) and candidate.faceid != faceid
             ]
-            for faceid, verdicts in zip(means, judged, strict=True)
+            for faceid, verdicts in zip(means, verdicts_by_face, strict=True)
         }
 
     def _decide_next_faces(self, tenant: Tenant, progress: _Progress) -> _Progress:
@@ -257,34 +263,38 @@ class Joining(UseCase):
         """
         seq = self.book.writer.read_seq(tenant.name)
         if progress.until is None:
-            wanted = min(progress.seq + _CHANGES, seq)
-            entries = self.book.ports.journal(tenant.name, progress.seq, wanted)
+            until_seq = min(progress.seq + _CHANGES, seq)
+            entries = self.book.ports.journal(tenant.name, progress.seq, until_seq)
             if entries is not None:
-                changed = {entry.faceid: entry.edit for entry in entries if entry.edit in (Edit.PUT, Edit.REPLACE)}
-                failed = self._decide_faces(tenant, list(self.book.faces.by_id(tenant, changed).values()))
-                return _Progress(wanted, again=_append_failed(progress.again, failed))
+                edits_by_faceid = {
+                    entry.faceid: entry.edit for entry in entries if entry.edit in (Edit.PUT, Edit.REPLACE)
+                }
+                undecided_faceids = self._decide_faces(
+                    tenant, list(self.book.faces.by_id(tenant, edits_by_faceid).values())
+                )
+                return _Progress(until_seq, again=_append_failed(progress.again, undecided_faceids))
             progress = replace(progress, until=seq, after="")
         faces = list(islice(self._list_faces(tenant, progress.after), _CHANGES))
         if not faces:
             return _Progress(progress.until or seq, again=progress.again)
-        failed = self._decide_faces(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
-        return replace(progress, after=faces[-1].faceid, again=_append_failed(progress.again, failed))
+        undecided_faceids = self._decide_faces(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
+        return replace(progress, after=faces[-1].faceid, again=_append_failed(progress.again, undecided_faceids))
 
     def _decide_faces(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
         """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
-        failed: list[str] = []
+        undecided_faceids: list[str] = []
         for face in faces:
-            with _report_busy(face, failed):
+            with _report_busy(face, undecided_faceids):
                 self._join_by_visit(tenant, face)
-        decided: set[str] = set()
+        decided_pairs: set[str] = set()
         for batch in cut_in_parts(faces, _AT_ONCE):
             for pair in self.find_pairs(tenant, batch):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
-                if id_ not in decided:
-                    decided.add(id_)
-                    with _report_busy(pair.face, failed):
+                if id_ not in decided_pairs:
+                    decided_pairs.add(id_)
+                    with _report_busy(pair.face, undecided_faceids):
                         self.decide_pair(tenant, pair)
-        return tuple(failed)
+        return tuple(undecided_faceids)
 
     def _join_by_visit(self, tenant: Tenant, face: Face) -> Merge | None:
         """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
@@ -292,10 +302,8 @@ class Joining(UseCase):
             return None
         at_ms = milliseconds(face.last_arrival_at)
         observed = map(observation_from, observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms))
-        kind = ObservationKind.SIGHTING
-        sightings = [
-            observation for observation in observed if observation.faceid == face.faceid and observation.kind is kind
-        ]
+        of_face = (observation for observation in observed if observation.faceid == face.faceid)
+        sightings = [observation for observation in of_face if observation.kind is ObservationKind.SIGHTING]
         if len(sightings) != 1:
             return None
         capture_id, _ = parts_of_sighting(sightings[0].id)
@@ -307,7 +315,7 @@ class Joining(UseCase):
         seen_face = SeenFace(no_place, template, face.estimates, "")
         camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
         recognised = self.book.recognition.recognise_by_visit(
-            tenant, camera, capture, seen_face, others=(), found=_NOBODY
+            tenant, camera, capture, seen_face, other_faces=(), searched=_NOBODY
         )
         if recognised.face is None:
             return None

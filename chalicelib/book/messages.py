@@ -100,9 +100,9 @@ class Messages(UseCase):
         tenant = self.book.tenants.read_stored(delivery.tenant)
         event: Mapping[str, Any] = json.loads(delivery.payload)
         zone = ZoneInfo(tenant.time_zone)
-        at = moment_of_text(event["at"]).astimezone(zone)
+        event_time = moment_of_text(event["at"]).astimezone(zone)
         face = self._find_face(delivery.tenant, event)
-        if delivery.kind != EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
+        if delivery.kind != EventKind.TEST and not self._is_wanted(hook, delivery, tenant, event_time, face):
             return None
         if not self.claim_pause(hook, delivery):
             return None
@@ -132,21 +132,21 @@ class Messages(UseCase):
         return not tenant.consent_required or has_ground(consent)
 
     def claim_pause(self, hook: Hook, delivery: Delivery) -> bool:
-        """Claim that this message is the one of its hook's pause, also at a repeat; return False if another one is.
+        """Claim to be the one message of a hook's pause; return whether it is, which a repeat of it is, too.
 
-        With a pause of ten minutes, one message of each kind of event is sent in these. Raises Busy if another message
+        In a pause of ten minutes, one message of each kind of event is sent. Raises Busy if another message
         of the hook is sent just now.
         """
         if not (name := hook.name_pause(delivery)):
             return True
-        claims, mark, at = _read_claims(hook), _make_mark(delivery), milliseconds(delivery.created_at)
-        running = {
-            claimed_name: claim for claimed_name, claim in claims.items() if abs(at - claim[0]) < hook.pause_s * 1000
+        claims, mark, at_ms = _read_claims(hook), _make_mark(delivery), milliseconds(delivery.created_at)
+        running_claims = {
+            claimed_name: claim for claimed_name, claim in claims.items() if abs(at_ms - claim[0]) < hook.pause_s * 1000
         }
-        if name in running:
-            _, mark_of_claim = running[name]
+        if name in running_claims:
+            _, mark_of_claim = running_claims[name]
             return bool(mark_of_claim == mark)
-        if not self._write_claims(hook, delivery, {**running, name: [at, mark]}):
+        if not self._write_claims(hook, delivery, {**running_claims, name: [at_ms, mark]}):
             raise Busy("another message of this hook is sent just now")
         return True
 
@@ -165,8 +165,8 @@ class Messages(UseCase):
                 )
 
     def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
-        only = (equals("claims", hook.claims or None, "nobody-else-tells"),)
-        update = Update(keys.HOOKS, (delivery.tenant, hook.id), only, set={"claims": json.dumps(claims)})
+        if_same = (equals("claims", hook.claims or None, "nobody-else-tells"),)
+        update = Update(keys.HOOKS, (delivery.tenant, hook.id), if_same, set={"claims": json.dumps(claims)})
         return write_unless_changed(self.book.items, [update])
 
     def _find_face(self, tenant: str, event: Mapping[str, Any]) -> Face | None:

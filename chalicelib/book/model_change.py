@@ -93,32 +93,32 @@ class Reembedding(UseCase):
 
     def count_remaining(self, tenant: str, model: str) -> Remaining:
         """Count the pictures that a change to this model still has to embed. Reads all faces."""
-        pictures = [len(lacking) for _, lacking in self._list_lacking_faces(tenant, model)]
-        return Remaining(len(pictures), sum(pictures))
+        picture_counts = [len(lacking_pictures) for _, lacking_pictures in self._list_lacking_faces(tenant, model)]
+        return Remaining(len(picture_counts), sum(picture_counts))
 
-    def measure_embedding(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> float | None:
+    def measure_embedding(self, tenant: str, old: Vision, new: Vision, max_faces: int = 8) -> float | None:
         """Return the mean seconds that embedding the first few faces takes that need it; None: none can be measured."""
         embedder = Embedder(old, new)
         seconds: list[float] = []  # of each face
-        for face, lacking in self._list_lacking_faces(tenant, new.model):
-            begin, embedded = time.perf_counter(), 0
-            for picture in lacking:
+        for face, pictures in self._list_lacking_faces(tenant, new.model):
+            begin_s, embedded_count = time.perf_counter(), 0
+            for picture in pictures:
                 if (jpeg := self.book.storage.blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
                         embedder.make_template(list_known_templates(face, picture), jpeg)
-                        embedded += 1
-            if embedded:
-                seconds.append(time.perf_counter() - begin)
-            if len(seconds) == faces:
+                        embedded_count += 1
+            if embedded_count:
+                seconds.append(time.perf_counter() - begin_s)
+            if len(seconds) == max_faces:
                 break
         return fmean(seconds) if seconds else None
 
     def _list_lacking_faces(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
         for face in map(face_from, every_face(self.book.items, tenant, page_size=_FACES_A_PAGE)):
-            lacking = [picture for picture in face.pictures if picture.key and not picture.has(model)]
-            if lacking:
-                yield face, lacking
+            lacking_pictures = [picture for picture in face.pictures if picture.key and not picture.has(model)]
+            if lacking_pictures:
+                yield face, lacking_pictures
 
     def change_model(
         self,
@@ -137,16 +137,16 @@ class Reembedding(UseCase):
         StorageUnavailable; the work done until then is kept.
         """
         self._require_pictures(tenant, new.model)
-        work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.count_faces(tenant), threads=threads)
+        run = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.count_faces(tenant), threads=threads)
         self._announce_model(tenant, new.model)
         seq = self.book.writer.read_seq(tenant)
-        work.embed_all_faces()
-        rejected = self._embed_negatives(tenant, Embedder(old, new))
+        run.embed_all_faces()
+        negatives = self._embed_negatives(tenant, Embedder(old, new))
         if self.read_model(tenant) == new.model:
-            return replace(work.make_outcome(switched=False), rejected=rejected)
+            return replace(run.make_outcome(switched=False), rejected=negatives)
         self.book.index.build(tenant)
         for _ in range(_MOST_ROUNDS):
-            seq = self._catch_up(work, seq)
+            seq = self._catch_up(run, seq)
             try:
                 self.book.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
             except GalleryMoved:
@@ -154,9 +154,10 @@ class Reembedding(UseCase):
             except ConditionFailed as error:
                 if self.read_model(tenant) != new.model:  # else a second run to the same model was first
                     raise Busy(f"tenant {tenant!r} is being changed to another model: let one run end") from error
-            meanwhile = self._embed_negatives(tenant, Embedder(old, new))  # pictures rejected since, until the switch
-            rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
-            return replace(work.make_outcome(switched=True), rejected=rejected)
+            # Pictures that were rejected since, until the switch.
+            later_negatives = self._embed_negatives(tenant, Embedder(old, new))
+            negatives = ReembeddedNegatives(negatives.embedded + later_negatives.embedded, later_negatives.left)
+            return replace(run.make_outcome(switched=True), rejected=negatives)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
 
     def _require_pictures(self, tenant: str, model: str) -> None:
@@ -165,12 +166,12 @@ class Reembedding(UseCase):
         if item is None or tenant_from(item).keeps_pictures:
             return
         faces = map(face_from, every_face(self.book.items, tenant, page_size=_FACES_A_PAGE))
-        lost = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
-        if lost:
+        lost_count = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
+        if lost_count:
             raise Conflict(
                 f"tenant {tenant!r} keeps no pictures, and only from pictures templates of another model are made: "
-                f"{lost} faces would be found no more. Stay with its model; or enrol its people anew in a new tenant, "
-                "which begins with the new model"
+                f"{lost_count} faces would be found no more. Stay with its model; or enrol its people anew in a new "
+                "tenant, which begins with the new model"
             )
 
     def _announce_model(self, tenant: str, model: str) -> None:
@@ -182,29 +183,31 @@ class Reembedding(UseCase):
             self.book.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_there, set={"next_model": model})]
         )
 
-    def _catch_up(self, work: _Run, covered: int) -> int:
-        """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
-        wanted = self.book.writer.read_seq(work.tenant)
-        entries = self.book.ports.journal(work.tenant, covered, wanted)
+    def _catch_up(self, run: _Run, covered_seq: int) -> int:
+        """Embed the faces that came or changed since seq `covered_seq`. Return the seq that is covered then."""
+        until_seq = self.book.writer.read_seq(run.tenant)
+        entries = self.book.ports.journal(run.tenant, covered_seq, until_seq)
         if entries is None:
-            work.embed_all_faces()
+            run.embed_all_faces()
         else:
-            changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)]
-            work.embed_some_faces(list(dict.fromkeys(changed)))
-        return wanted
+            changed_faceids = [
+                e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)
+            ]
+            run.embed_some_faces(list(dict.fromkeys(changed_faceids)))
+        return until_seq
 
     def _embed_negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
         """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
-        embedded = left = 0
+        embedded_count = left_count = 0
         for faceid, negative in self.book.recognition.negatives.list_all(tenant):
             if any(template.model == embedder.model for template in negative.templates):
                 continue
             template = self._embed_negative(tenant, negative, embedder)
             if template is None:
-                left += 1
+                left_count += 1
             elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
-                embedded += 1
-        return ReembeddedNegatives(embedded, left)
+                embedded_count += 1
+        return ReembeddedNegatives(embedded_count, left_count)
 
     def _embed_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
         try:
@@ -254,20 +257,24 @@ class _Run(Struct):
 
         If one face was changed meanwhile, each is read and committed by itself.
         """
-        lacking = [face for face in faces if self._lacks_templates(face)]
+        lacking_faces = [face for face in faces if self._lacks_templates(face)]
         with ThreadPoolExecutor(self.threads) as threads:
-            templates_of_faces = list(threads.map(lambda face: self._make_templates(face, picture_templates), lacking))
-        embedded = [(face, templates) for face, templates in zip(lacking, templates_of_faces, strict=True) if templates]
-        if not embedded:
+            templates_of_faces = list(
+                threads.map(lambda face: self._make_templates(face, picture_templates), lacking_faces)
+            )
+        embedded_faces = [
+            (face, templates) for face, templates in zip(lacking_faces, templates_of_faces, strict=True) if templates
+        ]
+        if not embedded_faces:
             return
         try:
-            self.change.book.writer.commit(self.tenant, _make_change(self.tenant, embedded))
+            self.change.book.writer.commit(self.tenant, _make_change(self.tenant, embedded_faces))
         except ConditionFailed:
-            for old_face, templates in embedded:
+            for old_face, templates in embedded_faces:
                 if face := self._read_face(old_face.faceid):
                     self._commit_templates([face], templates)
         else:
-            self.embedded += len(embedded)
+            self.embedded += len(embedded_faces)
 
     def _make_templates(self, face: Face, picture_templates: PictureTemplates) -> PictureTemplates:
         """Make the templates that the face's pictures lack. If one cannot be made, note why."""
@@ -301,34 +308,36 @@ class _Run(Struct):
 
     def make_outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
-        model, reasons, lost = self.embedder.model, {}, set()
+        model, reasons, lost_faceids = self.embedder.model, {}, set()
         for faceid, reason in sorted(self.left.items()):
             face = self._read_face(faceid)
             if face is None or not self._lacks_templates(face):
                 continue
             reasons[faceid] = reason
             if not any(picture.has(model) for picture in face.compared):
-                lost.add(faceid)
-        return Outcome(model, switched, self.embedded, reasons, frozenset(lost))
+                lost_faceids.add(faceid)
+        return Outcome(model, switched, self.embedded, reasons, frozenset(lost_faceids))
 
     def _lacks_templates(self, face: Face) -> bool:
         return not all(picture.has(self.embedder.model) for picture in face.pictures)
 
 
-def _make_change(tenant: str, embedded: Sequence[tuple[Face, PictureTemplates]]) -> Change:
+def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTemplates]]) -> Change:
     """Return the change that stores the new templates of these faces, each if nobody changed it since it was read."""
     actions, journal = [], []
-    for face, templates in embedded:
+    for face, templates in embedded_faces:
         pictures = []
         for picture in face.pictures:
             new_template = templates.get((picture.id, picture.key))
-            added = () if new_template is None else (new_template,)
-            pictures.append(replace(picture, templates=(*picture.templates, *added)))
-        after = replace(face, pictures=tuple(pictures))
+            added_templates = () if new_template is None else (new_template,)
+            pictures.append(replace(picture, templates=(*picture.templates, *added_templates)))
+        face_after = replace(face, pictures=tuple(pictures))
         new_models = {template.model for template in templates.values()}
-        compared = reduce_templates([template for template in after.templates if template.model in new_models])
+        compared_templates = reduce_templates(
+            [template for template in face_after.templates if template.model in new_models]
+        )
         if_unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        fields = {**picture_fields(after), "version": face.version + 1}
+        fields = {**picture_fields(face_after), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (if_unchanged,), set=fields))
-        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared, user=user_of(face)))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face)))
     return Change(tuple(actions), tuple(journal))

@@ -72,15 +72,15 @@ def examine_faces(
     tenant: Tenant,
     image: NDArray[np.uint8],
     faces: Sequence[DetectedFace],
-    wanted: Collection[str] = ATTRIBUTES,
+    wanted_attributes: Collection[str] = ATTRIBUTES,
     *,
-    beside: Sequence[Box] | None = None,
+    all_boxes: Sequence[Box] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
-    """Return what `estimate_faces` does, or only `wanted`, and beside it the faces' embeddings.
+    """Return what `estimate_faces` does, or only `wanted_attributes`, and beside it the faces' embeddings.
 
-    `beside`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
+    `all_boxes`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
     """
-    examined = vision.examine(image, faces, choose_attributes(tenant, wanted), beside=beside)
+    examined = vision.examine(image, faces, choose_attributes(tenant, wanted_attributes), all_boxes=all_boxes)
     return examined, [
         judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender)))
         for estimates in examined.estimates
@@ -98,10 +98,12 @@ def embed_faces(
     return examined.embeddings, [find_refusal(tenant, round_estimates(estimates)) for estimates in examined.estimates]
 
 
-def choose_attributes(tenant: Tenant, wanted: Collection[str]) -> set[str]:
-    """Return which attributes to compute if `wanted` are to be shown: these, and those that the tenant requires."""
+def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set[str]:
+    """Return which attributes to compute to show `wanted_attributes`: these, and those that the tenant requires."""
     required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
-    return ({*wanted} - tenant.attributes_off) | {name for name, least in required.items() if least is not None}
+    return ({*wanted_attributes} - tenant.attributes_off) | {
+        name for name, least_value in required.items() if least_value is not None
+    }
 
 
 def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
@@ -141,17 +143,17 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
     """
     if _is_too_young(tenant, estimates):
         return f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are left out (min_age)"
-    least, liveness = tenant.least_liveness, estimates.liveness
-    if least is None:
+    least_liveness, liveness = tenant.least_liveness, estimates.liveness
+    if least_liveness is None:
         return None
     if liveness is None:
         return (
             "liveness is required and the model pack has no model for it: get the pack's optional file, or "
             "require none (`regulars tenants set NAME --least-liveness none`)"
         )
-    if liveness < least:
+    if liveness < least_liveness:
         return (
-            f"the face looks like a picture of a face: liveness {liveness:.2f} of {least:.2f}; "
+            f"the face looks like a picture of a face: liveness {liveness:.2f} of {least_liveness:.2f}; "
             "photograph the person, with some room about the head, and no screen or print"
         )
     return None
@@ -172,7 +174,10 @@ class Reading:
         *,
         attempt: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Find the faces of a picture, or embed again the `faces` that were found in it before. Raises Unusable."""
+        """Find the faces of a picture, or embed again the `faces` that were found in it before. Raises Unusable.
+
+        `attempt`: makes the context in which the picture is opened, which counts the attempt.
+        """
         self._vision = vision
         self._tenant = tenant
         self._picture = picture
@@ -275,16 +280,16 @@ class Embedder:
         """Find the face that the templates are of among those that were found. Raises Unusable if none surely is it."""
         import numpy as np
 
-        known = [read_vector(template) for template in templates if template.model == self._old.model]
-        if not known:
+        known_vectors = [read_vector(template) for template in templates if template.model == self._old.model]
+        if not known_vectors:
             if len(detected_faces) > 1:
                 raise Unusable("its picture shows several faces, and it has no template that tells which it is")
             return detected_faces[0]
-        scores = (self._old.embed(image, detected_faces) @ np.stack(known).T).max(axis=1)
-        best = int(np.argmax(scores))
-        if scores[best] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
+        scores = (self._old.embed(image, detected_faces) @ np.stack(known_vectors).T).max(axis=1)
+        best_index = int(np.argmax(scores))
+        if scores[best_index] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
             raise Unusable("the face in its picture is not the one that was enrolled")
-        return detected_faces[best]
+        return detected_faces[best_index]
 
 
 def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:

@@ -67,13 +67,13 @@ class Portraits(UseCase):
         """
         vision = self.book.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
-        first, *other_faces = seen_picture.faces
-        if other_faces and first.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
+        largest_face, *other_faces = seen_picture.faces
+        if other_faces and largest_face.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
             raise Unusable(
                 f"{len(seen_picture.faces)} faces were found and none is clearly the largest (at least twice the next "
                 "one's area): crop the picture to the one that is meant"
             )
-        return seen_picture.portray_good_face(first)
+        return seen_picture.portray_good_face(largest_face)
 
     def portray_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
@@ -85,18 +85,20 @@ class Portraits(UseCase):
         vision = self.book.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
-        large = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
-        qualities = vision.qualities(seen_picture.image, large) if len(large) > 1 else []
-        good = [
-            face for face, quality in zip(large, qualities, strict=False) if quality.total >= _least_quality(tenant)
+        large_faces = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
+        qualities = vision.qualities(seen_picture.image, large_faces) if len(large_faces) > 1 else []
+        good_faces = [
+            face
+            for face, quality in zip(large_faces, qualities, strict=False)
+            if quality.total >= _least_quality(tenant)
         ]
-        if len(good) > 1:
+        if len(good_faces) > 1:
             raise Unusable(
-                f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
-                "the one that is meant",
+                f"{len(good_faces)} faces were found that could be enrolled, and one may be on this picture: crop it "
+                "to the one that is meant",
                 "several faces",
             )
-        return seen_picture.portray_good_face((good or seen_picture.faces)[0])
+        return seen_picture.portray_good_face((good_faces or seen_picture.faces)[0])
 
     def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
@@ -156,17 +158,19 @@ class _Seen(Struct, frozen=True):
     def portray_good_face(self, face: DetectedFace) -> Portrait:
         """Return the portrait of one of the faces. Raises Unusable if it is too small, too poor or not alive."""
         _require_size(face)
-        least = _least_quality(self.tenant)
+        least_quality = _least_quality(self.tenant)
         quality = self.vision.qualities(self.image, [face])[0]
-        _require_quality(quality, least)
+        _require_quality(quality, least_quality)
         portrait = self.portray_faces([face])[0]
-        _require_quality(include_pose(quality, portrait.estimates), least)
+        _require_quality(include_pose(quality, portrait.estimates), least_quality)
         return portrait
 
     def portray_faces(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
         """Return the portraits of some of the faces. Raises Unusable if one of them is not alive."""
         boxes = [face.box for face in self.faces]
-        examined, estimated = examine_faces(self.vision, without_min_age(self.tenant), self.image, faces, beside=boxes)
+        examined, estimated = examine_faces(
+            self.vision, without_min_age(self.tenant), self.image, faces, all_boxes=boxes
+        )
         for estimates in estimated:
             if estimates.spoof:
                 raise Unusable(estimates.spoof)
@@ -201,16 +205,16 @@ def _require_size(face: DetectedFace) -> None:
         )
 
 
-def _require_all_good(least: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
+def _require_all_good(least_quality: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
     """Raise Unusable if a portrait is too poor. `qualities`: one for each portrait, without the pose."""
     for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
         which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
-        _require_quality(include_pose(quality, portrait.estimates), least, which)
+        _require_quality(include_pose(quality, portrait.estimates), least_quality, which)
 
 
-def _require_quality(quality: Quality, least: float, which: str = "the face") -> None:
-    if quality.total < least:
+def _require_quality(quality: Quality, least_quality: float, face_name: str = "the face") -> None:
+    if quality.total < least_quality:
         raise Unusable(
-            f"{which} is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
-            "that looks into the camera"
+            f"{face_name} is too poor to enrol, {quality.short_of(least_quality)}; send a sharper, larger, evenly lit "
+            "picture that looks into the camera"
         )

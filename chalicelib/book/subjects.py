@@ -156,7 +156,7 @@ class Subjects(UseCase):
                 return subject
         raise UserExists(f"there is a subject {name!r} already: choose another name")
 
-    def rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+    def rename(self, tenant: Tenant, group: Group, name: str, new_name: str) -> None:
         """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
 
         A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
@@ -164,18 +164,22 @@ class Subjects(UseCase):
         """
         for _ in count_attempts():
             with suppress(UserExists):
-                return self._rename_once(tenant, group, name, new)
+                return self._rename_once(tenant, group, name, new_name)
         raise Busy(_BUSY)
 
-    def _rename_once(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+    def _rename_once(self, tenant: Tenant, group: Group, name: str, new_name: str) -> None:
         """Rename without a retry. Raises UserExists if the subject of the new name is another than was read."""
-        source, named_so = self.get(tenant, group, name), self.find(tenant, group, new)
-        target = replace(named_so, name=_normalise_name(new)) if named_so else self._make_subject(tenant, group, new)
+        source, subject_of_name = self.get(tenant, group, name), self.find(tenant, group, new_name)
+        target = (
+            replace(subject_of_name, name=_normalise_name(new_name))
+            if subject_of_name
+            else self._make_subject(tenant, group, new_name)
+        )
         if source.id == target.id:
             return self._respell(tenant, group, target)
-        if named_so is not None and named_so.faceids:
+        if subject_of_name is not None and subject_of_name.faceids:
             for faceid in source.faceids:
-                self._merge_faces(tenant, named_so.faceids[0], faceid)
+                self._merge_faces(tenant, subject_of_name.faceids[0], faceid)
         while (source_now := self._read_again(tenant, group, source)) is not None:
             target = self._move_face(tenant, group, source_now, target)
         return None
@@ -249,9 +253,8 @@ class Subjects(UseCase):
             other_pictures = tuple(picture for picture in face.pictures if picture.id != example.picture.id)
             if other_pictures == face.pictures:
                 raise PictureNotFound(f"there is no example {example.id[:40]!r}")
-            return (
-                other_pictures if list_given_pictures(other_pictures) else ()
-            )  # what the face learnt by itself goes with it
+            # What the face learnt by itself goes with the last given picture.
+            return other_pictures if list_given_pictures(other_pictures) else ()
 
         for _ in count_attempts():
             try:
@@ -282,7 +285,7 @@ class Subjects(UseCase):
         A face of a lower detector score than `least_score` does not count. Raises InvalidInput, ConsentMissing,
         Unusable, GroupFull, TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
-        photo_id, portrait, like = photo_id_of(photo), None, ""
+        photo_id, portrait, like_name = photo_id_of(photo), None, ""
         for _ in count_attempts():
             seq = self.book.writer.read_seq(tenant.name) if portrait else 0
             subject = self.find(tenant, group, _normalise_name(name), matches_case=matches_case)
@@ -293,24 +296,24 @@ class Subjects(UseCase):
             if portrait is None:
                 portrait = self.book.portraits.portray_only(tenant, photo, rules, least_score)
                 require_room(group)
-                like = "" if subject else self._name_like_person(tenant, group, portrait)
+                like_name = "" if subject else self._name_like_person(tenant, group, portrait)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
                 if subject is None:
                     subject = self._make_subject(tenant, group, name, matches_case=matches_case)
                     self.book.users.add(tenant, group, subject)
                 face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
-                return Example(_example_id(face, picture) or "", subject.name, face, picture, like)
+                return Example(_example_id(face, picture) or "", subject.name, face, picture, like_name)
         raise Busy(_BUSY)
 
     @retry_if_gallery_moved
     def _name_like_person(self, tenant: Tenant, group: Group, portrait: Portrait) -> str:
         """Return who in the group a portrait surely shows: the subject, else the face's name or id; "" if nobody.
 
-        Cameras' strangers are nobody: the sweep joins them.
+        Strangers whom a camera saw count as nobody: the sweep joins them with the subject.
         """
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], surely=True)
+        (recognised,) = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], finds_duplicates=True)
         if recognised.face is None or recognised.face.group_id == STRANGER:
             return ""
         acts.report_people([recognised.face.faceid])
@@ -327,9 +330,9 @@ class Subjects(UseCase):
         group: Group,
         probes: Templates,
         described_faces: Sequence[DescribedFace | None],
-        most: int,
+        max_subjects: int,
     ) -> Nearest:
-        """Return the `most` subjects that each probe is closest to, closest first; none in an empty group.
+        """Return the `max_subjects` subjects that each probe is closest to, closest first; none in an empty group.
 
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `described_faces`: their faces, None for a
         vector that was sent. A face that is refused is close to nobody, and if that is for its age, none are named.
@@ -340,38 +343,42 @@ class Subjects(UseCase):
             self.book.tenant_vision.choose_vision(tenant.model),
             self.book.tenant_vision.make_operating_point(tenant),
         )
-        answer, faces, names = self._search_candidates(tenant, group, probes, most)
+        answer, faces, names = self._search_candidates(tenant, group, probes, max_subjects)
         judgements = judge_candidates(answer, point, vision.population, probes)
         gallery_size = max(answer.gallery_size, SMALLEST_GALLERY)
-        near: list[list[Near]] = []
+        nearest: list[list[Near]] = []
         decisions: list[Decision] = []
-        for shown, probe, candidates, judged in zip(
+        for described, probe, candidates, verdicts in zip(
             described_faces, probes, answer.candidates, judgements, strict=True
         ):
-            is_refused, quality = (bool(shown.spoof), shown.quality.total) if shown else (False, None)
-            best: dict[str, tuple[float, float]] = {}  # closeness and score, by name
-            for candidate, verdict in zip(candidates, judged, strict=False):
+            is_refused, quality = (bool(described.spoof), described.quality.total) if described else (False, None)
+            best_by_name: dict[str, tuple[float, float]] = {}  # closeness and score, by name
+            for candidate, verdict in zip(candidates, verdicts, strict=False):
                 name, score = names[candidate.faceid], candidate.score
-                fit = self._is_fit(tenant, faces[candidate.faceid], probe, quality, score=score)
-                close = rate_closeness(
+                is_fit = self._is_fit(tenant, faces[candidate.faceid], probe, quality, score=score)
+                closeness = rate_closeness(
                     subtract_demand(score, verdict.demand),
                     point.curve,
                     gallery_size,
                     point.fpir_target,
-                    match=verdict.match and fit,
-                    fit=fit,
+                    match=verdict.match and is_fit,
+                    is_fit=is_fit,
                 )
-                best[name] = max(best.get(name, (0.0, -1.0)), (close, score))
-            ranked = sorted(best.items(), key=lambda entry: (-entry[1][0], -entry[1][1], entry[0]))[:most]
-            answered = [] if shown and shown.young else ranked
+                best_by_name[name] = max(best_by_name.get(name, (0.0, -1.0)), (closeness, score))
+            ranked = sorted(best_by_name.items(), key=lambda entry: (-entry[1][0], -entry[1][1], entry[0]))[
+                :max_subjects
+            ]
+            answered = [] if described and described.young else ranked
             faceids = defaultdict[str, list[str]](list)
             for candidate in candidates:
                 faceids[names[candidate.faceid]].append(candidate.faceid)
-            near.append([Near(name, 0.0 if is_refused else close, (*faceids[name],)) for name, (close, _) in answered])
-            decision = replace(judged[0].decision, seq=answer.seq)
+            nearest.append(
+                [Near(name, 0.0 if is_refused else closeness, (*faceids[name],)) for name, (closeness, _) in answered]
+            )
+            decision = replace(verdicts[0].decision, seq=answer.seq)
             decisions.append(decision.without_score() if is_refused else decision)
         acts.report_decisions([{"model": tenant.model, **decision_said(decision)} for decision in decisions])
-        return Nearest(near, decisions)
+        return Nearest(nearest, decisions)
 
     def _is_fit(self, tenant: Tenant, face: Face, probe: Templates, quality: float | None, *, score: float) -> bool:
         """Return whether a probe can be compared with a face, and no negative of the face turns it down.
@@ -394,7 +401,7 @@ class Subjects(UseCase):
         self,
         tenant: Tenant,
         template: Templates,
-        others: Templates,
+        other_templates: Templates,
         described_faces: Sequence[DescribedFace | None],
         quality: float | None = None,
     ) -> list[float]:
@@ -406,15 +413,15 @@ class Subjects(UseCase):
         import numpy as np
 
         curve = self.book.tenant_vision.make_operating_point(tenant).curve
-        scores = (others.astype(np.float64) @ template.astype(np.float64)).tolist()
-        rated: list[float] = []
-        for score, shown in zip(scores, described_faces, strict=True):
+        scores = (other_templates.astype(np.float64) @ template.astype(np.float64)).tolist()
+        closenesses: list[float] = []
+        for score, described in zip(scores, described_faces, strict=True):
             # The score is its own threshold: whether their qualities allow any comparison.
-            fit = is_match(score, score, shown.quality.total if shown else None, quality)
-            is_refused = shown is not None and bool(shown.spoof)
-            rated.append(0.0 if is_refused else rate_closeness(score, curve, fit=fit))
-        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in rated])
-        return rated
+            is_fit = is_match(score, score, described.quality.total if described else None, quality)
+            is_refused = described is not None and bool(described.spoof)
+            closenesses.append(0.0 if is_refused else rate_closeness(score, curve, is_fit=is_fit))
+        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in closenesses])
+        return closenesses
 
     def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
         """Return the unit vector of an example. Raises PictureNotFound if it has none of the tenant's model yet."""
@@ -429,8 +436,15 @@ class Subjects(UseCase):
         A restricted face comes back to its subject by the subject's id, even if the subject is gone meanwhile. So that
         id is kept for a subject of the same name.
         """
-        normal, first_id, alike = _normalise_name(name), subject_id(name), list(self._list_alike(tenant, group, name))
-        if any(subject.created_at and is_same_name(subject.name, name, matches_case=matches_case) for subject in alike):
+        normal_name, first_id, subjects_alike = (
+            _normalise_name(name),
+            subject_id(name),
+            list(self._list_alike(tenant, group, name)),
+        )
+        if any(
+            subject.created_at and is_same_name(subject.name, name, matches_case=matches_case)
+            for subject in subjects_alike
+        ):
             raise UserExists(f"there is a subject {name!r} already: choose another name")
         restrictions = [face.restriction for face in self.book.faces.list_restricted(tenant) if face.restriction]
         restricted_names = {
@@ -438,14 +452,14 @@ class Subjects(UseCase):
             for restriction in restrictions
             if restriction.group_id == group.id and restriction.user.startswith(first_id)
         }
-        taken = {subject.id for subject in alike}
+        taken_ids = {subject.id for subject in subjects_alike}
         ids_of_same_name = (
             id_
             for id_, restricted_name in restricted_names.items()
-            if id_ not in taken and is_same_name(restricted_name, name, matches_case=matches_case)
+            if id_ not in taken_ids and is_same_name(restricted_name, name, matches_case=matches_case)
         )
-        id_ = next(ids_of_same_name, None) or free_subject_id(name, taken | restricted_names.keys())
-        return User(group.id, id_, name=normal, created_at=self.book.clock.now())
+        id_ = next(ids_of_same_name, None) or free_subject_id(name, taken_ids | restricted_names.keys())
+        return User(group.id, id_, name=normal_name, created_at=self.book.clock.now())
 
     def _list_alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
         """Yield the subjects whose names fold to the same as this one."""
@@ -501,34 +515,34 @@ class Subjects(UseCase):
         `target`: a stored subject, or a new one, which is then made. Return the target as it is then. Raises UserExists
         if the target has other faces than were read, or its id is another one's.
         """
-        why = f"others have changed or made the subject {target.name!r}: send the request again"
+        refusal = f"others have changed or made the subject {target.name!r}: send the request again"
         seq, source_now = self.book.writer.read_seq(tenant.name), self._read_again(tenant, group, source)
         if source_now is None:
             return target  # somebody has deleted it
         target_now = self._read_again(tenant, group, target)
         if (target_now.faceids if target_now else ()) != target.faceids:
-            raise UserExists(why)
-        after = target_now or replace(target, created_at=source_now.created_at)
+            raise UserExists(refusal)
+        target_after = target_now or replace(target, created_at=source_now.created_at)
         faces = list(self.book.faces.read_faces_in_group(tenant, group, source_now.faceids).values())
-        moving, staying = faces[:1], faces[1:]
-        after = replace(after, faceids=(*after.faceids, *(face.faceid for face in moving)))
-        source_after = replace(source_now, faceids=tuple(face.faceid for face in staying))
+        moving_faces, staying_faces = faces[:1], faces[1:]
+        target_after = replace(target_after, faceids=(*target_after.faceids, *(face.faceid for face in moving_faces)))
+        source_after = replace(source_now, faceids=tuple(face.faceid for face in staying_faces))
         actions = [
-            *self._make_naming_actions(tenant, moving, after),
-            Put(keys.DIRECTORY, user_item(tenant.name, after), () if target_now else (absent(_USER_FREE),)),
+            *self._make_naming_actions(tenant, moving_faces, target_after),
+            Put(keys.DIRECTORY, user_item(tenant.name, target_after), () if target_now else (absent(_USER_FREE),)),
             Put(keys.DIRECTORY, user_item(tenant.name, source_after))
-            if staying
+            if staying_faces
             else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(source_after.entry))),
         ]
-        if users_gained := (target_now is None) - (not staying):
+        if users_gained := (target_now is None) - (not staying_faces):
             actions.append(user_count_update(tenant, group, users_gained))
         try:
             self._commit_actions(tenant, actions, seq)
         except ConditionFailed as error:
             if _USER_FREE in error.names:
-                raise UserExists(why) from error
+                raise UserExists(refusal) from error
             raise
-        return after
+        return target_after
 
     @retry_if_changed(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
@@ -568,13 +582,13 @@ class Subjects(UseCase):
         return {user.entry: user.name for user in map(user_from, filter(None, stored_items)) if user.name}
 
     def _search_candidates(
-        self, tenant: Tenant, group: Group, probes: Templates, most: int
+        self, tenant: Tenant, group: Group, probes: Templates, max_subjects: int
     ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
-        """Search for more and more faces until they are of `most` subjects.
+        """Search for more and more faces until they are of `max_subjects` subjects.
 
         Return the search's answer, the faces that it found by id, and the name of each: its subject's, else its id.
         """
-        limit = max(_LEAST_CANDIDATES, 2 * most)
+        limit = max(_LEAST_CANDIDATES, 2 * max_subjects)
         while True:
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
             answer = self.book.ports.search.search(tenant.name, request)
@@ -584,7 +598,8 @@ class Subjects(UseCase):
             names = self._read_names(tenant, faces.values())
             name_by_face = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
             is_enough = all(
-                len(candidates) < limit or len({name_by_face[candidate.faceid] for candidate in candidates}) >= most
+                len(candidates) < limit
+                or len({name_by_face[candidate.faceid] for candidate in candidates}) >= max_subjects
                 for candidates in answer.candidates
             )
             if limit == _MOST_CANDIDATES or is_enough:

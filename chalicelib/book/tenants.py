@@ -181,16 +181,16 @@ class Tenants(UseCase):
 
         The tenant's record has the earliest end of all (`consents_end_at`), at which the next people are restricted.
         """
-        end = consent.expires_at if consent else None
-        if end is None:
+        ends_at = consent.expires_at if consent else None
+        if ends_at is None:
             return
         for _ in count_attempts():
             if self.has_expired_consent(tenant):  # a run that restricts those people just now has not read this record
                 self.book.duties.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
-            if tenant.consents_end_at is not None and tenant.consents_end_at <= end:
+            if tenant.consents_end_at is not None and tenant.consents_end_at <= ends_at:
                 return
-            if self.note_consent_end(tenant, end):
+            if self.note_consent_end(tenant, ends_at):
                 return
             tenant = self.read_stored(tenant.name)
         raise Busy("many records of consent are written at once: send the request again in a moment")
@@ -198,12 +198,12 @@ class Tenants(UseCase):
     def note_consent_end(self, tenant: Tenant, end: datetime | None) -> bool:
         """Store when the next record expires; return False if others have changed that since the tenant was read."""
         before = read_optional(milliseconds, tenant.consents_end_at)
-        when = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
-        noted: dict[str, Any] = (
+        if_same = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
+        change: dict[str, Any] = (
             {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
         )
         return write_unless_changed(
-            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), when, **noted)]
+            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, **change)]
         )
 
     def is_unused(self) -> bool:
@@ -263,10 +263,14 @@ class Tenants(UseCase):
             actions += [Delete(keys.TENANTS, keys.appcode_item(item[field]))] if at_once else []
         old_key = {} if at_once else {old_field: item[field]}
         fields = {f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name], field: stored_key, **old_key}
-        used = (f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}")
-        removed = (*used, *((old_field,) if at_once else ()))
-        when = tuple(equals(shared_field, item[shared_field], "not-rotated-meanwhile") for shared_field in _SHARED)
-        actions.insert(0, Update(keys.TENANTS, keys.tenant_item(tenant.name), when, set=fields, remove=removed))
+        used_fields = (f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}")
+        removed_fields = (*used_fields, *((old_field,) if at_once else ()))
+        if_not_rotated = tuple(
+            equals(shared_field, item[shared_field], "not-rotated-meanwhile") for shared_field in _SHARED
+        )
+        actions.insert(
+            0, Update(keys.TENANTS, keys.tenant_item(tenant.name), if_not_rotated, set=fields, remove=removed_fields)
+        )
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
         return secret
 
@@ -299,12 +303,14 @@ class Tenants(UseCase):
             self._old_key_holds(tenant, dialect) for dialect in tenant.renewals
         ):
             return
-        when = tuple(equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE))
+        if_not_renewed = tuple(
+            equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE)
+        )
         # Once clients use the new key, nobody needs to see any more that it was renewed.
         renewals = tuple(f"{dialect}{RENEWED}" for dialect in tenant.renewals if dialect in tenant.dialects_used_at)
-        used = (f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals)
-        removed = (_OLD_APP_KEY, OLD_APPCODE, *renewals, *used)
-        update = Update(keys.TENANTS, keys.tenant_item(tenant.name), when, remove=removed)
+        used_fields = (f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals)
+        removed_fields = (_OLD_APP_KEY, OLD_APPCODE, *renewals, *used_fields)
+        update = Update(keys.TENANTS, keys.tenant_item(tenant.name), if_not_renewed, remove=removed_fields)
         write_unless_changed(self.book.items, [update, *_make_old_appcode_deletes(item)])
 
     def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
@@ -313,10 +319,10 @@ class Tenants(UseCase):
         hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(key))
         if hour is None:
             return
-        noted = {f"{key}{USED_AT}": milliseconds(hour)}
+        used_at = {f"{key}{USED_AT}": milliseconds(hour)}
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
             if_there = exists("tenant-exists")
-            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=noted)])
+            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=used_at)])
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
@@ -332,16 +338,16 @@ class Tenants(UseCase):
         its limits came between.
         """
         tenant = self.get_by_name(name)
-        changed = self._apply_settings(tenant, changes)
+        changed_tenant = self._apply_settings(tenant, changes)
         actions: list[Action] = [self.make_settings_update(tenant, changes)]
-        if room_gained := _count_room_gained(tenant, changed):
+        if room_gained := _count_room_gained(tenant, changed_tenant):
             if_enough = (at_least(limit, -gained, limit) for limit, gained in room_gained.items() if gained < 0)
-            when = (exists("tenant-exists"), *if_enough)
-            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, add=room_gained))
+            conditions = (exists("tenant-exists"), *if_enough)
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), conditions, add=room_gained))
         try:
             write(self.book.items, actions)
         except ConditionFailed as error:
-            raise self._make_refusal_error(tenant, changed, error) from error
+            raise self._make_refusal_error(tenant, changed_tenant, error) from error
         self.begin_consequences(name, changes)
 
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
@@ -418,23 +424,23 @@ class Tenants(UseCase):
             raise TenantNotFound(f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all")
         return item
 
-    def _make_refusal_error(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+    def _make_refusal_error(self, tenant: Tenant, changed_tenant: Tenant, error: ConditionFailed) -> Exception:
         """Make the error about limits that were refused: the tenant holds more than the new ones allow."""
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
         directory = directory_of(self.book.items, tenant.name)
-        limits, wanted = tenant.limits, changed.limits
+        old_limits, new_limits = tenant.limits, changed_tenant.limits
         if FACES_LEFT in error.names:
-            faces = limits.faces - int(directory[FACES_LEFT])
-            return InvalidInput(f"{tenant.name} holds {faces} faces, more than {wanted.faces}: delete some first")
+            faces = old_limits.faces - int(directory[FACES_LEFT])
+            return InvalidInput(f"{tenant.name} holds {faces} faces, more than {new_limits.faces}: delete some first")
         if CAPACITY_LEFT in error.names:
-            capacities = limits.faces - int(directory[CAPACITY_LEFT])
+            capacities = old_limits.faces - int(directory[CAPACITY_LEFT])
             return InvalidInput(
-                f"the capacities of {tenant.name}'s groups sum to {capacities}, more than {wanted.faces}: lower some "
-                "first"
+                f"the capacities of {tenant.name}'s groups sum to {capacities}, more than {new_limits.faces}: lower "
+                "some first"
             )
-        groups = limits.groups - int(directory[GROUPS_LEFT])
-        return InvalidInput(f"{tenant.name} has {groups} groups, more than {wanted.groups}: delete some first")
+        groups = old_limits.groups - int(directory[GROUPS_LEFT])
+        return InvalidInput(f"{tenant.name} has {groups} groups, more than {new_limits.groups}: delete some first")
 
     def _read_holder(self, key: tuple[str, str], field: str) -> Item | None:
         """Read the tenant that has this credential, or its hash, in the field now."""
@@ -535,8 +541,8 @@ def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
 
 def _make_rotation_actions(item: Item, fields: Item, *same_fields: str, unused: tuple[str, ...] = ()) -> list[Action]:
     """Return the actions that give a tenant other secrets, while the fields `same_fields` are as they were read."""
-    when = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same_fields)
-    actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), when, set=fields, remove=unused)]
+    if_same = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same_fields)
+    actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), if_same, set=fields, remove=unused)]
     for field in CREDENTIALS.keys() & fields:
         pointer = CREDENTIALS[field]
         actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
@@ -549,19 +555,19 @@ def _make_old_appcode_deletes(item: Item) -> list[Action]:
     return [Delete(keys.TENANTS, keys.appcode_item(old))] if old else []
 
 
-def require_retention(tenant: Tenant, most: int) -> None:
+def require_retention(tenant: Tenant, max_capture_days: int) -> None:
     """Raise InvalidInput if a tenant's settings of retention do not fit each other, or its deployment.
 
-    `most`: the days for which the deployment keeps the pictures of captures.
+    `max_capture_days`: the days for which the deployment keeps the pictures of captures.
     """
-    if tenant.capture_days is not None and tenant.capture_days > most:
+    if tenant.capture_days is not None and tenant.capture_days > max_capture_days:
         raise InvalidInput(
-            f"capture_days is {most} at most, for which this service keeps the pictures of captures, "
+            f"capture_days is {max_capture_days} at most, for which this service keeps the pictures of captures, "
             f"not {tenant.capture_days}: its operator may raise that (docs/operations.md)"
         )
-    least = min(captures_kept(tenant, most), SIGHTING_DAYS)
-    if sightings_kept(tenant) < least:
+    least_days = min(captures_kept(tenant, max_capture_days), SIGHTING_DAYS)
+    if sightings_kept(tenant) < least_days:
         raise InvalidInput(
-            f"sighting_days is {least} at least, not {tenant.sighting_days}: pictures of captures are kept so long, "
-            "and nobody could see or delete one without its record"
+            f"sighting_days is {least_days} at least, not {tenant.sighting_days}: pictures of captures are kept so "
+            "long, and nobody could see or delete one without its record"
         )

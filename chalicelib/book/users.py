@@ -79,11 +79,11 @@ class Users(UseCase):
 
     def add(self, tenant: Tenant, group: Group, user: User, request: RequestId | None = None) -> None:
         """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
-        free = (absent(_USER_FREE),)
+        if_free = (absent(_USER_FREE),)
         try:
             self.book.requests.write_with_answer(
                 tenant.name,
-                [Put(keys.DIRECTORY, user_item(tenant.name, user), free), user_count_update(tenant, group, 1)],
+                [Put(keys.DIRECTORY, user_item(tenant.name, user), if_free), user_count_update(tenant, group, 1)],
                 request,
             )
         except ConditionFailed as error:
@@ -116,14 +116,14 @@ class Users(UseCase):
 
         def plan_part(user: User) -> tuple[_Plan, bool]:
             """Return the plan of one transaction, and whether it is the last one, which deletes the user, too."""
-            freed, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
+            freed_faceids, remaining_faceids = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
             faces = self.book.faces.read_faces_in_group(tenant, group, user.faceids)
             require_free(faces.values())
             updates = self._make_face_updates(
-                tenant, {faceid: faces[faceid] for faceid in freed if faceid in faces}, ""
+                tenant, {faceid: faces[faceid] for faceid in freed_faceids if faceid in faces}, ""
             )
-            if rest:
-                user_after = replace_user_faces(self.book.items, tenant.name, user, rest)
+            if remaining_faceids:
+                user_after = replace_user_faces(self.book.items, tenant.name, user, remaining_faceids)
                 actions, journal = make_user_edit(tenant.name, user, user_after)
                 return ([*updates, *actions], journal), False
             user_delete = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
@@ -141,35 +141,36 @@ class Users(UseCase):
         group: Group,
         id_: str,
         faceids: Sequence[str],
-        least: float,
+        least_similarity: float,
         request: RequestId | None = None,
     ) -> Outcome:
         """Give a user faces of its group. One that it has is neither done nor refused.
 
-        `least`: the similarity (0..100) to the faces that it had before, if it had any. Raises UserNotFound,
+        `least_similarity`: the similarity (0..100) to the faces that it had before, if it had any. Raises UserNotFound,
         TooManyFaces, GroupNotFound, Busy, AnsweredAlready.
         """
 
         def judge_faces(user: User, before: Outcome, faces: Mapping[str, Face]) -> _Judged:
             """Take the faces that nobody has. A user that had none before this request is compared with none."""
-            free = [faceid for faceid, face in faces.items() if not face.user]
-            compares = bool(user.faceids) and not before.done
-            similarities = (
-                {faceid: self._rate_similarity(tenant, user, faces[faceid]) for faceid in free} if compares else {}
-            )
-            refused = [
+            free_faceids = [faceid for faceid, face in faces.items() if not face.user]
+            compared_faceids = free_faceids if user.faceids and not before.done else []
+            similarities = {faceid: self._rate_similarity(tenant, user, faces[faceid]) for faceid in compared_faceids}
+            refusals = [
                 Refusal(faceid, LOW_MATCH_CONFIDENCE, similarity=similarity)
                 for faceid, similarity in similarities.items()
-                if similarity < least
+                if similarity < least_similarity
             ]
-            taken = [faceid for faceid in free if similarities.get(faceid, least) >= least]
-            taken.sort(key=lambda faceid: -faces[faceid].arrive_count)  # the first one of the user has its visits
-            if len(user.faceids) + len(taken) > MAX_FACES:
+            taken_faceids = [
+                faceid for faceid in free_faceids if similarities.get(faceid, least_similarity) >= least_similarity
+            ]
+            # The first one of the user has its visits.
+            taken_faceids.sort(key=lambda faceid: -faces[faceid].arrive_count)
+            if len(user.faceids) + len(taken_faceids) > MAX_FACES:
                 raise TooManyFaces(
-                    f"user {id_!r} has {len(user.faceids)} faces, and {len(taken)} more would pass {MAX_FACES}, the "
-                    "most of one user: take some away first"
+                    f"user {id_!r} has {len(user.faceids)} faces, and {len(taken_faceids)} more would pass "
+                    f"{MAX_FACES}, the most of one user: take some away first"
                 )
-            return taken, refused
+            return taken_faceids, refusals
 
         return self._change_faces(tenant, group, id_, faceids, request, judge_faces, joins=True)
 
@@ -210,23 +211,27 @@ class Users(UseCase):
             body = self.book.requests.read_progress(tenant.name, request) or {}
             before = Outcome.read_progress(body) if body else outcome
             faces = self.book.faces.read_faces_in_group(tenant, group, before.left)
-            fit, unfit = judge(user, before, faces)
-            now, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
+            fit_faceids, unfit_refusals = judge(user, before, faces)
+            faceids_now, faceids_later = fit_faceids[:A_TRANSACTION], fit_faceids[A_TRANSACTION:]
             if joins:
-                user_faceids = [*user.faceids, *now]
+                user_faceids = [*user.faceids, *faceids_now]
             else:
-                user_faceids = [faceid for faceid in user.faceids if faceid not in {*now}]
-            refusals = [*_list_refusals(user, before.left, faces), *unfit]
+                user_faceids = [faceid for faceid in user.faceids if faceid not in {*faceids_now}]
+            refusals = [*_list_refusals(user, before.left, faces), *unfit_refusals]
             refusals.sort(key=lambda refusal: before.left.index(refusal.faceid))
-            after = Outcome([*before.done, *now], [*before.refused, *refusals], rest, len(user_faceids))
-            actions = self._make_face_updates(tenant, {faceid: faces[faceid] for faceid in now}, id_ if joins else "")
+            after = Outcome(
+                [*before.done, *faceids_now], [*before.refused, *refusals], faceids_later, len(user_faceids)
+            )
+            actions = self._make_face_updates(
+                tenant, {faceid: faces[faceid] for faceid in faceids_now}, id_ if joins else ""
+            )
             journal: list[JournalEntry] = []
-            if now:
+            if faceids_now:
                 user_after = replace_user_faces(self.book.items, tenant.name, user, user_faceids)
                 puts, journal = make_user_edit(tenant.name, user, user_after)
                 actions += puts
             actions += self.book.requests.make_answer_actions(
-                tenant.name, request, asdict(after), before=body, is_last=not rest
+                tenant.name, request, asdict(after), before=body, is_last=not faceids_later
             )
             return (actions, journal), after
 
@@ -264,14 +269,14 @@ class Users(UseCase):
         """
         for face in faces.values():
             require_ground(tenant, face, replace(face, user=user))
-        changed: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
+        user_change: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
         return [
             Update(
                 keys.FACES,
                 (tenant.name, faceid),
                 (equals("version", face.version, "face-same"),),
                 add={"version": 1},
-                **changed,
+                **user_change,
             )
             for faceid, face in faces.items()
         ]

@@ -61,16 +61,16 @@ class FaceVisitsStore(UseCase):
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
-        face, defaults = face_from(item), wait_for_defaults()
+        face, default_groups = face_from(item), wait_for_defaults()
         if has_ground(face.consent):
-            defaults = replace(defaults, promotes=True)
-        group = defaults.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
+            default_groups = replace(default_groups, promotes=True)
+        group = default_groups.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
         visits = replace(visits_from(stored_item), in_one_item=tenant.format < PAGED)
-        if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
+        if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
             visits = read_missing_pages(self.book.items, tenant.name, faceid, visits)
-        return FaceVisits(face, visits, defaults, group)
+        return FaceVisits(face, visits, default_groups, group)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
@@ -80,9 +80,9 @@ class FaceVisitsStore(UseCase):
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
         faces_left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
-        both = group_from(stranger), group_from(regular)
+        stranger_and_regular = group_from(stranger), group_from(regular)
         promotes = not tenant.consent_required
-        return DefaultGroups(*both, rule, faces_left, seq, directory["model"], numbered, promotes)
+        return DefaultGroups(*stranger_and_regular, rule, faces_left, seq, directory["model"], numbered, promotes)
 
     def list_touched_sightings(self, tenant: str, face_visits: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
@@ -105,6 +105,7 @@ class FaceVisitsStore(UseCase):
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
         """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
 
+        Its visits are marked as regrouped meanwhile, so that the next writer after a crash looks at all sightings.
         Raises ConditionFailed if the face's visits changed meanwhile.
         """
         faceid = face_visits.face.faceid
@@ -147,16 +148,23 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     require_ground(tenant, before, after)
     item = face_item(tenant.name, after)
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
-    when = [equals("group", before.group_id, FACE_SAME)]
-    removed: tuple[str, ...] = ()
+    conditions = [equals("group", before.group_id, FACE_SAME)]
+    removed_fields: tuple[str, ...] = ()
     if after.group_id != before.group_id:
-        removed = ("user",)
-        when += [equals("user", before.user or None, FACE_SAME), equals("hold", None, FACE_SAME)]
+        removed_fields = ("user",)
+        conditions += [equals("user", before.user or None, FACE_SAME), equals("hold", None, FACE_SAME)]
     if after.pictures != before.pictures:
         names += picture_fields(after)
-        when.append(equals("version", before.version, FACE_SAME))
+        conditions.append(equals("version", before.version, FACE_SAME))
     fields = {name: item.get(name) for name in names}
-    return Update(keys.FACES, (tenant.name, after.faceid), tuple(when), set=fields, add={"version": 1}, remove=removed)
+    return Update(
+        keys.FACES,
+        (tenant.name, after.faceid),
+        tuple(conditions),
+        set=fields,
+        add={"version": 1},
+        remove=removed_fields,
+    )
 
 
 def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
@@ -177,10 +185,10 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
 
     These are the head, and those of the pages that change or go.
     """
-    when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
+    if_same = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
     head, pages, deleted_pages = replace(after, version=before.version + 1).stored_after(before)
     return [
-        Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (when,)),
+        Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (if_same,)),
         *(Put(keys.ARRIVALS, page_item(tenant, faceid, *page)) for page in pages.items()),
         *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in deleted_pages),
     ]

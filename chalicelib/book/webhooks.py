@@ -122,8 +122,10 @@ class Hooks(UseCase):
         id_ = time_ordered_id(now)
         fields = self._check_fields({"url": url, **given})
         channel = fields.pop("channel", None)
-        sealed, secret = (b"", None) if url is None else self._make_secret(tenant, id_)
-        hook = self._attach_channel(tenant, Hook(id=id_, created_at=now, sealed_secret=sealed, **fields), channel)
+        sealed_secret, secret = (b"", None) if url is None else self._make_secret(tenant, id_)
+        hook = self._attach_channel(
+            tenant, Hook(id=id_, created_at=now, sealed_secret=sealed_secret, **fields), channel
+        )
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
         hooks = CountedList(self.list_all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
         if len(hooks.rows) >= MAX_HOOKS:
@@ -177,9 +179,13 @@ class Hooks(UseCase):
             )
 
         def change_fields(hook: Hook) -> Hook:
-            changed = replace(hook, **fields)
-            check(changed)
-            return changed if _OF_NO_CHANNEL.issuperset(changes) else self._attach_channel(tenant, changed, channel)
+            changed_hook = replace(hook, **fields)
+            check(changed_hook)
+            return (
+                changed_hook
+                if _OF_NO_CHANNEL.issuperset(changes)
+                else self._attach_channel(tenant, changed_hook, channel)
+            )
 
         return self._change_hook(tenant, id_, change_fields, request)
 
@@ -212,29 +218,29 @@ class Hooks(UseCase):
     @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
     def _change_hook(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
         hook = self.get(tenant, id_)
-        changed = replace(change(hook), failures=0, paused_until=None, claims="", version=hook.version + 1)
+        changed_hook = replace(change(hook), failures=0, paused_until=None, claims="", version=hook.version + 1)
         update = Update(
             keys.HOOKS,
             (tenant, id_),
             (equals("version", hook.version, "not-changed-meanwhile"),),
-            set={**hook_fields(changed), "version": changed.version},
-            remove=("failures", "paused_until", "claims", *list_absent_fields(changed)),
+            set={**hook_fields(changed_hook), "version": changed_hook.version},
+            remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
         )
         self.book.requests.write_with_answer(tenant, [update], request, {"id": id_})
-        return changed
+        return changed_hook
 
-    def note_fields(self, tenant: str, id_: str, only: Condition = _THERE, **changes: Any) -> bool:
+    def note_fields(self, tenant: str, id_: str, condition: Condition = _THERE, **changes: Any) -> bool:
         """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
-        return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (only,), **changes)])
+        return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (condition,), **changes)])
 
     def note_recovery(self, tenant: str, id_: str) -> None:
         self.note_fields(tenant, id_, set={"failures": 0}, remove=("paused_until",))
 
-    def _check_fields(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _check_fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""
-        checked = dict(given)
-        if given.get("url") is not None:
-            self.book.ports.postman.require_url(given["url"])
+        checked_values = dict(values)
+        if values.get("url") is not None:
+            self.book.ports.postman.require_url(values["url"])
         filters: Mapping[str, Callable[[str], Any]] = {
             "kinds": _read_kind,
             "groups": legal_group_name,
@@ -242,9 +248,9 @@ class Hooks(UseCase):
             "people": _check_faceid,
         }
         for name, check in filters.items():
-            if given.get(name) is not None:
-                checked[name] = tuple(dict.fromkeys(map(check, given[name])))
-        return checked
+            if values.get(name) is not None:
+                checked_values[name] = tuple(dict.fromkeys(map(check, values[name])))
+        return checked_values
 
     def _attach_channel(self, tenant: str, hook: Hook, channel: Channel | None) -> Hook:
         """Return the hook as it is stored, with its channel if it has one. Raises InvalidInput."""
@@ -339,10 +345,11 @@ class Outbox(UseCase):
         """Return the place up to which events that the sweep finds were told; None: none was told yet."""
         return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
 
-    def tell_once(self, tenant: str, after: str, before: str | None, event: Event) -> bool:
-        """Tell of an event that the sweep found, and that all up to the place `after` are told; so none is told twice.
+    def tell_once(self, tenant: str, told_place: str, place_before: str | None, event: Event) -> bool:
+        """Send hooks an event that the sweep found, and note `told_place` with it; so no event is told twice.
 
-        `before`: the place up to which all were told. Return False if another sweep was quicker.
+        `told_place`: the event's place, up to which all of its kind are told then; `place_before`: the one noted
+        before. Return False if another sweep was quicker.
         """
         actions = self.make_delivery_puts(tenant, [event])
         place, name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
@@ -350,7 +357,9 @@ class Outbox(UseCase):
             write_unless_changed(
                 self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": place[1]}, (absent("not-swept"),))]
             )
-        mark = Update(keys.DIRECTORY, place, (equals(name, before, "not-told-meanwhile"),), set={name: after})
+        mark = Update(
+            keys.DIRECTORY, place, (equals(name, place_before, "not-told-meanwhile"),), set={name: told_place}
+        )
         if not write_unless_changed(self.book.items, [mark, *actions]):
             return False
         self.send_messages(tenant, actions)
@@ -369,9 +378,9 @@ class Outbox(UseCase):
     def delete_delivery(self, delivery: Delivery) -> None:
         write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
-    def postpone_delivery(self, delivery: Delivery, until: datetime, last_error: str) -> None:
-        """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
-        self._move_delivery(delivery, replace(delivery, next_at=moment(milliseconds(until)), last_error=last_error))
+    def postpone_delivery(self, delivery: Delivery, next_at: datetime, last_error: str) -> None:
+        """Set the delivery's next attempt to `next_at`. If another worker was first, nothing is changed."""
+        self._move_delivery(delivery, replace(delivery, next_at=moment(milliseconds(next_at)), last_error=last_error))
 
     def park(self, delivery: Delivery, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
@@ -397,8 +406,8 @@ class Outbox(UseCase):
 
         Raises HookNotFound, InvalidInput (the token).
         """
-        waiting = keys.MAILBOX_PREFIX if self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
-        low, high = keys.deliveries_range(hook_id, keys.PARKED_PREFIX if parked else waiting)
+        waiting_prefix = keys.MAILBOX_PREFIX if self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
+        low, high = keys.deliveries_range(hook_id, keys.PARKED_PREFIX if parked else waiting_prefix)
         page = self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
         return ListPage(list(map(delivery_from, page.items)), page.token)
 
@@ -515,12 +524,12 @@ class DeliverySlots:
 
         In this order, posts that wait for a slow hook take no slots from the tenant's other hooks.
         """
-        with ExitStack() as both:
+        with ExitStack() as slots:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
                 limit = self._limits[kind]
                 slot = self._slots.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
                 slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
-                both.enter_context(hold_place(slot, slow, self._waited_s))
+                slots.enter_context(hold_place(slot, slow, self._waited_s))
             yield
 
 
@@ -533,7 +542,7 @@ class Deliveries(UseCase):
         self.jitter: Callable[[float, float], float] = random.uniform
 
     def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
-        """Call `deliver` for messages by id, in parallel, so that none waits for another's receiver.
+        """Attempt the deliveries of messages by id, in parallel, so that none waits for another's receiver.
 
         Return the errors of those that failed, by id: they have to be received again.
         """
@@ -670,8 +679,8 @@ class Deliveries(UseCase):
         """Claim to be the delivery that tries a failing hook; return whether it is."""
         if hook.paused_until is not None and hook.paused_until > now:
             return False
-        seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
-        nobody_else = equals("paused_until", seen, "nobody-else-tries")
+        paused_until_ms = None if hook.paused_until is None else milliseconds(hook.paused_until)
+        nobody_else = equals("paused_until", paused_until_ms, "nobody-else-tries")
         claim = {"paused_until": milliseconds(now + ATTEMPT)}
         return self.hooks.note_fields(delivery.tenant, hook.id, nobody_else, set=claim)
 
@@ -681,8 +690,8 @@ class Deliveries(UseCase):
         if now >= delivery.ends_at:
             return self.outbox.park(delivery, reason)
         free_at = max(now + ATTEMPT, hook.paused_until or now)
-        until = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
-        return self.outbox.postpone_delivery(delivery, until, reason)
+        next_at = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
+        return self.outbox.postpone_delivery(delivery, next_at, reason)
 
 
 def longest_delay_s(attempts: int) -> int:

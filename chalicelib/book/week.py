@@ -66,19 +66,21 @@ class Weeks(UseCase):
         statistics, zone = self.book.statistics, ZoneInfo(tenant.time_zone)
         visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
         arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
-        hours = statistics.list_buckets(tenant, arrivals)
+        hour_buckets = statistics.list_buckets(tenant, arrivals)
         busiest = max(
-            ((sum(bucket.amounts.values()), bucket.time) for bucket in hours), key=lambda pair: pair[0], default=None
+            ((sum(bucket.amounts.values()), bucket.time) for bucket in hour_buckets),
+            key=lambda pair: pair[0],
+            default=None,
         )
-        by_day = self._count_by_kind(tenant, replace(arrivals, granularity=Granularity.DAY))
+        counts_by_day = self._count_by_kind(tenant, replace(arrivals, granularity=Granularity.DAY))
         by_week = replace(arrivals, granularity=Granularity.WEEK)
-        before = monday - timedelta(DAYS)
-        earlier = self._count_by_kind(tenant, replace(by_week, span=_span_of_week(zone, before)))
+        monday_before = monday - timedelta(DAYS)
+        counts_before = self._count_by_kind(tenant, replace(by_week, span=_span_of_week(zone, monday_before)))
         days = [monday + timedelta(number) for number in range(DAYS)]
         return Week(
-            days=tuple((day, by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
+            days=tuple((day, counts_by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
             total=self._count_by_kind(tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
-            before=earlier.get(f"{before:%Y%m%d}", _NOTHING),
+            before=counts_before.get(f"{monday_before:%Y%m%d}", _NOTHING),
             busiest=busiest and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
             staff=statistics.count_staff(tenant, arrivals),
         )
@@ -88,16 +90,18 @@ class Weeks(UseCase):
 
         A hook that is made later in the week is told within the hour if none was told of that week yet.
         """
-        here = now.astimezone(ZoneInfo(tenant.time_zone))
-        this = here.date() - timedelta(here.weekday())
-        if here < datetime.combine(this, _TOLD_AT, here.tzinfo):
+        local_now = now.astimezone(ZoneInfo(tenant.time_zone))
+        this_monday = local_now.date() - timedelta(local_now.weekday())
+        if local_now < datetime.combine(this_monday, _TOLD_AT, local_now.tzinfo):
             return False
-        monday = this - timedelta(DAYS)
+        monday = this_monday - timedelta(DAYS)
         outbox = self.book.webhooks.outbox
-        before, after = outbox.read_told_place(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
-        if before is not None and before >= after:
+        told_until, week_to_tell = outbox.read_told_place(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
+        if told_until is not None and told_until >= week_to_tell:
             return False
-        return outbox.tell_once(tenant.name, after, before, _make_event(self.count_week(tenant, monday), tenant, now))
+        return outbox.tell_once(
+            tenant.name, week_to_tell, told_until, _make_event(self.count_week(tenant, monday), tenant, now)
+        )
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
         """Return the figures of each bucket that has any, by its time."""
@@ -108,11 +112,11 @@ class Weeks(UseCase):
             tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons)
         )
         people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
-        found = {}
+        figures = {}
         for bucket in self.book.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
             kinds = [bucket.amounts.get(name, 0) for name in _KINDS]
-            found[bucket.time] = Figures(sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds)
-        return found
+            figures[bucket.time] = Figures(sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds)
+        return figures
 
 
 def _span_of_week(zone: ZoneInfo, monday: date) -> Span:
@@ -139,11 +143,11 @@ def describe_week(week: Week) -> str:
     if not now:
         return "Nobody came."
     came = f"{count_things(now, 'visit', 'visits')} by {count_things(week.total.people, 'person', 'people')}"
-    new = f"{week.total.new:,} for the first time"
+    first_time = f"{week.total.new:,} for the first time"
     if not before:
-        return f"{came}, {new}; nobody came the week before."
+        return f"{came}, {first_time}; nobody came the week before."
     change = f"{abs(round(100 * (now / before - 1)))} % {'more' if now > before else 'fewer'} than the week before"
-    return f"{came}, {new}; {change if now != before else 'as many as the week before'}."
+    return f"{came}, {first_time}; {change if now != before else 'as many as the week before'}."
 
 
 def format_title(week: Week, tenant: Tenant) -> str:

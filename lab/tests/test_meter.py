@@ -41,7 +41,7 @@ def test_an_item_that_must_be_new_is_one_unit_a_kilobyte_begun_also_if_it_is_ref
 def test_an_update_that_may_be_done_twice_is_one_unit_a_kilobyte_begun(items: MeteredItems) -> None:
     items.transact([Put(HOOKS, item(1025))])
     items.written.clear()
-    items.transact([Update(HOOKS, ("shop", "7"), (exists("there"),), add={"n": 1}, twice=True)])
+    items.transact([Update(HOOKS, ("shop", "7"), (exists("there"),), add={"n": 1}, repeatable=True)])
     assert items.written["hooks"] == 2
 
 

@@ -390,7 +390,7 @@ def warm_up(services: Any) -> set[str]:
     for vision in visions:
         vision.load()
         vision.detect(picture)
-        probe_by_model[vision.model] = vision.examine(picture, [face], beside=[]).embeddings
+        probe_by_model[vision.model] = vision.examine(picture, [face], all_boxes=[]).embeddings
     for tenant, vision in vision_by_tenant.items():
         services.ports.search.search(tenant, SearchRequest(vision.model, probe_by_model[vision.model]))
     return {vision.pack for vision in visions}

@@ -35,7 +35,7 @@ def test_the_units_that_dynamodb_answers_are_told_and_reads_apart_from_writes(aw
     items, key = DynamoItemStore(client, aws.prefix), ("shop", "x")
     item = {"tenant": "shop", "item": "x", "n": 1}
     items.transact([Put(keys.DIRECTORY, item, (absent("new"),))])
-    items.transact([Update(keys.DIRECTORY, key, (exists("there"),), set={"n": 2}, twice=True)])
+    items.transact([Update(keys.DIRECTORY, key, (exists("there"),), set={"n": 2}, repeatable=True)])
     items.get(keys.DIRECTORY, key)
     items.get_many(keys.DIRECTORY, [key, ("shop", "y")])
     items.query(keys.DIRECTORY, "shop")

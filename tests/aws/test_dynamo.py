@@ -165,7 +165,7 @@ def test_a_new_item_in_whose_place_is_that_of_somebody_else_is_refused(script: l
     assert raised.value.names == {"free"}
 
 
-COUNTED = Update(DIRECTORY, KEY, (exists("it"), at_least("n", 8, "in-quota")), add={"n": -1}, twice=True)
+COUNTED = Update(DIRECTORY, KEY, (exists("it"), at_least("n", 8, "in-quota")), add={"n": -1}, repeatable=True)
 
 
 def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_its_answer_is_lost() -> None:

@@ -141,9 +141,9 @@ class FakeVision:
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
         *,
-        beside: Sequence[Box] | None = None,
+        all_boxes: Sequence[Box] | None = None,
     ) -> Examined:
-        others = [[one for one in beside if one != face.box] for face in faces] if beside is not None else []
+        others = [[one for one in all_boxes if one != face.box] for face in faces] if all_boxes is not None else []
         jpegs = [self.crop(image, face, some) for face, some in zip(faces, others, strict=False)]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 

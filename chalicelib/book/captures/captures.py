@@ -170,26 +170,32 @@ class Captures(UseCase):
     kept: Made[KeptCaptures] = Made("book.captures.kept.KeptCaptures")
     redrive: Made[Redrive] = Made("book.captures.redrive.Redrive")
 
-    def offer_uploads(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
+    def offer_uploads(
+        self, tenant: Tenant, offers: Sequence[Offer], offering_camera: Camera | None = None
+    ) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
 
-        `by`: the camera that offers them, as it was just read. The same capture offered again has the same id and is
-        written once. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
+        `offering_camera`: the camera that offers them, as it was just read. The same capture offered again has the same
+        id and is written once. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
         DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
         now = self.book.clock.now()
-        cameras = {} if by is None else {by.id: by, by.name: by}
-        offered = []
+        cameras = (
+            {}
+            if offering_camera is None
+            else {offering_camera.id: offering_camera, offering_camera.name: offering_camera}
+        )
+        captures = []
         for index, offer in enumerate(offers):
             with mark_errors(index):
-                offered.append(self._read_offer(tenant, offer, cameras, now))
-        recorded = self._write_captures(tenant, {_key(tenant, capture): capture for capture in offered}, now)
+                captures.append(self._read_offer(tenant, offer, cameras, now))
+        recorded_captures = self._write_captures(tenant, {_key(tenant, capture): capture for capture in captures}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
             self.book.cameras.note_last_seen(tenant, camera, now)
-        answers = {key: self._answer(tenant, capture) for key, capture in recorded.items()}
-        return [answers[_key(tenant, capture)] for capture in offered]
+        answers = {key: self._answer(tenant, capture) for key, capture in recorded_captures.items()}
+        return [answers[_key(tenant, capture)] for capture in captures]
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
@@ -211,7 +217,7 @@ class Captures(UseCase):
         limit: int = 100,
         token: str | None = None,
         *,
-        only: CaptureFilter = ALL,
+        capture_filter: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
         """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
 
@@ -220,21 +226,27 @@ class Captures(UseCase):
         InvalidInput.
         """
         camera_id = None if camera is None else self._camera_id(tenant, camera)
-        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
-        below = tokens.read_place(token, str)
+        tokens = PageTokens(
+            json.dumps(
+                ["captures", tenant.name, camera_id, *capture_filter.ids, capture_filter.state, capture_filter.faces]
+            )
+        )
+        below_id = tokens.read_place(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
-        items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
+        items = islice(self._newest_first(tenant, camera_id, capture_filter, below_id, at_once), _MOST_READ)
         captures: list[Capture] = []
         read_count, last_id = 0, ""
         while len(captures) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
             read_count, last_id = read_count + len(batch), batch[-1].id
             captures += [
-                capture for capture in mark_stored(self.book.storage.uploads, tenant, batch) if only.lets_pass(capture)
+                capture
+                for capture in mark_stored(self.book.storage.uploads, tenant, batch)
+                if capture_filter.lets_pass(capture)
             ]
-        shown = cut_to_answer(captures[:limit])
-        if len(shown) < len(captures):
-            return tokens.make_page(shown, shown[-1].id)
-        return tokens.make_page(shown, last_id if read_count == _MOST_READ else None)
+        shown_captures = cut_to_answer(captures[:limit])
+        if len(shown_captures) < len(captures):
+            return tokens.make_page(shown_captures, shown_captures[-1].id)
+        return tokens.make_page(shown_captures, last_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
@@ -258,9 +270,9 @@ class Captures(UseCase):
         now, progress = self.book.clock.now(), None
         if request is not None and shot.captured_at is None:
             progress = self.book.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
-        at = shot.captured_at or (now if progress is None else moment(progress[_CAPTURED_AT]))
+        captured_at = shot.captured_at or (now if progress is None else moment(progress[_CAPTURED_AT]))
         sha256 = hashlib.sha256(shot.picture).hexdigest()
-        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
+        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, captured_at, shot.track)
         (offered,) = self.offer_uploads(tenant, [offer])
         capture = offered.capture
         if offered.request is not None:
@@ -268,7 +280,7 @@ class Captures(UseCase):
             self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
         if request is not None and progress is not None:
-            put = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
+            put = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), partial_body=progress)
             write_unless_changed(self.book.items, [put])
         return capture
 
@@ -343,27 +355,31 @@ class Captures(UseCase):
 
     @retry_if_changed("others offer the same captures at this moment: try again")
     def _write_captures(
-        self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
+        self, tenant: Tenant, offered_captures: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
         """Record the offered captures; return them as they are recorded then. All are by their keys.
 
         A capture is recorded by its first offer; until its picture comes, a later one may change it. Raises
         DailyLimitReached, Busy.
         """
-        items = self.book.items.get_many(keys.CAPTURES, list(offered))
+        items = self.book.items.get_many(keys.CAPTURES, list(offered_captures))
         stored_captures = [None if item is None else capture_from(item) for item in items]
         known_captures = [capture for capture in stored_captures if capture is not None]
-        marked = {capture.id: capture for capture in mark_stored(self.book.storage.uploads, tenant, known_captures)}
-        recorded = {key: _choose_record(offer, marked.get(offer.id)) for key, offer in offered.items()}
+        known_by_id = {
+            capture.id: capture for capture in mark_stored(self.book.storage.uploads, tenant, known_captures)
+        }
+        recorded_captures = {
+            key: _choose_record(offer, known_by_id.get(offer.id)) for key, offer in offered_captures.items()
+        }
         actions = {
             key: action
-            for key, before in zip(offered, stored_captures, strict=True)
-            if (action := _make_record_action(tenant, key, before, recorded[key], now)) is not None
+            for key, stored in zip(offered_captures, stored_captures, strict=True)
+            if (action := _make_record_action(tenant, key, stored, recorded_captures[key], now)) is not None
         }
         if actions:
-            self._charge_bytes(tenant, [recorded[key] for key in actions])
+            self._charge_bytes(tenant, [recorded_captures[key] for key in actions])
             write(self.book.items, list(actions.values()))
-        return recorded
+        return recorded_captures
 
     def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
         """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.
@@ -399,20 +415,26 @@ class Captures(UseCase):
             raise
 
     def _newest_first(
-        self, tenant: Tenant, camera_id: str | None, only: CaptureFilter, below: str | None, at_once: int
+        self, tenant: Tenant, camera_id: str | None, capture_filter: CaptureFilter, below: str | None, at_once: int
     ) -> Iterator[Item]:
         if camera_id is not None:
-            return self._of_camera(tenant, camera_id, only, below, at_once)
+            return self._of_camera(tenant, camera_id, capture_filter, below, at_once)
         streams = [
-            self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.list_all(tenant)
+            self._of_camera(tenant, camera.id, capture_filter, below, at_once)
+            for camera in self.book.cameras.list_all(tenant)
         ]
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
     def _of_camera(
-        self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
+        self, tenant: Tenant, camera_id: str, capture_filter: CaptureFilter, below: str | None, at_once: int
     ) -> Iterator[Item]:
-        how: dict[str, Any] = {"between": only.ids, "behind": below, "reverse": True, "page_size": at_once}
-        return captures_of(self.book.items, tenant.name, camera_id, **how)
+        query_options: dict[str, Any] = {
+            "between": capture_filter.ids,
+            "behind": below,
+            "reverse": True,
+            "page_size": at_once,
+        }
+        return captures_of(self.book.items, tenant.name, camera_id, **query_options)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
@@ -452,8 +474,8 @@ def _make_record_action(
 
 def cut_to_answer(rows: list[Capture]) -> list[Capture]:
     """Return the first of the captures, as many as show MOST_FACES together; at least one."""
-    faces = accumulate(len(capture.sightings) for capture in rows)
-    return rows[: max(1, sum(seen <= MOST_FACES for seen in faces))]
+    face_counts = accumulate(len(capture.sightings) for capture in rows)
+    return rows[: max(1, sum(face_count <= MOST_FACES for face_count in face_counts))]
 
 
 def _sha256(text: str) -> str:
@@ -475,13 +497,15 @@ _ASKED_ONE_BY_ONE = 16
 
 def mark_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
     """Return the captures; those that were WANTED are STORED if their picture is there."""
-    wanted: dict[str, list[str]] = defaultdict(list)
+    wanted_ids: dict[str, list[str]] = defaultdict(list)
     for capture in captures:
         if capture.state is CaptureState.WANTED:
-            wanted[capture.camera_id].append(capture.id)
-    there = {(camera, id_) for camera, ids in wanted.items() for id_ in _find_stored(uploads, tenant, camera, ids)}
+            wanted_ids[capture.camera_id].append(capture.id)
+    stored_keys = {
+        (camera, id_) for camera, ids in wanted_ids.items() for id_ in _find_stored(uploads, tenant, camera, ids)
+    }
     return [
-        replace(capture, state=CaptureState.STORED) if (capture.camera_id, capture.id) in there else capture
+        replace(capture, state=CaptureState.STORED) if (capture.camera_id, capture.id) in stored_keys else capture
         for capture in captures
     ]
 

@@ -53,23 +53,27 @@ class KeptCaptures(UseCase):
         so that it can be sent again, unless the tenant forgets strangers: it may show one. One that shows a face under
         legal hold, or a restricted one, keeps it, too.
         """
-        forgets = tenant.forgets_strangers
-        ended = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets else {CaptureState.RESOLVED}
-        done = [capture for capture in captures if capture.state in ended]
+        forgets_strangers = tenant.forgets_strangers
+        final_states = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets_strangers else {CaptureState.RESOLVED}
+        final_captures = [capture for capture in captures if capture.state in final_states]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
-            done = [capture for capture in done if forgets and shows_nobody(capture)]
-        if not done:
+            final_captures = [capture for capture in final_captures if forgets_strangers and shows_nobody(capture)]
+        if not final_captures:
             return []
-        spared = spared_faces(self.book.items, tenant.name)
-        if not (tenant.keeps_pictures or spared):
-            return done
-        faceids_of = {capture.id: list_shown_faces(self.book.items, tenant.name, capture.id) for capture in done}
-        free = [capture for capture in done if spared.isdisjoint(faceids_of[capture.id])]
+        spared_faceids = spared_faces(self.book.items, tenant.name)
+        if not (tenant.keeps_pictures or spared_faceids):
+            return final_captures
+        faceids_of = {
+            capture.id: list_shown_faces(self.book.items, tenant.name, capture.id) for capture in final_captures
+        }
+        unspared_captures = [capture for capture in final_captures if spared_faceids.isdisjoint(faceids_of[capture.id])]
         if not tenant.keeps_pictures:
-            return free
-        unpictured = self._find_unpictured(tenant, sorted(set[str]().union(*faceids_of.values())))
+            return unspared_captures
+        unpictured_faceids = self._find_unpictured(tenant, sorted(set[str]().union(*faceids_of.values())))
         return [
-            capture for capture in free if faceids_of[capture.id] & unpictured or (forgets and shows_nobody(capture))
+            capture
+            for capture in unspared_captures
+            if faceids_of[capture.id] & unpictured_faceids or (forgets_strangers and shows_nobody(capture))
         ]
 
     def _find_unpictured(self, tenant: Tenant, faceids: Sequence[str]) -> set[str]:
@@ -128,29 +132,32 @@ class KeptCaptures(UseCase):
         return is_as_noted is not capture.is_of_rest
 
     def _make_url(
-        self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]
+        self, tenant: Tenant, capture: Capture, part: int | str, draw_part: Callable[[Vision, bytes], bytes]
     ) -> str:
-        """Return the URL of a part of a capture's picture, by a face's number or WHOLE; `make` it first if it lacks.
+        """Return the URL of a part of a capture's picture: `part` is a face's number, or WHOLE.
+
+        A part that is not stored yet is made first by `draw_part`, from the whole picture.
 
         Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an erasure.
         """
         if not tenant.keeps_pictures:
             raise Conflict(NONE_KEPT)
-        key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
-        if self.book.storage.uploads.size(key) is None:
-            whole = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            picture = self.book.storage.uploads.get(whole)
+        part_key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
+        if self.book.storage.uploads.size(part_key) is None:
+            whole_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+            picture = self.book.storage.uploads.get(whole_key)
             if picture is None:
                 raise Conflict("the picture of this capture is not kept any more")
             try:
-                made = make(self.book.tenant_vision.choose_vision(tenant.model), picture)
+                part_jpeg = draw_part(self.book.tenant_vision.choose_vision(tenant.model), picture)
             except (Unusable, InvalidInput) as error:
                 raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
-            self.book.storage.uploads.put_if_absent(key, made, "image/jpeg")
-            if self.book.storage.uploads.size(whole) != len(picture):  # somebody was hidden in it, or it was deleted
-                self.book.storage.uploads.delete(key)
+            self.book.storage.uploads.put_if_absent(part_key, part_jpeg, "image/jpeg")
+            # Another size: somebody was hidden in it meanwhile, or it was deleted.
+            if self.book.storage.uploads.size(whole_key) != len(picture):
+                self.book.storage.uploads.delete(part_key)
                 raise Conflict("the picture of this capture is changed at this moment: ask again")
-        return self.book.storage.uploads.signed_get(key)
+        return self.book.storage.uploads.signed_get(part_key)
 
 
 NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"

@@ -61,27 +61,27 @@ class Redrive(UseCase):
         items = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in items if _is_overdue(item, now, after))
 
-    def send_lost_of_hour(self, this: ChoreContext) -> Rest | None:
+    def send_lost_of_hour(self, context: ChoreContext) -> Rest | None:
         """Send lost captures, as `send_all_lost` does, camera by camera, as far back as this hour's sweep looks.
 
         If the time runs out, it returns the place `camera/capture`, from which the next call goes on.
         """
-        now, (first_camera, _, first_capture) = self.book.clock.now(), this.after.rpartition("/")
-        is_night = this.hour.hour == NIGHT_HOUR
-        since = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
-        for camera in camera_ids(self.book.items, this.tenant.name):
+        now, (first_camera, _, first_capture) = self.book.clock.now(), context.after.rpartition("/")
+        is_night = context.hour.hour == NIGHT_HOUR
+        look_back = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
+        for camera in camera_ids(self.book.items, context.tenant.name):
             if camera < first_camera:
                 continue
-            looks_at_all = is_night and are_all_looked_at(keys.captures(this.tenant.name, camera), this.hour)
-            low, high = keys.capture_range(0 if looks_at_all else milliseconds(now - since), keys.LAST_MS)
-            between = (max(low, first_capture) if camera == first_camera else low, high)
+            looks_at_all = is_night and are_all_looked_at(keys.captures(context.tenant.name, camera), context.hour)
+            low, high = keys.capture_range(0 if looks_at_all else milliseconds(now - look_back), keys.LAST_MS)
+            capture_range = (max(low, first_capture) if camera == first_camera else low, high)
             size = self.page_size
-            items = captures_of(self.book.items, this.tenant.name, camera, between=between, page_size=size)
+            items = captures_of(self.book.items, context.tenant.name, camera, between=capture_range, page_size=size)
             for number, item in enumerate(items, 1):
-                if number > self.page_size and this.left_s() < STOPS_AT_S:
+                if number > self.page_size and context.left_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
                 if _is_overdue(item, now, LOST_AFTER):
-                    self._send_lost(this.tenant, item, now)
+                    self._send_lost(context.tenant, item, now)
         return None
 
     def send(self, tenant: str, camera_id: str, capture_id: str) -> int:
@@ -99,14 +99,14 @@ class Redrive(UseCase):
         MAX_ATTEMPTS attempts have not ended, ConditionFailed (STEP) if another worker was first; Busy,
         StorageUnavailable.
         """
-        before, key = int(item.get(ATTEMPTS, 0)), (item["tenant_camera"], item["capture"])
-        if before >= MAX_ATTEMPTS:
+        attempts, key = int(item.get(ATTEMPTS, 0)), (item["tenant_camera"], item["capture"])
+        if attempts >= MAX_ATTEMPTS:
             raise Unusable(
-                f"its picture was opened {before} times and none came to an end: each time the service died or failed"
+                f"its picture was opened {attempts} times and none came to an end: each time the service died or failed"
             )
-        same = (equals(ATTEMPTS, item.get(ATTEMPTS), STEP), equals("state", item["state"], STEP))
+        if_same = (equals(ATTEMPTS, item.get(ATTEMPTS), STEP), equals("state", item["state"], STEP))
         try:
-            write(self.book.items, [Update(keys.CAPTURES, key, same, set={ATTEMPTS: before + 1}, twice=True)])
+            write(self.book.items, [Update(keys.CAPTURES, key, if_same, set={ATTEMPTS: attempts + 1}, repeatable=True)])
             yield
         except ConditionFailed:
             raise
@@ -117,7 +117,7 @@ class Redrive(UseCase):
 
     def _forget_attempts(self, key: tuple[str, str]) -> None:
         """Count nothing any more. If storage refuses all tries, the attempts stay until the next one ends."""
-        action = Update(keys.CAPTURES, key, (exists("offered"),), remove=(ATTEMPTS,), twice=True, lasts=False)
+        action = Update(keys.CAPTURES, key, (exists("offered"),), remove=(ATTEMPTS,), repeatable=True, lasts=False)
         for _ in count_attempts(_TRIES_TO_FORGET):
             with suppress(Busy, StorageUnavailable):
                 write_unless_changed(self.book.items, [action])
@@ -136,9 +136,9 @@ class Redrive(UseCase):
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
         key = keys.capture(tenant.name, capture.camera_id, capture.id)
-        parked = equals("state", CaptureState.PARKED, "still-parked")
-        gone = ("reason", ATTEMPTS, SENT_AT)
-        action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)
+        if_parked = equals("state", CaptureState.PARKED, "still-parked")
+        removed_fields = ("reason", ATTEMPTS, SENT_AT)
+        action = Update(keys.CAPTURES, key, (if_parked,), set={"state": CaptureState.STORED}, remove=removed_fields)
         return write_unless_changed(self.book.items, [action])
 
 

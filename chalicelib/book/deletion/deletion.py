@@ -138,23 +138,23 @@ class Deletion(UseCase):
         """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
 
         A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody is erased.
-        `only`: those of whom this is true count as there; `asked_at`: when it was asked for first, if a backup brought
-        them back. With `erase`, or if the tenant's setting says so, nothing is left of the people: the erasures in the
-        answer say how far that is.
+        `by`: the asker, for the receipts; `only`: those of whom this is true count as there; `asked_at`: when it was
+        asked for first, if a backup brought them back. With `erase`, or if the tenant's setting says so, nothing is
+        left of the people: the erasures in the answer say how far that is.
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
         there. The answer's `failed` has the ids of the first chunk that storage refused, and of all after it. A
         repeated id counts once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was
         deleted.
         """
-        manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
+        options = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
         progress = self.book.requests.read_progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
-            require_free(self._find_deletable(tenant, faceids, manner).values())
+            require_free(self._find_deletable(tenant, faceids, options).values())
         while remaining := _list_remaining(faceids, deleted):
             try:
-                deleted = self._delete_chunk(tenant, remaining, deleted, request, manner)
+                deleted = self._delete_chunk(tenant, remaining, deleted, request, options)
             except (Busy, FaceHeld, StorageUnavailable):
                 if not deleted.success:
                     raise
@@ -163,12 +163,12 @@ class Deletion(UseCase):
 
     def empty_folders(self, tenant: Tenant, faceids: Collection[str]) -> None:
         """Empty the faces' folders, but for pictures of a face that has one of these ids since."""
-        there = self.book.faces.by_id(tenant, faceids, restricted=True)
-        named = {key for face in there.values() for key in face.picture_keys}
+        present_faces = self.book.faces.by_id(tenant, faceids, restricted=True)
+        named_keys = {key for face in present_faces.values() for key in face.picture_keys}
 
         def delete(faceid: str) -> None:
             for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
-                if keys.picture_of_thumbnail(blob.key) not in named:
+                if keys.picture_of_thumbnail(blob.key) not in named_keys:
                     self.book.storage.blobs.delete(blob.key)
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
@@ -178,31 +178,33 @@ class Deletion(UseCase):
     def _delete_chunk(
         self,
         tenant: Tenant,
-        left: Sequence[str],
-        before: Deleted,
+        remaining: Sequence[str],
+        done_before: Deleted,
         request: RequestId | None,
-        manner: DeletionOptions,
+        options: DeletionOptions,
     ) -> Deleted:
-        """Delete as many of the faces that are `left` as one transaction takes; return `before` with them added."""
-        faces_by_id = self._find_deletable(tenant, left[:CHUNK], manner)
+        """Delete as many of the `remaining` faces as one transaction takes; return `done_before` with them added."""
+        faces_by_id = self._find_deletable(tenant, remaining[:CHUNK], options)
         require_free(faces_by_id.values())
         if self.book.merges.mover.settle_faces(tenant, *faces_by_id.values()):
             raise Changed
-        chunk = fit_transaction(self.book.items, tenant.name, left[:CHUNK], faces_by_id, erases=manner.erases)
+        chunk = fit_transaction(self.book.items, tenant.name, remaining[:CHUNK], faces_by_id, erases=options.erases)
         faces = [faces_by_id[faceid] for faceid in chunk if faceid in faces_by_id]
         missing = [faceid for faceid in chunk if faceid not in faces_by_id]
         faceids = [face.faceid for face in faces]
-        departure = self._make_departure(tenant, faces, manner) if faces else None
-        erasures = [departure.id] if departure is not None and departure.id and manner.erases else []
-        deleted = Deleted([*before.success, *faceids], [], [*before.not_exist, *missing], [*before.erasures, *erasures])
+        departure = self._make_departure(tenant, faces, options) if faces else None
+        erasures = [departure.id] if departure is not None and departure.id and options.erases else []
+        deleted = Deleted(
+            [*done_before.success, *faceids], [], [*done_before.not_exist, *missing], [*done_before.erasures, *erasures]
+        )
         record = self.book.requests.make_answer_actions(
-            tenant.name, request, asdict(deleted), before=asdict(before), is_last=len(chunk) == len(left)
+            tenant.name, request, asdict(deleted), before=asdict(done_before), is_last=len(chunk) == len(remaining)
         )
         try:
             with self.book.requests.raise_if_answered(tenant.name, request):
                 if departure is not None:
                     record = [*record, *departure.actions]
-                    self.book.writer.commit(tenant.name, self._make_change(tenant, faces, record, manner))
+                    self.book.writer.commit(tenant.name, self._make_change(tenant, faces, record, options))
                 elif record:
                     write(self.book.items, record)
         except ConditionFailed as error:
@@ -222,7 +224,7 @@ class Deletion(UseCase):
         return {faceid: face for faceid, face in stored_faces_by_id.items() if manner.only(face)}
 
     def _make_change(
-        self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], manner: DeletionOptions
+        self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], options: DeletionOptions
     ) -> Change:
         """Make the change that deletes these faces. `record`: the actions that note it."""
         counts = Counter(face.group_id for face in faces if face.restriction is None)
@@ -234,7 +236,7 @@ class Deletion(UseCase):
             journal=tuple(map(make_delete_entry, faces)),
             counts={id_: -number for id_, number in counts.items()},
             limited_groups=self.book.groups.list_limited(tenant, counts),
-            keeps_users=manner.keeps_users and not manner.erases,
+            keeps_users=options.keeps_users and not options.erases,
         )
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> None:
@@ -242,36 +244,36 @@ class Deletion(UseCase):
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             for face in faces:
-                merges, kept = self.book.merges.records.make_delete_actions(tenant.name, face)
+                merges, kept_pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
                 negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)
                 write_in_parts(self.book.items, [*negatives, *merges])
-                pictures += kept
+                pictures += kept_pictures
         self.book.face_pictures.discard_pictures(pictures)
 
 
 def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
-    done = {*deleted.success, *deleted.not_exist}
-    return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
+    done_faceids = {*deleted.success, *deleted.not_exist}
+    return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done_faceids]
 
 
 def fit_transaction(
-    items: ItemStore, tenant: str, faceids: Sequence[str], found: Mapping[str, Face], *, erases: bool = False
+    items: ItemStore, tenant: str, faceids: Sequence[str], faces_by_id: Mapping[str, Face], *, erases: bool = False
 ) -> list[str]:
     """Return the first of the ids, as many as one transaction can delete, with their faces' names, groups and users.
 
-    If it `erases`, they are also no more than one record of an erasure takes. `found`: the faces that there are.
+    If it `erases`, they are also no more than one record of an erasure takes. `faces_by_id`: the faces that there are.
     """
-    fitting: list[str] = []
+    fitting_faceids: list[str] = []
     action_count, weight, groups_and_users = 0, 0, set[str]()
     for faceid in faceids:
-        if face := found.get(faceid):
+        if face := faces_by_id.get(faceid):
             action_count += len(face_deletes(items, tenant, face))
             weight += weight_of(face)
             groups_and_users |= {face.group_id, user_of(face)}
         if action_count + len(groups_and_users) > _ACTIONS or (erases and weight > MOST_LEAVING):
             break
-        fitting.append(faceid)
-    return fitting
+        fitting_faceids.append(faceid)
+    return fitting_faceids
 
 
 _MOST_GONE = 500
@@ -312,12 +314,12 @@ class GroupDeletion(UseCase):
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
         """
         note = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        manner = DeletionOptions(note["by"], note["erases"]) if note else DeletionOptions("", tenant.deletes_erase)
-        while faces := self._read_some(tenant, group_id, manner):
+        options = DeletionOptions(note["by"], note["erases"]) if note else DeletionOptions("", tenant.deletes_erase)
+        while faces := self._read_some(tenant, group_id, options):
             # Merges and undoings leave a mark on the faces of other groups, too.
             if self.book.merges.mover.settle_faces(replace(tenant, gone=frozenset()), *faces):
                 continue
-            self._erase(tenant, faces, manner)
+            self._erase(tenant, faces, options)
             if left_s() < STOPS_AT_S:
                 self.book.wake(tenant.name, group=group_id)
                 return
@@ -327,9 +329,9 @@ class GroupDeletion(UseCase):
         self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
-        held = [face.faceid for face in self.book.faces.holds.list_all(tenant.name)]
-        found = self.book.faces.by_id(tenant, held, restricted=True).values()
-        require_free(face for face in found if face.own_group_id == group.id)
+        held_faceids = [face.faceid for face in self.book.faces.holds.list_all(tenant.name)]
+        held_faces = self.book.faces.by_id(tenant, held_faceids, restricted=True).values()
+        require_free(face for face in held_faces if face.own_group_id == group.id)
 
     def _make_change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
@@ -344,14 +346,14 @@ class GroupDeletion(UseCase):
             dropped=frozenset({group.id}),
         )
 
-    def _read_some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
+    def _read_some(self, tenant: Tenant, group_id: str, options: DeletionOptions) -> list[Face]:
         """Read as many of the group's faces as one record takes, with those that were merged into them."""
-        most = MOST_LEAVING if manner.erases else self.a_record
-        found = islice(faces_in(self.book.items, tenant.name, group_id), most)
-        places = [(tenant.name, item["faceid"]) for item in found]
+        max_number = MOST_LEAVING if options.erases else self.a_record
+        face_keys = islice(faces_in(self.book.items, tenant.name, group_id), max_number)
+        places = [(tenant.name, item["faceid"]) for item in face_keys]
         faces = self._read_faces(places, group_id) if places else []
         recorded = accumulate(map(weight_of, faces))
-        return [face for face, number in zip(faces, recorded, strict=True) if number <= most]
+        return [face for face, number in zip(faces, recorded, strict=True) if number <= max_number]
 
     def _read_faces(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
@@ -371,15 +373,17 @@ class GroupDeletion(UseCase):
 
     def _delete_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
         """Delete as many of the faces as one transaction takes, and return the others."""
-        some = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
-        there = [faces[faceid] for faceid in some]
+        chunk = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
+        faces_left = [faces[faceid] for faceid in chunk]
         for _ in count_attempts():
-            deletes = [action for face in there for action in face_deletes(self.book.items, tenant.name, face)]
+            deletes = [action for face in faces_left for action in face_deletes(self.book.items, tenant.name, face)]
             try:
                 write(self.book.items, deletes)
             except ConditionFailed:  # another worker was first, or a request under way changed one
-                there = self._read_faces([(tenant.name, face.faceid) for face in there], there[0].group_id)
-                if there:
+                faces_left = self._read_faces(
+                    [(tenant.name, face.faceid) for face in faces_left], faces_left[0].group_id
+                )
+                if faces_left:
                     continue
-            return {faceid: face for faceid, face in faces.items() if faceid not in some}
+            return {faceid: face for faceid, face in faces.items() if faceid not in chunk}
         raise Busy("these faces are changed by others all the time: they are erased later")

@@ -43,16 +43,16 @@ class OrphanedPictures(UseCase):
     ) -> Rest | None:
         """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
 
-        In the first of these hours of a month, however old they are. `after`: a picture's key, after which to begin. If
-        the time runs out, the rest begins after the last one that was looked at.
+        In the first of these hours of a month, delete all of them, however old. `after`: a picture's key, after which
+        to begin. If the time runs out, the rest begins after the last one that was looked at.
         """
         if hour.hour not in LISTED:
             return None
         looks_at_all = hour.day == 1 and hour.hour == LISTED[0]
-        since = datetime.min.replace(tzinfo=UTC) if looks_at_all else self.book.clock.now() - LOOKED_AT
+        stored_since = datetime.min.replace(tzinfo=UTC) if looks_at_all else self.book.clock.now() - LOOKED_AT
         blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
         for page in cut_in_parts(blobs, self.page_size):
-            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > since])
+            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > stored_since])
             if left_s() < STOPS_AT_S:
                 return Rest(page[-1].key)
         return None
@@ -62,8 +62,8 @@ class OrphanedPictures(UseCase):
         folders = sorted(keys.face_folder(tenant, faceid) for faceid in faceids)
         while folders:
             blobs = list(islice(self.book.storage.blobs.walk(keys.face_pictures(tenant), folders[0]), self.page_size))
-            wanted = set(folders)
-            self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted])
+            wanted_folders = set(folders)
+            self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted_folders])
             if len(blobs) < self.page_size:
                 return
             folders = [folder for folder in folders[1:] if folder >= keys.folder_of_picture(blobs[-1].key)]
@@ -83,17 +83,17 @@ class OrphanedPictures(UseCase):
 
     def _list_unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
         """Return the keys that are named by no face, and by no merge that can be undone."""
-        left = self._without_named(tenant, picture_keys)
-        if left:
-            kept = {key for merge in self.book.merges.records.list_all(tenant) for key in merge.picture_keys}
-            left = [key for key in left if keys.picture_of_thumbnail(key) not in kept]
+        unnamed_keys = self._without_named(tenant, picture_keys)
+        if unnamed_keys:
+            merge_keys = {key for merge in self.book.merges.records.list_all(tenant) for key in merge.picture_keys}
+            unnamed_keys = [key for key in unnamed_keys if keys.picture_of_thumbnail(key) not in merge_keys]
         # Check the faces again: an undo in between may have brought one back.
-        return self._without_named(tenant, left)
+        return self._without_named(tenant, unnamed_keys)
 
     def _without_named(self, tenant: str, picture_keys: list[str]) -> list[str]:
         faceids = [keys.faceid_of_picture(tenant, key) for key in picture_keys]
         if not faceids:
             return []
         faces = self.book.items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
-        named = {key for face in faces if face for key in face_from(face).picture_keys}
-        return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named]
+        named_keys = {key for face in faces if face for key in face_from(face).picture_keys}
+        return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named_keys]

@@ -150,33 +150,35 @@ class Enrolment(UseCase):
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _enrol_portrait(
-        self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
+        self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
     ) -> Face:
         """Store a new face with its picture, which is deleted again if the face is refused.
 
-        `new`: without its picture and, unless the caller chose one, without an id. Raises GroupNotFound, GroupFull,
-        TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
+        `new_face`: without its picture and, unless the caller chose one, without an id. Raises GroupNotFound,
+        GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
             with self.book.requests.raise_if_answered(tenant.name, request):
                 if not refuses_known:
-                    return self._try_enrolment(tenant, new, portrait, request)
+                    return self._try_enrolment(tenant, new_face, portrait, request)
                 with self.book.writer.hold_up_commits(tenant.name):
-                    return self._try_enrolment(tenant, new, portrait, request, self._require_unknown(tenant, portrait))
+                    return self._try_enrolment(
+                        tenant, new_face, portrait, request, self._require_unknown(tenant, portrait)
+                    )
         except ConditionFailed as error:
-            if FACE_FREE in error.names and new.faceid:
-                self._require_free_id(tenant, new.faceid)
-            self.raise_refused(tenant, new.group_id, error)
+            if FACE_FREE in error.names and new_face.faceid:
+                self._require_free_id(tenant, new_face.faceid)
+            self.raise_refused(tenant, new_face.group_id, error)
             raise
 
     def _try_enrolment(
-        self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
+        self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
     ) -> Face:
         """Enrol without a retry. `seq`: that of the gallery in which nobody is known as this face; None: any."""
-        group = self.book.groups.find_by_id(tenant, new.group_id)
+        group = self.book.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        face = replace(new, faceid=new.faceid or time_ordered_id(self.book.clock.now()))
+        face = replace(new_face, faceid=new_face.faceid or time_ordered_id(self.book.clock.now()))
         face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, face.enrolled_at),))
         with self.book.face_pictures.replace_pictures((), [face.picture_key]):
             enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
@@ -188,7 +190,7 @@ class Enrolment(UseCase):
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.book.recognition.recognise(tenant, probes, surely=True)
+        (recognised,) = self.book.recognition.recognise(tenant, probes, finds_duplicates=True)
         if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
             acts.report_people([candidate.faceid])
             raise FaceKnown(
@@ -204,7 +206,7 @@ class Enrolment(UseCase):
         self,
         tenant: Tenant,
         group: Group,
-        enrolled: Sequence[EnrolledFace],
+        enrolled_faces: Sequence[EnrolledFace],
         now: datetime,
         labels: Labels | None = None,
         actions: Sequence[Action] = (),
@@ -215,10 +217,10 @@ class Enrolment(UseCase):
         """
         observations = [
             enrolled_face.make_observation(now, enrolled_face.face.labels if labels is None else labels)
-            for enrolled_face in enrolled
+            for enrolled_face in enrolled_faces
         ]
         observation_actions = self.book.statistics.make_actions(tenant.name, observations)
-        new_faces = [enrolled_face.face for enrolled_face in enrolled if not enrolled_face.known]
+        new_faces = [enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known]
         return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 
     def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
@@ -228,8 +230,8 @@ class Enrolment(UseCase):
         if f"{GROUP_ROOM}:{group_id}" in error.names:
             require_room(self.book.groups.find_by_id(tenant, group_id), number)
         if TENANT_ROOM in error.names:
-            most = tenant.limits.faces
-            raise TenantFull(f"the tenant may hold {most} faces, and this would pass that: delete some first")
+            max_faces = tenant.limits.faces
+            raise TenantFull(f"the tenant may hold {max_faces} faces, and this would pass that: delete some first")
 
 
 def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:

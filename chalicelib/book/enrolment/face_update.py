@@ -116,7 +116,7 @@ class FaceUpdate(UseCase):
         twice. Raises Busy or StorageUnavailable at the first face that storage refuses: then those before it are
         changed; AnsweredAlready.
         """
-        requests, failed = self.book.requests, list[FailedFace]()
+        requests, failed_faces = self.book.requests, list[FailedFace]()
         # {"done": [ids of faces]}, as it is stored
         progress: Mapping[str, Any] = requests.read_progress(tenant.name, request) or {"done": []}
 
@@ -140,9 +140,9 @@ class FaceUpdate(UseCase):
             except RegularsError as error:
                 progress = requests.read_progress(tenant.name, request) or progress
                 if faceid not in progress["done"]:  # else the same request, sent twice at once, has changed it
-                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
+                    failed_faces.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
-            changed = ManyChanged(progress["done"], failed)
+            changed = ManyChanged(progress["done"], failed_faces)
             answer = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
             if not answer or write_unless_changed(self.book.items, answer):
                 return changed
@@ -177,16 +177,16 @@ class FaceUpdate(UseCase):
         self,
         tenant: Tenant,
         changes: FaceChanges,
-        groups: Callable[[Face], tuple[Group, Group]],
+        read_groups: Callable[[Face], tuple[Group, Group]],
         portrait: Portrait | None = None,
     ) -> Callable[[Face], tuple[Face, Change]]:
         """Return a function that changes a face, for `Faces.change_face`.
 
-        `groups`: reads the face's group, and that which it is to be in; `portrait`: a new picture in place of all.
+        `read_groups`: reads the face's group, and that which it is to be in; `portrait`: a new picture in place of all.
         """
 
         def change_read_face(face: Face) -> tuple[Face, Change]:
-            group, target = groups(face)
+            group, target = read_groups(face)
             if target.id != group.id:
                 require_room(target)
             after = _apply_changes(face, group, target, changes)
@@ -201,17 +201,17 @@ class FaceUpdate(UseCase):
 
         return change_read_face
 
-    def _end_promotion_actions(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
+    def _end_promotion_actions(self, tenant: Tenant, old_face: Face, new_face: Face) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
 
         Without it a late sighting could undo the move, or change the group that earlier sightings name.
         """
-        if new.group_id == old.group_id:
+        if new_face.group_id == old_face.group_id:
             return []
-        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
+        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, old_face.faceid)))
         if visits.promotion is None:
             return []
-        return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
+        return visits_puts(tenant.name, old_face.faceid, visits, replace(visits, promotion=None))
 
 
 def _normalise_texts(changes: FaceChanges) -> FaceChanges:
@@ -225,18 +225,18 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
 
 def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
     """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
-    names = {attribute.id: attribute.name for attribute in group.attributes}
-    carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
-    ids = {attribute.name: attribute.id for attribute in target.attributes}
-    values = {ids[name]: value for name, value in carried.items() if name in ids}
-    values |= find_attribute_values(target, changes.values)
+    names_by_id = {attribute.id: attribute.name for attribute in group.attributes}
+    values_by_name = {names_by_id[id_]: value for id_, value in face.attributes.items() if id_ in names_by_id}
+    ids_by_name = {attribute.name: attribute.id for attribute in target.attributes}
+    values_by_id = {ids_by_name[name]: value for name, value in values_by_name.items() if name in ids_by_name}
+    values_by_id |= find_attribute_values(target, changes.values)
     return replace(
         face,
         group_id=target.id,
         user=face.user if target.id == face.group_id else "",
         age=_choose_value(AGE, face.age, changes.age, changes),
         gender=_choose_value(GENDER, face.gender, changes.gender, changes),
-        attributes={id_: value for id_, value in values.items() if value},
+        attributes={id_: value for id_, value in values_by_id.items() if value},
         name=face.name if changes.name is None else changes.name,
         note=face.note if changes.note is None else changes.note,
         labels=face.labels._replace(**changes.labels),
@@ -289,7 +289,6 @@ class PictureChanges(UseCase):
         could be enrolled, too poor, not alive), NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the
         `picture`.
         """
-
         portrait = partial(self.book.portraits.portray_only, tenant, photo, rules)
         return self._add_picture(
             tenant, faceid, {photo_id_of(photo)}, portrait, is_vouched_for=is_vouched_for, request=request
@@ -334,7 +333,7 @@ class PictureChanges(UseCase):
             make_portrait,
             is_vouched_for=is_vouched_for,
             request=request,
-            also=(check,),
+            more_actions=(check,),
         )
 
     def remove_picture(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
@@ -378,33 +377,33 @@ class PictureChanges(UseCase):
         self,
         tenant: Tenant,
         faceid: str,
-        photos: Set[str],
-        make: Callable[[], Portrait],
+        photo_ids: Set[str],
+        make_portrait: Callable[[], Portrait],
         *,
         is_vouched_for: bool,
         request: RequestId | None,
-        also: Sequence[Action] = (),
+        more_actions: Sequence[Action] = (),
     ) -> Picture:
-        """Add a photo, unless the face has it by one of the ids `photos`.
+        """Add a photo, unless the face has it by one of the ids `photo_ids`.
 
-        `make`: makes the portrait of the photo, and is called once; `also`: actions of the same transaction. Raises
-        Changed if the photo's capture was changed since it was read.
+        `make_portrait`: makes the portrait of the photo, and is called once; `more_actions`: actions of the same
+        transaction. Raises Changed if the photo's capture was changed since it was read.
         """
         portrait: Portrait | None = None
         for _ in count_attempts():
             face = self.book.faces.get(tenant, faceid)
-            known_picture = _find_given_picture(face, photos, portrait)
+            known_picture = _find_given_picture(face, photo_ids, portrait)
             if known_picture is not None:
                 self.book.requests.write_with_answer(tenant.name, [], request, {"picture": known_picture.id})
                 return known_picture
             require_room_for_picture(face)
             if portrait is None:
-                portrait = make()
+                portrait = make_portrait()
                 continue  # embedding took a while: read the face again
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
-                return self.add_portrait(tenant, face, portrait, request, also=also)
+                return self.add_portrait(tenant, face, portrait, request, more_actions=more_actions)
             except (ConditionFailed, GalleryMoved) as error:
                 if isinstance(error, ConditionFailed) and _CAPTURE_SAME in error.names:
                     raise Changed from error
@@ -418,19 +417,19 @@ class PictureChanges(UseCase):
         request: RequestId | None = None,
         *,
         is_judged: bool = True,
-        also: Sequence[Action] = (),
+        more_actions: Sequence[Action] = (),
     ) -> Picture:
         """Add a photo to a face as it was read.
 
         `is_judged`: a user or the search has judged that it shows this person; else it is spare if it looks unlike the
-        others. `also`: actions of the same transaction. Raises TooManyPictures, ConditionFailed, FaceHeld (another
-        picture would have to go).
+        others. `more_actions`: actions of the same transaction. Raises TooManyPictures, ConditionFailed, FaceHeld
+        (another picture would have to go).
         """
         require_room_for_picture(face)
         picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
         after = replace(face, pictures=self.book.tenant_vision.make_chooser(tenant).choose_pictures(pictures))
-        change = make_face_change(face, after, also)
+        change = make_face_change(face, after, more_actions)
         self.book.faces.store_changed_face(tenant, face, after, change, request, {"picture": picture.id})
         return picture
 

@@ -98,32 +98,33 @@ class GroupEnrolment(UseCase):
         group: Group,
         picture: bytes,
         rules: PictureRules,
-        judge: Judge,
+        judge_face: Judge,
         *,
-        most: int = MOST_FACES,
+        max_faces: int = MOST_FACES,
         external_id: str = "",
-        call: str = "",
+        call_id: str = "",
     ) -> Indexed:
-        """Index the `most` largest faces that are fit, in transactions of 40: each whole or not at all.
+        """Index the `max_faces` largest faces that are fit, in transactions of 40: each whole or not at all.
 
-        `call` is the same in all attempts of one call: one that was cut off is completed by the next. A face that is
-        not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
+        `judge_face`: says why a face is not fit, "" if it is. `call_id`: the same in all attempts of one call, so one
+        that was cut off is completed by the next. A face that is too poor for the tenant's `enrol_quality`, or not
+        alive, is left out, too. Raises ConsentMissing,
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)
         seen_picture = self.book.recognition.face_analysis.describe_picture(
-            without_min_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
+            without_min_age(tenant), picture, rules, None, max_faces=MOST_FACES, embeds=True, checks_liveness=True
         )
         reasons = {
-            number: _explain_unfit(tenant, face, judge) for number, face in enumerate(seen_picture.described.faces)
+            number: _explain_unfit(tenant, face, judge_face) for number, face in enumerate(seen_picture.described.faces)
         }
-        fit = [number for number, reason in reasons.items() if not reason]
+        fit_numbers = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}
-        unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
-        purpose = external_id or (f"call {call}" if call else "")
+        unindexed |= dict.fromkeys(fit_numbers[max_faces:], "EXCEEDS_MAX_FACES")
+        purpose = external_id or (f"call {call_id}" if call_id else "")
         photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen_picture)
         indexed: dict[int, Face] = {}
-        for batch in cut_in_parts(fit[:most], A_TRANSACTION):
+        for batch in cut_in_parts(fit_numbers[:max_faces], A_TRANSACTION):
             indexed |= self._index_some(tenant, photo, batch)
         return Indexed(seen_picture, indexed, unindexed)
 
@@ -134,25 +135,30 @@ class GroupEnrolment(UseCase):
 
         New faces then absorb strangers.
         """
-        enrolled = self._commit_enrolment(tenant, name, portraits, fields)
-        for new in (enrolled_face.face for enrolled_face in enrolled if not enrolled_face.known):
-            self.book.enrolment.absorb_strangers(tenant, new)
-        return enrolled
+        enrolled_faces = self._commit_enrolment(tenant, name, portraits, fields)
+        for new_face in (enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known):
+            self.book.enrolment.absorb_strangers(tenant, new_face)
+        return enrolled_faces
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _commit_enrolment(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], fields: _FaceFields
     ) -> list[EnrolledFace]:
         """Commit the enrolment, and delete pictures that no face names after it. Raises TooManyGroups, GroupFull."""
-        new: list[str] = []
-        replaced: list[str] = []
+        new_keys: list[str] = []
+        replaced_keys: list[str] = []
         try:
-            with self.book.face_pictures.replace_pictures(replaced, new), self.book.writer.hold_up_commits(tenant.name):
-                return self._try_enrolment(tenant, name, portraits, fields, (replaced, new))
+            with (
+                self.book.face_pictures.replace_pictures(replaced_keys, new_keys),
+                self.book.writer.hold_up_commits(tenant.name),
+            ):
+                return self._try_enrolment(tenant, name, portraits, fields, (replaced_keys, new_keys))
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
-                most = tenant.limits.groups
-                raise TooManyGroups(f"there are {most} groups already, the most that this tenant may have") from error
+                max_groups = tenant.limits.groups
+                raise TooManyGroups(
+                    f"there are {max_groups} groups already, the most that this tenant may have"
+                ) from error
             group = self.book.groups.find(tenant, name)
             self.book.enrolment.raise_refused(tenant, group.id if group else "", error, len(portraits))
             raise
@@ -171,55 +177,55 @@ class GroupEnrolment(UseCase):
         """
         old_pictures, new_pictures = pictures
         seq, group = self.book.writer.read_seq(tenant.name), self.book.groups.find(tenant, name)
-        known: Sequence[Face | None] = [None] * len(portraits)
+        known_faces: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
-            known, seq = self._find_known_faces(tenant, group, portraits)
+            known_faces, seq = self._find_known_faces(tenant, group, portraits)
         makes_group = group is None
         if group is None:
             capacity = self.book.groups.choose_implicit_capacity(tenant)
             group = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
-        enrolled: list[EnrolledFace] = []
+        enrolled_faces: list[EnrolledFace] = []
         enrolled_by_id: dict[str, Face] = {}
-        before: dict[str, Face] = {}
-        for portrait, known_face in zip(portraits, known, strict=True):
-            face = known_face or self._find_among_new(portrait, enrolled)
+        faces_before: dict[str, Face] = {}
+        for portrait, known_face in zip(portraits, known_faces, strict=True):
+            face = known_face or self._find_among_new(portrait, enrolled_faces)
             if face is None:
-                after = self._make_face(tenant, group, portrait, fields)
+                face_after = self._make_face(tenant, group, portrait, fields)
             elif face.faceid in enrolled_by_id:  # the picture shows the person twice
-                after = enrolled_by_id[face.faceid]
+                face_after = enrolled_by_id[face.faceid]
             else:
-                before[face.faceid], after = face, self._refresh_face(tenant, face, portrait, fields.labels)
+                faces_before[face.faceid], face_after = face, self._refresh_face(tenant, face, portrait, fields.labels)
                 old_pictures.extend(face.picture_keys)
-            enrolled_by_id[after.faceid] = after
-            new_pictures.extend(after.picture_keys)
-            enrolled.append(
-                EnrolledFace(after, group, portrait.box, known=face is not None, estimates=portrait.estimates)
+            enrolled_by_id[face_after.faceid] = face_after
+            new_pictures.extend(face_after.picture_keys)
+            enrolled_faces.append(
+                EnrolledFace(face_after, group, portrait.box, known=face is not None, estimates=portrait.estimates)
             )
-        change = self._make_change(tenant, group, enrolled, before, fields.labels, makes_group=makes_group)
+        change = self._make_change(tenant, group, enrolled_faces, faces_before, fields.labels, makes_group=makes_group)
         self.book.writer.commit(tenant.name, replace(change, based_on=seq))
-        return enrolled
+        return enrolled_faces
 
     def _make_change(
         self,
         tenant: Tenant,
         group: Group,
-        enrolled: Sequence[EnrolledFace],
-        before: Mapping[str, Face],
+        enrolled_faces: Sequence[EnrolledFace],
+        faces_before: Mapping[str, Face],
         labels: Labels,
         *,
         makes_group: bool,
     ) -> Change:
-        """Return the change to commit. `before`: the faces of the group that change, as they were.
+        """Return the change to commit. `faces_before`: the faces of the group that change, as they were.
 
         Raises GroupFull if the new group would be too small.
         """
         now = self.book.clock.now()
-        after = {enrolled_face.face.faceid: enrolled_face.face for enrolled_face in enrolled}
-        before_and_after = [(face, after[faceid]) for faceid, face in before.items()]
-        puts = [face_put(tenant, *both) for both in before_and_after]
-        change = self.book.enrolment.make_change(tenant, group, enrolled, now, labels, puts)
+        faces_after = {enrolled_face.face.faceid: enrolled_face.face for enrolled_face in enrolled_faces}
+        before_and_after = [(face, faces_after[faceid]) for faceid, face in faces_before.items()]
+        puts = [face_put(tenant, *versions) for versions in before_and_after]
+        change = self.book.enrolment.make_change(tenant, group, enrolled_faces, now, labels, puts)
         if not makes_group:
-            entries = [entry for both in before_and_after for entry in make_change_entries(*both)]
+            entries = [entry for versions in before_and_after for entry in make_change_entries(*versions)]
             return replace(change, journal=(*change.journal, *entries))
         count = change.counts[group.id]
         if group.capacity is not None and count > group.capacity:
@@ -239,21 +245,21 @@ class GroupEnrolment(UseCase):
 
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [portrait.estimates.quality for portrait in portraits])
-        recognised = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], surely=True)
+        recognised = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], finds_duplicates=True)
         return [of_probe.face for of_probe in recognised], recognised[0].seq
 
-    def _find_among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:
+    def _find_among_new(self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
         vision = self.book.tenant_vision.choose_vision(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
-        for new in (other.face for other in enrolled if not other.known):
-            template = read_vector(new.templates[0])
+        for new_face in (other.face for other in enrolled_faces if not other.known):
+            template = read_vector(new_face.templates[0])
             # Two faces that resemble many others must be more alike than two that look like nobody else.
             demand = vision.population.compute_demand(portrait.embedding, template)
-            threshold = point.find_threshold(len(enrolled), demand)
+            threshold = point.find_threshold(len(enrolled_faces), demand)
             score = float(template @ portrait.embedding)
-            if is_match(score, threshold, portrait.estimates.quality, new.estimates.quality):
-                return new
+            if is_match(score, threshold, portrait.estimates.quality, new_face.estimates.quality):
+                return new_face
         return None
 
     def _make_face(self, tenant: Tenant, group: Group, portrait: Portrait, fields: _FaceFields) -> Face:
@@ -276,14 +282,14 @@ class GroupEnrolment(UseCase):
     def _index_some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
         """Index these faces in one transaction, but those that are indexed already."""
         ids = self._choose_ids(tenant, photo, numbers)
-        known = {number: face for number, (_, face) in ids.items() if face is not None}
-        new = {number: faceid for number, (faceid, face) in ids.items() if face is None}
-        if not new:
-            return known
+        known_faces = {number: face for number, (_, face) in ids.items() if face is not None}
+        new_faceids = {number: faceid for number, (faceid, face) in ids.items() if face is None}
+        if not new_faceids:
+            return known_faces
         try:
-            return known | self._write_faces(tenant, photo, new)
+            return known_faces | self._write_faces(tenant, photo, new_faceids)
         except ConditionFailed as error:
-            self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new))
+            self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new_faceids))
             raise
 
     def _choose_ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
@@ -292,37 +298,42 @@ class GroupEnrolment(UseCase):
         An id that a face at another place of the photo has is passed over: the next one is derived.
         """
         chosen: dict[int, tuple[str, Face | None]] = {}
-        without_id, tries = list(numbers), 0
-        while without_id:
-            ids = {number: _derive_faceid(tenant, photo, number, tries) for number in without_id}
+        numbers_left, tries = list(numbers), 0
+        while numbers_left:
+            ids = {number: _derive_faceid(tenant, photo, number, tries) for number in numbers_left}
             stored_faces_by_id = self.book.faces.by_id(tenant, ids.values(), restricted=True)
-            without_id = []
+            numbers_left = []
             for number, faceid in ids.items():
                 face = stored_faces_by_id.get(faceid)
                 if face is not None and not _is_at_place(face, photo, number):
-                    without_id.append(number)
+                    numbers_left.append(number)
                 else:
                     chosen[number] = faceid, face
             tries += 1
         return chosen
 
-    def _write_faces(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
+    def _write_faces(self, tenant: Tenant, photo: _Photo, new_faceids: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
-        now, enrolled, stored = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
-        with self.book.face_pictures.replace_pictures((), stored):
-            for number, faceid in new.items():
+        now, enrolled, stored_keys = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
+        with self.book.face_pictures.replace_pictures((), stored_keys):
+            for number, faceid in new_faceids.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
                 portrait = _make_portrait(photo, number)
                 face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
-                stored += face.picture_keys
+                stored_keys += face.picture_keys
                 enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
             change = self.book.enrolment.make_change(tenant, photo.group, [*enrolled.values()], now)
             self.book.writer.commit(tenant.name, change)
         return {number: enrolled_face.face for number, enrolled_face in enrolled.items()}
 
 
-def _merge_labels(old: Labels, new: Labels) -> Labels:
-    return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
+def _merge_labels(old_labels: Labels, new_labels: Labels) -> Labels:
+    return Labels(
+        new_labels.a or old_labels.a,
+        new_labels.b or old_labels.b,
+        new_labels.c or old_labels.c,
+        new_labels.d or old_labels.d,
+    )
 
 
 class Indexed(Struct, frozen=True):
@@ -352,8 +363,8 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
 
 def _is_at_place(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
-    found = face.portrait.found
-    return found is None or found.measure_overlap(_make_found(photo.seen, number)) >= SAME_PLACE
+    stored_place = face.portrait.found
+    return stored_place is None or stored_place.measure_overlap(_make_found(photo.seen, number)) >= SAME_PLACE
 
 
 def _make_found(seen_picture: SeenPicture, number: int) -> Found:

@@ -78,15 +78,15 @@ class Compactor:
         clock: Clock,
         *,
         forget: Forget = lambda _tenant, _faceids: None,
-        large: int = LARGE,
+        large_bytes: int = LARGE,
     ) -> None:
-        """Keep what snapshots are built from. `large`: bytes from which on deltas are written."""
+        """Keep what snapshots are built from. `large_bytes`: bytes from which on deltas are written."""
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
         self._forget = forget
-        self._large = large
+        self._large = large_bytes
 
     def build(self, tenant: str, *, erase: bool = True) -> bool:
         """Write a snapshot if the tail is worth it, switch the pointer, then trim.
@@ -96,14 +96,14 @@ class Compactor:
         """
         models = models_of(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
-        limit = milliseconds(self._clock.now() - GRACE)
-        if covered := min([self._trim_snapshots(tenant, model, limit) for model in models]):
-            self._trim_journal(tenant, covered, limit)
+        limit_ms = milliseconds(self._clock.now() - GRACE)
+        if covered_seq := min([self._trim_snapshots(tenant, model, limit_ms) for model in models]):
+            self._trim_journal(tenant, covered_seq, limit_ms)
         self._forget_all_but(tenant, models)
         return any(written)
 
     def purge_before(self, tenant: str, seq: int) -> None:
-        """Leave no snapshot of before `seq`, and nothing in the journal up to it; let go of the galleries held here.
+        """Delete all snapshots older than `seq` and the journal up to it, and let go of the galleries in memory here.
 
         Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by others meanwhile.
         """
@@ -122,39 +122,39 @@ class Compactor:
     def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
         """Write a snapshot if the tail is worth it, or if the newest one has something from before `at_least`."""
         pointer = pointer_of(self._items, tenant, model)
-        covered = int(pointer["seq"]) if pointer else 0
-        begun = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
+        covered_seq = int(pointer["seq"]) if pointer else 0
+        oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
         seq = seq_of(self._items, tenant)
-        telemetry.at_least(JOURNAL_TAIL, seq - covered)
-        if begun >= at_least:
+        telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)
+        if oldest_seq >= at_least:
             if pointer and int(pointer.get("bytes", 0)) >= self._large:
                 return self._build_large(tenant, model, pointer, seq, erase=erase)
-            if seq == covered or not self._is_worth_it(tenant, covered, seq):
+            if seq == covered_seq or not self._is_worth_it(tenant, covered_seq, seq):
                 return False
         return self._build_whole(tenant, model, pointer)
 
     def _build_large(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
         """Write a delta, or a whole snapshot if one is due and no other builder has claimed it.
 
-        One is due if something was erased, and this call may `erase`, or if no delta can be made. Return whether one of
-        the two was written.
+        A whole one is due if something was erased, and this call may `erase`, or if no delta can be made. Return
+        whether either was written.
         """
-        now, covered, newest = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
+        now, covered_seq, newest_key = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
         if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
             return False
-        entries = read_changes(self._items, tenant, covered, seq)
+        entries = read_changes(self._items, tenant, covered_seq, seq)
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
         if not (erase and owes_erasure):
-            if seq - covered < TAIL_LENGTH and not self._is_old(tenant, covered):
+            if seq - covered_seq < TAIL_LENGTH and not self._is_old(tenant, covered_seq):
                 return False
             if entries is not None and (data := self._make_delta(model, pointer, entries)):
-                key = keys.delta(keys.base_of_snapshot(newest), seq, nonce())
+                key = keys.delta(keys.base_of_snapshot(newest_key), seq, nonce())
                 self._write_snapshot(
                     tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": owes_erasure}
                 )
                 return True
-        claimed = {**pointer, "claimed_at": now}
-        return self._write_pointer(claimed, pointer) and self._build_whole(tenant, model, claimed)
+        claimed_pointer = {**pointer, "claimed_at": now}
+        return self._write_pointer(claimed_pointer, pointer) and self._build_whole(tenant, model, claimed_pointer)
 
     def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
         """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
@@ -184,27 +184,35 @@ class Compactor:
         place: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
         self._switch_pointer({**place, **more}, old, key)
 
-    def _is_worth_it(self, tenant: str, covered: int, seq: int) -> bool:
-        if seq - covered >= TAIL_LENGTH or self._is_old(tenant, covered):
+    def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
+        if seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq):
             return True
-        entries = read_changes(self._items, tenant, covered, seq)
+        entries = read_changes(self._items, tenant, covered_seq, seq)
         return entries is None or any(map(_is_erasing, entries))
 
-    def _is_old(self, tenant: str, covered: int) -> bool:
-        oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
-        limit = milliseconds(self._clock.now() - TAIL_AGE)
-        return bool(oldest) and oldest[0]["at"] < limit
+    def _is_old(self, tenant: str, covered_seq: int) -> bool:
+        oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered_seq + 1), limit=1).items
+        limit_ms = milliseconds(self._clock.now() - TAIL_AGE)
+        return bool(oldest) and oldest[0]["at"] < limit_ms
 
-    def _switch_pointer(self, place: Item, old: Item | None, key: str) -> None:
-        """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
-        now, before = milliseconds(self._clock.now()), read_build_times(old) if old else {}
-        close = _find_too_close(before)
-        kept = {key: at for key, at in before.items() if key != close}
-        pointer: Item = {**place, "built_at": now, "snapshots": [*kept, key], "built": [*kept.values(), now]}
-        if not self._write_pointer(pointer, old):
-            self._blobs.delete(key)
-        elif close is not None:
-            self._blobs.delete(close)
+    def _switch_pointer(self, place: Item, old_pointer: Item | None, new_key: str) -> None:
+        """Point at the new snapshot. If the pointer was changed since it was read, delete the new snapshot instead.
+
+        `place`: the pointer's key and what it says of the new snapshot.
+        """
+        now, build_times = milliseconds(self._clock.now()), read_build_times(old_pointer) if old_pointer else {}
+        too_close = _find_too_close(build_times)
+        kept_snapshots = {key: built_at for key, built_at in build_times.items() if key != too_close}
+        pointer: Item = {
+            **place,
+            "built_at": now,
+            "snapshots": [*kept_snapshots, new_key],
+            "built": [*kept_snapshots.values(), now],
+        }
+        if not self._write_pointer(pointer, old_pointer):
+            self._blobs.delete(new_key)
+        elif too_close is not None:
+            self._blobs.delete(too_close)
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
         same = [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")] if old else []
@@ -214,40 +222,41 @@ class Compactor:
             return False
         return True
 
-    def _trim_snapshots(self, tenant: str, model: str, limit: int) -> int:
-        """Drop snapshots that were superseded before `limit`, in ms, and objects that no pointer names.
+    def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
+        """Drop snapshots that were superseded before `limit_ms`, and objects that no pointer names.
 
         Return the highest seq that a snapshot has covered since then, so that the journal can go up to it; 0: none has.
         """
         now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
         if pointer is None:
             return 0
-        pointer = self._without_superseded(pointer, limit)
+        pointer = self._without_superseded(pointer, limit_ms)
         if pointer["built_at"] > milliseconds(now - _LEFT_BEHIND):
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
         return max(
-            (keys.seq_of_snapshot(key) for key, at in read_build_times(pointer).items() if at < limit), default=0
+            (keys.seq_of_snapshot(key) for key, built_at in read_build_times(pointer).items() if built_at < limit_ms),
+            default=0,
         )
 
-    def _without_superseded(self, pointer: Item, limit: int) -> Item:
-        """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
-        ages = read_build_times(pointer)
-        old = [key for key, at in ages.items() if at < limit][:-1]
-        return self._keep_snapshots(pointer, [key for key in ages if key not in old])
+    def _without_superseded(self, pointer: Item, limit_ms: int) -> Item:
+        """Delete the snapshots before the newest one built before `limit_ms`, then drop them from the pointer."""
+        build_times = read_build_times(pointer)
+        old = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
+        return self._keep_snapshots(pointer, [key for key in build_times if key not in old])
 
-    def _keep_snapshots(self, pointer: Item, kept: Sequence[str]) -> Item:
+    def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
         """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
-        ages = read_build_times(pointer)
-        needed = {*kept, *map(keys.base_of_snapshot, kept)}
-        left = {key: at for key, at in ages.items() if key in needed}
-        if len(left) == len(ages):
+        build_times = read_build_times(pointer)
+        needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
+        remaining = {key: at for key, at in build_times.items() if key in needed_keys}
+        if len(remaining) == len(build_times):
             return pointer
-        for key in ages.keys() - left.keys():
+        for key in build_times.keys() - remaining.keys():
             self._blobs.delete(key)
-        without = {**pointer, "snapshots": list(left), "built": list(left.values())}
-        return without if self._write_pointer(without, pointer) else pointer
+        new_pointer = {**pointer, "snapshots": list(remaining), "built": list(remaining.values())}
+        return new_pointer if self._write_pointer(new_pointer, pointer) else pointer
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
@@ -258,12 +267,12 @@ class Compactor:
                     self._blobs.delete(blob.key)
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
-    def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
+    def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
         journal = walk_items(
-            self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered)), page_size=_TRIM_CHUNK
+            self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered_seq)), page_size=_TRIM_CHUNK
         )
-        old = takewhile(lambda item: item["at"] < limit, journal)
-        while chunk := list(islice(old, _TRIM_CHUNK)):
+        old_items = takewhile(lambda item: item["at"] < limit_ms, journal)
+        while chunk := list(islice(old_items, _TRIM_CHUNK)):
             entries = (entry for item in chunk for entry in journal_entries(item))
             self._forget(tenant, {entry.faceid for entry in entries if entry.edit in _ERASING} - {""})
             self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])

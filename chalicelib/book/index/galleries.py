@@ -70,11 +70,11 @@ class Galleries:
         `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has seen to both.
         """
         key = (tenant, model)
-        wanted = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
-        gallery = self._find_gallery(key, wanted)
+        wanted_seq = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
+        gallery = self._find_gallery(key, wanted_seq)
         if gallery is None:
             with self._load_once(key):
-                gallery = self._find_gallery(key, wanted) or self._load_gallery(key, wanted)
+                gallery = self._find_gallery(key, wanted_seq) or self._load_gallery(key, wanted_seq)
         return gallery
 
     def let_go(self, tenant: str) -> None:
@@ -83,8 +83,8 @@ class Galleries:
             for key in [key for key in self._galleries if key[0] == tenant]:
                 del self._galleries[key]
 
-    def _find_gallery(self, key: _Key, wanted: int) -> Gallery | None:
-        """Return the gallery if it is here, brought up to the seq `wanted`; None: it has to be loaded.
+    def _find_gallery(self, key: _Key, wanted_seq: int) -> Gallery | None:
+        """Return the gallery if it is here, brought up to the seq `wanted_seq`; None: it has to be loaded.
 
         One that cannot get there, or is slow by now, goes first. So a new copy finds room, even on a small disk.
         """
@@ -92,23 +92,25 @@ class Galleries:
             gallery = self._galleries.get(key)
             if gallery is not None:
                 self._galleries.move_to_end(key)
-        if gallery is None or (not gallery.is_slow_at(wanted) and self._follow_journal(gallery, key[0], wanted)):
+        if gallery is None or (
+            not gallery.is_slow_at(wanted_seq) and self._follow_journal(gallery, key[0], wanted_seq)
+        ):
             return gallery
         with self._lock:
             if self._galleries.get(key) is gallery:
                 del self._galleries[key]
         return None
 
-    def _load_gallery(self, key: _Key, wanted: int) -> Gallery:
-        """Load and keep the gallery at the seq `wanted`: from a snapshot, tried twice, else from its faces.
+    def _load_gallery(self, key: _Key, wanted_seq: int) -> Gallery:
+        """Load and keep the gallery at the seq `wanted_seq`: from a snapshot, tried twice, else from its faces.
 
         The journal that a snapshot needs may be trimmed while it is loaded; then a newer snapshot is there.
         """
         tenant, model = key
-        for begin in (self._load_from_snapshot, self._load_from_snapshot, partial(rebuild_from_faces, self._items)):
-            gallery = begin(tenant, model)
-            if self._follow_journal(gallery, tenant, wanted):
-                gallery.loaded_at = wanted
+        for load in (self._load_from_snapshot, self._load_from_snapshot, partial(rebuild_from_faces, self._items)):
+            gallery = load(tenant, model)
+            if self._follow_journal(gallery, tenant, wanted_seq):
+                gallery.loaded_at = wanted_seq
                 with self._lock:
                     self._galleries[key] = gallery
                     self._galleries.move_to_end(key)
@@ -122,30 +124,30 @@ class Galleries:
         with count_stage("load"):
             return load_from_snapshot(self._items, self._blobs, tenant, model, place)
 
-    def _follow_journal(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
-        """Apply the journal up to `wanted`; False if a part of it was trimmed."""
-        if gallery.view.seq >= wanted:
+    def _follow_journal(self, gallery: Gallery, tenant: str, wanted_seq: int) -> bool:
+        """Apply the journal up to `wanted_seq`; False if a part of it was trimmed."""
+        if gallery.view.seq >= wanted_seq:
             return True
         with gallery.changing:
-            if gallery.view.seq >= wanted:
+            if gallery.view.seq >= wanted_seq:
                 return True
-            entries = read_changes(self._items, tenant, gallery.view.seq, wanted)
+            entries = read_changes(self._items, tenant, gallery.view.seq, wanted_seq)
             if entries is None:
                 return False
-            gallery.apply_entries(entries, wanted)
+            gallery.apply_entries(entries, wanted_seq)
         self._make_room()
         return True
 
     def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
         """Let the galleries go that were searched longest ago, until so many bytes more fit."""
-        least = 0 if memory_bytes or disk_bytes else 1
+        min_galleries = 0 if memory_bytes or disk_bytes else 1
         with self._lock:
-            held = sum(gallery.hot_bytes for gallery in self._galleries.values())
-            while len(self._galleries) > least and (
-                held + memory_bytes > self._memory_bytes
+            used_bytes = sum(gallery.hot_bytes for gallery in self._galleries.values())
+            while len(self._galleries) > min_galleries and (
+                used_bytes + memory_bytes > self._memory_bytes
                 or self._scratch.used_bytes + disk_bytes > self._scratch.limit_bytes
             ):
-                held -= self._galleries.popitem(last=False)[1].hot_bytes
+                used_bytes -= self._galleries.popitem(last=False)[1].hot_bytes
 
     @contextmanager
     def _load_once(self, key: _Key) -> Iterator[None]:

@@ -75,8 +75,8 @@ class View(Struct, frozen=True, dict=True):
         """Search these faces, which are of the request's model, as FaceSearch says (book/rules/decision).
 
         A probe's demand is by how much more than the usual threshold a face must score, since many people resemble the
-        two. Here counts the least that the probe has with any face; who searches judges each candidate by its own.
-        Raises InvalidInput for other dimensions.
+        two. A search takes the least demand that the probe has with any face; its caller then judges each candidate by
+        the candidate's own. Raises InvalidInput for other dimensions.
         """
         probes, point = request.probes, request.operating_point
         self._require_dimensions(probes)
@@ -94,26 +94,26 @@ class View(Struct, frozen=True, dict=True):
             templates = tuple([tuple(map(self._read_template, best.faces)) for best in best_of_probe])
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
-    def _choose_faces(self, asked: Sequence[str] | None) -> Chosen:
+    def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
         """Find the faces in the groups that a search asks for; None: in all but those of users.
 
         The last few choices are remembered. If few faces are chosen, the rows of these are listed for the scan.
         """
-        key = None if asked is None else tuple(asked)
+        key = None if asked_groups is None else tuple(asked_groups)
         if chosen := self._chosen.get(key):
             return chosen
-        if asked is None:
+        if asked_groups is None:
             group_numbers = [number for group_id, number in self.groups.items() if not is_users(group_id)]
         else:
-            group_numbers = list({self.groups[group_id] for group_id in asked if group_id in self.groups})
+            group_numbers = list({self.groups[group_id] for group_id in asked_groups if group_id in self.groups})
         size = sum(self.sizes.get(number, 0) for number in group_numbers)
         is_group_chosen = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
         is_group_chosen[group_numbers] = True
-        base, group = self.base, self.base_group
-        is_small = size * _FACES_PER_LOOKUP < len(group)
-        row_numbers = self._rows_of(is_group_chosen[group]) if is_small else None
+        base, base_group = self.base, self.base_group
+        is_small = size * _FACES_PER_LOOKUP < len(base_group)
+        row_numbers = self._rows_of(is_group_chosen[base_group]) if is_small else None
         chosen = Chosen(
-            size, Rows(base.templates, base.coder, base.codes, base.first_row, group, is_group_chosen, row_numbers)
+            size, Rows(base.templates, base.coder, base.codes, base.first_row, base_group, is_group_chosen, row_numbers)
         )
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
@@ -121,16 +121,16 @@ class View(Struct, frozen=True, dict=True):
         return chosen
 
     def _find_best(
-        self, probes: NDArray[np.float32], chosen: Chosen, limit: int, least: Sequence[float]
+        self, probes: NDArray[np.float32], chosen: Chosen, limit: int, least_scores: Sequence[float]
     ) -> list[BestFaces]:
-        """Find each probe's best faces among the chosen ones, with a score of at least its `least`."""
-        found = [(probe, BestFaces(limit, score)) for probe, score in zip(probes, least, strict=True)]
-        if chosen.size and found:
+        """Find each probe's best faces among the chosen ones. `least_scores`: the lowest that counts, by probe."""
+        bests = [(probe, BestFaces(limit, score)) for probe, score in zip(probes, least_scores, strict=True)]
+        if chosen.size and bests:
             if len(self.base.templates):
-                scan(chosen.rows, found)
+                scan(chosen.rows, bests)
             if self.tail.rows:  # afterwards, since few of its rows then have a score that counts
-                self._search_tail(found, chosen.rows.taken)
-        return [best for _, best in found]
+                self._search_tail(bests, chosen.rows.taken)
+        return [best for _, best in bests]
 
     def _search_tail(self, place: Found, is_group_chosen: NDArray[np.bool_]) -> None:
         tail = self.tail
@@ -148,11 +148,15 @@ class View(Struct, frozen=True, dict=True):
         """Put the best faces into the order of an answer, and name them."""
         if self.tail.rows or len(best.faces) > best.limit:  # else they are, since numbers are in the order of faceids
             best.rank(self._faceid)
-        found, groups = zip(best.faces, best.scores, strict=True), self._group_ids
+        faces_and_scores, groups = zip(best.faces, best.scores, strict=True), self._group_ids
         if self.tail.rows:
-            return tuple([Candidate(self._faceid(face), groups[self._group(face)], score) for face, score in found])
-        names, group, new = self.base.ids.names, self.base_group.data, tuple.__new__  # half of Candidate's time
-        return tuple([new(Candidate, (names[face], groups[group[face]], score)) for face, score in found])
+            return tuple(
+                [Candidate(self._faceid(face), groups[self._group(face)], score) for face, score in faces_and_scores]
+            )
+        names, group, make_tuple = self.base.ids.names, self.base_group.data, tuple.__new__  # half of Candidate's time
+        return tuple(
+            [make_tuple(Candidate, (names[face], groups[group[face]], score)) for face, score in faces_and_scores]
+        )
 
     def _faceid(self, face: int) -> str:
         behind = face - len(self.base_group)
@@ -197,36 +201,36 @@ class View(Struct, frozen=True, dict=True):
         if not tail.rows and np.array_equal(self.base_group, base.face_group):
             return replace(base, seq=self.seq)
         is_first_row = tail.first_row[: tail.rows] == np.arange(tail.rows)
-        of_base = np.flatnonzero(self.base_group >= 0).tolist()
-        of_tail = np.flatnonzero((tail.row_group >= 0) & is_first_row).tolist()
-        faces = [(base.ids[face], face) for face in of_base]
-        faces += [(tail.faceids[row], len(base.ids) + row) for row in of_tail]
-        faces.sort()
+        base_faces = np.flatnonzero(self.base_group >= 0).tolist()
+        tail_rows = np.flatnonzero((tail.row_group >= 0) & is_first_row).tolist()
+        ids_and_numbers = [(base.ids[face], face) for face in base_faces]
+        ids_and_numbers += [(tail.faceids[row], len(base.ids) + row) for row in tail_rows]
+        ids_and_numbers.sort()
         tail_counts = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
-        counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), tail_counts))
-        firsts: NDArray[np.int64] = np.concatenate(
+        row_counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), tail_counts))
+        first_rows: NDArray[np.int64] = np.concatenate(
             (base.first_row[:-1].astype(np.int64), len(base.templates) + np.arange(tail.rows))
         )
-        order = np.array([face for _, face in faces], dtype=np.int64)
+        order = np.array([face for _, face in ids_and_numbers], dtype=np.int64)
         groups: NDArray[np.int32] = np.concatenate((self.base_group, tail.row_group))
         return segment_of_rows(
             model,
             self.seq,
-            [faceid for faceid, _ in faces],
+            [faceid for faceid, _ in ids_and_numbers],
             sorted(self.groups, key=self.groups.__getitem__),
             groups[order],
-            counts[order],
-            self._copy_templates(_list_rows(firsts[order], counts[order])),
+            row_counts[order],
+            self._copy_templates(_list_rows(first_rows[order], row_counts[order])),
         )
 
     def _copy_templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Copy the templates of these rows, (rows, dimensions). The tail's rows are numbered after the base's."""
         base = self.base.templates
-        made = np.empty((len(rows), self._dimensions), dtype=np.float16)
+        templates = np.empty((len(rows), self._dimensions), dtype=np.float16)
         behind = rows >= len(base)
-        made[~behind] = base[rows[~behind]] if len(base) else 0
-        made[behind] = self.tail.templates[rows[behind] - len(base)]
-        return made
+        templates[~behind] = base[rows[~behind]] if len(base) else 0
+        templates[behind] = self.tail.templates[rows[behind] - len(base)]
+        return templates
 
 
 def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -305,8 +309,8 @@ class Gallery:
         self._base = segment
         self._groups = {group_id: number for number, group_id in enumerate(segment.group_ids)}
         self._base_group = segment.face_group.astype(np.int32)
-        numbers, faces = np.unique(self._base_group, return_counts=True)
-        self._sizes = dict(zip(numbers.tolist(), faces.tolist(), strict=True))
+        group_numbers, face_counts = np.unique(self._base_group, return_counts=True)
+        self._sizes = dict(zip(group_numbers.tolist(), face_counts.tolist(), strict=True))
         self._base_is_shared = True
         self._gone = 0
         self._faceids: list[str] = []
@@ -371,10 +375,10 @@ class Gallery:
         """
         rows, face = self._rows_of.get(faceid), self._in_base(faceid)
         if rows is not None:
-            old = int(self._row_group[rows.start])
+            old_number = int(self._row_group[rows.start])
             self._row_group[rows.start : rows.stop] = number
         elif face is not None:
-            old = int(self._base_group[face])
+            old_number = int(self._base_group[face])
             if self._base_is_shared:
                 self._base_group = self._base_group.copy()
                 self._base_is_shared = False
@@ -382,7 +386,7 @@ class Gallery:
             self._gone += number == NOBODY
         else:
             return
-        self._sizes[old] -= 1
+        self._sizes[old_number] -= 1
         if number != NOBODY:
             self._sizes[number] = self._sizes.get(number, 0) + 1
 
@@ -394,11 +398,11 @@ class Gallery:
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
         """Make room for so many rows. Earlier views keep their arrays."""
         if rows > len(self._templates):
-            held, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)
+            row_count, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)
             grown = np.empty((room, dimensions), dtype=np.float32)
-            grown[:held] = self._templates[:held].reshape(-1, dimensions)
+            grown[:row_count] = self._templates[:row_count].reshape(-1, dimensions)
             firsts = np.empty(room, dtype=np.int64)
-            firsts[:held] = self._first_row[:held]
+            firsts[:row_count] = self._first_row[:row_count]
             groups = np.full(room, NOBODY, dtype=np.int32)
-            groups[:held] = self._row_group[:held]
+            groups[:row_count] = self._row_group[:row_count]
             self._templates, self._first_row, self._row_group = grown, firsts, groups

@@ -148,22 +148,22 @@ class Duplicates(UseCase):
     def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
         """Suggest the pair, unless somebody said just now that they are two."""
         duplicate = Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now(), decision)
-        for when in (absent(_SAME), equals("are_two", None, _SAME)):
-            put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))
+        for condition in (absent(_SAME), equals("are_two", None, _SAME)):
+            put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (condition,))
             if write_unless_changed(self.book.items, [put]):
                 break
 
     def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
-        """Return a page of suggestions, by the lower id.
+        """Return a page of suggestions, in the order of their pairs' lower ids.
 
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.read_place(token, str)
         stored_items = walk_items(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
-        suggested = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
+        suggested_pairs = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
         return tokens.make_filtered_page(
-            suggested,
+            suggested_pairs,
             _id_of_pair,
             limit,
             partial(self._read_suggestions, tenant),
@@ -198,19 +198,21 @@ class Duplicates(UseCase):
         survivors = {
             merge.other: merge.survivor for merge in self.book.merges.records.list_all(tenant.name) if merge.is_active
         }
-        deleted = 0
+        deleted_count = 0
         for batch in cut_in_parts(stored, _AT_ONCE):
-            existing = {*self.book.faces.by_id(tenant, _list_faceids(batch))}
-            past = [pair for pair in batch if not {pair.first, pair.second} <= existing]
-            may_come_back = existing | survivors.keys()
-            kept_notes = [pair for pair in past if pair.are_two and {pair.first, pair.second} <= may_come_back]
-            for pair in kept_notes:
+            existing_faceids = {*self.book.faces.by_id(tenant, _list_faceids(batch))}
+            past_pairs = [pair for pair in batch if not {pair.first, pair.second} <= existing_faceids]
+            may_come_back = existing_faceids | survivors.keys()
+            kept_pairs = [pair for pair in past_pairs if pair.are_two and {pair.first, pair.second} <= may_come_back]
+            for pair in kept_pairs:
                 self._pass_on_note(tenant, pair, survivors)
             deletes = [
-                Delete(keys.DUPLICATES, (tenant.name, _id_of_pair(pair))) for pair in past if pair not in kept_notes
+                Delete(keys.DUPLICATES, (tenant.name, _id_of_pair(pair)))
+                for pair in past_pairs
+                if pair not in kept_pairs
             ]
-            deleted += write_in_parts(self.book.items, deletes)
-        return deleted
+            deleted_count += write_in_parts(self.book.items, deletes)
+        return deleted_count
 
     def _pass_on_note(self, tenant: Tenant, pair: Duplicate, survivors: Mapping[str, str]) -> None:
         """Note that the faces are two people into which the faces of a pair were merged that are two people."""
@@ -240,9 +242,9 @@ class Duplicates(UseCase):
         `duplicates`: what was read of the two.
         """
         place = (tenant, keys.duplicate(face.faceid, other.faceid))
-        when: Condition = equals("are_two", None, _SAME)
+        if_not_two: Condition = equals("are_two", None, _SAME)
         if any(_id_of_pair(duplicate) == place[1] for duplicate in duplicates):
-            return Delete(keys.DUPLICATES, place, (when,))
+            return Delete(keys.DUPLICATES, place, (if_not_two,))
         return Check(keys.DUPLICATES, place, (absent(_SAME),))
 
 

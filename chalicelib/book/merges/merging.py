@@ -91,13 +91,13 @@ class Merging(UseCase):
         other_id: str,
         request: RequestId | None = None,
         *,
-        also: Sequence[Action] = (),
+        more_actions: Sequence[Action] = (),
         is_sure: bool = True,
     ) -> Merge:
         """Merge `other_id` into `faceid`. Called again, go on from there. The state may still be MOVING.
 
-        `also`: actions of the same transaction; `is_sure`: somebody says that both are one person, so that the face is
-        compared by the other's pictures, too, whatever they look like.
+        `more_actions`: actions of the same transaction; `is_sure`: somebody says that both are one person, so that the
+        face is compared by the other's pictures, too, whatever they look like.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
         would come from over 20 merges that can be undone, TooManyPictures, Busy, AnsweredAlready with the id of the
@@ -113,7 +113,9 @@ class Merging(UseCase):
         if self.book.merges.mover.settle_faces(tenant, survivor.face, other.face):
             raise Changed
         with self.book.requests.raise_if_answered(tenant.name, request):
-            return self.merge_read_faces(tenant, survivor, other, request, also=also, is_joined=False, is_sure=is_sure)
+            return self.merge_read_faces(
+                tenant, survivor, other, request, more_actions=more_actions, is_joined=False, is_sure=is_sure
+            )
 
     def merge_read_faces(
         self,
@@ -122,14 +124,15 @@ class Merging(UseCase):
         other: FaceVisits,
         request: RequestId | None = None,
         *,
-        also: Sequence[Action] = (),
+        more_actions: Sequence[Action] = (),
         is_joined: bool = True,
         is_sure: bool = True,
     ) -> Merge:
         """Merge two faces, if they still are as they were read.
 
-        `is_joined`: the service joins them by itself, else a person merges them; `also`, `is_sure`: as in `merge`.
-        Raises ConditionFailed, also if one of `also` was refused, FaceHeld, LimitReached, TooManyPictures.
+        `is_joined`: the service joins them by itself, else a person merges them; `more_actions`, `is_sure`: as in
+        `merge`. Raises ConditionFailed, also if one of the `more_actions` was refused, FaceHeld, LimitReached,
+        TooManyPictures.
         """
         chooser = self.book.tenant_vision.make_chooser(tenant)
         chosen_pictures = choose_merged_pictures(survivor.face, other.face, chooser, is_sure=is_sure)
@@ -149,7 +152,7 @@ class Merging(UseCase):
         ):
             merge, change = self._plan_merge(tenant, survivor, other, pictures, joined=is_joined)
             answer = self.book.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
-            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer, *also)))
+            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer, *more_actions)))
         self.book.webhooks.outbox.send_messages(tenant.name, change.actions)
         return self.book.merges.mover.finish_merge(tenant, merge.id)
 
@@ -205,9 +208,10 @@ class Merging(UseCase):
             for face_visits in (survivor, other)
         )
         own_sightings = {negative.sighting_id for negative in own_negatives}
-        lacked = [negative for negative in other_negatives if negative.sighting_id not in own_sightings]  # oldest first
-        taken = lacked[: max(MAX_NEGATIVES - len(own_negatives), 0)]
-        number = self._count_merges(tenant, survivor.face, other.face)
+        # Oldest first.
+        lacked_negatives = [negative for negative in other_negatives if negative.sighting_id not in own_sightings]
+        taken_negatives = lacked_negatives[: max(MAX_NEGATIVES - len(own_negatives), 0)]
+        merge_count = self._count_merges(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
             apply_plan(survivor.face, plan),
@@ -216,19 +220,21 @@ class Merging(UseCase):
             note=survivor.face.note or other.face.note,
             consent=survivor.face.consent or other.face.consent,
             pictures=pictures,
-            negatives=len(own_negatives) + len(taken),
-            merges=number,
+            negatives=len(own_negatives) + len(taken_negatives),
+            merges=merge_count,
             moving=merge_id,
         )
-        before = survivor.visits.promotion if survivor.is_promoted else None
+        promotion_before = survivor.visits.promotion if survivor.is_promoted else None
         merge = Merge(
             id=merge_id,
             survivor=face.faceid,
             other=other.face.faceid,
             at=now,
             state=MergeState.MOVING,
-            renaming=find_renaming_times(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
-            kept=_make_backup(survivor, other, pictures, other_negatives, taken),
+            renaming=find_renaming_times(promotion_before, plan.visits.promotion)
+            if survivor.is_grouped_by_visits
+            else None,
+            kept=_make_backup(survivor, other, pictures, other_negatives, taken_negatives),
             joined=joined,
         )
         negatives = [
@@ -236,7 +242,10 @@ class Merging(UseCase):
                 self.book.recognition.negatives.make_delete(tenant.name, merge.other, negative.sighting_id)
                 for negative in other_negatives
             ),
-            *(self.book.recognition.negatives.make_put(tenant.name, face.faceid, negative) for negative in taken),
+            *(
+                self.book.recognition.negatives.make_put(tenant.name, face.faceid, negative)
+                for negative in taken_negatives
+            ),
         ]
         actions = (
             face_put(tenant, survivor.face, face),
@@ -250,9 +259,9 @@ class Merging(UseCase):
             ),
         )
         journal = (make_delete_entry(other.face), *make_change_entries(survivor.face, face))
-        changed = count_group_gains([face.group_id], [survivor.face.group_id, other.face.group_id])
-        limited = survivor.limited_groups | other.limited_groups
-        return merge, Change(actions, journal, changed, limited, skips_model_check=True)
+        group_gains = count_group_gains([face.group_id], [survivor.face.group_id, other.face.group_id])
+        limited_groups = survivor.limited_groups | other.limited_groups
+        return merge, Change(actions, journal, group_gains, limited_groups, skips_model_check=True)
 
     def _count_merges(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
@@ -336,20 +345,20 @@ class Merging(UseCase):
     def _plan_undo(self, tenant: Tenant, merge: Merge, backup: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
         """Plan an undo. Raises GroupNotFound, and GroupFull if a group has no room for the face that comes back."""
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.book.clock.now()))
-        own_arrivals, other_arrivals, rejected = self._split_arrivals(tenant, merge, backup, merged_ms)
-        plan = plan_survivor_after_undo(survivor, backup, own_arrivals, survivor.groups.rule, now_ms)
-        other = plan_other_after_undo(backup, other_arrivals, now_ms)
-        group = self.book.groups.find_by_id(tenant, other.group_id)
+        own_arrivals, other_arrivals, rejected_sightings = self._split_arrivals(tenant, merge, backup, merged_ms)
+        survivor_plan = plan_survivor_after_undo(survivor, backup, own_arrivals, survivor.groups.rule, now_ms)
+        other_plan = plan_other_after_undo(backup, other_arrivals, now_ms)
+        group = self.book.groups.find_by_id(tenant, other_plan.group_id)
         if group is None:
             raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
-        group_gains = count_group_gains([plan.group_id, group.id], [survivor.face.group_id])
+        group_gains = count_group_gains([survivor_plan.group_id, group.id], [survivor.face.group_id])
         for target in (group, survivor.groups.stranger, survivor.groups.regular):
             if target.room is not None and group_gains.get(target.id, 0) > target.room:
                 raise GroupFull(
                     f"group {target.name!r} holds {target.count} of {target.capacity} faces, and this one comes back "
                     "to it: delete or move some first"
                 )
-        return _UndoPlan(plan, other, group, rejected)
+        return _UndoPlan(survivor_plan, other_plan, group, rejected_sightings)
 
     def _split_arrivals(
         self, tenant: Tenant, merge: Merge, backup: MergeBackup, merged_ms: int
@@ -364,7 +373,7 @@ class Merging(UseCase):
         own_sightings: list[tuple[int, int]] = []  # (at_ms, gap_ms) of each
         other_sightings: list[tuple[int, int]] = []
         learnt = (picture.learnt for picture in backup.face.pictures if picture.learnt)
-        rejected = {
+        rejected_sightings = {
             learnt_from.sighting_id for learnt_from in learnt if milliseconds(learnt_from.captured_at) >= span.first_ms
         }
         for chunk in self.book.merges.mover.list_in_chunks(tenant, {merge.survivor}, span):
@@ -374,11 +383,11 @@ class Merging(UseCase):
                     sightings = other_sightings if is_of_other else own_sightings
                     sightings.append((observation.at_ms, observation.gap_s * 1000))
                     if is_of_other:  # it is there yet, so nobody rejected it
-                        rejected.discard(observation.id)
+                        rejected_sightings.discard(observation.id)
         return (
             update_arrivals(own_arrivals, merged_ms, own_sightings),
             update_arrivals(other_arrivals, merged_ms, other_sightings),
-            frozenset(rejected),
+            frozenset(rejected_sightings),
         )
 
     def _make_faces_after_undo(
@@ -389,7 +398,7 @@ class Merging(UseCase):
         other_merges, survivor_merges = (
             records.list_active_below(tenant.name, faceid) for faceid in (merge.other, merge.survivor)
         )
-        face = replace(
+        survivor_after = replace(
             apply_plan(survivor.face, plan.survivor),
             name=_drop_given_text(survivor.face.name, backup.name),
             note=_drop_given_text(survivor.face.note, backup.note),
@@ -399,15 +408,17 @@ class Merging(UseCase):
             moving=merge.id,
             changed_at=now,
         )
-        not_rejected = (
+        kept_pictures = (
             picture
             for picture in backup.face.pictures
             if not (picture.learnt and picture.learnt.sighting_id in plan.rejected)
         )
-        pictures = ensure_given_picture(tuple(not_rejected) or backup.face.pictures)
-        other = self._embed_with_present_model(tenant, apply_plan(replace(backup.face, pictures=pictures), plan.other))
-        other = replace(
-            other,
+        pictures = ensure_given_picture(tuple(kept_pictures) or backup.face.pictures)
+        other_after = self._embed_with_present_model(
+            tenant, apply_plan(replace(backup.face, pictures=pictures), plan.other)
+        )
+        other_after = replace(
+            other_after,
             user="",  # it left its user as it was merged
             merges=len(other_merges),
             moving=merge.id,
@@ -415,7 +426,7 @@ class Merging(UseCase):
             changed_at=now,
             version=backup.face.version + 1,
         )
-        return face, other
+        return survivor_after, other_after
 
     def _choose_own_pictures(
         self, tenant: Tenant, pictures: tuple[Picture, ...], backup: MergeBackup
@@ -474,20 +485,23 @@ def _make_backup(
     survivor: FaceVisits,
     other: FaceVisits,
     pictures: Sequence[Picture],
-    others: Sequence[Negative],
-    taken: Sequence[Negative],
+    other_negatives: Sequence[Negative],
+    taken_negatives: Sequence[Negative],
 ) -> MergeBackup:
-    """Return the record for an undo. `others`: the other's negatives; `taken`: those that the survivor takes on."""
+    """Return the record for an undo.
+
+    `other_negatives`: all of the other face; `taken_negatives`: those of them that the survivor takes on.
+    """
     return MergeBackup(
         face=other.face,
         visits=other.visits,
-        negatives=tuple(others),
+        negatives=tuple(other_negatives),
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
         pictures=tuple(picture.id for picture in pictures if not picture.is_among(survivor.face.pictures)),
         spare=tuple(picture.id for picture in survivor.face.pictures if picture.spare),
         learnt=tuple(picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt),
-        given=tuple(negative.sighting_id for negative in taken),
+        given=tuple(negative.sighting_id for negative in taken_negatives),
         name="" if survivor.face.name else other.face.name,
         note="" if survivor.face.note else other.face.note,
         consent=None if survivor.face.consent else other.face.consent,
@@ -544,9 +558,10 @@ def choose_merged_pictures(
 def plan_survivor_after_merge(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
     """Plan the visits and the group of a merge's survivor, from the arrivals of both faces.
 
-    A face that a user put into its group stays there, and so does one under legal hold. Otherwise a promotion of either
-    face holds if the arrivals of both meet its rule; the earlier one, if both do. If none holds, the present `rule`
-    decides, over all periods. If the group that the face should go to is full, it stays in its own.
+    A face that a user put into its group stays there, and so does one under legal hold. The group of any other face
+    follows from its arrivals. A promotion of either face holds if the arrivals of both meet its rule; the earlier one,
+    if both do. If none holds, the present `rule` decides, over all periods. If the group that the face should go to is
+    full, it stays in its own.
     """
     arrivals = survivor.visits.arrivals.join_arrivals(other.visits.arrivals)
     is_regrouped = survivor.visits.is_regrouped or other.visits.is_regrouped
@@ -578,20 +593,20 @@ def plan_survivor_after_undo(
 ) -> VisitPlan:
     """Plan the visits and the group of the survivor of an undo. `arrivals`: its own, without the other's.
 
-    They are as before the merge if its arrivals are the same as then. Otherwise the rule of its promotion decides, or
-    `rule`, the present one, if it was not promoted.
+    They are as before the merge if its arrivals are the same as then. If the face came again since, the rule of its
+    promotion decides, or `rule`, the present one, if it was not promoted.
     """
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:
         return VisitPlan(visits, survivor.face.group_id)
     if not (survivor.is_promoted or survivor.groups.promotes):
         return VisitPlan(visits, STRANGER)
-    before = backup.survivor_visits
-    promoted_before = backup.survivor_group_id == REGULAR and before.promotion is not None
-    if arrivals == before.arrivals:
-        return _plan_group(visits, before.promotion if promoted_before else None)
-    if promoted_before:
-        return _plan_group(visits, replace(before, arrivals=arrivals).promotion_of_promoted(now_ms))
+    visits_before = backup.survivor_visits
+    was_promoted = backup.survivor_group_id == REGULAR and visits_before.promotion is not None
+    if arrivals == visits_before.arrivals:
+        return _plan_group(visits, visits_before.promotion if was_promoted else None)
+    if was_promoted:
+        return _plan_group(visits, replace(visits_before, arrivals=arrivals).promotion_of_promoted(now_ms))
     promotion = survivor.visits.promotion
     return _plan_group(visits, visits.promotion_of_stranger(promotion.rule if promotion else rule))
 
@@ -608,35 +623,35 @@ def plan_other_after_undo(backup: MergeBackup, arrivals: Arrivals, now_ms: int) 
     return _plan_group(replace(visits, promotion=None), visits.promotion_of_promoted(now_ms))
 
 
-def update_arrivals(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[int, int]]) -> Arrivals:
+def update_arrivals(arrivals_before: Arrivals, merged_ms: int, sightings: Iterable[tuple[int, int]]) -> Arrivals:
     """Return a face's arrivals at the merge, updated by its sightings of now: (at_ms, gap_ms) of each.
 
     Sightings captured 100 days before the merge, or earlier, cannot have come or gone since. So the arrivals that ended
     by then are taken as they were, and the rest are counted anew. A day is added for clocks that differ.
     """
-    limit = merged_ms - KEPT_MS - DAY_MS
-    closed = tuple(arrival for arrival in before.recent if arrival.until_ms <= limit)
-    first_ms = find_open_since(before, merged_ms)
-    arrivals = replace(before, recent=closed)
+    limit_ms = merged_ms - KEPT_MS - DAY_MS
+    closed_arrivals = tuple(arrival for arrival in arrivals_before.recent if arrival.until_ms <= limit_ms)
+    first_ms = find_open_since(arrivals_before, merged_ms)
+    arrivals = replace(arrivals_before, recent=closed_arrivals)
     for at_ms, gap_ms in sightings:
-        if at_ms >= max(first_ms, before.folded_until_ms):
+        if at_ms >= max(first_ms, arrivals_before.folded_until_ms):
             arrivals = arrivals.add_sighting(at_ms, gap_ms)
     return arrivals.fold_oldest()
 
 
-def find_open_since(before: Arrivals, merged_ms: int) -> int:
+def find_open_since(arrivals_before: Arrivals, merged_ms: int) -> int:
     """Return the time, in ms, from which on sightings may have changed since the merge."""
-    limit = merged_ms - KEPT_MS - DAY_MS
-    return min([limit, *(arrival.first_ms for arrival in before.recent if arrival.until_ms > limit)])
+    limit_ms = merged_ms - KEPT_MS - DAY_MS
+    return min([limit_ms, *(arrival.first_ms for arrival in arrivals_before.recent if arrival.until_ms > limit_ms)])
 
 
 def find_renaming_times(before: Promotion | None, after: Promotion | None) -> tuple[int, int] | None:
     """Return the times, in ms, between which the two promotions put sightings into different groups; None: nowhere."""
-    old, new = (None if promotion is None else promotion.at_ms for promotion in (before, after))
-    if old == new:
+    old_ms, new_ms = (None if promotion is None else promotion.at_ms for promotion in (before, after))
+    if old_ms == new_ms:
         return None
-    both = sorted(at for at in (old, new) if at is not None)
-    return both[0], both[1] if len(both) > 1 else LAST_MS
+    times_ms = sorted(at for at in (old_ms, new_ms) if at is not None)
+    return times_ms[0], times_ms[1] if len(times_ms) > 1 else LAST_MS
 
 
 def count_group_gains(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
@@ -668,9 +683,9 @@ def _is_of_model(tenant: Tenant, face: Face) -> bool:
     return any(picture.has(tenant.model) for picture in face.compared)
 
 
-def _drop_given_text(text: str, given: str) -> str:
+def _drop_given_text(text: str, given_text: str) -> str:
     """Return the survivor's name or note without the one that came from the other, unless a user changed it since."""
-    return "" if text == given else text
+    return "" if text == given_text else text
 
 
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:

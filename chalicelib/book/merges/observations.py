@@ -186,16 +186,16 @@ class ObservationMover(UseCase):
             and (plan.merged is None or is_of(plan.merged, observation))
         ]
 
-    def _move_observations(self, tenant: Tenant, plan: _MovePlan, until: float | None) -> bool:
+    def _move_observations(self, tenant: Tenant, plan: _MovePlan, ends_at: float | None) -> bool:
         """Move the observations. Return False if time ran out first."""
         for observations in self.list_in_chunks(tenant, {plan.source}, plan.span):
             self._move_chunk(tenant, plan, observations)
-            if until is not None and time.monotonic() > until:
+            if ends_at is not None and time.monotonic() > ends_at:
                 return False
         return True
 
     def _move_chunk(self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]) -> None:
-        """Move some observations in one transaction, with those of them that are left if others changed some meanwhile.
+        """Move some observations in one transaction. If others changed some meanwhile, move those that are left.
 
         Nothing is moved if another process has finished the merge. Raises Busy.
         """
@@ -221,7 +221,9 @@ class ObservationMover(UseCase):
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
-                places = [keys.observation(tenant.name, each.at_ms, each.id) for each in observations]
+                places = [
+                    keys.observation(tenant.name, read_before.at_ms, read_before.id) for read_before in observations
+                ]
                 observations = self.read_by_keys({plan.source}, places)
             else:
                 return
@@ -231,21 +233,21 @@ class ObservationMover(UseCase):
     def _store_finished_merge(self, tenant: Tenant, merge: Merge) -> Merge:
         """Store that all observations are moved, and release the faces; return the merge as it is then. Raises Busy."""
         is_undone = merge.state is MergeState.UNDOING
-        after = replace(merge, state=MergeState.UNDONE if is_undone else MergeState.DONE, renaming=None)
+        finished_merge = replace(merge, state=MergeState.UNDONE if is_undone else MergeState.DONE, renaming=None)
         if is_undone:
-            after = replace(after, kept=None)
+            finished_merge = replace(finished_merge, kept=None)
         items = self.book.items.get_many(
             keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if is_undone else [])]
         )
         faces = [face_from(item) for item in items if item]
-        removed = ("renaming", "kept") if is_undone else ("renaming",)
+        removed_fields = ("renaming", "kept") if is_undone else ("renaming",)
         actions: list[Action] = [
             Update(
                 keys.MERGES,
                 (tenant.name, merge.id),
                 (equals("state", merge.state, _MERGE_STATE),),
-                set={"state": after.state},
-                remove=removed,
+                set={"state": finished_merge.state},
+                remove=removed_fields,
             ),
             *(_release_update(tenant.name, face, merge) for face in faces if face.moving == merge.id),
         ]
@@ -256,7 +258,7 @@ class ObservationMover(UseCase):
             if merge_now.state is merge.state:
                 raise
             return merge_now
-        return after
+        return finished_merge
 
     def _work_off_merge(self, tenant: Tenant, merge: Merge) -> None:
         """Do the chores of a merge: finish it; delete it if it is too old to be undone; move late observations."""
@@ -275,8 +277,10 @@ class ObservationMover(UseCase):
         """
         deletes = merge_deletes(tenant, merge, equals("state", merge.state, "merge-state"))
         if_free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
-        when = (at_least("merges", 1, "face-merged"), *if_free)
-        survivor_update = Update(keys.FACES, (tenant, merge.survivor), when, add={"merges": -1, "version": 1})
+        if_merged_and_free = (at_least("merges", 1, "face-merged"), *if_free)
+        survivor_update = Update(
+            keys.FACES, (tenant, merge.survivor), if_merged_and_free, add={"merges": -1, "version": 1}
+        )
         try:
             write(self.book.items, [*deletes, survivor_update] if merge.is_active else deletes)
         except ConditionFailed as error:

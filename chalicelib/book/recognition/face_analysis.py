@@ -94,16 +94,16 @@ MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""
 
 
-def find_probes(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
-    """Find and embed a picture's faces, the `most` largest. Raises Unusable if it cannot be read."""
+def find_probes(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, max_faces: int) -> ProbePicture:
+    """Find and embed a picture's faces, the `max_faces` largest. Raises Unusable if it cannot be read."""
     image, (width, height), scale = _decode_picture(vision, picture, rules)
-    faces = _find_faces(vision, image, most)
+    faces = _find_faces(vision, image, max_faces)
     if not faces:
         return ProbePicture(width, height, vision.model, ())
-    vectors, refused = embed_faces(vision, tenant, image, faces)
+    vectors, refusals = embed_faces(vision, tenant, image, faces)
     qualities = vision.qualities(image, faces)
     probes = tuple(
-        Probe(_scale_box(face.box, scale), qualities[i], vectors[i], refused[i] or "") for i, face in enumerate(faces)
+        Probe(_scale_box(face.box, scale), qualities[i], vectors[i], refusals[i] or "") for i, face in enumerate(faces)
     )
     return ProbePicture(width, height, vision.model, probes)
 
@@ -117,8 +117,8 @@ def _decode_picture(
     return image, (width, height), (width / image.shape[1], height / image.shape[0])
 
 
-def _find_faces(vision: Vision, image: NDArray[np.uint8], most: int) -> list[DetectedFace]:
-    return (vision.largest(image) if most == 1 else vision.detect(image))[:most]
+def _find_faces(vision: Vision, image: NDArray[np.uint8], max_faces: int) -> list[DetectedFace]:
+    return (vision.largest(image) if max_faces == 1 else vision.detect(image))[:max_faces]
 
 
 def _make_description(
@@ -173,34 +173,35 @@ class FaceAnalysis(UseCase):
         tenant: Tenant,
         picture: bytes,
         rules: PictureRules,
-        wanted: Collection[str] | None = (),
+        wanted_attributes: Collection[str] | None = (),
         *,
-        most: int = MAX_FACES,
+        max_faces: int = MAX_FACES,
         embeds: bool = False,
         poses: bool = True,
-        live: bool = False,
-        cropped: bool = False,
+        checks_liveness: bool = False,
+        is_cropped: bool = False,
     ) -> SeenPicture:
-        """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
+        """Describe the `max_faces` largest faces as they are estimated: nothing is rounded.
 
-        `wanted`: of ATTRIBUTES, None for all; quality is always there, and pose, unless nothing else is wanted and
-        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age; `cropped`:
-        the picture is one face, found or not. Raises Unusable if the picture cannot be read.
+        `wanted_attributes`: those of ATTRIBUTES to compute, None for all; quality is always there, and pose, unless
+        nothing else is wanted and `poses` is False. `embeds`: with embeddings; `checks_liveness`: with the tenant's
+        checks of liveness and age; `is_cropped`: the picture is one face, found or not. Raises Unusable if the picture
+        cannot be read.
         """
         vision = self.book.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
-        faces = _find_faces(vision, image, 1 if cropped else most)
-        if cropped and not faces:
+        faces = _find_faces(vision, image, 1 if is_cropped else max_faces)
+        if is_cropped and not faces:
             faces = [vision.whole(image)]
-        judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
-        names = choose_attributes(judge, ATTRIBUTES if wanted is None else wanted)
+        judging_tenant = tenant if checks_liveness else replace(tenant, least_liveness=None, min_age=None)
+        names = choose_attributes(judging_tenant, ATTRIBUTES if wanted_attributes is None else wanted_attributes)
         if embeds and (poses or names):
             examined = vision.examine(image, faces, names)
             estimates, embeddings = examined.estimates, examined.embeddings
         else:
             estimates = vision.describe(image, faces, names) if poses or names else [NO_ESTIMATES] * len(faces)
             embeddings = vision.embed(image, faces if embeds else [])
-        estimated = [judge_estimates(judge, face_estimates) for face_estimates in estimates]
+        estimated = [judge_estimates(judging_tenant, face_estimates) for face_estimates in estimates]
         described_picture = _make_description(sides, scale, vision, image, faces, estimated)
 
         def crop(number: int) -> FaceJpeg:
@@ -215,26 +216,26 @@ class FaceAnalysis(UseCase):
         rules: PictureRules,
         *,
         group_names: Sequence[str] | None = None,
-        most: int = 5,
+        max_candidates: int = 5,
         records: bool = False,
         request: RequestId | None = None,
     ) -> IdentifiedPicture:
-        """Find for each face of the picture its `most` nearest faces (1..20) in some groups, or in all (None).
+        """Find for each face of the picture its `max_candidates` nearest faces (1..20) in some groups, or in all.
 
         They are the same, in the same order, that a comparison with each face of these groups finds. The face that
         matches is among them even if there are more that are nearer, and that the picture was rejected for.
         `records`: each match becomes an observation, once for a `request`. Raises InvalidInput, GroupNotFound, Unusable
         if the picture cannot be read, and Busy.
         """
-        if most not in CANDIDATES:
-            raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {most}")
+        if max_candidates not in CANDIDATES:
+            raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
         group_ids = (
             None if group_names is None else [self.book.groups.get_by_name(tenant, name).id for name in group_names]
         )
         probe_picture = find_probes(
             self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, rules, MAX_FACES
         )
-        identified = self._identify_probes(tenant, probe_picture, group_ids, most)
+        identified = self._identify_probes(tenant, probe_picture, group_ids, max_candidates)
         if records:
             self._record_once(tenant, identified, request)
         return IdentifiedPicture(probe_picture.width, probe_picture.height, tuple(identified))
@@ -244,37 +245,37 @@ class FaceAnalysis(UseCase):
         self,
         tenant: Tenant,
         faceid: str,
-        most: int = 10,
+        max_faces: int = 10,
         sighting: SeenFace | None = None,
         *,
         since: datetime | None = None,
     ) -> SimilarFaces:
-        """Find the `most` faces (1..50) of all groups that are most like a face, itself left out.
+        """Find the `max_faces` faces (1..50) of all groups that are most like a face, itself left out.
 
         `sighting`: a sighting of the face; then they are most like that. `since`: strangers alone who came then or
         later, of the STRANGERS that are most like it. Raises FaceNotFound, also if the face has no template of the
         tenant's model, InvalidInput, Busy.
         """
-        if most not in SIMILAR:
-            raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
+        if max_faces not in SIMILAR:
+            raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {max_faces}")
         face = self.book.faces.get(tenant, faceid)
         probe = read_vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.book.tenant_vision.make_operating_point(tenant)
-        groups, wanted = (None, most) if since is None else ([STRANGER], STRANGERS)
-        request = SearchRequest(tenant.model, probe[None], groups, wanted + 1)
-        answer, (judged,) = self.book.recognition.search_and_judge(tenant, request, point)
-        others = [
+        groups, limit = (None, max_faces) if since is None else ([STRANGER], STRANGERS)
+        request = SearchRequest(tenant.model, probe[None], groups, limit + 1)
+        answer, (verdicts,) = self.book.recognition.search_and_judge(tenant, request, point)
+        other_candidates = [
             (candidate, verdict)
-            for verdict in judged
+            for verdict in verdicts
             if (candidate := verdict.candidate) and candidate.faceid != faceid
-        ][:wanted]
-        faces = self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in others))
-        rated = [
+        ][:limit]
+        faces = self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in other_candidates))
+        rated_faces = [
             _make_rated_face(faces[candidate.faceid], candidate.score, match=verdict.match)
-            for candidate, verdict in others
+            for candidate, verdict in other_candidates
             if since is None or _came_since(faces[candidate.faceid], since)
-        ][:most]
-        return SimilarFaces(point.find_threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
+        ][:max_faces]
+        return SimilarFaces(point.find_threshold(answer.gallery_size), answer.gallery_size, tuple(rated_faces))
 
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
@@ -312,17 +313,22 @@ class FaceAnalysis(UseCase):
         if group is None or not faces:
             return PictureSearch([], len(faces))
         examined, all_estimated = examine_faces(vision, tenant, image, faces, ())
-        fit = [number for number, estimated in enumerate(all_estimated) if not estimated.spoof]
-        if not fit:
+        fit_numbers = [number for number, estimated in enumerate(all_estimated) if not estimated.spoof]
+        if not fit_numbers:
             return PictureSearch([], len(faces))
-        boxes, estimates = [faces[number].box for number in fit], [all_estimated[number].estimates for number in fit]
-        searches = self._search_and_decide(tenant, vision, examined.embeddings[fit], group, boxes, estimates)
-        known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
-        known_faces = [faces[number] for number in known]
-        known_estimated = estimate_faces(vision, tenant, image, known_faces) if known else []
+        boxes, estimates = (
+            [faces[number].box for number in fit_numbers],
+            [all_estimated[number].estimates for number in fit_numbers],
+        )
+        searches = self._search_and_decide(tenant, vision, examined.embeddings[fit_numbers], group, boxes, estimates)
+        matches_by_number = {
+            number: search.match for number, search in zip(fit_numbers, searches, strict=True) if search.match
+        }
+        known_faces = [faces[number] for number in matches_by_number]
+        known_estimated = estimate_faces(vision, tenant, image, known_faces) if matches_by_number else []
         matches = [
             replace(match, estimates=estimated.estimates)
-            for match, estimated in zip(known.values(), known_estimated, strict=True)
+            for match, estimated in zip(matches_by_number.values(), known_estimated, strict=True)
         ]
         self._record_matches(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
@@ -344,7 +350,7 @@ class FaceAnalysis(UseCase):
 
     @retry_if_gallery_moved
     def _identify_probes(
-        self, tenant: Tenant, probe_picture: ProbePicture, group_ids: Sequence[str] | None, most: int
+        self, tenant: Tenant, probe_picture: ProbePicture, group_ids: Sequence[str] | None, max_candidates: int
     ) -> list[IdentifiedFace]:
         """Search and decide. Search again if the gallery changed in between. Raises Busy, WrongModel."""
         import numpy as np
@@ -353,31 +359,40 @@ class FaceAnalysis(UseCase):
             return []
         vectors = np.stack([probe.vector for probe in probe_picture.probes])
         probes = Probes(probe_picture.model, vectors, [probe.quality.total for probe in probe_picture.probes])
-        decided = self.book.recognition.recognise(tenant, probes, group_ids=group_ids, most=most)
-        rated = self._rate_nearest(tenant, decided)
-        return [_make_identified_face(*of_probe) for of_probe in zip(probe_picture.probes, decided, rated, strict=True)]
+        recognised_probes = self.book.recognition.recognise(
+            tenant, probes, group_ids=group_ids, max_nearest=max_candidates
+        )
+        rated_faces = self._rate_nearest(tenant, recognised_probes)
+        return [
+            _make_identified_face(*of_probe)
+            for of_probe in zip(probe_picture.probes, recognised_probes, rated_faces, strict=True)
+        ]
 
-    def _rate_nearest(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
+    def _rate_nearest(self, tenant: Tenant, recognised_probes: Sequence[Recognised]) -> list[list[RatedFace]]:
         """Return for each probe its nearest faces, and the one that matches even if it is not among them.
 
         Raises GalleryMoved.
         """
-        candidates = [candidate for recognised in decided for candidate in recognised.near]
+        candidates = [candidate for recognised in recognised_probes for candidate in recognised.near]
         faces = self.book.faces.read_candidate_faces(tenant, candidates)
         rated_faces = []
-        for recognised in decided:
-            matched, best = recognised.face, recognised.verdict.candidate
-            near = [
+        for recognised in recognised_probes:
+            matched_face, best_candidate = recognised.face, recognised.verdict.candidate
+            nearest = [
                 _make_rated_face(
                     faces[candidate.faceid],
                     candidate.score,
-                    match=matched is not None and candidate.faceid == matched.faceid,
+                    match=matched_face is not None and candidate.faceid == matched_face.faceid,
                 )
                 for candidate in recognised.near
             ]
-            if matched is not None and best is not None and not any(rated_face.match for rated_face in near):
-                near.append(_make_rated_face(matched, best.score, match=True))
-            rated_faces.append(near)
+            if (
+                matched_face is not None
+                and best_candidate is not None
+                and not any(rated_face.match for rated_face in nearest)
+            ):
+                nearest.append(_make_rated_face(matched_face, best_candidate.score, match=True))
+            rated_faces.append(nearest)
         return rated_faces
 
     @retry_if_changed("many searches are recorded at once: send the request again in a moment")
@@ -432,11 +447,11 @@ class FaceAnalysis(UseCase):
         return Search(match, decision)
 
 
-def _make_identified_face(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:
+def _make_identified_face(probe: Probe, recognised: Recognised, rated_faces: Sequence[RatedFace]) -> IdentifiedFace:
     """Put a face together. One that cannot be compared has no candidates: their scores would show the blur."""
-    if probe.spoof or (probe.reason and decided.face is None):
-        return IdentifiedFace(probe, decided.verdict.decision.without_score(), ())
-    return IdentifiedFace(probe, decided.verdict.decision, tuple(rated))
+    if probe.spoof or (probe.reason and recognised.face is None):
+        return IdentifiedFace(probe, recognised.verdict.decision.without_score(), ())
+    return IdentifiedFace(probe, recognised.verdict.decision, tuple(rated_faces))
 
 
 def _came_since(face: Face, since: datetime) -> bool:

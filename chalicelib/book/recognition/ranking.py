@@ -21,7 +21,7 @@ from chalicelib.book.rules.decision import (
     rate_similarity,
     subtract_demand,
 )
-from chalicelib.book.rules.recognised import Similar, SimilarUser, Wanted
+from chalicelib.book.rules.recognised import RankingRequest, Similar, SimilarUser
 from chalicelib.book.rules.templates import User, gallery_group, id_of, is_users, read_vector, template_of
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import decision_said
@@ -30,84 +30,100 @@ from chalicelib.book.words.values import omit_none
 
 
 class Ranking(UseCase):
-    def rank_faces(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[Similar]:
+    def rank_faces(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
         Raises Busy, WrongModel.
         """
-        ranked, faces = self._rank_entries(tenant, group.id, wanted)
+        ranked, faces = self._rank_entries(tenant, group.id, ranking_request)
         return [Similar(faces[faceid], similar) for faceid, similar in ranked]
 
-    def rank_faces_like(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
+    def rank_faces_like(
+        self, tenant: Tenant, group: Group, face: Face, *, least_similarity: float, max_faces: int
+    ) -> list[Similar]:
         """Return the faces of a group that are similar to one of them, itself left out.
 
         Raises FaceNotFound if the face has no template of the tenant's model, and as `rank_faces`.
         """
-        return self.rank_faces(tenant, group, replace(_make_wanted(tenant, face, least, most), besides=face.faceid))
+        return self.rank_faces(
+            tenant,
+            group,
+            replace(_make_ranking_request(tenant, face, least_similarity, max_faces), excluded_id=face.faceid),
+        )
 
-    def rank_users(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
+    def rank_users(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `rank_faces` does."""
-        ranked, _ = self._rank_entries(tenant, gallery_group(group.id), wanted)
+        ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
         places = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
         acts.report_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
         return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
     def rank_users_like_face(
-        self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int
+        self, tenant: Tenant, group: Group, face: Face, *, least_similarity: float, max_users: int
     ) -> list[SimilarUser]:
         """Return the users that are similar to a face, its own too. Raises as `rank_faces_like`."""
-        return self.rank_users(tenant, group, _make_wanted(tenant, face, least, most))
+        return self.rank_users(tenant, group, _make_ranking_request(tenant, face, least_similarity, max_users))
 
     def rank_users_like_user(
-        self, tenant: Tenant, group: Group, user: User, *, least: float, most: int
+        self, tenant: Tenant, group: Group, user: User, *, least_similarity: float, max_users: int
     ) -> list[SimilarUser]:
         """Return the users that are similar to one of them, itself left out; none if it has no faces."""
         mean = next((template for template in user.templates if template.model == tenant.model), None)
         if mean is None:
             return []
-        return self.rank_users(tenant, group, Wanted(read_vector(mean), None, least, most, user.entry))
+        return self.rank_users(
+            tenant, group, RankingRequest(read_vector(mean), None, least_similarity, max_users, user.entry)
+        )
 
     @retry_if_gallery_moved
     def _rank_entries(
-        self, tenant: Tenant, group_id: str, wanted: Wanted
+        self, tenant: Tenant, group_id: str, ranking_request: RankingRequest
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
         """Return the entries that are found with their similarity, and the faces among them by id.
 
         Raises GalleryMoved: search again.
         """
         point = self.book.tenant_vision.make_operating_point(tenant)
-        limit = wanted.most if wanted.besides is None else wanted.most + 1
-        search_point = point if wanted.least >= MATCH else None  # with it, a search finds only what may match
-        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, search_point)
+        limit = ranking_request.max_entries if ranking_request.excluded_id is None else ranking_request.max_entries + 1
+        search_point = (
+            point if ranking_request.least_similarity >= MATCH else None
+        )  # with it, a search finds only what may match
+        request = SearchRequest(tenant.model, ranking_request.probe[None], [group_id], limit, search_point)
         answer, (judgements,) = self.book.recognition.search_and_judge(tenant, request, point)
         judged_candidates = [(candidate, verdict) for verdict in judgements if (candidate := verdict.candidate)]
-        others = [
-            (candidate, verdict) for candidate, verdict in judged_candidates if candidate.faceid != wanted.besides
+        other_candidates = [
+            (candidate, verdict)
+            for candidate, verdict in judged_candidates
+            if candidate.faceid != ranking_request.excluded_id
         ]
-        candidates = others[: wanted.most]
+        candidates = other_candidates[: ranking_request.max_entries]
         of_users = is_users(group_id)
-        faces = {} if of_users else self.book.faces.read_candidate_faces(tenant, (each for each, _ in candidates))
+        faces = (
+            {} if of_users else self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in candidates))
+        )
         ranked: list[tuple[str, float]] = []
         for candidate, verdict in candidates:
             match = verdict.match and (
-                of_users or self._is_fit(tenant, faces[candidate.faceid], wanted, candidate.score)
+                of_users or self._is_fit(tenant, faces[candidate.faceid], ranking_request, candidate.score)
             )
-            judged = subtract_demand(candidate.score, verdict.demand)
-            similar = rate_similarity(judged, point.curve, answer.gallery_size, point.fpir_target)
-            if fit_similarity(similar, match=match) >= wanted.least:
-                ranked.append((candidate.faceid, fit_similarity(similar, match=match)))
-        best = ranked[0][0] if ranked and not of_users else None
-        report = {"face": best, "model": tenant.model, "found": len(ranked)}
+            judged_score = subtract_demand(candidate.score, verdict.demand)
+            similarity = rate_similarity(judged_score, point.curve, answer.gallery_size, point.fpir_target)
+            if fit_similarity(similarity, match=match) >= ranking_request.least_similarity:
+                ranked.append((candidate.faceid, fit_similarity(similarity, match=match)))
+        best_faceid = ranked[0][0] if ranked and not of_users else None
+        report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
         acts.report_decisions([omit_none({**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
         return sorted(ranked, key=lambda entry: -entry[1]), faces  # stable: then by score, then by id
 
-    def _is_fit(self, tenant: Tenant, face: Face, wanted: Wanted, score: float) -> bool:
+    def _is_fit(self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float) -> bool:
         """Return whether the face can be compared with what is wanted, and no negative turns that down."""
-        if not is_match(score, -1.0, wanted.quality, face.estimates.quality):
+        if not is_match(score, -1.0, ranking_request.quality, face.estimates.quality):
             return False
         negatives = self.book.recognition.negatives
-        return not negatives.turns_down(tenant.name, face, wanted.probe, tenant.model, score)
+        return not negatives.turns_down(tenant.name, face, ranking_request.probe, tenant.model, score)
 
 
-def _make_wanted(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:
-    return Wanted(read_vector(template_of(face, tenant.model)), face.estimates.quality, least, most)
+def _make_ranking_request(tenant: Tenant, face: Face, least_similarity: float, max_number: int) -> RankingRequest:
+    return RankingRequest(
+        read_vector(template_of(face, tenant.model)), face.estimates.quality, least_similarity, max_number
+    )

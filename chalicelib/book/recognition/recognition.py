@@ -14,6 +14,7 @@ When a score is a match: book/rules/decision. Beside the search itself:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from chalicelib.book.rules.decision import (
     judge_in_visit,
     subtract_demand,
 )
-from chalicelib.book.rules.recognised import Probes, Recognised
+from chalicelib.book.rules.recognised import Probes, Recognised, SightingTime
 from chalicelib.book.rules.templates import of_model, read_vector
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import decision_said
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from chalicelib.book.recognition.ranking import Ranking
     from chalicelib.book.recognition.stored_pictures import StoredPictures
     from chalicelib.book.recognition.verification import Verification
-    from chalicelib.book.rules.visits import DefaultGroups, FaceVisits
+    from chalicelib.book.rules.visits import FaceVisits
 
 
 CANDIDATES = 5
@@ -100,36 +101,38 @@ class Recognition(UseCase):
         probes: Probes,
         *,
         group_ids: Sequence[str] | None = None,
-        besides: str | None = None,
-        visit: tuple[int, DefaultGroups] | None = None,
-        most: int = 0,
-        surely: bool = False,
+        excluded_faceid: str | None = None,
+        sighting_time: SightingTime | None = None,
+        max_nearest: int = 0,
+        finds_duplicates: bool = False,
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
-        `group_ids`: None for all groups; `besides`: a face that no probe can be; `most`: how many of the nearest faces
-        to find, matching or not; `surely`: by DUPLICATE_FPIR, and not reported to the audit. `visit`: the time of a
-        sighting in ms, and the tenant's groups, read just before. Then the face comes with its visits; of a user's
+        `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be; `max_nearest`: how many of the
+        nearest faces to find, matching or not; `finds_duplicates`: by DUPLICATE_FPIR, not the tenant's, and not
+        reported to the audit. `sighting_time`: that of a sighting; then the face comes with its visits, and of a user's
         faces it is the one that has the visits. Raises GalleryMoved if a candidate was deleted or moved after the
         search (search again), WrongModel (embed again).
         """
         point = self.book.tenant_vision.make_operating_point(tenant, probes.model)
-        point = OperatingPoint(point.curve, DUPLICATE_FPIR) if surely else point
-        limit, search_point = max(most, CANDIDATES), None if most else point  # with it, only what may match is found
-        seq = visit and visit[1].seq
+        point = OperatingPoint(point.curve, DUPLICATE_FPIR) if finds_duplicates else point
+        limit = max(max_nearest, CANDIDATES)
+        search_point = None if max_nearest else point  # with it, only what may match is found
+        seq = sighting_time and sighting_time.groups.seq
         with count_stage("search"):
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, search_point, seq=seq)
             answer, judgements = self.search_and_judge(tenant, request, point, are_matches=True)
         nobody = Recognised(None, point.judge_candidate(None, answer.gallery_size), answer.seq)
-        found = (
-            self._choose_match(tenant, probes, number, judged, answer.seq, besides=besides, visit=visit)
-            for number, judged in enumerate(judgements)
+        choose_match = partial(
+            self._choose_match, tenant, probes, excluded_faceid=excluded_faceid, sighting_time=sighting_time
         )
+        matches = (choose_match(number, verdicts, answer.seq) for number, verdicts in enumerate(judgements))
         recognised = [
-            replace(match or nobody, near=near[:most]) for match, near in zip(found, answer.candidates, strict=True)
+            replace(match or nobody, near=nearest[:max_nearest])
+            for match, nearest in zip(matches, answer.candidates, strict=True)
         ]
-        if not surely:
-            acts.report_decisions([_describe_decision(probes.model, decided) for decided in recognised])
+        if not finds_duplicates:
+            acts.report_decisions([_describe_decision(probes.model, of_probe) for of_probe in recognised])
         return recognised
 
     def search_and_judge(
@@ -137,24 +140,27 @@ class Recognition(UseCase):
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Search, and judge the candidates of each probe, as `judge_candidates` does.
 
-        `are_matches`: as `_choose_matches` does.
-        Raises WrongModel, and the errors of a search.
+        `are_matches`: return only those that `_choose_matches` chooses. Raises WrongModel, and the errors of a search.
         """
         population = self.book.tenant_vision.choose_vision(request.model).population
-        least = population.bound_demands(request.probes) if request.operating_point else ()
-        answer = self.book.ports.search.search(tenant.name, request._replace(templates=True, least_demands=least))
+        least_demands = population.bound_demands(request.probes) if request.operating_point else ()
+        answer = self.book.ports.search.search(
+            tenant.name, request._replace(templates=True, least_demands=least_demands)
+        )
         judgements = judge_candidates(answer, operating_point, population, request.probes)
         if are_matches:
-            judgements = [_choose_matches(judged, operating_point, answer.gallery_size) for judged in judgements]
+            judgements = [_choose_matches(verdicts, operating_point, answer.gallery_size) for verdicts in judgements]
         return answer, judgements
 
-    def find_nearest(self, tenant: Tenant, camera: Camera, seen_face: SeenFace, most: int) -> tuple[Candidate, ...]:
-        """Find the `most` faces of the camera's groups that a seen face is most like, matching or not.
+    def find_nearest(
+        self, tenant: Tenant, camera: Camera, seen_face: SeenFace, max_faces: int
+    ) -> tuple[Candidate, ...]:
+        """Find the `max_faces` faces of the camera's groups that a seen face is most like, matching or not.
 
         Raises WrongModel.
         """
         probe = read_vector(seen_face.template)[None, :]
-        request = SearchRequest(seen_face.template.model, probe, list_searched_groups(camera), most)
+        request = SearchRequest(seen_face.template.model, probe, list_searched_groups(camera), max_faces)
         return self.book.ports.search.search(tenant.name, request).candidates[0]
 
     def recognise_by_visit(
@@ -164,139 +170,153 @@ class Recognition(UseCase):
         capture: Capture,
         seen_face: SeenFace,
         *,
-        others: Sequence[SeenFace],
-        found: Recognised,
-        not_face: str | None = None,
+        other_faces: Sequence[SeenFace],
+        searched: Recognised,
+        excluded_faceid: str | None = None,
     ) -> Recognised:
-        """Return `found`, or the face of the same visit if the search found nobody.
+        """Return `searched`, or the face of the same visit if the search found nobody.
 
-        `others`: the picture's other faces. A face is not taken if one of them is more like it, or is it already; if
-        the search's nearest is another face; if it is `not_face`; or if a negative turns it down.
+        `other_faces`: the picture's other faces. A face is not taken if one of them is more like it, or is it already;
+        if the search's nearest is another face; if it is `excluded_faceid`; or if a negative turns it down.
         """
-        if found.face is not None or not is_comparable(seen_face.estimates.quality):
-            return found
-        taken = {not_face, *(sighting.faceid for sighting in capture.sightings)}
-        of_visit = self.find_faces_of_visit(tenant, capture, alone=not others and len(capture.sightings) <= 1)
+        if searched.face is not None or not is_comparable(seen_face.estimates.quality):
+            return searched
+        excluded_faceids = {excluded_faceid, *(sighting.faceid for sighting in capture.sightings)}
+        sightings_of_visit = self.find_faces_of_visit(
+            tenant, capture, is_alone=not other_faces and len(capture.sightings) <= 1
+        )
         groups = list_searched_groups(camera)
-        rated: list[tuple[float, str]] = []
-        for face, _ in of_visit.values():
+        scores_and_ids: list[tuple[float, str]] = []
+        for face, _ in sightings_of_visit.values():
             is_searched = groups is None or face.group_id in groups
             score_of_face = score_with(face, seen_face.template)
-            if face.faceid not in taken and is_searched and score_of_face is not None:
-                rated.append((score_of_face, face.faceid))
-        if not rated:
-            return found
-        score, faceid = max(rated)
-        nearest = found.verdict.candidate
-        if nearest is not None and nearest.faceid not in {faceid, *taken}:
-            return found
-        face, evidence = of_visit[faceid]
-        verdict = self._judge_by_visit(seen_face, face, score, evidence, found)
-        if not verdict.match or any((score_with(face, other.template) or 0.0) > score for other in others):
-            return found
+            if face.faceid not in excluded_faceids and is_searched and score_of_face is not None:
+                scores_and_ids.append((score_of_face, face.faceid))
+        if not scores_and_ids:
+            return searched
+        score, faceid = max(scores_and_ids)
+        nearest = searched.verdict.candidate
+        if nearest is not None and nearest.faceid not in {faceid, *excluded_faceids}:
+            return searched
+        face, evidence = sightings_of_visit[faceid]
+        verdict = self._judge_by_visit(seen_face, face, score, evidence, searched)
+        if not verdict.match or any(
+            (score_with(face, other_face.template) or 0.0) > score for other_face in other_faces
+        ):
+            return searched
         probe, model = read_vector(seen_face.template), seen_face.template.model
         if self.negatives.turns_down(tenant.name, face, probe, model, score):
-            return found
-        return Recognised(face, verdict, found.seq)
+            return searched
+        return Recognised(face, verdict, searched.seq)
 
     def find_faces_of_visit(
-        self, tenant: Tenant, capture: Capture, *, alone: bool
+        self, tenant: Tenant, capture: Capture, *, is_alone: bool
     ) -> dict[str, tuple[Face, RecentSighting]]:
         """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
 
         They are NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face was
-        made from it. `alone`: the capture shows one face only. Captures of one track count only if each shows one face.
+        made from it. `is_alone`: the capture shows one face only. Captures of one track count only if each shows one
+        face.
         """
         sightings = sorted(
-            self._list_recent_sightings(tenant.name, capture, alone),
+            self._list_recent_sightings(tenant.name, capture, is_alone),
             key=lambda sighting: (not sighting.same_track, sighting.apart_ms),
         )
         faceids = {(captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid for sighting in sightings}
         faces = self.book.faces.find_by_sightings(tenant, faceids) if faceids else {}
-        best: dict[str, tuple[Face, RecentSighting]] = {}
+        best_sightings: dict[str, tuple[Face, RecentSighting]] = {}
         for sighting in sightings:
-            if (face := faces.get(sighting.sighting_id)) and len(best) < NEAREST:
-                best.setdefault(face.faceid, (face, sighting))
-        return best
+            if (face := faces.get(sighting.sighting_id)) and len(best_sightings) < NEAREST:
+                best_sightings.setdefault(face.faceid, (face, sighting))
+        return best_sightings
 
     def _choose_match(
         self,
         tenant: Tenant,
         probes: Probes,
         number: int,
-        judged: Sequence[Verdict],
+        verdicts: Sequence[Verdict],
         seq: int,
         *,
-        besides: str | None,
-        visit: tuple[int, DefaultGroups] | None,
+        excluded_faceid: str | None,
+        sighting_time: SightingTime | None,
     ) -> Recognised | None:
         """Return the first candidate of a probe that no negative turns down; None: all are turned down.
 
-        If that candidate does not match after all, the answer has no face. `number`: which probe; `judged`: its
-        candidates, the best first; `visit`: as in `recognise`. Raises GalleryMoved if a candidate is gone or moved.
+        If that candidate does not match after all, the answer has no face. `number`: which probe; `verdicts`: its
+        candidates, the best first; `sighting_time`: as in `recognise`. Raises GalleryMoved if a candidate is gone or
+        moved.
         """
-        for verdict in judged:
+        for verdict in verdicts:
             if verdict.candidate is None or not verdict.match:
                 return Recognised(None, verdict, seq)
             candidate = verdict.candidate
-            face_visits = self.book.face_visits.read_face(tenant, candidate.faceid, *visit) if visit else None
-            face = (
-                face_visits.face if face_visits else None if visit else self.book.faces.find(tenant, candidate.faceid)
-            )
+            face, face_visits = self._read_face(tenant, candidate.faceid, sighting_time)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
                 return Recognised(None, replace(verdict, match=False), seq)
             visitor = face
-            if visit or besides:  # it is asked for a sighting
-                visitor, face_visits = self._read_visitor(tenant, face, face_visits, visit)
+            if sighting_time or excluded_faceid:  # it is asked for a sighting
+                visitor, face_visits = self._read_visitor(tenant, face, face_visits, sighting_time)
             is_turned_down = any(
-                each.faceid == besides
-                or self.negatives.turns_down(tenant.name, each, probe, probes.model, candidate.score)
-                for each in {face.faceid: face, visitor.faceid: visitor}.values()
+                known_face.faceid == excluded_faceid
+                or self.negatives.turns_down(tenant.name, known_face, probe, probes.model, candidate.score)
+                for known_face in {face.faceid: face, visitor.faceid: visitor}.values()
             )
             if not is_turned_down:
                 return Recognised(visitor, verdict, seq, face_visits)
         return None
 
     def _read_visitor(
-        self, tenant: Tenant, face: Face, face_visits: FaceVisits | None, visit: tuple[int, DefaultGroups] | None
+        self, tenant: Tenant, face: Face, face_visits: FaceVisits | None, sighting_time: SightingTime | None
     ) -> tuple[Face, FaceVisits | None]:
         """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
         if not face.user or (id_ := self.book.faces.find_visitor_id(tenant, face)) == face.faceid:
             return face, face_visits
-        face_visits = self.book.face_visits.read_face(tenant, id_, *visit) if visit else None
-        visitor = face_visits.face if face_visits else None if visit else self.book.faces.find(tenant, id_)
+        visitor, face_visits = self._read_face(tenant, id_, sighting_time)
         if visitor is None:
             raise GalleryMoved
         return visitor, face_visits
 
-    def _list_recent_sightings(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
+    def _read_face(
+        self, tenant: Tenant, faceid: str, sighting_time: SightingTime | None
+    ) -> tuple[Face | None, FaceVisits | None]:
+        """Return a face and, for a sighting, the face with its visits. None: it is gone."""
+        if sighting_time is None:
+            return self.book.faces.find(tenant, faceid), None
+        face_visits = self.book.face_visits.read_face(tenant, faceid, *sighting_time)
+        return face_visits.face if face_visits else None, face_visits
+
+    def _list_recent_sightings(self, tenant: str, capture: Capture, is_alone: bool) -> Iterator[RecentSighting]:
         """Yield what the camera's captures of the same visit surely show.
 
-        They are of the same minute, or of the same track within TRACK_MS. `alone`: the capture shows one face only.
+        They are of the same minute, or of the same track within TRACK_MS. `is_alone`: the capture shows one face only.
         """
-        at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
+        at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and is_alone else MINUTE_MS
         low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
         partition = keys.captures(tenant, capture.camera_id)
         page = self.book.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
-        for other in map(capture_from, page.items):
-            apart_ms = abs(captured_ms(other.id) - at_ms)
-            shows_one = other.state is CaptureState.RESOLVED and len(other.sightings) == 1
-            same_track = alone and capture.track == other.track != "" and shows_one
-            if other.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
+        for other_capture in map(capture_from, page.items):
+            apart_ms = abs(captured_ms(other_capture.id) - at_ms)
+            shows_one = other_capture.state is CaptureState.RESOLVED and len(other_capture.sightings) == 1
+            same_track = is_alone and capture.track == other_capture.track != "" and shows_one
+            if other_capture.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
                 continue
-            for sighting in other.sightings:
+            for sighting in other_capture.sightings:
                 if sighting.faceid is not None and (sighting.decision is None or sighting.decision.by is None):
-                    yield RecentSighting(sighting.faceid, sighting_id(other.id, sighting.number), same_track, apart_ms)
+                    yield RecentSighting(
+                        sighting.faceid, sighting_id(other_capture.id, sighting.number), same_track, apart_ms
+                    )
 
     def _judge_by_visit(
-        self, seen_face: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised
+        self, seen_face: SeenFace, face: Face, score: float, shown_sighting: RecentSighting, searched: Recognised
     ) -> Verdict:
         """Judge whether a seen face is this one of the same visit.
 
-        `score`: that of the two; `shown`: the sighting that surely shows the face; `found`: what the search found.
+        `score`: that of the two; `shown_sighting`: the sighting that surely shows the face; `searched`: what the search
+        found.
         """
         vision = self.book.tenant_vision.choose_vision(seen_face.template.model)
         template = of_model(face.templates, seen_face.template.model)
@@ -309,24 +329,24 @@ class Recognition(UseCase):
             vision.impostor_curve,
             Candidate(face.faceid, face.group_id, score),
             demand,
-            same_track=shown.same_track,
-            beside=shown.sighting_id,
-            gallery_size=found.verdict.decision.gallery_size,
+            same_track=shown_sighting.same_track,
+            beside_sighting=shown_sighting.sighting_id,
+            gallery_size=searched.verdict.decision.gallery_size,
         )
 
 
-def _choose_matches(judged: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int) -> list[Verdict]:
+def _choose_matches(verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int) -> list[Verdict]:
     """Return those of the CANDIDATES nearest faces that match or would without their demand.
 
     The first is the one that its score less the demand speaks for most. If there are none, the verdict is on nobody.
     """
     threshold = operating_point.find_threshold(gallery_size)
-    scored = [
+    scored_verdicts = [
         (subtract_demand(verdict.candidate.score, verdict.demand), verdict)
-        for verdict in judged[:CANDIDATES]
+        for verdict in verdicts[:CANDIDATES]
         if verdict.candidate and (verdict.match or verdict.candidate.score >= threshold)
     ]
-    by_score = sorted(scored, key=lambda score_and_verdict: -score_and_verdict[0])
+    by_score = sorted(scored_verdicts, key=lambda score_and_verdict: -score_and_verdict[0])
     return [verdict for _, verdict in by_score] or [operating_point.judge_candidate(None, gallery_size)]
 
 
@@ -376,8 +396,10 @@ class Negatives(UseCase):
     def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
         """Add a template of one more model. Return False if the negative was deleted meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
-        changed = replace(negative, templates=(*negative.templates, template))
-        update = Update(keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed, "templates"))
+        changed_negative = replace(negative, templates=(*negative.templates, template))
+        update = Update(
+            keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed_negative, "templates")
+        )
         return write_unless_changed(self.book.items, [update])
 
     def find_by_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:

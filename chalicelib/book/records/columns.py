@@ -134,21 +134,23 @@ class Columns(Struct, frozen=True, dict=True):
         """Make columns from observations in any order."""
         import numpy as np
 
-        ordered = sorted(rows, key=lambda row: row[:2])
-        faces: dict[str, int] = {}
-        dimensions: dict[Dimensions, int] = {}
-        face = [faces.setdefault(row.faceid, len(faces)) for row in ordered]
-        dimension = [dimensions.setdefault(row.dimensions, len(dimensions)) for row in ordered]
+        ordered_rows = sorted(rows, key=lambda row: row[:2])
+        number_of_face: dict[str, int] = {}
+        number_of_dimensions: dict[Dimensions, int] = {}
+        face_numbers = [number_of_face.setdefault(row.faceid, len(number_of_face)) for row in ordered_rows]
+        dimension_numbers = [
+            number_of_dimensions.setdefault(row.dimensions, len(number_of_dimensions)) for row in ordered_rows
+        ]
         return cls(
-            np.array([row.at_ms for row in ordered], np.int64),
-            np.array(face, np.uint32),
-            np.array(dimension, np.uint32),
-            np.array([_GENDERS.index(row.gender) for row in ordered], np.uint8),
-            np.array([_DECADES if row.decade is None else row.decade for row in ordered], np.uint8),
-            np.array([row.gap_s for row in ordered], np.uint32),
-            tuple(dimensions),
-            "\n".join(faces).encode("ascii"),
-            "\n".join(row.id for row in ordered).encode("ascii"),
+            np.array([row.at_ms for row in ordered_rows], np.int64),
+            np.array(face_numbers, np.uint32),
+            np.array(dimension_numbers, np.uint32),
+            np.array([_GENDERS.index(row.gender) for row in ordered_rows], np.uint8),
+            np.array([_DECADES if row.decade is None else row.decade for row in ordered_rows], np.uint8),
+            np.array([row.gap_s for row in ordered_rows], np.uint32),
+            tuple(number_of_dimensions),
+            "\n".join(number_of_face).encode("ascii"),
+            "\n".join(row.id for row in ordered_rows).encode("ascii"),
         )
 
     def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
@@ -158,11 +160,11 @@ class Columns(Struct, frozen=True, dict=True):
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
         rows = np.arange(begin, end)
         if observation_filter.by_dimensions:
-            taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
-            rows = rows[taken[self.dimension[rows]]]
+            is_taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
+            rows = rows[is_taken[self.dimension[rows]]]
         if observation_filter.by_face:
-            faces = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
-            rows = rows[faces[self.face[rows]]]
+            is_face_taken = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
+            rows = rows[is_face_taken[self.face[rows]]]
         return rows
 
     def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -250,9 +252,9 @@ def decode_columns(data: bytes) -> Columns:
     return columns
 
 
-def read_dimensions(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
+def read_dimensions(stored_dimensions: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
     """Read dimensions from JSON's lists."""
-    return tuple(Dimensions(*values) for values in listed)
+    return tuple(Dimensions(*values) for values in stored_dimensions)
 
 
 _COUNTS_MAGIC = b"RGLABL02"
@@ -289,14 +291,14 @@ class LabelCounts(Struct, frozen=True):
         """
         import numpy as np
 
-        taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
-        chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
+        is_taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
+        is_chosen = is_taken[self.dimension] if len(is_taken) else np.zeros(0, bool)
         places, names = list_values(self.dimensions, split)
-        return count_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])
+        return count_by_hour(places[self.dimension[is_chosen]], names, self.hour[is_chosen], self.count[is_chosen])
 
 
-def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
-    """Encode as chunks of at most `most_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
+def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
+    """Encode as chunks of at most `max_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
 
     A chunk is larger only if it has a single dimension.
     """
@@ -306,11 +308,11 @@ def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
         {"dimension": counts.dimension, "hour": counts.hour, "count": counts.count},
     )
     half = len(counts.dimensions) // 2
-    if len(data) <= most_bytes or not half:
+    if len(data) <= max_bytes or not half:
         return [data]
     return [
-        *encode_counts(_cut_counts(counts, 0, half), most_bytes),
-        *encode_counts(_cut_counts(counts, half, None), most_bytes),
+        *encode_counts(_cut_counts(counts, 0, half), max_bytes),
+        *encode_counts(_cut_counts(counts, half, None), max_bytes),
     ]
 
 

@@ -198,10 +198,10 @@ _FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, 
 def face_item(tenant: str, face: Face) -> Item:
     """Make a face's item. What a list shows of it is apart from its templates, so that an index can carry it.
 
-    What says nothing is left out: an arrival writes the item, and most stay below 1 KB, a unit of writing.
+    Fields without a value are left out: an arrival writes the item, and most stay below 1 KB, a unit of writing.
     """
-    listed = None if face.restriction and face.restriction.ended else face.consent
-    consent = {"consent_key": keys.consent_key(listed.expires_at, face.faceid)} if listed else {}
+    listed_consent = None if face.restriction and face.restriction.ended else face.consent
+    consent = {"consent_key": keys.consent_key(listed_consent.expires_at, face.faceid)} if listed_consent else {}
     return {
         "tenant": tenant,
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),

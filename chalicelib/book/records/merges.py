@@ -119,7 +119,7 @@ class Duplicate(Struct, frozen=True):
         return cls(min(one, other), max(one, other), at, decision)
 
 
-def are_surely_one(decision: Decision, both: Sequence[FaceVisits], *, leads: bool) -> bool:
+def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, leads: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
     `decision`, `leads`: as in `is_one_person` (book/rules/decision). If the decision is by the same visit (`by`), one
@@ -127,9 +127,9 @@ def are_surely_one(decision: Decision, both: Sequence[FaceVisits], *, leads: boo
     """
     if decision.by is not None:
         return True
-    fewer, more = sorted(len(face_visits.face.pictures) for face_visits in both)
-    is_chosen = any(not face_visits.is_grouped_by_visits for face_visits in both)
-    return is_one_person(decision, fewer, more, given=is_chosen, leads=leads)
+    fewer, more = sorted(len(face_visits.face.pictures) for face_visits in two_faces)
+    is_chosen = any(not face_visits.is_grouped_by_visits for face_visits in two_faces)
+    return is_one_person(decision, fewer, more, is_enrolled=is_chosen, leads=leads)
 
 
 def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
@@ -176,8 +176,8 @@ def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]
     """Return the actions that write a merge, and the word that leads from its other face to the survivor."""
     place = (tenant, keys.merged_item(merge.other))
     into = {"tenant": tenant, "item": place[1], "into": merge.survivor}
-    moved: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)
-    return Put(keys.MERGES, merge_item(tenant, merge), (when,)), moved
+    move_action: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)
+    return Put(keys.MERGES, merge_item(tenant, merge), (when,)), move_action
 
 
 def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
@@ -194,8 +194,8 @@ def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, 
     """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated:
     of two tables, both are done in a transaction, or the last one in a later.
     """
-    moved = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
-    return *moved, Delete(keys.MERGES, (tenant, merge.id), when)
+    move_deletes = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
+    return *move_deletes, Delete(keys.MERGES, (tenant, merge.id), when)
 
 
 def kept_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:

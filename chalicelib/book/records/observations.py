@@ -181,7 +181,7 @@ Months = Mapping[str, Item | None]
 def make_observation_actions(
     tenant: str,
     observations: Sequence[Observation],
-    changed: Sequence[ChangedObservation],
+    changes: Sequence[ChangedObservation],
     months: Months,
     now: datetime,
 ) -> list[Action]:
@@ -192,46 +192,50 @@ def make_observation_actions(
     """
     for observation in observations:
         _require_storable(observation)
-    new = (absent(OBSERVATION_NEW),)
-    touched = [*observations, *(change.before for change in changed)]
-    late = [observation.at_ms // DAY_MS for observation in touched if now - observation.at > LATE_AFTER]
+    if_new = (absent(OBSERVATION_NEW),)
+    touched_observations = [*observations, *(change.before for change in changes)]
+    late_days = [
+        observation.at_ms // DAY_MS for observation in touched_observations if now - observation.at > LATE_AFTER
+    ]
     return [
-        *(Put(keys.OBSERVATIONS, observation_item(tenant, observation), new) for observation in observations),
-        *(_make_change_action(tenant, change) for change in changed),
-        *make_calendar_actions(tenant, days_of(observations, changed), late, months),
+        *(Put(keys.OBSERVATIONS, observation_item(tenant, observation), if_new) for observation in observations),
+        *(_make_change_action(tenant, change) for change in changes),
+        *make_calendar_actions(tenant, days_of(observations, changes), late_days, months),
     ]
 
 
-def days_of(observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()) -> set[int]:
+def days_of(observations: Sequence[Observation], changes: Sequence[ChangedObservation] = ()) -> set[int]:
     """Return the UTC days of these observations, counted from 1970."""
-    return {observation.at_ms // DAY_MS for observation in (*observations, *(change.before for change in changed))}
+    return {observation.at_ms // DAY_MS for observation in (*observations, *(change.before for change in changes))}
 
 
-def make_calendar_actions(tenant: str, days: Iterable[int], late: Iterable[int], months: Months) -> list[Action]:
-    """Return the actions, one a month, that put days into the calendar and count a late observation for each `late`.
+def make_calendar_actions(tenant: str, days: Iterable[int], late_days: Iterable[int], months: Months) -> list[Action]:
+    """Return the actions, one a month, that put `days` into the calendar and count late observations.
 
-    A day that is named twice there counts twice.
+    `late_days`: the day of each late observation; a day that is named twice there counts twice.
     """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for month, field in map(keys.calendar_place, late):
-        counts[month][field] += 1
-    new: dict[str, set[str]] = defaultdict(set)
+    late_counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for month, field in map(keys.calendar_place, late_days):
+        late_counts[month][field] += 1
+    new_days: dict[str, set[str]] = defaultdict(set)
     for month, field in map(keys.calendar_place, days):
         if month in months and field not in (months[month] or {}):
-            new[month].add(field)
+            new_days[month].add(field)
     return [
-        _make_month_action(tenant, month, new[month], counts[month], months.get(month))
-        for month in sorted({*counts, *new})
+        _make_month_action(tenant, month, new_days[month], late_counts[month], months.get(month))
+        for month in sorted({*late_counts, *new_days})
     ]
 
 
-def _make_month_action(tenant: str, month: str, new: set[str], late: Counter[str], read: Item | None) -> Put | Update:
-    partition, first = keys.calendar(tenant), {field: late[field] for field in sorted(new)}
-    if new and read is None:
-        return Put(keys.SUMMARIES, {"tenant_zone": partition, "day": month, **first}, (absent("month-free"),))
-    when = tuple(equals(field, None, "day-free") for field in first) or (exists("calendar-exists"),)
-    more = {field: count for field, count in late.items() if field not in new}
-    return Update(keys.SUMMARIES, (partition, month), when, set=first, add=more)
+def _make_month_action(
+    tenant: str, month: str, new_days: set[str], late_counts: Counter[str], stored: Item | None
+) -> Put | Update:
+    partition, new_counts = keys.calendar(tenant), {field: late_counts[field] for field in sorted(new_days)}
+    if new_days and stored is None:
+        return Put(keys.SUMMARIES, {"tenant_zone": partition, "day": month, **new_counts}, (absent("month-free"),))
+    conditions = tuple(equals(field, None, "day-free") for field in new_counts) or (exists("calendar-exists"),)
+    added_counts = {field: count for field, count in late_counts.items() if field not in new_days}
+    return Update(keys.SUMMARIES, (partition, month), conditions, set=new_counts, add=added_counts)
 
 
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
@@ -240,9 +244,11 @@ def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Del
     if_same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
     if after is None:
         return Delete(keys.OBSERVATIONS, key, if_same)
-    old, new = observation_item(tenant, before), observation_item(tenant, after)
-    fields = {name: value for name, value in new.items() if value != old.get(name)}
-    return Update(keys.OBSERVATIONS, key, if_same, set=fields, remove=tuple(name for name in old if name not in new))
+    old_item, new_item = observation_item(tenant, before), observation_item(tenant, after)
+    fields = {name: value for name, value in new_item.items() if value != old_item.get(name)}
+    return Update(
+        keys.OBSERVATIONS, key, if_same, set=fields, remove=tuple(name for name in old_item if name not in new_item)
+    )
 
 
 def _require_storable(observation: Observation) -> None:

@@ -31,10 +31,10 @@ class Chooser(Struct, frozen=True):
     curve: ImpostorCurve
     population: Population
 
-    def choose_pictures(self, pictures: tuple[Picture, ...], most: int = MAX_COMPARED) -> tuple[Picture, ...]:
+    def choose_pictures(self, pictures: tuple[Picture, ...], max_compared: int = MAX_COMPARED) -> tuple[Picture, ...]:
         """Return all given pictures, each spare or not, and the learnt ones for which there is room.
 
-        Of the given ones `most` at most are compared, and one at least.
+        Of the given ones `max_compared` at most are compared, and one at least.
         """
         given_pictures = list_given_pictures(pictures)
         vectors = {
@@ -44,12 +44,12 @@ class Chooser(Struct, frozen=True):
         }
         if not vectors:
             return choose_kept_pictures(pictures)
-        compared = self._list_compared_and_alike(pictures, vectors)
-        mean = _mean_of(vectors, compared)
-        while len(compared) > max(most, 1):
-            compared.remove(_find_least_missed(vectors, compared, mean))
+        compared_ids = self._list_compared_and_alike(pictures, vectors)
+        mean = _mean_of(vectors, compared_ids)
+        while len(compared_ids) > max(max_compared, 1):
+            compared_ids.remove(_find_least_missed(vectors, compared_ids, mean))
         return choose_kept_pictures(
-            replace(picture, spare=picture.id not in compared) if picture.id in vectors else picture
+            replace(picture, spare=picture.id not in compared_ids) if picture.id in vectors else picture
             for picture in pictures
         )
 
@@ -64,8 +64,8 @@ class Chooser(Struct, frozen=True):
 
     def _is_like(self, id_: str, compared: Collection[str], vectors: Vectors) -> bool:
         """Return whether a picture is like the mean of those that are compared, as two faces of one person are."""
-        own, mean = vectors[id_], _mean_of(vectors, compared)
-        score = subtract_demand(float(mean @ own), self.population.compute_demand(own, mean))
+        vector, mean = vectors[id_], _mean_of(vectors, compared)
+        score = subtract_demand(float(mean @ vector), self.population.compute_demand(vector, mean))
         return score >= self.curve.threshold_at(PAIR_FMR)
 
 

@@ -115,8 +115,10 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def _centre_rows(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         import numpy as np
 
-        moved = faces - self._middle_and_rows[0]
-        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.finfo(np.float32).tiny))
+        centred = faces - self._middle_and_rows[0]
+        return np.asarray(
+            centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        )
 
     @cached_property
     def _middle_and_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -217,15 +219,15 @@ def is_comparable(quality: float | None) -> bool:
     return quality is None or quality >= MIN_QUALITY
 
 
-def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, leads: bool) -> bool:
+def is_one_person(decision: Decision, fewer: int, more: int, *, is_enrolled: bool, leads: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
     `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`: how many pictures they
-    have; `given`: a person enrolled one of the two, so that one good photo is enough. `leads`: nobody else is nearly as
-    like either (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
+    have; `is_enrolled`: a person enrolled one of the two, so that one good photo is enough. `leads`: nobody else is
+    nearly as like either (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
     """
     reached = decision.score is not None and decision.score >= decision.threshold
-    return (reached and (given or more >= JOIN_PICTURES)) or (leads and fewer < JOIN_PICTURES <= more)
+    return (reached and (is_enrolled or more >= JOIN_PICTURES)) or (leads and fewer < JOIN_PICTURES <= more)
 
 
 class ImpostorCurve(Struct, frozen=True):
@@ -382,17 +384,23 @@ class Verdict(Struct, frozen=True):
 
 
 def judge_in_visit(
-    curve: ImpostorCurve, candidate: Candidate, demand: float, *, same_track: bool, beside: str, gallery_size: int
+    curve: ImpostorCurve,
+    candidate: Candidate,
+    demand: float,
+    *,
+    same_track: bool,
+    beside_sighting: str,
+    gallery_size: int,
 ) -> Verdict:
     """Judge a candidate that was surely seen in the same visit, as in a gallery of those faces only.
 
-    `demand`: that of the pair; `beside`: the sighting that was surely the candidate; `gallery_size`: how many faces
-    were searched before.
+    `demand`: that of the pair; `beside_sighting`: the sighting that was surely the candidate; `gallery_size`: how many
+    faces were searched before.
     """
-    few = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
-    threshold = curve.identify_threshold(few) + demand
-    chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score - demand)))
-    decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)
+    face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
+    threshold = curve.identify_threshold(face_count) + demand
+    chance = -math.expm1(face_count * math.log1p(-curve.fmr_at(candidate.score - demand)))
+    decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside_sighting)
     return Verdict(candidate, candidate.score >= threshold, decision)
 
 
@@ -431,21 +439,21 @@ def rate_closeness(
     fpir_target: float = PAIR_FMR,
     *,
     match: bool | None = None,
-    fit: bool = True,
+    is_fit: bool = True,
 ) -> float:
-    """Return how close two faces are, 0..1 with five decimals: 0.5 is the match, whatever the gallery's size.
+    """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match, whatever the gallery's size.
 
     It falls with the chance that a stranger's search of so many faces finds anybody with as high a score. `match`: the
-    decision, which knows more than the score; None: the score decides. `fit`: False if one is too poor to be compared,
-    or was turned down; then no client's threshold is reached. docs/decisions/0085 has the reasons.
+    decision, which knows more than the score; None: the score decides. `is_fit`: False if one is too poor to be
+    compared, or was turned down; then no client's threshold is reached. docs/decisions/0085 has the reasons.
     """
     chance = -math.expm1(faces * math.log1p(-curve.fmr_at(score)))  # 1 - (1 - FMR)^faces
     ratio = chance / fpir_target
     closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
     rounded = math.floor(closeness * 1e5 + 0.5) / 1e5
     is_match = ratio <= 1 if match is None else match
-    judged = max(rounded, _CLOSE) if is_match else min(rounded, _JUST_NOT_CLOSE)
-    return judged if fit else min(judged, _TOO_POOR)
+    bounded = max(rounded, _CLOSE) if is_match else min(rounded, _JUST_NOT_CLOSE)
+    return bounded if is_fit else min(bounded, _TOO_POOR)
 
 
 @lru_cache(maxsize=256)

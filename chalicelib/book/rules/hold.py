@@ -21,7 +21,7 @@ def loses_anything(before: Face, after: Face) -> bool:
     pairs += zip(before.labels, after.labels, strict=True)
     pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
     return (
-        any(old not in (None, "") and old != new for old, new in pairs)
+        any(old_value not in (None, "") and old_value != new_value for old_value, new_value in pairs)
         or not before.portrait.is_among(after.pictures[:1])
         or not all(picture.is_among(after.pictures) for picture in before.pictures)
         or after.negatives < before.negatives

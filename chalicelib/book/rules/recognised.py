@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.book.rules.visits import FaceVisits
+    from chalicelib.book.rules.visits import DefaultGroups, FaceVisits
 
 MOST_BYTES = 15 * 1024 * 1024
 """Bytes of a picture that is looked at and not stored: 15 MB, as the services take them that read pictures from S3."""
@@ -56,11 +56,11 @@ class SeenPicture(Struct, frozen=True, eq=False):
 
     def leave_out(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
         """Return the picture without the faces that are `unfit`."""
-        kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
-        faces = tuple(self.described.faces[number] for number in kept)
+        kept_numbers = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
+        faces = tuple(self.described.faces[number] for number in kept_numbers)
         described_picture = replace(self.described, faces=faces)
-        embeddings = self.embeddings[kept] if len(self.embeddings) else self.embeddings
-        return SeenPicture(described_picture, self.model, embeddings, lambda number: self.crop(kept[number]))
+        embeddings = self.embeddings[kept_numbers] if len(self.embeddings) else self.embeddings
+        return SeenPicture(described_picture, self.model, embeddings, lambda number: self.crop(kept_numbers[number]))
 
 
 class Probe(Struct, frozen=True, eq=False):
@@ -153,18 +153,18 @@ class SimilarUser(Struct, frozen=True):
     similarity: float
 
 
-class Wanted(Struct, frozen=True, eq=False):
-    """A probe, and what is wanted of its ranking: the `most` entries with a similarity of `least` or more.
+class RankingRequest(Struct, frozen=True, eq=False):
+    """A probe, and what is wanted of its ranking: the `max_entries` with a similarity of `least_similarity` or more.
 
     `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it was
-    not measured; `besides`: a face, or a user's entry, that is left out.
+    not measured; `excluded_id`: a face, or a user's entry, that is left out.
     """
 
     probe: NDArray[np.float32]
     quality: float | None
-    least: float
-    most: int
-    besides: str | None = None
+    least_similarity: float
+    max_entries: int
+    excluded_id: str | None = None
 
 
 class Comparison(Struct, frozen=True):
@@ -224,6 +224,13 @@ class Probes(Struct, frozen=True):
     model: str
     vectors: NDArray[np.float32]
     qualities: Sequence[float | None]
+
+
+class SightingTime(NamedTuple):
+    """A sighting's time, and the tenant's groups, read just before: by these a face comes with its visits."""
+
+    at_ms: int
+    groups: DefaultGroups
 
 
 class Recognised(Struct, frozen=True):

@@ -149,10 +149,10 @@ class OpenSighting(Struct, frozen=True, dict=True):
             return "nobody; this camera keeps no strangers"
         if side < MIN_SIDE_PX:
             return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
-        least = max(camera.stranger_quality, self.tenant.enrol_quality or 0.0, MIN_QUALITY)
-        if quality is not None and quality < least:
-            short = Quality(quality, self.seen_face.flaw, quality).short_of(least)
-            return f"nobody, and too poor to be remembered, {short}"
+        least_quality = max(camera.stranger_quality, self.tenant.enrol_quality or 0.0, MIN_QUALITY)
+        if quality is not None and quality < least_quality:
+            shortfall = Quality(quality, self.seen_face.flaw, quality).short_of(least_quality)
+            return f"nobody, and too poor to be remembered, {shortfall}"
         return ""
 
     def is_uncertain(self, decision: Decision | None) -> bool:
@@ -177,9 +177,9 @@ class OpenSighting(Struct, frozen=True, dict=True):
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
-        """Make the face's entry in its capture: who it is, or why it is nobody. `reason`: "" for what somebody said.
+        """Make the face's entry in its capture: who it is, or why it is nobody. `reason`: "": what people said.
 
-        If the tenant forgets strangers, that of nobody says neither where the face was nor how good.
+        If the tenant forgets strangers, the entry of nobody says neither where the face was nor how good.
         """
         if resolution is Resolution.SKIPPED and self.tenant.forgets_strangers:
             return Sighting(self.number, resolution, _NOWHERE, reason=reason, correction=self.correction)
@@ -198,8 +198,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     def resolved_capture(self, sighting: Sighting) -> Capture:
         """Return the capture with this face resolved."""
-        done = max(len(self.capture.sightings), self.number + 1)
-        state = CaptureState.RESOLVED if done == self.total else CaptureState.STORED
+        done_count = max(len(self.capture.sightings), self.number + 1)
+        state = CaptureState.RESOLVED if done_count == self.total else CaptureState.STORED
         return self.capture.with_sighting(sighting, state)
 
 
@@ -237,15 +237,17 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     counts as the lesser, since what is stored of the other has no template.
     """
     if open_sighting.correction:
-        other_sightings = (each for each in open_sighting.capture.sightings if each.number != open_sighting.number)
-        return any(each.faceid == face.faceid for each in other_sightings)
+        other_sightings = (
+            sighting for sighting in open_sighting.capture.sightings if sighting.number != open_sighting.number
+        )
+        return any(sighting.faceid == face.faceid for sighting in other_sightings)
     own_number = open_sighting.number
-    others_seen = [
+    other_faces = [
         (number, seen_face) for number, seen_face in enumerate(open_sighting.faces_of_capture) if number != own_number
     ]
-    if not others_seen or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None:
+    if not other_faces or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None:
         return False
-    scores = ((judge.score_likeness(seen_face, face), -number) for number, seen_face in others_seen)
+    scores = ((judge.score_likeness(seen_face, face), -number) for number, seen_face in other_faces)
     return any(score is not None and (score, place) > (own_score, -own_number) for score, place in scores)
 
 
@@ -403,11 +405,15 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
     if has_photo or not _may_learn(context):
         return face.pictures
-    new = _make_learnt_picture(context.open_sighting)
-    after = choose_kept_pictures((*face.pictures, new))
-    is_gain = new in after and shows_more_than(face.pictures, new, capture.captured_at)
-    is_allowed = face.hold is None or not loses_anything(face, replace(face, pictures=after))
-    return after if is_gain and is_allowed and _is_like_given(context.judge, new, face.pictures) else face.pictures
+    new_picture = _make_learnt_picture(context.open_sighting)
+    pictures_after = choose_kept_pictures((*face.pictures, new_picture))
+    is_gain = new_picture in pictures_after and shows_more_than(face.pictures, new_picture, capture.captured_at)
+    is_allowed = face.hold is None or not loses_anything(face, replace(face, pictures=pictures_after))
+    return (
+        pictures_after
+        if is_gain and is_allowed and _is_like_given(context.judge, new_picture, face.pictures)
+        else face.pictures
+    )
 
 
 def _may_learn(context: Context) -> bool:
@@ -427,9 +433,9 @@ def _make_learnt_picture(open_sighting: OpenSighting) -> Picture:
     return Picture(capture.photo, "", open_sighting.now, (face.template,), face.estimates, learnt=learnt)
 
 
-def _is_like_given(judge: Judge | None, new: Picture, pictures: tuple[Picture, ...]) -> bool:
+def _is_like_given(judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]) -> bool:
     """Return whether the picture looks like the given ones; False if none of them has a template of its model."""
-    (template,) = new.templates
+    (template,) = new_picture.templates
     mean = mean_of_given(pictures, template.model)
     if mean is None or judge is None:
         return False
@@ -457,11 +463,11 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
         gap_s=open_sighting.camera.gap_s if open_sighting.is_of_arrival else None,
         written_at=open_sighting.now if is_before_enrolment else None,
     )
-    if (was := open_sighting.earlier_observation) is None:
+    if (earlier := open_sighting.earlier_observation) is None:
         return observation
     if plan.visits.promotion is None:  # else it may have moved meanwhile, and the group's name with it
-        group_name = was.group_name
-    return replace(observation, group_name=group_name, passages=was.passages, written_at=was.written_at)
+        group_name = earlier.group_name
+    return replace(observation, group_name=group_name, passages=earlier.passages, written_at=earlier.written_at)
 
 
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
@@ -474,18 +480,20 @@ def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Even
     if context.is_promoted:
         kinds.append(EventKind.STRANGER_PROMOTED)
     events = [_make_event(kind, context, face, sighting) for kind in kinds]
-    full, open_sighting = context.full_group, context.open_sighting
-    if full is not None and context.tells_full:
-        id_ = f"{EventKind.GROUP_FULL}-{full.id}-{milliseconds(open_sighting.now)}"
-        data = {"capacity": full.capacity}
-        events.append(Event(id_, EventKind.GROUP_FULL, open_sighting.now, full.name, open_sighting.camera.id, data))
+    full_group, open_sighting = context.full_group, context.open_sighting
+    if full_group is not None and context.tells_full:
+        id_ = f"{EventKind.GROUP_FULL}-{full_group.id}-{milliseconds(open_sighting.now)}"
+        data = {"capacity": full_group.capacity}
+        events.append(
+            Event(id_, EventKind.GROUP_FULL, open_sighting.now, full_group.name, open_sighting.camera.id, data)
+        )
     return tuple(events)
 
 
 def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sighting) -> Event:
     """Return an event of a sighting, with the score and the threshold of its decision if it has a score."""
     open_sighting, decision = context.open_sighting, sighting.decision
-    at, capture, camera = open_sighting.capture.captured_at, open_sighting.capture.id, open_sighting.camera.id
+    captured_at, capture, camera = open_sighting.capture.captured_at, open_sighting.capture.id, open_sighting.camera.id
     data: dict[str, Any] = {
         "faceid": face.faceid,
         "name": face.name,
@@ -494,7 +502,7 @@ def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sightin
         "capture": capture,
         "sighting": open_sighting.id,
         "crop_url": f"/v1/captures/{capture}/crops/{open_sighting.number}?camera={camera}",
-        "captured_at": time_text(at),
+        "captured_at": time_text(captured_at),
     }
     if decision is not None and decision.score is not None:
         data |= {
@@ -504,18 +512,19 @@ def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sightin
         }
         if decision.false_match_probability is not None:
             data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
-    return Event(f"{kind}-{open_sighting.event_id}", kind, at, context.face_visits.name_of(face.group_id), camera, data)
+    return Event(
+        f"{kind}-{open_sighting.event_id}", kind, captured_at, context.face_visits.name_of(face.group_id), camera, data
+    )
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
     """Return what somebody should look at: a close match, and a stranger who became a regular."""
     open_sighting, kinds = context.open_sighting, []
-    matched = sighting.resolution is Resolution.MATCHED
-    if matched and open_sighting.is_uncertain(sighting.decision):
+    is_matched = sighting.resolution is Resolution.MATCHED
+    if is_matched and open_sighting.is_uncertain(sighting.decision):
         kinds.append(ReviewKind.UNCERTAIN)
-    if (
-        context.is_promoted and open_sighting.earlier_observation is None
-    ):  # else it was asked when the face was promoted first
+    # With an earlier observation, it was asked when the face was promoted first.
+    if context.is_promoted and open_sighting.earlier_observation is None:
         kinds.append(ReviewKind.PROMOTED)
     return tuple(
         Review(
@@ -524,7 +533,7 @@ def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Rev
             faceid=face.faceid,
             camera=open_sighting.camera.id,
             sighting_id=open_sighting.id,
-            decision=sighting.decision if matched else None,
+            decision=sighting.decision if is_matched else None,
             box=sighting.box,
             near=open_sighting.nearest_faces if kind is ReviewKind.UNCERTAIN else (),
             twice=open_sighting.shown_twice and kind is ReviewKind.UNCERTAIN,

@@ -132,29 +132,29 @@ def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """
     pictures = tuple(pictures)
     given_pictures = list_given_pictures(pictures)
-    by_photo: dict[str, tuple[Learnt, Picture]] = {}
+    learnt_by_photo: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
         if picture.learnt is not None and not any(picture.is_same(given) for given in given_pictures):
-            known = by_photo.get(picture.id)
-            if known is None or picture.learnt.sighting_id < known[0].sighting_id:
-                by_photo[picture.id] = picture.learnt, picture
+            known_learnt = learnt_by_photo.get(picture.id)
+            if known_learnt is None or picture.learnt.sighting_id < known_learnt[0].sighting_id:
+                learnt_by_photo[picture.id] = picture.learnt, picture
     compared_count = sum(not picture.spare for picture in given_pictures)
     room = max(min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given_pictures)), 0)
-    return (*given_pictures, *_rank_learnt(by_photo.values())[:room])
+    return (*given_pictures, *_rank_learnt(learnt_by_photo.values())[:room])
 
 
-def shows_more_than(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
+def shows_more_than(pictures: Iterable[Picture], new_picture: Picture, captured_at: datetime) -> bool:
     """Return whether a picture of this time is more than a copy of those that strangers were made from.
 
     A copy is of the same hour, of no better step of quality, and the same view.
     """
     hour = _cut_to_hour(captured_at)
-    founding = [
+    founding_pictures = [
         picture for picture in pictures if picture.founded_at is not None and _cut_to_hour(picture.founded_at) == hour
     ]
     return all(
-        _measure_quality_step(picture) < _measure_quality_step(new) or _is_another_view(new, picture)
-        for picture in founding
+        _measure_quality_step(picture) < _measure_quality_step(new_picture) or _is_another_view(new_picture, picture)
+        for picture in founding_pictures
     )
 
 
@@ -174,46 +174,49 @@ def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32
 
 
 def remove_rejected_pictures(
-    pictures: Sequence[Picture], rejected: NDArray[np.float32], photos: Set[str], model: str
+    pictures: Sequence[Picture], rejected_vector: NDArray[np.float32], photo_ids: Set[str], model: str
 ) -> tuple[Picture, ...]:
     """Return the pictures that a face keeps when one of its sightings turns out to be somebody else.
 
-    The sighting's photo goes, and with it each learnt picture that is nearer to it than to the given ones. `rejected`:
-    the sighting's embedding by `model`; `photos`: the ids by which a face may have its photo.
+    The sighting's photo goes, and with it each learnt picture that is nearer to it than to the given ones.
+    `rejected_vector`: the sighting's embedding by `model`; `photo_ids`: the ids by which a face may have its photo.
     """
 
-    other_pictures = [picture for picture in pictures if picture.id not in photos]
+    other_pictures = [picture for picture in pictures if picture.id not in photo_ids]
     mean = mean_of_given(other_pictures, model)
 
     def is_nearer_to_rejected(picture: Picture) -> bool:
         vectors = [read_vector(template) for template in picture.templates if template.model == model]
         return mean is not None and any(
-            float(own_vector @ rejected) > float(own_vector @ mean) for own_vector in vectors
+            float(own_vector @ rejected_vector) > float(own_vector @ mean) for own_vector in vectors
         )
 
-    return tuple(each for each in other_pictures if each.learnt is None or not is_nearer_to_rejected(each))
+    return tuple(picture for picture in other_pictures if picture.learnt is None or not is_nearer_to_rejected(picture))
 
 
 def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
     """Return the best learnt picture of each hour: first the best of each day, then the second best of each day."""
-    hours: dict[datetime, tuple[_Choice, Picture]] = {}
-    for how, picture in learnt:
-        one = (-_measure_quality_step(picture), how.captured_at, how.sighting_id), picture
-        hour = _cut_to_hour(how.captured_at)
-        hours[hour] = min(hours.get(hour, one), one, key=itemgetter(0))
-    of_day: Counter[date] = Counter()
+    best_of_hour: dict[datetime, tuple[_Choice, Picture]] = {}
+    for learnt_from, picture in learnt:
+        choice_and_picture = (
+            (-_measure_quality_step(picture), learnt_from.captured_at, learnt_from.sighting_id),
+            picture,
+        )
+        hour = _cut_to_hour(learnt_from.captured_at)
+        best_of_hour[hour] = min(best_of_hour.get(hour, choice_and_picture), choice_and_picture, key=itemgetter(0))
+    count_of_day: Counter[date] = Counter()
     ranked: list[tuple[int, _Choice, Picture]] = []
-    for choice, picture in sorted(hours.values(), key=itemgetter(0)):
+    for choice, picture in sorted(best_of_hour.values(), key=itemgetter(0)):
         day = choice[1].date()
-        ranked.append((of_day[day], choice, picture))
-        of_day[day] += 1
+        ranked.append((count_of_day[day], choice, picture))
+        count_of_day[day] += 1
     return [picture for *_, picture in sorted(ranked, key=itemgetter(0, 1))]
 
 
-def _is_another_view(new: Picture, picture: Picture) -> bool:
-    (template,) = new.templates
-    other = of_model(picture.templates, template.model)
-    return other is not None and float(read_vector(other) @ read_vector(template)) < SAME_VIEW
+def _is_another_view(new_picture: Picture, picture: Picture) -> bool:
+    (template,) = new_picture.templates
+    other_template = of_model(picture.templates, template.model)
+    return other_template is not None and float(read_vector(other_template) @ read_vector(template)) < SAME_VIEW
 
 
 def _measure_quality_step(picture: Picture) -> float:
@@ -254,10 +257,10 @@ def subject_id(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
 
 
-def free_subject_id(name: str, taken: Container[str]) -> str:
+def free_subject_id(name: str, taken_ids: Container[str]) -> str:
     """Return the id of a new subject of this name: of those that fold to the same, all but the first are numbered."""
-    first = subject_id(name)
-    return next(id_ for number in count() if (id_ := f"{first}-{number}" if number else first) not in taken)
+    first_id = subject_id(name)
+    return next(id_ for number in count() if (id_ := f"{first_id}-{number}" if number else first_id) not in taken_ids)
 
 
 def entry_of(group_id: str, id_: str) -> str:

@@ -55,28 +55,30 @@ def hour_of_week(hour: int) -> int:
     return (hour + 3 * HOURS) % WEEK  # hour 0 was a Thursday's
 
 
-def learn_usual(people: Mapping[int, int], today: int) -> Usual | None:
+def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
     """Return the usual week before a day; None: fewer than LEAST people or two weeks are known.
 
-    `people`: how many came in each local hour that had any; `today`: a day since 1970, whose hours do not count.
-    Each hour is the mean over its weekday's days since the first that is known. All are reduced by the same share if
-    the last two weeks had fewer people than that.
+    `people_by_hour`: how many came in each local hour that had any; `today`: a day since 1970, whose hours do not
+    count. Each hour is the mean over its weekday's days since the first that is known. All are reduced by the same
+    share if the last two weeks had fewer people than that.
     """
-    end = today * HOURS
-    known = {hour: count for hour, count in people.items() if end - _DAYS * HOURS <= hour < end}
-    if sum(known.values()) < LEAST:
+    end_hour = today * HOURS
+    known_counts = {
+        hour: count for hour, count in people_by_hour.items() if end_hour - _DAYS * HOURS <= hour < end_hour
+    }
+    if sum(known_counts.values()) < LEAST:
         return None
-    first_day = min(known) // HOURS
+    first_day = min(known_counts) // HOURS
     if today - first_day < _RECENT_DAYS:
         return None
-    sums = [0.0] * WEEK
-    for hour, count in known.items():
-        sums[hour_of_week(hour)] += count
+    hour_sums = [0.0] * WEEK
+    for hour, count in known_counts.items():
+        hour_sums[hour_of_week(hour)] += count
     day_counts = Counter(hour_of_week(day * HOURS) // HOURS for day in range(first_day, today))
-    means = [sums[place] / day_counts[place // HOURS] for place in range(WEEK)]
-    recent = range((today - _RECENT_DAYS) * HOURS, end)
-    expected = sum(means[hour_of_week(hour)] for hour in recent)
-    share = min(sum(known.get(hour, 0) for hour in recent) / expected, 1.0) if expected else 0.0
+    means = [hour_sums[place] / day_counts[place // HOURS] for place in range(WEEK)]
+    recent_hours = range((today - _RECENT_DAYS) * HOURS, end_hour)
+    expected = sum(means[hour_of_week(hour)] for hour in recent_hours)
+    share = min(sum(known_counts.get(hour, 0) for hour in recent_hours) / expected, 1.0) if expected else 0.0
     return Usual(tuple(round(share * mean, 3) for mean in means))
 
 
@@ -88,15 +90,15 @@ def count_due(usual: Usual, since: float, until: float, opening: Set[int] = ALWA
 
     `opening`: hours of the week in which the shop is open.
     """
-    whole = max(int((until - since) // WEEK), 0)
-    a_week = sum(usual.hours[hour] for hour in opening) if whole else 0.0
-    since += whole * WEEK
-    rest = (
+    whole_weeks = max(int((until - since) // WEEK), 0)
+    a_week = sum(usual.hours[hour] for hour in opening) if whole_weeks else 0.0
+    since += whole_weeks * WEEK
+    partial_hours = (
         usual.people_at(hour) * (min(until, hour + 1) - max(since, hour))
         for hour in range(math.floor(since), math.ceil(until))
         if hour_of_week(hour) in opening
     )
-    return whole * a_week + sum(rest)
+    return whole_weeks * a_week + sum(partial_hours)
 
 
 def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAYS) -> bool:
@@ -112,7 +114,7 @@ def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
     proposed: list[tuple[int, int] | None] = []
     for weekday in range(7):
         day = usual.hours[weekday * HOURS : (weekday + 1) * HOURS]
-        least = max(sum(day), usual.week / 7) / 100
-        some = [hour for hour, people in enumerate(day) if people > least]
-        proposed.append((some[0], some[-1] + 1) if some else None)
+        least_people = max(sum(day), usual.week / 7) / 100
+        usual_hours = [hour for hour, people in enumerate(day) if people > least_people]
+        proposed.append((usual_hours[0], usual_hours[-1] + 1) if usual_hours else None)
     return proposed

@@ -81,25 +81,25 @@ class Arrivals(Struct, frozen=True):
             return replace(self, folded_sightings=self.folded_sightings + 1)
         return self.with_arrival(Arrival(at_ms, at_ms, at_ms + gap_ms))
 
-    def with_arrival(self, new: Arrival) -> Arrivals:
+    def with_arrival(self, new_arrival: Arrival) -> Arrivals:
         """Add an arrival, joined with those that it overlaps."""
-        before = [a for a in self.recent if a.until_ms <= new.first_ms]
-        behind = [a for a in self.recent if a.first_ms >= new.until_ms]
-        joined = [*self.recent[len(before) : len(self.recent) - len(behind)], new]
-        whole = Arrival(
-            min(a.first_ms for a in joined),
-            max(a.last_ms for a in joined),
-            max(a.until_ms for a in joined),
-            sum(a.sightings for a in joined),
+        before = [a for a in self.recent if a.until_ms <= new_arrival.first_ms]
+        behind = [a for a in self.recent if a.first_ms >= new_arrival.until_ms]
+        overlapping = [*self.recent[len(before) : len(self.recent) - len(behind)], new_arrival]
+        joined_arrival = Arrival(
+            min(a.first_ms for a in overlapping),
+            max(a.last_ms for a in overlapping),
+            max(a.until_ms for a in overlapping),
+            sum(a.sightings for a in overlapping),
         )
-        return replace(self, recent=(*before, whole, *behind))
+        return replace(self, recent=(*before, joined_arrival, *behind))
 
     def join_arrivals(self, other: Arrivals) -> Arrivals:
         """Join both faces' arrivals as those of one face."""
-        both = self.count_folded(other.folded, other.folded_sightings)
+        joined = self.count_folded(other.folded, other.folded_sightings)
         for arrival in other.recent:
-            both = both.with_arrival(arrival)
-        return both.fold_until(max(self.folded_until_ms, other.folded_until_ms)).fold_oldest()
+            joined = joined.with_arrival(arrival)
+        return joined.fold_until(max(self.folded_until_ms, other.folded_until_ms)).fold_oldest()
 
     def find_around(self, at_ms: int) -> Arrival | None:
         """Return the arrival that a sighting at this time belongs to; None if there is none."""
@@ -121,8 +121,8 @@ class Arrivals(Struct, frozen=True):
         `until_ms` includes the gap, so arrivals that ended before lateness and period are out of reach. The limit
         leaves one day more than the rule needs, for clocks that differ.
         """
-        limit = now_ms - KEPT_MS - period_ms - DAY_MS
-        kept_arrivals = tuple(a for a in self.recent if a.until_ms > limit)
+        limit_ms = now_ms - KEPT_MS - period_ms - DAY_MS
+        kept_arrivals = tuple(a for a in self.recent if a.until_ms > limit_ms)
         return self._fold_all_but(kept_arrivals).fold_oldest()
 
     def fold_oldest(self, number: int = MOST_KEPT) -> Arrivals:
@@ -223,29 +223,33 @@ class Visits(Struct, frozen=True):
         recent = self.arrivals.recent
         if len(recent) <= IN_HEAD or self.in_one_item:
             return self._make_pages_and_head({}, recent)
-        stored, head = self.split_as_stored()
-        pages, in_head = dict(stored), head.arrivals.recent
-        if not in_head:
-            pages, in_head = {}, recent
-        if len(in_head) > IN_HEAD:
-            moved, in_head = in_head[:-_LEFT_IN_HEAD], in_head[-_LEFT_IN_HEAD:]
-            last_start = max(pages, default=moved[0].first_ms)
-            if len(pages.get(last_start, ())) + len(moved) > _IN_PAGE:
-                last_start = moved[0].first_ms
-            pages[last_start] = (*pages.get(last_start, ()), *moved)
+        stored_pages, head = self.split_as_stored()
+        pages, head_arrivals = dict(stored_pages), head.arrivals.recent
+        if not head_arrivals:
+            pages, head_arrivals = {}, recent
+        if len(head_arrivals) > IN_HEAD:
+            moved_arrivals, head_arrivals = head_arrivals[:-_LEFT_IN_HEAD], head_arrivals[-_LEFT_IN_HEAD:]
+            last_start = max(pages, default=moved_arrivals[0].first_ms)
+            if len(pages.get(last_start, ())) + len(moved_arrivals) > _IN_PAGE:
+                last_start = moved_arrivals[0].first_ms
+            pages[last_start] = (*pages.get(last_start, ()), *moved_arrivals)
         start, page = max(pages.items(), key=lambda entry: len(entry[1]))
         if len(page) > _IN_PAGE:  # one page is halved at a time: the transaction has other actions, too
             half = len(page) // 2
             pages |= {start: page[:half], page[half].first_ms: page[half:]}
-        return self._make_pages_and_head(pages, in_head)
+        return self._make_pages_and_head(pages, head_arrivals)
 
     def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
         """Return the head to store, the pages that change, and the starts of those to delete."""
         if not before.is_whole:
             return self, {}, ()
-        old, _ = before.split_as_stored()
-        new, head = self.split_as_stored() if self.arrivals == before.arrivals else self.lay_out_pages()
-        return head, {start: page for start, page in new.items() if page != old.get(start)}, old.keys() - new.keys()
+        old_pages, _ = before.split_as_stored()
+        new_pages, head = self.split_as_stored() if self.arrivals == before.arrivals else self.lay_out_pages()
+        return (
+            head,
+            {start: page for start, page in new_pages.items() if page != old_pages.get(start)},
+            old_pages.keys() - new_pages.keys(),
+        )
 
     def _make_pages_and_head(
         self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
@@ -262,15 +266,15 @@ class Visits(Struct, frozen=True):
         rule counts arrivals from before it. Such a sighting cannot move a promotion, which is at the start of an
         earlier arrival.
         """
-        in_head = self.arrivals.recent
+        head_arrivals = self.arrivals.recent
         if self.is_whole:
             return False
-        if self.is_regrouped or not in_head or at_ms < in_head[-1].first_ms:
+        if self.is_regrouped or not head_arrivals or at_ms < head_arrivals[-1].first_ms:
             return True
-        if at_ms < in_head[-1].until_ms:  # it belongs to the last arrival
+        if at_ms < head_arrivals[-1].until_ms:  # it belongs to the last arrival
             return False
-        counts_pages = group_id == STRANGER and in_head[0].first_ms >= at_ms - rule.period_ms
-        return counts_pages or len(in_head) >= IN_HEAD
+        counts_pages = group_id == STRANGER and head_arrivals[0].first_ms >= at_ms - rule.period_ms
+        return counts_pages or len(head_arrivals) >= IN_HEAD
 
     def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival | None = None) -> Promotion | None:
         """Return the promotion that the arrivals lead to; None: none yet. `joined`: that which just got a sighting."""
@@ -370,12 +374,14 @@ def plan_with_sighting(
     A stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger again if its
     arrivals are not enough any more.
     """
-    before, arrivals = visits.arrivals, visits.arrivals.add_sighting(at_ms, gap_ms)
+    arrivals_before, arrivals = visits.arrivals, visits.arrivals.add_sighting(at_ms, gap_ms)
     visits = replace(visits, arrivals=arrivals, is_regrouped=False)
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
-    starts_before, starts_after = ([arrival.first_ms for arrival in each.recent] for each in (before, arrivals))
-    joined = None if starts_before == starts_after else arrivals.find_around(at_ms)
-    plan = plan_group(group_id, visits, now_ms, groups, joined)
+    starts_before, starts_after = (
+        [arrival.first_ms for arrival in version.recent] for version in (arrivals_before, arrivals)
+    )
+    changed_arrival = None if starts_before == starts_after else arrivals.find_around(at_ms)
+    plan = plan_group(group_id, visits, now_ms, groups, changed_arrival)
     if not visits.is_whole:
         return plan  # what could be folded stands in the pages
     promotion = plan.visits.promotion
@@ -390,15 +396,17 @@ def plan_group(
     visits: Visits,
     now_ms: int,
     groups: DefaultGroups,
-    joined: Arrival | None = None,
+    changed_arrival: Arrival | None = None,
 ) -> VisitPlan:
     """Plan the group and promotion that a face's arrivals lead to.
 
-    `joined`: the arrival that just got a sighting; a stranger is only promoted by it. If the group that a face should
-    go to is full, the face stays in its group; a stranger is tried again at its next arrival.
+    `changed_arrival`: the arrival that just got a sighting; a stranger is only promoted by it. If the group that a face
+    should go to is full, the face stays in its group; a stranger is tried again at its next arrival.
     """
     if group_id == STRANGER:
-        promotion = visits.promotion_of_stranger(groups.rule, joined) if joined and groups.promotes else None
+        promotion = (
+            visits.promotion_of_stranger(groups.rule, changed_arrival) if changed_arrival and groups.promotes else None
+        )
         if promotion and groups.regular.is_full:
             return VisitPlan(replace(visits, promotion=None), STRANGER, groups.regular)
         return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
@@ -417,14 +425,16 @@ def plan_without_sighting(
 
     A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
     """
-    before = face_visits.visits.arrivals
-    arrivals = before.recount_arrival(arrival, remaining)
+    arrivals_before = face_visits.visits.arrivals
+    arrivals = arrivals_before.recount_arrival(arrival, remaining)
     visits = replace(face_visits.visits, arrivals=arrivals, is_regrouped=False)
     plan = plan_group(face_visits.face.group_id, visits, now_ms, face_visits.groups)
     if face_visits.face.group_id != STRANGER:
         return plan
-    new_arrivals = [each for each in arrivals.recent if each not in before.recent]
-    plans = [plan_group(STRANGER, visits, now_ms, face_visits.groups, new) for new in new_arrivals]
+    new_arrivals = [
+        recent_arrival for recent_arrival in arrivals.recent if recent_arrival not in arrivals_before.recent
+    ]
+    plans = [plan_group(STRANGER, visits, now_ms, face_visits.groups, new_arrival) for new_arrival in new_arrivals]
     promotions = [(plan.visits.promotion.at_ms, plan) for plan in plans if plan.visits.promotion is not None]
     return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan
 
@@ -432,16 +442,16 @@ def plan_without_sighting(
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the arrivals whose sightings may have the wrong group's name after the change.
 
-    They lie between the two promotions; without one of these, from the other on. If a change was cut off before, it
-    may be any.
+    They lie between the two promotions; without one of these, from the other on. If a change was cut off before, all
+    may have it.
     """
     if before.is_regrouped:
         return before.arrivals.recent
-    promoted_at = {None if each.promotion is None else each.promotion.at_ms for each in (before, after)}
-    if len(promoted_at) == 1:
-        return ()
-    first_ms, *last_ms = sorted(at_ms for at_ms in promoted_at if at_ms is not None)
-    end_ms = last_ms[0] if last_ms else _NEVER_MS
+    promotion_times = {None if visits.promotion is None else visits.promotion.at_ms for visits in (before, after)}
+    if len(promotion_times) == 1:
+        return ()  # the same promotion, or none in both
+    first_ms, *later_ms = sorted(at_ms for at_ms in promotion_times if at_ms is not None)
+    end_ms = later_ms[0] if later_ms else _NEVER_MS
     return tuple(
         arrival for arrival in before.arrivals.recent if arrival.last_ms >= first_ms and arrival.first_ms < end_ms
     )
@@ -452,8 +462,8 @@ def rename_sightings(
 ) -> list[ChangedObservation]:
     """Return the sightings that do not have the group's name by these visits, each with the right name."""
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
-    both = ((observation, named_by(groups, promotion_ms, observation)) for observation in sightings)
-    return [ChangedObservation(observation, renamed) for observation, renamed in both if renamed != observation]
+    versions = ((observation, named_by(groups, promotion_ms, observation)) for observation in sightings)
+    return [ChangedObservation(observation, renamed) for observation, renamed in versions if renamed != observation]
 
 
 def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Observation) -> Observation:

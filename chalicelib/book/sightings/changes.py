@@ -44,12 +44,11 @@ from chalicelib.book.words.webhooks import event_puts
 
 
 def known_face_change(
-    outcome: Outcome, face: Face, face_visits: FaceVisits, renamed: Sequence[ChangedObservation]
+    outcome: Outcome, face: Face, face_visits: FaceVisits, renamed_observations: Sequence[ChangedObservation]
 ) -> Change:
     """Return the change by which a known face gets a sighting.
 
-    `face`: with the keys of its pictures; `face_visits`, `renamed`: what is left after the parts that were renamed
-    before.
+    `face`: with the keys of its pictures; `face_visits`, `renamed_observations`: as `write_surplus_changes` left them.
     """
     open_sighting = outcome.context.open_sighting
     tenant = open_sighting.tenant.name
@@ -59,7 +58,7 @@ def known_face_change(
             actions.append(make_visit_update(open_sighting.tenant, face_visits.face, face))
     else:
         actions = [Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))]
-    actions += _sighting_actions(outcome, renamed)
+    actions += _sighting_actions(outcome, renamed_observations)
     return make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
 
 
@@ -68,7 +67,7 @@ def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
 
     `face`: with the keys of its pictures; `seq`: the gallery's, at which a search found nobody.
     """
-    evicted, face_visits = outcome.context.evicted, outcome.context.face_visits
+    evicted_stranger, face_visits = outcome.context.evicted, outcome.context.face_visits
     tenant, counts = outcome.context.open_sighting.tenant.name, {face.group_id: 1}
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
     actions: list[Action] = [
@@ -76,48 +75,51 @@ def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
         *visits_puts(tenant, face.faceid, face_visits.visits, outcome.visits),
         *_sighting_actions(outcome),
     ]
-    if evicted:
-        actions += evicted.deletes
-        journal.insert(0, make_delete_entry(evicted.face))
+    if evicted_stranger:
+        actions += evicted_stranger.deletes
+        journal.insert(0, make_delete_entry(evicted_stranger.face))
         counts[STRANGER] = counts.get(STRANGER, 0) - 1
     # The next stranger's number is one more. It is based on the seq at which the last was read: so each is given once.
-    number = {NUMBERED: 1}
-    return Change(tuple(actions), tuple(journal), counts, face_visits.limited_groups, tenant=number, based_on=seq)
+    number_gain = {NUMBERED: 1}
+    return Change(tuple(actions), tuple(journal), counts, face_visits.limited_groups, tenant=number_gain, based_on=seq)
 
 
-def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
+def _sighting_actions(outcome: Outcome, renamed_observations: Sequence[ChangedObservation] = ()) -> list[Action]:
     """Return the actions that store a sighting: its capture's entry, observation, reviews and events.
 
-    `renamed`: earlier sightings that get another group's name. If it tells that a group is full, that is noted, too.
+    `renamed_observations`: earlier sightings that get another group's name. If it tells that a group is full, that is
+    noted, too.
     """
     context, open_sighting = outcome.context, outcome.context.open_sighting
     tenant = open_sighting.tenant.name
     actions: list[Action] = [
         resolution_update(open_sighting, outcome.capture),
-        *make_observation_actions(tenant, [outcome.observation], renamed, context.months, open_sighting.now),
+        *make_observation_actions(
+            tenant, [outcome.observation], renamed_observations, context.months, open_sighting.now
+        ),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, open_sighting.now),
     ]
-    if (full := context.full_group) is not None and context.tells_full:
-        note = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(open_sighting.now)}
+    if (full_group := context.full_group) is not None and context.tells_full:
+        note = {"tenant": tenant, "item": keys.full_item(full_group.id), "at": milliseconds(open_sighting.now)}
         actions.append(Put(keys.DIRECTORY, note))
     return actions
 
 
-def resolution_update(open_sighting: OpenSighting, after: Capture) -> Update:
+def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Update:
     """Return the update that stores in a capture how one of its faces was resolved, once: condition STEP.
 
     If all faces of it are resolved to nobody, and the tenant forgets strangers, the picture's hash goes, too.
     """
     tenant = open_sighting.tenant.name
     if open_sighting.correction:
-        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", open_sighting.correction, STEP))
-        update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
+        if_waiting = (equals("state", CaptureState.STORED, STEP), equals("corrections", open_sighting.correction, STEP))
+        update = sightings_update(tenant, capture_after, if_waiting, {}, (AGAIN, ATTEMPTS, SENT_AT))
     else:
-        update = progress_update(tenant, after, open_sighting.number)
-    are_unknown = all(sighting.resolution is Resolution.SKIPPED for sighting in after.sightings)
-    if open_sighting.tenant.forgets_strangers and after.state is CaptureState.RESOLVED and are_unknown:
-        update = replace(update, set={**update.set, **CAPTURE.write(replace(after, sha256=""), "sha256")})
+        update = progress_update(tenant, capture_after, open_sighting.number)
+    are_unknown = all(sighting.resolution is Resolution.SKIPPED for sighting in capture_after.sightings)
+    if open_sighting.tenant.forgets_strangers and capture_after.state is CaptureState.RESOLVED and are_unknown:
+        update = replace(update, set={**update.set, **CAPTURE.write(replace(capture_after, sha256=""), "sha256")})
     return update
 
 
@@ -130,8 +132,10 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
         **({"done": len(capture.sightings)} if capture.sightings else {}),
         **CAPTURE.write(capture, "sides"),
     }
-    gone = ("detection", "reason", ATTEMPTS, SENT_AT) if capture.state is CaptureState.RESOLVED else ("reason",)
-    return sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, gone)
+    removed_fields = (
+        ("detection", "reason", ATTEMPTS, SENT_AT) if capture.state is CaptureState.RESOLVED else ("reason",)
+    )
+    return sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, removed_fields)
 
 
 def sightings_update(
@@ -142,16 +146,16 @@ def sightings_update(
     It requires that nobody on the capture was erased since it was read: condition STEP.
     """
     sightings = [sighting_item(sighting) for sighting in capture.sightings]
-    changed = {"state": capture.state, "sightings": sightings, **fields}
-    same = (*when, *require_no_erasure(capture, STEP))
-    return Update(keys.CAPTURES, _key(tenant, capture), same, set=changed, remove=remove, twice=True)
+    changed_fields = {"state": capture.state, "sightings": sightings, **fields}
+    conditions = (*when, *require_no_erasure(capture, STEP))
+    return Update(keys.CAPTURES, _key(tenant, capture), conditions, set=changed_fields, remove=remove, repeatable=True)
 
 
 def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:
     """Return the update that stores the detected faces, so that a worker that continues resolves the same ones."""
-    when = (equals("detection", None, STEP), equals("done", None, STEP))
+    if_first = (equals("detection", None, STEP), equals("done", None, STEP))
     fields = {"detection": [seen_item(face) for face in faces], **CAPTURE.write(capture, "sides")}
-    return Update(keys.CAPTURES, _key(tenant, capture), when, set=fields, twice=True)
+    return Update(keys.CAPTURES, _key(tenant, capture), if_first, set=fields, repeatable=True)
 
 
 def parking_update(tenant: str, capture: Capture, reason: str) -> Update:
@@ -179,18 +183,18 @@ def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item
 
     Gap and labels are those by which it was resolved at first.
     """
-    again = item[AGAIN]
-    gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
+    correction = item[AGAIN]
+    gap_s = camera.gap_s if correction["gap_s"] is None else int(correction["gap_s"])
     return OpenSighting(
         tenant,
-        replace(camera, gap_s=gap_s, labels=Labels(*again["labels"])),
+        replace(camera, gap_s=gap_s, labels=Labels(*correction["labels"])),
         capture,
-        seen_from(again["seen"]),
-        number=int(again["n"]),
+        seen_from(correction["seen"]),
+        number=int(correction["n"]),
         total=len(capture.sightings),
         now=now,
         correction=int(item["corrections"]),
-        rejected_faceid=again["faceid"],
-        right_faceid=again.get("other"),
-        instead=read_optional(Instead, again.get("instead")),
+        rejected_faceid=correction["faceid"],
+        right_faceid=correction.get("other"),
+        instead=read_optional(Instead, correction.get("instead")),
     )

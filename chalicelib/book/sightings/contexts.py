@@ -12,7 +12,7 @@ from chalicelib.book.faces import face_deletes
 from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_groups
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.recognised import Probes, Recognised
+from chalicelib.book.rules.recognised import Probes, Recognised, SightingTime
 from chalicelib.book.rules.sighting import (
     Context,
     EvictedStranger,
@@ -59,68 +59,68 @@ class SightingSearch:
         """
         if groups.model != self.open_sighting.seen_face.template.model:
             raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
-        return self._search((self.open_sighting.at_ms, groups))
+        return self._search(SightingTime(self.open_sighting.at_ms, groups))
 
     def find_again(self, seq: int | None = None) -> Recognised:
         """Find the face in the gallery as it is at this moment: at `seq`, if that was just read. Raises as `find`."""
-        known = None if seq is None else self.unmatched.get(seq)
-        return known or self._search()
+        known_result = None if seq is None else self.unmatched.get(seq)
+        return known_result or self._search()
 
-    def decision_of(self, found: Recognised) -> Decision | None:
+    def decision_of(self, recognised: Recognised) -> Decision | None:
         """Return the decision that found nobody; None: somebody said so."""
-        return found.decision if self.open_sighting.instead is None else None
+        return recognised.decision if self.open_sighting.instead is None else None
 
-    def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
+    def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
         """Search for the face, by its visit if nobody is found by the face alone. A search at a seq is made once."""
         open_sighting, face = self.open_sighting, self.open_sighting.seen_face
         probes = Probes(face.template.model, read_vector(face.template)[None, :], [face.estimates.quality])
-        (found,) = self.book.recognition.recognise(
+        (recognised,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
             group_ids=list_searched_groups(open_sighting.camera),
-            besides=open_sighting.rejected_faceid,
-            visit=visit,
+            excluded_faceid=open_sighting.rejected_faceid,
+            sighting_time=sighting_time,
         )
         if open_sighting.instead is not None:
-            found = replace(found, face=None)
-        elif found.face is None and found.seq not in self.unmatched:
+            recognised = replace(recognised, face=None)
+        elif recognised.face is None and recognised.seq not in self.unmatched:
             other_faces = [other for other in open_sighting.faces_of_capture if other is not face]
-            self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
+            self.unmatched[recognised.seq] = self.book.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
                 open_sighting.capture,
                 face,
-                others=other_faces,
-                found=found,
-                not_face=open_sighting.rejected_faceid,
+                other_faces=other_faces,
+                searched=recognised,
+                excluded_faceid=open_sighting.rejected_faceid,
             )
-        return found if found.face is not None else self.unmatched.setdefault(found.seq, found)
+        return recognised if recognised.face is not None else self.unmatched.setdefault(recognised.seq, recognised)
 
 
 class Contexts(UseCase):
     """The reader of contexts."""
 
     def read_context(
-        self, open_sighting: OpenSighting, search: SightingSearch, new: Face
+        self, open_sighting: OpenSighting, search: SightingSearch, new_face: Face
     ) -> Context | UnrememberedSighting:
         """Find the sighting's face, and read what the sighting may change.
 
-        Return Nobody, with the reason, if the sighting is not to be stored. `new`: the face that is made if no face is
-        found, without number and pictures. Raises GalleryMoved if the face is
-        gone, WrongModel if the tenant is searched with another model by now, TenantNotFound.
+        Return an UnrememberedSighting, with the reason, if the sighting is not to be stored. `new_face`: the face that
+        is made if no face is found, without number and pictures. Raises GalleryMoved if the face is gone, WrongModel if
+        the tenant is searched with another model by now, TenantNotFound.
         """
         if open_sighting.why_unsearched:
             return UnrememberedSighting(open_sighting, open_sighting.why_unsearched)
         if open_sighting.right_faceid is not None:
             return self._read_known(open_sighting, open_sighting.right_faceid)
         groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
-        found = search.find(groups)
-        if found.face is not None:
-            return self._read_known(open_sighting, found.face.faceid, found)
-        decision = search.decision_of(found)
+        recognised = search.find(groups)
+        if recognised.face is not None:
+            return self._read_known(open_sighting, recognised.face.faceid, recognised)
+        decision = search.decision_of(recognised)
         if open_sighting.why_not_kept:
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
-        return self._read_new(open_sighting, new, groups, decision)
+        return self._read_new(open_sighting, new_face, groups, decision)
 
     def read_again(self, before: Context) -> Context:
         """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
@@ -131,14 +131,14 @@ class Contexts(UseCase):
             raise GalleryMoved
         return context
 
-    def _read_known(self, open_sighting: OpenSighting, faceid: str, found: Recognised | None = None) -> Context:
-        """Read what a sighting of a known face changes. `found`: by a search; None: somebody said who it is.
+    def _read_known(self, open_sighting: OpenSighting, faceid: str, recognised: Recognised | None = None) -> Context:
+        """Read what a sighting of a known face changes. `recognised`: by a search; None: somebody said who it is.
 
         Raises GalleryMoved if the face is gone.
         """
-        face_visits = found.face_visits if found else None
-        decision = found.decision if found else None
-        if found is None:
+        face_visits = recognised.face_visits if recognised else None
+        decision = recognised.decision if recognised else None
+        if recognised is None:
             open_sighting = self._restore_earlier(open_sighting, faceid)
             decision = open_sighting.earlier_observation.decision if open_sighting.earlier_observation else None
         face_visits = face_visits or self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
@@ -153,7 +153,8 @@ class Contexts(UseCase):
                 open_sighting.tenant, open_sighting.camera, open_sighting.seen_face, CANDIDATES
             )
             open_sighting = replace(
-                open_sighting, nearest_faces=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest)
+                open_sighting,
+                nearest_faces=tuple(NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest),
             )
         return self._complete_context(
             Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, judge=judge)
@@ -167,10 +168,10 @@ class Contexts(UseCase):
         return replace(open_sighting, earlier_observation=observation_from(negative.was), was_reviewed=negative.asked)
 
     def _read_new(
-        self, open_sighting: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None
+        self, open_sighting: OpenSighting, new_face: Face, groups: DefaultGroups, decision: Decision | None
     ) -> Context | UnrememberedSighting:
         """Read what the sighting that makes a new face changes, and who goes for it. `decision`: why it is no other."""
-        face_visits = FaceVisits(replace(new, number=groups.numbered + 1), Visits(), groups, groups.stranger)
+        face_visits = FaceVisits(replace(new_face, number=groups.numbered + 1), Visits(), groups, groups.stranger)
         context = Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, is_new=True)
         if not context.has_room:
             evicted = self._choose_evicted(open_sighting.tenant, groups.stranger, open_sighting.rejected_faceid)
@@ -180,30 +181,34 @@ class Contexts(UseCase):
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
-        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
-        open_sighting, full, tenant = context.open_sighting, context.full_group, context.open_sighting.tenant.name
-        between = (
+        """Read what the plan of the face's visits asks for.
+
+        These are the sightings whose group's name it may change, the day's month of the calendar, when hooks were last
+        told that the group is full, and, if there are events, the hooks.
+        """
+        open_sighting, full_group, tenant = context.open_sighting, context.full_group, context.open_sighting.tenant.name
+        touched_sightings = (
             self.book.face_visits.list_touched_sightings(tenant, context.face_visits, context.plan)
             if open_sighting.is_of_arrival
             else ()
         )
-        item = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
+        told_item = full_group and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
         context = replace(
             context,
-            sightings=tuple(between),
-            full_told_at=moment(item["at"]) if item else None,
+            sightings=tuple(touched_sightings),
+            full_told_at=moment(told_item["at"]) if told_item else None,
             months=self.book.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
         return replace(context, hooks=self.book.webhooks.hooks.list_all(tenant)) if context.has_events else context
 
-    def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> EvictedStranger | None:
+    def _choose_evicted(self, tenant: Tenant, strangers: Group, excluded_faceid: str | None) -> EvictedStranger | None:
         """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.
 
-        It is not `besides`, nor one under legal hold, whose observations move, or with whom more goes than one
-        transaction has room for. None: nobody can go.
+        It is not `excluded_faceid`, and not under legal hold. Its observations are not being moved, and what goes with
+        it has room in one transaction. None: nobody can go.
         """
         for face in self.book.faces.list_by_arrival(tenant, strangers):
-            if face.faceid == besides or face.name or face.moving or face.hold is not None:
+            if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:
                 continue
             merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
             negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)

@@ -79,14 +79,14 @@ class Ingest(UseCase):
         A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
         InvalidInput if it must be delivered again; a message that is no event so ends in the dead letters.
         """
-        for key, sent_again in _stored_keys(body):
+        for key, is_sent_again in _stored_keys(body):
             try:
                 place = keys.capture_of_picture(key)
                 telemetry.of_tenant(place[0])
-                if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
+                if sent_at and not is_sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
                     self.book.captures.redrive.send(*place)
                 else:
-                    self.resolve_capture(*place, is_repeat=sent_again or receive_count > 1)
+                    self.resolve_capture(*place, is_repeat=is_sent_again or receive_count > 1)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
@@ -145,10 +145,10 @@ class Ingest(UseCase):
         try:
             camera = camera_of(capture, camera_item)
             attempt = partial(self.book.captures.redrive.count_attempt, item) if is_repeat else nullcontext
-            read = partial(
+            make_reading = partial(
                 Reading, self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, attempt=attempt
             )
-            return tenant, _count_outcomes(self._resolve_faces(tenant, camera, capture, item, read))
+            return tenant, _count_outcomes(self._resolve_faces(tenant, camera, capture, item, make_reading))
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
@@ -158,17 +158,17 @@ class Ingest(UseCase):
         camera: Camera,
         capture: Capture,
         item: Item,
-        read: Callable[[Sequence[SeenFace] | None], Reading],
+        make_reading: Callable[[Sequence[SeenFace] | None], Reading],
     ) -> Capture:
         """Resolve the faces of a capture that are not resolved yet, or the one that was rejected.
 
-        `item`: the stored capture; `read`: reads the picture, and detects its faces unless it is given them.
+        `item`: the stored capture; `make_reading`: reads the picture, and detects its faces unless it is given them.
         """
-        if AGAIN in item:
+        if AGAIN in item:  # one of its faces was rejected
             correction = open_correction(tenant, camera, capture, item, self.book.clock.now())
-            reading = read([correction.seen_face])
+            reading = make_reading([correction.seen_face])
             return self._resolve_face(replace(correction, seen_face=reading.faces[0]), reading)
-        reading = read(detected_faces(item))
+        reading = make_reading(detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             capture = replace(capture, state=CaptureState.RESOLVED)
@@ -178,12 +178,12 @@ class Ingest(UseCase):
         if len(reading.faces) > 1 and "detection" not in item and not tenant.forgets_strangers:
             write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
         while len(capture.sightings) < len(reading.faces):
-            seen = reading.faces[len(capture.sightings)]
+            seen_face = reading.faces[len(capture.sightings)]
             open_sighting = OpenSighting(
                 tenant,
                 camera,
                 capture,
-                seen,
+                seen_face,
                 number=len(capture.sightings),
                 total=len(reading.faces),
                 now=self.book.clock.now(),
@@ -198,19 +198,18 @@ class Ingest(UseCase):
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
         search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop_face, open_sighting.seen_face)
-        new = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
+        new_face = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in count_attempts():
             try:
-                context = self.book.sightings.contexts.read_context(open_sighting, search, new)
+                context = self.book.sightings.contexts.read_context(open_sighting, search, new_face)
                 if isinstance(context, UnrememberedSighting):
                     return self._write_nobody(context)
                 if context.is_new:
                     return self._write_new(resolve_sighting(context), crop, search)
                 return self._write_known(resolve_sighting(context), crop)
             except GalleryMoved:
-                open_sighting = replace(
-                    open_sighting, right_faceid=None
-                )  # if somebody said who it is, that face is gone
+                # If somebody said who it is, that face is gone.
+                open_sighting = replace(open_sighting, right_faceid=None)
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise
@@ -218,12 +217,12 @@ class Ingest(UseCase):
                     return self._write_nobody(UnrememberedSighting(open_sighting, "this sighting was counted before"))
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
-    def _write_nobody(self, nobody: UnrememberedSighting) -> Capture:
+    def _write_nobody(self, unremembered: UnrememberedSighting) -> Capture:
         """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP).
 
         If the tenant forgets strangers, nothing of the face is in it, and it is counted.
         """
-        open_sighting, sighting = nobody.open_sighting, nobody.sighting
+        open_sighting, sighting = unremembered.open_sighting, unremembered.sighting
         capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
         actions = [
             resolution_update(open_sighting, capture),
@@ -243,16 +242,18 @@ class Ingest(UseCase):
         return Update(keys.DIRECTORY, place, (exists("hour-begun"),), add={"number": 1})
 
     def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
-        """Write a sighting of a known face, which may learn it: `crop` cuts the face out of its capture.
+        """Write a sighting of a known face, which may learn its picture: `crop` cuts that out of the capture.
 
         Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
         """
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
-            face_visits, renamed = self.book.face_visits.write_surplus_changes(
+            face_visits, renamed_observations = self.book.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
-            change = known_face_change(outcome, replace(outcome.face, pictures=pictures), face_visits, renamed)
+            change = known_face_change(
+                outcome, replace(outcome.face, pictures=pictures), face_visits, renamed_observations
+            )
             change = self._add_entry(outcome, change)
             self.book.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
@@ -268,18 +269,18 @@ class Ingest(UseCase):
         """
         contexts, tenant = self.book.sightings.contexts, outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
-            for number, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
-                context = contexts.read_again(outcome.context) if number else outcome.context
+            for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
+                context = contexts.read_again(outcome.context) if attempt else outcome.context
                 with self.book.writer.hold_up_commits(tenant):
-                    found = search.find_again(None if number else self.book.writer.read_seq(tenant))
-                    if found.face is not None:
+                    recognised = search.find_again(None if attempt else self.book.writer.read_seq(tenant))
+                    if recognised.face is not None:
                         raise GalleryMoved
-                    if context.face_visits.groups.seq != found.seq:
+                    if context.face_visits.groups.seq != recognised.seq:
                         context = contexts.read_again(context)
                     if context is not outcome.context:
-                        outcome = resolve_sighting(replace(context, decision=search.decision_of(found)))
+                        outcome = resolve_sighting(replace(context, decision=search.decision_of(recognised)))
                     try:
-                        return self._commit_new(outcome, pictures, found.seq)
+                        return self._commit_new(outcome, pictures, recognised.seq)
                     except GalleryMoved:
                         continue
                     except ConditionFailed as error:
@@ -309,15 +310,23 @@ class Ingest(UseCase):
         A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
         are deleted afterwards.
         """
-        before, pictures, new = outcome.context.face_visits.face, outcome.face.pictures, outcome.new_picture
-        if new is None:
+        face_before, pictures, new_picture = (
+            outcome.context.face_visits.face,
+            outcome.face.pictures,
+            outcome.new_picture,
+        )
+        if new_picture is None:
             yield pictures
             return
         # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
         jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
-        stored = self.book.face_pictures.write_picture(outcome.context.open_sighting.tenant, before, new, jpeg)
-        pictures = tuple(stored if one is new else one for one in pictures)
-        with self.book.face_pictures.replace_pictures(before.picture_keys, [one.key for one in pictures if one.key]):
+        stored_picture = self.book.face_pictures.write_picture(
+            outcome.context.open_sighting.tenant, face_before, new_picture, jpeg
+        )
+        pictures = tuple(stored_picture if picture is new_picture else picture for picture in pictures)
+        with self.book.face_pictures.replace_pictures(
+            face_before.picture_keys, [picture.key for picture in pictures if picture.key]
+        ):
             yield pictures
 
     def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
@@ -341,7 +350,7 @@ _OUTCOMES = {
 
 
 def _count_outcomes(capture: Capture) -> Capture:
-    telemetry.count(CAPTURES_RESOLVED, *(_OUTCOMES[one.resolution] for one in capture.sightings))
+    telemetry.count(CAPTURES_RESOLVED, *(_OUTCOMES[sighting.resolution] for sighting in capture.sightings))
     return capture
 
 

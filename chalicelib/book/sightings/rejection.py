@@ -121,7 +121,7 @@ class Rejection(UseCase):
             raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
         if other is not None:
             self.book.faces.get(tenant, other)
-        seen: SeenFace | None = None
+        seen_face: SeenFace | None = None
         learnt: dict[str, int] = {}
         for _ in count_attempts():
             face_visits = self.book.face_visits.read_face(tenant, faceid)
@@ -135,31 +135,31 @@ class Rejection(UseCase):
                 return self._find_and_continue(tenant, faceid, sighting_id, other)
             try:
                 sighting = self._read_rejected(
-                    tenant, face_visits, observation, is_said=bool(other or instead), goes=unmakes
+                    tenant, face_visits, observation, is_said=bool(other or instead), face_goes=unmakes
                 )
             except Changed:
                 continue
-            if seen is None:
+            if seen_face is None:
                 box = sighting.capture.sightings[sighting.number].box
-                seen = self.book.captures.read_face_in_box(
+                seen_face = self.book.captures.read_face_in_box(
                     tenant, sighting.capture.camera_id, sighting.capture.id, box
                 ).seen
-            left = partial(_keep_own_pictures, seen_face=seen, photos=sighting.capture.photos)
-            if not unmakes and (kept_pictures := left(face_visits.face)) != face_visits.face.pictures:
+            choose_kept = partial(_keep_own_pictures, seen_face=seen_face, photos=sighting.capture.photos)
+            if not unmakes and (kept_pictures := choose_kept(face_visits.face)) != face_visits.face.pictures:
                 removed_pictures = (picture for picture in face_visits.face.pictures if picture not in kept_pictures)
                 learnt |= {
                     picture.learnt.sighting_id: milliseconds(picture.added_at)
                     for picture in removed_pictures
                     if picture.learnt
                 }
-                self.book.enrolment.pictures.keep_pictures(tenant, faceid, left)
+                self.book.enrolment.pictures.keep_pictures(tenant, faceid, choose_kept)
                 continue
             try:
                 with self.book.requests.raise_if_answered(tenant.name, request):
                     body = progress or {"camera": sighting.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
                     record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
-                    self._detach_sighting(tenant, sighting, seen, record, learnt, other=other, instead=instead)
+                    self._detach_sighting(tenant, sighting, seen_face, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
@@ -227,8 +227,8 @@ class Rejection(UseCase):
             with suppress(Conflict, FaceHeld, FaceNotFound, WrongModel):
                 self._learn_picture_again(tenant, faceid, observation, moment(at_ms))
 
-    def _learn_picture_again(self, tenant: Tenant, faceid: str, observation: Observation, at: datetime) -> None:
-        """Give a face the picture of one of its sightings again, which it had learnt `at` a time.
+    def _learn_picture_again(self, tenant: Tenant, faceid: str, observation: Observation, learnt_at: datetime) -> None:
+        """Give a face the picture of one of its sightings again. `learnt_at`: when it had learnt that first.
 
         A face that has the photo already, or a capture that is gone, changes nothing. Raises Conflict if the picture is
         gone, Busy.
@@ -238,16 +238,16 @@ class Rejection(UseCase):
         face = self.book.faces.get(tenant, faceid)
         if capture is None or box is None or any(picture.id in capture.photos for picture in face.pictures):
             return
-        shown = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
-        jpeg = FaceJpeg(shown.reading.crop_face(shown.seen).data)
+        sighted_face = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
+        jpeg = FaceJpeg(sighted_face.reading.crop_face(sighted_face.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
-        templates, estimates = (shown.seen.template,), shown.seen.estimates
-        picture = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
+        templates, estimates = (sighted_face.seen.template,), sighted_face.seen.estimates
+        picture = Picture(capture.photo, "", learnt_at, templates, estimates, learnt=learnt)
         stored_picture = self.book.face_pictures.write_picture(tenant, face, picture, jpeg)
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
-        same = require_no_erasure(capture, "capture-same")
-        check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
+        if_same = require_no_erasure(capture, "capture-same")
+        check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), if_same)
 
         def add_picture(face: Face) -> tuple[Face, Change]:
             pictures = self.book.tenant_vision.make_chooser(tenant).choose_pictures((*face.pictures, stored_picture))
@@ -257,9 +257,18 @@ class Rejection(UseCase):
         self.book.faces.change_face(tenant, faceid, add_picture, None)
 
     def _read_rejected(
-        self, tenant: Tenant, face_visits: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
+        self,
+        tenant: Tenant,
+        face_visits: FaceVisits,
+        observation: Observation,
+        *,
+        is_said: bool,
+        face_goes: bool = False,
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
+
+        `is_said`: somebody says who it is, so the face needs no room for a negative; `face_goes`: the face itself goes
+        with the sighting that it was made from.
 
         Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
         """
@@ -272,7 +281,7 @@ class Rejection(UseCase):
         if capture.state is not CaptureState.RESOLVED:
             raise Changed
         is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(face_visits.face)
-        if is_made_from and not goes:
+        if is_made_from and not face_goes:
             raise Conflict(
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
                 "that brought the sighting here"
@@ -300,7 +309,7 @@ class Rejection(UseCase):
         A face that has as many negatives as it can have does not remember another one.
         """
         face_visits, observation = rejected_sighting.face_visits, rejected_sighting.observation
-        renamed: Sequence[ChangedObservation] = ()
+        renamed_observations: Sequence[ChangedObservation] = ()
         plan = VisitPlan(face_visits.visits, face_visits.face.group_id)
         if observation.gap_s is not None:
             plan = self._plan_without(tenant, face_visits, observation)
@@ -308,7 +317,7 @@ class Rejection(UseCase):
             misnamed_ones = rename_sightings(
                 face_visits.groups, plan.visits, visits.list_touched_sightings(tenant.name, face_visits, plan)
             )
-            face_visits, renamed = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
+            face_visits, renamed_observations = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
         is_new = negatives.find_by_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
@@ -320,12 +329,12 @@ class Rejection(UseCase):
         face = replace(apply_plan(face_visits.face, plan), negatives=face_visits.face.negatives + is_new)
         item = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
         stored_item = observation_item(tenant.name, observation)
-        was = {name: value for name, value in stored_item.items() if name not in _READ_AGAIN}
+        stored_fields = {name: value for name, value in stored_item.items() if name not in _READ_AGAIN}
         templates, asks = (seen_face.template,), item is not None
-        negative = Negative(observation.id, templates, observation.camera, was, asked=asks, learnt=learnt)
-        changed = [
+        negative = Negative(observation.id, templates, observation.camera, stored_fields, asked=asks, learnt=learnt)
+        changes = [
             ChangedObservation(observation, None),
-            *(change for change in renamed if change.before.id != observation.id),
+            *(change for change in renamed_observations if change.before.id != observation.id),
         ]
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
@@ -339,7 +348,7 @@ class Rejection(UseCase):
             *self.book.duties.sighting_rejected(
                 tenant.name, rejected_sighting.capture, rejected_sighting.capture.sightings[rejected_sighting.number]
             ),
-            *self.book.statistics.make_actions(tenant.name, [], changed),
+            *self.book.statistics.make_actions(tenant.name, [], changes),
             *record,
         ]
         if observation.gap_s is not None:
@@ -363,9 +372,9 @@ class Rejection(UseCase):
         if arrival is None:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
-            (each.at_ms, each.gap_s * 1000)
-            for each in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
-            if each.id != observation.id and each.gap_s is not None
+            (sighting.at_ms, sighting.gap_s * 1000)
+            for sighting in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
+            if sighting.id != observation.id and sighting.gap_s is not None
         ]
         return plan_without_sighting(face_visits, arrival, remaining, milliseconds(self.book.clock.now()))
 
@@ -413,7 +422,9 @@ class Rejection(UseCase):
                 raise
         given = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
-            record = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
+            record = self.book.requests.make_answer_put(
+                tenant.name, request, Answer(OK, progress), partial_body=progress
+            )
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return given
 
@@ -476,7 +487,7 @@ class Rejection(UseCase):
         record = (
             [self.book.requests.make_answer_put(tenant.name, request, Answer(PARTIAL, progress))] if request else []
         )
-        self.book.merges.merging.merge(tenant, other, faceid, also=record)
+        self.book.merges.merging.merge(tenant, other, faceid, more_actions=record)
         return progress
 
     def _finish_gift(
@@ -490,26 +501,31 @@ class Rejection(UseCase):
             return self._finish_merge(tenant, faceid, sighting_id, progress)
         if progress.get("unmade"):
             return self._finish_return(tenant, faceid, sighting_id, progress)
-        other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
+        other_id, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
         rejection = self.book.sightings.rejection
-        done: dict[str, Rejected] = {}
+        rejections: dict[str, Rejected] = {}
         for camera, id_ in progress["visit"]:
             try:
-                done[id_] = rejection.reject(tenant, faceid, id_, other=other, instead=None if other else instead)
+                rejections[id_] = rejection.reject(
+                    tenant, faceid, id_, other=other_id, instead=None if other_id else instead
+                )
             except SightingNotFound:  # it was given before
-                done[id_] = rejection.continue_rejection(tenant, faceid, id_, camera, other)
+                rejections[id_] = rejection.continue_rejection(tenant, faceid, id_, camera, other_id)
             if instead in (Instead.NEW, Instead.STRANGER):
-                other = other or done[id_].sighting.faceid
-        if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
+                other_id = other_id or rejections[id_].sighting.faceid
+        if name and other_id and not self.book.faces.get(tenant, other_id).name:  # else this is a repeat
             changes = FaceChanges(name=name, new_group_name=REGULAR)
-            self.book.enrolment.update.change_face(tenant, other, changes)
+            self.book.enrolment.update.change_face(tenant, other_id, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
-        return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
+        return Given(replace(rejections[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(rejections))
 
     def _read_visit(
-        self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, only: Sequence[str]
+        self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, chosen_ids: Sequence[str]
     ) -> list[Observation]:
-        """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
+        """Read the sightings of a visit that are to be given: this one and those of `chosen_ids`; without any, all.
+
+        Raises SightingNotFound.
+        """
         observation = self.book.captures.find_observation(tenant, face_visits.face.faceid, sighting_id)
         if observation is None:
             raise not_found(face_visits.face.faceid, sighting_id)
@@ -522,7 +538,7 @@ class Rejection(UseCase):
         return [
             observation
             for observation in observations
-            if not only or observation.id == sighting_id or observation.id in only
+            if not chosen_ids or observation.id == sighting_id or observation.id in chosen_ids
         ]
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
@@ -535,18 +551,18 @@ class Rejection(UseCase):
     def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
-        for camera, one in progress["visit"]:
+        for camera, given_id in progress["visit"]:
             try:
-                self.reject(tenant, faceid, one, other=other, unmakes=True)
+                self.reject(tenant, faceid, given_id, other=other, unmakes=True)
             except (FaceNotFound, SightingNotFound):
                 with suppress(FaceNotFound):
-                    self.continue_rejection(tenant, other, one, camera, other)
+                    self.continue_rejection(tenant, other, given_id, camera, other)
         self._delete_given_face(tenant, faceid, other)
-        camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
+        camera = next(camera for camera, given_id in progress["visit"] if given_id == sighting_id)
         return Given(self.continue_rejection(tenant, other, sighting_id, camera, other), ids)
 
     @retry_if_changed(_BUSY)
-    def _delete_given_face(self, tenant: Tenant, faceid: str, other: str) -> None:
+    def _delete_given_face(self, tenant: Tenant, faceid: str, other_id: str) -> None:
         """Delete a face whose whole visit was given back to the other one, unless it was seen again meanwhile.
 
         The other face's record of it leads an erasure to the traces, and later the audit's entry, which names both.
@@ -557,9 +573,9 @@ class Rejection(UseCase):
         face = face_visits.face
         merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
         deletes = [*self.book.recognition.negatives.make_delete_actions(tenant.name, face), *merges]
-        notes: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
-        if self.book.faces.find(tenant, other, restricted=True) is not None:
-            notes.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
+        notes: list[Action] = [return_put(tenant.name, other_id, faceid, self.book.clock.now())]
+        if self.book.faces.find(tenant, other_id, restricted=True) is not None:
+            notes.append(Update(keys.FACES, (tenant.name, other_id), (exists("face-there"),), add={"version": 1}))
         actions = (*face_deletes(self.book.items, tenant.name, face), *deletes, *notes)
         counts = {face.group_id: -1}
         self.book.writer.commit(
@@ -569,11 +585,11 @@ class Rejection(UseCase):
 
     def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""
-        other, ids = progress["other"], tuple(one for _, one in progress["visit"])
+        other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         self.book.merges.merging.merge(tenant, other, faceid)
-        for one in ids:
+        for id_ in ids:
             with suppress(RejectionNotFound):
-                self.take_back(tenant, other, one)
+                self.take_back(tenant, other, id_)
         observation = self.book.captures.find_observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
@@ -587,7 +603,7 @@ def _make_waiting_update(
 
     `other`, `instead`: as in OpenSighting.
     """
-    before, observation = int(rejected_sighting.item.get("corrections", 0)), rejected_sighting.observation
+    correction_count, observation = int(rejected_sighting.item.get("corrections", 0)), rejected_sighting.observation
     correction = {
         "n": rejected_sighting.number,
         "faceid": observation.faceid,
@@ -596,13 +612,13 @@ def _make_waiting_update(
         "labels": list(observation.labels),
         **omit_none({"other": other, "instead": instead}),
     }
-    rejected = rejected_sighting.capture.sightings[rejected_sighting.number]
-    nobody = Sighting(
-        rejected_sighting.number, Resolution.SKIPPED, rejected.box, quality=rejected.quality, reason=_WAITING
+    sighting = rejected_sighting.capture.sightings[rejected_sighting.number]
+    waiting_sighting = Sighting(
+        rejected_sighting.number, Resolution.SKIPPED, sighting.box, quality=sighting.quality, reason=_WAITING
     )
-    same = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
-    after = rejected_sighting.capture.with_sighting(nobody, CaptureState.STORED)
-    return sightings_update(tenant, after, same, {AGAIN: correction, "corrections": before + 1})
+    if_same = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", correction_count or None, STEP))
+    capture_after = rejected_sighting.capture.with_sighting(waiting_sighting, CaptureState.STORED)
+    return sightings_update(tenant, capture_after, if_same, {AGAIN: correction, "corrections": correction_count + 1})
 
 
 def _keep_own_pictures(face: Face, seen_face: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:

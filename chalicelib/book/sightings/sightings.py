@@ -5,9 +5,9 @@ last hundred days or so, and go with the face. Older ones, and those of deleted 
 sightings.
 
 Beside them reviews, at which somebody should look: regulars whom nobody has named, and matches that were close. A
-review is written in the transaction of its event. It is over when somebody is done with it, and when what it asks is
-answered otherwise: the face is gone, named or in another group, the sighting is another face's, or its picture is not
-kept any more. That is read from face and sighting each time, so no change of them has to think of reviews, and one that
+review is written in the transaction of its event. It is over when somebody is done with it, and when nothing is left to
+ask: the face is gone, named or in another group, the sighting is another face's, or its picture is not kept any more.
+That is read from face and sighting each time, so no change of them has to think of reviews, and one that
 is undone brings the review back. A sweep deletes reviews that are over.
 """
 
@@ -96,17 +96,19 @@ class Sightings(UseCase):
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),
+            Chore("reviews", lambda context: self.reviews.tidy(context.tenant), nightly=True),
             Chore("absences", self._tell_hour),
         )
 
-    def _tell_hour(self, this: ChoreContext) -> None:
+    def _tell_hour(self, context: ChoreContext) -> None:
         """Tell of absences and of the week, if a hook names these events. A disabled tenant is told nothing."""
-        kinds = set[EventKind]() if this.tenant.disabled else self.book.webhooks.hooks.named_kinds(this.tenant.name)
+        kinds = (
+            set[EventKind]() if context.tenant.disabled else self.book.webhooks.hooks.named_kinds(context.tenant.name)
+        )
         if EventKind.FACE_OVERDUE in kinds:
-            self.absences.tell_hour(this.tenant, this.hour)
+            self.absences.tell_hour(context.tenant, context.hour)
         if EventKind.WEEK_ENDED in kinds:
-            self.weeks.tell_last(this.tenant, this.hour)
+            self.weeks.tell_last(context.tenant, context.hour)
 
     def read_timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.
@@ -121,7 +123,9 @@ class Sightings(UseCase):
         sightings = chain.from_iterable(
             sightings_of_arrival(self.book.items, tenant.name, face, arrival, below) for arrival in newest_first
         )
-        page = pages.make_first_page(sightings, limit, lambda one: keys.observation(tenant.name, one.at_ms, one.id)[1])
+        page = pages.make_first_page(
+            sightings, limit, lambda observation: keys.observation(tenant.name, observation.at_ms, observation.id)[1]
+        )
         return Timeline(face, page.rows, list(newest_first), visits.arrivals.sightings, page.next_token)
 
     def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
@@ -167,7 +171,7 @@ class ArrivalBook(UseCase):
         limit: int = 50,
         token: str | None = None,
         *,
-        only: Only | None = None,
+        choice: Only | None = None,
     ) -> ListPage[FaceArrival]:
         """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
 
@@ -176,31 +180,39 @@ class ArrivalBook(UseCase):
         InvalidInput if the token is damaged or of another query.
         """
         observation_filter = normalise_filter(observation_filter)
-        pages = PageTokens(json.dumps(["arrivals", tenant.name, observation_filter.place, asdict(span), only]))
+        pages = PageTokens(json.dumps(["arrivals", tenant.name, observation_filter.place, asdict(span), choice]))
         below = pages.read_place(token, time_id)
         every_group = replace(observation_filter, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
-        uncertain = self.book.sightings.reviews.find_uncertain(tenant, span) if only is Only.UNCERTAIN else None
-        found: list[Observation] = []
-        read, more = 0, None
+        uncertain = self.book.sightings.reviews.find_uncertain(tenant, span) if choice is Only.UNCERTAIN else None
+        first_sightings: list[Observation] = []
+        read_count, next_place = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
         for items in _by_instants(observed.newest_first(span, at_once, below), at_once):
-            if len(found) > limit or read >= self.most_read:
+            if len(first_sightings) > limit or read_count >= self.most_read:
                 break
-            read, more = read + len(items), items[-1]["time_id"]
-            begun = [observation_from(item) for item in reading.list_begins(items, every_group)]
-            begun = self._choose_of_group(tenant, begun, observation_filter)
-            if only is Only.FIRST:
-                first = self.book.statistics.find_firsts(tenant, [_begin_of_arrival(one) for one in begun])
-                begun = [one for one in begun if _begin_of_arrival(one) in first]
-            found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
+            read_count, next_place = read_count + len(items), items[-1]["time_id"]
+            begin_sightings = [observation_from(item) for item in reading.list_begins(items, every_group)]
+            begin_sightings = self._choose_of_group(tenant, begin_sightings, observation_filter)
+            if choice is Only.FIRST:
+                first_begins = self.book.statistics.find_firsts(
+                    tenant, [_begin_of_arrival(sighting) for sighting in begin_sightings]
+                )
+                begin_sightings = [
+                    sighting for sighting in begin_sightings if _begin_of_arrival(sighting) in first_begins
+                ]
+            first_sightings += (
+                begin_sightings
+                if uncertain is None
+                else [sighting for sighting in begin_sightings if sighting.id in uncertain]
+            )
         else:
-            more = None
-        if len(found) > limit:
-            last = found[limit - 1]
-            more = keys.observation(tenant.name, last.at_ms, last.id)[1]
-        return pages.make_page(self._describe_arrivals(tenant, reading, found[:limit]), more)
+            next_place = None
+        if len(first_sightings) > limit:
+            last = first_sightings[limit - 1]
+            next_place = keys.observation(tenant.name, last.at_ms, last.id)[1]
+        return pages.make_page(self._describe_arrivals(tenant, reading, first_sightings[:limit]), next_place)
 
     def find_by_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
@@ -214,10 +226,10 @@ class ArrivalBook(UseCase):
         newest_first = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
         if not newest_first:
             return None
-        first = newest_first[-1]
+        first_sighting = newest_first[-1]
         reading = _Reading(self.book.items, self.book.statistics, tenant)
-        reading.read_visits([_begin_of_arrival(first)])
-        return next(iter(self._describe_arrivals(tenant, reading, [first])), None)
+        reading.read_visits([_begin_of_arrival(first_sighting)])
+        return next(iter(self._describe_arrivals(tenant, reading, [first_sighting])), None)
 
     def _choose_of_group(
         self, tenant: Tenant, observations: list[Observation], observation_filter: ObservationFilter
@@ -225,36 +237,52 @@ class ArrivalBook(UseCase):
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
         if observation_filter.group_name is None:
             return observations
-        strangers = {one.faceid for one in observations if one.group_name == STRANGER}
+        strangers = {observation.faceid for observation in observations if observation.group_name == STRANGER}
         present_groups = self.book.statistics.visitors.read_present_groups(tenant, strangers)
         groups = [
-            present_groups.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name
-            for one in observations
+            present_groups.get(observation.faceid, STRANGER)
+            if observation.group_name == STRANGER
+            else observation.group_name
+            for observation in observations
         ]
-        return [one for one, group in zip(observations, groups, strict=True) if group == observation_filter.group_name]
+        return [
+            observation
+            for observation, group in zip(observations, groups, strict=True)
+            if group == observation_filter.group_name
+        ]
 
-    def _describe_arrivals(self, tenant: Tenant, reading: _Reading, firsts: Sequence[Observation]) -> list[FaceArrival]:
+    def _describe_arrivals(
+        self, tenant: Tenant, reading: _Reading, first_sightings: Sequence[Observation]
+    ) -> list[FaceArrival]:
         """Return the arrivals that begin with these sightings, without those of restricted faces."""
-        faces = self.book.faces.by_id(tenant, {one.faceid for one in firsts}, restricted=True)
-        restricted = {faceid for faceid, face in faces.items() if face.restriction}
-        firsts = [one for one in firsts if one.faceid not in restricted]
-        strangers = {one.faceid for one in firsts if one.group_name == STRANGER}
-        present_groups = self.book.statistics.visitors.find_present_groups(
-            tenant, (face for faceid, face in faces.items() if faceid in strangers)
+        faces = self.book.faces.by_id(
+            tenant, {first_sighting.faceid for first_sighting in first_sightings}, restricted=True
         )
-        whole = reading.read_whole([_begin_of_arrival(one) for one in firsts])
+        restricted_faceids = {faceid for faceid, face in faces.items() if face.restriction}
+        first_sightings = [
+            first_sighting for first_sighting in first_sightings if first_sighting.faceid not in restricted_faceids
+        ]
+        stranger_faceids = {
+            first_sighting.faceid for first_sighting in first_sightings if first_sighting.group_name == STRANGER
+        }
+        present_groups = self.book.statistics.visitors.find_present_groups(
+            tenant, (face for faceid, face in faces.items() if faceid in stranger_faceids)
+        )
+        whole_arrivals = reading.read_whole([_begin_of_arrival(first_sighting) for first_sighting in first_sightings])
         arrivals = []
-        for one in firsts:
-            begin = _begin_of_arrival(one)
+        for first_sighting in first_sightings:
+            begin = _begin_of_arrival(first_sighting)
             number, before_at = reading.find_place(begin)
             arrival = FaceArrival(
-                first=one,
-                last_at=moment(whole[begin].last_ms),
-                sightings=whole[begin].sightings,
+                first=first_sighting,
+                last_at=moment(whole_arrivals[begin].last_ms),
+                sightings=whole_arrivals[begin].sightings,
                 number=number,
                 before_at=before_at,
-                face=faces.get(one.faceid),
-                group=present_groups.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name,
+                face=faces.get(first_sighting.faceid),
+                group=present_groups.get(first_sighting.faceid, STRANGER)
+                if first_sighting.group_name == STRANGER
+                else first_sighting.group_name,
             )
             arrivals.append(arrival)
         return arrivals
@@ -270,7 +298,7 @@ class _Reading:
         self._visits: dict[str, Visits] = {}
 
     def list_begins(self, items: Sequence[Item], observation_filter: ObservationFilter) -> Iterator[Item]:
-        """Yield the wanted ones of these observations at which an arrival begins, newest first.
+        """Yield those of these observations that the filter takes and at which an arrival begins, newest first.
 
         `items`: all observations of some instants, newest first. Of two sightings of a face at the same time the one
         with the lower id begins the arrival. What is not kept with the face is worked out from the sightings before.
@@ -283,20 +311,20 @@ class _Reading:
             if observation_filter.lets_pass(row_from(item).dimensions) and observation_filter.takes_face(begin[1])
         }
         self.read_visits(candidates)
-        not_kept = [begin for begin in candidates if self._find_kept_arrival(begin) is None]
-        worked_out = self._find_begins(not_kept) if not_kept else set()
+        unkept_begins = [begin for begin in candidates if self._find_kept_arrival(begin) is None]
+        found_begins = self._find_begins(unkept_begins) if unkept_begins else set()
         for begin, item in sorted(candidates.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
             arrival = self._find_kept_arrival(begin)
-            is_begin = begin in worked_out if arrival is None else arrival.first_ms == begin[0]
+            is_begin = begin in found_begins if arrival is None else arrival.first_ms == begin[0]
             if is_begin:
                 yield item
 
     def read_whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Return the arrivals that begin so."""
-        kept = {begin: self._find_kept_arrival(begin) for begin in begins}
-        rest = [begin for begin, arrival in kept.items() if arrival is None]
-        found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
-        return found | (self._follow_sightings(rest) if rest else {})
+        kept_arrivals = {begin: self._find_kept_arrival(begin) for begin in begins}
+        begins_left = [begin for begin, arrival in kept_arrivals.items() if arrival is None]
+        arrivals = {begin: arrival for begin, arrival in kept_arrivals.items() if arrival is not None}
+        return arrivals | (self._follow_sightings(begins_left) if begins_left else {})
 
     def find_place(self, begin: Begin) -> tuple[int | None, datetime | None]:
         """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
@@ -307,8 +335,12 @@ class _Reading:
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
     def read_visits(self, begins: Iterable[Begin]) -> None:
-        new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].has_read_back_to(one[0])]
-        self._visits |= read_visits_reaching(self._items, self._tenant.name, new)
+        unread_begins = [
+            begin
+            for begin in begins
+            if begin[1] not in self._visits or not self._visits[begin[1]].has_read_back_to(begin[0])
+        ]
+        self._visits |= read_visits_reaching(self._items, self._tenant.name, unread_begins)
 
     def _find_kept_arrival(self, begin: Begin) -> Arrival | None:
         """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
@@ -332,29 +364,34 @@ class _Reading:
         while True:
             last_ms = max(at_ms for at_ms, _ in begins) + days * DAY_MS
             arrivals = self._gather_arrivals(faceids, Span(first_ms, last_ms))
-            found = {begin: arrivals[begin[1]].find_around(begin[0]) for begin in begins}
-            if all(arrival is None or arrival.until_ms <= last_ms for arrival in found.values()):
+            arrival_of_begin = {begin: arrivals[begin[1]].find_around(begin[0]) for begin in begins}
+            if all(arrival is None or arrival.until_ms <= last_ms for arrival in arrival_of_begin.values()):
                 # A sighting that was there a moment ago, and is not any more, is an arrival of its own.
-                return {begin: arrival or Arrival(begin[0], begin[0], begin[0]) for begin, arrival in found.items()}
+                return {
+                    begin: arrival or Arrival(begin[0], begin[0], begin[0])
+                    for begin, arrival in arrival_of_begin.items()
+                }
             days *= 2
 
     def _gather_arrivals(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
         observed = self._days.open_span(self._tenant, span, EVERYTHING)
-        found: dict[str, Arrivals] = defaultdict(Arrivals)
+        arrivals_of_face: dict[str, Arrivals] = defaultdict(Arrivals)
         for _, columns in observed.read_columns(observed.days):
             for row in columns.select_rows(EVERYTHING, span).tolist():
                 faceid, gap_s = columns.faceids[columns.face[row]], int(columns.gap_s[row])
                 if gap_s and faceid in faceids:
-                    found[faceid] = found[faceid].add_sighting(int(columns.at_ms[row]), 1000 * gap_s)
-        return found
+                    arrivals_of_face[faceid] = arrivals_of_face[faceid].add_sighting(
+                        int(columns.at_ms[row]), 1000 * gap_s
+                    )
+        return arrivals_of_face
 
 
-def _by_instants(items: Iterator[Item], least: int) -> Iterator[list[Item]]:
-    """Divide items into lists of `least` or a few more, so that those of one instant are together."""
+def _by_instants(items: Iterator[Item], min_items: int) -> Iterator[list[Item]]:
+    """Divide items into lists of `min_items` or a few more: those of one instant stay together."""
     part: list[Item] = []
     for _, together in groupby(items, key=lambda item: _begin_of(item)[0]):
         part += together
-        if len(part) >= least:
+        if len(part) >= min_items:
             yield part
             part = []
     if part:
@@ -392,55 +429,69 @@ class Reviews(UseCase):
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
         between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
-        return {one.sighting_id for _, still in self._read_with_open(tenant, between) for one in still}
+        return {
+            review.sighting_id for _, open_reviews in self._read_with_open(tenant, between) for review in open_reviews
+        }
 
     def forget_review(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
-        gone = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
+        not_found = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
         if not _ID.fullmatch(id_):
-            raise gone
+            raise not_found
         try:
             delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
             self.book.requests.write_with_answer(tenant.name, [delete], request)
         except ConditionFailed:
-            raise gone from None
+            raise not_found from None
 
     def tidy(self, tenant: Tenant) -> int:
         """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
-        over = (one for some, still in self._read_with_open(tenant) for one in some if one not in still)
-        return write_in_parts(self.book.items, (Delete(keys.REVIEWS, (tenant.name, one.id)) for one in over))
+        past_reviews = (
+            review
+            for reviews, open_reviews in self._read_with_open(tenant)
+            for review in reviews
+            if review not in open_reviews
+        )
+        return write_in_parts(
+            self.book.items, (Delete(keys.REVIEWS, (tenant.name, review.id)) for review in past_reviews)
+        )
 
     def find_reviewed_faces(self, tenant: Tenant) -> set[str]:
         """Return the ids of the faces that open reviews are about."""
-        return {one.faceid for _, still in self._read_with_open(tenant) for one in still}
+        return {review.faceid for _, open_reviews in self._read_with_open(tenant) for review in open_reviews}
 
     def _read_with_open(
         self, tenant: Tenant, between: Bounds = (None, None)
     ) -> Iterator[tuple[list[Review], list[Review]]]:
         """Yield some reviews at once, and those of them that are not over."""
-        for some in cut_in_parts(self._list_reviews(tenant.name, between), _AT_ONCE):
-            yield some, self._open(tenant, some)
+        for reviews in cut_in_parts(self._list_reviews(tenant.name, between), _AT_ONCE):
+            yield reviews, self._open(tenant, reviews)
 
     def _list_reviews(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
-        found = walk_items(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
-        return map(review_from, found)
+        stored_items = walk_items(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
+        return map(review_from, stored_items)
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over."""
-        kept = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
-        young = [one for one in reviews if one.at >= kept]
-        faces = self._read_items(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
-        uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
-        places = {one.id: keys.observation(tenant.name, milliseconds(one.at), one.sighting_id) for one in uncertain}
+        oldest = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
+        young_reviews = [review for review in reviews if review.at >= oldest]
+        faces = self._read_items(keys.FACES, {review.id: (tenant.name, review.faceid) for review in young_reviews})
+        uncertain_reviews = [review for review in young_reviews if review.kind is ReviewKind.UNCERTAIN]
+        places = {
+            review.id: keys.observation(tenant.name, milliseconds(review.at), review.sighting_id)
+            for review in uncertain_reviews
+        }
         sightings = self._read_items(keys.OBSERVATIONS, places)
-        there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
-        return [one for one in young if _is_open(one, there.get(one.id), sightings.get(one.id))]
+        shown_faces = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
+        return [
+            review for review in young_reviews if _is_open(review, shown_faces.get(review.id), sightings.get(review.id))
+        ]
 
     def _read_items(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
         """Read the item of each review's place, by the review's id."""
         unique = list(dict.fromkeys(places.values()))
-        held = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
-        return {id_: held[place] for id_, place in places.items()}
+        item_of_place = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
+        return {id_: item_of_place[place] for id_, place in places.items()}
 
 
 def _id_of(review: Review) -> str:

@@ -50,23 +50,26 @@ class ObservedDays(Struct, frozen=True):
 
     def list_within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
-        named = (
+        observed_days = (
             keys.calendar_day(month, field)
             for month, item in self.months.items()
             for field in item.keys() - {"tenant_zone", "day"}
         )
-        return sorted(day for day in named if day in days)
+        return sorted(day for day in observed_days if day in days)
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
         """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
-        when: dict[str, list[Condition]] = defaultdict(list)
+        conditions_of_month: dict[str, list[Condition]] = defaultdict(list)
         for month, day in map(keys.calendar_place, days):
             if month in self.months:
-                when[month].append(equals(day, self.months[month].get(day), LATE_SAME))
+                conditions_of_month[month].append(equals(day, self.months[month].get(day), LATE_SAME))
             else:
-                when[month] = [absent(LATE_SAME)]
+                conditions_of_month[month] = [absent(LATE_SAME)]
         partition = keys.calendar(self.tenant)
-        return [Check(keys.SUMMARIES, (partition, month), tuple(conditions)) for month, conditions in when.items()]
+        return [
+            Check(keys.SUMMARIES, (partition, month), tuple(conditions))
+            for month, conditions in conditions_of_month.items()
+        ]
 
 
 class Calendar:
@@ -95,8 +98,8 @@ class Calendar:
     def note_days(self, tenant: str, days: Iterable[int]) -> None:
         """Remember that these days are in the calendar, so that it is read once for each of them."""
         with self._lock:
-            known: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
-            self._known = known.union((tenant, day) for day in days)
+            known_days: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
+            self._known = known_days.union((tenant, day) for day in days)
 
 
 SEAL_SAME = "seal-same"

@@ -136,14 +136,14 @@ class ObservedSpan(Struct):
 
     def count_hours(self) -> Iterator[tuple[int, CountsByHour]]:
         """Yield each local day, in any order, with the numbers of its wanted observations in the span."""
-        left = []
+        days_left = []
         for day in self.days:
             by_hour = self._read_sealed_counts(day)
             if by_hour is None:
-                left.append(day)
+                days_left.append(day)
             else:
                 yield day, by_hour
-        for day, columns in self.read_columns(left):
+        for day, columns in self.read_columns(days_left):
             rows = columns.select_rows(self.wanted, self.span)
             yield day, columns.count_by_hour(rows, self.local.find_hours(columns.at_ms[rows]) - day * 24, self.split)
 
@@ -215,20 +215,20 @@ class ObservedSpan(Struct):
         import numpy as np
 
         presence, columns_of = Presence(), {}
-        waiting: _Sightings | None = None
+        waiting_sightings: _Sightings | None = None
         for place, (day, columns) in enumerate(self.read_columns(self.days)):
             columns_of[day] = columns
             sightings = presence.read_sightings(day, columns)
-            if waiting is not None:
-                sightings = waiting.join_with(sightings)
+            if waiting_sightings is not None:
+                sightings = waiting_sightings.join_with(sightings)
             is_due = np.ones(len(sightings.at_ms), bool)
             if place + 1 < len(self.days):
                 is_due = sightings.at_ms < self.local.pieces_of(self.days[place + 1])[0].first_ms
-            waiting, due = sightings.part(~is_due), sightings.part(is_due)
-            begins = due.part(presence.mark_begins(due))
-            for of_day in np.unique(begins.day).tolist():
-                yield of_day, columns_of[of_day], np.sort(begins.row[begins.day == of_day])
-            columns_of = {of_day: columns_of[of_day] for of_day in np.unique(waiting.day).tolist()}
+            waiting_sightings, due_sightings = sightings.part(~is_due), sightings.part(is_due)
+            begin_sightings = due_sightings.part(presence.mark_begins(due_sightings))
+            for begin_day in np.unique(begin_sightings.day).tolist():
+                yield begin_day, columns_of[begin_day], np.sort(begin_sightings.row[begin_sightings.day == begin_day])
+            columns_of = {begin_day: columns_of[begin_day] for begin_day in np.unique(waiting_sightings.day).tolist()}
 
 
 def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
@@ -282,8 +282,8 @@ class _Sightings(Struct, frozen=True):
         """Return both, by time."""
         import numpy as np
 
-        both = _Sightings(*map(np.concatenate, zip(self._columns, other._columns, strict=True)))
-        return both.part(np.argsort(both.at_ms, kind="stable"))
+        joined = _Sightings(*map(np.concatenate, zip(self._columns, other._columns, strict=True)))
+        return joined.part(np.argsort(joined.at_ms, kind="stable"))
 
     @property
     def _columns(self) -> Sequence[NDArray[np.int64]]:
@@ -374,8 +374,8 @@ class Sealing(UseCase):
         for seal in seals.values():
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
                 write_unless_changed(self.book.items, stored_seals.delete(tenant.name, tenant.time_zone, seal))
-        due = [day for day in days if day not in seals or not seals[day].is_valid(observed_days, local, now)]
-        return [day for day in due if self.seal_day(tenant, day)]
+        due_days = [day for day in days if day not in seals or not seals[day].is_valid(observed_days, local, now)]
+        return [day for day in due_days if self.seal_day(tenant, day)]
 
     def seal_day(self, tenant: Tenant, day: int) -> bool:
         """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
@@ -396,11 +396,11 @@ class Sealing(UseCase):
                 self.forget(tenant, zone, [day])
                 self.book.storage.blobs.delete(blob.key)
 
-    def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *also: Update) -> None:
-        """Delete the seals of local days, and their objects. `also`: actions of the same transaction."""
+    def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *more_actions: Update) -> None:
+        """Delete the seals of local days, and their objects. `more_actions`: actions of the same transaction."""
         seals = self.book.statistics.seals
         found_seals = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
-        actions = [*also, *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal))]
+        actions = [*more_actions, *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal))]
         # If it was sealed anew, or another observation came: the next time.
         if not actions or write_unless_changed(self.book.items, actions):
             for seal in found_seals:
@@ -413,7 +413,7 @@ class Sealing(UseCase):
         The late counts are read first: the seal is stored only if they, and the old seal, are still the same.
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
-        old = self.book.statistics.seals.get(tenant.name, zone, day)
+        old_seal = self.book.statistics.seals.get(tenant.name, zone, day)
         observed_days = self.book.statistics.calendar.read_days(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
         columns = raw_columns(self.book.items, observed_days, local, day, span)
@@ -425,15 +425,17 @@ class Sealing(UseCase):
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
-        late = observed_days.count_late(utc_days)
-        faces = make_marks(columns.faceids)
-        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
+        late_counts = observed_days.count_late(utc_days)
+        face_marks = make_marks(columns.faceids)
+        seal = Seal(
+            day, nonce(), late_counts, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=face_marks
+        )
         actions = [
-            *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old),
+            *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),
             *observed_days.make_late_checks(utc_days),
         ]
         is_sealed = write_unless_changed(self.book.items, actions)
-        unused_key = (old.columns_key if old else None) if is_sealed else columns_key
+        unused_key = (old_seal.columns_key if old_seal else None) if is_sealed else columns_key
         if unused_key is not None:
             self.book.storage.blobs.delete(unused_key)
         return is_sealed
@@ -461,20 +463,20 @@ class Sealing(UseCase):
 class ObservationExpiry(UseCase):
     """Observations go by whole UTC days: the days in whose partitions they lie."""
 
-    def list_due(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Observation]]:
+    def list_due(self, tenant: Tenant, at: datetime, held_faceids: Collection[str]) -> Iterator[Due[Observation]]:
         """Yield the observations of the days that are over by then, oldest first, but not those of held faces."""
-        kept = timedelta(days=tenant.observation_days or 0)
+        kept_for = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
-            goes_at = moment((day + 1) * DAY_MS) + kept
+            goes_at = moment((day + 1) * DAY_MS) + kept_for
             for item in observed_on(self.book.items, tenant.name, day):
-                if item["faceid"] not in held:
+                if item["faceid"] not in held_faceids:
                     observation = observation_from(item)
                     yield Due(observation.at, goes_at, observation)
 
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
-        gone = [ChangedObservation(one, None) for one in observations]
-        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], gone))
+        deletions = [ChangedObservation(observation, None) for observation in observations]
+        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], deletions))
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
         """Take the days that hold nothing any more out of the calendar, with the seals that counted them.

@@ -136,7 +136,7 @@ class Statistics(UseCase):
     ) -> dict[str, int]:
         """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's time, ascending.
 
-        `distinct`: count persons (faceids) in place of observations. As `list_buckets` otherwise.
+        `distinct`: count persons (faceids) in place of observations. `fill` and errors: as in `list_buckets`.
         """
         measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
         question = Question(Span.of_seconds(start, end), granularity, measure, wanted=observation_filter)
@@ -150,8 +150,8 @@ class Statistics(UseCase):
         """
         question = replace(question, wanted=normalise_filter(question.wanted))
         granularity = question.granularity
-        to_fill = LocalTime(tenant.time_zone).list_buckets(granularity, question.span) if fill else []
-        buckets: dict[int, dict[str, int]] = {number: {} for number in to_fill}
+        bucket_numbers = LocalTime(tenant.time_zone).list_buckets(granularity, question.span) if fill else []
+        buckets: dict[int, dict[str, int]] = {number: {} for number in bucket_numbers}
         amounts = self._count_amounts(tenant, question)
         if len(amounts) > self.most_amounts and question.split is not None:
             raise InvalidInput(
@@ -178,10 +178,10 @@ class Statistics(UseCase):
                 observed_span = self.days.open_looking_back(tenant, span, observation_filter)
                 if observation_filter.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
                     return _count_arrivals(observed_span, question)
-                begun = self._list_begun_arrivals(tenant, observed_span, span, observation_filter, split)
-                values = self._name_values(tenant, begun, split)
+                arrivals = self._list_begun_arrivals(tenant, observed_span, span, observation_filter, split)
+                values = self._name_values(tenant, arrivals, split)
                 return Counter(
-                    (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in begun
+                    (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in arrivals
                 )
 
     def count_totals(
@@ -193,21 +193,21 @@ class Statistics(UseCase):
         """
         observation_filter = normalise_filter(observation_filter)
         observed_span = self.days.open_looking_back(tenant, span, observation_filter)
-        with_staff = (
+        arrivals_with_staff = (
             self._list_begun_arrivals(tenant, observed_span, span, observation_filter.with_all())
             if observation_filter.leaves_out
             else None
         )
-        taken = self._list_begun_arrivals(tenant, observed_span, span, observation_filter)
-        first = self.find_firsts(tenant, [beginning.begin for beginning in taken])
+        arrivals = self._list_begun_arrivals(tenant, observed_span, span, observation_filter)
+        first_arrivals = self.find_firsts(tenant, [beginning.begin for beginning in arrivals])
         return Totals(
-            arrivals=len(taken),
-            persons=len({beginning.faceid for beginning in taken}),
-            first=len(first),
-            uncertain=sum(beginning.id in uncertain for beginning in taken),
-            groups=Counter(beginning.group for beginning in taken),
-            kinds=Counter(self._find_kinds(tenant, taken, first).values()),
-            staff=0 if with_staff is None else len(with_staff) - len(taken),
+            arrivals=len(arrivals),
+            persons=len({beginning.faceid for beginning in arrivals}),
+            first=len(first_arrivals),
+            uncertain=sum(beginning.id in uncertain for beginning in arrivals),
+            groups=Counter(beginning.group for beginning in arrivals),
+            kinds=Counter(self._find_kinds(tenant, arrivals, first_arrivals).values()),
+            staff=0 if arrivals_with_staff is None else len(arrivals_with_staff) - len(arrivals),
         )
 
     def count_staff(self, tenant: Tenant, question: Question) -> int:
@@ -227,14 +227,16 @@ class Statistics(UseCase):
         split: Split | None = None,
     ) -> list[_Begun]:
         """List the first sightings of the arrivals that the filter takes, each with its visit's group."""
-        begun = list(_list_begins(observed_span, span, replace(observation_filter, group_name=None), split))
-        strangers = {beginning.faceid for beginning in begun if beginning.group == STRANGER}
-        now = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
-        begun = [
-            beginning._replace(group=now.get(beginning.faceid, STRANGER)) if beginning.group == STRANGER else beginning
-            for beginning in begun
+        arrivals = list(_list_begins(observed_span, span, replace(observation_filter, group_name=None), split))
+        strangers = {beginning.faceid for beginning in arrivals if beginning.group == STRANGER}
+        present_groups = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
+        arrivals = [
+            beginning._replace(group=present_groups.get(beginning.faceid, STRANGER))
+            if beginning.group == STRANGER
+            else beginning
+            for beginning in arrivals
         ]
-        return [beginning for beginning in begun if observation_filter.group_name in (None, beginning.group)]
+        return [beginning for beginning in arrivals if observation_filter.group_name in (None, beginning.group)]
 
     def _name_values(self, tenant: Tenant, beginnings: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
         """Return the value of each arrival by a split."""
@@ -274,17 +276,17 @@ class Statistics(UseCase):
         """
         question = Question(_ALWAYS, Granularity.HOUR, Measure.PERSONS, Split.CAMERA, SIGHTINGS)
         today, people = self._find_today(tenant), self._count_hours(tenant, question)
-        found = {camera: learn_usual(counts, today) for camera, counts in people.items()}
-        return {camera: usual for camera, usual in found.items() if usual}
+        usual_of_camera = {camera: learn_usual(counts, today) for camera, counts in people.items()}
+        return {camera: usual for camera, usual in usual_of_camera.items() if usual}
 
     def _count_hours(self, tenant: Tenant, question: Question) -> Mapping[str, Mapping[int, int]]:
         """Count the local hours of the last weeks, by value of the split."""
         now_ms = milliseconds(self.book.clock.now())
         span = Span(max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0), now_ms)
-        found: dict[str, dict[int, int]] = {}
+        counts_of_value: dict[str, dict[int, int]] = {}
         for (hour, value), count in self._count_amounts(tenant, replace(question, span=span)).items():
-            found.setdefault(value, {})[hour] = count
-        return found
+            counts_of_value.setdefault(value, {})[hour] = count
+        return counts_of_value
 
     def _find_today(self, tenant: Tenant) -> int:
         """Return the tenant's local day, counted since 1970."""
@@ -321,27 +323,27 @@ class Statistics(UseCase):
     def find_values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
         """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
         now_ms = milliseconds(self.book.clock.now())
-        told: dict[Begin, str] = {}
+        values: dict[Begin, str] = {}
         for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
             if kept_arrival is None:
-                told[begin] = UNKNOWN
+                values[begin] = UNKNOWN
             else:
-                told[begin] = (
+                values[begin] = (
                     find_stay(kept_arrival) if split is Split.STAY else came_again(arrivals, kept_arrival, now_ms)
                 )
-        return told
+        return values
 
     def make_actions(
-        self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
+        self, tenant: str, observations: Sequence[Observation], changes: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
         """Make the actions that store and change observations. Reads the months of the calendar that they touch."""
-        months = self.calendar.read_months(tenant, days_of(observations, changed))
-        return make_observation_actions(tenant, observations, changed, months, self.book.clock.now())
+        months = self.calendar.read_months(tenant, days_of(observations, changes))
+        return make_observation_actions(tenant, observations, changes, months, self.book.clock.now())
 
     def store_observations(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
-        for some in cut_in_parts(observations, _A_TRANSACTION):
-            self._store_part(tenant, some)
+        for part in cut_in_parts(observations, _A_TRANSACTION):
+            self._store_part(tenant, part)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
@@ -404,8 +406,8 @@ def _count_arrivals(observed_span: ObservedSpan, question: Question) -> Amounts:
     import numpy as np
 
     amounts: Amounts = Counter()
-    for day, columns, begun in observed_span.find_begins():
-        rows = np.intersect1d(begun, columns.select_rows(question.wanted, question.span), assume_unique=True)
+    for day, columns, begin_rows in observed_span.find_begins():
+        rows = np.intersect1d(begin_rows, columns.select_rows(question.wanted, question.span), assume_unique=True)
         hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS
         amounts.update(_by_bucket(question.granularity, day, columns.count_by_hour(rows, hours, question.split)))
     return amounts
@@ -432,8 +434,10 @@ def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[
     for group, days in groupby(observed_span.read_columns(observed_span.days), key=lambda entry: group_of(entry[0])):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
-            seen = _list_persons(observed_span, question, day, columns, by_hour=by_hour)
-            persons.update((day * HOURS + hour if by_hour else group, value, faceid) for hour, value, faceid in seen)
+            persons_of_day = _list_persons(observed_span, question, day, columns, by_hour=by_hour)
+            persons.update(
+                (day * HOURS + hour if by_hour else group, value, faceid) for hour, value, faceid in persons_of_day
+            )
         yield from Counter((bucket, value) for bucket, value, _ in persons).items()
 
 
@@ -519,22 +523,27 @@ class Observations(UseCase):
     ) -> ObservationPage:
         """Return a page as `query` does, but with the total only if it is asked for with `count`.
 
-        It shows no restricted face, which is counted; so it may have fewer.
+        The total counts restricted faces, and no page shows them. So a page may have fewer rows than `page_size`.
         """
         observation_filter = normalise_filter(observation_filter)
         pages = PageTokens(json.dumps([tenant.name, observation_filter.place, asdict(span)]))
         below = pages.read_place(page_token, time_id)
         observed_span = self.book.statistics.days.open_span(tenant, span, observation_filter, counts=count)
-        empty: set[int] = set()
+        empty_days: set[int] = set()
         total = None
         if count:
-            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed_span.count_hours()}
-            empty, total = {day for day in observed_span.days if not counts.get(day)}, sum(counts.values())
-        items = self._newest_first(observed_span, empty, below, page_size + 1)
+            counts = {
+                day: sum(int(counts_of_hour.sum()) for counts_of_hour in by_hour.values())
+                for day, by_hour in observed_span.count_hours()
+            }
+            empty_days, total = {day for day in observed_span.days if not counts.get(day)}, sum(counts.values())
+        items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
-        away = {*restricted_faces(self.book.items, tenant.name)}
-        shown = [_read_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
-        return ObservationPage(shown, page.next_token, total)
+        restricted_faceids = {*restricted_faces(self.book.items, tenant.name)}
+        shown_observations = [
+            _read_visible(tenant, item) for item in page.rows if item["faceid"] not in restricted_faceids
+        ]
+        return ObservationPage(shown_observations, page.next_token, total)
 
     def _newest_first(
         self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
@@ -547,7 +556,7 @@ class Observations(UseCase):
                 yield item
 
     def _read_candidates(
-        self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
+        self, observed_span: ObservedSpan, empty_days: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
         """Yield the items of sealed days that the days' columns name, and all of other days, newest first.
 
@@ -567,12 +576,12 @@ class Observations(UseCase):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
             if uses_columns:
-                found = (
+                wanted_keys = (
                     key
-                    for key in _list_wanted_keys(observed_span, empty, part, days[::-1])
+                    for key in _list_wanted_keys(observed_span, empty_days, part, days[::-1])
                     if below is None or key[1] < below
                 )
-                for batch in cut_in_parts(found, at_once):
+                for batch in cut_in_parts(wanted_keys, at_once):
                     yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
                 yield from observed_span.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
@@ -585,26 +594,26 @@ def time_id(text: str) -> str:
 
 
 def _list_wanted_keys(
-    observed_span: ObservedSpan, empty: Set[int], span: Span, left: list[int]
+    observed_span: ObservedSpan, empty_days: Set[int], span: Span, days_left: list[int]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the keys of the wanted observations of the UTC days `left` in the span, newest first, by columns.
+    """Yield the keys of the wanted observations of the UTC days `days_left` in the span, newest first, by columns.
 
     It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
     then of twice as many each time, in parallel.
     """
-    wanted_of: dict[int, list[tuple[int, str]]] = {}  # time in ms and id of each wanted one, by local day
+    wanted_by_day: dict[int, list[tuple[int, str]]] = {}  # time in ms and id of each wanted one, by local day
     at_once = 1
-    while left:
-        utc_days, left = left[-at_once:], left[:-at_once]
+    while days_left:
+        utc_days, days_left = days_left[-at_once:], days_left[:-at_once]
         at_once = min(2 * at_once, _MOST_DAYS)
-        local_days = {day: _list_local_days(observed_span, span, day, empty) for day in utc_days}
-        needed = sorted({day for days in local_days.values() for day in days})
-        wanted_of = {day: found for day, found in wanted_of.items() if day in needed}
-        for day, columns in observed_span.read_columns([day for day in needed if day not in wanted_of]):
+        local_days = {day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days}
+        needed_days = sorted({day for days in local_days.values() for day in days})
+        wanted_by_day = {day: wanted for day, wanted in wanted_by_day.items() if day in needed_days}
+        for day, columns in observed_span.read_columns([day for day in needed_days if day not in wanted_by_day]):
             rows = columns.select_rows(observed_span.wanted, span).tolist()
-            wanted_of[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+            wanted_by_day[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
         for utc_day in reversed(utc_days):
-            of_local_days = chain.from_iterable(wanted_of[day] for day in local_days[utc_day])
+            of_local_days = chain.from_iterable(wanted_by_day[day] for day in local_days[utc_day])
             of_utc_day = [(at_ms, id_) for at_ms, id_ in of_local_days if at_ms // DAY_MS == utc_day]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed_span.observed.tenant, at_ms, id_)
@@ -663,7 +672,7 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
     """Return whether another of the arrivals began within 30 days after this one."""
     end_ms = arrival.last_ms + AGAIN_MS
     following = bisect(arrivals.recent, arrival.first_ms, key=lambda later: later.first_ms)
-    if any(one.first_ms <= end_ms for one in arrivals.recent[following : following + 1]):
+    if any(next_arrival.first_ms <= end_ms for next_arrival in arrivals.recent[following : following + 1]):
         return CameAgain.YES
     return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
 
@@ -674,12 +683,12 @@ def _list_begins(
     """Yield the arrivals that begin in the span, day by day, each with its group, hour and value of the split."""
     import numpy as np
 
-    for _, columns, begun in observed_span.find_begins():
-        rows = np.intersect1d(begun, columns.select_rows(observation_filter, span), assume_unique=True)
+    for _, columns, begin_rows in observed_span.find_begins():
+        rows = np.intersect1d(begin_rows, columns.select_rows(observation_filter, span), assume_unique=True)
         groups, group_names = columns.list_values(Split.GROUP)
-        places, names = columns.list_values(None if split in OF_ARRIVALS else split)
+        value_numbers, value_names = columns.list_values(None if split in OF_ARRIVALS else split)
         hours = observed_span.local.find_hours(columns.at_ms[rows])
         for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
             faceid = columns.faceids[columns.face[row]]
-            group, value = group_names[groups[row]], names[places[row]]
+            group, value = group_names[groups[row]], value_names[value_numbers[row]]
             yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], group, hour, value)

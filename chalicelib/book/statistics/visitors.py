@@ -68,8 +68,8 @@ class Visitors(UseCase):
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
-        named = {face.faceid: face.group_id for face in faces if face.name}
+        group_ids = {face.faceid: face.group_id for face in faces if face.name}
         groups: Mapping[str, str] = (
-            {group.id: group.name for group in self.book.groups.list_all(tenant)} if named else {}
+            {group.id: group.name for group in self.book.groups.list_all(tenant)} if group_ids else {}
         )
-        return {faceid: groups[group_id] for faceid, group_id in named.items() if group_id in groups}
+        return {faceid: groups[group_id] for faceid, group_id in group_ids.items() if group_id in groups}

@@ -34,9 +34,11 @@ class CachedVault:
     def unseal(self, sealed: bytes, context: str) -> str:
         now = time.monotonic()
         with self._lock:
-            kept = self._kept.get((sealed, context))
-        if kept is None or kept[0] < now:
-            kept = (now + KEPT_S, self._vault.unseal(sealed, context))
+            until_and_secret = self._kept.get((sealed, context))
+        if until_and_secret is None or until_and_secret[0] < now:
+            until_and_secret = (now + KEPT_S, self._vault.unseal(sealed, context))
             with self._lock:
-                self._kept = {k: v for k, v in self._kept.items() if v[0] >= now} | {(sealed, context): kept}
-        return kept[1]
+                self._kept = {k: v for k, v in self._kept.items() if v[0] >= now} | {
+                    (sealed, context): until_and_secret
+                }
+        return until_and_secret[1]

@@ -134,8 +134,8 @@ _TOO_BIG = 10**MAX_DIGITS
 
 def item_size(table: Table, item: Item) -> int:
     """Count the item's bytes, with its largest index entry. Raises InvalidInput if it cannot be stored."""
-    for name, most in ((table.partition, MAX_PARTITION_BYTES), (table.sort, MAX_SORT_BYTES)):
-        require_key_text(table, name, item.get(name), most)
+    for name, max_bytes in ((table.partition, MAX_PARTITION_BYTES), (table.sort, MAX_SORT_BYTES)):
+        require_key_text(table, name, item.get(name), max_bytes)
     size = sum(attribute_size(name, value) for name, value in item.items())
     size += max((index_entry_size(table, index, item) for index in table.indexes), default=0)
     if size > MAX_ITEM_BYTES:
@@ -153,12 +153,14 @@ def index_entry_size(table: Table, index: str, item: Item) -> int:
     return sum(attribute_size(name, item[name]) for name in names if name in item)
 
 
-def require_key_text(table: Table, name: str, value: Any, most: int) -> None:
-    """Raise InvalidInput unless `value` is a string of 1 to `most` UTF-8 bytes."""
+def require_key_text(table: Table, name: str, value: Any, max_bytes: int) -> None:
+    """Raise InvalidInput unless `value` is a string of 1 to `max_bytes` UTF-8 bytes."""
     if not isinstance(value, str):
         raise InvalidInput(f"key attribute {name} of {table.name} is a string, not {type(value).__name__}")
-    if not 1 <= len(_encode_utf8(name, value)) <= most:
-        raise InvalidInput(f"key attribute {name} of {table.name} has 1 to {most} bytes, not {len(value.encode())}")
+    if not 1 <= len(_encode_utf8(name, value)) <= max_bytes:
+        raise InvalidInput(
+            f"key attribute {name} of {table.name} has 1 to {max_bytes} bytes, not {len(value.encode())}"
+        )
 
 
 def require_key(table: Table, key: tuple[str, str]) -> int:
@@ -233,9 +235,12 @@ EXISTENCE = frozenset({"exists", "equals", "at_least"})
 
 def list_failed_conditions(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
     """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
-    both = zip(actions, before, strict=True)
+    actions_and_items = zip(actions, before, strict=True)
     return frozenset(
-        condition.name for action, item in both for condition in action.when if not is_satisfied(item, condition)
+        condition.name
+        for action, item in actions_and_items
+        for condition in action.when
+        if not is_satisfied(item, condition)
     )
 
 
@@ -251,9 +256,11 @@ def list_changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> 
     before = _read_items(stored)
     if names := list_failed_conditions(actions, before):
         raise ConditionFailed(names)
-    both = [(action, item, _apply_action(action, item)) for action, item in zip(actions, before, strict=True)]
+    versions = [(action, item, _apply_action(action, item)) for action, item in zip(actions, before, strict=True)]
     return [
-        (action, old, new, None if new is None else item_to_json(new)) for action, old, new in both if new is not old
+        (action, old, new, None if new is None else item_to_json(new))
+        for action, old, new in versions
+        if new is not old
     ]
 
 
@@ -267,16 +274,16 @@ def _apply_action(action: Action, item: Item | None) -> Item | None:
         case Check():
             return item
         case Update():
-            changed = {**(item or {}), **action.set}
+            changed_item = {**(item or {}), **action.set}
             for name, amount in action.add.items():
-                value = changed.get(name, 0)
+                value = changed_item.get(name, 0)
                 if not is_number(value):
                     raise InvalidInput(f"attribute {name} is no number: nothing can be added to it")
-                changed[name] = value + amount if isinstance(value, int) else EXACT.add(value, amount)
+                changed_item[name] = value + amount if isinstance(value, int) else EXACT.add(value, amount)
             for name in action.remove:
-                changed.pop(name, None)
-            item_size(action.table, changed)
-            return changed
+                changed_item.pop(name, None)
+            item_size(action.table, changed_item)  # raises InvalidInput if it is too large by now
+            return changed_item
 
 
 def is_satisfied(item: Item | None, condition: Condition) -> bool:
@@ -330,8 +337,8 @@ def refuse_illegal(actions: Sequence[Action]) -> None:
     size = sum(_measure_action(action) for action in actions)
     if size > MAX_TRANSACTION_BYTES:
         raise InvalidInput(f"a transaction has at most {MAX_TRANSACTION_BYTES} bytes, not {size}")
-    (_, most), *_ = Counter((action.table.name, action.key) for action in actions).most_common(1)
-    if most > 1:
+    (_, most_actions), *_ = Counter((action.table.name, action.key) for action in actions).most_common(1)
+    if most_actions > 1:
         raise InvalidInput("a transaction has at most one action on an item")
 
 
@@ -360,12 +367,12 @@ def _measure_update(update: Update) -> int:
     table = update.table
     if not any(condition.kind in EXISTENCE for condition in update.when):
         raise InvalidInput(f"an Update of {table.name} has a condition that its item exists")
-    changed = [*update.set, *update.add, *update.remove]
-    if len(changed) > MAX_EXPRESSION_PARTS:
+    changed_names = [*update.set, *update.add, *update.remove]
+    if len(changed_names) > MAX_EXPRESSION_PARTS:
         raise InvalidInput(f"an Update changes at most {MAX_EXPRESSION_PARTS} attributes")
-    if len(set(changed)) < len(changed):
+    if len(set(changed_names)) < len(changed_names):
         raise InvalidInput("an attribute of an Update stands in one of set, add and remove, once")
-    if not {table.partition, table.sort}.isdisjoint(changed):
+    if not {table.partition, table.sort}.isdisjoint(changed_names):
         raise InvalidInput(f"an Update of {table.name} leaves the key as it is")
     for name in table.indexes.values():
         if name in update.add:
@@ -485,8 +492,8 @@ class Items(ABC):
         after = span.read_position(token)
         if span.is_empty:
             return Page((), None)
-        found, end = self._read_page(span, after, limit)
-        items = [item for item in _read_items(found) if item is not None]
+        stored, end = self._read_page(span, after, limit)
+        items = [item for item in _read_items(stored) if item is not None]
         if with_projection:
             items = [{name: item[name] for name in span.attributes if name in item} for item in items]
         return Page(tuple(items), None if end is None else span.make_token(end))
@@ -522,10 +529,10 @@ class Items(ABC):
         """Do all of these actions, which DynamoDB would take, or none."""
 
 
-def _read_items(found: Sequence[Stored | None]) -> list[Item | None]:
+def _read_items(stored_items: Sequence[Stored | None]) -> list[Item | None]:
     """Convert items. Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say."""
     try:
-        wires = (json.loads(stored) if isinstance(stored, str) else stored for stored in found)
+        wires = (json.loads(stored) if isinstance(stored, str) else stored for stored in stored_items)
         return [None if wire is None else item_from_wire(wire) for wire in wires]
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
@@ -563,8 +570,8 @@ def require_prefix(prefix: str) -> tuple[str, ...]:
     """Return the segments of the folder that `prefix` lies in. Raises InvalidInput if no key can have the prefix."""
     if not prefix:
         return ()
-    folder, slash, rest = prefix.rpartition("/")
-    require_blob_key(prefix if rest else folder)
+    folder, slash, name_begin = prefix.rpartition("/")
+    require_blob_key(prefix if name_begin else folder)
     return tuple(folder.split("/")) if slash else ()
 
 

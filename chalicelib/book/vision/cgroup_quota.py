@@ -35,14 +35,14 @@ def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
 
 
 def _read_least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number | None:
-    found = list[_Number]()
+    limits = list[_Number]()
     for group in groups:
         for read in readers:
             try:
-                found.append(read(group))
+                limits.append(read(group))
             except (OSError, ValueError, ZeroDivisionError):  # "max", or a file of the other version
                 continue
-    return min((limit for limit in found if limit > 0), default=None)
+    return min((limit for limit in limits if limit > 0), default=None)
 
 
 def _read_cores(group: Path) -> float:
@@ -64,22 +64,26 @@ def _read_memory_of_version_1(group: Path) -> int:
     return size if size < _ALL_BYTES else 0
 
 
-def _list_groups(own: Path, root: Path) -> Iterator[Path]:
-    """Yield the folders of the process's cgroups, and of those above, as far as they are mounted."""
+def _list_groups(cgroup_file: Path, root: Path) -> Iterator[Path]:
+    """Yield the folders of the process's cgroups, and of those above, as far as they are mounted.
+
+    `cgroup_file`: its /proc/self/cgroup, with lines as `0::/user.slice` (cgroups(7)). A line of mountinfo (proc(5)) has
+    the mounted folder and where it is mounted in its fields 4 and 5, and behind " - " type and options.
+    """
     try:
-        members = [line.split(":", 2)[1:] for line in own.read_text().splitlines()]
+        members = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
         mounts = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return
     for line in mounts:
-        before, _, after = line.partition(" - ")
-        top, place = before.split()[3:5]
-        kind, _, options = after.split(maxsplit=2)
+        mount_text, _, type_text = line.partition(" - ")
+        mount_root, mount_point = mount_text.split()[3:5]
+        kind, _, options = type_text.split(maxsplit=2)
         for controllers, path in members:
-            named = {*controllers.split(",")} <= {*options.split(",")}
-            if kind == "cgroup2" if not controllers else kind == "cgroup" and named:
-                mounted = root / place.lstrip("/")
-                yield from _list_upwards(mounted, path, top)
+            has_controllers = {*controllers.split(",")} <= {*options.split(",")}
+            if kind == "cgroup2" if not controllers else kind == "cgroup" and has_controllers:
+                mounted = root / mount_point.lstrip("/")
+                yield from _list_upwards(mounted, path, mount_root)
 
 
 def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:

@@ -54,20 +54,20 @@ class CpuSlots:
     @contextmanager
     def take_slot(self, *, to_open: bool = False) -> Iterator[None]:
         """Take a slot. `to_open`: the thread opens a picture, and waits while threads with open pictures wait."""
-        mine = _Waiting(telemetry.tenant(), to_open)
+        waiter = _Waiting(telemetry.tenant(), to_open)
         with self._changed:
-            self._waiting.append(mine)
+            self._waiting.append(waiter)
             try:
-                self._changed.wait_for(lambda: self._choose_next() is mine)
+                self._changed.wait_for(lambda: self._choose_next() is waiter)
                 self._free -= 1
-                self._held[mine.tenant] += 1
+                self._held[waiter.tenant] += 1
             finally:
-                self._waiting.remove(mine)
+                self._waiting.remove(waiter)
                 self._changed.notify_all()
         try:
             yield
         finally:
-            self._give_back(mine.tenant)
+            self._give_back(waiter.tenant)
 
     def spread_work(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
         """Do `work` for each of the parts, and return the answers in their order.
@@ -75,11 +75,11 @@ class CpuSlots:
         The caller holds a slot. Other threads help on slots that are free now, and stop as soon as anybody waits for
         one. So one picture uses all cores of an idle machine, and a rush finds them as if nobody were helped.
         """
-        tenant, todo, answers = telemetry.tenant(), iter(range(len(parts))), dict[int, Answer]()
+        tenant, numbers_left, answers = telemetry.tenant(), iter(range(len(parts))), dict[int, Answer]()
 
-        def go_on(has_to_stop: Callable[[], object]) -> None:
-            for at in todo:
-                answers[at] = work(parts[at])
+        def work_on_parts(has_to_stop: Callable[[], object]) -> None:
+            for number in numbers_left:
+                answers[number] = work(parts[number])
                 if has_to_stop():
                     return
 
@@ -87,23 +87,23 @@ class CpuSlots:
             try:
                 with telemetry.begin_invocation("", ""):
                     telemetry.of_tenant(tenant)
-                    go_on(lambda: self._waiting)
+                    work_on_parts(lambda: self._waiting)
             finally:
                 self._give_back(tenant)
 
         helpers = [self._helpers.submit(help_out) for _ in range(self._take_spare(tenant, len(parts) - 1))]
         try:
-            go_on(lambda: False)
+            work_on_parts(lambda: False)
         finally:
             wait(helpers)
         for helper in helpers:
             helper.result()
-        return [answers[at] for at in range(len(parts))]
+        return [answers[number] for number in range(len(parts))]
 
     def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Do the parts of all these works as `spread` does, the first ones first, and return each work's answer."""
-        found = iter(self.spread_work(lambda part: part(), [part for work in works for part in work.parts]))
-        return [work.answer([next(found) for _ in work.parts]) for work in works]
+        answers = iter(self.spread_work(lambda part: part(), [part for work in works for part in work.parts]))
+        return [work.answer([next(answers) for _ in work.parts]) for work in works]
 
     @contextmanager
     def one_more(self) -> Iterator[int]:
@@ -115,11 +115,11 @@ class CpuSlots:
         finally:
             self._give_back(tenant, taken)
 
-    def _take_spare(self, tenant: str, most: int) -> int:
-        """Take up to `most` slots on cores that nobody uses, none if somebody waits; return how many."""
+    def _take_spare(self, tenant: str, max_slots: int) -> int:
+        """Take up to `max_slots` slots on cores that nobody uses, none if somebody waits; return how many."""
         with self._changed:
             spare = 0 if self._waiting else self.count - max(self._held.total(), 1)
-            taken = max(min(spare, most), 0)
+            taken = max(min(spare, max_slots), 0)
             self._free -= taken
             self._held[tenant] += taken
             return taken
@@ -132,8 +132,8 @@ class CpuSlots:
 
     def _choose_next(self) -> _Waiting | None:
         """Return whose turn it is; None if there is no slot for any that waits."""
-        may = [each for each in self._waiting if self._free and self._held[each.tenant] < self.count]
-        return min(may, key=lambda each: (each.to_open, self._held[each.tenant]), default=None)
+        ready = [waiter for waiter in self._waiting if self._free and self._held[waiter.tenant] < self.count]
+        return min(ready, key=lambda waiter: (waiter.to_open, self._held[waiter.tenant]), default=None)
 
 
 MEGABYTES_A_CORE = 1769
@@ -147,9 +147,9 @@ def count_cores() -> int:
     return cores_within(quota(), cores_to_run_on())
 
 
-def cores_within(quota: Quota, there: int) -> int:
+def cores_within(quota: Quota, core_count: int) -> int:
     """Return how many whole cores a quota leaves, one at least. One thread more would be stopped in each period."""
-    return there if quota.cores is None else max(min(int(quota.cores), there), 1)
+    return core_count if quota.cores is None else max(min(int(quota.cores), core_count), 1)
 
 
 def cores_to_run_on(process: int = 0) -> int:
@@ -228,9 +228,11 @@ class PictureMemory:
 
     def _promise(self, tenant: str, size: int) -> bool:
         with self._lock:
-            left, held = self._limit - self._resident(), self._promised[tenant]
+            free_bytes, held_bytes = self._limit - self._resident(), self._promised[tenant]
             is_alone = not self._promised.total() and size <= self._limit / _SMALL
-            if (not is_alone and self._promised.total() + size > left) or (held and held + size > left / 2):
+            if (not is_alone and self._promised.total() + size > free_bytes) or (
+                held_bytes and held_bytes + size > free_bytes / 2
+            ):
                 return False
             self._promised[tenant] += size
             return True

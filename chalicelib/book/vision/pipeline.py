@@ -96,13 +96,15 @@ class FacePipeline:
         self,
         image: NDArray[np.uint8],
         faces: Sequence[DetectedFace],
-        wanted: Collection[str] = ATTRIBUTES,
+        wanted_attributes: Collection[str] = ATTRIBUTES,
         *,
-        beside: Sequence[Box] | None = None,
+        all_boxes: Sequence[Box] | None = None,
     ) -> Examined:
-        """Embed and describe the faces, and cut them out if `beside` has the boxes of all. Works run in parallel."""
-        roles = self._choose_roles(faces, wanted)
-        crops = [] if beside is None else [(face.box, [box for box in beside if box != face.box]) for face in faces]
+        """Embed and describe the faces, and cut them out if `all_boxes` has the boxes of all. Works run in parallel."""
+        roles = self._choose_roles(faces, wanted_attributes)
+        crops = (
+            [] if all_boxes is None else [(face.box, [box for box in all_boxes if box != face.box]) for face in faces]
+        )
         with self._slots.take_slot():
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",  # the longest parts first
@@ -124,9 +126,9 @@ class FacePipeline:
         return list(qualities)
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted_attributes: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
-        roles = self._choose_roles(faces, wanted)
+        roles = self._choose_roles(faces, wanted_attributes)
         with self._slots.take_slot():
             ruled = faces if any(role.rule for role in roles.values()) else []
             outputs, qualities, embeddings = self._do_works(
@@ -164,30 +166,39 @@ class FacePipeline:
         with count_stage(name):
             return self._slots.do_works(works)
 
-    def _choose_roles(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
-        return {name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted, _POSE}}
+    def _choose_roles(
+        self, faces: Sequence[DetectedFace], wanted_attributes: Collection[str]
+    ) -> Mapping[str, CropRole]:
+        return {
+            name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted_attributes, _POSE}
+        }
 
     def _plan_embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
-        role, known = self._manifest.embedding, self._last.of(image).embeddings
-        new = [face for face in faces if face not in known]
-        aligned = [self._align_faces(image, new, each) for each in role.networks]
+        role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
+        new_faces = [face for face in faces if face not in known_embeddings]
+        aligned = [self._align_faces(image, new_faces, network) for network in role.networks]
         work = embed.plan_embeddings(self._sessions, role, aligned)
 
         def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-            known.update(zip(new, work.answer(parts), strict=True))
-            return np.array([known[face] for face in faces], np.float32).reshape(len(faces), role.dimensions)
+            known_embeddings.update(zip(new_faces, work.answer(parts), strict=True))
+            return np.array([known_embeddings[face] for face in faces], np.float32).reshape(len(faces), role.dimensions)
 
         return Work(work.parts, with_known)
 
     def _plan_qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
-        aligned, known = self._align_faces(image, faces, self._manifest.quality), self._last.of(image).qualities
-        new = {face: aligned[at] for at, face in enumerate(faces) if face not in known}
+        aligned, known_qualities = (
+            self._align_faces(image, faces, self._manifest.quality),
+            self._last.of(image).qualities,
+        )
+        new_faces = {face: aligned[at] for at, face in enumerate(faces) if face not in known_qualities}
 
         def with_known(measured: list[Quality]) -> list[Quality]:
-            known.update(zip(new, measured, strict=True))
-            return [known[face] for face in faces]
+            known_qualities.update(zip(new_faces, measured, strict=True))
+            return [known_qualities[face] for face in faces]
 
-        return Work([partial(quality.measure_quality, image, *each) for each in new.items()], with_known)
+        return Work(
+            [partial(quality.measure_quality, image, *face_and_crop) for face_and_crop in new_faces.items()], with_known
+        )
 
     def _join_estimates(
         self,
@@ -218,12 +229,12 @@ class FacePipeline:
 def _make_estimates(
     roles: Mapping[str, CropRole],
     face: DetectedFace,
-    known: Quality,
+    measured: Quality,
     outputs: Mapping[str, Sequence[attributes.Looks]],
     ruled: float,
 ) -> Estimates:
     """Make a face's estimates of the outputs of the models. `ruled`: as estimate_genders takes it."""
-    looks = {name: attributes.join_looks(each) for name, each in outputs.items()}
+    looks = {name: attributes.join_looks(model_looks) for name, model_looks in outputs.items()}
     age = attributes.estimate_age(looks["age"], roles["age"].scale) if "age" in roles else None
     genders = attributes.estimate_genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()
     gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
@@ -241,7 +252,7 @@ def _make_estimates(
         emotion_score=emotion_score,
         emotions=emotions,
         pose=head,
-        quality=known.total * (quality.rate_frontality(head) if head else 1),
+        quality=measured.total * (quality.rate_frontality(head) if head else 1),
         beauty=proportions,
         liveness=(
             attributes.estimate_liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None

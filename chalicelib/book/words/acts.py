@@ -164,7 +164,7 @@ ACTS: Mapping[str, Kind] = {
 
 def kinds_by_name(names: Mapping[Kind, str]) -> Mapping[str, Kind]:
     """Return the kind of each act. `names`: the acts of each kind, with commas between them."""
-    return {name: kind for kind, listed in names.items() for name in listed.split(", ")}
+    return {name: kind for kind, names_of_kind in names.items() for name in names_of_kind.split(", ")}
 
 
 def chore(what: str, tenant: str) -> Act:
@@ -184,6 +184,6 @@ def decision_said(decision: Decision | None) -> dict[str, Any]:
     if decision is None:
         return {}
     score = None if decision.score is None else f"{decision.score:.6f}"
-    said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
+    fields = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
     fpir = None if decision.fpir is None else f"{decision.fpir:g}"
-    return omit_none({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})
+    return omit_none({**fields, "seq": decision.seq, "visit": decision.by, "fpir": fpir})

@@ -54,10 +54,10 @@ _USED_EVERY = timedelta(hours=1)
 """How often the time of a key's last use is written at most: each time is a write."""
 
 
-def hour_to_note(now: datetime, noted: datetime | None) -> datetime | None:
+def hour_to_note(now: datetime, noted_at: datetime | None) -> datetime | None:
     """Return the hour in which a key is used, or None if its last use was noted less than an hour before."""
     hour = now.replace(minute=0, second=0, microsecond=0)
-    return hour if noted is None or hour - noted >= _USED_EVERY else None
+    return hour if noted_at is None or hour - noted_at >= _USED_EVERY else None
 
 
 def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:

@@ -67,22 +67,22 @@ def replace_attributes(group: Group, names: Sequence[str]) -> Group:
 
     Raises DefaultGroup, WrongAttributeCount (over five), IllegalAttribute.
     """
-    present = {attribute.name: attribute for attribute in group.attributes}
-    if list(present) == list(names):
+    present_attributes = {attribute.name: attribute for attribute in group.attributes}
+    if list(present_attributes) == list(names):
         return group
     _require_own(group)
     if len(names) > MAX_ATTRIBUTES:
         raise WrongAttributeCount(f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}")
     _require_legal(names, RESERVED)
-    extended = _make_attributes(group, (), [name for name in names if name not in present])
-    added = {attribute.name: attribute for attribute in extended.attributes}
-    return replace(extended, attributes=tuple(present.get(name) or added[name] for name in names))
+    extended = _make_attributes(group, (), [name for name in names if name not in present_attributes])
+    new_attributes = {attribute.name: attribute for attribute in extended.attributes}
+    return replace(extended, attributes=tuple(present_attributes.get(name) or new_attributes[name] for name in names))
 
 
 def _make_attributes(group: Group, present: Sequence[Attribute], names: Sequence[str]) -> Group:
     first = group.next_attribute_id
-    added = [Attribute(first + number, name) for number, name in enumerate(names)]
-    return replace(group, attributes=(*present, *added), next_attribute_id=first + len(added))
+    new_attributes = [Attribute(first + number, name) for number, name in enumerate(names)]
+    return replace(group, attributes=(*present, *new_attributes), next_attribute_id=first + len(new_attributes))
 
 
 def _require_own(group: Group) -> None:
@@ -90,11 +90,11 @@ def _require_own(group: Group) -> None:
         raise DefaultGroup(f"the default group {group.name!r} has no attributes: use a group of your own")
 
 
-def _require_legal(names: Sequence[str], taken: Collection[str]) -> None:
+def _require_legal(names: Sequence[str], taken_names: Collection[str]) -> None:
     for place, name in enumerate(names):
         if not 0 < len(name) <= NAME_LENGTH:
             raise IllegalAttribute(
                 f"an attribute's name has 1 to {NAME_LENGTH} characters, {name[:60]!r} has {len(name)}"
             )
-        if name in taken or name in names[:place]:
+        if name in taken_names or name in names[:place]:
             raise IllegalAttribute(f"the name {name!r} is reserved, there already, or sent twice: choose another")

@@ -376,15 +376,20 @@ class Wave(Struct, frozen=True):
         return isinstance(box, str) and bool(box) and (self.is_done or box in self.reached)
 
 
-def edge_of(wave: Wave, box: object, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a camera that is to have those `wanted`: what a wave sets stays as the wave says.
+def edge_of(
+    wave: Wave, box: object, settings_before: Mapping[str, Any], wanted_settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings of a camera that is to have those `wanted_settings`: what a wave sets stays as the wave says.
 
-    A box that the wave has not reached keeps those of the wave before, in `before`, but for what is wanted otherwise.
+    A box that the wave has not reached keeps those of the wave before, which `settings_before` has. Those that
+    `wanted_settings` names are replaced.
     """
     if wave.has(box):
-        return {name: value for name, value in wanted.items() if name not in BOX_SETTINGS} | dict(wave.settings)
-    former = {name: value for name, value in before.items() if name in BOX_SETTINGS and box}
-    return {**former, **wanted}
+        return {name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS} | dict(
+            wave.settings
+        )
+    former = {name: value for name, value in settings_before.items() if name in BOX_SETTINGS and box}
+    return {**former, **wanted_settings}
 
 
 def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
@@ -399,28 +404,30 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
     if wave.is_done or wave.stopped:
         return wave
     signs = {box: boxes.get(box, LastSign(None)) for box in wave.reached}
-    silent = [box for box, sign in signs.items() if not sign.is_heard(now)]
+    silent_boxes = [box for box, sign in signs.items() if not sign.is_heard(now)]
     are_others_heard = [sign.is_heard(now) for box, sign in boxes.items() if box not in signs]
-    if silent and not _is_by_chance(len(silent), len(signs), are_others_heard.count(False), len(are_others_heard)):
-        since = wave.missed_at or now
-        is_service_up = any(sign.at is not None and sign.at > since for sign in boxes.values())
-        if now - since < (BEATS if is_service_up else SETTLES):
-            return replace(wave, missed_at=since)
-        return replace(wave, stopped=f"silent: {', '.join(silent[:5])}")
+    if silent_boxes and not _is_by_chance(
+        len(silent_boxes), len(signs), are_others_heard.count(False), len(are_others_heard)
+    ):
+        missed_since = wave.missed_at or now
+        is_service_up = any(sign.at is not None and sign.at > missed_since for sign in boxes.values())
+        if now - missed_since < (BEATS if is_service_up else SETTLES):
+            return replace(wave, missed_at=missed_since)
+        return replace(wave, stopped=f"silent: {', '.join(silent_boxes[:5])}")
     wave = replace(wave, missed_at=None)
     if wave.reached and now - wave.at < SETTLES:
         return wave
     version = wave.settings.get("version")
-    others = [box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version]
-    if version is not None and others:
-        return replace(wave, stopped=f"{version} does not run: {', '.join(others[:5])}")
+    boxes_of_other_version = [box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version]
+    if version is not None and boxes_of_other_version:
+        return replace(wave, stopped=f"{version} does not run: {', '.join(boxes_of_other_version[:5])}")
     a_tenth = -(-len(boxes) // 10)
     target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
     if target == len(boxes):
         return replace(wave, reached=(), is_done=True, at=now)
-    ready = [box for box, sign in boxes.items() if sign.is_heard(now) and box not in signs]
-    following = tuple(ready[: target - len(signs)])
-    return replace(wave, reached=wave.reached + following, at=now) if following else wave
+    ready_boxes = [box for box, sign in boxes.items() if sign.is_heard(now) and box not in signs]
+    next_boxes = tuple(ready_boxes[: target - len(signs)])
+    return replace(wave, reached=wave.reached + next_boxes, at=now) if next_boxes else wave
 
 
 def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool:

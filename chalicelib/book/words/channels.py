@@ -103,18 +103,20 @@ _MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
 
 def check_channel(channel: Channel) -> Channel:
     """Return the channel with the URL of its way. Raises InvalidInput, which says what is missing or too much."""
-    needs, may, home = _NEEDS[channel.way]
+    needed_fields, allowed_fields, default_url = _NEEDS[channel.way]
     names = [name for name in Channel.__struct_fields__ if name not in ("way", "method")]
-    given = {name for name in names if getattr(channel, name)}
+    given_names = {name for name in names if getattr(channel, name)}
     if channel.method != "POST":  # its default, which nobody has given
-        given.add("method")
-    if missing := [name for name in needs.split() if name not in given]:
-        raise InvalidInput(f"a channel of {channel.way} needs {' and '.join(needs.split())}: send {missing[0]}, too")
-    if surplus := sorted(given.difference(needs.split(), may.split())):
-        known_fields = ", ".join([*needs.split(), *may.split()])
+        given_names.add("method")
+    if missing := [name for name in needed_fields.split() if name not in given_names]:
+        raise InvalidInput(
+            f"a channel of {channel.way} needs {' and '.join(needed_fields.split())}: send {missing[0]}, too"
+        )
+    if surplus := sorted(given_names.difference(needed_fields.split(), allowed_fields.split())):
+        known_fields = ", ".join([*needed_fields.split(), *allowed_fields.split()])
         raise InvalidInput(f"a channel of {channel.way} has no {surplus[0]}: it has {known_fields}")
     _check_values(channel)
-    checked = replace(channel, url=home) if home and not channel.url else channel
+    checked = replace(channel, url=default_url) if default_url and not channel.url else channel
     if len(json.dumps(channel_fields(checked))) > _MOST_BYTES:
         raise InvalidInput(f"the channel has over {_MOST_BYTES} bytes: shorten its URL or its headers")
     return checked
@@ -138,7 +140,7 @@ def _check_values(channel: Channel) -> None:
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise InvalidInput(f"header {repeated!r} is there twice: send it once")
     if channel.way is Way.PUSH:
-        for name, size in (("p256dh", 65), ("auth", 16)):
+        for name, size in (("p256dh", 65), ("auth", 16)):  # RFC 8291: a point of the curve P-256, and a secret
             if len(from_base64url(getattr(channel, name))) != size:
                 raise InvalidInput(f"{name} is {size} bytes in base64url, as the browser's subscription has it")
 
@@ -246,7 +248,7 @@ def _content_types(channel: Channel) -> list[str]:
 
 def fill_template(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
     """Put the values in place of the fields: `{who} came` with `who` Ann is `Ann came`. A value that lacks is ""."""
-    return _FIELD.sub(lambda found: escape(values.get(found[1], "")), template)
+    return _FIELD.sub(lambda match: escape(values.get(match[1], "")), template)
 
 
 def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str) -> dict[str, str]:
@@ -254,9 +256,9 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
 
     `camera`: what people call it; "": there is none.
     """
-    data, at = event["data"], moment_of_text(event["at"]).astimezone(zone)
+    data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:
-        return {**_SAMPLES, "shop": shop, **_write_moment(at)}
+        return {**_SAMPLES, "shop": shop, **_write_moment(event_time)}
     last_seen_at = data.get("last_seen_at")
     values = {name: _write_plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
     group = _write_plain(event["group"])
@@ -271,7 +273,7 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
         "report": data.get("report", ""),
         "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}" if last_seen_at else "",
         "shop": shop,
-        **_write_moment(at),
+        **_write_moment(event_time),
     }
 
 
@@ -318,8 +320,8 @@ def write_message(channel: Channel, template: str, values: Mapping[str, str], pi
     """Make the request that a way wants. `picture`: a JPEG for those of WITH_PICTURE."""
     if channel.way is Way.REQUEST:
         body = fill_template(template, values, _escape_json if is_json(channel) else str)
-        own = {} if _content_types(channel) else {"Content-Type": _TEXT}
-        return Post(channel.url, body.encode(), {**own, **channel.headers}, channel.method)
+        content_type = {} if _content_types(channel) else {"Content-Type": _TEXT}
+        return Post(channel.url, body.encode(), {**content_type, **channel.headers}, channel.method)
     text = message_text(template, values, _escape_markdown if channel.way in _WITH_MARKDOWN else str)
     return _WRITERS[channel.way](channel, text, picture)
 
@@ -348,8 +350,8 @@ def _to_ntfy(channel: Channel, text: str, picture: bytes | None) -> Post:
     if picture is None:
         return Post(channel.url, text.encode(), {"Content-Type": _TEXT, **headers})
     line = " ".join(text.split())
-    said = line if line.isascii() and line.isprintable() else Header(line, "utf-8", maxlinelen=100_000).encode()
-    return Post(channel.url, picture, {"Message": said, "Filename": "face.jpg", **headers}, "PUT")
+    header_text = line if line.isascii() and line.isprintable() else Header(line, "utf-8", maxlinelen=100_000).encode()
+    return Post(channel.url, picture, {"Message": header_text, "Filename": "face.jpg", **headers}, "PUT")
 
 
 def _to_telegram(channel: Channel, text: str, picture: bytes | None) -> Post:
@@ -388,9 +390,9 @@ def _to_pushover(channel: Channel, text: str, picture: bytes | None) -> Post:
 def _post_form(url: str, fields: Mapping[str, str], name: str, picture: bytes) -> Post:
     """Make a request of multipart/form-data: text fields, and a JPEG (RFC 7578)."""
     boundary = secrets.token_hex(16)
-    named = partial('--{0}\r\nContent-Disposition: form-data; name="{1}"'.format, boundary)
-    texts = "".join(f"{named(field)}\r\n\r\n{text}\r\n" for field, text in fields.items())
-    file = f'{named(name)}; filename="face.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    begin_part = partial('--{0}\r\nContent-Disposition: form-data; name="{1}"'.format, boundary)
+    texts = "".join(f"{begin_part(field)}\r\n\r\n{text}\r\n" for field, text in fields.items())
+    file = f'{begin_part(name)}; filename="face.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     body = texts.encode() + file.encode() + picture + f"\r\n--{boundary}--\r\n".encode()
     return Post(url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 

@@ -42,16 +42,16 @@ def require_format(tenant: Mapping[str, Any]) -> None:
         raise StorageUnavailable(complaint)
 
 
-def wrong_format(data: str, found: object) -> str | None:
-    """Say why this version cannot read `data` with the number `found` (None: it has none); None if it can."""
-    if found in KNOWN:
+def wrong_format(data: str, number: object) -> str | None:
+    """Say why this version cannot read `data` with this format `number` (None: it has none); None if it can."""
+    if number in KNOWN:
         return None
-    if found is None:
+    if number is None:
         return (
             f"{data} has no format number, so a version before 0.1.0 wrote it, and this one reads format {FORMAT}: "
             "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a new stage"
         )
     return (
-        f"{data} has format {found}, and this version reads format {FORMAT}: install the version that wrote it, "
+        f"{data} has format {number}, and this version reads format {FORMAT}: install the version that wrote it, "
         "whose CHANGELOG names that format"
     )

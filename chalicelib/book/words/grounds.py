@@ -24,8 +24,10 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
         yield "a name"
     if face.group_id != STRANGER and (before is None or face.group_id != before.group_id):
         yield "a group"
-    known = () if before is None else before.pictures
-    if any(_is_given(picture) and not any(picture.is_same(mine) for mine in known) for picture in face.pictures):
+    known_pictures = () if before is None else before.pictures
+    if any(
+        _is_given(picture) and not any(picture.is_same(mine) for mine in known_pictures) for picture in face.pictures
+    ):
         yield "a picture"
     if face.user and (before is None or face.user != before.user):
         yield "a user"
@@ -41,8 +43,8 @@ def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
         return
     if before is not None and before.restriction is not None:
         return
-    lost = before is not None and has_ground(before.consent)
-    if gained := [*more_than_a_stranger(after, None if lost else before)]:
+    loses_ground = before is not None and has_ground(before.consent)
+    if gained := [*more_than_a_stranger(after, None if loses_ground else before)]:
         raise ConsentMissing(say_missing(after.faceid if before else "", gained))
 
 
@@ -54,8 +56,8 @@ def require_record(tenant: Tenant, consent: Consent | None) -> None:
 
 def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     """Say what is missing. `faceid`: "" of a new face."""
-    said = f"face {faceid!r} has no record of consent, so it gets neither name, group, picture nor user"
-    who = f"{said} (here: {', '.join(gained)})" if faceid else "nobody is enrolled without a record of consent"
+    text = f"face {faceid!r} has no record of consent, so it gets neither name, group, picture nor user"
+    who = f"{text} (here: {', '.join(gained)})" if faceid else "nobody is enrolled without a record of consent"
     return (
         f"{who}: the tenant's setting consent_required. Write the record down first (PUT /v1/faces/ID/consent, or the "
         "console), or send it with POST /v1/faces; the other dialects cannot"

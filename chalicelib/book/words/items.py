@@ -96,8 +96,8 @@ def walk_items(
 
 def cut_in_parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
     """Yield the rows in lists of `size`, the last one of those that are left."""
-    rest = iter(rows)
-    while part := list(islice(rest, size)):
+    rows_left = iter(rows)
+    while part := list(islice(rows_left, size)):
         yield part
 
 
@@ -116,16 +116,16 @@ def gone_of(directory: Item) -> frozenset[str]:
 
 def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
     """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
-    gone = {*gone_of(directory_of(items, tenant)), RESTRICTED}
+    hidden_groups = {*gone_of(directory_of(items, tenant)), RESTRICTED}
     found_items = walk_items(items, keys.FACES, tenant, page_size=page_size)
-    return (item for item in found_items if item["group"] not in gone)
+    return (item for item in found_items if item["group"] not in hidden_groups)
 
 
 def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
     """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
-    gone = gone_of(directory_of(items, tenant))
+    gone_groups = gone_of(directory_of(items, tenant))
     found_items = walk_items(items, keys.DIRECTORY, tenant, between=keys.USERS)
-    return (item for item in found_items if item["group"] not in gone)
+    return (item for item in found_items if item["group"] not in gone_groups)
 
 
 def camera_ids(items: ItemStore, tenant: str) -> list[str]:
@@ -191,10 +191,11 @@ class Changed(Exception):
     """A change by others of what was read: read it again."""
 
 
-def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def retry_if_changed(busy_message: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
 
-    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the sentence `busy`.
+    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the sentence
+    `busy_message`.
     """
 
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -203,7 +204,7 @@ def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R
             for _ in count_attempts(tries):
                 with suppress(ConditionFailed, Changed):
                     return work(*args, **kwargs)
-            raise Busy(busy)
+            raise Busy(busy_message)
 
         return try_work
 
@@ -212,11 +213,11 @@ def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
     """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
-    for left in count_attempts(_TRIES_WHILE_BUSY):
+    for tries_left in count_attempts(_TRIES_WHILE_BUSY):
         try:
             items.transact(actions)
         except Busy:
-            if not left:
+            if not tries_left:
                 raise
         else:
             return
@@ -249,19 +250,21 @@ class CountedList(Struct, Generic[_R], frozen=True):
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
     """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
-    done = 0
+    done_count = 0
     for part in cut_in_parts(actions, _A_TRANSACTION):
         write(items, part)
-        done += len(part)
-    return done
+        done_count += len(part)
+    return done_count
 
 
-def delete_in_parts(items: ItemStore, table: Table, found: Iterable[Item], until: datetime | None = None) -> int:
+def delete_in_parts(
+    items: ItemStore, table: Table, items_to_delete: Iterable[Item], expired_by: datetime | None = None
+) -> int:
     """Delete items that were read, 50 a transaction, and return how many. If cut off, some are deleted.
 
-    `until`: those that expire by then, for storage that does not do so itself; None: all.
+    `expired_by`: those that expire by then, for storage that does not do so itself; None: all.
     """
-    old = (item for item in found if until is None or item["expires_at"] <= until.timestamp())
+    old = (item for item in items_to_delete if expired_by is None or item["expires_at"] <= expired_by.timestamp())
     return write_in_parts(items, (Delete(table, (item[table.partition], item[table.sort])) for item in old))
 
 
@@ -307,36 +310,36 @@ class PageTokens:
 
     def make_first_page(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
         """Make a page of the first `limit` rows. `place`: gives that of a row, behind which the next page begins."""
-        found = list(islice(rows, limit + 1))
-        return self.make_page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
+        first_rows = list(islice(rows, limit + 1))
+        return self.make_page(first_rows[:limit], place(first_rows[limit - 1]) if len(first_rows) > limit else None)
 
     def make_filtered_page(
         self,
-        stored: Iterable[_Stored],
+        stored_rows: Iterable[_Stored],
         place_of_stored: Callable[[_Stored], str],
         limit: int,
-        choose: Callable[[list[_Stored]], list[_Row]],
+        make_rows: Callable[[list[_Stored]], list[_Row]],
         place_of_row: Callable[[_Row], str],
     ) -> ListPage[_Row]:
-        """Make a page of the first `limit` rows that `choose` makes of the stored ones, of which it gets some at once.
+        """Make a page of the first `limit` rows that `make_rows` makes of the stored ones, some at a time.
 
         It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not be the last. The
         places are those behind which the next page begins.
         """
         rows: list[_Row] = []
-        unread, read_count, last_place = iter(stored), 0, None
+        rows_left, read_count, last_place = iter(stored_rows), 0, None
         at_once = max(limit + 1, _AT_ONCE)
-        while len(rows) <= limit and (batch := list(islice(unread, min(at_once, MOST_READ - read_count)))):
+        while len(rows) <= limit and (batch := list(islice(rows_left, min(at_once, MOST_READ - read_count)))):
             read_count, last_place = read_count + len(batch), place_of_stored(batch[-1])
-            rows += choose(batch)
+            rows += make_rows(batch)
         if len(rows) > limit:
             return self.make_page(rows[:limit], place_of_row(rows[limit - 1]))
         return self.make_page(rows, last_place if read_count == MOST_READ else None)
 
-    def read_place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
+    def read_place(self, token: str | None, parse_place: Callable[[str], Place]) -> Place | None:
         """Read from a token the place at which its page begins; None: the first page, which has no token.
 
-        `read`: makes the place of its text, and raises ValueError or TypeError for what is no place. Raises
+        `parse_place`: makes the place of its text, and raises ValueError or TypeError for what is no place. Raises
         InvalidInput if the token is damaged or of another query. The checksum has no key, so people who know the query
         can forge one.
         """
@@ -347,7 +350,7 @@ class PageTokens:
             check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
             if not payload or check != self._check(payload):
                 raise ValueError("another checksum")
-            return read(payload.decode("ascii"))
+            return parse_place(payload.decode("ascii"))
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidInput(
                 "the page token is damaged or belongs to another query: start again without it"

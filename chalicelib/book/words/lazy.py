@@ -25,5 +25,5 @@ class lazy(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_prope
         with _making:
             if self._name not in owner.__dict__:
                 owner.__dict__[self._name] = self._make(owner)
-        made: _T = owner.__dict__[self._name]  # Python finds it before this descriptor from now on
-        return made
+        value: _T = owner.__dict__[self._name]  # Python finds it before this descriptor from now on
+        return value

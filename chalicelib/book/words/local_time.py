@@ -175,11 +175,11 @@ class LocalTime:
         # No bucket lasts twice its usual length, so this refuses no span that would fit.
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
             number = _NUMBERS[granularity]
-            found: set[int] = set()
+            buckets: set[int] = set()
             for piece in self.divide_span(span):
-                found.update(range(number(piece.hours[0]), number(piece.hours[-1]) + 1, _STEPS.get(granularity, 1)))
-            if len(found) <= MAX_BUCKETS:
-                return sorted(found)
+                buckets.update(range(number(piece.hours[0]), number(piece.hours[-1]) + 1, _STEPS.get(granularity, 1)))
+            if len(buckets) <= MAX_BUCKETS:
+                return sorted(buckets)
         raise InvalidInput(
             f"from start to end there are over {MAX_BUCKETS} buckets of one {granularity}: "
             "choose a shorter time or longer buckets"

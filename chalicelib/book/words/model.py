@@ -381,7 +381,7 @@ class Face(Struct, frozen=True):
     restriction: Restriction | None = None
     """It is in the group RESTRICTED then."""
     changed_at: datetime | None = None
-    """When a person last changed it otherwise than by adding a picture; None: nobody did."""
+    """When a person last changed anything of it but its pictures by adding one; None: nobody did."""
     external_id: str = ""
     """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
     user: str = ""

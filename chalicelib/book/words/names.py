@@ -67,8 +67,8 @@ def _comparison_form(name: str, matches_case: bool) -> str:
 
 def sorting_form(name: str) -> str:
     """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe behind both."""
-    bare = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
-    return "".join(letter for letter in bare if not unicodedata.combining(letter)).casefold()[:_SORTED_LENGTH]
+    decomposed = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()[:_SORTED_LENGTH]
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:
@@ -119,12 +119,12 @@ def face_note(note: str) -> str:
 
 def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number, each once."""
-    found: dict[str, None] = {}
+    terms: dict[str, None] = {}
     for word in split_words(name):
         endings = range(len(word)) if _runs_together(word[0]) else range(1)
-        found |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
+        terms |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
     numbered = {str(number): None} if number else {}
-    return tuple(dict.fromkeys(list(found)[:MAX_TERMS]) | numbered)
+    return tuple(dict.fromkeys(list(terms)[:MAX_TERMS]) | numbered)
 
 
 def split_words(text: str) -> list[str]:
@@ -137,10 +137,10 @@ def split_words(text: str) -> list[str]:
     script: bool | None = None  # of the last character: whether it runs words together; None: it is of no word
     for character in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()):
         category = unicodedata.category(character)[0]
-        before, script = script, _runs_together(character) if category in "LMN" else None
-        if category == "M" and before is not None:  # a mark belongs to the letter before it
-            script = before
-        if script is not None and script == before:
+        script_before, script = script, _runs_together(character) if category in "LMN" else None
+        if category == "M" and script_before is not None:  # a mark belongs to the letter before it
+            script = script_before
+        if script is not None and script == script_before:
             words[-1] += character
         elif script is not None:
             words.append(character)
@@ -149,13 +149,13 @@ def split_words(text: str) -> list[str]:
 
 def wanted_words(text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is called, the number."""
-    found = split_words(text)
-    return found[1:] if len(found) == 2 and found[0] in _CALLED and found[1].isdecimal() else found
+    words = split_words(text)
+    return words[1:] if len(words) == 2 and words[0] in _CALLED and words[1].isdecimal() else words
 
 
-def is_found(held: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Return whether each of the `wanted` words is the beginning of one of a face's terms."""
-    return all(any(term.startswith(prefix(word)) for term in held) for word in wanted)
+def is_found(terms: Sequence[str], words: Sequence[str]) -> bool:
+    """Return whether each of the `words` is the beginning of one of a face's `terms`."""
+    return all(any(term.startswith(prefix(word)) for term in terms) for word in words)
 
 
 def prefix(word: str) -> str:

@@ -196,11 +196,11 @@ def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
 
     Age and gender are those that the user set, else those of the picture, else those stored with the face.
     """
-    own = face.estimates
+    face_estimates = face.estimates
     return replace(
         estimates,
-        age=face.age if face.age is not None else own.age if estimates.age is None else estimates.age,
-        gender=face.gender or estimates.gender or own.gender,
+        age=face.age if face.age is not None else face_estimates.age if estimates.age is None else estimates.age,
+        gender=face.gender or estimates.gender or face_estimates.gender,
     )
 
 
@@ -251,7 +251,7 @@ class ObservationFilter(Struct, frozen=True):
 
     def lets_pass(self, dimensions: Dimensions) -> bool:
         """Return whether all but the face fits."""
-        fit = (wanted in ("", label) for wanted, label in zip(self.labels, dimensions[:4], strict=True))
+        fit = (wanted_label in ("", label) for wanted_label, label in zip(self.labels, dimensions[:4], strict=True))
         return (
             self.group_name in (None, dimensions.group)
             and dimensions.group not in self.without

@@ -57,7 +57,7 @@ def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
         while last + 1 < len(days) and days[last + 1] == days[first]:
             last += 1
         if (hours := days[first]) is not None:
-            named = DAYS[first] if first == last else f"{DAYS[first]}-{DAYS[last]}"
-            spans.append(f"{named} {hours[0]:02d}:00-{hours[1]:02d}:00")
+            day_names = DAYS[first] if first == last else f"{DAYS[first]}-{DAYS[last]}"
+            spans.append(f"{day_names} {hours[0]:02d}:00-{hours[1]:02d}:00")
         first = last + 1
     return ", ".join(spans)

@@ -106,11 +106,11 @@ class Estimates(Struct, frozen=True):
             return None
         return "heuristic" if name in self.heuristics else "model"
 
-    def gender_from(self, least: float | None) -> Estimates:
+    def gender_from(self, least_score: float | None) -> Estimates:
         """Return the estimates with the gender told from this score on; None: as the pack says."""
-        if least is None or not self.genders:
+        if least_score is None or not self.genders:
             return self
-        gender, score = self.genders[0] if self.genders[0][1] >= least else (None, None)
+        gender, score = self.genders[0] if self.genders[0][1] >= least_score else (None, None)
         return replace(self, gender=gender, gender_score=score)
 
     def without(self, names: frozenset[str]) -> Estimates:
@@ -158,9 +158,9 @@ class Found(NamedTuple):
         """Return the area that both boxes share by the area that they cover together, 0..1."""
         across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        shared = max(across, 0.0) * max(down, 0.0)
-        covered = self.width * self.height + other.width * other.height - shared
-        return shared / covered if covered > 0 else 0.0
+        shared_area = max(across, 0.0) * max(down, 0.0)
+        covered_area = self.width * self.height + other.width * other.height - shared_area
+        return shared_area / covered_area if covered_area > 0 else 0.0
 
 
 class Sides(NamedTuple):
@@ -199,9 +199,9 @@ class Quality(Struct, frozen=True):
     brightness: float = 0.0
     """0..1: mean grey level of the face, from black to white."""
 
-    def short_of(self, least: float) -> str:
-        """Say why it is below `least`: "too blurred: 12 of 30". The number is rounded down: 29.9 is not 30."""
-        return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
+    def short_of(self, least_quality: float) -> str:
+        """Say why it is below `least_quality`: "too blurred: 12 of 30". The number is rounded down: 29.9 is not 30."""
+        return f"{self.flaw}: {math.floor(self.total)} of {least_quality:g}"
 
 
 class PictureRules(Struct, frozen=True):

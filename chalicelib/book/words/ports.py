@@ -95,8 +95,9 @@ class Update(Struct, frozen=True):
     """A change of an item's attributes. The item must exist: `when` needs an `exists`, `equals` or `at_least`.
 
     `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
-    one of `set`, `add` and `remove`. `twice`: it does no harm if an Update that comes alone is done twice, should its
-    answer be lost: that costs half. Not `lasts`: a power cut may undo one that comes alone, and it waits for no disk.
+    one of `set`, `add` and `remove`. `repeatable`: it does no harm if an Update that comes alone is done twice, should
+    its answer be lost: that costs half. Not `lasts`: a power cut may undo one that comes alone, and it waits for no
+    disk.
     """
 
     table: Table
@@ -105,7 +106,7 @@ class Update(Struct, frozen=True):
     set: Item = NOTHING
     add: Mapping[str, int] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
-    twice: bool = False
+    repeatable: bool = False
     lasts: bool = True
 
 
@@ -428,13 +429,13 @@ class Vision(Protocol):
         self,
         image: NDArray[np.uint8],
         faces: Sequence[DetectedFace],
-        wanted: Collection[str] = ATTRIBUTES,
+        wanted_attributes: Collection[str] = ATTRIBUTES,
         *,
-        beside: Sequence[Box] | None = None,
+        all_boxes: Sequence[Box] | None = None,
     ) -> Examined:
         """Do what `embed` and `describe` do, side by side on cores that are free.
 
-        `beside`: the boxes of all of the picture's faces; with them it does what `crop` does, too.
+        `all_boxes`: the boxes of all of the picture's faces; with them it does what `crop` does, too.
         """
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
@@ -444,11 +445,11 @@ class Vision(Protocol):
         """Measure each face's quality without its pose, in order, from the pixels: no model runs."""
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted_attributes: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
         """Estimate each face's attributes, pose and quality, in order.
 
-        `wanted`: names of ATTRIBUTES; pose and quality are always estimated, and other models do not run.
+        `wanted_attributes`: names of ATTRIBUTES; pose and quality are always estimated, and other models do not run.
         """
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:

@@ -57,14 +57,14 @@ class Setting(Struct, frozen=True):
             raise InvalidInput(f"{self.name} is {self.bounds}{self.or_none}, not {_format_number(value)}")
 
     def holds(self, value: float) -> bool:
-        least = self.least is None or (value > self.least if self.above else value >= self.least)
-        return least and (self.most is None or value <= self.most)
+        is_large_enough = self.least is None or (value > self.least if self.above else value >= self.least)
+        return is_large_enough and (self.most is None or value <= self.most)
 
     @property
     def bounds(self) -> str:
         """Say which numbers are legal."""
-        least = "" if self.least is None else f"{'more than ' if self.above else ''}{_format_number(self.least)}"
-        return f"{least} at least" if self.most is None else f"{least} to {_format_number(self.most)}"
+        least_text = "" if self.least is None else f"{'more than ' if self.above else ''}{_format_number(self.least)}"
+        return f"{least_text} at least" if self.most is None else f"{least_text} to {_format_number(self.most)}"
 
     @property
     def or_none(self) -> str:
@@ -82,13 +82,13 @@ def setting(default: Any, says: str, least: float | None = None, most: float | N
 
 def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
     """Return the settings among the fields of a class, by the fields' names."""
-    made: dict[str, Setting] = {}
+    settings: dict[str, Setting] = {}
     for struct_field in fields(kind):
         if isinstance(of := struct_field.default_factory, Setting):
             kinds = get_args(struct_field.type) if isinstance(struct_field.type, UnionType) else (struct_field.type,)
             plain, *_ = (get_origin(kind) or kind for kind in kinds if kind is not NoneType)
-            made[struct_field.name] = replace(of, name=of.name or struct_field.name, kind=plain)
-    return MappingProxyType(made)
+            settings[struct_field.name] = replace(of, name=of.name or struct_field.name, kind=plain)
+    return MappingProxyType(settings)
 
 
 def require(table: Mapping[str, Setting], settings: object) -> None:

@@ -10,10 +10,10 @@ from chalicelib.book.words.errors import Busy
 
 
 @contextmanager
-def hold_place(places: BoundedSemaphore, otherwise: str, waited_s: float = 0.0) -> Iterator[None]:
-    """Hold one of the places. Raises Busy, which says `otherwise`, if none is free within `waited_s`."""
+def hold_place(places: BoundedSemaphore, busy_message: str, waited_s: float = 0.0) -> Iterator[None]:
+    """Hold one of the places. Raises Busy with `busy_message` if none is free within `waited_s`."""
     if not places.acquire(timeout=waited_s):
-        raise Busy(otherwise)
+        raise Busy(busy_message)
     try:
         yield
     finally:

@@ -134,10 +134,10 @@ def take_charges() -> dict[str, float]:
     It is the process's, since a function does one thing at a time, with threads beside it.
     """
     with _charging:
-        whole = {what: int(number) if number == int(number) else number for what, number in sorted(_charged.items())}
-        taken = {what: number for what, number in whole.items() if number}
+        rounded = {what: int(number) if number == int(number) else number for what, number in sorted(_charged.items())}
+        charges = {what: number for what, number in rounded.items() if number}
         _charged.clear()
-    return taken
+    return charges
 
 
 def at_least(metric: str, value: float) -> None:

@@ -273,9 +273,9 @@ RETENTION = ("capture_days", "sighting_days", "stranger_days", "regular_days", "
 """Settings of a tenant."""
 
 
-def captures_kept(tenant: StoredSettings, most: int) -> int:
-    """Return for how many days the tenant's pictures of captures are kept. `most`: the deployment's days."""
-    return min(tenant.capture_days or most, most)
+def captures_kept(tenant: StoredSettings, max_days: int) -> int:
+    """Return for how many days the tenant's pictures of captures are kept. `max_days`: the deployment's days."""
+    return min(tenant.capture_days or max_days, max_days)
 
 
 def sightings_kept(tenant: StoredSettings) -> int:

@@ -111,7 +111,7 @@ def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
 def form_of(kind: Any) -> Form | Codec[Any]:
     """Return the form in which the values of a field are stored. `kind`: its annotation.
 
-    None has no form of its own: `int | None` is stored as `int` is. What no form is known of stays as it is.
+    None has no form of its own: `int | None` is stored as `int` is. A value whose type has no form is stored as it is.
     """
     if get_origin(kind) is Annotated:
         kind = kind.__origin__
@@ -170,11 +170,11 @@ class Codec(Generic[_Record]):
                 table.append((name, self._names.get(name, name), plain, says, name in self._nulls))
         return table
 
-    def write(self, record: _Record, *only: str) -> dict[str, Any]:
-        """Make the attributes by which a record is stored. `only`: the fields of which to make them; none: all."""
+    def write(self, record: _Record, *only_fields: str) -> dict[str, Any]:
+        """Make the attributes by which a record is stored, of `only_fields` or, without any, of all its fields."""
         attributes: dict[str, Any] = {}
         for name, attribute, (write, _, is_whole), missing, is_null in self._fields:
-            if only and name not in only:
+            if only_fields and name not in only_fields:
                 continue
             value = getattr(record, name)
             if is_whole:
@@ -234,7 +234,7 @@ def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
     """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an apostrophe."""
     import csv  # of a download alone
 
-    plain = ([re.sub(_NO_TEXT, r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
+    plain = ([re.sub(_NO_TEXT, r"\1'", value) if isinstance(value, str) else value for value in row] for row in rows)
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
 
 

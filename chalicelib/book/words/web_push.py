@@ -36,8 +36,8 @@ def new_key() -> str:
     """Make the private key of a sender: its number, in base64url."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    made = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
-    return _text(made.to_bytes(_KEY_BITS // 8, "big"))
+    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return _text(number.to_bytes(_KEY_BITS // 8, "big"))
 
 
 def public_key(private: str) -> str:
@@ -100,12 +100,12 @@ def encrypt(text: bytes, receiver: bytes, secret: bytes, sender: str | None = No
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     sender_key, salt = _private(sender or new_key()), salt or os.urandom(16)
-    public = _point(sender_key)
-    agreed = sender_key.exchange(ec.ECDH(), _point_of_browser(receiver))
-    shared = _derive(secret, agreed, b"WebPush: info\x00" + receiver + public, 32)
-    key = _derive(salt, shared, b"Content-Encoding: aes128gcm\x00", 16)
-    nonce = _derive(salt, shared, b"Content-Encoding: nonce\x00", 12)
-    header = salt + _RECORD_BYTES.to_bytes(4, "big") + bytes([len(public)]) + public
+    sender_point = _point(sender_key)
+    agreed_secret = sender_key.exchange(ec.ECDH(), _point_of_browser(receiver))
+    shared_key = _derive(secret, agreed_secret, b"WebPush: info\x00" + receiver + sender_point, 32)
+    key = _derive(salt, shared_key, b"Content-Encoding: aes128gcm\x00", 16)
+    nonce = _derive(salt, shared_key, b"Content-Encoding: nonce\x00", 12)
+    header = salt + _RECORD_BYTES.to_bytes(4, "big") + bytes([len(sender_point)]) + sender_point
     return header + AESGCM(key).encrypt(nonce, text + _LAST, None)
 
 
@@ -116,16 +116,16 @@ def _derive(salt: bytes, secret: bytes, info: bytes, size: int) -> bytes:
     return HKDF(SHA256(), size, salt, info).derive(secret)
 
 
-def _signed_token(claims: dict[str, str], private: str, until: datetime) -> str:
+def _signed_token(claims: dict[str, str], private: str, expires_at: datetime) -> str:
     """Make a JSON Web Token, signed by ES256 (RFC 7515)."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    parts = ({"typ": "JWT", "alg": "ES256"}, {**claims, "exp": int(until.timestamp())})
-    signed = ".".join(_text(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
-    both = decode_dss_signature(_private(private).sign(signed.encode(), ec.ECDSA(SHA256())))
-    return f"{signed}.{_text(b''.join(half.to_bytes(_KEY_BITS // 8, 'big') for half in both))}"
+    parts = ({"typ": "JWT", "alg": "ES256"}, {**claims, "exp": int(expires_at.timestamp())})
+    text = ".".join(_text(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    signature = decode_dss_signature(_private(private).sign(text.encode(), ec.ECDSA(SHA256())))
+    return f"{text}.{_text(b''.join(half.to_bytes(_KEY_BITS // 8, 'big') for half in signature))}"
 
 
 def _private(text: str) -> EllipticCurvePrivateKey:

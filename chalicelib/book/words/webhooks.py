@@ -248,7 +248,7 @@ _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 def _read_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
     """Read the kinds that this version knows; a later one may have stored others. Without any, a hook takes nothing."""
-    return tuple(EventKind(one) for one in stored if one in _KINDS)
+    return tuple(EventKind(kind) for kind in stored if kind in _KINDS)
 
 
 _OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")
@@ -283,12 +283,12 @@ def without_people(item: Item, faceids: Collection[str]) -> Update | None:
     A hook that is left without anybody is off: else it would tell of everybody.
     """
     people = item.get("people") or []
-    left = [faceid for faceid in people if faceid not in faceids]
-    if len(left) == len(people):
+    people_left = [faceid for faceid in people if faceid not in faceids]
+    if len(people_left) == len(people):
         return None
-    fields = {"people": left, **({} if left else {"enabled": False}), "version": item["version"] + 1}
-    same = equals("version", item["version"], "not-changed-meanwhile")
-    return Update(keys.HOOKS, (item["tenant"], item["id"]), (same,), set=fields, remove=("claims",))
+    fields = {"people": people_left, **({} if people_left else {"enabled": False}), "version": item["version"] + 1}
+    if_same = equals("version", item["version"], "not-changed-meanwhile")
+    return Update(keys.HOOKS, (item["tenant"], item["id"]), (if_same,), set=fields, remove=("claims",))
 
 
 def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:

@@ -113,11 +113,11 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
             photo.data,
             RULES,
             models,
-            most=MOST_FACES,
+            max_faces=MOST_FACES,
             embeds=embeds,
             poses=bool({"pose", *models} & plugins),
-            live=live,
-            cropped=cropped,
+            checks_liveness=live,
+            is_cropped=cropped,
         )
     shown = replace(options, plugins=plugins - call.tenant.attributes_off)
     times = _name_times(stages, models, embeds, plugins)

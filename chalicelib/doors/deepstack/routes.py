@@ -201,7 +201,7 @@ def delete(call: Call) -> None:
 
 def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
     analysis = call.services.recognition.face_analysis
-    return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
+    return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, checks_liveness=embeds)
 
 
 def _keep_largest_face(seen_picture: SeenPicture) -> SeenPicture:

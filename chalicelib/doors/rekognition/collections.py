@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.book.deletion.deletion import MAX_DELETED
 from chalicelib.book.rules.decision import MATCH
-from chalicelib.book.rules.recognised import MOST_FACES, Similar, SimilarUser, Wanted
+from chalicelib.book.rules.recognised import MOST_FACES, RankingRequest, Similar, SimilarUser
 from chalicelib.book.users import Outcome, Refusal
 from chalicelib.book.words import acts
 from chalicelib.book.words.errors import FaceNotFound, InvalidInput, StorageUnavailable
@@ -45,7 +45,13 @@ def create_collection(call: Call, members: Members) -> Members:
     def create() -> None:
         capacity = groups.choose_implicit_capacity(call.tenant)
         groups.create(
-            call.tenant, name, capacity, "", call.request, tags=members.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
+            call.tenant,
+            name,
+            capacity,
+            "",
+            call.request,
+            tags=members.get("Tags", {}),
+            max_name_length=LONGEST_GROUP_NAME,
         )
 
     call.change_once(create)
@@ -169,9 +175,9 @@ def index_faces(call: Call, members: Members) -> Members:
         picture,
         RULES,
         partial(find_flaw, quality_filter=members.get("QualityFilter", "AUTO")),
-        most=members.get("MaxFaces", MOST_FACES),
+        max_faces=members.get("MaxFaces", MOST_FACES),
         external_id=members.get("ExternalImageId", ""),
-        call=call.id,
+        call_id=call.id,
     )
     described_picture, version = indexed.seen.described, write_model_version(call)
     unseen = call.tenant.answers_unknown
@@ -232,8 +238,8 @@ def search_faces(call: Call, members: Members) -> Members:
         call.tenant,
         group,
         face,
-        least=members.get("FaceMatchThreshold", MATCH),
-        most=members.get("MaxFaces", LARGEST_PAGE),
+        least_similarity=members.get("FaceMatchThreshold", MATCH),
+        max_faces=members.get("MaxFaces", LARGEST_PAGE),
     )
     return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(call, similar_faces)}
 
@@ -246,7 +252,7 @@ def search_faces_by_image(call: Call, members: Members) -> Members:
     # Without a filter, the largest face is searched, so no other is described.
     face_count = MOST_FACES if is_filtered else 1
     seen_picture = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, most=face_count, embeds=True, poses=is_filtered, live=True
+        call.tenant, picture, RULES, max_faces=face_count, embeds=True, poses=is_filtered, checks_liveness=True
     )
     fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
@@ -257,7 +263,7 @@ def search_faces_by_image(call: Call, members: Members) -> Members:
         []
         if largest.spoof
         else call.services.recognition.ranking.rank_faces(
-            call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
+            call.tenant, group, RankingRequest(fit.embeddings[0], largest.quality.total, least, most)
         )
     )
     found_at = describe_box(Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height)))
@@ -361,7 +367,7 @@ def list_users(call: Call, members: Members) -> Members:
 
 
 def associate_faces(call: Call, members: Members) -> Members:
-    associate = partial(call.services.users.associate_faces, least=members.get("UserMatchThreshold", _LEAST))
+    associate = partial(call.services.users.associate_faces, least_similarity=members.get("UserMatchThreshold", _LEAST))
     return _change_user_faces(call, members, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
 
 
@@ -399,11 +405,11 @@ def search_users(call: Call, members: Members) -> Members:
     if "UserId" in members:
         user = call.services.users.get(call.tenant, group, members["UserId"])
         acts.report_users([user])
-        similar_users = ranking.rank_users_like_user(call.tenant, group, user, least=least, most=most)
+        similar_users = ranking.rank_users_like_user(call.tenant, group, user, least_similarity=least, max_users=most)
         return {**_describe_user_matches(call, similar_users), "SearchedUser": {"UserId": user.id}}
     face = find_face(call, group, read_faceid(members["FaceId"]))
     acts.report_people([face.faceid])
-    similar_users = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
+    similar_users = ranking.rank_users_like_face(call.tenant, group, face, least_similarity=least, max_users=most)
     return {**_describe_user_matches(call, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
@@ -411,7 +417,7 @@ def search_users_by_image(call: Call, members: Members) -> Members:
     """Search for users like the largest fit face of a picture, and describe its other faces."""
     group, picture = read_collection_and_picture(call, members)
     seen_picture = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
+        call.tenant, picture, RULES, max_faces=MOST_FACES, embeds=True, checks_liveness=True
     )
     described_picture = seen_picture.described
     reasons = [find_flaw(face, members.get("QualityFilter", "NONE")) for face in described_picture.faces]
@@ -427,7 +433,7 @@ def search_users_by_image(call: Call, members: Members) -> Members:
         answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
         if not largest.spoof:
             least, most = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
-            like = Wanted(seen_picture.embeddings[fit[0]], largest.quality.total, least, most)
+            like = RankingRequest(seen_picture.embeddings[fit[0]], largest.quality.total, least, most)
             found = call.services.recognition.ranking.rank_users(call.tenant, group, like)
     searched = fit[:1]
     answer["UnsearchedFaces"] = [

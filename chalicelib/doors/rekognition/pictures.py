@@ -187,7 +187,7 @@ def detect_faces(call: Call, members: Members) -> Members:
     require_one_picture(members["Image"])
     picture, analysis = read_picture(call, members["Image"]), call.services.recognition.face_analysis
     described_picture = analysis.describe_picture(
-        call.tenant, picture, RULES, choose_models(attributes), most=MOST_FACES
+        call.tenant, picture, RULES, choose_models(attributes), max_faces=MOST_FACES
     ).described
     unseen = call.tenant.answers_unknown
     return {
@@ -207,8 +207,8 @@ def compare_faces(call: Call, members: Members) -> Members:
     describe = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
     # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
     most_in_source = 1 if quality_filter == "NONE" else MOST_FACES
-    seen_source = describe(call.tenant, read_picture(call, members["SourceImage"]), most=most_in_source)
-    seen_target = describe(call.tenant, read_picture(call, members["TargetImage"]), most=MOST_FACES)
+    seen_source = describe(call.tenant, read_picture(call, members["SourceImage"]), max_faces=most_in_source)
+    seen_target = describe(call.tenant, read_picture(call, members["TargetImage"]), max_faces=MOST_FACES)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
     source, target = seen_source.leave_out(is_unfit), seen_target.leave_out(is_unfit)
     for name, picture in zip(names, (source, target), strict=True):

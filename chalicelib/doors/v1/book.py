@@ -278,7 +278,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     """
     span, observation_filter = _make_span(call, query.from_, query.to), _make_filter(call, query, None)
     book = call.services.sightings.arrivals
-    page = book.read_page(call.tenant, observation_filter, span, query.limit, query.token, only=query.only)
+    page = book.read_page(call.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
     totals = ArrivalTotals.made_of(book.count_arrivals(call.tenant, observation_filter, span)) if query.totals else None
     return ArrivalsPage(
         arrivals=[describe_arrival(call, arrival, query.only) for arrival in page.rows],

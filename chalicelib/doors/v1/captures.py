@@ -239,7 +239,7 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _choose_camera(call, query.camera)
     state = None if query.state is None else CaptureState(query.state)
     only = CaptureFilter(query.since, query.until, state, query.faces)
-    page = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, only=only)
+    page = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, capture_filter=only)
     faces = find_faces_seen(call, ((one, seen) for one in page.rows for seen in one.sightings))
     return CapturesPage(captures=[_describe_capture(call, one, faces) for one in page.rows], next_token=page.next_token)
 

@@ -146,7 +146,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
         body.picture,
         PICTURES,
         group_names=body.groups,
-        most=body.k,
+        max_candidates=body.k,
         records=body.record,
         request=call.request,
     )

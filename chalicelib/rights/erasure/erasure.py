@@ -56,9 +56,9 @@ class Forgetting(Outside):
         A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. `asked_at`: when it
         was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
         """
-        now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
+        present_face = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
         if all(
-            now is not None and is_of(now, observation)
+            present_face is not None and is_of(present_face, observation)
             for observation in self.book.merges.mover.list_observations(tenant, faceid)
         ):
             return Deleted([], [], [faceid])
@@ -104,4 +104,4 @@ class Forgetting(Outside):
         return self._apply_retention(context, Kind.CONSENTS)
 
     def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Rest | None:
-        return say_rest(self.retention.sweep_tenant(context.tenant, context.left_s, of=kinds))
+        return say_rest(self.retention.sweep_tenant(context.tenant, context.left_s, swept_kinds=kinds))

@@ -123,33 +123,35 @@ class Retention(Outside):
         tenant: Tenant,
         left_s: Callable[[], float] = lambda: float("inf"),
         *,
-        of: Collection[Kind] = SWEPT,
-        yes: bool = False,
+        swept_kinds: Collection[Kind] = SWEPT,
+        is_confirmed: bool = False,
     ) -> bool:
         """Delete what the tenant keeps no longer of these kinds; return False if the time ran out first.
 
-        What is too much for one sweep (rights/words/retention) waits, unless somebody said `yes` to it. May be cut off
-        anywhere and repeated. Raises Busy, StorageUnavailable.
+        What is too much for one sweep (rights/words/retention) waits. `is_confirmed`: somebody has confirmed that it
+        goes, so nothing waits. May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
         now = self.book.clock.now()
         kinds = [
             kept_kind
-            for kept_kind in self._list_kinds(tenant, of)
+            for kept_kind in self._list_kinds(tenant, swept_kinds)
             if kept_kind.days is not None
             and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept_kind.kind))
         ]
         if not kinds:
             return True
-        waits = self.withhold(tenant, {kept_kind.name: kept_kind.due for kept_kind in kinds}, yes=yes)
+        waiting_kinds = self.withhold(
+            tenant, {kept_kind.name: kept_kind.due for kept_kind in kinds}, is_confirmed=is_confirmed
+        )
         for kept_kind in kinds:
-            if kept_kind.name in waits:
+            if kept_kind.name in waiting_kinds:
                 continue
-            due = kept_kind.due(now)
-            while some := [due_thing.what for due_thing in islice(due, _A_STEP)]:
-                kept_kind.delete(some)
+            due_things = kept_kind.due(now)
+            while batch := [due_thing.what for due_thing in islice(due_things, _A_STEP)]:
+                kept_kind.delete(batch)
                 if left_s() < STOPS_AT_S:
                     return False
-        if Kind.OBSERVATIONS in of:
+        if Kind.OBSERVATIONS in swept_kinds:
             self.book.statistics.expiry.forget_days(tenant, now)
         return True
 
@@ -160,28 +162,33 @@ class Retention(Outside):
 
     def read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
-        return {name: each for name, each in self._read_withheld(tenant).items() if not each.is_over}
+        return {name: withheld for name, withheld in self._read_withheld(tenant).items() if not withheld.is_over}
 
     def withhold(
-        self, tenant: Tenant, due_readers: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
+        self,
+        tenant: Tenant,
+        due_readers: Mapping[str, Callable[[datetime], Iterable[Any]]],
+        *,
+        is_confirmed: bool = False,
     ) -> Mapping[str, Withheld]:
-        """Note and return what is to wait of these kinds: nothing, if somebody said `yes` to it.
+        """Note and return what is to wait of these kinds.
 
-        `due_readers`: by the name of a kind, the function that reads all of it that is due by a time.
+        `is_confirmed`: somebody has confirmed that it goes, so nothing waits. `due_readers`: by the name of a kind, the
+        function that reads all of it that is due by a time.
         """
-        now, before = self.book.clock.now(), self._read_withheld(tenant)
-        found = {
+        now, withheld_before = self.book.clock.now(), self._read_withheld(tenant)
+        withheld_kinds = {
             name: withheld
-            for name, withheld in before.items()
+            for name, withheld in withheld_before.items()
             if name not in due_readers and now - withheld.at <= OVERDUE
         }
-        for name, read_due in due_readers.items() if not yes else ():
+        for name, read_due in due_readers.items() if not is_confirmed else ():
             overdue = sum(1 for _ in read_due(now - OVERDUE))
             # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
             total = sum(1 for _ in islice(read_due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
-            if withheld := find_withheld(before.get(name), overdue, total, now):
-                found[name] = withheld
-        for name, withheld_kind in found.items():
+            if withheld := find_withheld(withheld_before.get(name), overdue, total, now):
+                withheld_kinds[name] = withheld
+        for name, withheld_kind in withheld_kinds.items():
             if withheld_kind.since == now:
                 _log.warning(
                     "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
@@ -192,49 +199,51 @@ class Retention(Outside):
                     time_text(withheld_kind.goes_at),
                     tenant.name,
                 )
-        self._note(tenant, before, found)
-        return {name: withheld for name, withheld in found.items() if name in due_readers and not withheld.is_over}
+        self._note(tenant, withheld_before, withheld_kinds)
+        return {
+            name: withheld for name, withheld in withheld_kinds.items() if name in due_readers and not withheld.is_over
+        }
 
     def _plan_kind(self, kept_kind: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         """Count what goes of a kind now and soon, MOST_COUNTED at most."""
         if kept_kind.days is None:
             return Planned(kept_kind.kind, kept_kind.group, None)
-        due = list(islice(kept_kind.due(now + SOON), MOST_COUNTED + 1))
-        counted = due[:MOST_COUNTED]
+        due_soon = list(islice(kept_kind.due(now + SOON), MOST_COUNTED + 1))
+        counted = due_soon[:MOST_COUNTED]
         return Planned(
             kept_kind.kind,
             kept_kind.group,
             kept_kind.days,
             now=sum(due.goes_at <= now for due in counted),
             soon=len(counted),
-            more=len(due) > MOST_COUNTED,
+            more=len(due_soon) > MOST_COUNTED,
             oldest=min((due.since for due in counted), default=None),
             waits_until=waits.goes_at if waits else None,
         )
 
-    def _list_kinds(self, tenant: Tenant, of: Collection[Kind]) -> Iterator[_Kept]:
+    def _list_kinds(self, tenant: Tenant, kinds: Collection[Kind]) -> Iterator[_Kept]:
         """Walk the kinds, each in the place that it ends (rights/words/places), which says what is spared there."""
-        marked = Marked(self.book.items, tenant.name)
+        spared_marks = Marked(self.book.items, tenant.name)
         places = {kind: place.name for place in PLACES for kind in place.clocks}
-        for kind in of:
-            yield from self._list_kept(tenant, kind, partial(marked.list_spared_faces, places[kind]))
+        for kind in kinds:
+            yield from self._list_kept(tenant, kind, partial(spared_marks.list_spared_faces, places[kind]))
 
-    def _list_kept(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
+    def _list_kept(self, tenant: Tenant, kind: Kind, read_spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
         """Yield what is kept of a kind: one a group for faces, else one or none.
 
-        `spared`: reads the faces of which nothing goes, since they are held or restricted.
+        `read_spared`: reads the faces of which nothing goes, since they are held or restricted.
         """
         observations = self.book.statistics.expiry
         match kind:
             case Kind.CAPTURES:
                 days = captures_kept(tenant, self.book.settings.capture_days)
-                pictures = partial(self._list_pictures, tenant, held=spared())
+                pictures = partial(self._list_pictures, tenant, held_faceids=read_spared())
                 yield _Kept(kind, None, days, pictures, self._delete_pictures)
             case Kind.SIGHTINGS:
-                records = partial(self._list_records, tenant, held=spared())
+                records = partial(self._list_records, tenant, held_faceids=read_spared())
                 yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
             case Kind.OBSERVATIONS:
-                due = partial(observations.list_due, tenant, held=spared())
+                due = partial(observations.list_due, tenant, held_faceids=read_spared())
                 yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
             case Kind.FACES:
                 for group in self.book.groups.list_all(tenant):
@@ -247,7 +256,7 @@ class Retention(Outside):
                     yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant))
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
-                    learnt = partial(self._list_learnt, tenant, spared=spared())
+                    learnt = partial(self._list_learnt, tenant, spared_faceids=read_spared())
                     yield _Kept(kind, None, tenant.learnt_days, learnt, partial(self._remove_learnt_pictures, tenant))
 
     def _list_unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
@@ -255,8 +264,8 @@ class Retention(Outside):
 
         The index by arrival has those first that were away longest, so it reads no more than these.
         """
-        kept, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
-        for face in self.book.faces.list_by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
+        kept_for, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
+        for face in self.book.faces.list_by_arrival(tenant, group, until=at - kept_for, at_once=_A_STEP):
             goes = goes_at(tenant, group, face)
             if goes is not None and goes <= at:
                 in_review = self.book.sightings.reviews.find_reviewed_faces(tenant) if in_review is None else in_review
@@ -277,8 +286,8 @@ class Retention(Outside):
             )
 
     def _is_left_to_storage(self, tenant: Tenant, kind: Kind) -> bool:
-        own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
-        return kind in own and own[kind] is None
+        own_days = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
+        return kind in own_days and own_days[kind] is None
 
     def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
@@ -296,13 +305,13 @@ class Retention(Outside):
 
         self.book.deletion.delete_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
 
-    def _list_learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
+    def _list_learnt(self, tenant: Tenant, at: datetime, spared_faceids: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
-        kept = timedelta(days=tenant.learnt_days or 0)
+        kept_for = timedelta(days=tenant.learnt_days or 0)
         for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name)):
             for since in (picture.learnt.captured_at for picture in face.pictures if picture.learnt is not None):
-                if since + kept < at and face.faceid not in spared:
-                    yield Due(since, since + kept, face.faceid)
+                if since + kept_for < at and face.faceid not in spared_faceids:
+                    yield Due(since, since + kept_for, face.faceid)
 
     def _remove_learnt_pictures(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Remove the learnt pictures of faces that are over now."""
@@ -317,31 +326,31 @@ class Retention(Outside):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
                 self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_recent)
 
-    def _list_pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
+    def _list_pictures(self, tenant: Tenant, at: datetime, held_faceids: Collection[str]) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
 
         They lie by camera and time, so that of each camera only those are listed that are old enough.
         """
-        kept = timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
-        for blob in self._taken_until(tenant.name, at - kept):
+        kept_for = timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
+        for blob in self._taken_until(tenant.name, at - kept_for):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
             since = _taken_at(blob) if is_crop else blob.stored_at
-            if since + kept > at:  # or written anew since, by a restore or by an erasure that hid somebody
+            if since + kept_for > at:  # or written anew since, by a restore or by an erasure that hid somebody
                 since = min(since, self._offered_at(tenant.name, blob.key) or since)
-            if since + kept <= at and not self._shows_one_of(tenant, blob.key, held):
-                yield Due(since, since + kept, blob.key)
+            if since + kept_for <= at and not self._shows_one_of(tenant, blob.key, held_faceids):
+                yield Due(since, since + kept_for, blob.key)
 
     def _delete_pictures(self, picture_keys: Iterable[str]) -> None:
         for key in picture_keys:
             self.book.storage.uploads.delete(key)
 
-    def _list_records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
+    def _list_records(self, tenant: Tenant, at: datetime, held_faceids: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
-        kept = timedelta(days=sightings_kept(tenant))
-        for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept), 0)):
+        kept_for = timedelta(days=sightings_kept(tenant))
+        for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept_for), 0)):
             since = moment(item["offered_at"])
-            if since + kept <= at and not self._shows_one_of(tenant, item["capture"], held):
-                yield Due(since, since + kept, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
+            if since + kept_for <= at and not self._shows_one_of(tenant, item["capture"], held_faceids):
+                yield Due(since, since + kept_for, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
 
     def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
         """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
@@ -362,20 +371,23 @@ class Retention(Outside):
         item = self.book.items.get(keys.CAPTURES, keys.capture(tenant, *_capture_of(key)))
         return None if item is None else moment(item["offered_at"])
 
-    def _shows_one_of(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
+    def _shows_one_of(self, tenant: Tenant, key: str, faceids: Collection[str]) -> bool:
         """Tell whether a capture shows one of these faces."""
         capture_id = capture_of(key.rpartition("/")[2])
-        return bool(held) and not list_shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
+        return bool(faceids) and not list_shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(faceids)
 
     def _read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
         kinds = json.loads(item["kinds"]) if item else {}
         return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
 
-    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], found: Mapping[str, Withheld]) -> None:
+    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], withheld_kinds: Mapping[str, Withheld]) -> None:
         key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
-        kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
-        if found:
+        kinds = {
+            name: (withheld.number, milliseconds(withheld.since), milliseconds(withheld.at))
+            for name, withheld in withheld_kinds.items()
+        }
+        if withheld_kinds:
             write(self.book.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
         elif before:
             write(self.book.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
@@ -389,9 +401,9 @@ class PicturesOff(Outside):
     """The removal of all pictures that may not be kept since a setting says so."""
 
     def remove_pictures(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
-        """Remove what may not be kept; return False if the time ran out, and another call has to go on.
+        """Remove the pictures that the tenant may not keep; return False if the time ran out: another call goes on.
 
-        What is done is noted: a change of the setting begins anew, and so does each day.
+        How far it came is noted. After a change of the setting, and each day, it begins anew.
         """
         keeps_all = tenant.keeps_pictures and not tenant.no_pictures_of
         if keeps_all and not tenant.forgets_strangers:
@@ -399,21 +411,23 @@ class PicturesOff(Outside):
         if not tenant.keeps_pictures:
             delete_stills(self.book.items, tenant)
         day, groups = f"{hour:%Y-%m-%d}", sorted(tenant.no_pictures_of)
-        run = json.dumps([day, tenant.keeps_pictures, groups, tenant.forgets_strangers])
+        run_id = json.dumps([day, tenant.keeps_pictures, groups, tenant.forgets_strangers])
         steps = (
             {} if keeps_all else {"faces": self._delete_pictures_of_faces, "merges": self._delete_pictures_of_merges}
         )
         steps |= {"captures": self._delete_pictures_of_captures}
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
-        first, after = (item["step"], item["after"]) if item and item["run"] == run else (next(iter(steps)), "")
-        for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
-            for place in steps[name](tenant, after):
+        first_step, after_place = (
+            (item["step"], item["after"]) if item and item["run"] == run_id else (next(iter(steps)), "")
+        )
+        for name in list(steps)[list(steps).index(first_step) :] if first_step != _DONE else []:
+            for place in steps[name](tenant, after_place):
                 if left_s() < STOPS_AT_S:
-                    self._note(tenant, run, name, place)
+                    self._note(tenant, run_id, name, place)
                     return False
-            after = ""
-        if first != _DONE:
-            self._note(tenant, run, _DONE, "")
+            after_place = ""
+        if first_step != _DONE:
+            self._note(tenant, run_id, _DONE, "")
         return True
 
     def _note(self, tenant: Tenant, run: str, step: str, after: str) -> None:
@@ -433,10 +447,10 @@ class PicturesOff(Outside):
 
     def _delete_pictures_of_merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
-        held = Marked(self.book.items, tenant.name).list_spared_faces("merges")
+        held_faceids = Marked(self.book.items, tenant.name).list_spared_faces("merges")
         for part in cut_in_parts(self.book.merges.records.list_all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
             for merge in part:
-                if merge.kept is None or merge.survivor in held:
+                if merge.kept is None or merge.survivor in held_faceids:
                     continue
                 if (face := drop_unwanted_pictures(tenant, merge.kept.face)) == merge.kept.face:
                     continue
@@ -455,14 +469,14 @@ class PicturesOff(Outside):
 
     def _delete_unseen(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
         places = {blob.key: _capture_of(blob.key) for blob in blobs}
-        wanted = list(dict.fromkeys(places.values()))
-        items = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
+        unique_places = list(dict.fromkeys(places.values()))
+        items = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in unique_places])
         captures = [capture_from(item) for item in items if item]
-        hidden = {
+        hidden_places = {
             (capture.camera_id, capture.id) for capture in self.book.captures.kept.list_to_forget(tenant, captures)
         }
         for key, place in places.items():
-            if place in hidden:
+            if place in hidden_places:
                 self.book.storage.uploads.delete(key)
 
 

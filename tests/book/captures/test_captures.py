@@ -397,7 +397,7 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
         state,
     )
     listed: list[str] = []
-    for page in paged(lambda token: services.captures.read_page(shop, "door", limit, token, only=only)):
+    for page in paged(lambda token: services.captures.read_page(shop, "door", limit, token, capture_filter=only)):
         assert len(page.rows) <= limit
         listed += [one.id for one in page.rows]
     assert listed == [

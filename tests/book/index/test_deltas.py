@@ -106,7 +106,7 @@ class Shop:
         """Make a builder that holds no gallery. `left`: changes of storage before it is killed."""
         items: Any = self.items if left is None else StopsAt(self.items, ("transact",), left)
         blobs: Any = self.blobs if left is None else StopsAt(self.blobs, ("put_if_absent", "delete"), left)
-        return Compactor(items, blobs, cold(self.services), self.clock, large=1)
+        return Compactor(items, blobs, cold(self.services), self.clock, large_bytes=1)
 
     def build(self, *, erase: bool = True, after: timedelta = timedelta(0)) -> bool:
         self.clock.advance(after)

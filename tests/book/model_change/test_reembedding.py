@@ -324,7 +324,7 @@ class TestUsers:
         ann = shop.users.get(now, regular, "ann")
         assert {one.model for one in ann.templates} == {"fake", "other"}
         face = shop.faces.get(now, people[1])
-        (near,) = shop.recognition.ranking.rank_users_like_face(now, regular, face, least=0.0, most=9)
+        (near,) = shop.recognition.ranking.rank_users_like_face(now, regular, face, least_similarity=0.0, max_users=9)
         assert near.id == "ann"
         assert shop.consistency.list_disagreements(tenant.name) == []
 

@@ -84,7 +84,7 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
                 for member in members:
                     services.enrolment.enrol_largest_face(tenant, group, picture(member), RULES)
             searched = groups or ("vip", "staff", "stranger", "regular")
-            (found,) = looked(services, tenant, probe, group_names=groups, most=most)
+            (found,) = looked(services, tenant, probe, group_names=groups, max_candidates=most)
             want = brute_force(services, tenant, probe, searched)
             assert [one.face.faceid for one in found.candidates] == [faceid for _, faceid in want[:most]]
             assert [one.score for one in found.candidates] == pytest.approx([min(s, 1.0) for s, _ in want[:most]])
@@ -102,7 +102,7 @@ def test_a_search_for_the_nearest_faces_decides_as_one_without(services: Service
     vision = FakeVision()
     image = vision.read_picture(picture(Person(seed)), RULES)
     probes = Probes(vision.model, vision.embed(image, vision.detect(image)), [80.0])
-    [alone], [beside] = (services.recognition.recognise(cloud, probes, most=most) for most in (0, 7))
+    [alone], [beside] = (services.recognition.recognise(cloud, probes, max_nearest=most) for most in (0, 7))
     assert len(beside.near) == 7
     assert replace(beside, near=()) == alone
     assert (alone.face is None, alone.decision.score is None) == (seed == 99, seed == 99)
@@ -166,7 +166,7 @@ def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(bo
 def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
     for seed in range(1, 30):
-        (found,) = looked(services, cloud, Person(seed, 100.0 - seed), most=1)
+        (found,) = looked(services, cloud, Person(seed, 100.0 - seed), max_candidates=1)
         search = services.recognition.face_analysis.search_by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
         assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
 
@@ -180,7 +180,7 @@ def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(services: Servic
 def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 9)))
     twin = services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
-    (itself,) = looked(services, cloud, Person(3, 97.0), most=1)[0].candidates
+    (itself,) = looked(services, cloud, Person(3, 97.0), max_candidates=1)[0].candidates
 
     found = services.recognition.face_analysis.find_similar_faces(cloud, itself.face.faceid, 4)
 

@@ -91,7 +91,7 @@ def listed(
     only: Only | None = None,
 ) -> list[FaceArrival]:
     read = book.services.sightings.arrivals.read_page
-    pages = paged(lambda token: read(book.tenant, wanted, span, limit, token, only=only))
+    pages = paged(lambda token: read(book.tenant, wanted, span, limit, token, choice=only))
     return [one for page in pages for one in page.rows]
 
 

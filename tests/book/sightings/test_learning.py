@@ -131,10 +131,10 @@ def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -
     book.clock.advance(timedelta(days=10))
     before = sum(len(learnt(face)) for face in book.faces())
     expiry, tenant = book.services.erasure.retention, book.services.tenants.get_by_name("shop")
-    expiry.sweep_tenant(tenant, of=(Kind.LEARNT,))
+    expiry.sweep_tenant(tenant, swept_kinds=(Kind.LEARNT,))
     assert sum(len(learnt(face)) for face in book.faces()) == before > 5
     assert book.services.erasure.retention.read_withheld(tenant)["learnt pictures"].number == before
-    expiry.sweep_tenant(tenant, of=(Kind.LEARNT,), yes=True)
+    expiry.sweep_tenant(tenant, swept_kinds=(Kind.LEARNT,), is_confirmed=True)
     assert not any(learnt(face) for face in book.faces())
 
 

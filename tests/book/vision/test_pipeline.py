@@ -76,7 +76,7 @@ def test_no_faces_are_no_rows(album: Album, vision: FacePipeline, pack: Pack) ->
     assert vision.embed(image, []).shape == (0, pack.manifest.embedding.dimensions)
     assert vision.describe(image, []) == []
     assert vision.qualities(image, []) == []
-    none = vision.examine(image, [], beside=[])
+    none = vision.examine(image, [], all_boxes=[])
     assert (len(none.embeddings), none.estimates, none.jpegs) == (0, [], [])
 
 
@@ -86,7 +86,7 @@ def test_faces_are_examined_as_each_call_alone_would_see_them(
 ) -> None:
     seen = album.seen(GROUP)
     for faces in (seen.faces[:1], seen.faces):
-        both = vision.examine(seen.image.copy(), faces, wanted, beside=[one.box for one in seen.faces])
+        both = vision.examine(seen.image.copy(), faces, wanted, all_boxes=[one.box for one in seen.faces])
         assert np.array_equal(both.embeddings, vision.embed(seen.image, faces))
         assert both.estimates == vision.describe(seen.image, faces, wanted)
         others = [[one.box for one in seen.faces if one is not face] for face in faces]

@@ -35,4 +35,4 @@ def test_a_threshold_says_how_many_strangers_are_named(threshold: float, strange
 
 
 def test_a_face_that_is_too_poor_or_was_turned_down_is_below_every_clients_threshold() -> None:
-    assert rate_closeness(0.9, CURVE, fit=False) == 0.3
+    assert rate_closeness(0.9, CURVE, is_fit=False) == 0.3

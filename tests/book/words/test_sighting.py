@@ -289,7 +289,7 @@ def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
     arrivals = Arrivals().add_sighting(0, 60_000).add_sighting(DAY_MS, 60_000)
     plan = partial(plan_group, now_ms=DAY_MS, groups=groups(2))
     assert plan(STRANGER, Visits(arrivals)).group_id == STRANGER
-    assert plan(STRANGER, Visits(arrivals), joined=arrivals.recent[-1]).group_id == REGULAR
+    assert plan(STRANGER, Visits(arrivals), changed_arrival=arrivals.recent[-1]).group_id == REGULAR
     assert plan(REGULAR, Visits(Arrivals())).group_id == REGULAR
     assert plan(VIP.id, Visits(Arrivals(), Promotion(0, groups(2).rule))).group_id == VIP.id
 

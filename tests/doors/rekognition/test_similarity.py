@@ -52,7 +52,7 @@ def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) 
         sent = {"CollectionId": "staff", "Image": image(probe)}
         by_image = similarities(client.search_faces_by_image(**sent, FaceMatchThreshold=0), face)
         (identified,) = services.recognition.face_analysis.identify_faces(
-            tenant, picture(probe), PICTURES, most=1, group_names=["staff"]
+            tenant, picture(probe), PICTURES, max_candidates=1, group_names=["staff"]
         ).faces
         indexed = ids(client.index_faces(**sent))
         by_face = similarities(client.search_faces(CollectionId="staff", FaceId=indexed[0], FaceMatchThreshold=0), face)

@@ -161,7 +161,7 @@ def test_without_that_nobody_is_erased_who_stays_restricted(book: Book) -> None:
     expire(book, eva.faceid)
     book.sweep()
     book.clock.advance(400 * DAY)
-    book.services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.CONSENTS,))
+    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.CONSENTS,))
     assert [one.faceid for one in book.services.restrictions.list_all(book.tenant)] == [eva.faceid]
 
 

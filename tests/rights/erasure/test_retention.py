@@ -313,7 +313,7 @@ def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_onc
         swept(book)
         book.clock.advance(DAY)
     assert (set(book.faceids()), pictures(book)) == (early, 10)
-    assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, yes=True)
+    assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, is_confirmed=True)
     assert (set(book.faceids()), pictures(book)) == (set(), 0)
     late = {seen(book, seed) for seed in range(10)}
     book.clock.advance(20 * DAY)

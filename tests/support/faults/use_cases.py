@@ -748,7 +748,7 @@ def _until_nothing_is_left(box: Box, left: Callable[[], list[str]], every: timed
         box.clock.advance(every)
         box.sweep()
         if every > TRUSTED:  # a sweep doubts a clock that jumped, so the operator says yes
-            box.services.erasure.retention.sweep_tenant(box.tenant, lambda: float("inf"), yes=True)
+            box.services.erasure.retention.sweep_tenant(box.tenant, lambda: float("inf"), is_confirmed=True)
     return {"status": 500, "left": left()} if left() else {"status": 200}
 
 

@@ -22,13 +22,13 @@ _FLAGS = ("-O3", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-fopenmp-sim
 
 def compilers(machine: str) -> list[list[str]]:
     """List the commands that compile for that processor, the preferred first."""
-    found = []
-    if machine == platform.machine() and (own := shutil.which(os.environ.get("CC", "cc"))):
-        found.append([own])
+    commands = []
+    if machine == platform.machine() and (own_compiler := shutil.which(os.environ.get("CC", "cc"))):
+        commands.append([own_compiler])
     if importlib.util.find_spec("ziglang"):
         # glibc 2.28 is as old as that of the wheels in the function's package
-        found.append([sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.2.28", "-s"])
-    return found
+        commands.append([sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.2.28", "-s"])
+    return commands
 
 
 def build(machine: str) -> Path | None:
@@ -49,10 +49,10 @@ def build(machine: str) -> Path | None:
 def compile_with(compiler: list[str], target: Path) -> bool:
     """Compile the library by this command; tell if it could."""
     command = [*compiler, *_FLAGS, "-o", str(target), str(Path(__file__).with_name("kernel.c"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- the compilers are named in this module
-    if done.returncode:
-        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 -- people who run this module read it
-    return not done.returncode
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- the compilers are named in this module
+    if result.returncode:
+        print(f"{' '.join(command)}: {result.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 -- people who run this module read it
+    return not result.returncode
 
 
 def main() -> int:

@@ -160,6 +160,7 @@ def _write_codes(
     length, error = norms_up(part, rebuilt)
     exceeds = (length > tier.code_norm) | (error + off > tier.error_norm)
     if tier.columns:
+        # 1e-6 more, so that no rounding of this line makes a bound too low.
         steps = np.ceil((row_norms(turned[:, tier.end :]) + off) * (1 + 1e-6) / tier.unit)
         exceeds |= ~(steps <= _TOP)
         target[:, tier.numbers : tier.numbers + tier.columns] = np.minimum(steps, _TOP)[:, None]
@@ -203,9 +204,9 @@ class Call(ctypes.Structure):
 def of_coder(coder: Coder) -> Call:
     """Tell how the gallery is coded."""
     call = Call(tier_count=len(coder.tiers), dimensions=coder.dimensions, off=coder.off, face=-1)
-    for told, tier in zip(call.tiers, coder.tiers, strict=False):
+    for told_tier, tier in zip(call.tiers, coder.tiers, strict=False):
         for name in ("begin", "end", "columns", "width", "scale", "unit", "code_norm", "error_norm"):
-            setattr(told, name, getattr(tier, name))
+            setattr(told_tier, name, getattr(tier, name))
     call.room = ctypes.sizeof(call) + 8 * coder.dimensions + sum(tier.width for tier in coder.tiers)
     return call
 
@@ -280,23 +281,23 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
     Cauchy-Schwarz bound reaches the score that only `share` of the pairs reach, if scores are normally distributed. The
     alternative is one tier of all dimensions.
     """
-    turned, _ = turned_rows(coder, sample.astype(np.float16))
-    energy = np.cumsum((turned.astype(np.float64) ** 2).mean(axis=0))
-    last = min(int(np.searchsorted(energy, energy[-1] * (1 - _NOTHING))) + 1, coder.dimensions)
-    probes = turned[:: max(1, len(turned) // _PROBES)][:_PROBES]
-    rows = turned[1 :: max(1, len(turned) // _COMPARED)]
+    rotated, _ = turned_rows(coder, sample.astype(np.float16))
+    energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
+    last_end = min(int(np.searchsorted(energy, energy[-1] * (1 - _NOTHING))) + 1, coder.dimensions)
+    probes = rotated[:: max(1, len(rotated) // _PROBES)][:_PROBES]
+    rows = rotated[1 :: max(1, len(rotated) // _COMPARED)]
     scores = probes @ rows.T
-    least = float(scores.mean() + NormalDist().inv_cdf(1 - share) * scores.std())
+    least_score = float(scores.mean() + NormalDist().inv_cdf(1 - share) * scores.std())
     costs = {coder.dimensions: float(coder.dimensions)}
     for size in _FIRST_BYTES:
         end = size - COLUMNS
-        if end < last:
+        if end < last_end:
             most_behind = np.outer(np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1))
             bounds = probes[:, :end] @ rows[:, :end].T + most_behind + _CODE_ERROR
-            costs[end] = size + float((bounds >= least).mean()) * _PICK_BYTES
-    first = min(costs, key=lambda end: costs[end])
-    is_rest_small = coder.dimensions - last < COLUMNS  # it costs less than the columns that would bound it
-    return first, coder.dimensions if is_rest_small else last
+            costs[end] = size + float((bounds >= least_score).mean()) * _PICK_BYTES
+    first_end = min(costs, key=lambda end: costs[end])
+    is_rest_small = coder.dimensions - last_end < COLUMNS  # it costs less than the columns that would bound it
+    return first_end, coder.dimensions if is_rest_small else last_end
 
 
 def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int, int]]) -> Coder:

@@ -52,8 +52,8 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def call(self) -> Call:
-        """Tell the kernel of these rows, once for all searches."""
-        call, alone = of_coder(self.coder), len(self.first_row) == len(self.templates) + 1
+        """Return what the kernel is told of these rows, made once for all searches."""
+        call, has_one_row_each = of_coder(self.coder), len(self.first_row) == len(self.templates) + 1
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
             tier.codes = find_address(codes)
         call.rows, call.faces = len(self.templates), len(self.first_row) - 1
@@ -62,7 +62,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
             find_address(self.group),
             find_address(self.taken),
         )
-        call.first_row = None if alone else find_address(self.first_row)
+        call.first_row = None if has_one_row_each else find_address(self.first_row)
         if self.numbers is not None:
             call.numbers, call.rows = find_address(self.numbers), len(self.numbers)
         return call
@@ -77,9 +77,9 @@ class BestFaces:
 
     __slots__ = ("cut", "faces", "limit", "scores")
 
-    def __init__(self, limit: int, least: float = -math.inf) -> None:
+    def __init__(self, limit: int, least_score: float = -math.inf) -> None:
         self.limit = limit
-        self.cut = least
+        self.cut = least_score
         """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
         self.faces: Sequence[int] = ()
         self.scores: Sequence[float] = ()
@@ -95,24 +95,25 @@ class BestFaces:
 
     def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
         """Add faces with their scores, (n,) each; a face keeps its best score."""
-        good = scores >= self.cut
-        if not good.any():
+        is_good = scores >= self.cut
+        if not is_good.any():
             return
-        faces = np.concatenate((np.array(self.faces, np.int64), faces[good]))
-        scores = np.concatenate((self.scores, scores[good]))
+        faces = np.concatenate((np.array(self.faces, np.int64), faces[is_good]))
+        scores = np.concatenate((self.scores, scores[is_good]))
         order = np.lexsort((faces, -scores))
         _, first = np.unique(faces[order], return_index=True)
-        kept = order[np.sort(first)]
-        if len(kept) >= self.limit:
-            self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
-            kept = kept[scores[kept] >= self.cut]
-        self.faces, self.scores = faces[kept].tolist(), scores[kept].tolist()
+        kept_places = order[np.sort(first)]
+        if len(kept_places) >= self.limit:
+            self.cut = max(self.cut, float(scores[kept_places[self.limit - 1]]))
+            kept_places = kept_places[scores[kept_places] >= self.cut]
+        self.faces, self.scores = faces[kept_places].tolist(), scores[kept_places].tolist()
 
     def rank(self, name_of: Callable[[int], str]) -> None:
         """Keep only `limit` faces, those that tie in the order of their names."""
-        order = sorted(zip(self.scores, self.faces, strict=True), key=lambda found: (-found[0], name_of(found[1])))[
-            : self.limit
-        ]
+        order = sorted(
+            zip(self.scores, self.faces, strict=True),
+            key=lambda score_and_face: (-score_and_face[0], name_of(score_and_face[1])),
+        )[: self.limit]
         self.scores, self.faces = [score for score, _ in order], [face for _, face in order]
 
 
@@ -176,11 +177,11 @@ class Kernel:
 
     def search(self, rows: Rows, probes: Found) -> None:
         """Add the best of the rows' faces for each probe."""
-        room, each = self._run_search(rows.call, rows.coder, probes)
-        for begin, (_, best) in zip(range(_FOUND, len(room), each), probes, strict=True):
-            (held,) = _HELD.unpack_from(room, begin - 8)
-            found = unpack_from("dq" * held, room, begin)
-            best.add_ranked(found[1::2], found[::2])
+        room, probe_bytes = self._run_search(rows.call, rows.coder, probes)
+        for begin, (_, best) in zip(range(_FOUND, len(room), probe_bytes), probes, strict=True):
+            (face_count,) = _HELD.unpack_from(room, begin - 8)
+            numbers = unpack_from("dq" * face_count, room, begin)
+            best.add_ranked(numbers[1::2], numbers[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
         """Search; return the kernel's room, and how many bytes of it are each probe's."""
@@ -188,12 +189,12 @@ class Kernel:
         plain = turned = b"".join([row.tobytes() for row in rows])
         if coder.rotation is not None:
             turned = b"".join([coder.rotation.dot(row).tobytes() for row in rows])
-        each = call.room + 16 * max([best.limit for _, best in probes])
-        room = bytearray(each * len(rows))
+        probe_bytes = call.room + 16 * max([best.limit for _, best in probes])
+        room = bytearray(probe_bytes * len(rows))
         wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
         place = ctypes.byref(ctypes.c_char.from_buffer(room))
         self._search(ctypes.byref(call), len(rows), plain, turned, wants, place)
-        return room, each
+        return room, probe_bytes
 
 
 def _is_exact(compiled: Kernel) -> bool:
@@ -266,10 +267,10 @@ def scan(rows: Rows, probes: Found) -> None:
 
 def scan_without_kernel(rows: Rows, probes: Found) -> None:
     """Do the same by the templates themselves: slowly, on a machine for which no kernel was compiled."""
-    every = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
-    for begin in range(0, len(every), _TILE_ROWS):
-        some = every[begin : begin + _TILE_ROWS]
-        templates, faces = rows.templates[some].astype(np.float32), rows.find_searched_faces(some)
+    row_numbers = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
+    for begin in range(0, len(row_numbers), _TILE_ROWS):
+        tile = row_numbers[begin : begin + _TILE_ROWS]
+        templates, faces = rows.templates[tile].astype(np.float32), rows.find_searched_faces(tile)
         longest = float(row_norms(templates).max())
         for probe, best in probes:
             scan_plain(templates, longest, faces, probe, best)
@@ -292,7 +293,7 @@ def scan_plain(
         return
     with np.errstate(over="ignore", invalid="ignore"):
         bounds = (templates @ probe).astype(np.float64)
-    n_u = (len(probe) + 2) * _UNIT_ROUNDOFF
+    n_u = (len(probe) + 2) * _UNIT_ROUNDOFF  # 2 more terms and 1.01, since the norms are rounded, too
     bounds += n_u / (1 - n_u) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
     bounds[~np.isfinite(bounds)] = math.inf
     bounds[faces < 0] = -math.inf
@@ -300,7 +301,7 @@ def scan_plain(
         candidates = np.flatnonzero((bounds >= best.cut) & (bounds > -math.inf))
         if not len(candidates):
             return
-        at_once = min(len(candidates), 32 + 2 * best.limit)
+        at_once = min(len(candidates), 32 + 2 * best.limit)  # mostly the first round then has all of the best
         highest = candidates[np.argpartition(-bounds[candidates], at_once - 1)[:at_once]]
         best.add(faces[highest], exact_scores(templates[highest], probe))
         bounds[highest] = -math.inf

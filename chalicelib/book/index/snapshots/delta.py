@@ -25,18 +25,18 @@ def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEnt
     A PUT and a MOVE of one face are a PUT in the other group. None: a whole group is dropped, and only a gallery knows
     its faces.
     """
-    last: dict[str, JournalEntry] = {}
+    last_entries: dict[str, JournalEntry] = {}
     for entry in entries:
         if entry.edit is Edit.DROP:
             return None
         templates = tuple(template for template in entry.templates if template.model == model)
         if entry.edit is Edit.MOVE:
-            before = last.get(entry.faceid, entry)
-            last[entry.faceid] = replace(before, group_id=entry.group_id)
+            entry_before = last_entries.get(entry.faceid, entry)
+            last_entries[entry.faceid] = replace(entry_before, group_id=entry.group_id)
         elif templates or entry.edit is not Edit.EMBED:
             edit = Edit.PUT if templates else Edit.DELETE
-            last[entry.faceid] = JournalEntry(edit, entry.faceid, entry.group_id, templates)
-    return list(last.values())
+            last_entries[entry.faceid] = JournalEntry(edit, entry.faceid, entry.group_id, templates)
+    return list(last_entries.values())
 
 
 def encode(entries: list[JournalEntry]) -> bytes:

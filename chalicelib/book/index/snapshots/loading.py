@@ -184,8 +184,8 @@ def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
         ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
-    of_model = (
+    faces_with_vectors = (
         (id_, group_id, [template.vector for template in templates if template.model == model])
         for id_, group_id, templates in entries
     )
-    return Gallery(model, segment_of_faces(model, seq, of_model))
+    return Gallery(model, segment_of_faces(model, seq, faces_with_vectors))

@@ -57,8 +57,8 @@ class Scratch:
         """Open a file of `disk_bytes` for a gallery that takes `memory_bytes`, too; give its descriptor and mapping.
 
         The file has no name, and is there for as long as it is mapped. `make_room` is called with both numbers before,
-        so that other galleries go.
-        Raises StorageUnavailable if the folder is too small, Busy if searches under way need the room for PATIENCE_S.
+        so that other galleries go. Raises StorageUnavailable if the folder is too small, Busy if searches under way
+        need the room for PATIENCE_S.
         """
         try:
             with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
@@ -80,10 +80,10 @@ class Scratch:
                 f"there is no room for {disk_bytes} bytes of templates: those of all galleries may take "
                 f"{self.limit_bytes}; raise SearchDisk or REGULARS_SEARCH_DISK_MB"
             )
-        begun = time.monotonic()
+        begin_s = time.monotonic()
         make_room()
         while self.used_bytes + disk_bytes > self.limit_bytes:
-            if time.monotonic() - begun > PATIENCE_S:
+            if time.monotonic() - begin_s > PATIENCE_S:
                 raise Busy("searches under way take the disk that a gallery needs: send the request again in a moment")
             time.sleep(0.01)
             make_room()

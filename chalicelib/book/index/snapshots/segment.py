@@ -75,14 +75,14 @@ class FaceIds(Struct, frozen=True, dict=True):
 
     def find(self, faceid: str) -> int | None:
         """Find the number of a faceid by bisection; None if it is not there."""
-        wanted, low, high = faceid.encode(), 0, len(self)
+        wanted_bytes, low, high = faceid.encode(), 0, len(self)
         while low < high:
             middle = (low + high) // 2
-            if self._bytes(middle) < wanted:
+            if self._bytes(middle) < wanted_bytes:
                 low = middle + 1
             else:
                 high = middle
-        return low if low < len(self) and self._bytes(low) == wanted else None
+        return low if low < len(self) and self._bytes(low) == wanted_bytes else None
 
     def _bytes(self, number: int) -> bytes:
         text, offsets = self._views
@@ -155,12 +155,12 @@ class Layout(Struct, frozen=True):
 def encode_segment(segment: Segment) -> bytes:
     """Write a segment as a snapshot's bytes, in the layout that this module's docstring has."""
     sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _list_sections(segment).items()}
-    places, pieces, at = {}, [], 0
+    places, pieces, offset = {}, [], 0
     for name, array in sections.items():
-        places[name] = [at, *array.shape]
+        places[name] = [offset, *array.shape]
         padding = -array.nbytes % _ALIGNMENT
         pieces += [array.reshape(-1).view(np.uint8).data if array.size else b"", b"\0" * padding]
-        at += array.nbytes + padding
+        offset += array.nbytes + padding
     body = b"".join(pieces)
     header = {
         "model": segment.model,
@@ -170,8 +170,8 @@ def encode_segment(segment: Segment) -> bytes:
         "largest_norm": segment.coder.largest_norm,
         "tiers": [asdict(tier) for tier in segment.coder.tiers],
         "sections": places,
-        "body": at,
-        "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, at, PART)],
+        "body": offset,
+        "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, offset, PART)],
     }
     text = json.dumps(header).encode()
     text += b" " * (-(PREFIX + len(text)) % _ALIGNMENT)
@@ -231,10 +231,10 @@ def assemble_segment(layout: Layout, hot: memoryview, cold: memoryview, *, on_di
     header, hot_size = layout.header, layout.cold_at - layout.body_at
 
     def read_section(name: str) -> NDArray[Any]:
-        at, *shape = header["sections"][name]
-        source, at = (hot, at) if at < hot_size else (cold, at - hot_size)
+        offset, *shape = header["sections"][name]
+        source, offset = (hot, offset) if offset < hot_size else (cold, offset - hot_size)
         count = int(np.prod(shape, dtype=np.int64))
-        return np.frombuffer(source, _TYPES[name], count, at if count else 0).reshape(shape)
+        return np.frombuffer(source, _TYPES[name], count, offset if count else 0).reshape(shape)
 
     rotation = read_section("rotation") if "rotation" in header["sections"] else None
     tiers = tuple(Tier(**tier) for tier in header["tiers"])
@@ -306,11 +306,13 @@ def segment_of_rows(
 
 def segment_of_faces(model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[bytes]]]) -> Segment:
     """Make a segment from (faceid, group id, canonical vectors) in any order; a face without vectors is left out."""
-    found = sorted((face for face in faces if face[2]), key=lambda face: face[0])
+    sorted_faces = sorted((face for face in faces if face[2]), key=lambda face: face[0])
     groups: dict[str, int] = {}
-    numbers = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in found]
-    data = b"".join(vector for _, _, vectors in found for vector in vectors)
-    counts = np.array([len(vectors) for _, _, vectors in found], dtype=np.int64)
+    numbers = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in sorted_faces]
+    data = b"".join(vector for _, _, vectors in sorted_faces for vector in vectors)
+    counts = np.array([len(vectors) for _, _, vectors in sorted_faces], dtype=np.int64)
     rows = int(counts.sum())
     templates = np.frombuffer(data, dtype="<f2").reshape(rows, -1) if rows else np.empty((0, 0), np.float16)
-    return segment_of_rows(model, seq, [face[0] for face in found], list(groups), np.array(numbers), counts, templates)
+    return segment_of_rows(
+        model, seq, [face[0] for face in sorted_faces], list(groups), np.array(numbers), counts, templates
+    )

@@ -242,10 +242,10 @@ def _translate_failures() -> Iterator[None]:
 def disk_of(folder: Path) -> Disk:
     """Measure the disk that the folder is on. Raises StorageUnavailable."""
     try:
-        found = shutil.disk_usage(folder)
+        usage = shutil.disk_usage(folder)
     except OSError as error:
         raise StorageUnavailable(f"the data folder cannot be measured: {error.strerror}") from error
-    return Disk(found.free, found.total)
+    return Disk(usage.free, usage.total)
 
 
 BACKUP = ".backup"

@@ -128,10 +128,10 @@ class SqliteFile:
         """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in memory. Raises Busy."""
         try:
             with self.reading() as connection:
-                found = " ".join(connection.execute("PRAGMA quick_check(1)").fetchone()[0].split())
+                finding = " ".join(connection.execute("PRAGMA quick_check(1)").fetchone()[0].split())
         except StorageUnavailable as error:
             return str(error)
-        return None if found == "ok" else found
+        return None if finding == "ok" else finding
 
     def close(self) -> None:
         """Close every thread's connection; later calls raise StorageUnavailable."""
@@ -153,9 +153,9 @@ class SqliteFile:
                 raise StorageUnavailable("the database is closed")
             # Another thread never does more than close a connection whose own thread is done with it.
             # Not created here: if somebody moves the file away, an empty one must not take its place.
-            existing = f"file:{quote(str(self._path))}?mode=rw"
+            existing_file = f"file:{quote(str(self._path))}?mode=rw"
             connection = sqlite3.connect(
-                existing, uri=True, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+                existing_file, uri=True, timeout=self._busy_s, isolation_level=None, check_same_thread=False
             )
             session = _Session(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -235,22 +235,22 @@ class SqliteItemStore(Items):
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         """Read a page, and the position at which it ended: None if nothing follows."""
         self._require([span.table])
-        most = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
-        found: list[Stored] = []
-        end: Position | None = None
+        max_items = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
+        stored: list[Stored] = []
+        end_position: Position | None = None
         characters = 0
         sql, parameters = _write_select(span, after)
         with (
             self.file.reading() as connection,
-            closing(connection.execute(f"{sql} LIMIT ?", (*parameters, most + 1))) as rows,
+            closing(connection.execute(f"{sql} LIMIT ?", (*parameters, max_items + 1))) as rows,
         ):
             for body, sort, value in rows:
-                if len(found) == most or characters >= _PAGE_CHARACTERS:
-                    return found, end
-                end = Position(sort.decode(), value and value.decode())
-                found.append(body or _keys_at(span, end))
+                if len(stored) == max_items or characters >= _PAGE_CHARACTERS:
+                    return stored, end_position
+                end_position = Position(sort.decode(), value and value.decode())
+                stored.append(body or _keys_at(span, end_position))
                 characters += len(body or value)
-        return found, None
+        return stored, None
 
     def _scan(self, table: Table, prefix: str) -> Iterator[list[Stored]]:
         self._require([table])
@@ -279,8 +279,8 @@ class SqliteItemStore(Items):
 
 def _read_items(connection: sqlite3.Connection, places: Iterable[Place]) -> list[Stored | None]:
     sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
-    found = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
-    return [row and row[0] for row in found]
+    rows = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
+    return [row and row[0] for row in rows]
 
 
 def _keys_at(span: Span, place: Position) -> Stored:
@@ -299,10 +299,10 @@ def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     sql = "SELECT body, sk, NULL FROM items WHERE tbl = ? AND pk = ?"
     if span.index is not None:
         order = ["val", "sk"]
-        found = "NULL, sk, val FROM index_rows"
+        selection = "NULL, sk, val FROM index_rows"
         if span.with_projection:
-            found = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
-        sql = f"SELECT {found} WHERE tbl = ? AND pk = ? AND idx = ?"
+            selection = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
+        sql = f"SELECT {selection} WHERE tbl = ? AND pk = ? AND idx = ?"
         parameters.append(span.index)
     for operator, bound in ((">=", span.low), ("<=", span.high)):
         if bound is not None:

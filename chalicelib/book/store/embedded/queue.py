@@ -90,9 +90,9 @@ class SqliteQueue:
                 return []
         with self._file.writing(durable=False) as connection:
             while rows := self._visible(connection, limit):
-                failed = [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]
-                if failed:
-                    connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", failed)
+                exhausted = [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]
+                if exhausted:
+                    connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", exhausted)
                     continue
                 self._turn, until_ms = rows[-1][0], self._now_ms() + visibility_s * 1000
                 return [_receive_message(connection, *row[1:], until_ms=until_ms) for row in rows]

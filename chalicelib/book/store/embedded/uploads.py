@@ -65,21 +65,23 @@ class SignedPaths:
 
         Raises WrongCredentials if it was not signed so, StaleRequest if it comes too late.
         """
-        given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
-        names = given.get("headers", "").split(";") if given.get("headers") else []
-        signed = {name: headers[name] for name in names if name in headers}
-        signature = self._signature(method, key, given.get("expires", ""), signed)
+        parameters = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        names = parameters.get("headers", "").split(";") if parameters.get("headers") else []
+        signed_headers = {name: headers[name] for name in names if name in headers}
+        signature = self._signature(method, key, parameters.get("expires", ""), signed_headers)
         # A header that is not sent is missing in the signed text too, so the signatures differ.
-        if not hmac.compare_digest(signature.encode(), given.get("signature", "").encode()):
+        if not hmac.compare_digest(signature.encode(), parameters.get("signature", "").encode()):
             raise WrongCredentials("the signature is not that of this method, path and headers: ask for a new URL")
-        if unsigned := [name for name in headers if name.startswith(_S3S_OWN) and name not in signed]:
-            raise WrongCredentials(f"headers were sent that are not signed: leave out {', '.join(sorted(unsigned))}")
-        if self._clock.now().timestamp() > int(given["expires"]):
+        if unsigned_names := [name for name in headers if name.startswith(_S3S_OWN) and name not in signed_headers]:
+            raise WrongCredentials(
+                f"headers were sent that are not signed: leave out {', '.join(sorted(unsigned_names))}"
+            )
+        if self._clock.now().timestamp() > int(parameters["expires"]):
             raise StaleRequest("the URL has expired: ask for a new one")
 
     def _signature(self, method: str, key: str, expires: str, headers: Mapping[str, str]) -> str:
-        named = [[name, " ".join(headers[name].split())] for name in sorted(headers)]
-        text = json.dumps(["regulars-path-2", method, self.prefix, key, expires, named])
+        named_headers = [[name, " ".join(headers[name].split())] for name in sorted(headers)]
+        text = json.dumps(["regulars-path-2", method, self.prefix, key, expires, named_headers])
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 

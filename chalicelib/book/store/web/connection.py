@@ -120,8 +120,8 @@ Dial = Callable[[Address, int, float], socket]
 
 def resolve(name: str) -> list[str]:
     """Ask the system for `name` as an absolute name, to which it appends no search domain."""
-    found = getaddrinfo(f"{name}.", None, type=SOCK_STREAM, proto=IPPROTO_TCP)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    answers = getaddrinfo(f"{name}.", None, type=SOCK_STREAM, proto=IPPROTO_TCP)
+    return list(dict.fromkeys(str(address[0]) for *_, address in answers))
 
 
 def dial(address: Address, port: int, timeout_s: float) -> socket:
@@ -193,7 +193,7 @@ class Connector:
         raise Unusable("no connection was made to the URL's host: check that it serves the public internet")
 
     def _allowed_addresses(self, target: Target, deadline: Deadline) -> Sequence[Address]:
-        """Return the host's addresses if each is allowed; otherwise raise Unusable.
+        """Return the host's addresses. Raises Unusable if one of them is not allowed.
 
         All failures share one message, so that it reveals nothing of our network's names.
         """
@@ -214,13 +214,13 @@ class Connector:
         """
         if not self._lookups.acquire(blocking=False):
             raise Busy(_BUSY)
-        found: Future[Sequence[str]] = Future()
+        lookup: Future[Sequence[str]] = Future()
 
         def look_up() -> None:
             try:
-                found.set_result(self._resolver(name))
+                lookup.set_result(self._resolver(name))
             except Exception as error:
-                found.set_exception(error)
+                lookup.set_exception(error)
             finally:
                 self._lookups.release()
 
@@ -229,7 +229,7 @@ class Connector:
         except RuntimeError:  # no more threads
             self._lookups.release()
             raise Busy(_BUSY) from None
-        return [ip_address(text) for text in found.result(deadline.remaining_s())]
+        return [ip_address(text) for text in lookup.result(deadline.remaining_s())]
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

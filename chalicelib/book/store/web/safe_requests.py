@@ -78,9 +78,10 @@ def _require_picture_head(response: HTTPResponse) -> None:
         raise Unusable("the URL's host did not say in one number how long the picture is: use another host")
     media_type = _MEDIA_TYPE.fullmatch((response.getheader("Content-Type") or "").lower())
     if media_type is None or media_type[1] not in IMAGE_TYPES:
-        said = media_type[1] if media_type else "none"
+        type_name = media_type[1] if media_type else "none"
         raise Unusable(
-            f"the answer's media type is {said}: send the URL of a picture that has image/jpeg, image/png or image/bmp"
+            f"the answer's media type is {type_name}: send the URL of a picture that has image/jpeg, image/png or "
+            "image/bmp"
         )
 
 

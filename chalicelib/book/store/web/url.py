@@ -67,15 +67,15 @@ def is_public(address: Address) -> bool:
     one. All other forms that embed an IPv4 address are refused, since they reach no host today.
     """
     if isinstance(address, IPv4Address):
-        listed = any(address in network for network in _V4_NOT_PUBLIC)
-        return not listed and _python_agrees(address)
+        is_listed = any(address in network for network in _V4_NOT_PUBLIC)
+        return not is_listed and _python_agrees(address)
     if address in _NAT64:
         return is_public(IPv4Address(int(address) & _32_BITS))
     if address.scope_id is not None or address not in _V6_GLOBAL_UNICAST:  # a zone names one of this machine's networks
         return False
     embeds_ipv4 = int(address) >> 32 & _32_BITS in _ISATAP_INTERFACES
-    listed = any(address in network for network in _V6_NOT_PUBLIC)
-    return not embeds_ipv4 and not listed and _python_agrees(address)
+    is_listed = any(address in network for network in _V6_NOT_PUBLIC)
+    return not embeds_ipv4 and not is_listed and _python_agrees(address)
 
 
 def _python_agrees(address: Address) -> bool:
@@ -164,9 +164,9 @@ def _require_plain(url: str) -> None:
         raise Unusable("the URL has a space, a backslash or a control character in it: percent-encode them")
 
 
-def _port(text: str | None, own: int, *, user_ports: bool) -> int:
-    if text is None or text == str(own):
-        return own
+def _port(text: str | None, own_port: int, *, user_ports: bool) -> int:
+    if text is None or text == str(own_port):
+        return own_port
     if not user_ports:
         raise Unusable("the URL's port is not fetched from: http is fetched from port 80, https from 443")
     if not _USER_PORT.fullmatch(text) or not FIRST_USER_PORT <= int(text) <= MAX_PORT:

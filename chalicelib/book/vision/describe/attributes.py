@@ -59,23 +59,28 @@ class CropModels:
         runs = list(dict.fromkeys((model.file, model.crop) for role in roles.values() for model in role.models))
         groups = [faces[start : start + FACES] for start in range(0, len(faces), FACES)]
 
-        def run(file: str, crop: Crop, group: Sequence[DetectedFace]) -> Mapping[str, NDArray[np.float32]]:
+        def run_model(file: str, crop: Crop, group: Sequence[DetectedFace]) -> Mapping[str, NDArray[np.float32]]:
             return self._sessions.run(file, _cut_crops(image, group, crop))
 
-        def by_face(ran: list[Mapping[str, NDArray[np.float32]]]) -> list[Mapping[str, Sequence[Looks]]]:
-            parts = iter(ran)
-            found = {each: _join_outputs([next(parts) for _ in groups]) for each in runs}
-            answers = {name: _choose_outputs(role, found, len(faces)) for name, role in roles.items()}
-            return [{name: [rows[at] for rows in each] for name, each in answers.items()} for at in range(len(faces))]
+        def split_by_face(outputs: list[Mapping[str, NDArray[np.float32]]]) -> list[Mapping[str, Sequence[Looks]]]:
+            outputs_left = iter(outputs)  # of each run, those of its groups in turn
+            outputs_by_run = {run: _join_outputs([next(outputs_left) for _ in groups]) for run in runs}
+            looks_by_role = {name: _choose_outputs(role, outputs_by_run, len(faces)) for name, role in roles.items()}
+            return [
+                {name: [looks[number] for looks in looks_of_models] for name, looks_of_models in looks_by_role.items()}
+                for number in range(len(faces))
+            ]
 
-        return Work([partial(run, *each, group) for each in runs for group in groups], by_face)
+        return Work([partial(run_model, *run, group) for run in runs for group in groups], split_by_face)
 
 
-def _choose_outputs(role: CropRole, found: Mapping[_Run, Mapping[str, NDArray[np.float32]]], faces: int) -> list[Looks]:
+def _choose_outputs(
+    role: CropRole, outputs_by_run: Mapping[_Run, Mapping[str, NDArray[np.float32]]], faces: int
+) -> list[Looks]:
     """Return the outputs of each of the role's models: (faces, looks, values), in the order of the role's labels."""
     outputs = []
     for model in role.models:
-        values = np.concatenate([found[model.file, model.crop][output] for output in model.outputs], axis=1)
+        values = np.concatenate([outputs_by_run[model.file, model.crop][output] for output in model.outputs], axis=1)
         if model.labels != role.labels:
             values = values[:, [model.labels.index(label) for label in role.labels]]
         outputs.append(values.reshape(faces, -1, values.shape[1]))
@@ -114,7 +119,7 @@ def estimate_age(looks: Looks, scale: float = 1.0) -> float:
 
 
 def estimate_genders(looks: Looks, role: CropRole, ruled: float = 0.0) -> tuple[tuple[Gender, float], ...]:
-    """Return both genders and their probabilities, falling. `ruled`: the value of the role's rule.
+    """Return both genders and their probabilities, likelier first. `ruled`: the value of the role's rule.
 
     A look has the probabilities of the role's two labels and, if the age changes them, the years behind them.
     """
@@ -122,12 +127,12 @@ def estimate_genders(looks: Looks, role: CropRole, ruled: float = 0.0) -> tuple[
     model, age = math.log(max(first, LEAST_PROBABILITY) / max(second, LEAST_PROBABILITY)), sum(years)
     grown = min(age / role.grown, 1.0) if role.grown else 1.0
     share = 1 / (1 + math.exp(-grown * (role.trust * model + role.odds_a_year * age + ruled)))
-    shares = [(Gender(label), each) for label, each in zip(role.labels, (share, 1 - share), strict=True)]
+    shares = [(Gender(label), probability) for label, probability in zip(role.labels, (share, 1 - share), strict=True)]
     return tuple(sorted(shares, key=lambda share: -share[1]))
 
 
 def estimate_emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple[str, float], ...]:
-    """Return the labels and their probabilities, falling, from each model's looks (values in the first model's order).
+    """Return the labels and their probabilities, likeliest first, from each model's looks (in the first model's order).
 
     A model's looks are combined by their geometric mean, at the model's temperature (Guo et al. 2017, arXiv
     1706.04599), and models by the mean of their log-odds. Then the probability that happy and neutral have together is
@@ -135,7 +140,7 @@ def estimate_emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tu
     one recognises smiles better. The other labels keep their probability.
     """
     labels = models[0].labels
-    logs = [np.log(np.maximum(each, LEAST_PROBABILITY).astype(np.float64)).mean(axis=0) for each in looks]
+    logs = [np.log(np.maximum(model_looks, LEAST_PROBABILITY).astype(np.float64)).mean(axis=0) for model_looks in looks]
     temperatures = [model.temperature for model in models]
     tempered = np.mean([log / temperature for log, temperature in zip(logs, temperatures, strict=True)], axis=0)
     probabilities = np.exp(tempered - tempered.max())
@@ -143,11 +148,11 @@ def estimate_emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tu
     if any(model.smile_odds for model in models) and {"happy", "neutral"} <= set(labels):
         happy, neutral = labels.index("happy"), labels.index("neutral")
         smile = sum(log[happy] - log[neutral] + model.smile_odds for log, model in zip(logs, models, strict=True))
-        both = probabilities[happy] + probabilities[neutral]
-        probabilities[neutral] = both / (1 + np.exp(smile / sum(temperatures)))
-        probabilities[happy] = both - probabilities[neutral]
-    falling = np.argsort(-probabilities, kind="stable")
-    return tuple((labels[index], float(probabilities[index])) for index in falling)
+        happy_or_neutral = probabilities[happy] + probabilities[neutral]
+        probabilities[neutral] = happy_or_neutral / (1 + np.exp(smile / sum(temperatures)))
+        probabilities[happy] = happy_or_neutral - probabilities[neutral]
+    likeliest_first = np.argsort(-probabilities, kind="stable")
+    return tuple((labels[index], float(probabilities[index])) for index in likeliest_first)
 
 
 LIVE = "live"
@@ -177,11 +182,11 @@ def score_symmetry(face: DetectedFace, pose: Pose | None) -> float | None:
     if pose is not None and (abs(pose.yaw) > LARGEST_YAW_DEG or abs(pose.pitch) > LARGEST_PITCH_DEG):
         return None
     left_eye, right_eye, _, left_corner, right_corner = (complex(x, y) for x, y in face.landmarks)
-    across = right_eye - left_eye
-    if abs(across) < 1:
+    eye_axis = right_eye - left_eye
+    if abs(eye_axis) < 1:
         return None
     # relative to the middle of the eyes, which then lie level and 1 apart
-    left, right = ((corner - (left_eye + right_eye) / 2) / across for corner in (left_corner, right_corner))
+    left, right = ((corner - (left_eye + right_eye) / 2) / eye_axis for corner in (left_corner, right_corner))
     aside, slant = (left + right).real / 2, (right - left).imag
     return 100 * math.exp(-(aside**2 + slant**2) / ASYMMETRY_SPREAD**2 / 2)
 

@@ -28,25 +28,25 @@ def plan_embeddings(
     turn of the head differ and weigh less. InsightFace evaluates LFW this way. It takes twice the time.
     """
 
-    def run(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed_look(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
         return scale_to_unit(sessions.run(network.file, _scale_pixels(network, face))[network.output])
 
-    def together(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        left, parts = iter(rows), []
+    def join_rows(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        rows_left, parts = iter(rows), []
         for network, faces in zip(role.networks, aligned, strict=True):
-            looks = 1 + network.mirrored
-            own = np.array([*islice(left, len(faces) * looks)], np.float32)
-            parts.append(scale_to_unit(own.reshape(len(faces), looks, network.dimensions).sum(axis=1)))
+            look_count = 1 + network.mirrored
+            network_rows = np.array([*islice(rows_left, len(faces) * look_count)], np.float32)
+            parts.append(scale_to_unit(network_rows.reshape(len(faces), look_count, network.dimensions).sum(axis=1)))
         centre, basis = (sessions.read_array(file) if file else None for file in (role.centre, role.basis))
         return join_parts(role, parts, centre, basis)
 
     looks = [
-        partial(run, network, np.asarray(look))
+        partial(embed_look, network, np.asarray(look))
         for network, faces in zip(role.networks, aligned, strict=True)
         for face in faces
         for look in ((face, face[:, ::-1]) if network.mirrored else (face,))
     ]
-    return Work(looks, together)
+    return Work(looks, join_rows)
 
 
 def _scale_pixels(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -66,10 +66,12 @@ def join_parts(
     """Make templates of the networks' unit embeddings, (n, dimensions) each, as `embeddings` says."""
     if centre is not None:
         begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
-        parts = [scale_to_unit(part - own) for part, own in zip(parts, np.split(centre, begins), strict=True)]
+        parts = [
+            scale_to_unit(part - part_centre) for part, part_centre in zip(parts, np.split(centre, begins), strict=True)
+        ]
     weighted = [np.float32(np.sqrt(network.weight)) * part for network, part in zip(role.networks, parts, strict=True)]
-    whole = scale_to_unit(np.concatenate(weighted, axis=1))
-    return whole if basis is None else scale_to_unit(whole @ basis)
+    joined = scale_to_unit(np.concatenate(weighted, axis=1))
+    return joined if basis is None else scale_to_unit(joined @ basis)
 
 
 def scale_to_unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

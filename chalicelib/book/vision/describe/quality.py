@@ -123,8 +123,8 @@ def rate_size(face: DetectedFace) -> float:
     A turn to the side shortens it, and is rated by itself.
     """
     pose = estimate_pose(face.landmarks)
-    seen = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG))) if pose else 1.0
-    return interpolate_octaves(measure_eye_distance(face) / seen, EYES_USELESS_PX, EYES_BEST_PX)
+    shortening = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG))) if pose else 1.0
+    return interpolate_octaves(measure_eye_distance(face) / shortening, EYES_USELESS_PX, EYES_BEST_PX)
 
 
 def measure_eye_distance(face: DetectedFace) -> float:
@@ -138,10 +138,10 @@ def rate_sharpness(grey: NDArray[np.float32]) -> float:
     part = grey[side * 5 // 16 :, side * 3 // 16 :][:size_px, :size_px]
     window, masks = _make_spectrum_masks(size_px)
     power = np.abs(np.fft.rfft2((part - np.average(part, weights=window)) * window)) ** 2
-    contrast, *detail = (float(found) for found in masks @ power.ravel())
+    contrast, *detail = (float(energy) for energy in masks @ power.ravel())
     if contrast <= 0 or min(detail) <= 0:
         return 0.0
-    shares = [math.sqrt(found / contrast) / sharp for found, sharp in zip(detail, SHARP_DETAIL, strict=True)]
+    shares = [math.sqrt(energy / contrast) / sharp for energy, sharp in zip(detail, SHARP_DETAIL, strict=True)]
     return interpolate(len(shares) / sum(1 / share for share in shares), DETAIL_USELESS, DETAIL_BEST)
 
 
@@ -167,20 +167,19 @@ def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
     half = min(max(box.width, box.height), SAMPLE_PX) / 2
     left, top = max(int(box.x + box.width / 2 - half), 0), max(int(box.y + box.height / 2 - half), 0)
     green = image[top:, left:, 1][: int(2 * half), : int(2 * half)].astype(np.int16)
-    on, off = 0.0, 0.0
+    grid_step, other_step = 0.0, 0.0
     for axis, start in ((0, top), (1, left)):
         steps = np.abs(np.diff(green, axis=axis)).mean(axis=1 - axis)
         on_grid = (np.arange(len(steps)) + start + 1) % BLOCK_PX == 0
         if on_grid.any() and not on_grid.all():
-            on += float(steps[on_grid].mean())
-            off += float(steps[~on_grid].mean())
-    if on == 0:
+            grid_step += float(steps[on_grid].mean())
+            other_step += float(steps[~on_grid].mean())
+    if grid_step == 0:
         return 1.0
-    shown = max(on / (on + (BLOCK_PX - 1) * off) - BLOCKING_NONE, 0) / (1 - BLOCKING_NONE)
-    block_on_face = (
-        BLOCK_PX / max(measure_eye_distance(face), 1.0) * 3
-    )  # 1: a block is a third of the distance of the eyes
-    return interpolate(shown * min(block_on_face, 1) ** 1.5, BLOCKING_USELESS, BLOCKING_BEST)
+    blocking = max(grid_step / (grid_step + (BLOCK_PX - 1) * other_step) - BLOCKING_NONE, 0) / (1 - BLOCKING_NONE)
+    # 1: a block is a third of the distance of the eyes.
+    block_on_face = BLOCK_PX / max(measure_eye_distance(face), 1.0) * 3
+    return interpolate(blocking * min(block_on_face, 1) ** 1.5, BLOCKING_USELESS, BLOCKING_BEST)
 
 
 def rate_exposure(grey: NDArray[np.float32]) -> float:
@@ -210,8 +209,8 @@ def rate_eyes(grey: NDArray[np.float32]) -> float:
     half = (rows[:, 0 : 2 * side : 2] + rows[:, 1 : 2 * side : 2]) / 4
     contrast = float(half[side * 5 // 16 : side * 15 // 16, side * 7 // 32 : side * 25 // 32].std())
     level, reach = slice(side * 3 // 8, side * 9 // 16), side * 15 // 128
-    seen = min(float(half[level, x - reach : x + reach + 1].std()) for x in (side * 5 // 16, side * 43 // 64))
-    return interpolate(seen / contrast, EYES_HIDDEN, EYES_OPEN) if contrast > 0 else 0.0
+    eye_contrast = min(float(half[level, x - reach : x + reach + 1].std()) for x in (side * 5 // 16, side * 43 // 64))
+    return interpolate(eye_contrast / contrast, EYES_HIDDEN, EYES_OPEN) if contrast > 0 else 0.0
 
 
 def rate_frontality(pose: Pose) -> float:

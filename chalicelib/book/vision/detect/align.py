@@ -39,8 +39,8 @@ def fit_map(source: Points, target: Points) -> Similarity:
     s, t = ([complex(x, y) for x, y in points] for points in (source, target))
     s_mean, t_mean = sum(s) / len(s), sum(t) / len(t)
     spread = sum(abs(z - s_mean) ** 2 for z in s)
-    both = sum((w - t_mean) * (z - s_mean).conjugate() for z, w in zip(s, t, strict=True))
-    turn = both / spread if spread > 0 else complex(1)
+    products = sum((w - t_mean) * (z - s_mean).conjugate() for z, w in zip(s, t, strict=True))
+    turn = products / spread if spread > 0 else complex(1)
     if abs(turn) < SMALLEST_SCALE:
         turn = complex(SMALLEST_SCALE)
     return Similarity(turn, t_mean - turn * s_mean)
@@ -116,7 +116,7 @@ def _sample_bilinearly(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDA
     """Sample `region` at the pixel positions (x, y), which lie inside it, not on its last row or column: (n, 3)."""
     width = region.shape[1]
     column, row = x.astype(np.intp), y.astype(np.intp)
-    right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
+    x_share, y_share = (x - column).astype(np.float32), (y - row).astype(np.float32)
     corner = 3 * (row * width + column)
     values = region.ravel()
     samples = np.empty((len(x), 3), np.uint8)
@@ -124,7 +124,7 @@ def _sample_bilinearly(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDA
         steps = (channel, channel + 3, channel + 3 * width, channel + 3 * width + 3)
         # "clip" changes nothing inside, and without it `take` copies its answer
         a, b, c, d = (values[step:].take(corner, mode="clip").astype(np.float32) for step in steps)
-        upper = a + (b - a) * right
-        lower = c + (d - c) * right
-        samples[:, channel] = upper + (lower - upper) * down + np.float32(0.5)
+        upper = a + (b - a) * x_share
+        lower = c + (d - c) * x_share
+        samples[:, channel] = upper + (lower - upper) * y_share + np.float32(0.5)
     return samples

@@ -37,6 +37,8 @@ from chalicelib.book.vision.pictures.crop import (
 )
 from chalicelib.book.words.pictures import Box, DetectedFace
 
+SCORE = 14
+"""Column of a row's score, behind the box and the five landmarks."""
 LARGEST_ZOOM = 4
 """How much a small picture without proposals is enlarged for the finer pass, at most: beyond it is only blur."""
 
@@ -137,7 +139,7 @@ class DetectionPass(Struct, frozen=True):
     def proposes(self) -> NDArray[np.bool_]:
         """The mask of the rows that are worth passes of their own."""
         is_small = self.rows[:, 2:4].max(axis=1) * self.zoom <= FINE_FACE_PX
-        return np.asarray(is_small if self.is_fine else self.rows[:, 14] >= PROPOSAL_SCORE)
+        return np.asarray(is_small if self.is_fine else self.rows[:, SCORE] >= PROPOSAL_SCORE)
 
     @property
     def sure(self) -> NDArray[np.bool_]:
@@ -145,7 +147,7 @@ class DetectionPass(Struct, frozen=True):
         slopes = np.arctan2(self.rows[:, 7] - self.rows[:, 5], self.rows[:, 6] - self.rows[:, 4])
         is_large = self.rows[:, 2:4].min(axis=1) * self.zoom >= SURE_PX
         is_upright = np.abs(slopes) <= UPRIGHT_RADIANS
-        return np.asarray(self.proposes & (self.rows[:, 14] >= SURE_SCORE) & is_large & is_upright)
+        return np.asarray(self.proposes & (self.rows[:, SCORE] >= SURE_SCORE) & is_large & is_upright)
 
     def find_unrivalled_face(self) -> NDArray[np.float32]:
         """Return the largest sure face, as (1, 15), if a finer pass can show no other one of half its area; else none.
@@ -183,9 +185,9 @@ class Detector:
         """Find the largest face as `find_faces` does, and all of at least half its area, largest first."""
         finer = self._make_passes(image)
         passes = [next(finer)]
-        alone = passes[0].find_unrivalled_face()
-        rows = self._choose_faces(image, passes) if len(alone) else alone
-        if not (measure_overlap(rows[:1], alone) >= LOOK_IOU).any():
+        unrivalled = passes[0].find_unrivalled_face()
+        rows = self._choose_faces(image, passes) if len(unrivalled) else unrivalled
+        if not (measure_overlap(rows[:1], unrivalled) >= LOOK_IOU).any():
             passes += finer
             rows = self._choose_faces(image, passes)
             if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
@@ -233,50 +235,54 @@ class Detector:
     def _choose_faces(self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]) -> NDArray[np.float32]:
         """Return the faces among what the passes propose: (n, 15) rows, largest first."""
         rows, sure = _choose_proposals(passes, max(image.shape[:2]), self._role.nms_iou)
-        found = suppress_overlaps(self.confirm_proposals(image, rows, sure), self._role.nms_iou)
-        return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
+        faces = suppress_overlaps(self.confirm_proposals(image, rows, sure), self._role.nms_iou)
+        return faces[np.argsort(-faces[:, 2] * faces[:, 3], kind="stable")]
 
     def confirm_proposals(
-        self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]
+        self, image: NDArray[np.uint8], proposals: NDArray[np.float32], is_sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Return the proposals that passes over each find again, with their mean box, landmarks and score.
 
-        Proposals in `sure` count as a pass themselves, if the small one finds the face as surely.
+        `is_sure`: (n,), which proposals are sure. These count as a pass themselves, if the pass over a small square is
+        sure of the face, too.
         """
         small, large = self._role.looks_px
-        first = self.find_again(image, proposals, small)
-        counts = (sure & (first[:, 14] >= SURE_SCORE))[:, None]
-        first = self._try_turned(image, proposals, first, small, np.where(sure, SURE_SCORE, SURER_SCORE))
-        kept = first[:, 14] >= LEAST_SCORE
-        first, seen, counts = first[kept], proposals[kept], counts[kept]
-        mean = (first + self.find_again(image, first, large) + seen * counts) / (2 + counts)
-        return np.asarray(mean[mean[:, 14] >= FACE_SCORE], np.float32)
+        small_pass = self.find_again(image, proposals, small)
+        is_counted = (is_sure & (small_pass[:, SCORE] >= SURE_SCORE))[:, None]
+        small_pass = self._try_turned(image, proposals, small_pass, small, np.where(is_sure, SURE_SCORE, SURER_SCORE))
+        is_kept = small_pass[:, SCORE] >= LEAST_SCORE
+        small_pass, kept_proposals, is_counted = small_pass[is_kept], proposals[is_kept], is_counted[is_kept]
+        mean = (small_pass + self.find_again(image, small_pass, large) + kept_proposals * is_counted) / (2 + is_counted)
+        return np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32)
 
     def _try_turned(
         self,
         image: NDArray[np.uint8],
         proposals: NDArray[np.float32],
-        seen: NDArray[np.float32],
+        seen_rows: NDArray[np.float32],
         size: int,
-        least: NDArray[np.float64],
+        least_scores: NDArray[np.float64],
     ) -> NDArray[np.float32]:
         """Look again, turned to either side, at faces not found with certainty.
 
         If a turned pass scores best, one more pass follows, with its eyes level. Proposals below PROPOSAL_SCORE are
         small faces or none, and not worth it.
         """
-        (unsure,) = np.nonzero((seen[:, 14] < least) & (proposals[:, 14] >= PROPOSAL_SCORE))
-        if len(unsure) == 0:
-            return seen
+        (unsure_places,) = np.nonzero((seen_rows[:, SCORE] < least_scores) & (proposals[:, SCORE] >= PROPOSAL_SCORE))
+        if len(unsure_places) == 0:
+            return seen_rows
         turns = map(math.radians, self._role.turns)
-        tried = [seen[unsure], *(self.find_again(image, proposals[unsure], size, turn) for turn in turns)]
-        best = np.argmax([rows[:, 14] for rows in tried], axis=0)
-        for index, choice in zip(unsure, best, strict=True):
-            seen[index] = tried[choice][unsure == index][0]
-        turned = unsure[best > 0]
-        if len(turned):
-            seen[turned] = self.find_again(image, seen[turned], size)
-        return seen
+        tries = [
+            seen_rows[unsure_places],
+            *(self.find_again(image, proposals[unsure_places], size, turn) for turn in turns),
+        ]
+        best_tries = np.argmax([rows[:, SCORE] for rows in tries], axis=0)
+        for index, choice in zip(unsure_places, best_tries, strict=True):
+            seen_rows[index] = tries[choice][unsure_places == index][0]
+        turned_places = unsure_places[best_tries > 0]
+        if len(turned_places):
+            seen_rows[turned_places] = self.find_again(image, seen_rows[turned_places], size)
+        return seen_rows
 
     def find_again(
         self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int, turn: float | None = None
@@ -285,19 +291,19 @@ class Detector:
 
         The square is turned by `turn` radians or, with None, so that the eyes are level.
         """
-        seen = rows.copy()
-        seen[:, 14] = 0
+        found_rows = rows.copy()
+        found_rows[:, SCORE] = 0
 
-        def of_part(part: NDArray[np.float32]) -> None:
+        def look_at_part(part: NDArray[np.float32]) -> None:
             frames = [frame_box(row, turn, size) for row in part]
-            found = self._network.detect_rows([frame.cut_planes(image, size) for frame in frames], LOOK_SCORE)
-            for row, frame, inside in zip(part, frames, found, strict=True):
-                again = _choose_same_face(row, frame.convert_back(inside, size))
-                if again is not None:
-                    row[:] = again
+            rows_of_frames = self._network.detect_rows([frame.cut_planes(image, size) for frame in frames], LOOK_SCORE)
+            for row, frame, frame_rows in zip(part, frames, rows_of_frames, strict=True):
+                same_face = _choose_same_face(row, frame.convert_back(frame_rows, size))
+                if same_face is not None:
+                    row[:] = same_face
 
-        self._spread(of_part, [seen[start : start + BATCH] for start in range(0, len(seen), BATCH)])
-        return seen
+        self._spread(look_at_part, [found_rows[start : start + BATCH] for start in range(0, len(found_rows), BATCH)])
+        return found_rows
 
 
 def _is_huge(image: NDArray[np.uint8]) -> bool:
@@ -315,7 +321,7 @@ def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArra
 def _choose_same_face(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the row of highest score that is of the same face as `row`, or None."""
     near = rows[measure_overlap(row, rows) >= LOOK_IOU]
-    return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
+    return np.asarray(near[np.argmax(near[:, SCORE])]) if len(near) else None
 
 
 def _choose_proposals(
@@ -329,15 +335,15 @@ def _choose_proposals(
     proposed = [detection_pass.rows[detection_pass.proposes] for detection_pass in passes]
     rows = np.concatenate(proposed)
     sure = np.concatenate([detection_pass.sure[detection_pass.proposes] for detection_pass in passes])
-    order = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
-    turn = np.lexsort((-rows[:, 14], np.where(sure, order, len(passes))))
-    sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
-    turn = turn[sensible[turn]]
-    kept = turn[choose_distinct(rows[turn], limit, MAX_PROPOSALS)]
-    rows, sure = rows[kept], sure[kept]
-    for at in np.flatnonzero(~sure):
-        seen = (_choose_same_face(rows[at], part) for part in reversed(proposed))
-        rows[at] = next(row for row in seen if row is not None)
+    pass_numbers = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
+    by_certainty = np.lexsort((-rows[:, SCORE], np.where(sure, pass_numbers, len(passes))))
+    has_sensible_size = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
+    by_certainty = by_certainty[has_sensible_size[by_certainty]]
+    chosen = by_certainty[choose_distinct(rows[by_certainty], limit, MAX_PROPOSALS)]
+    rows, sure = rows[chosen], sure[chosen]
+    for place in np.flatnonzero(~sure):
+        same_faces = (_choose_same_face(rows[place], part) for part in reversed(proposed))
+        rows[place] = next(row for row in same_faces if row is not None)
     return rows, sure
 
 
@@ -366,7 +372,7 @@ def _make_face(row: NDArray[np.float32]) -> DetectedFace:
     return DetectedFace(
         box=Box(*values[:4]),
         landmarks=tuple((values[at], values[at + 1]) for at in range(4, 14, 2)),
-        score=min(values[14], 1.0),
+        score=min(values[SCORE], 1.0),
     )
 
 
@@ -420,31 +426,31 @@ def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDA
     left_top = np.maximum(box[..., :2], boxes[..., :2])
     right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
     sides = np.maximum(right_bottom - left_top, 0)
-    both = sides[..., 0] * sides[..., 1]
-    return np.asarray(both / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - both))
+    shared_area = sides[..., 0] * sides[..., 1]
+    return np.asarray(shared_area / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - shared_area))
 
 
-def choose_surest(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """Return the `most` rows of highest score, that first; all of them as they are if there are no more."""
-    return rows if len(rows) <= most else np.asarray(rows[np.argsort(-rows[:, 14], kind="stable")[:most]])
+def choose_surest(rows: NDArray[np.float32], max_rows: int) -> NDArray[np.float32]:
+    """Return the `max_rows` rows of highest score, that first; all of them as they are if there are no more."""
+    return rows if len(rows) <= max_rows else np.asarray(rows[np.argsort(-rows[:, SCORE], kind="stable")[:max_rows]])
 
 
-def suppress_overlaps(rows: NDArray[np.float32], limit: float, most: int | None = None) -> NDArray[np.float32]:
+def suppress_overlaps(rows: NDArray[np.float32], limit: float, max_rows: int | None = None) -> NDArray[np.float32]:
     """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression, highest score first.
 
-    It ends when it has kept `most` rows.
+    It ends when it has kept `max_rows` rows.
     """
-    falling = rows[np.argsort(-rows[:, 14], kind="stable")]
-    return falling[choose_distinct(falling, limit, most)]
+    best_first = rows[np.argsort(-rows[:, SCORE], kind="stable")]
+    return best_first[choose_distinct(best_first, limit, max_rows)]
 
 
-def choose_distinct(rows: NDArray[np.float32], limit: float, most: int | None = None) -> list[int]:
-    """Return the places of the rows that overlap no earlier one kept by more than `limit`, `most` at most."""
-    rest, kept = np.arange(len(rows)), list[int]()
-    while len(rest) and len(kept) != most:
-        kept.append(int(rest[0]))
-        rest = rest[1:][measure_overlap(rows[rest[0]], rows[rest[1:]]) <= limit]
-    return kept
+def choose_distinct(rows: NDArray[np.float32], limit: float, max_rows: int | None = None) -> list[int]:
+    """Return the places of the rows that overlap no earlier one kept by more than `limit`, `max_rows` at most."""
+    rows_left, chosen = np.arange(len(rows)), list[int]()
+    while len(rows_left) and len(chosen) != max_rows:
+        chosen.append(int(rows_left[0]))
+        rows_left = rows_left[1:][measure_overlap(rows[rows_left[0]], rows[rows_left[1:]]) <= limit]
+    return chosen
 
 
 LOOK_FACTOR = 2.0

@@ -256,7 +256,7 @@ def read_manifest(folder: Path) -> Manifest:
     measured = read_measured(calibration_file, embedding.model)
     if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
-    first = embedding.networks[0]
+    first_network = embedding.networks[0]
     manifest = Manifest(
         name=data["pack"],
         version=data["version"],
@@ -265,7 +265,9 @@ def read_manifest(folder: Path) -> Manifest:
         detector=_make_record(DetectorRole, "role detector", roles["detector"]),
         embedding=embedding,
         quality=_make_record(
-            QualityRole, "role quality", roles.get("quality", {"size_px": first.size_px, "points": first.points})
+            QualityRole,
+            "role quality",
+            roles.get("quality", {"size_px": first_network.size_px, "points": first_network.points}),
         ),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         measured=measured,
@@ -302,8 +304,10 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
 def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
     """Read a role of one model, which is the table without the role's own settings, or of a list of them."""
     settings = {key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__}
-    alone = {key: value for key, value in table.items() if key not in settings}
-    role = _make_record(CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [alone]})
+    only_model = {key: value for key, value in table.items() if key not in settings}
+    role = _make_record(
+        CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [only_model]}
+    )
     for model in role.models:
         if sorted(model.labels) != sorted(role.labels):
             raise ValueError(

@@ -82,8 +82,8 @@ class Pack(Struct, frozen=True):
 def list_names(models: Path | None) -> list[str]:
     """List the packs: face-pack-3, the former ones, and the operator's own in the folder `models`."""
     folders = [PACKS, *([models] if models else [])]
-    found = [file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))]
-    return list(dict.fromkeys([DEFAULT_PACK, *found]))
+    names = [file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))]
+    return list(dict.fromkeys([DEFAULT_PACK, *names]))
 
 
 def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
@@ -96,11 +96,11 @@ def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
     try:
         manifest = _read_manifest(folder)
     except _WRONG as error:
-        wrong = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
-        raise MissingModel(f"the model pack {folder} cannot be used: {wrong}") from error
-    curve = models / folder.name / CALIBRATION if models and models != folder.parent else None
-    measured = curve if curve and curve.is_file() else None
-    return Pack(_apply_calibration(manifest, measured) if measured else manifest, folder, measured)
+        problem = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
+        raise MissingModel(f"the model pack {folder} cannot be used: {problem}") from error
+    curve_file = models / folder.name / CALIBRATION if models and models != folder.parent else None
+    calibration = curve_file if curve_file and curve_file.is_file() else None
+    return Pack(_apply_calibration(manifest, calibration) if calibration else manifest, folder, calibration)
 
 
 def find(models: Path | None, name: str | None = None) -> Pack:
@@ -196,8 +196,8 @@ def _is_right(data: bytes, file: PackFile) -> bool:
 
 
 def _describe_lack(pack: Pack, files: Sequence[PackFile]) -> str:
-    said = ", ".join(f"{file.name} is {_check_file(pack, file)}" for file in files)
-    return f"the model pack {pack.manifest.name} is not complete: {said}, in {pack.folder}. {describe_remedy(pack)}"
+    lacks = ", ".join(f"{file.name} is {_check_file(pack, file)}" for file in files)
+    return f"the model pack {pack.manifest.name} is not complete: {lacks}, in {pack.folder}. {describe_remedy(pack)}"
 
 
 def describe_remedy(pack: Pack) -> str:

@@ -97,23 +97,23 @@ def insert_noise(jpeg: bytes) -> bytes:
 
     A decoder whose data ends before the picture does leaves the rest grey without an error.
     """
-    parts, done, at = [], 0, jpeg.find(bytes((0xFF, _SOS)))
+    parts, copied_until, position = [], 0, jpeg.find(bytes((0xFF, _SOS)))
     for _ in _count_parts():
-        if at < 0 or at + 4 > len(jpeg) or jpeg[at] != 0xFF or jpeg[at + 1] == _EOI:
+        if position < 0 or position + 4 > len(jpeg) or jpeg[position] != 0xFF or jpeg[position + 1] == _EOI:
             break
-        begin = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if jpeg[at + 1] != _SOS:
-            at = begin
+        begin = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        if jpeg[position + 1] != _SOS:
+            position = begin
             continue
         end = _MARKER.search(jpeg, begin)
         if end is None:
             break
-        at = end.start()
-        restarts = sum(jpeg.count(bytes((0xFF, marker)), begin, at) for marker in _RESTARTS)
+        position = end.start()
+        restarts = sum(jpeg.count(bytes((0xFF, marker)), begin, position) for marker in _RESTARTS)
         restart = bytes((0xFF, _RESTARTS[restarts % len(_RESTARTS)])) if restarts else b""
-        parts += [jpeg[done:at], restart, _NOISE]
-        done = at
-    return b"".join([*parts, jpeg[done:]])
+        parts += [jpeg[copied_until:position], restart, _NOISE]
+        copied_until = position
+    return b"".join([*parts, jpeg[copied_until:]])
 
 
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
@@ -122,44 +122,44 @@ def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
     Padding, junk between segments and markers without a length are dropped too. Decoders skip them, and would read the
     metadata behind them.
     """
-    kept, orientation, at = [data[:2]], UPRIGHT, 2
+    kept_parts, orientation, position = [data[:2]], UPRIGHT, 2
     for _ in _count_parts():
-        found = _ANY_MARKER.search(data, at)
-        if found is None:
+        marker_match = _ANY_MARKER.search(data, position)
+        if marker_match is None:
             break
-        at, marker = found.start(), data[found.start() + 1]
+        position, marker = marker_match.start(), data[marker_match.start() + 1]
         if marker == _SOS:
-            return b"".join([*kept, data[at:]]), orientation
+            return b"".join([*kept_parts, data[position:]]), orientation
         if marker in _TWICE:
             raise ValueError(f"the file {_TWICE[marker]}")
         if marker == _TEM or marker in _RESTARTS:
-            at += 2
+            position += 2
             continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
         if length < 2:  # the length counts its own two bytes
             raise ValueError("a segment has no length")
-        end = at + 2 + length
-        if marker == _APP1 and data.startswith(_EXIF, at + 4) and orientation == UPRIGHT:
-            orientation = _read_orientation(data[at + 4 + len(_EXIF) : end])
+        end = position + 2 + length
+        if marker == _APP1 and data.startswith(_EXIF, position + 4) and orientation == UPRIGHT:
+            orientation = _read_orientation(data[position + 4 + len(_EXIF) : end])
         if marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
-            kept.append(data[at:end])
-        at = end
+            kept_parts.append(data[position:end])
+        position = end
     raise ValueError("the file ends before its pixels")
 
 
 def _drop_from_png(data: bytes) -> tuple[bytes, int]:
-    kept, orientation, at = [_PNG], UPRIGHT, len(_PNG)
+    kept_parts, orientation, position = [_PNG], UPRIGHT, len(_PNG)
     for _ in _count_parts():
-        if at + 8 > len(data) or kept[-1][4:8] == b"IEND":
+        if position + 8 > len(data) or kept_parts[-1][4:8] == b"IEND":
             break
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        kind = data[at + 4 : at + 8]
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
         if kind in _PNG_KEPT:
-            kept.append(data[at:end])
+            kept_parts.append(data[position:end])
         elif kind == b"eXIf":
-            orientation = _read_orientation(data[at + 8 : end - 4])
-        at = end
-    return b"".join(kept), orientation
+            orientation = _read_orientation(data[position + 8 : end - 4])
+        position = end
+    return b"".join(kept_parts), orientation
 
 
 _WEBP_HEAD = 12
@@ -169,23 +169,32 @@ _HAS_ALPHA, _MOVES = 0x10, 0x02
 
 def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
     """Keep the picture and its transparency, of an animation the first picture. Without these, VP8X is needless."""
-    kept: dict[bytes, bytes] = {}
-    orientation, at = UPRIGHT, _WEBP_HEAD
+    kept_chunks: dict[bytes, bytes] = {}
+    orientation, position = UPRIGHT, _WEBP_HEAD
     for _ in _count_parts():
-        if at + 8 > len(data):
+        if position + 8 > len(data):
             break
-        kind, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        kind, end = (
+            data[position : position + 4],
+            position + 8 + int.from_bytes(data[position + 4 : position + 8], "little"),
+        )
         if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"):
-            kept.setdefault(kind, data[at : end + end % 2])
+            kept_chunks.setdefault(kind, data[position : end + end % 2])
         elif kind == b"EXIF":
-            orientation = _read_orientation(data[at + 8 : end].removeprefix(_EXIF))
-        at = end + end % 2
-    head = kept.pop(b"VP8X", b"")
-    chunks = [*kept.values()]
-    if b"ANMF" in kept:
-        chunks = [head[:8], bytes((head[8] & (_HAS_ALPHA | _MOVES),)), head[9:], kept[b"ANIM"], kept[b"ANMF"]]
-    elif b"ALPH" in kept:
-        chunks = [head[:8], bytes((_HAS_ALPHA,)), head[9:], kept.pop(b"ALPH"), *kept.values()]
+            orientation = _read_orientation(data[position + 8 : end].removeprefix(_EXIF))
+        position = end + end % 2
+    head = kept_chunks.pop(b"VP8X", b"")
+    chunks = [*kept_chunks.values()]
+    if b"ANMF" in kept_chunks:
+        chunks = [
+            head[:8],
+            bytes((head[8] & (_HAS_ALPHA | _MOVES),)),
+            head[9:],
+            kept_chunks[b"ANIM"],
+            kept_chunks[b"ANMF"],
+        ]
+    elif b"ALPH" in kept_chunks:
+        chunks = [head[:8], bytes((_HAS_ALPHA,)), head[9:], kept_chunks.pop(b"ALPH"), *kept_chunks.values()]
     body = b"WEBP" + b"".join(chunks)
     return _RIFF + len(body).to_bytes(4, "little") + body, orientation
 

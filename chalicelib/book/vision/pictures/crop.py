@@ -158,8 +158,8 @@ def cut_inside(image: NDArray[np.uint8], box: Box, factor: float, size_px: int) 
     left = min(max(box.x + (box.width - wide) / 2, 0.0), max(width - 1 - wide, 0.0))
     top = min(max(box.y + (box.height - high) / 2, 0.0), max(height - 1 - high, 0.0))
     region = image[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
-    shown = Image.fromarray(np.ascontiguousarray(region))
-    return np.asarray(shown.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0))
+    cut_picture = Image.fromarray(np.ascontiguousarray(region))
+    return np.asarray(cut_picture.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0))
 
 
 def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: int) -> NDArray[np.uint8]:
@@ -200,17 +200,17 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
     return padded
 
 
-def brighten_crop(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
-    """Brighten the (n, n, 3) crop so that the mean of its middle is `least`, if it is lower.
+def brighten_crop(crop: NDArray[np.uint8], least_mean: float) -> NDArray[np.uint8]:
+    """Brighten the (n, n, 3) crop so that the mean of its middle is `least_mean`, if it is lower.
 
     The middle is half as wide and high as the crop. It is the face, and inside the picture even if the crop's rim is
     not.
     """
     quarter = crop.shape[0] // 4
     mean = float(crop[quarter:-quarter, quarter:-quarter].mean())
-    if mean >= least:
+    if mean >= least_mean:
         return crop
-    gain = min(least / max(mean, 1.0), LARGEST_GAIN)
+    gain = min(least_mean / max(mean, 1.0), LARGEST_GAIN)
     return np.asarray(np.minimum(crop * np.float32(gain) + 0.5, WHITE)).astype(np.uint8)
 
 
@@ -271,28 +271,33 @@ def show_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> byte
 
 
 def _cut_kept_part(
-    image: NDArray[np.uint8], box: Box, others: Sequence[Box], *, dims: bool = True
+    image: NDArray[np.uint8], box: Box, other_boxes: Sequence[Box], *, dims: bool = True
 ) -> tuple[Image.Image, Box | None]:
-    """Cut out what is kept; if one of the others is in it, return the place of the face in it, too."""
+    """Cut out what is kept of a face; if one of the others is in it, return the place of the face in it, too.
+
+    `dims`: darken then all but the face. The place is in pixels of the picture that is returned.
+    """
     square = enclose_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
-    centres = [(other.x + other.width / 2, other.y + other.height / 2) for other in others]
+    centres = [(other.x + other.width / 2, other.y + other.height / 2) for other in other_boxes]
     is_alone = not any(left <= x < right and top <= y < bottom for x, y in centres)
     if dims and not is_alone:
         wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
         x, y = box.x + (box.width - wide) / 2 - left, box.y + (box.height - high) / 2 - top
-        bright = tuple(map(round, (max(x, 0), max(y, 0), min(x + wide, right - left), min(y + high, bottom - top))))
-        dark = picture.point(lambda value: value * DIMMED)
-        dark.paste(picture.crop(bright), bright)
-        picture = dark
+        bright_area = tuple(
+            map(round, (max(x, 0), max(y, 0), min(x + wide, right - left), min(y + high, bottom - top)))
+        )
+        dimmed = picture.point(lambda value: value * DIMMED)
+        dimmed.paste(picture.crop(bright_area), bright_area)
+        picture = dimmed
     # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes twice the time.
     picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
     scale = picture.width / (right - left)
-    meant = Box(*(round(side * scale, 1) for side in (box.x - left, box.y - top, box.width, box.height)))
-    return picture, None if is_alone else meant
+    place_of_face = Box(*(round(side * scale, 1) for side in (box.x - left, box.y - top, box.width, box.height)))
+    return picture, None if is_alone else place_of_face
 
 
 def make_thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:

@@ -96,20 +96,20 @@ def read_picture(data: bytes, rules: PictureRules, decoding: Room = nullcontext)
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
     A picture of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its sides: a JPEG while
-    it is decoded, which takes less memory, any other one behind it. `decoding`: the room in which its pixels are
+    it is decoded, which takes less memory, any other one afterwards. `decoding`: the room in which its pixels are
     decoded, by its bytes; entered when all limits are checked. Raises Unusable if the picture cannot be used; the
     message says what was wrong and what would be right.
     """
     with _open_picture(data, rules) as (picture, pixels, orientation):
-        whole = picture.size
-        step = _choose_step(whole, rules)
-        reduced = whole[0] // step, whole[1] // step
+        whole_size = picture.size
+        step = _choose_step(whole_size, rules)
+        reduced_size = whole_size[0] // step, whole_size[1] // step
         if picture.format == "JPEG":
-            picture.draft(None, reduced)
+            picture.draft(None, reduced_size)
             step = 1
-        with decoding(_estimate_bytes(picture, pixels, whole)):
+        with decoding(_estimate_bytes(picture, pixels, whole_size)):
             picture.load()
-            if picture.format == "JPEG" and _is_cut_short(picture, pixels, reduced):
+            if picture.format == "JPEG" and _is_cut_short(picture, pixels, reduced_size):
                 raise ValueError("the data ends before the picture does")
             return _turn_upright(_convert_to_rgb(picture, step), orientation)
 
@@ -150,18 +150,18 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
 
 def _require_format(data: bytes, rules: PictureRules) -> str:
     """Return the picture's format. Raises Unusable if it is too large, or of a format that cannot be sent here."""
-    wanted = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
+    wanted_names = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
-        raise Unusable(f"the picture is empty; send a {wanted} file")
+        raise Unusable(f"the picture is empty; send a {wanted_names} file")
     if len(data) > rules.max_bytes:
         raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}", "bytes")
     file_format = format_of(data)
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
     name = name_other_format(data) if file_format is None else _NAMES[file_format]
-    what = "no picture that can be read" if name is None else f"{_choose_article(name)} {name} file"
+    description = "no picture that can be read" if name is None else f"{_choose_article(name)} {name} file"
     lacks = ", for which this service has no library (the extra `heic`)" if file_format in rules.formats else ""
-    raise Unusable(f"this is {what}{lacks}; send a {wanted} file", "picture" if name is None else "format")
+    raise Unusable(f"this is {description}{lacks}; send a {wanted_names} file", "picture" if name is None else "format")
 
 
 def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:

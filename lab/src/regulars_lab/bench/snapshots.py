@@ -78,7 +78,7 @@ def measure_snapshots(items: ItemStore, blobs: Counting, faces: int, builds: int
             journal = journal_item(TENANT, seq, clock.at, [entry])
             items.transact([Put(keys.JOURNAL, journal), Put(keys.DIRECTORY, directory)])
         clock.at += timedelta(days=TAIL_LENGTH / _A_DAY)
-        Compactor(items, blobs, Galleries(items, blobs), clock, large=1).build(TENANT, erase=False)
+        Compactor(items, blobs, Galleries(items, blobs), clock, large_bytes=1).build(TENANT, erase=False)
     return blobs.written
 
 

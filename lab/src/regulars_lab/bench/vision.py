@@ -163,7 +163,7 @@ def product(vision: FacePipeline, data: bytes) -> None:
     image = vision.read_picture(data, RULES)
     faces = vision.detect(image)
     vision.qualities(image, faces[:1])  # a poor face is refused before another network runs
-    vision.examine(image, faces, beside=[] if len(faces) == 1 else None)
+    vision.examine(image, faces, all_boxes=[] if len(faces) == 1 else None)
     if len(faces) > 1:
         vision.crop(image, faces[0])
 

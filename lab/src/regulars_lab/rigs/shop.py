@@ -121,7 +121,10 @@ class Shop:
         """Delete all observations, as the sweep does when OBSERVATION_DAYS are over."""
         self.stage.clock.at += timedelta(days=OBSERVATION_DAYS + 1)
         tenant, retention = self.stage.tenant, self.stage.services.erasure.retention
-        self._do("expiry", lambda: require(retention.sweep_tenant(tenant, of=[Kind.OBSERVATIONS], yes=True)))
+        self._do(
+            "expiry",
+            lambda: require(retention.sweep_tenant(tenant, swept_kinds=[Kind.OBSERVATIONS], is_confirmed=True)),
+        )
 
     def _do(self, name: str, work: Callable[[], object]) -> Any:
         meter, spent = self.stage.meter, self.spent[name]

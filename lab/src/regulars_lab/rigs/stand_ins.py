@@ -55,9 +55,9 @@ class Eyes:
         faces: list[DetectedFace],
         wanted: object,
         *,
-        beside: Sequence[Box] | None = None,
+        all_boxes: Sequence[Box] | None = None,
     ) -> Examined:
-        jpegs = [] if beside is None else [self.crop(image, face) for face in faces]
+        jpegs = [] if all_boxes is None else [self.crop(image, face) for face in faces]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:
