@@ -96,8 +96,8 @@ class Consents(Outside):
 
     def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
         """Yield the faces with a record that expires before then, the first to expire at the beginning."""
-        for some in cut_in_parts(self._list_items(tenant, before), _AT_ONCE):
-            yield from self.book.faces.by_id(tenant, [item["faceid"] for item in some]).values()
+        for part in cut_in_parts(self._list_items(tenant, before), _AT_ONCE):
+            yield from self.book.faces.by_id(tenant, [item["faceid"] for item in part]).values()
 
     def _list_items(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
         between = None, None if before is None else keys.consents_until(before)

@@ -122,18 +122,18 @@ class _Writer:
 
 def write_notice(facts: Facts, language: Language) -> Page:
     """Write the whole notice (GDPR, Article 13)."""
-    to = _Writer(facts, language)
-    words = to.words
+    writer = _Writer(facts, language)
+    words = writer.words
     sections = {
-        words["who"]: _write_who(to),
-        words["why"]: [facts.tenant.purposes or words["purposes"], to.fill_setting("basis", "basis")],
-        words["what"]: _write_what_happens(to),
-        words["long"]: _list_retention(to),
-        words["passed"]: _list_recipients(to),
+        words["who"]: _write_who(writer),
+        words["why"]: [facts.tenant.purposes or words["purposes"], writer.fill_setting("basis", "basis")],
+        words["what"]: _write_what_happens(writer),
+        words["long"]: _list_retention(writer),
+        words["passed"]: _list_recipients(writer),
         words["rights"]: [
             *(words[right] for right in ("may", "object", "withdraw")),
-            to.fill_setting("ask", "contact"),
-            to.fill_setting("complain", "authority"),
+            writer.fill_setting("ask", "contact"),
+            writer.fill_setting("complain", "authority"),
         ],
     }
     return Page(language, words["title"], sections, facts.missing)
@@ -154,10 +154,10 @@ def write_sheet(facts: Facts, language: Language) -> Page:
     return Page(language, words["title"], sections, facts.missing, url)
 
 
-def _write_who(to: _Writer) -> list[str]:
-    named = isolate(to.tenant.controller or BLANK, to.language)
-    officer = [] if to.tenant.officer == NONE_SAID else [to.fill_setting("officer", "officer")]
-    return [named, to.fill_setting("reach", "contact"), *officer]
+def _write_who(writer: _Writer) -> list[str]:
+    controller = isolate(writer.tenant.controller or BLANK, writer.language)
+    officer = [] if writer.tenant.officer == NONE_SAID else [writer.fill_setting("officer", "officer")]
+    return [controller, writer.fill_setting("reach", "contact"), *officer]
 
 
 def _write_what_happens(to: _Writer) -> list[str]:
@@ -180,28 +180,32 @@ def _of_captures(to: _Writer) -> str:
     return to.say_duration("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
 
 
-def _of_strangers(to: _Writer) -> str:
-    kept = to.facts.keeps_strangers
-    return to.say_duration("strangers", to.tenant.stranger_days, "unseen") if kept else to.words["no strangers"]
+def _of_strangers(writer: _Writer) -> str:
+    keeps_strangers = writer.facts.keeps_strangers
+    return (
+        writer.say_duration("strangers", writer.tenant.stranger_days, "unseen")
+        if keeps_strangers
+        else writer.words["no strangers"]
+    )
 
 
-def _list_retention(to: _Writer) -> list[str]:
+def _list_retention(writer: _Writer) -> list[str]:
     """Say for how long each kind is kept."""
-    tenant, own = to.tenant, to.facts.own_days
+    tenant, group_days = writer.tenant, writer.facts.own_days
     pictures = ("partly pictured" if tenant.no_pictures_of else "pictured") if tenant.keeps_pictures else "unpictured"
     learns = tenant.learns and tenant.keeps_pictures and tenant.learnt_days is not None
-    longest = None if None in own else max((days for days in own if days is not None), default=None)
+    longest = None if None in group_days else max((days for days in group_days if days is not None), default=None)
     return [
-        _of_captures(to),
-        to.words[pictures],
-        *([to.say_duration("learnt", tenant.learnt_days)] if learns else []),
-        _of_strangers(to),
-        to.say_duration("regulars", tenant.regular_days, "unseen"),
-        *([to.say_duration("groups", longest, "unseen")] if own else []),
-        to.say_duration("visits", tenant.observation_days),
-        to.say_duration("sightings", sightings_kept(tenant)),
-        to.say_duration("acts", tenant.audit_days),
-        to.words["backups"],
+        _of_captures(writer),
+        writer.words[pictures],
+        *([writer.say_duration("learnt", tenant.learnt_days)] if learns else []),
+        _of_strangers(writer),
+        writer.say_duration("regulars", tenant.regular_days, "unseen"),
+        *([writer.say_duration("groups", longest, "unseen")] if group_days else []),
+        writer.say_duration("visits", tenant.observation_days),
+        writer.say_duration("sightings", sightings_kept(tenant)),
+        writer.say_duration("acts", tenant.audit_days),
+        writer.words["backups"],
     ]
 
 
@@ -241,38 +245,42 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
 
     `programs`: what receipts call programs that asked.
     """
-    to, own_writer, said = _Writer(facts, language, "receipt"), _Writer(facts, language), receipt["statement"]
-    words = to.words
-    times = {name: str(said[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
-    numbers = {**said["counts"], **{name: len(said["removed"][name]) for name in ("pictures", "templates")}}
+    receipt_writer, notice_writer, statement = (
+        _Writer(facts, language, "receipt"),
+        _Writer(facts, language),
+        receipt["statement"],
+    )
+    words = receipt_writer.words
+    times = {name: str(statement[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
+    numbers = {**statement["counts"], **{name: len(statement["removed"][name]) for name in ("pictures", "templates")}}
     key = fingerprint(public_key_from(receipt["public_key"]))
     data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
-    name = f"erasure-{said['id']}.json"
+    name = f"erasure-{statement['id']}.json"
     sections = {
-        words["who"]: [*_write_who(own_writer)],
-        words["why"]: [words["why program" if said["by"] in programs else _WHY.get(said["by"], "why asked")]],
-        words["what"]: [to.say("done", **times), to.say("removed", **numbers)],
+        words["who"]: [*_write_who(notice_writer)],
+        words["why"]: [words["why program" if statement["by"] in programs else _WHY.get(statement["by"], "why asked")]],
+        words["what"]: [receipt_writer.say("done", **times), receipt_writer.say("removed", **numbers)],
         words["left"]: [words["numbers"], words["backups"], words["others"]],
         words["proof"]: [
-            to.say("signed", name=name, key=key),
+            receipt_writer.say("signed", name=name, key=key),
             words["verify"],
-            to.fill_setting("complain", "authority"),
+            receipt_writer.fill_setting("complain", "authority"),
         ],
     }
     attached = (
         f'<pre dir="ltr">{escape(_VERIFY.format(name=name))}</pre>'
         f'<p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>'
     )
-    asked = ("controller", "contact", "officer", "authority")
-    missing = [notice_setting for notice_setting in facts.missing if notice_setting in asked]
+    asked_settings = ("controller", "contact", "officer", "authority")
+    missing = [notice_setting for notice_setting in facts.missing if notice_setting in asked_settings]
     return Page(language, words["title"], sections, missing, attached=attached)
 
 
 def write_record(facts: Facts, measures: Sequence[str]) -> str:
     """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `measures`: what protects the data."""
-    tenant, to = facts.tenant, _Writer(facts, "en")
+    tenant, writer = facts.tenant, _Writer(facts, "en")
     estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
-    ends = _list_retention(to)
+    retention_texts = _list_retention(writer)
     rows = {
         "(a) controller": f"{tenant.controller or '[name, address]'}, {tenant.contact or '[contact]'}; "
         f"data protection officer: {_fill_blank(tenant.officer, 'none', '[name, contact]')}; "
@@ -291,7 +299,7 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
         "(e) third countries": _fill_blank(
             tenant.transfers, "none", "[none; or: which, by what safeguard of Articles 44 to 49]"
         ),
-        "(f) kept for": " ".join(ends),
+        "(f) kept for": " ".join(retention_texts),
         "(g) measures (Article 32)": "; ".join(measures),
     }
     return (
@@ -317,18 +325,18 @@ class Notices(Outside):
     """The papers of a tenant: each from what its settings, cameras, groups and hooks are now."""
 
     def read_facts(self, tenant: Tenant) -> Facts:
-        """Read what is so at the tenant. Raises TenantNotFound."""
-        now = self.book.tenants.get_by_name(tenant.name)
-        groups = self.book.groups.list_all(now)
-        cameras = [camera for camera in self.book.cameras.list_all(now) if camera.enabled]
-        known = any(group.count for group in groups if group.id == STRANGER)
+        """Read the facts of a tenant that its notice and its record of processing state. Raises TenantNotFound."""
+        tenant_now = self.book.tenants.get_by_name(tenant.name)
+        groups = self.book.groups.list_all(tenant_now)
+        cameras = [camera for camera in self.book.cameras.list_all(tenant_now) if camera.enabled]
+        has_strangers = any(group.count for group in groups if group.id == STRANGER)
         return Facts(
-            now,
+            tenant_now,
             self.book.settings.capture_days,
-            keeps_strangers=not now.forgets_strangers
-            and (known or not cameras or any(camera.keeps_strangers for camera in cameras)),
+            keeps_strangers=not tenant_now.forgets_strangers
+            and (has_strangers or not cameras or any(camera.keeps_strangers for camera in cameras)),
             own_days=tuple(group.unseen_days for group in groups if not group.is_default),
-            receivers=hosts_told(self.book.webhooks.hooks.list_all(now.name)),
+            receivers=hosts_told(self.book.webhooks.hooks.list_all(tenant_now.name)),
             on_aws=not isinstance(self.book.settings.storage, Path),
         )
 
@@ -345,5 +353,7 @@ class Notices(Outside):
 
 def hosts_told(hooks: Collection[Hook]) -> tuple[str, ...]:
     """Return whom these hooks tell of people now."""
-    told = (hook for hook in hooks if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds)))
-    return tuple(sorted({hook.recipient for hook in told} - {""}))
+    told_hooks = (
+        hook for hook in hooks if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds))
+    )
+    return tuple(sorted({hook.recipient for hook in told_hooks} - {""}))

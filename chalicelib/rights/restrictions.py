@@ -73,7 +73,7 @@ class Restrictions(Outside):
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
 
-        A user goes with its last face, and a subject with its name. Of a restricted one, nothing changes.
+        A user goes with its last face, and a subject with its name. If the face is restricted already, nothing changes.
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
         reason = check_reason(reason, "restriction", is_set=True)
@@ -118,25 +118,27 @@ class Restrictions(Outside):
     ) -> None:
         """Restrict the faces whose records of consent have expired by now, and note when the next one does.
 
-        `looks`: whatever the tenant's record says. `left_s`: how long the caller may take; None: it has a client who
-        waits, so that `at_once` faces are restricted. One is, however little time there is. Raises Busy if more are
-        left: nobody reads them meanwhile.
+        `looks`: look even if the tenant's record says that none has expired. `left_s`: how long the caller may take;
+        None: it has a client who waits, so that `at_once` faces are restricted. One is, however little time there is.
+        Raises Busy if more are left: nobody reads them meanwhile.
         """
         now, end = self.book.clock.now(), tenant.consents_end_at
         if not looks and (end is None or end > now):
             return
-        for restricted in count():
-            first = self._first_to_expire(tenant)
-            if first is None or (first.consent and first.consent.expires_at and first.consent.expires_at > now):
-                next_end = first.consent.expires_at if first and first.consent else None
+        for restricted_count in count():
+            first_face = self._first_to_expire(tenant)
+            if first_face is None or (
+                first_face.consent and first_face.consent.expires_at and first_face.consent.expires_at > now
+            ):
+                next_end = first_face.consent.expires_at if first_face and first_face.consent else None
                 if next_end != end:  # if others have noted one meanwhile, the next reader looks again
                     self.book.tenants.note_consent_end(tenant, next_end)
                 return
-            if (restricted >= self.at_once) if left_s is None else (restricted and left_s() < STOPS_AT_S):
+            if (restricted_count >= self.at_once) if left_s is None else (restricted_count and left_s() < STOPS_AT_S):
                 raise Busy("the consent of many people has just expired, and they are put away: send the request again")
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
-                self._expire_face(tenant, first.faceid, now)
+                self._expire_face(tenant, first_face.faceid, now)
 
     def request_expiry(self, tenant: Tenant) -> None:
         """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""
@@ -157,21 +159,23 @@ class Restrictions(Outside):
         """Return the face whose record expires first, of those that expire and are not restricted for it."""
         between = None, keys.consents_until(CONSENTS_END)
         items = walk_items(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2)
-        found = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items)
-        return next((face for page in found for face in page.values() if face.consent), None)
+        pages = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items)
+        return next((face for page in pages for face in page.values() if face.consent), None)
 
     def _restrict(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
         """Return the face in the group RESTRICTED, and the change that this needs: events lose its name."""
         user = self.book.faces.read_user(tenant, user_of(face))
-        now, lost = self.book.clock.now(), {face.group_id: -1}
+        now, lost_faces = self.book.clock.now(), {face.group_id: -1}
         restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "", ended)
         after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
         removers = {"outbox": self._remove_name_from_events}
-        needed = [removers[place.name] for place in PLACES if place.restriction is Mark.UNNAMED]
-        actions = tuple(action for remove_name in needed for action in remove_name(tenant.name, face.faceid))
-        return after, Change(actions, (make_delete_entry(face),), lost, self.book.groups.list_limited(tenant, lost))
+        needed_removers = [removers[place.name] for place in PLACES if place.restriction is Mark.UNNAMED]
+        actions = tuple(action for remove_name in needed_removers for action in remove_name(tenant.name, face.faceid))
+        return after, Change(
+            actions, (make_delete_entry(face),), lost_faces, self.book.groups.list_limited(tenant, lost_faces)
+        )
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be restricted."""
@@ -186,8 +190,8 @@ class Restrictions(Outside):
         """
         from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
 
-        waiting = (without_name(item, {faceid}) for item in walk_items(self.book.items, keys.OUTBOX, tenant))
-        named_updates = list(filter(None, waiting))
+        updates = (without_name(item, {faceid}) for item in walk_items(self.book.items, keys.OUTBOX, tenant))
+        named_updates = list(filter(None, updates))
         for update in named_updates[_EVENTS:]:
             write_unless_changed(self.book.items, [update])
         return tuple(named_updates[:_EVENTS])
@@ -220,9 +224,9 @@ class Restrictions(Outside):
 
     def _return_to_group(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
         """Return the face in the group and with the user that `mark` says, and the change that this needs."""
-        is_there = self.book.groups.find_by_id(tenant, mark.group_id) is not None
-        group_id, values = (mark.group_id, face.attributes) if is_there else (REGULAR, {})
-        user_id = mark.user if is_there else ""
+        is_group_there = self.book.groups.find_by_id(tenant, mark.group_id) is not None
+        group_id, values = (mark.group_id, face.attributes) if is_group_there else (REGULAR, {})
+        user_id = mark.user if is_group_there else ""
         user = self.book.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
         has_room = bool(user_id) and (user is None or len(user.faceids) < MAX_FACES)
         after = replace(face, group_id=group_id, attributes=values, user=user_id if has_room else "")
@@ -230,8 +234,8 @@ class Restrictions(Outside):
         put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
         is_made = has_room and user is None
         change = self._make_user_again(tenant.name, after, mark.subject) if is_made else Change((), ())
-        counts, limited = {group_id: 1}, self.book.groups.list_limited(tenant, [group_id])
-        change = replace(change, journal=(put, *change.journal), counts=counts, limited_groups=limited)
+        counts, limited_groups = {group_id: 1}, self.book.groups.list_limited(tenant, [group_id])
+        change = replace(change, journal=(put, *change.journal), counts=counts, limited_groups=limited_groups)
         return after, replace(change, skips_model_check=True)
 
     def _make_user_again(self, tenant: str, face: Face, subject: str) -> Change:

@@ -74,8 +74,8 @@ class Subject(Struct, dict=True):
 
     def list_ids(self, at: datetime | None = None) -> set[str]:
         """Return the ids that were the person's at a time; None: at any."""
-        own = {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
-        return own | {faceid for faceid, until in self.merged.items() if at is None or until is None or at < until}
+        own_ids = {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
+        return own_ids | {faceid for faceid, until in self.merged.items() if at is None or until is None or at < until}
 
     @property
     def faceid(self) -> str:
@@ -115,19 +115,19 @@ def _read_arrivals(subject: Subject) -> Iterator[Item]:
 
 
 def _read_names(subject: Subject) -> Iterator[Item]:
-    wanted = [
+    places = [
         (subject.tenant.name, keys.name_term(term, subject.faceid))
         for term in make_terms(subject.face.name, subject.face.number)
     ]
-    return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
+    return (item for item in subject.items.get_many(keys.NAMES, places) if item) if places else iter([])
 
 
 def _read_users(subject: Subject) -> Iterator[Item]:
     """Read the user that has the face, without the other faces and the mean with these."""
     user = user_of(subject.face)
     item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
-    if item and (own := subject.keep_own(item["faces"])):
-        yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own}
+    if item and (own_faces := subject.keep_own(item["faces"])):
+        yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own_faces}
 
 
 def _read_journal(subject: Subject) -> Iterator[Item]:
@@ -142,25 +142,29 @@ _OF_ALL = ("detection", "again")
 
 def _read_captures(subject: Subject) -> Iterator[Item]:
     """Read the captures that show the person, each with its own sightings only."""
-    wanted: dict[tuple[str, str], set[int]] = {}
+    numbers_by_place: dict[tuple[str, str], set[int]] = {}
     for observation in subject.sightings.values():
         capture, number = parts_of_sighting(observation.id)
-        wanted.setdefault((keys.captures(subject.tenant.name, observation.camera), capture), set()).add(number)
-    places = list(wanted)
+        numbers_by_place.setdefault((keys.captures(subject.tenant.name, observation.camera), capture), set()).add(
+            number
+        )
+    places = list(numbers_by_place)
     for place, item in zip(places, subject.items.get_many(keys.CAPTURES, places) if places else [], strict=True):
         if item is not None:
-            own = [sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in wanted[place]]
-            yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own}
+            own_sightings = [
+                sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in numbers_by_place[place]
+            ]
+            yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own_sightings}
 
 
 def _read_requests(subject: Subject) -> Iterator[Item]:
     for item in walk_items(subject.items, keys.REQUESTS, subject.tenant.name):
         body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
         if subject.is_named_in(body, at):
-            told = {
+            own_body = {
                 name: subject.keep_own(value, at) if isinstance(value, list) else value for name, value in body.items()
             }
-            yield {**item, "body": told}
+            yield {**item, "body": own_body}
 
 
 def _read_outbox(subject: Subject) -> Iterator[Item]:
@@ -177,8 +181,8 @@ def _read_negatives(subject: Subject) -> Iterator[Item]:
         if faceid == subject.faceid:
             yield {name: value for name, value in item.items() if name not in ("templates", *MEMORY)}
         elif sighting in subject.sightings:
-            own = {name: value for name, value in item.items() if name not in MEMORY}
-            yield {**own, "id": keys.negative("another", sighting)}
+            own_fields = {name: value for name, value in item.items() if name not in MEMORY}
+            yield {**own_fields, "id": keys.negative("another", sighting)}
 
 
 def _read_merges(subject: Subject) -> Iterator[Item]:
@@ -213,21 +217,21 @@ def _read_audit(subject: Subject) -> Iterator[Item]:
         if ids.isdisjoint(faces_of(entry)):
             continue
         others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
-        own = {
+        own_parts = {
             name: [part for part in value if not ids.isdisjoint(_list_named_faces(part))]
             for name, value in others.items()
         }
         read = {kinds: [*ids.intersection(people)] for kinds, people in entry.get("read", {}).items()}
         of_read = {"read": {kinds: people for kinds, people in read.items() if people}} if read else {}
-        yield {**entry, **{name: value for name, value in own.items() if value}, **of_read}
+        yield {**entry, **{name: value for name, value in own_parts.items() if value}, **of_read}
 
 
 _OF_SEVERAL = ("faces", "deleted", "decided", "shown")
 
 
-def _list_named_faces(one: Any) -> set[str]:
+def _list_named_faces(part: Any) -> set[str]:
     """Return the faces that one value of an entry's list names."""
-    return faces_of({"decided": [one]} if isinstance(one, dict) else {"faces": [one], "shown": [one]})
+    return faces_of({"decided": [part]} if isinstance(part, dict) else {"faces": [part], "shown": [part]})
 
 
 READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
@@ -269,44 +273,44 @@ _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
     """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
-    said = words_of("archive", language)
+    words = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
 
-    def own(text: str) -> str:
+    def escape_text(text: str) -> str:
         return escape(isolate(text, language))
 
     body = [
-        f"<h1>{said['title']}</h1><p>{said['by']} {own(document['tenant'])}, {said['at']} "
-        f"{own(document['written_at'])}. {said['times']} {own(zone.key)}. {said['machine']}</p>",
+        f"<h1>{words['title']}</h1><p>{words['by']} {escape_text(document['tenant'])}, {words['at']} "
+        f"{escape_text(document['written_at'])}. {words['times']} {escape_text(zone.key)}. {words['machine']}</p>",
         *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
-        f"<h2>{said['who']}</h2>{_write_table([], _list_record_rows(subject, document['group'], said, zone))}",
-        f"<h2>{said['pictures']}</h2>{_write_images(document['pictures'])}<p>{said['template']}</p>",
-        f"<h3>{said['estimates']}</h3>{_write_table([], _estimates(subject))}",
-        f"<h2>{said['visits']}</h2>"
-        + _write_table([said["first"], said["last"], said["times_seen"]], _list_visits(subject, zone)),
-        f"<h2>{said['seen']}</h2><p>{said['others']}</p>",
+        f"<h2>{words['who']}</h2>{_write_table([], _list_record_rows(subject, document['group'], words, zone))}",
+        f"<h2>{words['pictures']}</h2>{_write_images(document['pictures'])}<p>{words['template']}</p>",
+        f"<h3>{words['estimates']}</h3>{_write_table([], _estimates(subject))}",
+        f"<h2>{words['visits']}</h2>"
+        + _write_table([words["first"], words["last"], words["times_seen"]], _list_visits(subject, zone)),
+        f"<h2>{words['seen']}</h2><p>{words['others']}</p>",
         _write_table(
-            [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
+            [words[name] for name in ("when", "what", "camera", "group", "score", "picture")],
             (
-                _observation_row(observation, captures, said, zone)
+                _observation_row(observation, captures, words, zone)
                 for observation in sorted(
                     subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True
                 )
             ),
         ),
-        f"<h2>{said['places']}</h2>",
-        _write_table([said["place"], said["holds"], said["records"]], _list_places(document["held"], language)),
-        f"<h2>{said['kept']}</h2>{_write_table([], _retention_rows(document['kept'], said))}",
-        f"<h2>{said['told']}</h2>{_hooks_paragraph(document['told'], said)}",
+        f"<h2>{words['places']}</h2>",
+        _write_table([words["place"], words["holds"], words["records"]], _list_places(document["held"], language)),
+        f"<h2>{words['kept']}</h2>{_write_table([], _retention_rows(document['kept'], words))}",
+        f"<h2>{words['told']}</h2>{_hooks_paragraph(document['told'], words)}",
     ]
     return (
         f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{said['title']}</title><style>{_STYLE}</style>\n" + "\n".join(body) + "\n</html>\n"
+        f"<title>{words['title']}</title><style>{_STYLE}</style>\n" + "\n".join(body) + "\n</html>\n"
     )
 
 
-def _list_record_rows(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
+def _list_record_rows(subject: Subject, group: str, words: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
     """List heading and value of each field that the face has, as HTML."""
     face = subject.face
     origin = _find_origin(subject)
@@ -316,7 +320,7 @@ def _list_record_rows(subject: Subject, group: str, said: Mapping[str, str], zon
         "note": face.note,
         "group": group,
         "enrolled": _write_time(face.enrolled_at, zone),
-        "origin": said[origin] if origin else "",
+        "origin": words[origin] if origin else "",
         "age": "" if face.age is None else str(face.age),
         "gender": str(face.gender or ""),
         "attributes": ", ".join(face.attributes.values()),
@@ -329,7 +333,7 @@ def _list_record_rows(subject: Subject, group: str, said: Mapping[str, str], zon
         else "",
         "arrive_count": str(face.arrive_count),
     }
-    return [[said[name], escape(value)] for name, value in rows.items() if value]
+    return [[words[name], escape(value)] for name, value in rows.items() if value]
 
 
 def _find_origin(subject: Subject) -> ObservationKind | None:
@@ -349,13 +353,13 @@ def _find_origin(subject: Subject) -> ObservationKind | None:
 def _describe_consent(consent: Consent | None, zone: ZoneInfo) -> str:
     if consent is None:
         return ""
-    until = f" to {_write_time(consent.expires_at, zone)}" if consent.expires_at else ""
-    return f"{consent.basis}, {_write_time(consent.given_at, zone)}{until}"
+    end = f" to {_write_time(consent.expires_at, zone)}" if consent.expires_at else ""
+    return f"{consent.basis}, {_write_time(consent.given_at, zone)}{end}"
 
 
 def _estimates(subject: Subject) -> list[list[str]]:
-    found = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
-    return [[name, escape(str(value))] for name, value in found.items() if value is not None]
+    estimates = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
+    return [[name, escape(str(value))] for name, value in estimates.items() if value is not None]
 
 
 def _list(lines: Iterable[str]) -> str:
@@ -380,15 +384,16 @@ def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
 
 
 def _observation_row(
-    observation: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo
+    observation: Observation, captures: Mapping[str, str], words: Mapping[str, str], zone: ZoneInfo
 ) -> list[str]:
+    """Return the cells of an observation's row, as HTML. `captures`: the names of pictures in the archive, by id."""
     decision = observation.decision
     score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
     picture = captures.get(parts_of_sighting(observation.id)[0]) if observation.camera else None
     link = f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy"></a>' if picture else ""
     return [
         _write_time(observation.at, zone),
-        said[observation.kind],
+        words[observation.kind],
         escape(observation.camera),
         escape(observation.group_name),
         score,
@@ -396,25 +401,28 @@ def _observation_row(
     ]
 
 
-def _list_places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
+def _list_places(holdings: Mapping[str, Any], language: Language) -> list[list[str]]:
     return [
         [
             escape(place.name),
             place.holds if language == "en" else words_of("places", language)[place.name],
-            str(len(held[place.name])) if place.name in held else "",
+            str(len(holdings[place.name])) if place.name in holdings else "",
         ]
         for place in PLACES
         if place.is_ours
     ]
 
 
-def _retention_rows(kept: Mapping[str, int | None], said: Mapping[str, str]) -> list[list[str]]:
-    return [[said[name], said["until"] if days is None else f"{days} {said['days']}"] for name, days in kept.items()]
+def _retention_rows(days_by_name: Mapping[str, int | None], words: Mapping[str, str]) -> list[list[str]]:
+    return [
+        [words[name], words["until"] if days is None else f"{days} {words['days']}"]
+        for name, days in days_by_name.items()
+    ]
 
 
-def _hooks_paragraph(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
-    hosts = [escape(receiver["host"] or receiver["passes_to"] or said["mailbox"]) for receiver in told]
-    return f"<p>{', '.join(hosts) or said['nobody']}</p>"
+def _hooks_paragraph(hooks: Iterable[Mapping[str, Any]], words: Mapping[str, str]) -> str:
+    hosts = [escape(hook["host"] or hook["passes_to"] or words["mailbox"]) for hook in hooks]
+    return f"<p>{', '.join(hosts) or words['nobody']}</p>"
 
 
 def _write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -454,19 +462,21 @@ class Archives(Outside):
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
         after = pages.read_place(part, _place)
-        file, until = io.BytesIO(), time.monotonic() + PART_S
-        left = self.write(
+        file, ends_at = io.BytesIO(), time.monotonic() + PART_S
+        next_place = self.write(
             tenant,
             faceid,
             file,
             language,
             after=after,
-            is_full=lambda: file.tell() > self.part_bytes or time.monotonic() > until,
+            is_full=lambda: file.tell() > self.part_bytes or time.monotonic() > ends_at,
         )
         key = keys.archive(tenant.name, faceid, nonce())
         self.book.storage.blobs.put_if_absent(key, file.getvalue(), "application/zip")
         return Part(
-            self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.make_token(left)
+            self.book.storage.blobs.signed_get(key),
+            file.tell(),
+            None if next_place is None else pages.make_token(next_place),
         )
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
@@ -512,15 +522,19 @@ class Archives(Outside):
         absorbed_faces = list_absorbed_faces(
             [entry for entry in entries if subject.list_ids(moment_of_text(entry["at"]))], {face.faceid}
         )
-        merged = {*absorbed_faces, *(merge.other for merge in subject.merges if merge.is_same_person)} - {face.faceid}
-        if not merged:
+        merged_faceids = {*absorbed_faces, *(merge.other for merge in subject.merges if merge.is_same_person)} - {
+            face.faceid
+        }
+        if not merged_faceids:
             return subject
-        again = self.book.erasure.traces.read_later_enrolments(tenant, merged)
-        all_ = self.book.audit.erasing.with_absorbed(tenant.name, merged, again)
-        again = self.book.erasure.traces.read_later_enrolments(tenant, {*all_} - {face.faceid})
-        entries = self.book.audit.erasing.read_entries(tenant.name, {face.faceid, *all_})
+        enrolled_since = self.book.erasure.traces.read_later_enrolments(tenant, merged_faceids)
+        all_faceids = self.book.audit.erasing.with_absorbed(tenant.name, merged_faceids, enrolled_since)
+        enrolled_since = self.book.erasure.traces.read_later_enrolments(tenant, {*all_faceids} - {face.faceid})
+        entries = self.book.audit.erasing.read_entries(tenant.name, {face.faceid, *all_faceids})
         return replace(
-            subject, entries=entries, merged={faceid: again.get(faceid) for faceid in all_ if faceid != face.faceid}
+            subject,
+            entries=entries,
+            merged={faceid: enrolled_since.get(faceid) for faceid in all_faceids if faceid != face.faceid},
         )
 
     def _begin(
@@ -534,8 +548,8 @@ class Archives(Outside):
         text = json.dumps(document, ensure_ascii=False, indent=1, default=_make_plain)
         archive.writestr(DATA, text, zipfile.ZIP_DEFLATED)
         names = {id_: capture_name(capture) for id_, capture in captures.items()}
-        shown = write_page(document, subject, names, language)
-        archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
+        page = write_page(document, subject, names, language)
+        archive.writestr(PAGE, page, zipfile.ZIP_DEFLATED)
 
     def _make_document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         """Make the archive's document, which JSON can say."""
@@ -605,8 +619,8 @@ class Archives(Outside):
             (observation.camera, parts_of_sighting(observation.id)[0]): None
             for observation in subject.sightings.values()
         }
-        wanted = [keys.capture(name, camera, capture) for camera, capture in ids]
-        items = self.book.items.get_many(keys.CAPTURES, wanted) if wanted else []
+        places = [keys.capture(name, camera, capture) for camera, capture in ids]
+        items = self.book.items.get_many(keys.CAPTURES, places) if places else []
         since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
         return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
 

@@ -305,9 +305,9 @@ def leave(box: Box) -> None:
     for _ in range(2):
         box.clock.advance(timedelta(days=1))
         box.settle()
-        box.services.erasure.retention.sweep_tenant(box.tenant, of=(Kind.CONSENTS,), yes=True)
+        box.services.erasure.retention.sweep_tenant(box.tenant, swept_kinds=(Kind.CONSENTS,), is_confirmed=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
-        box.services.erasure.retention.sweep_tenant(box.tenant, yes=True)
+        box.services.erasure.retention.sweep_tenant(box.tenant, is_confirmed=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
         box.clock.advance(timedelta(minutes=5))
         box.settle()

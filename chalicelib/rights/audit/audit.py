@@ -126,16 +126,20 @@ class Reads(Outside):
         """Write the act's entries: its own if no write did, and the people of whom it told first in this hour."""
         if not act.tenant:
             return
-        entries, new = [], self._find_new_reads(act)
+        entries, new_reads = [], self._find_new_reads(act)
         if not act.entered and (act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided)):
             entries.append(_make_entry(act, self.book.clock, ()))
             act.named |= faces_of(entries[0])
-        for said in in_entries({subject: own for (*_, subject), own in new.items() if subject not in act.named}):
-            entries.append(new_entry(self.book.clock, READ, act.by, request=request_id(), acts=[act.what], **said))
+        for read_entry in in_entries(
+            {subject: kinds for (*_, subject), kinds in new_reads.items() if subject not in act.named}
+        ):
+            entries.append(
+                new_entry(self.book.clock, READ, act.by, request=request_id(), acts=[act.what], **read_entry)
+            )
         if entries:
             act.entered = True  # first, else the store adds an entry of its own to this write
             write(self.book.items, [entry_put(act.tenant, entry) for entry in entries])
-        self._known |= {told: self._known.get(told, own) | own for told, own in new.items()}
+        self._known |= {read_key: self._known.get(read_key, kinds) | kinds for read_key, kinds in new_reads.items()}
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
 
@@ -143,12 +147,16 @@ class Reads(Outside):
         """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
         hour, kinds = milliseconds(self.book.clock.now()) // HOUR_MS, kinds_of(act)
         read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
-        found = {
+        kinds_by_read = {
             (act.tenant, act.by, hour, subject): (kinds if subject in read else _NOTHING)
             | (_PICTURES if subject in act.shown else _NOTHING)
             for subject in {**read, **act.shown}
         }
-        return {told: own for told, own in found.items() if not own <= self._known.get(told, _NOTHING)}
+        return {
+            read_key: kinds_read
+            for read_key, kinds_read in kinds_by_read.items()
+            if not kinds_read <= self._known.get(read_key, _NOTHING)
+        }
 
 
 def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
@@ -167,22 +175,23 @@ def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
 
 
 def _only_counts(action: Action) -> bool:
-    named = (keys.TENANT_ITEM, keys.group_item(""), keys.name_item(""))
-    return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
+    prefixes = (keys.TENANT_ITEM, keys.group_item(""), keys.name_item(""))
+    return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(prefixes)
 
 
 def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
     """Make an act's entry from the changes of its transaction."""
     journal = [action.item for action in actions if isinstance(action, Put) and action.table.name == keys.JOURNAL.name]
-    of_faces = [
+    changed_faceids = [
         action.key[1] for action in actions if action.table.name == keys.FACES.name and not isinstance(action, Check)
     ]
-    changed = [change["faceid"] for item in journal for change in item["changes"]]
-    edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
-    about = {name: value for name, value in act.about.items() if name != "face"}
+    journal_faceids = [change["faceid"] for item in journal for change in item["changes"]]
+    # A group that is dropped has no faceid.
+    edited_faceids = [faceid for faceid in journal_faceids if faceid and not is_users(faceid)]
+    fields = {name: value for name, value in act.about.items() if name != "face"}
     signs_in = keys.session_item("")[0], keys.code_item("")[0]
     puts = [action for action in actions if isinstance(action, Put) and action.table.name == keys.TENANTS.name]
-    faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
+    faces = [*([act.about["face"]] if "face" in act.about else []), *changed_faceids, *edited_faceids]
     return new_entry(
         clock,
         act.what,
@@ -193,7 +202,7 @@ def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
         seq=int(journal[0]["seq"]) if journal else None,
         key=next((put.item.get("key") for put in puts if put.key[0] in signs_in), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
-        **about,
+        **fields,
     )
 
 

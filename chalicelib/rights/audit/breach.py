@@ -28,13 +28,18 @@ class Breach(Struct):
 
 class Breaches(Outside):
     def find_reads(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
-        """Say what a caller was told of people since a time. `caller`: its name in the audit (rights/words/reading);
-        `reads`: what each act tells, those of the dialects included."""
+        """Say what a caller was told of people since a time.
+
+        `caller`: its name in the audit (rights/words/reading); `reads`: what each act tells, also of dialects.
+        """
         breach, chain = Breach(Tally(reads)), self.book.audit.chain
-        end = chain.read_end(tenant)
-        now = milliseconds(self.book.clock.now())
-        waiting = [entry.leaf for entry in chain.list_pending(tenant, end, chain.read_last_hour(tenant, end), now)]
-        self._note(breach, waiting, caller, since_ms)
+        chain_end = chain.read_end(tenant)
+        now_ms = milliseconds(self.book.clock.now())
+        waiting_leaves = [
+            entry.leaf
+            for entry in chain.list_pending(tenant, chain_end, chain.read_last_hour(tenant, chain_end), now_ms)
+        ]
+        self._note(breach, waiting_leaves, caller, since_ms)
         elements = [element for element in chain.list_elements(tenant) if element.head.hour + HOUR_MS > since_ms]
         breach.let_go = sum(element.entries is None for element in elements)
         for _, leaves in chain.read_each(
@@ -46,14 +51,14 @@ class Breaches(Outside):
                 self._note(breach, leaves, caller, since_ms)
         return breach
 
-    def _note(self, found: Breach, leaves: list[Leaf], caller: str, since_ms: int) -> None:
+    def _note(self, breach: Breach, leaves: list[Leaf], caller: str, since_ms: int) -> None:
         entries: list[Entry] = []
         for leaf in leaves:
             entry = leaf.content
             if entry is None:
-                found.erased += 1
+                breach.erased += 1
                 continue
-            found.begins_ms = min(at_ms(entry), at_ms(entry) if found.begins_ms is None else found.begins_ms)
+            breach.begins_ms = min(at_ms(entry), at_ms(entry) if breach.begins_ms is None else breach.begins_ms)
             if at_ms(entry) >= since_ms and is_by(entry, caller):
                 entries.append(entry)
-        found.tally.add(entries)
+        breach.tally.add(entries)

@@ -153,16 +153,16 @@ class Chain(Outside):
     ) -> Iterator[tuple[Element, Leaves]]:
         """Read the entries of hours by `read_leaves` or `read_intact_leaves`, some at once."""
         with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
-            for some in cut_in_parts(elements, _HOURS_AT_ONCE):
-                yield from zip(some, readers.map(read, some), strict=True)
+            for part in cut_in_parts(elements, _HOURS_AT_ONCE):
+                yield from zip(part, readers.map(read, part), strict=True)
 
     def append_hour(self, end: ChainEnd, document: Document, leaves: Sequence[Leaf]) -> bool:
         """Add an hour behind `end`. Return False, and change nothing, if the chain has another end by now."""
         head = head_of(document)
         entries = self._write_leaves(head.tenant, head.number, leaves)
-        after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
-        added = Put(keys.AUDIT, _make_element_item(document, entries), (absent(_UNCHANGED),))
-        is_added = write_unless_changed(self.book.items, [added, _make_end_put(head.tenant, end, after)])
+        end_after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
+        element_put = Put(keys.AUDIT, _make_element_item(document, entries), (absent(_UNCHANGED),))
+        is_added = write_unless_changed(self.book.items, [element_put, _make_end_put(head.tenant, end, end_after)])
         if not is_added:
             self.book.storage.blobs.delete(entries)
         return is_added
@@ -194,12 +194,12 @@ class Chain(Outside):
 
     def replace_leaves(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
         """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""
-        head, old = element.head, element.entries
-        new = None if leaves is None else self._write_leaves(head.tenant, head.number, leaves)
-        put = Put(keys.AUDIT, _make_element_item(element.document, new), (equals("entries", old, _UNCHANGED),))
-        left = old if write_unless_changed(self.book.items, [put]) else new
-        if left is not None:
-            self.book.storage.blobs.delete(left)
+        head, old_key = element.head, element.entries
+        new_key = None if leaves is None else self._write_leaves(head.tenant, head.number, leaves)
+        put = Put(keys.AUDIT, _make_element_item(element.document, new_key), (equals("entries", old_key, _UNCHANGED),))
+        unused_key = old_key if write_unless_changed(self.book.items, [put]) else new_key
+        if unused_key is not None:
+            self.book.storage.blobs.delete(unused_key)
 
     def send_heads(self, tenant: str, witness: Witness) -> int:
         """Give a witness the heads that it was not given yet, the oldest first; return how many.
@@ -207,16 +207,16 @@ class Chain(Outside):
         May be cut off anywhere and repeated. After a restore heads come again, with the hash in the name: both stay.
         Raises StorageUnavailable, Unusable, Busy.
         """
-        noted = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
-        given = 0
-        for element in self.list_elements(tenant, behind=int(noted["number"]) if noted else None):
+        last_given = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
+        given_count = 0
+        for element in self.list_elements(tenant, behind=int(last_given["number"]) if last_given else None):
             head = element.head
             name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
             witness.keep(name, canonical_json(element.document))
             item = {"tenant": tenant, "id": keys.AUDIT_WITNESSED, "number": head.number}
             write(self.book.items, [Put(keys.AUDIT, item)])
-            given += 1
-        return given
+            given_count += 1
+        return given_count
 
     def delete_unnamed_blobs(self, tenant: str) -> None:
         """Delete blobs of entries that no head names: a closing was cut off."""
@@ -226,11 +226,11 @@ class Chain(Outside):
         for key in old - {element.entries for element in self.list_elements(tenant)} if old else ():
             self.book.storage.blobs.delete(key)
 
-    def list_pending(self, tenant: str, end: ChainEnd, taken: Collection[str], now_ms: int) -> list[PendingEntry]:
-        """Return the entries that are not closed, sightings too. `taken`: as read_last_hour returns."""
-        since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
-        entries = [*self.list_waiting(tenant), *self.list_sightings(tenant, since, now_ms + 1)]
-        return [entry for entry in entries if not entry.is_of(taken)]
+    def list_pending(self, tenant: str, end: ChainEnd, closed_ids: Collection[str], now_ms: int) -> list[PendingEntry]:
+        """Return the entries that are not closed, sightings too. `closed_ids`: as read_last_hour returns."""
+        since_ms = end.hour if end.number else now_ms - _FIRST_DAYS_MS
+        entries = [*self.list_waiting(tenant), *self.list_sightings(tenant, since_ms, now_ms + 1)]
+        return [entry for entry in entries if not entry.is_of(closed_ids)]
 
     def list_waiting(self, tenant: str) -> Iterator[PendingEntry]:
         """Yield the entries that wait as items, the oldest first."""
@@ -256,27 +256,31 @@ class Chain(Outside):
         """
         now = self.book.clock.now()
         end = self.read_end(tenant)
-        until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
-        waiting = list(self.list_waiting(tenant))
-        taken = set[str]()
-        if waiting and end.number and (element := self.find_element(tenant, end.number)):
+        until_ms = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
+        waiting_entries = list(self.list_waiting(tenant))
+        closed_ids = set[str]()
+        if waiting_entries and end.number and (element := self.find_element(tenant, end.number)):
             self.write_anchor(element.document)
-            taken = self.read_last_hour(tenant, end)
-            self._delete_waiting(entry for entry in waiting if entry.is_of(taken))
-        due = [entry for entry in waiting if entry.at_ms < until and not entry.is_of(taken)]
-        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(entry.hour for entry in due)])
-        if until - HOUR_MS <= end.hour:
+            closed_ids = self.read_last_hour(tenant, end)
+            self._delete_waiting(entry for entry in waiting_entries if entry.is_of(closed_ids))
+        due_entries = [entry for entry in waiting_entries if entry.at_ms < until_ms and not entry.is_of(closed_ids)]
+        since_ms = (
+            end.hour
+            if end.number
+            else min([until_ms - _BEGIN_DAYS * 24 * HOUR_MS, *(entry.hour for entry in due_entries)])
+        )
+        if until_ms - HOUR_MS <= end.hour:
             return 0
-        if seen_entries := list(self.list_sightings(tenant, since, until)):
-            taken = taken or self.read_last_hour(tenant, end)
-            due += [entry for entry in seen_entries if entry.id not in taken]
-        closed = 0
-        for hour, entries in _group_by_hour(due, end.hour, until - HOUR_MS):
-            after = self._close_hour(tenant, end, hour, entries)
-            if after is None:
+        if seen_entries := list(self.list_sightings(tenant, since_ms, until_ms)):
+            closed_ids = closed_ids or self.read_last_hour(tenant, end)
+            due_entries += [entry for entry in seen_entries if entry.id not in closed_ids]
+        closed_count = 0
+        for hour, entries in _group_by_hour(due_entries, end.hour, until_ms - HOUR_MS):
+            end_after = self._close_hour(tenant, end, hour, entries)
+            if end_after is None:
                 break
-            end, closed = after, closed + 1
-        return closed
+            end, closed_count = end_after, closed_count + 1
+        return closed_count
 
     def read_page(
         self, tenant: str, entry_filter: EntryFilter, limit: int = 100, token: str | None = None
@@ -287,15 +291,15 @@ class Chain(Outside):
         """
         tokens = PageTokens(f"audit {tenant} {entry_filter!r}")
         after = tokens.read_place(token, _read_place)
-        found: list[tuple[int | None, Entry]] = []
+        rows: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
         for place, entry in self._list_from(tenant, after, entry_filter):
             hours.add(place.hour)
             if entry is not None and entry_filter.lets_pass(place.at_ms, entry):
-                found.append((place.hour or None, entry))
-            if len(found) == limit or len(hours) > self.hours_a_page:
-                return tokens.make_page(found, "/".join(map(str, astuple(place))))
-        return tokens.make_page(found, None)
+                rows.append((place.hour or None, entry))
+            if len(rows) == limit or len(hours) > self.hours_a_page:
+                return tokens.make_page(rows, "/".join(map(str, astuple(place))))
+        return tokens.make_page(rows, None)
 
     def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (json.dumps([leaf.hash, leaf.salt, leaf.entry], ensure_ascii=False) for leaf in leaves)
@@ -306,9 +310,9 @@ class Chain(Outside):
 
     def _close_hour(self, tenant: str, end: ChainEnd, hour: int, entries: list[PendingEntry]) -> ChainEnd | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
-        read = [entry for pending_entry in entries if (entry := pending_entry.reading) is not None]
+        readings = [entry for pending_entry in entries if (entry := pending_entry.reading) is not None]
         leaves = [entry.leaf for entry in entries if entry.reading is None] + [
-            leaf_of(entry) for entry in sum_entries(read)
+            leaf_of(entry) for entry in sum_entries(readings)
         ]
         head = Head(
             tenant=tenant,
@@ -332,25 +336,30 @@ class Chain(Outside):
     def _list_from(
         self, tenant: str, after: _Place | None, entry_filter: EntryFilter
     ) -> Iterator[tuple[_Place, Entry | None]]:
-        """Yield entries behind a place, newest first: those that were open at the first page, then hour by hour."""
+        """Yield entries behind a place, newest first: those that were open at the first page, then hour by hour.
+
+        Behind each hour's entries comes its end, without an entry: a page may end there.
+        """
         end = self.read_end(tenant)
-        last = end.number if after is None else after.last
-        closed = None if after is None or after.is_open else after
-        if closed is None:
-            yield from _list_behind(after, self._list_open_entries(tenant, end, last))
-        behind = (closed.hour if closed else last) + 1
+        last_number = end.number if after is None else after.last
+        closed_place = None if after is None or after.is_open else after
+        if closed_place is None:
+            yield from _list_behind(after, self._list_open_entries(tenant, end, last_number))
+        behind = (closed_place.hour if closed_place else last_number) + 1
         for element in self.list_elements(tenant, behind=behind, newest_first=True):
             head = element.head
             if entry_filter.since_ms is not None and head.hour + HOUR_MS <= entry_filter.since_ms:
                 return
-            again = closed is not None and head.number == closed.hour
-            yield from _list_behind(closed if again else None, self._list_closed_entries(element, last))
-            yield _Place(head.number, last, -1, ""), None
+            is_hour_of_place = closed_place is not None and head.number == closed_place.hour
+            yield from _list_behind(
+                closed_place if is_hour_of_place else None, self._list_closed_entries(element, last_number)
+            )
+            yield _Place(head.number, last_number, at_ms=-1, id=""), None  # behind all entries of the hour
 
     def _list_open_entries(self, tenant: str, end: ChainEnd, last: int) -> list[tuple[_Place, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
         now, last_hour = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
-        found = {
+        entries_by_id = {
             pending_entry.id: (_Place(_OPEN, last, pending_entry.at_ms, pending_entry.id), entry)
             for pending_entry in self.list_pending(tenant, end, last_hour, now)
             if (entry := pending_entry.leaf.content) is not None
@@ -358,8 +367,8 @@ class Chain(Outside):
         for element in self.list_elements(tenant, newest_first=True):
             if element.head.number <= last:
                 break
-            found |= {place.id: (place, entry) for place, entry in self._list_closed_entries(element, last)}
-        return list(found.values())
+            entries_by_id |= {place.id: (place, entry) for place, entry in self._list_closed_entries(element, last)}
+        return list(entries_by_id.values())
 
     def _list_closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
         head, leaves = element.head, [leaf.content for leaf in self.read_leaves(element)]
@@ -410,9 +419,9 @@ class PendingEntry(Struct, frozen=True):
         entry = self.leaf.content if f'"{READ}"' in (self.leaf.entry or "") else None
         return entry if entry is not None and entry["what"] == READ else None
 
-    def is_of(self, taken: Collection[str]) -> bool:
-        """Tell whether it is closed already. `taken`: as read_last_hour returns."""
-        return self.id in taken or self.leaf.hash in taken
+    def is_of(self, closed_ids: Collection[str]) -> bool:
+        """Tell whether it is closed already. `closed_ids`: as read_last_hour returns."""
+        return self.id in closed_ids or self.leaf.hash in closed_ids
 
 
 def _read_waiting_entry(item: Item) -> PendingEntry:
@@ -429,13 +438,15 @@ _BEGIN_DAYS = 2
 """So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
 
 
-def _group_by_hour(due: Iterable[PendingEntry], closed: int, newest: int) -> list[tuple[int, list[PendingEntry]]]:
+def _group_by_hour(
+    pending_entries: Iterable[PendingEntry], closed_hour: int, newest_hour: int
+) -> list[tuple[int, list[PendingEntry]]]:
     """Put entries under the hour that they are closed with: their own, or the newest if theirs is closed already."""
 
     def hour(pending_entry: PendingEntry) -> int:
-        return pending_entry.hour if pending_entry.hour > closed else newest
+        return pending_entry.hour if pending_entry.hour > closed_hour else newest_hour
 
-    ordered = sorted(due, key=lambda entry: (hour(entry), entry.at_ms, entry.id))
+    ordered = sorted(pending_entries, key=lambda entry: (hour(entry), entry.at_ms, entry.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
 
 
@@ -478,23 +489,23 @@ class Signing(Outside):
         if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
         """
         end = self.book.audit.chain.read_end(tenant)  # before the key: another renewal moves it
-        before = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
-        if before is None:
+        old_item = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if old_item is None:
             raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
-        private, after = self._make_key(tenant)
+        private_key, new_item = self._make_key(tenant)
         statement = {
             "tenant": tenant,
-            "old": base64.b64encode(bytes(before["public_key"])).decode(),
-            "new": base64.b64encode(after["public_key"]).decode(),
-            "since": time_text(moment(before["created_at"])),
-            "until": time_text(moment(after["created_at"])),
+            "old": base64.b64encode(bytes(old_item["public_key"])).decode(),
+            "new": base64.b64encode(new_item["public_key"]).decode(),
+            "since": time_text(moment(old_item["created_at"])),
+            "until": time_text(moment(new_item["created_at"])),
             "heads": end.number,
         }
-        document = sign_renewal(statement, self._unseal_old_key(tenant, before, is_lost=is_lost), private)
-        after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
-        after[_FACE_KEY] = before[_FACE_KEY]
+        document = sign_renewal(statement, self._unseal_old_key(tenant, old_item, is_lost=is_lost), private_key)
+        new_item[_RENEWALS] = [*old_item.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
+        new_item[_FACE_KEY] = old_item[_FACE_KEY]
         acts.add_details(renewal=document)
-        write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.make_closings_stop(tenant, end)])
+        write(self.book.items, [Put(keys.TENANTS, new_item), self.book.audit.chain.make_closings_stop(tenant, end)])
         return document
 
     def _unseal_old_key(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
@@ -515,11 +526,11 @@ class Signing(Outside):
 
     @retry_if_changed("the tenant's signing key is being made: send the request again in a moment")
     def _read_or_make_key(self, tenant: str) -> Item:
-        found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
-        if found is None:
-            found = self._make_key(tenant)[1]
-            write(self.book.items, [Put(keys.TENANTS, found, (absent("none-yet"),))])  # another may be first
-        return found
+        item = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if item is None:
+            item = self._make_key(tenant)[1]
+            write(self.book.items, [Put(keys.TENANTS, item, (absent("none-yet"),))])  # another may be first
+        return item
 
     def _make_key(self, tenant: str) -> tuple[str, dict[str, Any]]:
         """Make a key: its private half, and the item that holds it sealed."""

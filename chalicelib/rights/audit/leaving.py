@@ -64,34 +64,38 @@ class AuditErasing(Outside):
         and done again: then the leaves that are left are erased, and listed. Raises StorageUnavailable if the key that
         signs the list cannot be read: nothing is erased then.
         """
-        wanted = set(faceids)
+        wanted_faceids = set(faceids)
         erased: list[str] = []
         while True:
             self.book.audit.chain.stop_closings(tenant)
-            waiting = [entry for entry in self.book.audit.chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted)]
-            closed = self._find_leaves_that_name(tenant, wanted)
+            waiting_entries = [
+                entry for entry in self.book.audit.chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted_faceids)
+            ]
+            closed = self._find_leaves_that_name(tenant, wanted_faceids)
             enrolled_at = since()
-            waiting = [entry for entry in waiting if entry.leaf.names_one_of(wanted, enrolled_at)]
-            readings = [entry for entry in waiting if entry.reading is not None]
+            waiting_entries = [
+                entry for entry in waiting_entries if entry.leaf.names_one_of(wanted_faceids, enrolled_at)
+            ]
+            readings = [entry for entry in waiting_entries if entry.reading is not None]
             leaves_to_erase = [
-                *(entry.leaf for entry in waiting if entry.reading is None),
+                *(entry.leaf for entry in waiting_entries if entry.reading is None),
                 *(leaf for _, leaves in closed for leaf in leaves),
             ]
-            hashes = {leaf.hash: None for leaf in leaves_to_erase if leaf.names_one_of(wanted, enrolled_at)}
+            hashes = {leaf.hash: None for leaf in leaves_to_erase if leaf.names_one_of(wanted_faceids, enrolled_at)}
             for entry in readings:
-                self._reduce(entry, wanted)
+                self._reduce(entry, wanted_faceids)
             if not hashes and not readings:
                 self.book.audit.chain.delete_unnamed_blobs(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
                 self._sign_statement(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
-            for entry in waiting:
+            for entry in waiting_entries:
                 if entry.leaf.hash in hashes:
                     self._erase_open(entry)
             for element, leaves in closed:
-                bare = [leaf.bare if leaf.hash in hashes else leaf for leaf in leaves]
-                if bare != leaves:
-                    self.book.audit.chain.replace_leaves(element, bare)
+                new_leaves = [leaf.bare if leaf.hash in hashes else leaf for leaf in leaves]
+                if new_leaves != leaves:
+                    self.book.audit.chain.replace_leaves(element, new_leaves)
             erased += hashes
 
     def read_entries(
@@ -101,13 +105,13 @@ class AuditErasing(Outside):
 
         `since`: when somebody else was enrolled with an id.
         """
-        closed = (leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves)
-        waiting = (entry.leaf for entry in self.book.audit.chain.list_waiting(tenant))
-        return [leaf.content or {} for leaf in (*closed, *waiting) if leaf.names_one_of(faceids, since)]
+        closed_leaves = (leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves)
+        waiting_leaves = (entry.leaf for entry in self.book.audit.chain.list_waiting(tenant))
+        return [leaf.content or {} for leaf in (*closed_leaves, *waiting_leaves) if leaf.names_one_of(faceids, since)]
 
     def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
         """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
-        return with_absorbed(faceids, lambda some: list_absorbed_faces(self.read_entries(tenant, some, since), some))
+        return with_absorbed(faceids, lambda part: list_absorbed_faces(self.read_entries(tenant, part, since), part))
 
     def trim_nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""
@@ -122,58 +126,58 @@ class AuditErasing(Outside):
         damaged stays, for people who ask what happened to it. Raises InvalidInput if the tenant has signed another
         number of days last: nothing goes then.
         """
-        limit = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
+        limit_ms = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
         kept_elements = [
             element for element in self.book.audit.chain.list_elements(tenant) if element.entries is not None
         ]
-        read = self.book.audit.chain.read_each(
-            [element for element in kept_elements if element.head.hour <= limit],
+        leaves_by_element = self.book.audit.chain.read_each(
+            [element for element in kept_elements if element.head.hour <= limit_ms],
             self.book.audit.chain.read_intact_leaves,
         )
-        due = [(element, leaves is not None) for element, leaves in read]
-        if damaged := [element.head.name for element, is_intact in due if not is_intact]:
+        checked_elements = [(element, leaves is not None) for element, leaves in leaves_by_element]
+        if damaged := [element.head.name for element, is_intact in checked_elements if not is_intact]:
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
-        old = [element for element, is_intact in due if is_intact]
-        overdue = sum(element.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for element in old)
+        old_hours = [element for element, is_intact in checked_elements if is_intact]
+        overdue = sum(element.head.hour <= limit_ms - OVERDUE // timedelta(milliseconds=1) for element in old_hours)
         if is_too_many(overdue, len(kept_elements)):
-            old = old[: max(FEW, len(kept_elements) // SHARE)]
+            old_hours = old_hours[: max(FEW, len(kept_elements) // SHARE)]
             _log.warning(
                 "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
                 "clock and audit_days",
                 tenant,
                 overdue,
             )
-        if not old:
+        if not old_hours:
             return 0
-        if (signed := self._read_signed_days(tenant)) != days:
+        if (signed_days := self._read_signed_days(tenant)) != days:
             raise InvalidInput(
-                f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed {signed}: somebody changed it "
-                f"beside the service. Set it again by `regulars tenants set {tenant} --audit-days`"
+                f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed {signed_days}: somebody changed "
+                f"it beside the service. Set it again by `regulars tenants set {tenant} --audit-days`"
             )
-        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(element.head.number for element in old))
-        for element in old:
+        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(element.head.number for element in old_hours))
+        for element in old_hours:
             self.book.audit.chain.replace_leaves(element, None)
-        return len(old)
+        return len(old_hours)
 
     def _read_signed_days(self, tenant: str) -> int | str:
         """Return the `audit_days` that the tenant has signed last, by a change or as hours went.
 
         If it has signed none, those of new tenants. What an hour says that is damaged does not count.
         """
-        known_public_keys, now, newest = (
+        known_public_keys, now, newest_ms = (
             self.book.audit.signing.read_public_keys(tenant),
             milliseconds(self.book.clock.now()),
             -1,
         )
         days: int | str = AUDIT_DAYS
         for hour, leaves in self._newest_first(tenant):
-            if hour + HOUR_MS <= newest:
+            if hour + HOUR_MS <= newest_ms:
                 break  # an entry is of the hour that it is closed with, or of an earlier one
             for entry in (leaf.content or {} for leaf in leaves):
                 with suppress(InvalidInput, ValueError, KeyError, TypeError, AttributeError):
                     statement = statement_of(entry, tenant, known_public_keys, hour)
-                    if "audit_days" in statement and newest < at_ms(entry) <= now:
-                        newest, days = at_ms(entry), statement["audit_days"]
+                    if "audit_days" in statement and newest_ms < at_ms(entry) <= now:
+                        newest_ms, days = at_ms(entry), statement["audit_days"]
         return days
 
     def _newest_first(self, tenant: str) -> Iterator[tuple[int, list[Leaf]]]:
@@ -202,13 +206,13 @@ class AuditErasing(Outside):
             if any(leaf.names_one_of(names) for leaf in element_and_leaves[1])
         ]
 
-    def _sign_statement(self, tenant: str, what: str, **said: Any) -> None:
+    def _sign_statement(self, tenant: str, what: str, **fields: Any) -> None:
         """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on."""
         act = acts.current()
         entry = new_entry(self.book.clock, what, "regulars" if act is None else act.by)
         write(
             self.book.items,
-            [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign_statement, tenant, what, **said))],
+            [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign_statement, tenant, what, **fields))],
         )
 
     def _reduce(self, pending_entry: PendingEntry, faceids: Collection[str]) -> None:

@@ -59,7 +59,7 @@ def rejected_put(tenant: str, clock: Clock, capture: Capture, sighting: Sighting
     if sighting.resolved_at is None:
         return []
     before, act = sighting_entry(capture, sighting), acts.current()
-    more = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
+    decision_fields = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
     by = "regulars" if act is None else act.by
-    told = {"request": request_id(), "was": before["at"], **more}
-    return [entry_put(tenant, new_entry(clock, "sighting rejected", by, **told))]
+    fields = {"request": request_id(), "was": before["at"], **decision_fields}
+    return [entry_put(tenant, new_entry(clock, "sighting rejected", by, **fields))]

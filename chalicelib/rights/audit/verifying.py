@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -74,6 +75,13 @@ class _Statements(Struct):
             self.trims.append((days, statement["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
 
 
+class _ErasedLeaf(NamedTuple):
+    """A leaf whose entry was erased. `place`: what findings call it, such as an hour's head and the entry's number."""
+
+    place: str
+    hash: str
+
+
 class Verifying(Outside):
     def verify_tenant(self, tenant: str, document: Document | None = None) -> Verified:
         """Verify a tenant's chain. `document`: a head that was kept elsewhere, which must be in the chain as it is.
@@ -81,25 +89,29 @@ class Verifying(Outside):
         Raises InvalidInput if that is no head.
         """
         verified = Verified()
-        waiting = self._read_waiting(tenant, verified)
+        waiting_entries = self._read_waiting(tenant, verified)
         try:
             elements = [element for element in self.book.audit.chain.list_elements(tenant) if element.head]
-            signs = elements or any({"renewal", "signed"} & (entry.leaf.content or {}).keys() for entry in waiting)
-            public_keys = self.book.audit.signing.read_public_keys(tenant) if signs else PublicKeys(b"")
+            has_signed = elements or any(
+                {"renewal", "signed"} & (entry.leaf.content or {}).keys() for entry in waiting_entries
+            )
+            public_keys = self.book.audit.signing.read_public_keys(tenant) if has_signed else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             verified.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return verified
         statements = _Statements(
             tenant, max((element.head.hour for element in elements), default=-HOUR_MS), public_keys
         )
-        bare = [("an entry that waits", entry.leaf.hash) for entry in waiting if entry.leaf.entry is None]
-        for entry in waiting:
+        erased_leaves = [
+            _ErasedLeaf("an entry that waits", entry.leaf.hash) for entry in waiting_entries if entry.leaf.entry is None
+        ]
+        for entry in waiting_entries:
             verified.findings += statements.note(entry.leaf)
-        _compare_all(elements, self.book.audit.chain.read_leaves, bare, verified, statements)
+        _compare_all(elements, self.book.audit.chain.read_leaves, erased_leaves, verified, statements)
         verified.findings += self._verify_end(tenant, verified)
         verified.findings += self._verify_anchors(tenant, elements)
         if not elements:
-            verified.findings += self._verify_waiting(tenant, waiting)
+            verified.findings += self._verify_waiting(tenant, waiting_entries)
         if document is not None:
             verified.findings += _verify_kept_head(tenant, elements, document)
         return verified
@@ -108,21 +120,21 @@ class Verifying(Outside):
         """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
         end = self.book.audit.chain.read_end(tenant)
         with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_verify_entries` says which cannot be read
-            waiting = self.book.audit.chain.list_pending(
+            pending = self.book.audit.chain.list_pending(
                 tenant, end, self.book.audit.chain.read_last_hour(tenant, end), milliseconds(self.book.clock.now())
             )
-            verified.waiting = len(waiting)
-            if waiting:
-                verified.closes_at = moment(min(entry.hour for entry in waiting) + HOUR_MS) + CLOSED_AFTER
+            verified.waiting = len(pending)
+            if pending:
+                verified.closes_at = moment(min(entry.hour for entry in pending) + HOUR_MS) + CLOSED_AFTER
         return list(self.book.audit.chain.list_waiting(tenant))
 
-    def _verify_waiting(self, tenant: str, waiting: Sequence[PendingEntry]) -> Iterator[str]:
+    def _verify_waiting(self, tenant: str, waiting_entries: Sequence[PendingEntry]) -> Iterator[str]:
         """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
         made_ms = self.book.audit.signing.read_key_time_ms(tenant)
-        if made_ms is not None and all(entry.at_ms >= made_ms + HOUR_MS for entry in waiting):
-            made = time_text(moment(made_ms))[:16]
+        if made_ms is not None and all(entry.at_ms >= made_ms + HOUR_MS for entry in waiting_entries):
+            made_at = time_text(moment(made_ms))[:16]
             yield (
-                f"no hour is closed, and no entry is as old as the tenant's signing key ({made}): all were removed, "
+                f"no hour is closed, and no entry is as old as the tenant's signing key ({made_at}): all were removed, "
                 "unless nothing was done until now"
             )
 
@@ -138,17 +150,17 @@ class Verifying(Outside):
     def _verify_anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
         """Hold the heads against their copies. The newest may still lack its own."""
         by_number = {element.head.number: element for element in elements}
-        there = set()
+        anchored_numbers = set()
         for number, data in self.book.audit.chain.list_anchors(tenant):
-            there.add(number)
+            anchored_numbers.add(number)
             element = by_number.get(number)
             if element is None:
                 yield f"hour {number} was closed and is gone: its anchor is there"
             elif data != signing.canonical_json(element.document):
                 yield f"{element.head.name}: is not what was anchored"
-        last = max(by_number, default=0)
+        last_number = max(by_number, default=0)
         for number, element in by_number.items():
-            if number not in there and number != last:
+            if number not in anchored_numbers and number != last_number:
                 yield f"{element.head.name}: its anchor is gone"
 
 
@@ -158,7 +170,7 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
     `key_of`: gives the fingerprint of a tenant's public key. Statements that the service alone holds are left out: its
     anchors, and the end that it notes. Raises InvalidInput if this is no export.
     """
-    elements, leaves, entries, waiting = list[Element](), dict[str, list[Leaf]](), list[Entry](), list[Leaf]()
+    elements, leaves, entries, waiting_leaves = list[Element](), dict[str, list[Leaf]](), list[Entry](), list[Leaf]()
     for number, line in enumerate(lines, 1):
         try:
             document = json.loads(line)
@@ -168,7 +180,7 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
             leaf = Leaf(**document.get("open", document))
             entry = dict((leaf.content or {}).items())
             if "open" in document:
-                waiting.append(leaf)
+                waiting_leaves.append(leaf)
             else:
                 leaves.setdefault(elements[-1].entries or "", []).append(leaf)
                 if entry:
@@ -180,13 +192,13 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
         raise InvalidInput("this export has no closed hour, so there is nothing to verify")
     signer = signing.public_key_from(elements[-1].document.get("public_key"))
     public_keys = PublicKeys(signer, [entry["renewal"] for entry in entries if "renewal" in entry])
-    verified, last = Verified(), elements[-1].head
-    key = key_of(last.tenant)
+    verified, last_head = Verified(), elements[-1].head
+    key = key_of(last_head.tenant)
     if signing.fingerprint(signer) != key.lower():
         verified.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
     kept_elements = [element if element.entries in leaves else replace(element, entries=None) for element in elements]
-    statements = _Statements(last.tenant, last.hour, public_keys)
-    for leaf in waiting:
+    statements = _Statements(last_head.tenant, last_head.hour, public_keys)
+    for leaf in waiting_leaves:
         verified.findings += statements.note(leaf)
     _compare_all(kept_elements, lambda element: leaves[element.entries or ""], [], verified, statements)
     return verified, entries
@@ -195,22 +207,22 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
 def _compare_all(
     elements: list[Element],
     leaves_of: Callable[[Element], list[Leaf]],
-    bare: list[tuple[str, str]],
+    erased_leaves: list[_ErasedLeaf],
     verified: Verified,
     statements: _Statements,
 ) -> None:
     """Hold entries against their heads, heads against each other, and statements against what is gone.
 
-    `bare`: the erased leaves that are known already, each as the name of its place and its hash.
+    `erased_leaves`: those that are known already.
     """
     renewal_findings = list(_follow_renewals(statements.tenant, statements.keys, verified))
-    bare = bare + _verify_entries(elements, leaves_of, verified, statements)
+    erased_leaves = erased_leaves + _verify_entries(elements, leaves_of, verified, statements)
     verified.findings += [
-        f"{place} was erased, and no signed entry says so: leaf {leaf}"
-        for place, leaf in bare
-        if leaf not in statements.erased
+        f"{leaf.place} was erased, and no signed entry says so: leaf {leaf.hash}"
+        for leaf in erased_leaves
+        if leaf.hash not in statements.erased
     ]
-    verified.erased = Counter(statements.erased[leaf] for _, leaf in bare if leaf in statements.erased)
+    verified.erased = Counter(statements.erased[leaf.hash] for leaf in erased_leaves if leaf.hash in statements.erased)
     verified.findings += _find_unexplained_gaps(elements, verified, statements)
     verified.findings += [*renewal_findings, *_verify_renewals(statements.keys, verified, statements)]
     verified.findings += _verify_heads(statements.tenant, elements, verified, statements.keys.current)
@@ -218,35 +230,35 @@ def _compare_all(
 
 def _verify_heads(tenant: str, elements: list[Element], verified: Verified, current: bytes) -> Iterator[str]:
     """Follow the heads from the first to the last."""
-    before: Head | None = None
+    head_before: Head | None = None
     for element in elements:
-        head, number = element.head, before.number + 1 if before else 1
+        head, number = element.head, head_before.number + 1 if head_before else 1
         if head.number != number:
             yield f"hour {number} is missing: {head.name} comes next"
-        elif head.before != (before.hash if before else ""):
+        elif head.before != (head_before.hash if head_before else ""):
             yield f"{head.name}: does not hold the hash of the hour before it"
-        if before is not None and head.hour <= before.hour:
+        if head_before is not None and head.hour <= head_before.hour:
             yield f"{head.name}: is not later than the hour before it"
         if head.tenant != tenant:
             yield f"{head.name}: is of another tenant"
         key = next((renewal.old for renewal in verified.renewals if head.number <= renewal.heads), current)
         if why := _find_signature_fault(element.document, key):
             yield f"{head.name}: {why}"
-        before = head
+        head_before = head
         verified.hours, verified.last = verified.hours + 1, element.document
 
 
 def _verify_entries(
     elements: list[Element], leaves_of: Callable[[Element], list[Leaf]], verified: Verified, statements: _Statements
-) -> list[tuple[str, str]]:
-    """Hold the entries against their heads; return the erased leaves, each as the name of its place and its hash."""
-    bare: list[tuple[str, str]] = []
-    ids: dict[str, int] = {}
+) -> list[_ErasedLeaf]:
+    """Hold the entries against their heads; return the erased leaves."""
+    erased_leaves: list[_ErasedLeaf] = []
+    hours_by_id: dict[str, int] = {}
     for element in (element for element in elements if element.entries is not None):
         head = element.head
         try:
             leaves = leaves_of(element)
-            verified.findings += _verify_leaves(head, leaves, ids)
+            verified.findings += _verify_leaves(head, leaves, hours_by_id)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             verified.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
             continue
@@ -254,8 +266,9 @@ def _verify_entries(
             if leaf.is_whole:
                 verified.findings += statements.note(leaf, head)
                 verified.entries += 1
-                bare += [(f"{head.name}: entry {place}", leaf.hash)] if leaf.entry is None else []
-    return bare
+                if leaf.entry is None:
+                    erased_leaves.append(_ErasedLeaf(f"{head.name}: entry {place}", leaf.hash))
+    return erased_leaves
 
 
 def _find_unexplained_gaps(elements: Sequence[Element], verified: Verified, statements: _Statements) -> Iterator[str]:
@@ -295,8 +308,8 @@ def _name_renewal(renewal: Renewal) -> str:
     return f"the renewal of the signing key after hour {renewal.heads}"
 
 
-def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
-    """Yield what is wrong with an hour's entries. `ids`: the hour of each entry that was seen so far; it grows."""
+def _verify_leaves(head: Head, leaves: list[Leaf], hours_by_id: dict[str, int]) -> Iterator[str]:
+    """Yield what is wrong with an hour's entries. `hours_by_id`: the hours of the entries seen so far; it grows."""
     if len(leaves) != head.count:
         yield f"{head.name}: has {format_count(len(leaves), 'entry', 'entries')}, not {head.count}"
     elif compute_root(leaf.hash for leaf in leaves) != head.root:
@@ -307,9 +320,9 @@ def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Itera
         elif (entry := leaf.content) is not None:
             if at_ms(entry) >= head.hour + HOUR_MS:
                 yield f"{head.name}: entry {place} says {entry['at']}, which is later"
-            if entry["id"] in ids:
-                yield f"{head.name}: entry {entry['id']} stands in hour {ids[entry['id']]}, too"
-            ids[entry["id"]] = head.number
+            if entry["id"] in hours_by_id:
+                yield f"{head.name}: entry {entry['id']} stands in hour {hours_by_id[entry['id']]}, too"
+            hours_by_id[entry["id"]] = head.number
 
 
 def _find_signature_fault(document: Document, key: bytes) -> str:

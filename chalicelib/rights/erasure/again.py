@@ -89,21 +89,21 @@ class Again(Outside):
     def list_unknown_names(self, names: Iterable[str]) -> list[str]:
         """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
         tenants = {tenant.app_id: tenant.name for tenant in self.book.tenants.list_all()}
-        found = {
+        places = {
             name: (tenants[app_id], id_)
             for name in names
             for app_id, id_ in [name.removesuffix(".json").split("/")[-2:]]
             if app_id in tenants
         }
-        known = self._find_known(list(found.values()))
-        return [name for name, place in found.items() if place not in known]
+        known_places = self._find_known(list(places.values()))
+        return [name for name, place in places.items() if place not in known_places]
 
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
         tenants = {tenant.name: tenant.app_id for tenant in self.book.tenants.list_all()}
-        here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
-        known = self._find_known(list(here))
-        remaining_receipts = [receipt for place, receipt in here.items() if place not in known]
+        receipts_here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
+        known_places = self._find_known(list(receipts_here))
+        remaining_receipts = [receipt for place, receipt in receipts_here.items() if place not in known_places]
         of_here = (
             receipt
             for receipt in remaining_receipts
@@ -114,13 +114,13 @@ class Again(Outside):
     def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the unknown receipts that name somebody who is in the book, or the tenant itself."""
         people: dict[str, People] = {}
-        found = []
+        open_receipts = []
         for receipt in self.list_unknown(receipts):
             if not receipt.is_of_tenant and receipt.tenant not in people:
                 people[receipt.tenant] = self.read_people(receipt.tenant)
             if receipt.is_of_tenant or people[receipt.tenant].list_named(receipt):
-                found.append(receipt)
-        return found
+                open_receipts.append(receipt)
+        return open_receipts
 
     def read_people(self, tenant: str) -> People:
         """Read who is in a tenant's book, from every face and every observation."""
@@ -137,28 +137,28 @@ class Again(Outside):
         signed it, or another face key made it.
         """
         tenant = self._find_tenant(receipt, trusted, names_faces=True)
-        ids = people.list_named(receipt)
-        erased, other_faces_by_id = self.part_faces(tenant, receipt.statement, ids)
+        named_ids = people.list_named(receipt)
+        erased_faces, other_faces_by_id = self.part_faces(tenant, receipt.statement, named_ids)
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
-        begun = []
-        for faceid in (id_ for id_ in ids if id_ in people.observed and id_ not in erased):
-            begun += self.book.erasure.erase_gone_face(tenant, faceid, by=by, asked_at=asked_at).erasures
-        for faceid, face in erased.items():
+        erasure_ids = []
+        for faceid in (id_ for id_ in named_ids if id_ in people.observed and id_ not in erased_faces):
+            erasure_ids += self.book.erasure.erase_gone_face(tenant, faceid, by=by, asked_at=asked_at).erasures
+        for faceid, face in erased_faces.items():
             if face.hold is not None:  # that was over when the person was erased
                 self.book.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
         deleted = self.book.deletion.delete_faces(
             tenant,
-            list(erased),
+            list(erased_faces),
             by=by,
             erase=True,
-            only=lambda face: face.enrolled_at == erased[face.faceid].enrolled_at,
+            only=lambda face: face.enrolled_at == erased_faces[face.faceid].enrolled_at,
             asked_at=asked_at,
         )
         if deleted.failed:
             raise Busy(f"{len(deleted.failed)} faces of {receipt} are still there: try again")
-        people.faceids -= {*ids} - other_faces_by_id.keys()
-        people.observed -= {*ids}
-        return [*begun, *deleted.erasures]
+        people.faceids -= {*named_ids} - other_faces_by_id.keys()
+        people.observed -= {*named_ids}
+        return [*erasure_ids, *deleted.erasures]
 
     def part_faces(
         self, tenant: Tenant, statement: Mapping[str, Any], ids: Sequence[str]
@@ -168,9 +168,9 @@ class Again(Outside):
         Raises KeyError or TypeError if this is no statement of an erasure.
         """
         key = self.book.audit.signing.read_face_key(tenant.name)
-        there = self.book.faces.by_id(tenant, ids, restricted=True)
-        erased = {faceid: face for faceid, face in there.items() if self._is_of(tenant, statement, key, face)}
-        return erased, {faceid: face for faceid, face in there.items() if faceid not in erased}
+        present_faces = self.book.faces.by_id(tenant, ids, restricted=True)
+        erased = {faceid: face for faceid, face in present_faces.items() if self._is_of(tenant, statement, key, face)}
+        return erased, {faceid: face for faceid, face in present_faces.items() if faceid not in erased}
 
     def _is_of(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
         """Return whether a receipt that names a face's id is of this face.
@@ -183,8 +183,8 @@ class Again(Outside):
             return False
         if is_new_id(face) or face.enrolled_at <= moment_of_text(statement["asked_at"]):
             return says_who_stays(statement) or not self._is_of_former_face(tenant, statement, key, face)
-        removed, contents = statement["removed"], self.book.erasure.records.hash_contents([face])
-        return any(not set(contents[kind]).isdisjoint(removed[kind]) for kind in HASHED)
+        removed_hashes, contents = statement["removed"], self.book.erasure.records.hash_contents([face])
+        return any(not set(contents[kind]).isdisjoint(removed_hashes[kind]) for kind in HASHED)
 
     def _is_of_former_face(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
         """Return whether a receipt of an early version, which does not say it, is of somebody who had the id before.
@@ -217,16 +217,16 @@ class Again(Outside):
 
     def end(self, receipt: Receipt) -> None:
         """Note that an erasure is done again, once those that `begin` returned are done."""
-        said = receipt.statement
-        at, done_at = (moment_of_text(said[name]) for name in ("asked_at", "done_at"))
+        statement = receipt.statement
+        asked_at, done_at = (moment_of_text(statement[name]) for name in ("asked_at", "done_at"))
         erasure = Erasure(
             receipt.id,
-            at,
-            str(said["by"]),
+            asked_at,
+            str(statement["by"]),
             erases=True,
-            number=len(said["faces"]["sha256"]),
+            number=len(statement["faces"]["sha256"]),
             step=len(OF_ERASURE),
-            counts=said["counts"],
+            counts=statement["counts"],
             done_at=done_at,
             receipt=receipt.document,
             is_told=True,
@@ -236,9 +236,9 @@ class Again(Outside):
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""
-        tenant, said = self._find_tenant(receipt, trusted), receipt.statement
+        tenant, statement = self._find_tenant(receipt, trusted), receipt.statement
         self.book.erasure.of_tenants.begin_again(
-            tenant.name, str(said["by"]), id_=receipt.id, at=moment_of_text(said["asked_at"])
+            tenant.name, str(statement["by"]), id_=receipt.id, at=moment_of_text(statement["asked_at"])
         )
 
     def _find_tenant(self, receipt: Receipt, trusted: Collection[str], *, names_faces: bool = False) -> Tenant:
@@ -258,11 +258,11 @@ class Again(Outside):
 
     def _find_known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the tenants' erasures that this book has a record of."""
-        known = set[tuple[str, str]]()
-        for some in cut_in_parts(places, _AT_ONCE):
-            items = self.book.items.get_many(keys.ERASURES, some)
-            known |= {place for place, item in zip(some, items, strict=True) if item is not None}
-        return known
+        known_places = set[tuple[str, str]]()
+        for part in cut_in_parts(places, _AT_ONCE):
+            items = self.book.items.get_many(keys.ERASURES, part)
+            known_places |= {place for place, item in zip(part, items, strict=True) if item is not None}
+        return known_places
 
 
 def _is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:

@@ -55,10 +55,10 @@ class CaptureErasure(Outside):
         Return the fate of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
         there is none. May be cut off anywhere and repeated.
         """
-        place, picture = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
+        place, picture_place = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, place)
         if item is None:
-            return self._delete_picture(*picture, max(numbers) + 1)
+            return self._delete_picture(*picture_place, max(numbers) + 1)
         capture = capture_from(item)
         sightings = [sighting for sighting in capture.sightings if sighting.number in numbers]
         is_done = all(sighting.reason == ERASED for sighting in sightings)
@@ -72,7 +72,7 @@ class CaptureErasure(Outside):
                 if sighting.number in numbers or sighting.reason == ERASED
             ]
             fate, fields = self._hide_faces(tenant, capture, boxes)
-        fate = fate or self._delete_picture(*picture, len(capture.sightings))
+        fate = fate or self._delete_picture(*picture_place, len(capture.sightings))
         self._rename_photo(tenant, capture, numbers)
         write(self.book.items, [_make_update(place, capture, item, numbers, fields)])
         return fate
@@ -80,7 +80,7 @@ class CaptureErasure(Outside):
     def _rename_photo(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> None:
         """Give the pictures that others have of a capture an id that does not follow from the picture that came.
 
-        By the new one they are found as well. May be cut off anywhere and repeated, before the capture is changed.
+        They are found by the new id, too. May be cut off anywhere and repeated, before the capture is changed.
         """
         old_id, new_id = photo_id(capture.sha256), capture.photo_of_rest
 
@@ -95,8 +95,12 @@ class CaptureErasure(Outside):
             merges = self.book.merges.records.list_below(tenant.name, face.faceid) if face.merges else []
             backups = [(merge, merge.kept, rename_in_backup(merge.kept)) for merge in merges if merge.kept is not None]
             updates = [kept_update(tenant.name, merge, after) for merge, before, after in backups if after != before]
-            renamed = replace(face, pictures=rename(face.pictures))
-            return (renamed, make_face_change(face, renamed, updates)) if updates or renamed != face else None
+            renamed_face = replace(face, pictures=rename(face.pictures))
+            return (
+                (renamed_face, make_face_change(face, renamed_face, updates))
+                if updates or renamed_face != face
+                else None
+            )
 
         for faceid in self._list_faces_beside(tenant, capture, numbers):
             with suppress(FaceNotFound):
@@ -112,18 +116,18 @@ class CaptureErasure(Outside):
             keys.observation(tenant.name, at_ms, sighting_id(capture.id, sighting.number))
             for sighting in other_sightings
         ]
-        observed = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
-        faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in other_sightings), *observed])
-        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        observed_faceids = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
+        faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in other_sightings), *observed_faceids])
+        present_faces = self.book.faces.by_id(tenant, faceids, restricted=True)
         errors = [
             self.book.faces.make_missing_error(tenant, faceid, restricted=True)
             for faceid in faceids
-            if faceid not in there
+            if faceid not in present_faces
         ]
         survivors = [
             str(face_not_found.details["into"]) for face_not_found in errors if isinstance(face_not_found, FaceMerged)
         ]
-        return list(dict.fromkeys([*there, *survivors]))
+        return list(dict.fromkeys([*present_faces, *survivors]))
 
     def _delete_picture(self, tenant: str, camera_id: str, capture_id: str, face_count: int) -> str:
         """Delete the picture, and all that was cut out of it. Return "deleted", or "" if there was none."""
@@ -145,21 +149,25 @@ class CaptureErasure(Outside):
     def _hide_faces(self, tenant: Tenant, capture: Capture, boxes: list[Box]) -> tuple[str, dict[str, Any]]:
         """Replace the picture by one in which the faces in the boxes are averaged.
 
-        Those of erasures before are among them: one beside this may have brought them back to the picture, whose
-        record it then did not change. Return "hidden" and the record's new fields; "" if it cannot be read any more.
+        Among the boxes are those of earlier erasures: another one at the same time may have stored a picture that
+        shows them again. Return "hidden" and the record's new fields; "" if it cannot be read any more.
         """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        before = self.book.storage.uploads.get(key)
-        if before is None:
+        old_picture = self.book.storage.uploads.get(key)
+        if old_picture is None:
             return "", {}
         vision = self.book.tenant_vision.choose_vision(tenant.model)
         try:
-            after = vision.hidden(vision.read_picture(before, RULES), boxes)
+            new_picture = vision.hidden(vision.read_picture(old_picture, RULES), boxes)
         except (Unusable, InvalidInput):
             return "", {}
-        self.book.storage.uploads.replace(key, after, "image/jpeg")
+        self.book.storage.uploads.replace(key, new_picture, "image/jpeg")
         self._delete_crops(tenant.name, capture.camera_id, capture.id, len(capture.sightings))
-        return "hidden", {"size": len(after), "content_type": "image/jpeg", "sha256": hashlib.sha256(after).digest()}
+        return "hidden", {
+            "size": len(new_picture),
+            "content_type": "image/jpeg",
+            "sha256": hashlib.sha256(new_picture).digest(),
+        }
 
 
 def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:
@@ -181,16 +189,21 @@ def _make_update(
         for sighting in capture.sightings
     ]
     # Nobody can tell any more who has the picture that came; that is known by the capture's id if it is offered again.
-    nothing = hashlib.sha256(b"").digest()
-    changed = {"sha256": nothing, **fields, "is_of_rest": True, "sightings": list(map(sighting_item, sightings))}
-    changed["erasures"] = capture.erasures + 1
+    hash_of_nothing = hashlib.sha256(b"").digest()
+    new_fields = {
+        "sha256": hash_of_nothing,
+        **fields,
+        "is_of_rest": True,
+        "sightings": list(map(sighting_item, sightings)),
+    }
+    new_fields["erasures"] = capture.erasures + 1
     if "detection" in item:
-        changed["detection"] = [
+        new_fields["detection"] = [
             {**found_face, "vector": b"\0" * len(bytes(found_face["vector"])), "estimates": {}}
             if number in numbers
             else found_face
             for number, found_face in enumerate(item["detection"])
         ]
-    same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
-    same += require_no_erasure(capture, "as-it-was-read")
-    return Update(keys.CAPTURES, place, same, set=changed)
+    if_same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
+    if_same += require_no_erasure(capture, "as-it-was-read")
+    return Update(keys.CAPTURES, place, if_same, set=new_fields)

@@ -54,17 +54,22 @@ class Erasures(Outside):
         `asked_at`: when it was asked for first, if a backup brought them back.
         """
         now = self.book.clock.now()
-        absorbed = [merge for face in faces for merge in self.book.merges.records.list_below(tenant.name, face.faceid)]
-        faceids = (*(face.faceid for face in faces), *(merge.other for merge in absorbed if merge.is_same_person))
+        absorbed_merges = [
+            merge for face in faces for merge in self.book.merges.records.list_below(tenant.name, face.faceid)
+        ]
+        faceids = (
+            *(face.faceid for face in faces),
+            *(merge.other for merge in absorbed_merges if merge.is_same_person),
+        )
         # What is erased again has a receipt that is kept outside already.
-        new = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
-        erasure = replace(new, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
+        new_erasure = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
+        erasure = replace(new_erasure, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erases:
             return erasure
-        given_faces = [merge.kept.face for merge in absorbed if merge.is_active and merge.kept is not None]
-        names = {name for face in (*faces, *given_faces) for name in names_of(face)}
+        absorbed_faces = [merge.kept.face for merge in absorbed_merges if merge.is_active and merge.kept is not None]
+        names = {name for face in (*faces, *absorbed_faces) for name in names_of(face)}
         return replace(
-            _add_pseudonym(erasure), hashes=self.hash_contents([*faces, *given_faces]), names=tuple(sorted(names))
+            _add_pseudonym(erasure), hashes=self.hash_contents([*faces, *absorbed_faces]), names=tuple(sorted(names))
         )
 
     def make_erasure_of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
@@ -76,8 +81,8 @@ class Erasures(Outside):
 
     def make_put_actions(self, tenant: Tenant, *erasures: Erasure) -> list[Action]:
         """Return the actions that store new records, in one transaction."""
-        new = (absent("erasure-new"),)
-        puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), new) for erasure in erasures]
+        if_new = (absent("erasure-new"),)
+        puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), if_new) for erasure in erasures]
         is_refusing = any(erasure.erases for erasure in erasures)
         return [*puts, self.book.erasure.refusals.make_mark(tenant.name)] if is_refusing else [*puts]
 

@@ -61,12 +61,12 @@ class Refusals(Outside):
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
         """Raise FaceErased if an erasure of the tenant, done or running, names this id or has removed this template."""
         people = self._read_people(tenant.name)
-        of_id = (
+        matches_of_id = (
             named_faces
             for named_faces in people.erasures
             if list_named_faces(named_faces.statement, people.key, [faceid or ""])
         )
-        match = next(of_id, None) if faceid else None
+        match = next(matches_of_id, None) if faceid else None
         reason = f"who had the id {faceid!r}"
         if match is None:
             match = people.templates.get(hashlib.sha256(template).hexdigest())
@@ -83,8 +83,8 @@ class Refusals(Outside):
         return Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.ERASURES_ITEM, "mark": secrets.token_hex(8)})
 
     def _read_people(self, tenant: str) -> ErasedPeople:
-        marked = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
-        mark = marked["mark"] if marked else ""  # earlier versions made none
+        mark_item = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
+        mark = mark_item["mark"] if mark_item else ""  # earlier versions made none
         people = self._people.pop(tenant, None)
         now = self.book.clock.now()
         if people is None or people.mark != mark or now - people.read_at > _READ_AGAIN:
@@ -98,18 +98,18 @@ class Refusals(Outside):
 
 def _list_people(mark: str, now: datetime, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
     """List the erased people by whose ids and templates an enrolment is refused."""
-    named, templates = [], {}
+    erased_faces, templates = [], {}
     for erasure in erasures:
         if not erasure.erases:
             continue
         if erasure.receipt is not None:  # of what was done again after a restore, the receipt alone has the hashes
             faces, removed = erasure.receipt["statement"]["faces"], erasure.receipt["statement"]["removed"]
         else:
-            hashed = add_face_hashes(erasure, key) if erasure.faceids else erasure
-            faces, removed = {"salt": hashed.salt, "sha256": hashed.faces}, erasure.hashes
+            hashed_erasure = add_face_hashes(erasure, key) if erasure.faceids else erasure
+            faces, removed = {"salt": hashed_erasure.salt, "sha256": hashed_erasure.faces}, erasure.hashes
         named_faces = NamedFaces(
             erasure.id, erasure.at, {"faces": {"salt": faces["salt"], "sha256": [*faces["sha256"]]}}
         )
-        named.append(named_faces)
+        erased_faces.append(named_faces)
         templates.update(dict.fromkeys(removed.get("templates", ()), named_faces))
-    return ErasedPeople(mark, now, key, tuple(named), templates)
+    return ErasedPeople(mark, now, key, tuple(erased_faces), templates)

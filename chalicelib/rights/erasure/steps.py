@@ -79,15 +79,15 @@ class ErasureSteps(Outside):
 
         Then the witness gets the receipts that it has not. Raises its errors.
         """
-        found_erasures = list(self.book.erasure.records.list_all(tenant.name))
-        unfinished = [erasure for erasure in found_erasures if erasure.done_at is None]
-        joined = self._join_records(tenant, unfinished)
-        for erasure in (erasure for erasure in unfinished if erasure.id not in joined):
+        erasures = list(self.book.erasure.records.list_all(tenant.name))
+        unfinished = [erasure for erasure in erasures if erasure.done_at is None]
+        joined_ids = self._join_records(tenant, unfinished)
+        for erasure in (erasure for erasure in unfinished if erasure.id not in joined_ids):
             if left_s() < STOPS_AT_S:
                 self.book.erasure.records.send_message(tenant.name, erasure)
             else:
                 self.go_on(tenant, erasure.id, left_s)
-        for erasure in found_erasures:
+        for erasure in erasures:
             self._give_witness_receipt(tenant, erasure)
 
     def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
@@ -106,21 +106,21 @@ class ErasureSteps(Outside):
                 return self.book.erasure.records.send_message(tenant.name, erasure)
 
     def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
-        """Make one record of those of strangers who went for others: the steps of each read a lot.
+        """Join the records of strangers who were deleted to make room, since the steps of each record read a lot.
 
         Return the ids of the records that are in others now.
         """
-        done = set[str]()
-        new = sorted(
+        joined_ids = set[str]()
+        unbegun = sorted(
             (erasure for erasure in unfinished if erasure.by == FULL and not erasure.step),
             key=lambda erasure: erasure.erases,
         )
-        face_counts = accumulate(len(erasure.faceids) for erasure in new)
-        numbered = zip(new, face_counts, strict=True)
+        face_counts = accumulate(len(erasure.faceids) for erasure in unbegun)
+        numbered = zip(unbegun, face_counts, strict=True)
         for _, batch in groupby(numbered, key=lambda pair: (pair[0].erases, pair[1] // _JOINED)):
-            *other_erasures, last = erasures = [erasure for erasure, _ in batch]
-            joined = replace(
-                last,
+            *other_erasures, last_erasure = erasures = [erasure for erasure, _ in batch]
+            joined_erasure = replace(
+                last_erasure,
                 faceids=tuple(faceid for erasure in erasures for faceid in erasure.faceids),
                 number=sum(erasure.number for erasure in erasures),
                 names=tuple(sorted({name for erasure in erasures for name in erasure.names})),
@@ -128,12 +128,12 @@ class ErasureSteps(Outside):
                     kind: tuple(sha for erasure in erasures for sha in erasure.hashes.get(kind, ())) for kind in HASHED
                 },
             )
-            same = (equals("step", 0, "step-same"),)
-            deletes = [Delete(keys.ERASURES, (tenant.name, erasure.id), same) for erasure in other_erasures]
-            put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
+            if_unbegun = (equals("step", 0, "step-same"),)
+            deletes = [Delete(keys.ERASURES, (tenant.name, erasure.id), if_unbegun) for erasure in other_erasures]
+            put = Put(keys.ERASURES, erasure_item(tenant.name, joined_erasure), if_unbegun)
             if deletes and write_unless_changed(self.book.items, [put, *deletes]):
-                done |= {erasure.id for erasure in other_erasures}
-        return done
+                joined_ids |= {erasure.id for erasure in other_erasures}
+        return joined_ids
 
     def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
         """Tell if a face of the erasure is of a deleted group that has not been erased so far (deletion)."""
@@ -183,22 +183,24 @@ class ErasureSteps(Outside):
 
         For an erasure they get another name, and the captures lose the person. Else they lose age and gender.
         """
-        rejected = self.book.erasure.traces.list_rejections_by_sighting(tenant)
+        rejections = self.book.erasure.traces.list_rejections_by_sighting(tenant)
         for observations in self.book.merges.mover.list_in_chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
-            of_faces = self._without_others(tenant, observations)
-            for id_ in (id_ for observation in of_faces for id_ in rejected.get(observation.id, ())):
+            own_observations = self._without_others(tenant, observations)
+            for id_ in (id_ for observation in own_observations for id_ in rejections.get(observation.id, ())):
                 self.book.erasure.traces.forget_rejection(tenant, id_)
             if not erasure.erases:
-                of_faces = [
-                    observation for observation in of_faces if _remove_age_and_gender(observation) != observation
+                own_observations = [
+                    observation
+                    for observation in own_observations
+                    if _remove_age_and_gender(observation) != observation
                 ]
-            if not of_faces:
+            if not own_observations:
                 continue
             if erasure.erases:
-                picture_counts = self._hide_in_captures(tenant, of_faces)
-                self._rename_observations(tenant, erasure, of_faces, picture_counts)
+                picture_counts = self._hide_in_captures(tenant, own_observations)
+                self._rename_observations(tenant, erasure, own_observations, picture_counts)
             else:
-                self._remove_estimates(tenant, of_faces)
+                self._remove_estimates(tenant, own_observations)
             if left_s() < STOPS_AT_S:
                 return False
         return True
@@ -208,11 +210,13 @@ class ErasureSteps(Outside):
 
         The faces are read after their observations: a face is stored with its first one.
         """
-        there = self.book.faces.by_id(tenant, {observation.faceid for observation in observations}, restricted=True)
+        present_faces = self.book.faces.by_id(
+            tenant, {observation.faceid for observation in observations}, restricted=True
+        )
         return [
             observation
             for observation in observations
-            if observation.faceid not in there or not is_of(there[observation.faceid], observation)
+            if observation.faceid not in present_faces or not is_of(present_faces[observation.faceid], observation)
         ]
 
     def _hide_in_captures(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
@@ -231,24 +235,31 @@ class ErasureSteps(Outside):
 
         `counts`: of the receipt, what else was done for these observations.
         """
-        local = LocalTime(tenant.time_zone)
-        nameless = [
-            _make_nameless(observation, erasure, local.begin_of_day(observation.at)) for observation in observations
+        local_time = LocalTime(tenant.time_zone)
+        nameless_observations = [
+            _make_nameless(observation, erasure, local_time.begin_of_day(observation.at))
+            for observation in observations
         ]
-        deleted = [ChangedObservation(observation, None) for observation in observations]
-        added = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(nameless))).items()}
-        progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added)
+        deletions = [ChangedObservation(observation, None) for observation in observations]
+        added_counts = {
+            f"{COUNT}{name}": number
+            for name, number in (counts + Counter(observations=len(nameless_observations))).items()
+        }
+        progress = Update(
+            keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added_counts
+        )
         # another worker did it, or a writer changed one: the next look finds it
         write_unless_changed(
-            self.book.items, [progress, *self.book.statistics.make_actions(tenant.name, nameless, deleted)]
+            self.book.items,
+            [progress, *self.book.statistics.make_actions(tenant.name, nameless_observations, deletions)],
         )
 
     def _remove_estimates(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Take age and gender out of the observations, and delete what was cut out of their captures."""
         for place in _list_sighting_places(observations):
             self.book.erasure.captures.delete_crop(tenant, *place)
-        changed = [ChangedObservation(observation, _remove_age_and_gender(observation)) for observation in observations]
-        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], changed))
+        changes = [ChangedObservation(observation, _remove_age_and_gender(observation)) for observation in observations]
+        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], changes))
 
     def _note_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
         """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
@@ -257,19 +268,22 @@ class ErasureSteps(Outside):
         """
         if not erasure.number:
             return erasure.faceids
-        since = self.book.erasure.traces.read_later_enrolments(tenant, erasure.faceids)
-        found = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
-        if len(found) == len(erasure.faceids):
-            return found
-        first, *others = cut_in_parts(found, max(self.most_named, len(erasure.faceids)))
+        enrolled_since = self.book.erasure.traces.read_later_enrolments(tenant, erasure.faceids)
+        faceids = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, enrolled_since)
+        if len(faceids) == len(erasure.faceids):
+            return faceids
+        first_faceids, *other_parts = cut_in_parts(faceids, max(self.most_named, len(erasure.faceids)))
         template = replace(erasure, number=0, names=(), hashes={}, counts={})
-        further = [replace(template, id=str(int(erasure.id) + n), faceids=(*ids,)) for n, ids in enumerate(others, 1)]
+        further_erasures = [
+            replace(template, id=str(int(erasure.id) + number), faceids=(*ids,))
+            for number, ids in enumerate(other_parts, 1)
+        ]
         mark = self.book.erasure.refusals.make_mark(tenant.name)  # this record names more people, too
-        puts = self.book.erasure.records.make_put_actions(tenant, *further)  # with a mark, if there are any
-        self._save(tenant, erasure, {"faceids": first}, puts or [mark])
-        for further_erasure in further:
+        puts = self.book.erasure.records.make_put_actions(tenant, *further_erasures)  # with a mark, if there are any
+        self._save(tenant, erasure, {"faceids": first_faceids}, puts or [mark])
+        for further_erasure in further_erasures:
             self.book.erasure.records.send_message(tenant.name, further_erasure)
-        return first
+        return first_faceids
 
     def _note_seq(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a seq of the gallery at which the faces are gone, and note it: it is the same for every try."""
@@ -289,25 +303,25 @@ class ErasureSteps(Outside):
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
         """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
-        key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
+        key, if_running = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
         if not erasure.erases:
-            write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, same)])
+            write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, if_running)])
             return
         if erasure.faceids:
-            others = self.book.faces.by_id(tenant, erasure.faceids, restricted=True).values()
-            erasure = add_face_hashes(erasure, self.book.audit.signing.read_face_key(tenant.name), others)
+            present_faces = self.book.faces.by_id(tenant, erasure.faceids, restricted=True).values()
+            erasure = add_face_hashes(erasure, self.book.audit.signing.read_face_key(tenant.name), present_faces)
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
-        wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
+        wiped_erasure = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         with suppress(ConditionFailed):  # another worker did it
-            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
+            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped_erasure), if_running)])
             self.book.storage.scrub()
             now = self.book.clock.now()
-            signed = make_statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
-            receipt = self.book.audit.signing.sign_statement(tenant.name, signed)
-            done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
-            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
+            statement = make_statement(tenant.name, wiped_erasure, time_text(now), time_text(wiped_erasure.at))
+            receipt = self.book.audit.signing.sign_statement(tenant.name, statement)
+            done_erasure = replace(wiped_erasure, step=len(wiped_erasure.steps), done_at=now, receipt=receipt)
+            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, done_erasure), if_running)])
             with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it
-                self._give_witness_receipt(tenant, done)
+                self._give_witness_receipt(tenant, done_erasure)
 
     def _give_witness_receipt(self, tenant: Tenant, erasure: Erasure) -> None:
         """Give the witness a receipt, if it has it not: a restore of an older backup then knows whom to erase again.

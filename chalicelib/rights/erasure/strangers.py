@@ -22,18 +22,20 @@ class KeptStrangers(Outside):
     def forget(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Erase the strangers of a tenant that forgets them; return False if the time ran out first.
 
-        Who has a name, a given picture or a user is none, and a held face stays. May be cut off anywhere and repeated.
-        Raises Busy, StorageUnavailable.
+        A face that has a name, a given picture or a user is no stranger, and a held face stays. May be cut off anywhere
+        and repeated. Raises Busy, StorageUnavailable.
         """
         if not tenant.forgets_strangers:
             return True
         self._forget_counts(tenant)
-        listed = (item["faceid"] for item in faces_in(self.book.items, tenant.name, STRANGER))
-        for some in cut_in_parts([*listed], _AT_ONCE):
-            wanted = [face.faceid for face in self.book.faces.by_id(tenant, some).values() if _is_forgotten(face)]
-            if wanted:
+        faceids = (item["faceid"] for item in faces_in(self.book.items, tenant.name, STRANGER))
+        for batch in cut_in_parts([*faceids], _AT_ONCE):
+            forgotten_faceids = [
+                face.faceid for face in self.book.faces.by_id(tenant, batch).values() if _is_forgotten(face)
+            ]
+            if forgotten_faceids:
                 self.book.deletion.delete_faces(
-                    tenant, wanted, by="strangers are forgotten", erase=True, only=_is_forgotten
+                    tenant, forgotten_faceids, by="strangers are forgotten", erase=True, only=_is_forgotten
                 )
             if left_s() < STOPS_AT_S:
                 return False
@@ -43,8 +45,8 @@ class KeptStrangers(Outside):
         """Delete the counts of hours that are older than the tenant keeps observations."""
         if tenant.observation_days is None:
             return
-        until = milliseconds(self.book.clock.now() - timedelta(days=tenant.observation_days))
-        between = keys.NOBODIES[0], keys.nobodies_item(max(until, 0))
+        until_ms = milliseconds(self.book.clock.now() - timedelta(days=tenant.observation_days))
+        between = keys.NOBODIES[0], keys.nobodies_item(max(until_ms, 0))
         old = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=between)
         write_in_parts(self.book.items, (Delete(keys.DIRECTORY, (tenant.name, item["item"])) for item in old))
 

@@ -118,17 +118,17 @@ class TenantErasures(Outside):
         return erasure
 
     def _require_free(self, name: str) -> None:
-        held = sum(1 for _ in self.book.faces.holds.list_all(name))
-        if held:
+        held_count = sum(1 for _ in self.book.faces.holds.list_all(name))
+        if held_count:
             raise FaceHeld(
-                f"{format_count(held, 'face', 'faces')} of {name} under legal hold: "
+                f"{format_count(held_count, 'face', 'faces')} of {name} under legal hold: "
                 "lift that first (`regulars hold list`)"
             )
 
     def _count_files(self, erasure: TenantErasure) -> None:
         """Note how many files there are, before any goes: a deletion that is done twice would count them twice."""
         if OBJECTS not in erasure.counts:
-            numbers = {name: sum(1 for _ in found) for name, found in self._list_files(erasure.tenant)}
+            numbers = {name: sum(1 for _ in files) for name, files in self._list_files(erasure.tenant)}
             self._save(erasure, **{f"{COUNT}{name}": number for name, number in numbers.items()})
 
     def _list_files(self, name: str) -> Iterator[tuple[str, Iterator[str]]]:
@@ -143,9 +143,9 @@ class TenantErasures(Outside):
             queue.drop(erasure.tenant)
         deletes = {OBJECTS: storage.blobs.delete, UPLOADS: storage.uploads.delete}
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for kind, found in self._list_files(erasure.tenant):
-                for some in cut_in_parts(found, _LISTED):
-                    list(threads.map(deletes[kind], some))
+            for kind, files in self._list_files(erasure.tenant):
+                for part in cut_in_parts(files, _LISTED):
+                    list(threads.map(deletes[kind], part))
         for table in keys.TABLES:
             for places in cut_in_parts(self._list_places(table, erasure.tenant), _A_TRANSACTION):
                 self._delete(erasure, table, places)
@@ -168,12 +168,12 @@ class TenantErasures(Outside):
     def _sign(self, erasure: TenantErasure) -> None:
         """Sign the receipt and delete the key in one transaction: nobody signs anything else for this tenant."""
         self.book.storage.scrub()
-        said = tenant_statement(erasure, self.book.clock.now())
-        receipt = self.book.audit.signing.sign_statement(erasure.tenant, said)
+        statement = tenant_statement(erasure, self.book.clock.now())
+        receipt = self.book.audit.signing.sign_statement(erasure.tenant, statement)
         item = tenant_erasure_item(replace(erasure, step=erasure.step + 1, receipt=receipt))
         fields = {name: item[name] for name in ("step", "receipt")}
-        same = (equals("step", erasure.step, "step-same"),)
-        record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, set=fields)
+        if_same = (equals("step", erasure.step, "step-same"),)
+        record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), if_same, set=fields)
         write(self.book.storage.items, [record, Delete(keys.TENANTS, keys.signing_key(erasure.tenant))])
 
     def _tell(self, erasure: TenantErasure) -> None:

@@ -36,7 +36,7 @@ class Traces(Outside):
 
     def find_eraser(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
         """Return the function that takes deleted faces out of a place (rights/words/places). Raises KeyError."""
-        taken: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
+        erasers: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
             "face pictures": lambda tenant, faceids, _: self.book.deletion.empty_folders(tenant, faceids),
             "negatives": self.delete_rejections,
             "merges": self.delete_merges,
@@ -47,12 +47,12 @@ class Traces(Outside):
             "outbox": self.delete_events if erases else self.remove_names_from_events,
             "requests": self.delete_answers,
         }
-        return taken[place]
+        return erasers[place]
 
     def read_later_enrolments(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
-        there = self.book.faces.by_id(tenant, faceids, restricted=True)
-        return {faceid: face.enrolled_at for faceid, face in there.items()}
+        present_faces = self.book.faces.by_id(tenant, faceids, restricted=True)
+        return {faceid: face.enrolled_at for faceid, face in present_faces.items()}
 
     def delete_rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the pictures that were rejected for these faces and captured until `before_ms`."""
@@ -79,25 +79,25 @@ class Traces(Outside):
     def delete_reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete reviews of the faces, and take the faces out of what others are compared with."""
 
-        def action(item: Item, gone: set[str]) -> Action | None:
-            if item["faceid"] in gone:
+        def make_action(item: Item, gone_ids: set[str]) -> Action | None:
+            if item["faceid"] in gone_ids:
                 return Delete(keys.REVIEWS, (tenant.name, item["id"]))
             near = item.get("near", [])
-            others = [scored for scored in near if scored[0] not in gone]  # face and score
+            others = [scored for scored in near if scored[0] not in gone_ids]  # face and score
             if len(others) == len(near):
                 return None
             return Put(keys.REVIEWS, {**item, "near": others}, (exists("still-there"),))
 
-        self._change_items(tenant, keys.REVIEWS, faceids, action)
+        self._change_items(tenant, keys.REVIEWS, faceids, make_action)
 
     def delete_duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the pairs that the faces are in."""
 
-        def action(item: Item, gone: set[str]) -> Action | None:
-            is_of_them = not gone.isdisjoint(keys.parts_of_duplicate(item["id"]))
+        def make_action(item: Item, gone_ids: set[str]) -> Action | None:
+            is_of_them = not gone_ids.isdisjoint(keys.parts_of_duplicate(item["id"]))
             return Delete(keys.DUPLICATES, (tenant.name, item["id"])) if is_of_them else None
 
-        self._change_items(tenant, keys.DUPLICATES, faceids, action)
+        self._change_items(tenant, keys.DUPLICATES, faceids, make_action)
 
     def remove_from_hooks(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the faces out of what hooks tell of."""
@@ -108,11 +108,11 @@ class Traces(Outside):
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
         ids = make_ids_pattern(faceids)
 
-        def action(item: Item, gone: set[str]) -> Action | None:
-            is_of_them = not gone.isdisjoint(_find_ids([item["id"], json.loads(item["payload"])], ids))
+        def make_action(item: Item, gone_ids: set[str]) -> Action | None:
+            is_of_them = not gone_ids.isdisjoint(_find_ids([item["id"], json.loads(item["payload"])], ids))
             return Delete(keys.OUTBOX, (tenant.name, item["id"])) if is_of_them else None
 
-        self._change_items(tenant, keys.OUTBOX, faceids, action, "created_at")
+        self._change_items(tenant, keys.OUTBOX, faceids, make_action, "created_at")
 
     def remove_names_from_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the name out of each event about the faces that waits: nobody is told the name."""
@@ -125,47 +125,53 @@ class Traces(Outside):
         """
         ids = make_ids_pattern(faceids)
 
-        def action(item: Item, gone: set[str]) -> Action | None:
+        def make_action(item: Item, gone_ids: set[str]) -> Action | None:
             place, body = (tenant.name, item["request"]), json.loads(item["body"])
-            if (item["code"] == PARTIAL and "erasures" in body) or gone.isdisjoint(_find_ids(body, ids)):
+            if (item["code"] == PARTIAL and "erasures" in body) or gone_ids.isdisjoint(_find_ids(body, ids)):
                 return None
             if not body.get("erasures"):
                 return Delete(keys.REQUESTS, place)
-            nameless = json.dumps({**body, "success": [], "not_exist": []})
-            return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": nameless})
+            nameless_body = json.dumps({**body, "success": [], "not_exist": []})
+            return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": nameless_body})
 
-        self._change_items(tenant, keys.REQUESTS, faceids, action)
+        self._change_items(tenant, keys.REQUESTS, faceids, make_action)
 
     def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
-        found: dict[str, list[str]] = {}
+        ids_by_sighting: dict[str, list[str]] = {}
         for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name):
-            found.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
-        return found
+            ids_by_sighting.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
+        return ids_by_sighting
 
     def forget_rejection(self, tenant: Tenant, id_: str) -> None:
         """Delete a picture that shows the person, and that was rejected for another face."""
         faceid = keys.parts_of_negative(id_)[0]
-        fewer = Update(keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1})
-        there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
-        write_unless_changed(self.book.items, [there, fewer])
+        count_update = Update(
+            keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1}
+        )
+        rejection_delete = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
+        write_unless_changed(self.book.items, [rejection_delete, count_update])
 
     def forget_memories(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
-        """Take out of rejections what brings the sightings back, once that is refused; templates stay.
+        """Take out of old rejections what a request to take them back needs, since it is refused by then.
 
-        Return False if the time ran out, and another call has to go on.
+        Their templates stay, so that the face matches no such picture. Return False if the time ran out, and another
+        call has to go on.
         """
-        refused_ms = milliseconds(self.book.clock.now()) - KEPT_MS
-        spared = Marked(self.book.items, tenant.name).list_spared_faces("negatives")
+        refused_before_ms = milliseconds(self.book.clock.now()) - KEPT_MS
+        spared_faceids = Marked(self.book.items, tenant.name).list_spared_faces("negatives")
         for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name):
             faceid, sighting = keys.parts_of_negative(item["id"])
             without_memory = {name: value for name, value in item.items() if name not in MEMORY}
-            if without_memory == item or faceid in spared or captured_ms(parts_of_sighting(sighting)[0]) >= refused_ms:
+            if (
+                without_memory == item
+                or faceid in spared_faceids
+                or captured_ms(parts_of_sighting(sighting)[0]) >= refused_before_ms
+            ):
                 continue
-            same = (equals("templates", item["templates"], "templates-same"),)  # reembed may add one meanwhile
-            write_unless_changed(
-                self.book.items, [Put(keys.NEGATIVES, without_memory, same)]
-            )  # else the next night does it
+            if_same = (equals("templates", item["templates"], "templates-same"),)  # reembed may add one meanwhile
+            # If it was changed, the next night does it.
+            write_unless_changed(self.book.items, [Put(keys.NEGATIVES, without_memory, if_same)])
             if left_s() < STOPS_AT_S:
                 return False
         return True
@@ -175,19 +181,19 @@ class Traces(Outside):
         tenant: Tenant,
         table: Table,
         faceids: Collection[str],
-        action: Callable[[Item, set[str]], Action | None],
-        at: str = "at",
+        make_action: Callable[[Item, set[str]], Action | None],
+        time_field: str = "at",
     ) -> None:
-        """Change a table's items of the faces. `action`: makes the change of an item, if there is one to make.
+        """Change a table's items of the faces. `make_action`: makes the change of an item, if there is one to make.
 
-        It gets the item, and those of the ids that were these faces' at the item's time. `at`: the field of that time.
-        Faces that have one of the ids since are read after the table.
+        It gets the item, and those of the ids that were these faces' at the item's time. `time_field`: the field of
+        that time. Faces that have one of the ids since are read after the table.
         """
         items = list(walk_items(self.book.items, table, tenant.name))
         enrolled_at = self.read_later_enrolments(tenant, faceids)
-        actions = [action(item, _list_ids_at(item.get(at, 0), faceids, enrolled_at)) for item in items]
-        write_in_parts(self.book.items, (each for each in actions if isinstance(each, Delete)))
-        for change in (one for one in actions if one is not None and not isinstance(one, Delete)):
+        actions = [make_action(item, _list_ids_at(item.get(time_field, 0), faceids, enrolled_at)) for item in items]
+        write_in_parts(self.book.items, (action for action in actions if isinstance(action, Delete)))
+        for change in (action for action in actions if action is not None and not isinstance(action, Delete)):
             write_unless_changed(self.book.items, [change])
 
 
@@ -210,4 +216,4 @@ def _list_ids_at(at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, d
 
 def _find_ids(value: Any, ids: re.Pattern[str]) -> set[str]:
     """Return the ids in all texts of a JSON value. `ids`: as `make_ids_pattern` makes it."""
-    return {found for text in texts_of(value) for found in ids.findall(text)}
+    return {id_ for text in texts_of(value) for id_ in ids.findall(text)}

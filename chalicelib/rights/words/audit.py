@@ -67,11 +67,11 @@ class Leaf(Struct, frozen=True):
         text = self.entry or ""
         if not any(faceid in text for faceid in faceids):
             return False
-        named = faces_of(self.content or {}).intersection(faceids)
-        if not named & since.keys():
-            return bool(named)
+        named_faceids = faces_of(self.content or {}).intersection(faceids)
+        if not named_faceids & since.keys():
+            return bool(named_faceids)
         at = moment_of_text((self.content or {})["at"])
-        return any(faceid not in since or at < since[faceid] for faceid in named)
+        return any(faceid not in since or at < since[faceid] for faceid in named_faceids)
 
     @property
     def bare(self) -> Leaf:
@@ -143,11 +143,11 @@ Document = Mapping[str, Any]
 
 def head_of(document: Any) -> Head:
     """Read the head of a document. Raises InvalidInput if it is none."""
-    said = document.get("statement") if isinstance(document, Mapping) else None
+    statement = document.get("statement") if isinstance(document, Mapping) else None
     kinds = {head_field.name: head_field.type for head_field in fields(Head)}
     with suppress(ValueError, OverflowError):  # of an hour that no calendar has, or half a character
-        if isinstance(said, Mapping) and {name: type(value) for name, value in said.items()} == kinds:
-            head = Head(**said)
+        if isinstance(statement, Mapping) and {name: type(value) for name, value in statement.items()} == kinds:
+            head = Head(**statement)
             if head.name and head.hash:
                 return head
     raise InvalidInput("this is no head of an audit: `regulars audit head` prints one")
@@ -171,15 +171,15 @@ def statement_of(entry: Entry, tenant: str, public_keys: PublicKeys, hour: int) 
     late one may be of somebody who stole that key.
     """
     what = entry["what"]
-    said, by = verify_statement(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
+    statement, signer = verify_statement(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
     is_late = at_ms(entry) // HOUR_MS * HOUR_MS < hour
     renewals = () if is_late else map(renewal_of, public_keys.renewals)
-    if (said["tenant"], said["at"]) != (tenant, entry["at"]) or by not in {
+    if (statement["tenant"], statement["at"]) != (tenant, entry["at"]) or signer not in {
         public_keys.current,
         *(renewal.old for renewal in renewals if entry["at"] <= renewal.until),
     }:
         raise InvalidInput("it is of another tenant, another time or another key")
-    return said
+    return statement
 
 
 def at_ms(entry: Entry) -> int:
@@ -191,12 +191,18 @@ def faces_of(entry: Entry) -> set[str]:
 
     The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
     """
-    shown = (
-        shown.removeprefix("face ") for shown in entry.get("shown", ()) if shown.startswith("face ")
-    )  # of earlier versions
-    decided = (decision["face"] for decision in entry.get("decided", ()) if "face" in decision)
-    read = (subject for subjects in entry.get("read", {}).values() for subject in subjects if " " not in subject)
-    return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *read, *_read_faces_of_id(entry)}
+    # Of earlier versions.
+    faces_shown = (shown.removeprefix("face ") for shown in entry.get("shown", ()) if shown.startswith("face "))
+    faces_decided_on = (decision["face"] for decision in entry.get("decided", ()) if "face" in decision)
+    faces_read = (subject for subjects in entry.get("read", {}).values() for subject in subjects if " " not in subject)
+    return {
+        *entry.get("faces", ()),
+        *entry.get("deleted", ()),
+        *faces_shown,
+        *faces_decided_on,
+        *faces_read,
+        *_read_faces_of_id(entry),
+    }
 
 
 def _read_faces_of_id(entry: Entry) -> list[str]:
@@ -209,23 +215,28 @@ def _read_faces_of_id(entry: Entry) -> list[str]:
 
 def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
     """Return the faces that became a part of these, by the entries about these, unless they were made two again."""
-    found: set[str] = set()
+    absorbed: set[str] = set()
     for entry in sorted(entries, key=lambda entry: str(entry["at"])):
-        what, named, gone = str(entry["what"]), {*entry.get("faces", ())}, {*entry.get("deleted", ())}
+        what, named_faceids, deleted_faceids = (
+            str(entry["what"]),
+            {*entry.get("faces", ())},
+            {*entry.get("deleted", ())},
+        )
         if what.endswith("/undo"):
-            found -= named
-        elif what != "sighting" and not faceids.isdisjoint(named - gone):  # a sighting may push a stranger out
-            found |= gone
-    return found
+            absorbed -= named_faceids
+        # A sighting may push a stranger out, who is no part of the face.
+        elif what != "sighting" and not faceids.isdisjoint(named_faceids - deleted_faceids):
+            absorbed |= deleted_faceids
+    return absorbed
 
 
 def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str]]) -> list[str]:
     """Return these faces, and those that became a part of them, or of these. `parts_of`: tells of some at once."""
-    found = dict.fromkeys(faceids)
-    new: Set[str] = found.keys()
-    while new := parts_of(new) - found.keys():
-        found |= dict.fromkeys(sorted(new))
-    return [*found]
+    faceids_found = dict.fromkeys(faceids)
+    new_faceids: Set[str] = faceids_found.keys()
+    while new_faceids := parts_of(new_faceids) - faceids_found.keys():
+        faceids_found |= dict.fromkeys(sorted(new_faceids))
+    return [*faceids_found]
 
 
 class Verified(Struct):
@@ -258,14 +269,14 @@ def entry_item(tenant: str, entry: Entry) -> Item:
 def new_entry(clock: Clock, what: str, by: str, **more: Any) -> Entry:
     """Make an entry of now. Values that are None, "" or empty are left out."""
     ms = milliseconds(clock.now())
-    said = {name: value for name, value in more.items() if value not in (None, "", [], {})}
-    return {"id": f"{ms:013d}-{secrets.token_hex(6)}", "at": time_text(moment(ms)), "what": what, "by": by, **said}
+    fields = {name: value for name, value in more.items() if value not in (None, "", [], {})}
+    return {"id": f"{ms:013d}-{secrets.token_hex(6)}", "at": time_text(moment(ms)), "what": what, "by": by, **fields}
 
 
 def request_id() -> str:
     """Return the id that the log has of the request under way; "" if none is."""
-    this = telemetry.current()
-    return "" if this is None else this.request_id
+    invocation = telemetry.current()
+    return "" if invocation is None else invocation.request_id
 
 
 class EntryFilter(Struct, frozen=True):

@@ -122,40 +122,41 @@ def is_erased(faceid: str) -> bool:
     return faceid.startswith(ERASED)
 
 
-def add_face_hashes(erasure: Erasure, key: bytes, others: Iterable[Face] = ()) -> Erasure:
+def add_face_hashes(erasure: Erasure, key: bytes, present_faces: Iterable[Face] = ()) -> Erasure:
     """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times.
 
-    `others`: the faces that have one of the ids now. Those that had it when the erasure was asked for are noted: done
-    again, the erasure of a former face leaves them. They are hashes, since the receipt tells nobody when others came.
+    `present_faces`: the faces that have one of the ids now. Those that had it when the erasure was asked for are noted:
+    done again, the erasure of a former face leaves them. They are hashes, since the receipt tells nobody when others
+    came.
     """
     salt = secrets.token_hex(16)
-    there = [face for face in others if face.enrolled_at <= erasure.at]
+    earlier_faces = [face for face in present_faces if face.enrolled_at <= erasure.at]
     return replace(
         erasure,
         salt=salt,
         face_key=fingerprint(key),
         faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids),
-        others=tuple(_hash(key, salt, _name_exactly(face)) for face in there),
+        others=tuple(_hash(key, salt, _name_exactly(face)) for face in earlier_faces),
     )
 
 
 def require_receipt(
-    statement: Mapping[str, Any], signer: bytes, tenant: str, keys: PublicKeys, trusted: Collection[str]
+    statement: Mapping[str, Any], signer: bytes, tenant: str, public_keys: PublicKeys, trusted_signers: Collection[str]
 ) -> None:
     """Raise InvalidInput unless a receipt is the tenant's, signed with its key of that time.
 
-    `keys`: the tenant's; `trusted`: fingerprints of others that the operator believes at any time.
+    `public_keys`: the tenant's; `trusted_signers`: fingerprints of others that the operator believes at any time.
     """
     if statement.get("tenant") != tenant:
         raise InvalidInput(f"it is of tenant {str(statement.get('tenant'))[:60]!r}, not of {tenant!r}")
-    found = fingerprint(signer)
-    if signer == keys.current or found in trusted:
+    signer_fingerprint = fingerprint(signer)
+    if signer == public_keys.current or signer_fingerprint in trusted_signers:
         return
-    ends = [renewal.until for renewal in map(renewal_of, keys.renewals) if renewal.old == signer]
+    ends = [renewal.until for renewal in map(renewal_of, public_keys.renewals) if renewal.old == signer]
     if not ends:
         raise InvalidInput(
-            f"tenant {tenant!r} has no key of this signer's fingerprint, {found}: if you know whose it is, and trust "
-            "it, name it by --key"
+            f"tenant {tenant!r} has no key of this signer's fingerprint, {signer_fingerprint}: if you know whose it "
+            "is, and trust it, name it by --key"
         )
     if str(statement.get("done_at", "~")) > max(ends):
         raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")

@@ -132,19 +132,19 @@ def kinds_of(act: Act) -> frozenset[Data]:
 
 def group_by_kinds(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     """Return subjects by all the kinds that are told of them, as entries have them. `kinds`: kinds by subject."""
-    found = defaultdict[str, list[str]](list)
-    for subject, own in kinds.items():
-        found[" ".join(sorted(own))].append(subject)
-    return dict(found)
+    subjects_by_kinds = defaultdict[str, list[str]](list)
+    for subject, kinds_told in kinds.items():
+        subjects_by_kinds[" ".join(sorted(kinds_told))].append(subject)
+    return dict(subjects_by_kinds)
 
 
 def read_of(entry: Entry) -> dict[str, set[str]]:
     """Return the kinds that an entry says were told, by subject."""
-    found = defaultdict[str, set[str]](set)
+    kinds_by_subject = defaultdict[str, set[str]](set)
     for kinds, subjects in entry.get("read", {}).items():
         for subject in subjects:
-            found[subject].update(kinds.split())
-    return dict(found)
+            kinds_by_subject[subject].update(kinds.split())
+    return dict(kinds_by_subject)
 
 
 def count_key(number: int) -> str:
@@ -154,33 +154,40 @@ def count_key(number: int) -> str:
 
 def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
     """Yield what the entries of one answer say: `read`, and the first one `unnamed`. `kinds`: by subject."""
-    named = {subject: own for subject, own in kinds.items() if not subject.startswith(_UNNAMED)}
-    more = Counter(chain.from_iterable([*named.values()][MOST_NAMED:]))
-    for kind in kinds.keys() - named.keys():
-        more.update(dict.fromkeys(kinds[kind], int(kind.removeprefix(_UNNAMED))))
-    for part in cut_in_parts([*named.items()][:MOST_NAMED], _AT_ONCE):
-        yield omit_none({"read": group_by_kinds(dict(part)), "unnamed": dict(more) or None})
-        more.clear()
-    if more:
-        yield {"unnamed": dict(more)}
+    named_subjects = {subject: kinds_told for subject, kinds_told in kinds.items() if not subject.startswith(_UNNAMED)}
+    unnamed_counts = Counter(chain.from_iterable([*named_subjects.values()][MOST_NAMED:]))
+    for kind in kinds.keys() - named_subjects.keys():
+        unnamed_counts.update(dict.fromkeys(kinds[kind], int(kind.removeprefix(_UNNAMED))))
+    for part in cut_in_parts([*named_subjects.items()][:MOST_NAMED], _AT_ONCE):
+        yield omit_none({"read": group_by_kinds(dict(part)), "unnamed": dict(unnamed_counts) or None})
+        unnamed_counts.clear()
+    if unnamed_counts:
+        yield {"unnamed": dict(unnamed_counts)}
 
 
 def leave_out_people(entry: Entry, faceids: Collection[str]) -> Entry:
     """Return an entry that waits without these people, who are a number from now on."""
     kinds = read_of(entry)
-    more = Counter[str](entry.get("unnamed", {}))
-    more.update(chain.from_iterable(kinds.pop(faceid) for faceid in {*faceids} & kinds.keys()))
-    rest = {name: value for name, value in entry.items() if name not in ("read", "unnamed")}
-    return {**rest, **omit_none({"read": group_by_kinds(kinds) or None, "unnamed": dict(more) or None})}
+    unnamed_counts = Counter[str](entry.get("unnamed", {}))
+    unnamed_counts.update(chain.from_iterable(kinds.pop(faceid) for faceid in {*faceids} & kinds.keys()))
+    other_fields = {name: value for name, value in entry.items() if name not in ("read", "unnamed")}
+    return {
+        **other_fields,
+        **omit_none({"read": group_by_kinds(kinds) or None, "unnamed": dict(unnamed_counts) or None}),
+    }
 
 
 def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
     """Return what entries of reading become when their hour is closed: of each caller one with the numbers, and those
     with the people. `entries`: of the form that `in_entries` gives, of any hours."""
-    found = defaultdict[tuple[str, int], list[Entry]](list)
+    entries_by_caller = defaultdict[tuple[str, int], list[Entry]](list)
     for entry in entries:
-        found[entry["by"], at_ms(entry) // HOUR_MS].append(entry)
-    return [made for (by, _), entries_of_caller in found.items() for made in _sum_caller(by, entries_of_caller)]
+        entries_by_caller[entry["by"], at_ms(entry) // HOUR_MS].append(entry)
+    return [
+        entry_made
+        for (by, _), entries_of_caller in entries_by_caller.items()
+        for entry_made in _sum_caller(by, entries_of_caller)
+    ]
 
 
 def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -188,10 +195,10 @@ def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
     kinds, unnamed = defaultdict[str, set[str]](set), Counter[str]()
     for entry in entries:
         unnamed.update(entry.get("unnamed", {}))
-        for subject, own in read_of(entry).items():
-            kinds[subject] |= own
-    people = {subject: own for subject, own in kinds.items() if is_person(subject)}
-    begun = {"at": max(entry["at"] for entry in entries), "by": by}
+        for subject, kinds_read in read_of(entry).items():
+            kinds[subject] |= kinds_read
+    people = {subject: kinds_read for subject, kinds_read in kinds.items() if is_person(subject)}
+    common_fields = {"at": max(entry["at"] for entry in entries), "by": by}
     numbers = {
         "people": len(people) + max(unnamed.values(), default=0),
         "kinds": dict(sorted((Counter(chain.from_iterable(people.values())) + unnamed).items())),
@@ -200,12 +207,23 @@ def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
         "acts": sorted({act for entry in entries for act in entry.get("acts", ())}),
         "parts": [entry["id"] for entry in entries],
     }
-    first = {"id": _new_id(begun["at"]), **begun, "what": READING, **{name: n for name, n in numbers.items() if n}}
-    yield first
-    named = [*kinds.items()][:MOST_NAMED]
-    for some in cut_in_parts(named, -(-len(named) // _LEAVES) or 1):
-        id_ = _new_id(begun["at"])
-        yield {"id": id_, **begun, "what": READ, "reading": first["id"], "read": group_by_kinds(dict(some))}
+    first_entry = {
+        "id": _new_id(common_fields["at"]),
+        **common_fields,
+        "what": READING,
+        **{name: number for name, number in numbers.items() if number},
+    }
+    yield first_entry
+    named_subjects = [*kinds.items()][:MOST_NAMED]
+    for part in cut_in_parts(named_subjects, -(-len(named_subjects) // _LEAVES) or 1):
+        id_ = _new_id(common_fields["at"])
+        yield {
+            "id": id_,
+            **common_fields,
+            "what": READ,
+            "reading": first_entry["id"],
+            "read": group_by_kinds(dict(part)),
+        }
 
 
 def _new_id(at: str) -> str:
@@ -235,28 +253,36 @@ class Tally(Struct):
     @property
     def by_kind(self) -> dict[Data, tuple[int, int]]:
         """The same for each kind of data."""
-        named = Counter(chain.from_iterable(self.kinds.values()))
-        return {kind: (named[kind], named[kind] + self.more[kind]) for kind in Data if named[kind] + self.more[kind]}
+        named_counts = Counter(chain.from_iterable(self.kinds.values()))
+        return {
+            kind: (named_counts[kind], named_counts[kind] + self.more[kind])
+            for kind in Data
+            if named_counts[kind] + self.more[kind]
+        }
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Add entries of the caller: all of a closed hour, or all that wait."""
-        numbers, named = dict[str, Counter[str]](), defaultdict[str, Counter[str]](Counter)
+        """Add entries of the caller: all of a closed hour, or all that wait.
+
+        An hour's numbers count more people than its entries name, if some of these were erased or are unnamed.
+        """
+        counts_of_reading = dict[str, Counter[str]]()
+        named_counts = defaultdict[str, Counter[str]](Counter)
         for entry in entries:
             for subject, kinds in self._kinds_by_subject(entry).items():
                 if is_person(subject):
                     self.kinds.setdefault(subject, set()).update(kinds)
-                    named[entry.get("reading", "")].update(kinds)
+                    named_counts[entry.get("reading", "")].update(kinds)
                 else:
                     self.captures.add(subject)
             if entry["what"] == READING:
-                numbers[entry["id"]] = Counter(entry.get("kinds", {}))
+                counts_of_reading[entry["id"]] = Counter(entry.get("kinds", {}))
             elif entry["what"] == READ:
                 self.more.update(entry.get("unnamed", {}))
             elif entry["what"] in WHOLE:
                 self.whole.append((entry["at"], entry["what"]))
             self.acts.update(entry.get("acts", ()), {entry["what"]} & self.reads.keys())
-        for id_, number in numbers.items():
-            self.more.update(number - named[id_])
+        for id_, counts in counts_of_reading.items():
+            self.more.update(counts - named_counts[id_])
 
     def _kinds_by_subject(self, entry: Entry) -> Mapping[str, Iterable[str]]:
         """Return the kinds that an entry says or means that its caller was told, by subject."""

@@ -119,11 +119,13 @@ def erased_at(tenant: Tenant, face: Face) -> datetime | None:
     end = consent_ended_at(face)
     if end is None or face.hold or (face.restriction and (face.restriction.reason or not face.restriction.ended)):
         return None
-    due = end + timedelta(days=tenant.ended_days)
-    return due if face.changed_at is None or face.changed_at <= end else max(due, face.changed_at + RENEWED_WITHIN)
+    due_at = end + timedelta(days=tenant.ended_days)
+    return (
+        due_at if face.changed_at is None or face.changed_at <= end else max(due_at, face.changed_at + RENEWED_WITHIN)
+    )
 
 
 def unseen_since(face: Face) -> datetime:
     """Return since when a face is unseen: its last arrival, its enrolment or a person's change, whichever is latest."""
-    given = (picture.added_at for picture in face.pictures if picture.learnt is None)
-    return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given) if at is not None)
+    given_at = (picture.added_at for picture in face.pictures if picture.learnt is None)
+    return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given_at) if at is not None)

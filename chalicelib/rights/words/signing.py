@@ -100,8 +100,10 @@ def verify_statement(document: Any, kind: str = "") -> tuple[dict[str, Any], byt
     statement = fields.get("statement")
     if not isinstance(statement, dict):
         raise InvalidInput("this is no signed statement: `statement`, `public_key` and `signature` are its fields")
-    if beside := sorted(fields.keys() - _SIGNED):
-        raise InvalidInput(f"{str(beside[0])[:60]!r} stands beside the statement: nobody has signed it, take it away")
+    if unsigned_fields := sorted(fields.keys() - _SIGNED):
+        raise InvalidInput(
+            f"{str(unsigned_fields[0])[:60]!r} stands beside the statement: nobody has signed it, take it away"
+        )
     if kind and statement.get("kind") != kind:
         raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {kind!r}")
     public_key = public_key_from(fields.get("public_key"))
@@ -170,8 +172,8 @@ class PublicKeys(Struct, frozen=True):
 
 def sign_renewal(statement: Mapping[str, Any], old: str | None, new: str) -> Document:
     """Sign a renewal. `statement`: the fields of Renewal but the last; `old`, `new`: private halves; None: lost."""
-    said = {"kind": _KIND, **statement}
-    return sign_statement({**said, _BY_OLD: sign_statement(said, old)["signature"] if old else ""}, new)
+    fields = {"kind": _KIND, **statement}
+    return sign_statement({**fields, _BY_OLD: sign_statement(fields, old)["signature"] if old else ""}, new)
 
 
 def renewal_of(document: Any) -> Renewal:
@@ -179,11 +181,11 @@ def renewal_of(document: Any) -> Renewal:
     statement, by = verify_statement(document, _KIND)
     if {name: type(value) for name, value in statement.items()} != _FIELDS:
         raise InvalidInput("this is no renewal of a signing key")
-    said = {name: value for name, value in statement.items() if name != _BY_OLD}
-    old, new = (public_key_from(said[name]) for name in ("old", "new"))
+    fields = {name: value for name, value in statement.items() if name != _BY_OLD}
+    old, new = (public_key_from(fields[name]) for name in ("old", "new"))
     if by != new:
         raise InvalidInput("the renewal of a signing key is signed by another key than the new one")
     is_vouched = bool(statement[_BY_OLD])
     if is_vouched:
-        verify_statement({"statement": said, "public_key": said["old"], "signature": statement[_BY_OLD]})
-    return Renewal(said["tenant"], old, new, said["since"], said["until"], said["heads"], is_vouched)
+        verify_statement({"statement": fields, "public_key": fields["old"], "signature": statement[_BY_OLD]})
+    return Renewal(fields["tenant"], old, new, fields["since"], fields["until"], fields["heads"], is_vouched)

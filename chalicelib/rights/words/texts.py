@@ -26,8 +26,8 @@ _FOLDER = Path(__file__).resolve().parents[1] / "languages"
 
 @cache
 def _file_of(language: str) -> Mapping[str, Mapping[str, str]]:
-    found: Mapping[str, Mapping[str, str]] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return found
+    words: Mapping[str, Mapping[str, str]] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    return words
 
 
 def words_of(kind: str, language: str) -> Mapping[str, str]:

@@ -88,7 +88,7 @@ def consented(book: Book) -> None:
 def swept_after(days: int) -> Callable[[Book], None]:
     def sweep(book: Book) -> None:
         book.clock.advance(days * DAY)
-        book.services.erasure.retention.sweep_tenant(book.tenant, yes=True)
+        book.services.erasure.retention.sweep_tenant(book.tenant, is_confirmed=True)
 
     return sweep
 

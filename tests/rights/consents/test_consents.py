@@ -89,7 +89,7 @@ def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_sa
     book.sweep()
     assert set(book.faceids()) == faces
     assert [*book.services.erasure.retention.read_withheld(book.tenant)] == ["expired consents"]
-    book.services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.CONSENTS,), yes=True)
+    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.CONSENTS,), is_confirmed=True)
     assert book.faces() == []
 
 
@@ -106,7 +106,7 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
 
     services = book.services
     services.consents = Renewing(services)
-    services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.CONSENTS,))
+    services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.CONSENTS,))
     assert [one.faceid for one in book.faces()] == [face]
 
 

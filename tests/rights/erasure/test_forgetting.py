@@ -255,7 +255,8 @@ class Forgetting(RuleBasedStateMachine):
     def forget(self, killed_at: int) -> None:
         """Keep to the days, and agree to what is too much for one sweep (rights/words/retention)."""
         self.do(
-            lambda book: book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, yes=True), killed_at
+            lambda book: book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, is_confirmed=True),
+            killed_at,
         )
         self.model.keep_to(self.now)
 

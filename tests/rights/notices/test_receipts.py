@@ -60,7 +60,7 @@ def unseen(book: Book) -> None:
     book.services.tenants.change_settings("shop", {"deletes_erase": True, "stranger_days": 1})
     book.see(shot(0, 1))
     book.clock.advance(timedelta(days=3))
-    book.services.erasure.retention.sweep_tenant(book.tenant, of=(Kind.FACES,), yes=True)
+    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.FACES,), is_confirmed=True)
 
 
 def expired(book: Book) -> None:
