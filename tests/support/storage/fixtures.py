@@ -26,14 +26,14 @@ from tests.support.storage.emulated import PREFIX, Aws, storage_stack
 MAX_RECEIVES = 10
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    """An account that is gone when this folder is: other folders' tests find an empty one."""
+    """An account that is gone when this file is: for each call the emulation looks through a table, or copies it."""
     with storage_stack() as aws:
         yield aws
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def dynamodb(aws: Aws) -> Any:
     return aws.client("dynamodb")
 
@@ -59,7 +59,7 @@ def items(request: pytest.FixtureRequest) -> ItemStore:
 
 @pytest.fixture
 def tenant() -> str:
-    """A partition that no other test uses: the emulated tables live as long as the folder's tests."""
+    """A partition that no other test uses: the emulated tables live as long as the file's tests."""
     return uuid.uuid4().hex
 
 
