@@ -56,7 +56,6 @@ class Shop:
         self.market = MarketClient(account.api, self.credentials.appcode)
         self.v1 = V1Client(account.api, self.credentials.api_key)
         account.secrets += [self.credentials.app_key, self.credentials.appcode, self.credentials.api_key]
-        account.playing.add(name)
 
     @property
     def tenant(self) -> Tenant:
@@ -108,8 +107,8 @@ def play(account: Account) -> None:
         expiries,
         failures,
     ):
-        account.playing.clear()
         part(account)
+        account.clear()
 
 
 def camera_api(account: Account) -> None:
@@ -617,7 +616,7 @@ def expiries(account: Account) -> None:
     Who may not write what a restriction writes leaves the person to `build_index`.
     """
     for function, (work, restricts) in WORK_AFTER_EXPIRY.items():
-        account.playing.clear()
+        account.clear()
         shop = Shop(account, f"expiry-{function.replace('_', '-')}")
         shop.v1.add_camera("door", id="door")
         shop.v1.done("POST", "/v1/hooks", {"url": None})
