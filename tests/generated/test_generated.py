@@ -1,6 +1,7 @@
 """Clients that generators of others make of docs/api/v1.yaml do the main jobs against one box.
 
-They enrol, send a capture with its camera, verify, page, and read an error.
+They enrol, send a capture with its camera, verify, page, and read an error. Each commit draws one of the languages;
+`make slow` tries all.
 """
 
 import json
@@ -16,6 +17,7 @@ import pytest
 
 from regulars.openapi import PATH
 from tests.support.box.server import Server
+from tests.support.examples import drawn
 from tests.support.needs import needed
 from tests.support.npm import NODE, installed
 from tests.support.pictures import photos
@@ -75,7 +77,7 @@ def java(box: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", [python, typescript, java])
+@pytest.mark.parametrize("made", drawn([python, typescript, java], 1))
 def test_a_generators_client_does_the_main_jobs(
     made: Callable[[Server, Path], None], box: Server, tmp_path: Path
 ) -> None:
