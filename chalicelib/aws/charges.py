@@ -1,4 +1,4 @@
-"""Charges of AWS for each call of a client, added to the work under way by the names of regulars/cost/prices.toml.
+"""Charges of AWS for each call of a client, added to the work under way by the names of cost/prices.toml.
 
 DynamoDB says in its answer what a call used, if it is asked to. S3, SQS and KMS charge by the call. A call that is
 refused says nothing, though DynamoDB charges for a write whose condition does not hold.

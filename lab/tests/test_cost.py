@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.cost import table
 from chalicelib.doors.observability import make_observer
-from regulars.cost import table
 from regulars_lab.rigs import operations, shop
 from regulars_lab.rigs.stage import open_stage
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture

@@ -36,9 +36,10 @@ def cost(log: TextIO | None, **load: int) -> None:
       regulars cost --picture-kb 10 --capture-days 7
       aws logs tail /aws/lambda/regulars-prod/ingest --since 1d | regulars cost --log -
     """
-    from regulars.cost import logged, table
+    from chalicelib.aws.cost.table import Load
+    from regulars.cost import bill, logged
 
     if log is not None:
         logged.print_runs(log)
         return
-    table.print_bill(table.Load(**load))
+    bill.print_bill(Load(**load))

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
-from regulars.cost import table
+from chalicelib.aws.cost import table
+from chalicelib.book.words.errors import InvalidInput
 
-CAPTURES = "CapturesResolved"
 STAGE = "(no tenant)"
+
+
+class Run(Struct, rename={"captures": "CapturesResolved"}):
+    """A run, as its line of the log says it: `ms` that it took, `mb` of its function, what it was charged with."""
+
+    function: str
+    ms: float
+    mb: float
+    tenant: str | None = None
+    captures: float = 0
+    units: dict[str, float] = {}
 
 
 class Runs(Struct):
@@ -26,28 +38,35 @@ class Runs(Struct):
     captures: int = 0
     units: Counter[str] = field(default_factory=Counter)
 
-    def add(self, line: Mapping[str, Any], units: Mapping[str, float]) -> None:
+    def add(self, run: Run) -> None:
         self.number += 1
-        self.captures += int(line.get(CAPTURES, 0))
-        self.units.update(units)
+        self.captures += int(run.captures)
+        self.units.update({"lambda_requests": 1, "lambda_gb_s": run.ms / 1000 * run.mb / 1024, **run.units})
 
 
 def read_runs(lines: Iterable[str]) -> tuple[dict[str, Runs], dict[str, Runs]]:
-    """Read the runs of a log's lines, by tenant and by function. What is before a line's JSON does not matter."""
+    """Read the runs of a log's lines, by tenant and by function. What is before a line's JSON does not matter.
+
+    Raises InvalidInput for a run of another form than this version writes, or with a unit that has no price.
+    """
     by_tenant: defaultdict[str, Runs] = defaultdict(Runs)
     by_function: defaultdict[str, Runs] = defaultdict(Runs)
-    for line in map(_read_line, lines):
-        if not line.keys() >= {"function", "mb", "ms"}:
-            continue  # no line of a run on AWS
-        seconds = line["ms"] / 1000
-        run = {"lambda_requests": 1, "lambda_gb_s": seconds * line["mb"] / 1024, **line.get("units", {})}
-        by_tenant[line.get("tenant") or STAGE].add(line, run)
-        by_function[line["function"]].add(line, run)
+    priced = {unit for service in table.read_prices().services.values() for unit in service.usd}
+    for number, line in enumerate(lines, start=1):
+        if (run := _read_run(line, number)) is None:
+            continue
+        if unknown := sorted(run.units.keys() - priced):
+            raise InvalidInput(
+                f"line {number} of the log has the unit {unknown[0]!r}, which has no price here; these have one: "
+                f"{', '.join(sorted(priced))}. Call `regulars cost` of the version that the stage has"
+            )
+        by_tenant[run.tenant or STAGE].add(run)
+        by_function[run.function].add(run)
     return dict(by_tenant), dict(by_function)
 
 
 def print_runs(lines: Iterable[str]) -> None:
-    """Print what the runs of a log cost at list prices, without what is always free."""
+    """Print what the runs of a log cost at list prices, without what is always free. Raises as `read_runs`."""
     by_tenant, by_function = read_runs(lines)
     listed = table.read_prices()
     print(f"US dollars, list prices of {listed.region} as of {listed.date}, of the runs in the log alone:")
@@ -60,15 +79,21 @@ def print_runs(lines: Iterable[str]) -> None:
 
 
 def _show_usd(runs: Runs, listed: table.Prices) -> Iterator[str]:
-    usd = sum(table.price_by_service(runs.units, listed, with_free=False).values())
+    usd = table.sum_up_usd(runs.units, listed)
     yield f"{usd:>12.4f}"
     if runs.captures:
         yield f"{1000 * usd / runs.captures:>22.4f}"
 
 
-def _read_line(line: str) -> dict[str, Any]:
+def _read_run(line: str, number: int) -> Run | None:
+    """Read a line of a run on AWS; None: it is another line. Raises InvalidInput."""
     try:
-        found = json.loads(line[line.index("{") :])
+        found: Any = json.loads(line[line.index("{") :])
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    if not isinstance(found, dict) or not found.keys() >= {"function", "mb", "ms"}:
+        return None
+    try:
+        return msgspec.convert(found, Run)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"line {number} of the log is no run as this version writes it: {error}") from None

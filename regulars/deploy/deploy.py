@@ -17,10 +17,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.aws.cost.table import Load
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
-from regulars.cost import table
+from regulars.cost import bill
 from regulars.deploy import shops
 from regulars.deploy.package import ARCHIVE, TEMPLATE, package_checkout, shipped_packs
 from regulars.deploy.stack import Account
@@ -112,7 +113,7 @@ class Plan(Struct, frozen=True):
         kinds = Counter(resource["Type"] for resource in self.template["Resources"].values())
         for kind, count in sorted(kinds.items()):
             yield f"  {count:>3} {kind}"
-        yield f"costs       {table.sum_up_in_a_line(table.Load(1_000, 1_000, 1_000))}"
+        yield f"costs       {bill.sum_up_in_a_line(Load(1_000, 1_000, 1_000))}"
 
     def write_limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
         """Yield lines about the account's concurrency, and for how many shops the stack's limits will be enough.

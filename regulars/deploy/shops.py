@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import ceil
 
-from regulars.cost import table
+from chalicelib.aws.cost import table
 
 A_DAY, OPEN_S, PEAK = 5_000, 12 * 3600, 2
 """Captures of a shop in a day, seconds in which they come, and how many times the average the busiest hour has."""

@@ -6,10 +6,10 @@ import pytest
 
 from chalicelib.aws.blobs import S3BlobStore
 from chalicelib.aws.charges import tell_charges
+from chalicelib.aws.cost import table
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.book.words import keys, telemetry
 from chalicelib.book.words.ports import Delete, Put, Update, absent, exists
-from regulars.cost import table
 from tests.support.storage.emulated import Aws
 
 

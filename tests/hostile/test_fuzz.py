@@ -88,13 +88,14 @@ PARSES = re.compile(
 )
 OURS = {
     "app": "the hour that the schedule says",
+    "chalicelib.aws.cost": "figures and prices that are files of the package",
     "chalicelib.doors.canary": "an answer of its own stage",
     "chalicelib.doors.console_files": "URLs of the pictures' places, which it makes itself",
     "chalicelib.doors.words.passwords": "hashes that it has made itself",
     "chalicelib.rights.words.texts": "texts that are files of the package",
     "chalicelib.book.words.webhooks": "events that it has stored itself",
     "chalicelib.book.messages": "events that it has stored itself",
-    "regulars.cost": "figures and prices that are files of the package",
+    "regulars.cost": "lines of a log that the operator's own stage has written",
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when they were set",

@@ -123,7 +123,7 @@ def count(*metrics: str) -> None:
 
 
 def charge(what: str, number: float) -> None:
-    """Report what AWS charges for, from any thread. `what`: its name in regulars/cost/prices.toml."""
+    """Report what AWS charges for, from any thread. `what`: its name in chalicelib/aws/cost/prices.toml."""
     with _charging:
         _charged[what] += number
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from chalicelib.aws.cost import table
+from chalicelib.aws.cost.table import Load, count_units, price_by_service
 from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
 from regulars.cli import main
-from regulars.cost import table
-from regulars.cost.table import Load, count_units, price_by_service
 from tests.support.box.session import ROOT, read
 
 SHOP, NOTHING = Load(1_000, 1_000, 1_000), Load(0, 0, 0)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.aws.cost import table
 from regulars.cli import main
-from regulars.cost import table
 from regulars.cost.logged import STAGE, read_runs
 
 INGEST = {
@@ -50,3 +50,39 @@ def test_the_command_prints_dollars_at_the_prices_of_the_table(
     [shop] = [line.split() for line in said.splitlines() if "shop-1" in line]
     assert shop == ["shop-1", "2,000", "4,000", f"{usd:.4f}", f"{usd / 4:.4f}"]
     assert table.read_prices().date in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"units": {"dynamodb_lists": 3}}, "line 2 of the log has the unit 'dynamodb_lists', which has no price here"),
+        ({"units": {"s3_gets": "many"}}, "line 2 of the log is no run as this version writes it: Expected `float`"),
+        ({"units": 3}, "line 2 of the log is no run"),
+        ({"units": None}, "line 2 of the log is no run"),
+        ({"ms": "long"}, "line 2 of the log is no run"),
+        ({"mb": None}, "line 2 of the log is no run"),
+        ({"function": 1}, "line 2 of the log is no run"),
+        ({"tenant": ["a"]}, "line 2 of the log is no run"),
+        ({"CapturesResolved": "two"}, "line 2 of the log is no run"),
+    ],
+)
+def test_a_run_that_cannot_be_priced_is_named_by_its_line_and_nothing_is_priced(
+    changes: dict[str, object], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "newer.log"
+    log.write_text("\n".join(["START", json.dumps({**INGEST, **changes}), *LINES]))
+    assert main(["cost", "--log", str(log)]) == 2
+    out, err = capsys.readouterr()
+    assert told in err
+    assert not out
+
+
+def test_a_unit_without_a_price_is_told_with_those_that_have_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "newer.log"
+    log.write_text(json.dumps({**INGEST, "units": {"dynamodb_lists": 3}}))
+    main(["cost", "--log", str(log)])
+    said = capsys.readouterr().err
+    assert all(unit in said for service in table.read_prices().services.values() for unit in service.usd)
+    assert "Call `regulars cost` of the version that the stage has" in said

@@ -26,6 +26,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
+from chalicelib.aws.cost.table import SWEEPS_AT_ONCE
 from chalicelib.book.captures.captures import Offer
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import NIGHT_HOUR, STOPS_AT_S
@@ -34,7 +35,6 @@ from chalicelib.book.words.ports import Item, Page, Put, Storage, Table
 from chalicelib.book.words.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
-from regulars.cost.table import SWEEPS_AT_ONCE
 from regulars_lab.bench.measuring import parser, write
 from tests.support.book.book_with import book_with
 from tests.support.fakes import FakeClock, FakeVision, Person, picture

@@ -1,4 +1,4 @@
-"""The month's bill of given numbers, from a table that the lab has measured, and its text.
+"""What a month of given numbers costs, from a table that the lab has measured.
 
 `python -m regulars_lab.rigs.shop --write` writes table.json: AWS's charges for one capture, search and face kept, and
 for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.
@@ -51,6 +51,11 @@ def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_fr
         service, usd = price_of[what]
         by_service[service] += max(0.0, quantity - free) * usd
     return by_service
+
+
+def sum_up_usd(quantities: Mapping[str, float], prices: Prices) -> float:
+    """Price the quantities: US dollars of all services, without what is always free. Raises as `price_by_service`."""
+    return sum(price_by_service(quantities, prices, with_free=False).values())
 
 
 FILE = Path(__file__).with_name("table.json")
@@ -118,59 +123,12 @@ def count_units(table: Table, of: Load) -> Counter[str]:
         "traffic": int(of.captures_a_day > 0),
         **{kind: number * of.tenants for kind, number in numbers_of_shop.items()},
     }
-    units, rows = Counter[str](), of.list_rows(table)
+    return add_up_rows(of.list_rows(table), number_by_kind)
+
+
+def add_up_rows(rows: Mapping[str, Mapping[str, float]], number_by_kind: Mapping[str, float]) -> Counter[str]:
+    """Add up a table's rows, each as often as there are of its kind."""
+    units = Counter[str]()
     for kind, number in number_by_kind.items():
         units.update({what: number * quantity for what, quantity in rows[kind].items()})
     return units
-
-
-def sum_up_in_a_line(of: Load) -> str:
-    """Write the costs of a month in a line, with this traffic and without any."""
-    usd = [_usd(count_units(read_table(), one), read_prices()) for one in (of, Load(of.faces, 0, 0))]
-    return (
-        f"{usd[0]:.2f} USD a month for one shop with {of.faces:,} faces, {of.captures_a_day:,} captures and "
-        f"{of.searches_a_day:,} searches a day, {usd[1]:.2f} if nobody comes; `regulars cost` reckons with your figures"
-    )
-
-
-def print_bill(of: Load) -> None:
-    """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
-    table, price_list = read_table(), read_prices()
-    shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
-    traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
-    print(
-        f"Each shop has {of.faces:,} faces, {cameras}, {traffic};\n"
-        f"captures are pictures of {of.picture_kb:,} kB, kept for {_count(of.picture_days, 'day')};\n"
-        f"the bill is one shop's, times {shops}; US dollars, list prices of {price_list.region} "
-        f"as of {price_list.date}\n"
-        f"(regulars/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
-    )
-    _show_bill(f"A month of {shops}", count_units(table, of), price_list)
-    _show_bill("A month in which nobody comes", count_units(table, Load(of.faces, 0, 0, of.tenants)), price_list)
-    title_by_kind = {
-        "capture": "a thousand captures",
-        "search": "a thousand searches",
-        "face": "a thousand faces, a month",
-    }
-    print(f"{'Each, at list prices':34}{'USD':>10}")
-    for kind in ("capture", "search", "face", "camera", "tenant"):
-        count = 1_000 if kind in title_by_kind else 1
-        units = Counter({what: count * quantity for what, quantity in of.list_rows(table)[kind].items()})
-        print(f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{_usd(units, price_list):>10.4f}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> None:
-    without, with_free = (price_by_service(quantities, listed, with_free=free) for free in (False, True))
-    print(f"{title:34}{'list':>10}{'less what is always free':>28}")
-    for name, service in listed.services.items():
-        if without[name]:
-            print(f"  {service.name:32}{without[name]:>10.2f}{with_free[name]:>28.2f}")
-    print(f"  {'in all':32}{sum(without.values()):>10.2f}{sum(with_free.values()):>28.2f}\n")
-
-
-def _usd(quantities: Mapping[str, float], listed: Prices) -> float:
-    return sum(price_by_service(quantities, listed, with_free=False).values())
