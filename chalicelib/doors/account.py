@@ -8,8 +8,10 @@ Usage comes from counts that are kept anyway, so that an answer reads a few item
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -21,9 +23,12 @@ from chalicelib.book.words.captures import Kept
 from chalicelib.book.words.items import directory_of, retry_if_changed, walk_items
 from chalicelib.book.words.model import PromotionSettings, Tenant
 from chalicelib.book.words.ports import Action, Disk
-from chalicelib.book.words.tenant_settings import OF_TENANT
+from chalicelib.book.words.tenant_settings import OF_TENANT, captures_kept
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.rights.outside import Outside
+
+if TYPE_CHECKING:
+    from chalicelib.aws.cost.month import Month, Traffic
 
 OF_PROMOTION_SETTINGS = ("arrive_times", "period_days")
 """Fields of PromotionSettings."""
@@ -93,6 +98,53 @@ class Account(Outside):
             disk=None if self.book.storage.disk is None else self.book.storage.disk(),
             snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
         )
+
+    def reckon_month(self, tenant: Tenant, usage: Usage) -> Month | None:
+        """Reckon what the tenant's month costs on AWS, by days of its time zone; None: it is on one box.
+
+        `usage`: its use as of now. Statistics count what came, so nothing is written for it.
+        """
+        if isinstance(self.book.settings.storage, Path):
+            return None
+        from chalicelib.aws.cost import month  # not at the other routes' cold starts
+        from chalicelib.aws.cost.table import PICTURE_KB, Load
+
+        zone = ZoneInfo(tenant.time_zone)
+        today, made_on = (at.astimezone(zone).date() for at in (self.book.clock.now(), tenant.created_at))
+        kept = usage.kept
+        stock = Load(
+            faces=usage.faces,
+            captures_a_day=0,
+            searches_a_day=0,
+            cameras=usage.cameras,
+            picture_kb=kept.size // kept.captures // 1000 if kept and kept.captures else PICTURE_KB,
+            picture_days=captures_kept(tenant, self.book.settings.capture_days) if tenant.keeps_pictures else 0,
+        )
+        traffic = self.count_traffic(tenant, month.find_first_day(today, made_on), today)
+        return month.reckon_month(stock, traffic, today, made_on)
+
+    def count_traffic(self, tenant: Tenant, first: date, end: date) -> dict[date, Traffic]:
+        """Count the faces that cameras saw and the searches that found somebody, by day from `first` to before `end`.
+
+        The days are of the tenant's time zone. One without any of both is left out.
+        """
+        from chalicelib.aws.cost.month import Traffic
+        from chalicelib.book.statistics.statistics import Question
+        from chalicelib.book.words.local_time import Granularity, Span
+        from chalicelib.book.words.observations import ObservationKind, Split
+
+        if first >= end:
+            return {}
+        zone = ZoneInfo(tenant.time_zone)
+        first_ms, end_ms = (milliseconds(datetime.combine(day, time(), zone)) for day in (first, end))
+        question = Question(Span(first_ms, end_ms - 1), Granularity.DAY, split=Split.KIND)
+        by_time = {bucket.time: bucket.amounts for bucket in self.book.statistics.list_buckets(tenant, question)}
+        days = (first + timedelta(number) for number in range((end - first).days))
+        return {
+            day: Traffic(amounts.get(ObservationKind.SIGHTING, 0), amounts.get(ObservationKind.SEARCH, 0))
+            for day in days
+            if (amounts := by_time.get(f"{day:%Y%m%d}"))
+        }
 
     def _read_nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
         since = milliseconds(self.book.clock.now() - timedelta(days=1))

@@ -55,6 +55,7 @@ _OWN = {name: make_setting_type(SETTINGS[name]) for name in OF_TENANT}
 _TYPES = {**{name: _OWN[name] for name in _FIRST}, **_MIGRATION, **_OWN}
 
 if TYPE_CHECKING:
+    from chalicelib.doors import account
     from chalicelib.doors.v1.wire import Answer as _OwnSettings
     from chalicelib.doors.v1.wire import Changes as _OwnChanges
 else:
@@ -104,6 +105,22 @@ class Nobodies(Answer):
     number: int
 
 
+class Cost(Answer):
+    """The costs of this month at AWS, reckoned from counts at list prices: no bill.
+
+    A stage's own costs, which it has without tenants, are not in it.
+    """
+
+    usd_to_date: Annotated[
+        float, Meta(ge=0, description="US dollars of the month's days until yesterday, in the tenant's time zone.")
+    ]
+    usd_forecast: Annotated[
+        float, Meta(ge=0, description="Of the whole month, if the days that are left are as the last seven.")
+    ]
+    prices_of: Annotated[str, Meta(description="The day on which the list prices were written down, as 2025-06-30.")]
+    region: Annotated[str, Meta(description="The region of AWS whose prices they are.")]
+
+
 class Usage(Answer):
     groups: int
     faces: int
@@ -121,6 +138,7 @@ class Usage(Answer):
     nobodies: Annotated[
         list[Nobodies], Meta(description="Of the last 24 hours, if the tenant's setting `strangers` is forget.")
     ]
+    cost: Annotated[Cost | None, Meta(description="Null on one box, and for those whose role is less than admin.")]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
         int, Meta(description="How many of the last changes the snapshot lacks: a search that starts cold reads them.")
@@ -185,6 +203,7 @@ def get_usage(call: Call) -> Usage:
         captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
         nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in used.nobodies],
+        cost=_reckon_cost(call, used),
         limits=_describe_limits(call.tenant, call.http.limit_bytes(MAX_BYTES)),
     )
 
@@ -214,6 +233,16 @@ def _describe_public_key(key: bytes) -> dict[str, str]:
     from chalicelib.rights.words.signing import fingerprint
 
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
+
+
+def _reckon_cost(call: Call, used: account.Usage) -> Cost | None:
+    """Reckon the tenant's month for somebody who may administrate it; None: for others, and on one box."""
+    if not call.caller.role.includes(Role.ADMIN):
+        return None
+    if (month := call.services.account.reckon_month(call.tenant, used)) is None:
+        return None
+    usd = {name: round(getattr(month, name), 4) for name in ("usd_to_date", "usd_forecast")}
+    return Cost(**usd, prices_of=month.prices.date, region=month.prices.region)
 
 
 def _describe_limits(tenant: Tenant, body_bytes: int) -> Limits:

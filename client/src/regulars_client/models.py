@@ -205,6 +205,17 @@ class ConsentsPage(Struct, kw_only=True):
     next_token: str | None
 
 
+class Cost(Struct, kw_only=True):
+    """The costs of this month at AWS, reckoned from counts at list prices: no bill.
+
+    A stage's own costs, which it has without tenants, are not in it."""
+
+    usd_to_date: float
+    usd_forecast: float
+    prices_of: str
+    region: str
+
+
 class CurrentSession(Struct, kw_only=True):
     tenant: str
     display_name: str
@@ -1267,6 +1278,7 @@ class Usage(Struct, kw_only=True):
     captures_kept: KeptCaptures | None
     disk: Disk | None
     nobodies: list[Nobodies]
+    cost: Cost | None
     changes: int
     snapshot_lag: int
     limits: Limits
