@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -77,12 +78,17 @@ def deploy(
     import boto3
 
     from regulars.deploy.canary import add_canary
+    from regulars.deploy.spent import compare_month
     from regulars.deploy.stack import Account
 
     account = Account(boto3.session.Session(region_name=region))
     try:
         if deploy.deploy(plan, account, bucket, lambda: yes or ask_yes_or_no("Carry this out?")):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
-            add_canary(stage, account.parameters(plan.stack) or {})
+            present = account.parameters(plan.stack) or {}
+            add_canary(stage, present)
+            if not deploy.is_stopped(present):
+                for line in compare_month(account, stage, plan.stack, datetime.now(UTC)):
+                    print(line)
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error

@@ -47,7 +47,7 @@ _NAMELESS = {
 
 _ASKED = (
     "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings sts:GetCallerIdentity "
-    "cloudwatch:DescribeAlarms"
+    "cloudwatch:DescribeAlarms cloudwatch:GetMetricData"
 )
 
 

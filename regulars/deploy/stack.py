@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.book.words.telemetry import CAPTURES_RESOLVED
+from chalicelib.doors.observability import NAMESPACE
 from regulars.errors import NotDeployed
 
 _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}
@@ -25,6 +29,20 @@ WATCHED_MINUTES = 10
 
 _SILENT = {"OK": "", "ALARM": "it is on: see to it first", "INSUFFICIENT_DATA": "it does not know its state yet"}
 """By an alarm's state, why it does not roll an update back."""
+
+_A_DAY_S = 86_400
+
+_CHARGED = {
+    "AWS::DynamoDB::Table": {
+        "ConsumedReadCapacityUnits": ("AWS/DynamoDB", "TableName", "dynamodb_read_units"),
+        "ConsumedWriteCapacityUnits": ("AWS/DynamoDB", "TableName", "dynamodb_write_units"),
+    },
+    "AWS::Lambda::Function": {
+        "Invocations": ("AWS/Lambda", "FunctionName", "lambda_requests"),
+        "Duration": ("AWS/Lambda", "FunctionName", "lambda_gb_s"),
+    },
+}
+"""CloudWatch's metrics of a resource by its type: namespace, dimension, and the unit by the names of prices.toml."""
 
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 
@@ -63,6 +81,36 @@ class Account:
         if there is None or _is_new(there):
             return None
         return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in there.get("Parameters", [])}
+
+    def made_at(self, stack: str) -> datetime:
+        """Return when a stack was made. Raises NotDeployed if there is none."""
+        if (there := self._stack(stack)) is None:
+            raise NotDeployed(f"there is no stack {stack} in {self.region}")
+        made: datetime = there["CreationTime"]
+        return made
+
+    def count_units(self, stack: str, since: datetime, until: datetime) -> tuple[Counter[str], float]:
+        """Count what a stack's tables and functions were charged with, and the captures that it resolved.
+
+        The units have the names of prices.toml. Functions count by the memory that they have now.
+        """
+        functions, metrics = self._session.client("lambda"), []
+        for resource in self._resources(stack):
+            name = resource.get("PhysicalResourceId", "")
+            for metric, (namespace, dimension, unit) in _CHARGED.get(resource["ResourceType"], {}).items():
+                times = 1.0
+                if metric == "Duration":
+                    times = functions.get_function_configuration(FunctionName=name)["MemorySize"] / 1024 / 1000
+                metrics.append((unit, times, _sum_of(namespace, metric, dimension, name)))
+        metrics.append((CAPTURES_RESOLVED, 1.0, _sum_of(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack)))
+        queries = [{"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)]
+        pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
+        counted = Counter[str]()
+        for page in pages.paginate(MetricDataQueries=queries, StartTime=since, EndTime=until):
+            for found in page["MetricDataResults"]:
+                unit, times, _ = metrics[int(found["Id"][1:])]
+                counted.update({unit: times * sum(found["Values"])})
+        return counted, counted.pop(CAPTURES_RESOLVED, 0.0)
 
     def certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
@@ -326,6 +374,12 @@ class Change(Struct, frozen=True):
         ]
         failed = [text for status, text in told if status.endswith("_FAILED")]
         return failed[:3] or [text for status, text in told if status.endswith("ROLLBACK_IN_PROGRESS")]
+
+
+def _sum_of(namespace: str, metric: str, dimension: str, name: str) -> dict[str, Any]:
+    """Ask CloudWatch for the sum of each day of one metric, as its MetricStat."""
+    of = {"Namespace": namespace, "MetricName": metric, "Dimensions": [{"Name": dimension, "Value": name}]}
+    return {"Metric": of, "Period": _A_DAY_S, "Stat": "Sum"}
 
 
 def _status(error: Exception) -> int:

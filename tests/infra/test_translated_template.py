@@ -81,6 +81,7 @@ UNUSED = (
 """Writes with which CloudFormation makes what this template lacks, or which it tries without need."""
 
 DIRECT = {"acm", "cloudformation", "sts", "kms:Encrypt", "lambda:GetAccountSettings", "s3:PutObject"}
+DIRECT |= {"cloudwatch:GetMetricData"}
 """Services and actions that `regulars deploy` itself calls."""
 
 

@@ -25,6 +25,9 @@ class Lambda:
     def get_account_settings(self) -> dict[str, Any]:
         return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
 
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        return {"FunctionName": FunctionName, "MemorySize": 2_048}
+
     def get_function_concurrency(self, *, FunctionName: str) -> dict[str, int]:  # noqa: N803
         found = self.reserved.get(FunctionName)
         return {} if found is None else {"ReservedConcurrentExecutions": found}

@@ -1,32 +1,10 @@
 """The tenant of the canary is made by the deployment: so the next one has its alarm among those that roll it back."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from chalicelib.book.words.keys import TENANTS
 from regulars.deploy.canary import add_canary
-from tests.support.storage.emulated import Aws, storage_stack
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        with storage_stack() as aws:
-            queues = {
-                f"{kind}_QUEUE_URL": aws.physical[f"{kind.capitalize()}Queue"]
-                for kind in ("INDEX", "CAPTURES", "DELIVERIES")
-            }
-            made = {
-                "TABLE_PREFIX": aws.prefix,
-                "BUCKET": aws.physical["DataBucket"],
-                "CAPTURES_BUCKET": aws.physical["CapturesBucket"],
-                "SECRETS_KEY": aws.physical["SecretsKey"],
-            }
-            for name, value in {**queues, **made}.items():
-                environment.setenv(f"REGULARS_{name}", value)
-            yield aws
+from tests.support.storage.emulated import Aws
 
 
 def canaries(aws: Aws) -> int:
