@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-import uuid
 from pathlib import Path
 
 import pytest
@@ -18,27 +17,15 @@ from rig.real import Regulars
 from rig.uploader import ENTRY
 
 
-def asked(regulars: Regulars, path: str, body: dict[str, object]) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {regulars.key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{regulars.url}{path}", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        found: dict[str, str] = json.load(answer)
-    return found
-
-
-def added(regulars: Regulars) -> str:
-    return asked(regulars, "/v1/cameras", {"name": f"claim-{uuid.uuid4().hex}"})["id"]
-
-
 def claim(folder: Path, code: str, url: str, *more: str) -> subprocess.CompletedProcess[str]:
     command = [ENTRY, "claim", code, url, *more]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_a_box_gets_its_keys_and_its_file_by_codes(started_regulars: Regulars, tmp_path: Path) -> None:
-    door, drop = added(started_regulars), added(started_regulars)
+    door, drop = started_regulars.add_camera(), started_regulars.add_camera()
     for id_, more in ((door, ["--camera", "rtsp://127.0.0.1:9/live"]), (drop, []), (door, [])):
-        code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+        code = started_regulars.make_claim_code(id_)
         done = claim(tmp_path, code, started_regulars.url, *more)
         assert done.returncode == 0, done.stderr
         again = claim(tmp_path, code, started_regulars.url)
@@ -68,8 +55,8 @@ def drawn(path: str, side: int, scale: int = 8) -> Image.Image:
 def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
     started_regulars: Regulars, tmp_path: Path
 ) -> None:
-    id_, folder = added(started_regulars), tmp_path / "ftp"
-    made = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})
+    id_, folder = started_regulars.add_camera(), tmp_path / "ftp"
+    made = started_regulars.ask(f"/v1/cameras/{id_}/claim", {})
     command = [str(ENTRY), "claim", "--config", str(tmp_path / "edge.toml"), "--camera", str(folder)]
     tried = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (tried.returncode, "cannot be read: No such file" in tried.stderr) == (1, True), "the unit tries again"
@@ -102,7 +89,7 @@ def test_without_a_code_a_camera_is_needed_that_sees_it(tmp_path: Path) -> None:
 
 
 def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) -> None:
-    code = asked(started_regulars, f"/v1/cameras/{added(started_regulars)}/claim", {})["claim_code"]
+    code = started_regulars.make_claim_code(started_regulars.add_camera())
     file = tmp_path / "edge.toml"
     for text, complaint in (
         ("[server", "is no TOML"),
@@ -123,10 +110,10 @@ def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) 
 
 def test_a_key_whose_place_cannot_be_written_lies_beside_edge_toml(started_regulars: Regulars, tmp_path: Path) -> None:
     """The code is used up by then, and the camera's old key with it."""
-    id_ = added(started_regulars)
+    id_ = started_regulars.add_camera()
     rows = f'[[camera]]\nname = "{id_}"\nsource = "folder"\nfolder = "/f"\napi_key_file = "/proc/door.key"\n'
     (tmp_path / "edge.toml").write_text(f'[server]\nurl = "{started_regulars.url}"\n{rows}')
-    code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+    code = started_regulars.make_claim_code(id_)
     done = claim(tmp_path, code, started_regulars.url)
     assert (done.returncode, f'write api_key_file = "{tmp_path / id_}.key"' in done.stdout) == (0, True), done
     assert config.read_secret(tmp_path / f"{id_}.key")
@@ -188,8 +175,8 @@ def test_after_a_claim_by_root_the_units_user_runs_as_before_and_nobody_else_rea
             os.chown(folder, unit, unit)
         file = etc / "edge.toml"
         for _ in range(2):  # the second camera is added to a file that runs
-            id_ = added(started_regulars)
-            code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+            id_ = started_regulars.add_camera()
+            code = started_regulars.make_claim_code(id_)
             assert claim(etc, code, started_regulars.url).returncode == 0
             (etc / id_).mkdir()
             os.chown(etc / id_, unit, unit)

@@ -22,10 +22,9 @@ from regulars_edge.setup import first_page
 from regulars_edge.setup.first_page import FirstPage, Form
 from rig.box import until
 from rig.film import RATE
+from rig.html import Texts
 from rig.real import Regulars
 from rig.uploader import ENTRY
-from test_claim import added, asked
-from test_page import Texts
 
 from tests.support.ports import free_port
 
@@ -286,8 +285,8 @@ def test_a_real_box_is_claimed_on_its_page_with_a_real_camera(
     assert re.fullmatch(rf"to connect a camera, open http://\S+:{port} in a browser .*\n", box.stdout.readline())
     camera = Rtsp(h264(tmp_path / "live.h264", [Image.effect_noise((640, 360), 60).convert("RGB")] * RATE, RATE), RATE)
     camera.asks_for, camera.password = 'Digest realm="cam", nonce="n0nce", qop="auth"', "r!ght"
-    id_ = added(started_regulars)
-    code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+    id_ = started_regulars.add_camera()
+    code = started_regulars.make_claim_code(id_)
     status, text, headers = call(port, "GET")
     assert (status, headers["Referrer-Policy"], headers["Cache-Control"]) == (200, "same-origin", "no-store")
     assert "form-action 'self'" in headers["Content-Security-Policy"]

@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -13,29 +12,12 @@ from prometheus_client import CollectorRegistry
 from regulars_edge import page
 from regulars_edge.capture import Shot
 from rig import pictures
+from rig.html import Texts
 
 from tests.support.ports import free_port
 
 NOW_MS = 1_760_000_000_000
 DOOR = ("door", Shot(pictures.jpeg(1), NOW_MS - 3_000))
-
-
-class Texts(HTMLParser):
-    """The text of a page, and the tags and attributes that it has."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str | None] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [value for name, value in attrs if name in ("src", "href")]
-
-    def handle_data(self, data: str) -> None:
-        self.text += data + "\n"
 
 
 def shown(*cameras: tuple[str, Shot | None]) -> Texts:

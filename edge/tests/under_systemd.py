@@ -19,7 +19,6 @@ from rig.camera import PASSWORD, USER, Camera
 from rig.machine import Machine
 from rig.real import Regulars
 from rig.releases import CRASHES, LOOP, READY, Releases, in_module, wheel
-from test_claim import added, asked
 
 from tests.support.needs import needed
 
@@ -162,8 +161,8 @@ def test_a_new_box_shows_its_page_and_begins_when_it_is_claimed(
     box.machine.call("systemctl", "start", CLAIM)
     until(lambda: "to connect a camera, open http://" in box.machine.journal(), said=box.machine.journal)
     camera.asks_for = "Digest"
-    id_ = added(started_regulars)
-    code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
+    id_ = started_regulars.add_camera()
+    code = started_regulars.make_claim_code(id_)
     [token] = re.findall('name="token" value="(.*?)"', urlopen(PAGE, timeout=30).read().decode())
     entered = {"code": f"{code} {started_regulars.url}", "place": f"http://{camera.host}/shot.jpg", "user": USER}
     form = urlencode(entered | {"password": PASSWORD, "token": token})

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import uuid
 from pathlib import Path
 
 from tests.support.ports import free_port
@@ -49,6 +50,20 @@ class Regulars:
     def _reap(self) -> None:
         self._process.wait(timeout=120)
         self._process.stdout.close()
+
+    def ask(self, path: str, body: dict[str, object]) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            fields: dict[str, str] = json.load(answer)
+        return fields
+
+    def add_camera(self) -> str:
+        """Add a camera with a name of its own, and return its id."""
+        return self.ask("/v1/cameras", {"name": f"camera-{uuid.uuid4().hex}"})["id"]
+
+    def make_claim_code(self, camera: str) -> str:
+        return self.ask(f"/v1/cameras/{camera}/claim", {})["claim_code"]
 
     def captures(self, camera: str) -> list[dict[str, object]]:
         return captures(self.url, self.key, camera)
