@@ -56,8 +56,8 @@ class Routes:
         if path not in self._patterns and method in self._methods.get(path, ()):
             return path, {}
         for route, pattern in self._patterns.items():
-            if method in self._methods[route] and (found := pattern.fullmatch(path)):
-                return route, found.groupdict()
+            if method in self._methods[route] and (path_match := pattern.fullmatch(path)):
+                return route, path_match.groupdict()
         return None
 
 

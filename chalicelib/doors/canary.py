@@ -82,8 +82,8 @@ def draw_face() -> bytes:
 
     image, jpeg = Image.new("RGB", (_SIDE_PX, _SIDE_PX), "#96a0aa"), io.BytesIO()
     pen = ImageDraw.Draw(image)
-    for left, y, half_width, half_height, colour in _FACE:
-        for x in (left, _SIDE_PX - left):
+    for left_x, y, half_width, half_height, colour in _FACE:
+        for x in (left_x, _SIDE_PX - left_x):
             pen.ellipse((x - half_width, y - half_height, x + half_width, y + half_height), fill=colour)
     image.save(jpeg, "JPEG")
     return jpeg.getvalue()

@@ -90,10 +90,10 @@ def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:
     routes = Blueprint(__name__)
     answers = {"/": console.redirect_to_page, PATH: console.answer_page, **dict.fromkeys(FILES, console.answer_file)}
     for path, answer in answers.items():
-        own: dict[str, Answer] = {"GET": answer}
+        answers_of_path: dict[str, Answer] = {"GET": answer}
         if path == "/" and post is not None:
-            own["POST"] = post
-        add_route(routes, path, partial(dict, own), _answer_refusal)
+            answers_of_path["POST"] = post
+        add_route(routes, path, partial(dict, answers_of_path), _answer_refusal)
     return routes
 
 

@@ -95,17 +95,17 @@ def _make_file(path: Path) -> File:
     return File(headers, path.read_bytes().decode())
 
 
-def make_page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
+def make_page(page_folder: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
     """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead.
 
     `pictures`: URLs from wherever pictures come from.
     """
     urls = {name: _make_url(name, path) for name, path in paths.items()}
     import_map = json.dumps({"imports": urls})
-    ahead = [urls[name] for name in _list_preloaded(paths)]
-    text = Template((ours / "index.html").read_text(encoding="utf-8")).substitute(
+    preloaded = [urls[name] for name in _list_preloaded(paths)]
+    text = Template((page_folder / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
-        ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead),
+        ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in preloaded),
         main=urls[_MAIN],
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
@@ -124,14 +124,14 @@ def make_page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) ->
 
 def _list_preloaded(paths: Mapping[str, Path]) -> list[str]:
     """Return the modules without which nothing is shown, in the order of imports. Pages are imported when opened."""
-    found = [_MAIN]
-    for name in found:  # grows
+    modules = [_MAIN]
+    for name in modules:  # grows
         for imported in _IMPORTED.findall(paths[name].read_text(encoding="utf-8")):
             path = posixpath.join(posixpath.dirname(name), imported)
-            wanted = f"./{posixpath.normpath(path)}" if imported.startswith(".") else imported
-            if wanted not in found:
-                found.append(wanted)
-    return found
+            module = f"./{posixpath.normpath(path)}" if imported.startswith(".") else imported
+            if module not in modules:
+                modules.append(module)
+    return modules
 
 
 def _write_policy(digest: str, pictures: Iterable[str]) -> str:

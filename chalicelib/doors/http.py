@@ -143,14 +143,14 @@ class HttpRequest(Struct, frozen=True):
 
         `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell its format.
         """
-        sent = self.headers.get("content-type", "")
-        name, options = _parse_content_type(sent)
+        content_type = self.headers.get("content-type", "")
+        name, options = _parse_content_type(content_type)
         if or_picture and is_picture(name) and not (self.is_through_gateway and not self.is_base64):
             return MediaType(name, "utf-8", b"")
         allowed = (*allowed, "image/jpeg") if or_picture else allowed
         codec = CHARSETS.get(options.get("charset", "utf-8").lower())
         if name not in allowed or codec is None:
-            raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
+            raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {content_type[:100]!r}.")
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
     def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
@@ -217,8 +217,8 @@ class Views(Struct, frozen=True):
         """Make the dialect's routes. `provide` returns the services; the first request calls it."""
         routes = Blueprint(name)
         for path, by_method in self.answers.items():
-            own = {method: partial(answer, provide) for method, answer in by_method.items()}
-            add_route(routes, path, partial(dict, own), self.refusal)
+            answers_of_path = {method: partial(answer, provide) for method, answer in by_method.items()}
+            add_route(routes, path, partial(dict, answers_of_path), self.refusal)
         return routes
 
 

@@ -34,7 +34,7 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
     if not function:
         return _answer_on_box
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
-    size = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
+    memory = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
 
     def observe_event(event: Any, answer: Next) -> Any:
         with observe_invocation(tell, function, _read_request_id(event)) as this:
@@ -51,7 +51,7 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
                     this.status = getattr(response, "status_code", 500)
 
     def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
-        line = _embed_metrics(this, stack, stages) | describe_invocation(this, stages, ms) | size
+        line = _embed_metrics(this, stack, stages) | describe_invocation(this, stages, ms) | memory
         if units := telemetry.take_charges():
             line["units"] = units
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
@@ -133,14 +133,14 @@ def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) ->
 
 
 def _name_origin(this: Invocation) -> dict[str, str]:
-    known = {
+    origin = {
         "function": this.function,
         "request_id": this.request_id,
         "tenant": this.tenant,
         "caller": this.caller,
         "address": this.address,
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in origin.items() if value is not None}
 
 
 def _read_request_id(event: Any) -> str:

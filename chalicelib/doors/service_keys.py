@@ -28,13 +28,13 @@ NO_GROUP = Group("", "", "", 0, None)
 
 
 def add_service_key(
-    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None
+    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given_uuid: str | None = None
 ) -> str:
-    """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+    """Make a key of one of SERVICES, or take the UUID that is `given_uuid`, and return it.
 
     Raises InvalidInput, TooManyKeys, Busy.
     """
-    return services.access.keys.add_service_key(tenant, name, service, SERVICES[service], group=group, given=given)
+    return services.access.keys.add_service_key(tenant, name, service, SERVICES[service], group=group, given=given_uuid)
 
 
 def find_holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
@@ -43,10 +43,14 @@ def find_holder(services: Services, dialect: Dialect, service: str, secret: str,
     `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
     """
     try:
-        found = services.access.keys.find_by_service_key(secret)
+        tenant_and_key = services.access.keys.find_by_service_key(secret)
     except Unauthorized:
         return None
-    return None if found is None or found[1].service != service else use_key(services, dialect, *found, act)
+    return (
+        None
+        if tenant_and_key is None or tenant_and_key[1].service != service
+        else use_key(services, dialect, *tenant_and_key, act)
+    )
 
 
 def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
@@ -56,8 +60,8 @@ def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, a
     """
     if tenant.disabled:
         return None
-    looks = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
-    limit = services.access.rates.searches if looks else services.access.rates.requests
+    is_decision = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
+    limit = services.access.rates.searches if is_decision else services.access.rates.requests
     limit.take(f"{tenant.name}#{key.id}")
     services.access.keys.note_use(tenant, key)
     group = services.groups.find_by_id(tenant, key.group) if key.group else NO_GROUP

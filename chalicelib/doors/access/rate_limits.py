@@ -86,12 +86,12 @@ class Buckets:
         not_full = sorted((full_at, caller) for caller, full_at in self._full_at.items() if full_at > now)
         self._full_at = {caller: full_at for full_at, caller in not_full[-_MAX_BUCKETS // 2 :]}
 
-    def _make_headers(self, left: int, full_in_s: int) -> Mapping[str, str]:
-        """Make the headers of draft-ietf-httpapi-ratelimit-headers-10. `left`: the tokens that are left."""
+    def _make_headers(self, tokens_left: int, full_in_s: int) -> Mapping[str, str]:
+        """Make the headers of draft-ietf-httpapi-ratelimit-headers-10. `tokens_left`: the tokens that are left."""
         name = self.rate.name
         return {
             "RateLimit-Policy": f'"{name}";q={self.rate.burst};w={self.rate.window_s}',
-            "RateLimit": f'"{name}";r={left};t={full_in_s}',
+            "RateLimit": f'"{name}";r={tokens_left};t={full_in_s}',
         }
 
 

@@ -42,11 +42,11 @@ class LookedAt(Struct, frozen=True):
     times: dict[str, float]
     detected: bool = True
 
-    def describe_face(self, number: int, **more: Any) -> Body:
-        """Return a face with its box and what was asked for. `more`: other members, None for those it has not."""
+    def describe_face(self, number: int, **members: Any) -> Body:
+        """Return a face with its box and what was asked for. `members`: other members, None for those it has not."""
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
-        body: Body = {"box": self._describe_box(face), **more}
+        body: Body = {"box": self._describe_box(face), **members}
         if "age" in plugins and estimates.age is not None:
             low = max(round(estimates.age) - _YEARS, 0)
             body["age"] = {"probability": 1.0, "high": round(estimates.age) + _YEARS, "low": low}
@@ -131,16 +131,16 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
     return LookedAt(fit, shown, times)
 
 
-def keep_only_face(found: LookedAt) -> LookedAt:
+def keep_only_face(looked_at: LookedAt) -> LookedAt:
     """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
-    described_picture = found.seen.described
+    described_picture = looked_at.seen.described
     far_px = FAR * max(described_picture.width, described_picture.height)
-    near = [each for each in described_picture.faces if _measure_side(each.detected.box) >= far_px] or list(
+    near_faces = [each for each in described_picture.faces if _measure_side(each.detected.box) >= far_px] or list(
         described_picture.faces[:1]
     )
-    if len(near) > 1:
+    if len(near_faces) > 1:
         raise Failure(31, SEVERAL_FACES)
-    return replace(found, seen=found.seen.leave_out(lambda face: face is not near[0]))
+    return replace(looked_at, seen=looked_at.seen.leave_out(lambda face: face is not near_faces[0]))
 
 
 @contextmanager
@@ -160,14 +160,14 @@ def _measure_side(box: Box) -> float:
 
 
 def _name_times(
-    stages: dict[str, float], models: Sequence[str], embeds: bool, wanted: frozenset[str]
+    stages: dict[str, float], models: Sequence[str], embeds: bool, plugins: frozenset[str]
 ) -> dict[str, float]:
     """Return the milliseconds of what ran. Models run beside each other: each counts what all took together."""
-    together = stages.get("examine", 0.0) + stages.get("attributes", 0.0)
+    examine_ms = stages.get("examine", 0.0) + stages.get("attributes", 0.0)
     names = {
         "detector": stages.get("detect", 0.0),
-        **({"calculator": stages.get("embed", together)} if embeds else {}),
-        **dict.fromkeys(models, together),
-        **({"pose": together} if "pose" in wanted else {}),
+        **({"calculator": stages.get("embed", examine_ms)} if embeds else {}),
+        **dict.fromkeys(models, examine_ms),
+        **({"pose": examine_ms} if "pose" in plugins else {}),
     }
     return {name: round(ms, 1) for name, ms in names.items()}

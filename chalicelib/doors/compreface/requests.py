@@ -81,10 +81,10 @@ class Sent(Texts, frozen=True):
 
     def read_member(self, name: str) -> Any:
         """Return a member of the JSON object. Raises Failure if it is missing or empty."""
-        found = self.json.get(name) if isinstance(self.json, dict) else None
-        if found is None or found in ([], ""):
+        member = self.json.get(name) if isinstance(self.json, dict) else None
+        if member is None or member in ([], ""):
             raise Failure(5, f"Field {name} cannot be empty")
-        return found
+        return member
 
     def read_subject(self) -> str:
         """Return the name in the parameter `subject`. Raises Failure."""
@@ -116,15 +116,15 @@ class Sent(Texts, frozen=True):
         """Return the number of the page, from 0, and its size; what is no such number counts as not sent."""
         page, size = (self.values.get(name, "") for name in ("page", "size"))
         number = int(page) if _WHOLE.fullmatch(page) else 0
-        wanted = int(size) if _WHOLE.fullmatch(size) else 0
-        return max(number, 0), min(wanted, _MAX_PAGE) if wanted > 0 else _PAGE
+        wanted_size = int(size) if _WHOLE.fullmatch(size) else 0
+        return max(number, 0), min(wanted_size, _MAX_PAGE) if wanted_size > 0 else _PAGE
 
     def read_vectors(self, name: str) -> list[Any]:
         """Return a member that is a list of embeddings. Raises Failure."""
-        found = self.read_member(name)
-        if not isinstance(found, list):
+        embeddings = self.read_member(name)
+        if not isinstance(embeddings, list):
             raise Failure(0, f"{name} is a list of embeddings")
-        return found
+        return embeddings
 
 
 class Photo(Struct, frozen=True):
@@ -152,12 +152,12 @@ class Options(Struct, frozen=True):
     @classmethod
     def read(cls, sent: Sent) -> Options:
         """Read them. Raises Failure, which says all that is wrong with the values."""
-        usual = cls()
-        limit = _read_parameter(sent, "limit", usual.limit, _read_whole, "a whole number")
-        count = _read_parameter(sent, "prediction_count", usual.count, _read_whole, "a whole number")
-        threshold = _read_parameter(sent, "det_prob_threshold", usual.threshold, _read_finite, "a number")
-        status = _read_parameter(sent, "status", usual.status, _read_flag, "true or false")
-        detects = _read_parameter(sent, "detect_faces", usual.detects, _read_flag, "true or false")
+        defaults = cls()
+        limit = _read_parameter(sent, "limit", defaults.limit, _read_whole, "a whole number")
+        count = _read_parameter(sent, "prediction_count", defaults.count, _read_whole, "a whole number")
+        threshold = _read_parameter(sent, "det_prob_threshold", defaults.threshold, _read_finite, "a number")
+        status = _read_parameter(sent, "status", defaults.status, _read_flag, "true or false")
+        detects = _read_parameter(sent, "detect_faces", defaults.detects, _read_flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),
@@ -219,13 +219,13 @@ def _decode_base64(value: Any) -> bytes:
         raise _NOT_BASE64 from None
 
 
-def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], wanted: str) -> _Value:
+def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], meant: str) -> _Value:
     """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
     try:
         return default if text is None else read(text)
     except (ValueError, KeyError):
-        raise Failure(0, f"{name} is {wanted}, not {str(text)[:40]!r}") from None
+        raise Failure(0, f"{name} is {meant}, not {str(text)[:40]!r}") from None
 
 
 def _read_whole(text: str) -> int:

@@ -52,10 +52,10 @@ _MOST_NAMED = 100
 
 def detect(call: Call) -> Body:
     photo = call.sent.read_picture()
-    found = look_at_picture(call, photo, embeds=False)
+    looked_at = look_at_picture(call, photo, embeds=False)
     return {
-        "result": [found.describe_face(number) for number in range(len(found.seen.described.faces))],
-        **found.describe_versions(call),
+        "result": [looked_at.describe_face(number) for number in range(len(looked_at.seen.described.faces))],
+        **looked_at.describe_versions(call),
     }
 
 
@@ -107,31 +107,31 @@ def show_health(_services: Services, _request: HttpRequest) -> Body:
 
 def show_status(services: Services, _request: HttpRequest) -> Body:
     vision = services.ports.vision()
-    told = {"build_version": VERSION, "calculator_version": vision.model}
-    return {"status": "OK", **told, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
+    versions = {"build_version": VERSION, "calculator_version": vision.model}
+    return {"status": "OK", **versions, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
 
 
-def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
+def compare_embeddings(call: Call, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
     """Return how close embeddings are to a face, the closest first, each as it was sent."""
-    close = call.services.subjects.rate_closeness_to_each(
-        call.tenant, one, normalize_vectors(call, sent), [None] * len(sent)
+    closeness = call.services.subjects.rate_closeness_to_each(
+        call.tenant, template, normalize_vectors(call, embeddings), [None] * len(embeddings)
     )
-    bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
+    bodies = [{"embedding": each, "similarity": value} for each, value in zip(embeddings, closeness, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
 
-def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
+def normalize_vectors(call: Call, embeddings: Sequence[Any]) -> NDArray[np.float32]:
     """Return embeddings that were sent as rows of length 1. Raises Failure."""
     import numpy as np
 
     length = call.services.tenant_vision.choose_vision(call.tenant.model).dimensions
-    for embedding in sent:
+    for embedding in embeddings:
         if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
             raise Failure(0, "An embedding is a list of numbers")
         if len(embedding) != length:
             raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
-        rows = np.asarray(sent, dtype=np.float64)
+        rows = np.asarray(embeddings, dtype=np.float64)
         rows /= max(float(np.abs(rows).max()), _TINY)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
@@ -188,9 +188,9 @@ def list_examples(call: Call) -> Body:
 
 def add_example(call: Call) -> Body:
     name, photo = call.sent.read_subject(), call.sent.read_picture()
-    least = compute_least_score(call.options.threshold)
+    least_score = compute_least_score(call.options.threshold)
     with translate_unusable(photo):
-        added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least)
+        added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least_score)
     if added.like:
         call.headers["X-Regulars-Looks-Like"] = quote(added.like)
     return {"image_id": added.id, "subject": added.subject}
@@ -251,10 +251,10 @@ def show_static(services: Services, request: HttpRequest) -> Response:
 
 def recognize(call: Call) -> Body:
     photo = call.sent.read_picture()
-    found = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
-    near = _find_nearest(call, found.seen.embeddings, found.seen.described.faces)
-    results = [found.describe_face(number, subjects=each) for number, each in enumerate(near)]
-    return {"result": results, **found.describe_versions(call)}
+    looked_at = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
+    subjects_by_face = _find_nearest(call, looked_at.seen.embeddings, looked_at.seen.described.faces)
+    results = [looked_at.describe_face(number, subjects=subjects) for number, subjects in enumerate(subjects_by_face)]
+    return {"result": results, **looked_at.describe_versions(call)}
 
 
 def verify_example(call: Call) -> Body:
@@ -264,16 +264,17 @@ def verify_example(call: Call) -> Body:
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _find_example(call, id_, "Image Id is incorrect")
     reads([example.face.faceid])
-    own_templates = call.services.subjects.template_of(call.tenant, example.picture)
-    found = look_at_picture(call, photo, embeds=True, live=True)
-    faces, quality = found.seen.described.faces, example.picture.estimates.quality
-    close = call.services.subjects.rate_closeness_to_each(
-        call.tenant, own_templates, found.seen.embeddings, faces, quality
+    example_template = call.services.subjects.template_of(call.tenant, example.picture)
+    looked_at = look_at_picture(call, photo, embeds=True, live=True)
+    faces, quality = looked_at.seen.described.faces, example.picture.estimates.quality
+    closeness = call.services.subjects.rate_closeness_to_each(
+        call.tenant, example_template, looked_at.seen.embeddings, faces, quality
     )
     results = [
-        found.describe_face(number, subject=example.subject, similarity=value) for number, value in enumerate(close)
+        looked_at.describe_face(number, subject=example.subject, similarity=value)
+        for number, value in enumerate(closeness)
     ]
-    return {"result": results, **found.describe_versions(call)}
+    return {"result": results, **looked_at.describe_versions(call)}
 
 
 def recognize_embeddings(call: Call) -> Body:

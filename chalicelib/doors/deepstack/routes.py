@@ -83,10 +83,10 @@ class Call(Struct, frozen=True):
 
     def read_image(self) -> bytes:
         """Return the picture that was sent. Raises Failure."""
-        found = next((part.data for part in self.uploads if part.name == "image"), None)
-        if found is None:
+        image = next((part.data for part in self.uploads if part.name == "image"), None)
+        if image is None:
             raise Failure(0, NO_IMAGE)
-        return found
+        return image
 
     def read_least_confidence(self, default: float) -> float:
         """Return `min_confidence`. Raises Failure."""
@@ -112,9 +112,9 @@ LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 
 
 def detect(call: Call) -> Body:
-    image, least = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
+    image, min_score = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
     picture = _look_at_picture(call, image, embeds=False)
-    faces = [face for face in picture.described.faces if face.detected.score >= least]
+    faces = [face for face in picture.described.faces if face.detected.score >= min_score]
     return {
         "predictions": [
             {"confidence": round(face.detected.score, 5), **_describe_box(face, picture.described)} for face in faces
@@ -157,15 +157,15 @@ def register(call: Call) -> Body:
 
 def recognize(call: Call) -> Body:
     """Say who each face of the picture is, or "unknown"."""
-    image, least = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
+    image, min_closeness = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
     picture = _look_at_picture(call, image, embeds=True)
     faces = picture.described.faces
     if not faces:
         return {"predictions": []}
     found_nearest = call.services.subjects.find_nearest(call.tenant, call.group, picture.embeddings, faces, 1)
     predictions = []
-    for face, near in zip(faces, found_nearest.near, strict=True):
-        nearest = near[0] if near and near[0].closeness >= least else None
+    for face, nearest_people in zip(faces, found_nearest.near, strict=True):
+        nearest = nearest_people[0] if nearest_people and nearest_people[0].closeness >= min_closeness else None
         if nearest is None:
             answer: Body = {"confidence": 0, "userid": "unknown"}
         else:
@@ -195,8 +195,8 @@ def list_names(call: Call) -> Body:
 def delete(call: Call) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = call.services.subjects
-    if (held := subjects.find(call.tenant, call.group, call.read_userid(), matches_case=True)) is not None:
-        subjects.delete(call.tenant, call.group, [held], call.key.id)
+    if (subject := subjects.find(call.tenant, call.group, call.read_userid(), matches_case=True)) is not None:
+        subjects.delete(call.tenant, call.group, [subject], call.key.id)
 
 
 def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
@@ -301,9 +301,9 @@ def _answer_status(_provide: Provide, _request: HttpRequest) -> Response:
     """Answer that the server is there, with its version and its one module."""
     major, minor, patch = map(int, VERSION.split("."))
     version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
-    known = {"version": version, "current": version, "latest": version, "updateAvailable": False}
+    version_members = {"version": version, "current": version, "latest": version, "updateAvailable": False}
     module = {"moduleId": "FaceProcessing", "name": "Face Processing", "version": VERSION, "status": "Started"}
-    return make_json_response({"success": True, "message": VERSION, "statuses": [module], **known})
+    return make_json_response({"success": True, "message": VERSION, "statuses": [module], **version_members})
 
 
 def authenticate(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:

@@ -145,15 +145,15 @@ class Endpoint(Struct, frozen=True):
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         headers: dict[str, str] = {}
-        asked = self
+        meant_endpoint = self
 
         def work() -> Response:
-            nonlocal asked
+            nonlocal meant_endpoint
             form = read_sent_form(request)
-            asked = (self.means(form) if self.means else None) or self
-            return make_json_response(asked.respond(provide, request.path, form, headers), headers=headers)
+            meant_endpoint = (self.means(form) if self.means else None) or self
+            return make_json_response(meant_endpoint.respond(provide, request.path, form, headers), headers=headers)
 
-        return answer_request(request, work, lambda error: asked.answer_error(error, headers), self.name)
+        return answer_request(request, work, lambda error: meant_endpoint.answer_error(error, headers), self.name)
 
     def answer_error(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
         failure = self.describe_failure(error)

@@ -379,6 +379,6 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     )
 
 
-def _describe_entry(hour: int | None, said: dict[str, Any]) -> Entry:
-    id_, at, what, by = (said.pop(name) for name in ("id", "at", "what", "by"))
-    return Entry(id=id_, at=time_text(moment_of_text(at)), what=what, by=by, hour=hour, details=said)
+def _describe_entry(hour: int | None, entry: dict[str, Any]) -> Entry:
+    id_, at_text, what, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
+    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=what, by=by, hour=hour, details=entry)

@@ -121,10 +121,10 @@ class _Schemas:
 
     def __init__(self, kinds: Sequence[Any]) -> None:
         kinds = [*dict.fromkeys([errors.Problem, *kinds])]
-        found, self.components = msgspec.json.schema_components(
+        schemas, self.components = msgspec.json.schema_components(
             kinds, schema_hook=_describe_custom_type, ref_template=_REFERENCE
         )
-        self._by_kind = dict(zip(kinds, found, strict=True))
+        self._by_kind = dict(zip(kinds, schemas, strict=True))
         for kind in kinds:
             if inspect.isclass(kind) and issubclass(kind, Sent):
                 self.components[kind.__name__] |= kind.RULES
@@ -185,13 +185,13 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     """Describe an operation as OpenAPI does, by its view's docstring and types."""
-    summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
-    body, (first, *others) = operation.body, operation.view.__name__.split("_")
+    summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
+    body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
     return {
-        "operationId": first + "".join(map(str.capitalize, others)),
+        "operationId": first_word + "".join(map(str.capitalize, other_words)),
         "tags": [operation.tag or operation.view.__module__.rpartition(".")[2]],
         "summary": " ".join(summary.split()),
-        **({"description": rest.strip()} if rest else {}),
+        **({"description": description.strip()} if description else {}),
         **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
         **({"x-camera-key": True} if operation.of_cameras else {}),
         **_omit_if_empty("parameters", _describe_parameters(operation, schemas)),
@@ -319,13 +319,13 @@ def _describe_successes(operation: Operation, schemas: _Schemas) -> dict[str, An
 
 def _list_codes() -> str:
     """List the codes of problems by their status."""
-    found: dict[int, list[str]] = {status: [errors.name_code(status)] for status in errors.REFUSALS}
+    codes_by_status: dict[int, list[str]] = {status: [errors.name_code(status)] for status in errors.REFUSALS}
     for error in every_error():
-        found.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
-    found.setdefault(500, []).append(errors.INTERNAL)
+        codes_by_status.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
+    codes_by_status.setdefault(500, []).append(errors.INTERNAL)
     lines = (
         f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"
-        for status, codes in sorted(found.items())
+        for status, codes in sorted(codes_by_status.items())
     )
     return "The codes of problems, by status:\n\n" + "\n".join(lines) + "\n"
 

@@ -217,9 +217,12 @@ def link_picture(call: Call, picture: model.Picture) -> dict[str, str | None]:
     if not picture.key or not call.caller.is_shown_pictures:
         return {"url": None, "thumb_url": None}
     sign = call.services.ports.storage.blobs.signed_get
-    of = keys.faceid_of_picture(call.tenant.name, picture.key)
-    url = call.show_picture(sign(picture.key), of)
-    return {"url": url, "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
+    faceid = keys.faceid_of_picture(call.tenant.name, picture.key)
+    url = call.show_picture(sign(picture.key), faceid)
+    return {
+        "url": url,
+        "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), faceid) if picture.sides else url,
+    }
 
 
 def link_capture(call: Call, camera: str, capture: str, url: str) -> str | None:

@@ -41,16 +41,16 @@ def find_sender(
 
 def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Tell whether one of the networks has the address."""
-    known = read_address(address)
-    return known is not None and any(known in network for network in networks)
+    ip = read_address(address)
+    return ip is not None and any(ip in network for network in networks)
 
 
 def find_network(address: str) -> str:
     """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
-    known = read_address(address)
-    if isinstance(known, IPv6Address):
-        return str(ip_network((known, _V6_NETWORK), strict=False))
-    return str(known or address)
+    ip = read_address(address)
+    if isinstance(ip, IPv6Address):
+        return str(ip_network((ip, _V6_NETWORK), strict=False))
+    return str(ip or address)
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address | None:

@@ -57,11 +57,11 @@ def hash_password(password: str) -> str:
     )
 
 
-def matches_hash(password: str, stored: str | None) -> bool:
+def matches_hash(password: str, stored_hash: str | None) -> bool:
     """Tell whether the password is the one that was hashed. It takes as long if nothing is stored."""
-    _, cost, block, times, salt, digest = (stored or _OF_NOBODY).split("$")
-    found = _compute_hash(password, base64.b64decode(salt), int(cost), int(block), int(times))
-    return hmac.compare_digest(found, base64.b64decode(digest)) and stored is not None
+    _, cost, block, times, salt, digest = (stored_hash or _OF_NOBODY).split("$")
+    hashed = _compute_hash(password, base64.b64decode(salt), int(cost), int(block), int(times))
+    return hmac.compare_digest(hashed, base64.b64decode(digest)) and stored_hash is not None
 
 
 def _compute_hash(password: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, times: int = _TIMES) -> bytes:
