@@ -115,9 +115,9 @@ class Subject(Outside):
         """Read all records of the subject once, and yield the findings."""
         raise NotImplementedError
 
-    def make_disagreement(self, says: str, at: tuple[Any, ...], *mend: Action) -> Disagreement:
+    def make_disagreement(self, says: str, versions: tuple[Any, ...], *mend: Action) -> Disagreement:
         """Return a disagreement that these actions mend, all or none of them."""
-        return Disagreement(says, at, partial(write, self.book.items, mend))
+        return Disagreement(says, versions, partial(write, self.book.items, mend))
 
 
 _SAME = "as-it-was-read"
@@ -209,13 +209,13 @@ class GalleryRecords(Subject):
             ),
         }
         for name, (text, right) in right_numbers.items():
-            stored = int(directory.get(name, 0))
-            if stored != right:
+            stored_number = int(directory.get(name, 0))
+            if stored_number != right:
                 update = self._make_correction(tenant, seq, name, directory.get(name), right)
-                yield self.make_disagreement(text.format(stored, right), (seq,), update)
+                yield self.make_disagreement(text.format(stored_number, right), (seq,), update)
 
-    def _make_correction(self, tenant: Tenant, seq: int, name: str, stored: int | None, right: int) -> Update:
-        when = (equals("seq", seq, _SAME), equals(name, stored, _SAME))
+    def _make_correction(self, tenant: Tenant, seq: int, name: str, stored_number: int | None, right: int) -> Update:
+        when = (equals("seq", seq, _SAME), equals(name, stored_number, _SAME))
         return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: right})
 
     def _check_seq(self, tenant: Tenant, seq: int) -> Check:
@@ -225,8 +225,8 @@ class GalleryRecords(Subject):
     def _find_journal_gaps(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
         """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
         items = walk_items(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
-        stored = {int(item["seq"]) for item in items}
-        if missing := set(range(min(stored, default=seq + 1), seq + 1)) - stored:
+        stored_seqs = {int(item["seq"]) for item in items}
+        if missing := set(range(min(stored_seqs, default=seq + 1), seq + 1)) - stored_seqs:
             last = max(missing)
             text = f"the journal ends at change {seq} and lacks {len(missing)} before it, the last is {last}"
             yield Disagreement(text, (seq,), partial(self._forget_journal, tenant, last))
@@ -288,14 +288,14 @@ class NameRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare names and numbers of faces with the words by which they are found."""
         faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
-        stored = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
+        stored_terms = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
             for term in make_terms(face.name, face.number):
-                if keys.name_term(term, face.faceid) not in stored:
+                if keys.name_term(term, face.faceid) not in stored_terms:
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
                     text = f"face {face.faceid} is not found by {term!r}"
                     yield self._make_face_disagreement(tenant, face.faceid, face, text, put)
-        for place in sorted(stored):
+        for place in sorted(stored_terms):
             term, faceid = keys.parts_of_name_term(place)
             owner = faces.get(faceid)
             if owner is None or term not in make_terms(owner.name, owner.number):
@@ -305,12 +305,12 @@ class NameRecords(Subject):
         yield from self._compare_holds(tenant, faces)
 
     def _compare_holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        listed = {
+        hold_items = {
             item["faceid"]: item
             for item in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
         }
-        for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
-            face, item = faces.get(faceid), listed.get(faceid)
+        for faceid in sorted({*hold_items, *(face.faceid for face in faces.values() if face.hold)}):
+            face, item = faces.get(faceid), hold_items.get(faceid)
             if (face and face.hold) != (item and hold_from(item)):
                 action = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
                 text = f"the list of legal holds and face {faceid} do not say the same"
@@ -348,11 +348,11 @@ class UserRecords(Subject):
         self, tenant: Tenant, user: User, versions: Mapping[str, int], seq: int
     ) -> Iterator[Disagreement]:
         """Compare a user's faces and mean with the faces that name it; those it has keep their order."""
-        known = [faceid for faceid in user.faceids if faceid in versions]
-        added = [faceid for faceid in versions if faceid not in user.faceids]
-        after = replace_user_faces(self.book.items, tenant.name, user, [*known, *added])
-        if after != user:
-            actions, journal = make_user_edit(tenant.name, user, after)
+        kept_faces = [faceid for faceid in user.faceids if faceid in versions]
+        added_faces = [faceid for faceid in versions if faceid not in user.faceids]
+        right_user = replace_user_faces(self.book.items, tenant.name, user, [*kept_faces, *added_faces])
+        if right_user != user:
+            actions, journal = make_user_edit(tenant.name, user, right_user)
             change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
             text = f"the user {user.entry} has other faces, or another mean, than the faces say"
             yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
@@ -362,11 +362,11 @@ class UserRecords(Subject):
         user_counts = Counter(user.group_id for user in users.values())
         groups = list(walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
-            stored = int(item.get("users", 0))
-            if uncounted := user_counts[item["id"]] - stored:
+            stored_count = int(item.get("users", 0))
+            if uncounted := user_counts[item["id"]] - stored_count:
                 when = (equals("users", item.get("users"), _SAME), exists(_SAME))
                 update = Update(keys.DIRECTORY, (tenant.name, item["item"]), when, add={"users": uncounted})
-                text = f"group {item['name']} says that it has {stored} users, and has {user_counts[item['id']]}"
+                text = f"group {item['name']} says that it has {stored_count} users, and has {user_counts[item['id']]}"
                 yield self.make_disagreement(text, (seq,), update)
         group_ids = {item["id"] for item in groups}
         for user in users.values():
@@ -405,13 +405,13 @@ class PointerRecords(Subject):
 
     def _compare_pointers(self, tenant: Tenant, expected: list[_Pointer]) -> Iterator[Disagreement]:
         """Compare the pointers that their owners need with those that are stored."""
-        stored = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
+        stored_pointers = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
         by_place = {_locate_item(pointer.table, pointer.item): pointer for pointer in expected}
         for place, (table, item, says, owner) in by_place.items():
-            _, stored_item = stored.pop(place, (table, {}))
+            _, stored_item = stored_pointers.pop(place, (table, {}))
             if dict(stored_item) != dict(item):
                 yield self.make_disagreement(f"{says} does not lead to it", (owner,), owner, Put(table, item))
-        for (_, *key), (table, item) in stored.items():
+        for (_, *key), (table, item) in stored_pointers.items():
             owner_name = item.get("camera") or item.get("key") or item.get("group") or tenant.name
             text = f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind"
             yield self.make_disagreement(text, (), Delete(table, (item[table.partition], item[table.sort])))
@@ -489,11 +489,11 @@ def _locate_item(table: Table, item: Item) -> tuple[str, str, str]:
 class PictureRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
-        stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
+        stored_keys = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
-                missing = "" if not picture.key or picture.key in stored else "picture"
-                if not missing and picture.sides and keys.thumbnail(picture.key) not in stored:
+                missing = "" if not picture.key or picture.key in stored_keys else "picture"
+                if not missing and picture.sides and keys.thumbnail(picture.key) not in stored_keys:
                     missing = "the thumbnail of picture"
                 if missing:
                     text = f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
@@ -567,10 +567,12 @@ class StatisticsRecords(Subject):
             )
             for hour in sorted(answer.keys() | faces.keys()):
                 day, faceids, answered = hour[:8], faces.get(hour, []), answer.get(hour, 0)
-                stored = len(set(faceids) if distinct else faceids)
-                if answered != stored and day in sealed_days and day not in reported_days:
+                stored_count = len(set(faceids) if distinct else faceids)
+                if answered != stored_count and day in sealed_days and day not in reported_days:
                     reported_days.add(day)
-                    text = f"statistics of {day}, hour {hour[8:]}, say {answered} {counts}, and {stored} are stored"
+                    text = (
+                        f"statistics of {day}, hour {hour[8:]}, say {answered} {counts}, and {stored_count} are stored"
+                    )
                     yield Disagreement(text, (), partial(self._seal_day, tenant, day_number(day)))
 
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
@@ -901,15 +903,15 @@ class Consistency(Outside):
 
         Nothing is mended that changed after it was read. Repairs of one record wait for each other: they are read anew.
         """
-        tried: list[Disagreement] = []
+        mended_findings: list[Disagreement] = []
         open_findings = self.list_disagreements(tenant)
         for _ in range(MAX_ROUNDS):
-            mended = [finding for finding in open_findings if self._mend_disagreement(finding)]
-            if not mended:
+            mended_now = [finding for finding in open_findings if self._mend_disagreement(finding)]
+            if not mended_now:
                 break
-            tried += mended
+            mended_findings += mended_now
             open_findings = self.list_disagreements(tenant)
-        return [finding for finding in tried if finding not in open_findings], open_findings
+        return [finding for finding in mended_findings if finding not in open_findings], open_findings
 
     def _mend_disagreement(self, finding: Disagreement) -> bool:
         """Tell whether a finding could be mended now."""
@@ -931,12 +933,12 @@ class Consistency(Outside):
 
     def _list_lasting(self, tenant: str, subject: Subject) -> list[Disagreement]:
         """Return what two looks in a row find, after as many looks as it takes, up to MAX_LOOKS."""
-        before: list[Disagreement] = []
+        former_findings: list[Disagreement] = []
         lasting: list[Disagreement] = []
         for _ in range(MAX_LOOKS):
             findings = list(subject.find_disagreements(self.book.tenants.get_by_name(tenant)))
-            lasting = [finding for finding in findings if finding in before]
+            lasting = [finding for finding in findings if finding in former_findings]
             if len(lasting) == len(findings):
                 break
-            before = findings
+            former_findings = findings
         return lasting

@@ -95,7 +95,9 @@ def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
         "zipped": (zipped, MAX_ZIPPED_BYTES + extra_bytes),
         "unzipped": (unzipped, MAX_UNZIPPED_BYTES + extra_bytes),
     }
-    for what, (size, most) in sizes.items():
-        if size > most:
-            raise Failed(f"{bundle.name} has {size:,} bytes {what}; the limit is {most:,}")
-    return ", ".join(f"{size / 1e6:.1f} of {most / 1e6:.0f} MB {what}" for what, (size, most) in sizes.items())
+    for form, (bytes_now, max_bytes) in sizes.items():
+        if bytes_now > max_bytes:
+            raise Failed(f"{bundle.name} has {bytes_now:,} bytes {form}; the limit is {max_bytes:,}")
+    return ", ".join(
+        f"{bytes_now / 1e6:.1f} of {max_bytes / 1e6:.0f} MB {form}" for form, (bytes_now, max_bytes) in sizes.items()
+    )

@@ -137,9 +137,9 @@ def list_all(
     services.audit.reads.write_export_entry(tenant.name)
     entry_filter = EntryFilter(first, last, face, what, by)
     page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(most, _A_PAGE))
-    found = list(islice(rows_of(page), most))
-    services.audit.reads.enter_printing(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
-    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in found)
+    entries = list(islice(rows_of(page), most))
+    services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
+    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")
 
 
@@ -200,13 +200,14 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
 
 def _list_categories(tally: Tally) -> Iterator[str]:
     """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
-    for at, what in tally.whole:
-        yield f"all      {what} at {at[:16]}: {WHOLE[what]}"
+    for time_said, what in tally.whole:
+        yield f"all      {what} at {time_said[:16]}: {WHOLE[what]}"
     yield f"people   {_range(tally.people)}"
-    records = [*tally.by_kind.values(), (len(tally.captures),) * 2]
-    yield f"records  {_range((sum(least for least, _ in records), sum(most for _, most in records)))}, of these kinds:"
-    for kind, number in tally.by_kind.items():
-        yield f"         {_range(number)} of {MEANS[kind]} ({kind})"
+    ranges = [*tally.by_kind.values(), (len(tally.captures), len(tally.captures))]
+    all_records = sum(lowest for lowest, _ in ranges), sum(highest for _, highest in ranges)
+    yield f"records  {_range(all_records)}, of these kinds:"
+    for kind, count_range in tally.by_kind.items():
+        yield f"         {_range(count_range)} of {MEANS[kind]} ({kind})"
     if tally.captures:
         yield f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
     if tally.acts:
@@ -218,19 +219,19 @@ def _range(number: tuple[int, int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _list_unknown(found: Breach, since_ms: int) -> Iterator[str]:
+def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
     """Yield the lines about what nobody can say."""
-    if found.tally.people[0] != found.tally.people[1]:
+    if reads.tally.people[0] != reads.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
-    if found.erased:
-        yield f"unknown  what {format_count(found.erased, 'entry', 'entries')} said that erasures took, of whatever key"
-    if found.let_go:
-        yield f"unknown  {format_count(found.let_go, 'hour', 'hours')} that `audit_days` let go"
-    if found.unreadable:
-        damaged = format_count(found.unreadable, "hour", "hours")
+    if reads.erased:
+        yield f"unknown  what {format_count(reads.erased, 'entry', 'entries')} said that erasures took, of whatever key"
+    if reads.let_go:
+        yield f"unknown  {format_count(reads.let_go, 'hour', 'hours')} that `audit_days` let go"
+    if reads.unreadable:
+        damaged = format_count(reads.unreadable, "hour", "hours")
         yield f"unknown  {damaged} that are damaged: see `regulars audit verify`"
-    if found.begins_ms is None or found.begins_ms > since_ms + HOUR_MS:
-        begins = "has no entry of this time" if found.begins_ms is None else f"begins at {_minute(found.begins_ms)}"
+    if reads.begins_ms is None or reads.begins_ms > since_ms + HOUR_MS:
+        begins = "has no entry of this time" if reads.begins_ms is None else f"begins at {_minute(reads.begins_ms)}"
         yield f"unknown  what was before: the audit {begins}"
     yield "unknown  lists without pictures that were read before this version was installed"
     yield "unknown  who opened a link to a picture: it is good for two hours without a key"
@@ -240,10 +241,10 @@ def _minute(ms: int) -> str:
     return time_text(moment(ms))[:16]
 
 
-def _read_head(kept: Path) -> Document:
+def _read_head(file: Path) -> Document:
     try:
-        document = json.loads(kept.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InvalidInput(f"{kept} is no head of an audit: `regulars audit head` prints one") from error
+        raise InvalidInput(f"{file} is no head of an audit: `regulars audit head` prints one") from error
     head_of(document)
     return dict(document)

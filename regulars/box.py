@@ -288,8 +288,8 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
     print_lines(
         (
-            f"{of.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  {capture.id}  {capture.reason}"
-            for of, capture in _list_parked_captures(services, tenant, camera)
+            f"{owner.name}  {row.camera_id}  {row.captured_at:%Y-%m-%d %H:%M:%S}  {row.id}  {row.reason}"
+            for owner, row in _list_parked_captures(services, tenant, camera)
         ),
         "no capture is parked",
     )
@@ -299,16 +299,16 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
 @_captures_options
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
-    sent = sum(
-        services.captures.redrive.redrive(of, [capture])
-        for of, capture in _list_parked_captures(services, tenant, camera)
+    sent_count = sum(
+        services.captures.redrive.redrive(owner, [capture])
+        for owner, capture in _list_parked_captures(services, tenant, camera)
     )
-    print(f"{sent} captures are sent again")
+    print(f"{sent_count} captures are sent again")
 
 
 def _list_parked_captures(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
     tenants = find_tenants(services, () if tenant is None else (tenant,))
-    return [(of, capture) for of in tenants for capture in services.captures.redrive.list_parked(of, camera)]
+    return [(owner, capture) for owner in tenants for capture in services.captures.redrive.list_parked(owner, camera)]
 
 
 @click.command(short_help="Print the settings in force, and what set them.")

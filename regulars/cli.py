@@ -114,11 +114,11 @@ for entry in metadata.entry_points(group=GROUP):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
-    given = sys.argv[1:] if argv is None else list(argv)
-    what = _command_name_of(given)
+    words = sys.argv[1:] if argv is None else list(argv)
+    command_name = _command_name_of(words)
     try:
-        with acts.begin_act(Act(what, "operator", kind_of(what))):
-            code: int | None = commands.main(given, "regulars", standalone_mode=False)
+        with acts.begin_act(Act(command_name, "operator", kind_of(command_name))):
+            code: int | None = commands.main(words, "regulars", standalone_mode=False)
     except click.UsageError as error:
         return _complain(f"{error.format_message().rstrip('.')}; see `{_path(error)} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
@@ -138,11 +138,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-def _command_name_of(given: Sequence[str]) -> str:
+def _command_name_of(words: Sequence[str]) -> str:
     """Return the names of the command that is given, without what it is given."""
     names = ["regulars"]
     within: click.Command = commands
-    for word in given:
+    for word in words:
         command = within.commands.get(word) if isinstance(within, click.Group) else None
         if command is None:
             break

@@ -122,12 +122,12 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
 
     Raises SettingError, which names the place and what would be right.
     """
-    own = own_variables(environ)
-    named_path = file or (Path(text) if (text := own.get(FILE_VARIABLE)) else None)
+    variables = own_variables(environ)
+    named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
     path = named_path or (FILE if FILE.is_file() else None)
     given = {} if path is None else _of_file(path)
     file = path if given else None
-    texts = read_variables(tuple(TABLE.values()), own)
+    texts = read_variables(tuple(TABLE.values()), variables)
     given |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
     given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
     return Configuration(given, file)
@@ -144,11 +144,11 @@ def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     Those that Kubernetes adds for a Service are left out.
     """
     named = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
-    own = {name: text for name, text in named.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
-    for name in own:
+    variables = {name: text for name, text in named.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
+    for name in variables:
         if name not in VARIABLES:
             raise SettingError(f"{name} in the environment: no such setting{_suggest_name(name, VARIABLES)}")
-    return own
+    return variables
 
 
 def _of_file(path: Path) -> dict[str, Given]:

@@ -67,11 +67,11 @@ def archive(package: Package, folder: Path) -> Path:
     return paths[0]
 
 
-def wheel(wanted: str, folder: Path) -> Path:
+def wheel(requirement: str, folder: Path) -> Path:
     """Download a package's wheel, as data: nothing of it is run. Raises PackageUnavailable."""
     target = folder / "wheel"
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(target)]
-    _run([sys.executable, "-m", "pip", "download", *options, wanted])
+    _run([sys.executable, "-m", "pip", "download", *options, requirement])
     return next(target.iterdir())
 
 
@@ -95,8 +95,8 @@ def _pip_download(package: Package, target: Path) -> None:
 
 def npm(folder: Path, *words: str) -> None:
     """Run npm in `folder`, which has its cache, too. Raises PackageUnavailable."""
-    found = shutil.which("npm")
-    command = [found] if found else _npm_by_pip(folder / "npm")
+    program = shutil.which("npm")
+    command = [program] if program else _npm_by_pip(folder / "npm")
     # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
     options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(folder / "npm-cache")]
     _run([*command, *words, *options], folder)
@@ -115,10 +115,10 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
     if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip() or "it said nothing"
+        output = done.stderr.strip() or done.stdout.strip() or "it said nothing"
         shown = " ".join([Path(command[0]).name, *command[1:]])
-        failed = PackageUnavailable(f"`{shown}` failed: {said.splitlines()[-1]}")
-        failed.add_note(said)
+        failed = PackageUnavailable(f"`{shown}` failed: {output.splitlines()[-1]}")
+        failed.add_note(output)
         raise failed
 
 
@@ -150,27 +150,27 @@ class Library(NamedTuple):
 
 def libraries() -> dict[str, Library]:
     """Return the libraries of the list, by name."""
-    found = {}
+    library_by_name = {}
     for table in tomllib.loads(_LIST.read_text(encoding="utf-8"))["library"]:
         package = Package(table["name"], table["version"], "npm", table["sha256"])
-        found[package.name] = Library(package, table["licence"], tuple(table["files"]))
-    return found
+        library_by_name[package.name] = Library(package, table["licence"], tuple(table["files"]))
+    return library_by_name
 
 
 def of_console() -> list[Library]:
     """Return the libraries of the console."""
-    known = libraries()
-    return [known[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
+    library_by_name = libraries()
+    return [library_by_name[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
 
 
 def modules(folder: Path = FOLDER) -> dict[str, Path]:
     """Return the files of libraries that the console's modules import, by the names that these use; none unless all
     are there.
     """
-    known = libraries()
+    library_by_name = libraries()
     if not all(library.is_complete(folder) for library in of_console()):
         return {}
-    return {name: known[package].path(file, folder) for name, (package, file) in _MODULES.items()}
+    return {name: library_by_name[package].path(file, folder) for name, (package, file) in _MODULES.items()}
 
 
 if __name__ == "__main__":

@@ -73,10 +73,12 @@ def format_paths() -> str:
         paths_by_module.setdefault(operation.view.__module__.rpartition(".")[2], set()).add(operation.path)
     blocks = []
     for module, paths in sorted(paths_by_module.items()):
-        listed = " ".join(sorted(paths))
-        lines = fill(listed, _WIDTH, initial_indent="        ", subsequent_indent="        ")
+        path_list = " ".join(sorted(paths))
+        lines = fill(path_list, _WIDTH, initial_indent="        ", subsequent_indent="        ")
         blocks.append(
-            f'    "{module}": "{listed}",\n' if len(listed) < _SHORT else f'    "{module}": """\n{lines}\n    """,\n'
+            f'    "{module}": "{path_list}",\n'
+            if len(path_list) < _SHORT
+            else f'    "{module}": """\n{lines}\n    """,\n'
         )
     return f"{_PATHS_HEAD}PATHS = {{\n{''.join(blocks)}}}\n"
 

@@ -102,8 +102,8 @@ def settings_of(
     `here`: of one box in any case. Options override the rest. Raises NotDeployed if there is no such stage.
     """
     if stage is not None and (data is not None or _find_named_file() is not None):
-        one = "--config" if data is None else "--data"
-        raise click.UsageError(f"what is stored is in a folder or in a stage: {one} or --stage, not both")
+        option = "--config" if data is None else "--data"
+        raise click.UsageError(f"what is stored is in a folder or in a stage: {option} or --stage, not both")
     in_aws = stage is not None or not (
         here or data is not None or os.environ.get("REGULARS_DATA") or not os.environ.get("REGULARS_TABLE_PREFIX")
     )
@@ -167,8 +167,8 @@ named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 def find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:
     """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
-    wanted = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.list_all()]
-    return [services.tenants.get_by_name(name) for name in wanted]
+    wanted_names = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.list_all()]
+    return [services.tenants.get_by_name(name) for name in wanted_names]
 
 
 def _find_named_file() -> Path | None:
@@ -189,9 +189,9 @@ def rows_of(page: Callable[[str | None], ListPage[_Row]]) -> Iterator[_Row]:
     """Yield the rows of all pages of a list."""
     token, is_last = None, False
     while not is_last:
-        found = page(token)
-        yield from found.rows
-        token, is_last = found.next_token, found.next_token is None
+        list_page = page(token)
+        yield from list_page.rows
+        token, is_last = list_page.next_token, list_page.next_token is None
 
 
 deed_options = together(

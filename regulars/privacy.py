@@ -81,11 +81,11 @@ def about(
         )
         return 1
     person = services.faces.find_person(tenant, face_id)
-    for one in person.faces:
-        file = out if one == face_id else out.with_stem(f"{out.stem}-{one}")
-        services.audit.reads.write_export_entry(tenant.name, one)
-        write_archive_file(services, tenant, one, file, language)
-        print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+    for faceid in person.faces:
+        file = out if faceid == face_id else out.with_stem(f"{out.stem}-{faceid}")
+        services.audit.reads.write_export_entry(tenant.name, faceid)
+        write_archive_file(services, tenant, faceid, file, language)
+        print(f"{file}  face {faceid}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for other in person.others:
         print(f"face {other} is of the same user: if it is the same person, write that as well")
     facts = services.notices.read_facts(tenant)
@@ -95,8 +95,8 @@ def about(
 
 def options_for(facts: Facts, missing: Sequence[str]) -> str:
     """Write the command that sets these settings, with what is known already."""
-    known = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
-    options = " ".join(f"--{name} {known.get(name, 'TEXT')}" for name in missing)
+    value_by_option = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
+    options = " ".join(f"--{name} {value_by_option.get(name, 'TEXT')}" for name in missing)
     return f"regulars tenants set {facts.tenant.name} {options}"
 
 
@@ -283,15 +283,15 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
     `alone`: nothing else runs, of a stage neither.
     """
     storage, last_complaint = services.settings.storage, ""
-    before: list[Erasure] | None = None
+    former_erasures: list[Erasure] | None = None
     while True:
         erasures = [erasure for id_ in ids for erasure in services.erasure.records.get_with_further(tenant.name, id_)]
         unfinished = [erasure for erasure in erasures if erasure.done_at is None]
         if not unfinished:
             return erasures
-        if erasures == before:
+        if erasures == former_erasures:
             time.sleep(_PAUSE_S)
-        before = erasures
+        former_erasures = erasures
         is_ours = alone or (isinstance(storage, Path) and find_server(storage) is None)
         for erasure in unfinished if is_ours else ():
             if services.clock.now() < erasure.goes_on_at:
@@ -311,27 +311,29 @@ def _find_erased_faces(
 
     Raises OperatorError if a receipt is none of its own.
     """
-    keys, others = services.audit.signing.read_public_keys(tenant.name), [_fingerprint(key) for key in trusted]
+    keys, trusted_keys = services.audit.signing.read_public_keys(tenant.name), [_fingerprint(key) for key in trusted]
     statements = []
     for path in receipts:
         statement, signer = _receipt(path)
         try:
-            require_receipt(statement, signer, tenant.name, keys, others)
+            require_receipt(statement, signer, tenant.name, keys, trusted_keys)
         except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
     ids = [*services.faces.lists.list_every_id(tenant)]
     key = services.audit.signing.read_face_key(tenant.name)
-    found: list[str] = []
+    erased_faces: list[str] = []
     for path, statement in statements:
         try:
             require_face_key(statement, key)
-            found += services.erasure.again.part_faces(tenant, statement, list_named_faces(statement, key, ids))[0]
+            erased_faces += services.erasure.again.part_faces(tenant, statement, list_named_faces(statement, key, ids))[
+                0
+            ]
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
         except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(erased_faces))
 
 
 @click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
@@ -363,15 +365,15 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
     """
     statement, public_key = _receipt(file)
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
-    found = fingerprint(public_key)
+    signer = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
         raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
     if key is None:
-        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {found}")
+        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {signer}")
         print("anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it by --key")
         return 2
-    if _fingerprint(key) != found:
-        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+    if _fingerprint(key) != signer:
+        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {signer}")
     print("this receipt of an erasure is as it was signed, with the key that you gave")
     return 0
 
@@ -440,7 +442,7 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
         raise OperatorError(f"{storage} is served: stop its service first")
     found_receipts = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
     print_lines(
-        receipts.redo_erasures(services, found_receipts, [_fingerprint(one) for one in trusted], leave_out),
+        receipts.redo_erasures(services, found_receipts, [_fingerprint(key) for key in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 
@@ -540,11 +542,11 @@ def mark_person(
     person = services.faces.find_person(tenant, face)
     if is_set:
         marks.require_room(tenant, person.faces)
-    for each in person.faces:
-        (marks.set if is_set else marks.lift)(tenant, each, why)
-        print(f"{each} is {'' if is_set else 'not '}{called}")
-    for one in person.others:
-        print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
+    for faceid in person.faces:
+        (marks.set if is_set else marks.lift)(tenant, faceid, why)
+        print(f"{faceid} is {'' if is_set else 'not '}{called}")
+    for faceid in person.others:
+        print(f"{faceid} is of the same user, and is as it was: name it, too, if it is the same person")
 
 
 def _add_commands_of_mark(
@@ -574,9 +576,11 @@ def _add_commands_of_mark(
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @of_tenant
     def list_all(services: Services, tenant: Tenant) -> None:
-        found = list(every(services, tenant))
-        services.audit.reads.enter_printing(tenant.name, (face for face, _ in found))
-        print_lines((f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in found), f"no face is {called}")
+        marked_faces = list(every(services, tenant))
+        services.audit.reads.enter_printing(tenant.name, (face for face, _ in marked_faces))
+        print_lines(
+            (f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in marked_faces), f"no face is {called}"
+        )
 
 
 _add_commands_of_mark(

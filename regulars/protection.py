@@ -93,7 +93,11 @@ def is_encrypted(data: Path, system: Path = _SYSTEM, mounts: Path = _MOUNTS) -> 
     if not device_entry.exists():  # such as of btrfs, whose number is no device's
         with suppress(OSError, StopIteration):
             lines = (line.partition(" - ") for line in mounts.read_text("utf-8", "replace").splitlines())
-            source = next(after.split()[1] for before, _, after in lines if before.split()[2] == number)
+            source = next(
+                source_fields.split()[1]
+                for mount_fields, _, source_fields in lines
+                if mount_fields.split()[2] == number
+            )
             block = Path(source).stat().st_rdev
             device_entry = system / f"{os.major(block)}:{os.minor(block)}"
     return _is_crypt(device_entry.resolve()) if device_entry.exists() else None

@@ -83,14 +83,14 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     sender = mail.sender
     if to and sender is None:
         raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
-    one = tenant_of(services, tenant)
-    today = datetime.now(UTC).astimezone(ZoneInfo(one.time_zone)).date()
-    within = day.date() if day else today - timedelta(DAYS)
-    if not 1970 < within.year < 9999:
-        raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {within}")
-    week = services.sightings.weeks.count_week(one, within - timedelta(within.weekday()))
+    chosen_tenant = tenant_of(services, tenant)
+    today = datetime.now(UTC).astimezone(ZoneInfo(chosen_tenant.time_zone)).date()
+    week_day = day.date() if day else today - timedelta(DAYS)
+    if not 1970 < week_day.year < 9999:
+        raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {week_day}")
+    week = services.sightings.weeks.count_week(chosen_tenant, week_day - timedelta(week_day.weekday()))
     if to and sender:
-        send_mail(compose_mail(week, one, sender, to), mail)
+        send_mail(compose_mail(week, chosen_tenant, sender, to), mail)
         print(f"sent to {to}", file=sys.stderr)
     else:
-        print(format_csv(week) if as_csv else format_text(week, one), end="")
+        print(format_csv(week) if as_csv else format_text(week, chosen_tenant), end="")

@@ -47,8 +47,8 @@ def today(services: Services, tenant: str | None) -> None:
 
     every_tenant = services.tenants.list_all()
     tenants_with_faces = [each for each in every_tenant if services.account.measure_usage(each).faces] or every_tenant
-    for one in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
-        print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
+    for shown_tenant in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
+        print_today(services, shown_tenant, Console(soft_wrap=True), datetime.now(UTC))
 
 
 def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:

@@ -46,26 +46,26 @@ _log = logging.getLogger(__name__)
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-def _sign_url(url: str, credentials: Any, region: str, at: datetime) -> str:
-    """Sign a GET of an object's `url` with frozen credentials, good from `at` (UTC) for SIGNED_S.
+def _sign_url(url: str, credentials: Any, region: str, signed_at: datetime) -> str:
+    """Sign a GET of an object's `url` with frozen credentials, good from `signed_at` (UTC) for SIGNED_S.
 
     It is AWS Signature Version 4 in the query: a canonical request, its hash in the text to sign, and the signature.
     """
-    time, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
-    scope = f"{time[:8]}/{region}/s3/aws4_request"
+    time_text, host = signed_at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
+    scope = f"{time_text[:8]}/{region}/s3/aws4_request"
     parameters = {
         "response-cache-control": CACHE_CONTROL,
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{credentials.access_key}/{scope}",
-        "X-Amz-Date": time,
+        "X-Amz-Date": time_text,
         "X-Amz-Expires": str(SIGNED_S),
         **({"X-Amz-Security-Token": credentials.token} if credentials.token else {}),
         "X-Amz-SignedHeaders": "host",
     }
     query = urlencode(sorted(parameters.items()), quote_via=quote, safe="")
     request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-    text = f"{_ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    return f"{url}?{query}&X-Amz-Signature={_hmac(_key(credentials.secret_key, scope), text).hex()}"
+    text_to_sign = f"{_ALGORITHM}\n{time_text}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    return f"{url}?{query}&X-Amz-Signature={_hmac(_key(credentials.secret_key, scope), text_to_sign).hex()}"
 
 
 @lru_cache(maxsize=4)
@@ -121,17 +121,19 @@ class S3BlobStore:
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
-        asked = f"bytes={begin}-{begin + length - 1}"
-        return _call_or_instead({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=asked))
+        byte_range = f"bytes={begin}-{begin + length - 1}"
+        return _call_or_instead(
+            {"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=byte_range)
+        )
 
     def _at(self, key: str) -> dict[str, Any]:
         """Return the parameters that name an object. Raises InvalidInput."""
         require_blob_key(key)
         return {"Bucket": self._bucket, "Key": key}
 
-    def _read_object(self, key: str, **asked: Any) -> bytes:
+    def _read_object(self, key: str, **options: Any) -> bytes:
         # The body is streamed, so reading it can fail just as the call can.
-        return self._client.get_object(**self._at(key), **asked)["Body"].read()
+        return self._client.get_object(**self._at(key), **options)["Body"].read()
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         with translate_failures(_SERVICE):
@@ -151,19 +153,19 @@ class S3BlobStore:
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
         require_prefix(prefix)
-        asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
-        return self._list_objects(asked | ({"StartAfter": after} if after else {}))
+        parameters: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        return self._list_objects(parameters | ({"StartAfter": after} if after else {}))
 
-    def _list_objects(self, asked: dict[str, Any]) -> Iterator[BlobInfo]:
+    def _list_objects(self, parameters: dict[str, Any]) -> Iterator[BlobInfo]:
         """Yield what S3 lists, page by page: a thousand, or fewer, from each read."""
         while True:
             with translate_failures(_SERVICE):
-                answer = self._client.list_objects_v2(**asked)
+                answer = self._client.list_objects_v2(**parameters)
             for entry in answer.get("Contents", []):
                 yield BlobInfo(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
             if not answer["IsTruncated"]:
                 return
-            asked = {**asked, "ContinuationToken": answer["NextContinuationToken"]}
+            parameters = {**parameters, "ContinuationToken": answer["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
         with translate_failures(_SERVICE):
@@ -172,9 +174,9 @@ class S3BlobStore:
     def signed_get(self, key: str) -> str:
         require_blob_key(key)
         with translate_failures(_SERVICE):
-            found = self._credentials().get_frozen_credentials()
+            credentials = self._credentials().get_frozen_credentials()
             url = self._root_url + quote(key, safe="/-_.~")
-            return _sign_url(url, found, self._client.meta.region_name, signed_from(self._now()))
+            return _sign_url(url, credentials, self._client.meta.region_name, signed_from(self._now()))
 
     @lazy
     def _root_url(self) -> str:
@@ -219,15 +221,15 @@ class S3Objects:
         self._client = client
 
     def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
-        which: Any = {"VersionId": version} if version else {}
+        version_option: Any = {"VersionId": version} if version else {}
         try:
-            found = self._client.get_object(Bucket=bucket, Key=key, **which)
-            with closing(found["Body"]) as body:
-                data = b"" if found["ContentLength"] > most_bytes else body.read(most_bytes + 1)
+            answer = self._client.get_object(Bucket=bucket, Key=key, **version_option)
+            with closing(answer["Body"]) as body:
+                data = b"" if answer["ContentLength"] > most_bytes else body.read(most_bytes + 1)
         except (*FAILURES, HTTPError) as failure:
             _log.warning("a picture was not read from S3: %s", _describe_failure(failure))
             return None
-        if max(len(data), found["ContentLength"]) > most_bytes:
+        if max(len(data), answer["ContentLength"]) > most_bytes:
             raise Unusable(f"a picture in S3 has up to {most_bytes} bytes", "bytes")
         return data
 

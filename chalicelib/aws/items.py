@@ -192,11 +192,11 @@ class DynamoItemStore(Items):
         return answer.get("Item")
 
     def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        found: dict[tuple[str, ...], Any] = {}
+        item_by_place: dict[tuple[str, ...], Any] = {}
         distinct = list({(table.name, *key): (table, key) for table, key in places}.values())
         for start in range(0, len(distinct), _BATCH_KEYS):
-            found |= self._read_batch(distinct[start : start + _BATCH_KEYS])
-        return [found.get((table.name, *key)) for table, key in places]
+            item_by_place |= self._read_batch(distinct[start : start + _BATCH_KEYS])
+        return [item_by_place.get((table.name, *key)) for table, key in places]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         parameters = make_query_parameters(span, self._prefix)
@@ -211,26 +211,26 @@ class DynamoItemStore(Items):
         return list(answer["Items"]), end or None
 
     def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
-        asked: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
+        parameters: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
         if prefix:
             placeholders = Placeholders()
             begins = placeholders.name(table.partition), placeholders.value(prefix)
-            asked |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
+            parameters |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
         while True:
             with translate_failures(_SERVICE):
-                answer = self._client.scan(**asked)
+                answer = self._client.scan(**parameters)
             yield answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def put_all(self, table: Table, items: Sequence[Item]) -> None:
         """Put up to 25 items, some of them if it fails: without a transaction, which costs twice as much.
 
         Not part of the port: an operator's restore uses it, and no function has the permission.
         """
-        left = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
-        self._in_rounds(self._client.batch_write_item, left, "UnprocessedItems")
+        requests = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
+        self._in_rounds(self._client.batch_write_item, requests, "UnprocessedItems")
 
     def _transact(self, actions: Sequence[Action]) -> None:
         """Do the actions; try again while nobody knows whether an attempt was executed.
@@ -271,26 +271,28 @@ class DynamoItemStore(Items):
         from concurrent.futures import ThreadPoolExecutor  # not at the cold starts of what deletes nothing
 
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
-            list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
+            list(deleting.map(lambda request: self._client.delete_item(**request["Delete"]), requests))
 
     def _read_batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
         """Read at most 100 distinct places; return the items that exist, by table and key."""
         tables = {self._prefix + table.name: table for table, _ in places}
-        wanted: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
+        keys_by_table: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
         for table, key in places:
-            wanted[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
-        answers = self._in_rounds(self._client.batch_get_item, wanted, "UnprocessedKeys")
-        read = ((tables[name], item) for one in answers for name, items in one["Responses"].items() for item in items)
+            keys_by_table[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
+        answers = self._in_rounds(self._client.batch_get_item, keys_by_table, "UnprocessedKeys")
+        read = (
+            (tables[name], item) for answer in answers for name, items in answer["Responses"].items() for item in items
+        )
         return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
-    def _in_rounds(self, call: Callable[..., Any], left: Any, unprocessed: str) -> list[Any]:
+    def _in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
         """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
             with translate_failures(_SERVICE):
-                answers.append(call(RequestItems=left))
-            left = answers[-1].get(unprocessed)
-            if not left:
+                answers.append(call(RequestItems=requests))
+            requests = answers[-1].get(unprocessed)
+            if not requests:
                 return answers
             self._pause(attempt)
         raise Busy(f"{_SERVICE} does only a part of a batch; try again")
@@ -307,9 +309,9 @@ def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> Regular
         return translate_failure(failure, _SERVICE)
     reasons: list[Any] = _response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
-    failure.add_note(said := _messages(reasons))
-    if too_much := refused_item(said, _SERVICE):
-        return too_much
+    failure.add_note(message := _messages(reasons))
+    if size_error := refused_item(message, _SERVICE):
+        return size_error
     if codes & BUSY_CODES:
         return Busy(f"{_SERVICE} is busy: try again")
     if "ConditionalCheckFailed" in codes:

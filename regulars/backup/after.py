@@ -95,10 +95,10 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     return Since(**{name: _of_parts(mark, entries_after) for name, mark in asdict(changes).items()})
 
 
-def _of_parts(said: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
+def _of_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
     """Give what is known of a face to the faces that became a part of it, unless something is known of them."""
-    parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in said}
-    return {part: said[faceid] for faceid, parts in parts_by_face.items() for part in parts} | said
+    parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in facts}
+    return {part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts} | facts
 
 
 def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
@@ -122,33 +122,33 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
         yield f"{tenant.name}: {line}"
 
 
-def _apply_changes(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
+def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
     """Lift before deleting, since a held face cannot be deleted; then hold and restrict the faces that are left."""
-    yield from _apply_marks(services, tenant, found, are_set=False)
-    for faceid in services.faces.by_id(tenant, list(found.deleted), restricted=True) if found.deleted else ():
+    yield from _apply_marks(services, tenant, changes, are_set=False)
+    for faceid in services.faces.by_id(tenant, list(changes.deleted), restricted=True) if changes.deleted else ():
         try:
             services.deletion.delete_faces(tenant, [faceid], by="operator")
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    for faceid in [faceid_of_face for faceid_of_face, is_gone in found.withdrawn.items() if is_gone]:
+    for faceid in [faceid_of_face for faceid_of_face, is_gone in changes.withdrawn.items() if is_gone]:
         with suppress(FaceNotFound, ConsentNotFound):
             services.consents.withdraw_consent(tenant, faceid)
             yield f"the consent of {faceid} is withdrawn"
-    yield from _apply_marks(services, tenant, found, are_set=True)
+    yield from _apply_marks(services, tenant, changes, are_set=True)
 
 
-def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: bool) -> Iterator[str]:
+def _apply_marks(services: Services, tenant: Tenant, changes: Since, *, are_set: bool) -> Iterator[str]:
     """Set, or lift, the holds and the restrictions of which the last word says so."""
-    for marks, wanted, word in (
-        (services.faces.holds, found.holds, "held"),
-        (services.restrictions, found.restrictions, "restricted"),
+    for marks, mark_by_face, state in (
+        (services.faces.holds, changes.holds, "held"),
+        (services.restrictions, changes.restrictions, "restricted"),
     ):
         change = marks.set if are_set else marks.lift
-        for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in wanted.items() if is_set is are_set]:
+        for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in mark_by_face.items() if is_set is are_set]:
             with suppress(FaceNotFound):
-                change(tenant, faceid, wanted[faceid][1])
-                yield f"{faceid} is {'' if are_set else 'not '}{word}"
+                change(tenant, faceid, mark_by_face[faceid][1])
+                yield f"{faceid} is {'' if are_set else 'not '}{state}"
 
 
 def _list_unknown(verification: Verified) -> Iterator[str]:

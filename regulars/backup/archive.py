@@ -111,10 +111,10 @@ def write_archive(path: Path) -> Iterator[Writer]:
 class _Head(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Head:
-        found = super().frombuf(buf, encoding, errors)
-        if found.type in _HEADERS and found.size > _HEADER_BYTES:
-            raise DamagedFile(f"this is no backup of ours: it holds a header of {found.size:,} bytes")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _HEADERS and header.size > _HEADER_BYTES:
+            raise DamagedFile(f"this is no backup of ours: it holds a header of {header.size:,} bytes")
+        return header
 
 
 def is_tar(path: Path) -> bool:
@@ -136,7 +136,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 
     Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
     """
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     manifest: Any = None
     try:
         with open_archive(path, "r|") as tar:
@@ -147,10 +147,10 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
                 digest = hashlib.sha256()
                 while chunk := content.read(_CHUNK):
                     digest.update(chunk)
-                found[member.name] = Entry(member.size, digest.hexdigest())
+                entries[member.name] = Entry(member.size, digest.hexdigest())
     except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
         raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
-    return _check_manifest(path, manifest, found, judge)
+    return _check_manifest(path, manifest, entries, judge)
 
 
 def unpack_file(path: Path, into: Path) -> None:
@@ -207,9 +207,9 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
 
 
 def _check_manifest(
-    path: Path, manifest: Any, found: Mapping[str, Entry], judge: Callable[[str, object], str | None]
+    path: Path, manifest: Any, entries: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
-    """Return the manifest if it lists exactly what was `found`. Raises as `check_file`."""
+    """Return the manifest if it lists exactly what was `entries`. Raises as `check_file`."""
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):
@@ -218,7 +218,9 @@ def _check_manifest(
         parsed = msgspec.convert(manifest, Manifest)
     except msgspec.ValidationError as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
-    if differing := sorted(name for name in {**parsed.entries, **found} if parsed.entries.get(name) != found.get(name)):
+    if differing := sorted(
+        name for name in {**parsed.entries, **entries} if parsed.entries.get(name) != entries.get(name)
+    ):
         raise DamagedFile(
             f"{path} is damaged: {differing[0]} is not what was written ({len(differing)} of {len(parsed.entries)})"
         )

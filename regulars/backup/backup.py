@@ -125,11 +125,11 @@ def _copy_database(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
             live.backup(copy, pages=-1)  # in one step: between steps, a write by the service would restart the copy
             copy.execute("PRAGMA journal_mode = DELETE")
-            (found,) = copy.execute("PRAGMA quick_check").fetchone()
+            (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
         raise not_copied(source, error) from error
-    if found != "ok":
-        raise DamagedFile(f"the database {source} is damaged: {found}")
+    if verdict != "ok":
+        raise DamagedFile(f"the database {source} is damaged: {verdict}")
 
 
 def not_copied(source: Path, error: sqlite3.Error) -> OperatorError:

@@ -68,12 +68,12 @@ def draw_person(number: int, *, smiles: bool) -> Image.Image:
     pen.ellipse(box(262, 265, 458, 370), fill=look.skin)
     if look.has_beard:
         pen.chord(box(246, 330, 474, 526), 12, 168, fill=look.hair)
-    for left in (290, 390):
-        pen.ellipse(box(left, 338, left + 40, 362), fill="#ffffff")
-        pen.ellipse(box(left + 11, 340, left + 31, 360), fill="#3a2a22")
-        pen.arc(box(left - 6, 312, left + 46, 350), 205, 335, fill=look.hair, width=7 * _FINE)
+    for eye_left in (290, 390):
+        pen.ellipse(box(eye_left, 338, eye_left + 40, 362), fill="#ffffff")
+        pen.ellipse(box(eye_left + 11, 340, eye_left + 31, 360), fill="#3a2a22")
+        pen.arc(box(eye_left - 6, 312, eye_left + 46, 350), 205, 335, fill=look.hair, width=7 * _FINE)
         if look.has_glasses:
-            pen.ellipse(box(left - 14, 322, left + 54, 380), outline="#2b2b2b", width=5 * _FINE)
+            pen.ellipse(box(eye_left - 14, 322, eye_left + 54, 380), outline="#2b2b2b", width=5 * _FINE)
     pen.arc(box(342, 370, 378, 420), 20, 160, fill=_darker(look.skin), width=6 * _FINE)
     pen.chord(box(310, 420, 410, 470 if smiles else 452), 10, 170, fill="#b4504e")
     drawing = image.reduce(_FINE)
@@ -81,7 +81,7 @@ def draw_person(number: int, *, smiles: bool) -> Image.Image:
 
 
 def _darker(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[at : at + 2], 16) * 85 // 100 for at in (1, 3, 5))
+    return tuple(int(colour[place : place + 2], 16) * 85 // 100 for place in (1, 3, 5))
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

@@ -136,9 +136,9 @@ class DrawnVision:
         return np.array(rows, np.float32).reshape(-1, self.dimensions)
 
     def _embed_person(self, person: DrawnPerson) -> NDArray[np.float32]:
-        own = self._draw_direction(person.number)
+        own_direction = self._draw_direction(person.number)
         noise = self._draw_direction(zlib.crc32(f"{person.number} {person.likeness} {person.take}".encode()))
-        row = person.likeness * own + np.sqrt(1 - person.likeness**2) * noise
+        row = person.likeness * own_direction + np.sqrt(1 - person.likeness**2) * noise
         return np.asarray(row / np.linalg.norm(row), np.float32)
 
     def _draw_direction(self, seed: int) -> NDArray[np.float32]:

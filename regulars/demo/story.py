@@ -102,8 +102,8 @@ class Story:
 
 def list_searched(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
     """Return the pictures that are searched, by chapter."""
-    known = {Part.KNOWN: plan.known, Part.STRANGERS: plan.strangers}
-    return {**known, Part.NOBODY: plan.nobody, Part.SEVERAL: plan.several}
+    enrolled_chapters = {Part.KNOWN: plan.known, Part.STRANGERS: plan.strangers}
+    return {**enrolled_chapters, Part.NOBODY: plan.nobody, Part.SEVERAL: plan.several}
 
 
 def count_steps(plan: Plan) -> int:

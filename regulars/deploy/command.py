@@ -12,8 +12,8 @@ from regulars.options import ask_yes_or_no, deed_options, models_option
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not (found and name):
+    name, sign, value = text.partition("=")
+    if not (sign and name):
         raise click.BadParameter(f"a parameter is NAME=VALUE, not {text!r}")
     return name, value
 
@@ -65,8 +65,8 @@ def deploy(
 
         print(json.dumps(make_role_policy(deploy.stack_name(stage)), indent=2))
         return
-    given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
-    plan = deploy.make_plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
+    values = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
+    plan = deploy.make_plan(stage, values, architecture=architecture, python=python, models=models, names=packs)
     for line in plan.write_lines():
         print(line)
     if dry_run:

@@ -76,12 +76,12 @@ class Plan(Struct, frozen=True):
         A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
         The API half, if AWS lets that be reserved: people who call its open address take no more from the others.
         """
-        known = self.template.get("Parameters", {})
-        shared = {name: int(rules["Default"]) for name, rules in known.items() if name.endswith("Concurrency")}
-        most = {name: runs for name, runs in shared.items() if runs > 0}
-        queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
+        parameters = self.template.get("Parameters", {})
+        shared = {name: int(rules["Default"]) for name, rules in parameters.items() if name.endswith("Concurrency")}
+        runs_by_queue = {name: runs for name, runs in shared.items() if runs > 0}
+        queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in runs_by_queue.items()}
         half = concurrency // 2 if concurrency >= 2 * _LEAST_UNRESERVED else -1
-        return queues | ({_API: str(half)} if _API in known else {})
+        return queues | ({_API: str(half)} if _API in parameters else {})
 
     def template_with_code(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
@@ -143,14 +143,14 @@ def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> di
     AWS rolls back an update whose trigger is gone. A function that is stopped fails as it should.
     """
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
-    found = {}
+    reasons = {}
     for name, resource in template["Resources"].items():
         needed = conditions.get(resource.get("Condition"), "")
         if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in needed:
-            goes = any(f'"{parameter}"' in needed for parameter in given)
+            may_go = any(f'"{parameter}"' in needed for parameter in given)
             stopped = "the update stops a function" if is_stopped(given) else ""
-            found[name] = stopped or ("the parameters may remove it" if goes else "")
-    return found
+            reasons[name] = stopped or ("the parameters may remove it" if may_go else "")
+    return reasons
 
 
 def stack_name(stage: str) -> str:
@@ -187,18 +187,18 @@ def make_plan(
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
     """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow."""
-    known = template.get("Parameters", {})
+    rules_by_name = template.get("Parameters", {})
     for name, value in given.items():
-        if name not in known:
-            raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(known))}")
-        rules = known[name]
+        if name not in rules_by_name:
+            raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
+        rules = rules_by_name[name]
         low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
         if rules["Type"] == "Number" and not low <= _number(value) <= high:
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
         if (allowed := rules.get("AllowedValues")) and value not in [str(allowed_value) for allowed_value in allowed]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
-        if len(value) > (most := rules.get("MaxLength", len(value))):
-            raise InvalidInput(f"{name} has {most} characters at most, not {len(value)}")
+        if len(value) > (max_length := rules.get("MaxLength", len(value))):
+            raise InvalidInput(f"{name} has {max_length} characters at most, not {len(value)}")
 
 
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:

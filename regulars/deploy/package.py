@@ -27,9 +27,9 @@ def shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[st
     `models`: folder of packs of one's own; None: that of the environment, if any. No names: that of the environment, if
     any. The first pack is that of new tenants.
     """
-    wanted = names or filter(None, [environ.get("REGULARS_PACK")])
-    found = dict.fromkeys([*wanted, *packs.list_names(None)])
-    return tuple(packs.find(models or _own_packs(environ), name) for name in found)
+    wanted_names = names or filter(None, [environ.get("REGULARS_PACK")])
+    all_names = dict.fromkeys([*wanted_names, *packs.list_names(None)])
+    return tuple(packs.find(models or _own_packs(environ), name) for name in all_names)
 
 
 def _own_packs(environ: Mapping[str, str]) -> Path | None:

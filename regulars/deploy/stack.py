@@ -123,28 +123,32 @@ class Account:
         that roll an update back, by their names in the template, and why not this one.
         """
         present = self.parameters(stack)
-        new, kept = present is None, [*(present or ())]
+        is_new, present_names = present is None, [*(present or ())]
         name = f"regulars-{int(time.time())}"
-        wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
-        known = {parameter["ParameterKey"] for parameter in wanted}
-        given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
-        triggers, silent = ([], {}) if new else self._list_guards(stack, alarms)
+        declared = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
+        declared_names = {parameter["ParameterKey"] for parameter in declared}
+        new_values = {**{key: value for key, value in initial.items() if key not in present_names}, **parameters}
+        trigger_arns, reasons = ([], {}) if is_new else self._list_guards(stack, alarms)
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
-            ChangeSetType="CREATE" if new else "UPDATE",
+            ChangeSetType="CREATE" if is_new else "UPDATE",
             TemplateURL=template_url,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
-                *({"ParameterKey": key, "ParameterValue": value} for key, value in given.items()),
-                *({"ParameterKey": key, "UsePreviousValue": True} for key in kept if key in known and key not in given),
+                *({"ParameterKey": key, "ParameterValue": value} for key, value in new_values.items()),
+                *(
+                    {"ParameterKey": key, "UsePreviousValue": True}
+                    for key in present_names
+                    if key in declared_names and key not in new_values
+                ),
             ],
             RollbackConfiguration={
-                "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in triggers],
-                "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
+                "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in trigger_arns],
+                "MonitoringTimeInMinutes": WATCHED_MINUTES if trigger_arns else 0,
             },
         )
-        return self._wait_for_change(Change(self._formation, stack, name, new, silent))
+        return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons))
 
     def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         """Return the ARNs of the alarms that guard an update, and of each alarm why it does not; "": it does.
@@ -152,17 +156,20 @@ class Account:
         One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
         whatever the update does.
         """
-        made = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._resources(stack)}
-        names = [physical for physical, logical in made.items() if logical in alarms]
-        asked = self._session.client("cloudwatch").describe_alarms
-        states = {
-            made[alarm["AlarmName"]]: alarm for alarm in (asked(AlarmNames=names)["MetricAlarms"] if names else ())
+        logical_names = {
+            resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._resources(stack)
         }
-        silent = {
+        names = [physical for physical, logical in logical_names.items() if logical in alarms]
+        describe_alarms = self._session.client("cloudwatch").describe_alarms
+        states = {
+            logical_names[alarm["AlarmName"]]: alarm
+            for alarm in (describe_alarms(AlarmNames=names)["MetricAlarms"] if names else ())
+        }
+        reasons = {
             name: why or (_SILENT[states[name]["StateValue"]] if name in states else "it is not made yet")
             for name, why in alarms.items()
         }
-        return [states[name]["AlarmArn"] for name, why in silent.items() if not why], silent
+        return [states[name]["AlarmArn"] for name, why in reasons.items() if not why], reasons
 
     def _resources(self, stack: str) -> Iterator[dict[str, Any]]:
         for page in self._formation.get_paginator("list_stack_resources").paginate(StackName=stack):
@@ -191,9 +198,9 @@ class Account:
 
         Raises NotDeployed if it left a table of these names, too: nobody but the operator knows what it holds.
         """
-        found = self._stack(stack)
-        failed = found is not None and found["StackStatus"] in _NEVER_MADE
-        if found and not failed and not _is_new(found):
+        stack_record = self._stack(stack)
+        failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
+        if stack_record and not failed and not _is_new(stack_record):
             return False
         if left_tables := [name for name in tables if self._table(name)]:
             raise NotDeployed(
@@ -246,8 +253,8 @@ class Account:
             if "does not exist" in str(error):
                 return None
             raise NotDeployed(f"CloudFormation does not tell of {name}: {error}") from error
-        found: dict[str, Any] = stack
-        return found
+        record: dict[str, Any] = stack
+        return record
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:
@@ -319,13 +326,13 @@ class Change(Struct, frozen=True):
         """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
         pages = self.formation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
         events = [event for page in pages for event in page["StackEvents"]]
-        told = [
+        status_and_text = [
             (event["ResourceStatus"], f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
             for event in reversed(events)
             if event.get("ClientRequestToken") == self.name
         ]
-        failed = [text for status, text in told if status.endswith("_FAILED")]
-        return failed[:3] or [text for status, text in told if status.endswith("ROLLBACK_IN_PROGRESS")]
+        failed = [text for status, text in status_and_text if status.endswith("_FAILED")]
+        return failed[:3] or [text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")]
 
 
 def _status(error: Exception) -> int:

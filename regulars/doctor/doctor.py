@@ -128,8 +128,8 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that it is said on what basis strangers are kept, and that the notice beside the cameras has no blanks."""
     yield from (warning("privacy", f"{tenant.name}: {tenant.asked}") for tenant in tenants if tenant.asked)
-    found = [services.notices.read_facts(tenant) for tenant in tenants]
-    for facts in found:
+    facts_of_tenants = [services.notices.read_facts(tenant) for tenant in tenants]
+    for facts in facts_of_tenants:
         blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]  # else it is said above
         if blanks:
             yield warning(
@@ -137,7 +137,7 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
                 f"the notice of tenant {facts.tenant.name} lacks {', '.join(blanks)}: "
                 f"`{options_for(facts, blanks)}` (docs/tasks/notice.md)",
             )
-    if not any(facts.missing for facts in found):
+    if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")
 
 
@@ -178,8 +178,8 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     """Check everything, the settings first, which `read` reads; without them, nothing else can be."""
     began = datetime.now(UTC)
     try:
-        in_use = given = read()
-        data = given.settings.storage
+        in_use = configured = read()
+        data = configured.settings.storage
         assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
         running = folder.find_server(data)
         if running and running.settings:
@@ -188,12 +188,12 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")
         return
-    if in_use is given or not running:
-        source = given.file or f"environment and options: there is no {FILE} here"
+    if in_use is configured or not running:
+        source = configured.file or f"environment and options: there is no {FILE} here"
         yield well("settings", f"of {source}; `regulars config` prints them")
     else:
         yield well("settings", f"of process {running.process}, which serves the folder")
-    for name in given.other_than(in_use):
+    for name in configured.other_than(in_use):
         yield warning("settings", f"{name} is set here, and the service runs by another: a restart takes it")
     yield check_python()
     folder_findings = list(check_folder(data))

@@ -112,16 +112,16 @@ def _owner(path: Path) -> str:
 
 def file_system(path: Path) -> str:
     """Name the kind of file system that the path is on, as the kernel calls it; "unknown" elsewhere than on Linux."""
-    device, place = path.stat().st_dev, "unknown"
+    device, kind = path.stat().st_dev, "unknown"
     try:
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
-        return place
+        return kind
     for line in mounts:
-        before, _, after = line.partition(" - ")
-        if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
-            place = after.split()[0]
-    return place
+        mount_fields, _, file_system_fields = line.partition(" - ")
+        if mount_fields.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            kind = file_system_fields.split()[0]
+    return kind
 
 
 def _can_lock(lock: Path) -> bool:
@@ -140,10 +140,12 @@ def check_python(
     """Check that Python reads hostile archives in a short time (CVE-2024-6232), by its version, or as `mended` by a
     distribution, such as Debian's 3.11.2.
     """
-    said = ".".join(map(str, version))
+    version_text = ".".join(map(str, version))
     if not mended and (version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6)):
-        return warning("python", f"{said} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer")
-    return well("python", said)
+        return warning(
+            "python", f"{version_text} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer"
+        )
+    return well("python", version_text)
 
 
 def check_disk(data: Path) -> Finding:
@@ -175,55 +177,55 @@ def check_machine(settings: Settings, running: Served | None) -> Iterator[Findin
     )
 
 
-def cores_left(there: int, left: Quota) -> Finding:
+def cores_left(core_count: int, quota: Quota) -> Finding:
     """Say how many cores there are, and how many the quota leaves."""
-    has = f"{there} to run on"
-    if left.cores is None:
-        return well("cores", has)
-    return well(
-        "cores", f"{has}, of which a quota leaves {left.cores:g}: the service computes on {cores_within(left, there)}"
-    )
+    cores_text = f"{core_count} to run on"
+    if quota.cores is None:
+        return well("cores", cores_text)
+    usable = cores_within(quota, core_count)
+    return well("cores", f"{cores_text}, of which a quota leaves {quota.cores:g}: the service computes on {usable}")
 
 
-def memory_left(total_bytes: int, left: Quota, limit_bytes: int) -> Finding:
+def memory_left(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
     """Say how much memory there is, and how much the quota leaves; warn of one in which large pictures find no room."""
-    has = f"{total_bytes / 1e9:.1f} GB"
-    if left.memory_bytes is None or left.memory_bytes >= total_bytes:
-        return well("memory", has)
-    below = limit_memory(left, limit_bytes)
-    said = (
-        f"{has}, of which a quota leaves {left.memory_bytes / 1e9:.1f} GB: the service stays below {below / 1e9:.1f} GB"
-    )
-    if left.memory_bytes < LEAST_BYTES:
-        return warning("memory", f"{said}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB")
-    return well("memory", said)
+    total_text = f"{total_bytes / 1e9:.1f} GB"
+    if quota.memory_bytes is None or quota.memory_bytes >= total_bytes:
+        return well("memory", total_text)
+    quota_gb, limit_gb = quota.memory_bytes / 1e9, limit_memory(quota, limit_bytes) / 1e9
+    memory_text = f"{total_text}, of which a quota leaves {quota_gb:.1f} GB: the service stays below {limit_gb:.1f} GB"
+    if quota.memory_bytes < LEAST_BYTES:
+        return warning(
+            "memory", f"{memory_text}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB"
+        )
+    return well("memory", memory_text)
 
 
 def check_clock(data: Path, now: datetime) -> Finding:
     """Check the clock against times that cannot be later: this program's files, and the last write to the book."""
     book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
-    for what, path in (("this program was installed", Path(__file__)), *book):
-        if path.exists() and (at := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
+    for event, path in (("this program was installed", Path(__file__)), *book):
+        if path.exists() and (file_time := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
             return failed(
-                "clock", f"it says {_text(now)}, and {what} at {_text(at)}: set it, as by `timedatectl set-ntp 1`"
+                "clock",
+                f"it says {_text(now)}, and {event} at {_text(file_time)}: set it, as by `timedatectl set-ntp 1`",
             )
     if is_set_by_network() is False:
         return warning("clock", f"it says {_text(now)}, and no network sets it: `timedatectl set-ntp 1`")
     return well("clock", f"it says {_text(now)}")
 
 
-def _text(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _text(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def is_set_by_network() -> bool | None:
     """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
-    asked = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
+    command = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 - ours
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 - ours
     except (OSError, subprocess.SubprocessError):
         return None
-    return "=yes" in said if "=" in said else None
+    return "=yes" in answer if "=" in answer else None
 
 
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
@@ -312,9 +314,9 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
     """Check that no proxy is taken for a client that needs no key."""
     for dialect in DIALECTS:
-        own = settings.of_dialects.get(dialect.name)
-        if isinstance(own, Keyless) and own.networks:
-            yield _check_keyless_networks(dialect, own, settings, serving)
+        keyless_clients = settings.of_dialects.get(dialect.name)
+        if isinstance(keyless_clients, Keyless) and keyless_clients.networks:
+            yield _check_keyless_networks(dialect, keyless_clients, settings, serving)
 
 
 def _check_keyless_networks(
@@ -357,8 +359,8 @@ def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
 
 def _check_names(shown: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
-    own = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
-    names = [str(name.value) for all_ in own for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
+    name_lists = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+    names = [str(name.value) for all_ in name_lists for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
     if not names:
         return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
     if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:

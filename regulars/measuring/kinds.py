@@ -101,7 +101,7 @@ def _searches(rows: NDArray[np.float32], size: int, rule: Rule) -> Iterator[tupl
 
 def _by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:
     for value in sorted({value for value in values if value}):
-        yield value, [number for number, own in enumerate(values) if own == value]
+        yield value, [number for number, row_value in enumerate(values) if row_value == value]
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -36,13 +36,13 @@ def read_folder(folder: Path, *, alone: bool = False) -> LabelledFolder:
     """
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
-    found = {readable(path.stem): [path] for path in sorted(folder.iterdir()) if alone and _is_picture(path)}
-    found |= {
+    files_by_name = {readable(path.stem): [path] for path in sorted(folder.iterdir()) if alone and _is_picture(path)}
+    files_by_name |= {
         readable(path.name): sorted(file for file in path.iterdir() if _is_picture(file))
         for path in sorted(folder.iterdir())
         if path.is_dir()
     }
-    people = {name: files for name, files in found.items() if files}
+    people = {name: files for name, files in files_by_name.items() if files}
     if not people:
         raise NoPictures(
             f"{folder} holds no folder with pictures ({', '.join(sorted(SUFFIXES))}): make one folder a person, "

@@ -125,14 +125,14 @@ def see_all(
     """
     with closing(Memory(memory_file, looked_by(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-        seen = {digest: result for digest in set(digests) if (result := memory.find(digest))}
-        missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in seen}
-        advance(sum(digest in seen for digest in digests))
+        result_by_digest = {digest: result for digest in set(digests) if (result := memory.find(digest))}
+        missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in result_by_digest}
+        advance(sum(digest in result_by_digest for digest in digests))
         times = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
             for digest, result in _look_at_files(pack, missing, workers or count_cores()):
-                seen[digest] = result
+                result_by_digest[digest] = result
                 unwritten.append((digest, result))
                 advance(times[digest])
                 if len(unwritten) >= KEPT_EVERY:
@@ -140,7 +140,7 @@ def see_all(
                     unwritten.clear()
         finally:
             memory.keep(unwritten)
-        return [seen[digest] for digest in digests]
+        return [result_by_digest[digest] for digest in digests]
 
 
 def _look_at_files(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
@@ -193,10 +193,10 @@ def _look_at(file: Path) -> PictureResult:
 
 
 def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:
-    found = np.array([result.embedding is not None for result in picture_results], bool)
+    has_face = np.array([result.embedding is not None for result in picture_results], bool)
     dimensions = next((len(result.embedding) for result in picture_results if result.embedding is not None), 1)
     rows = np.zeros((len(picture_results), dimensions), np.float32)
     for row, result in zip(rows, picture_results, strict=True):
         if result.embedding is not None:
             row[:] = result.embedding
-    return Faces(rows, found, np.array(labelled.person_of, np.intp))
+    return Faces(rows, has_face, np.array(labelled.person_of, np.intp))

@@ -65,7 +65,7 @@ class Memory:
             embedding = None if row[1] is None else np.frombuffer(row[1], dtype="<f4").astype(np.float32)
             return PictureResult(**json.loads(row[0]), embedding=embedding)
 
-    def keep(self, found: Iterable[tuple[str, PictureResult]]) -> None:
+    def keep(self, results: Iterable[tuple[str, PictureResult]]) -> None:
         rows = [
             (
                 sha256,
@@ -73,7 +73,7 @@ class Memory:
                 json.dumps({k: v for k, v in asdict(result).items() if k != "embedding"}),
                 None if result.embedding is None else result.embedding.astype("<f4").tobytes(),
             )
-            for sha256, result in found
+            for sha256, result in results
         ]
         with self._translated_errors(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)

@@ -93,30 +93,30 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
     return _list_rates(by_photos, faces, people, rule)
 
 
-def _rate_own(own: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
+def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
     """Measure the new pack. The curve of each half judges the other half, since nobody passes their own by chance."""
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:
         point = OperatingPoint(ImpostorCurve.from_calibration(entry), fpir)
-        return Rule(point, Population(own.population, entry["usual"]))
+        return Rule(point, Population(measured.population, entry["usual"]))
 
     halves = [
-        (half, make_rule(curves.measure_model(other, people.persons, own.population)[0]))
-        for half, other in _halve(own.faces)
+        (half, make_rule(curves.measure_model(other, people.persons, measured.population)[0]))
+        for half, other in _halve(measured.faces)
     ]
     by_photos = {
         photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, rule in halves])
         for photos in PHOTOS
     }
-    return _list_rates(by_photos, own.faces, people, make_rule(own.entry))
+    return _list_rates(by_photos, measured.faces, people, make_rule(measured.entry))
 
 
 def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
     """Return each half of the people that were found, with the other half."""
     persons = np.random.default_rng(0).permutation(np.unique(faces.person_of[faces.found]))
     is_first = np.isin(faces.person_of, persons[: len(persons) // 2])
-    one, other = faces.subset(is_first), faces.subset(~is_first)
-    return [(one, other), (other, one)]
+    first_half, second_half = faces.subset(is_first), faces.subset(~is_first)
+    return [(first_half, second_half), (second_half, first_half)]
 
 
 def _list_rates(by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule) -> list[Rate]:

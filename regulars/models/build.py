@@ -96,10 +96,10 @@ def measure_pack(
 ) -> Measured:
     """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
     role = draft.manifest.embedding
-    found, _ = one_each(faces, people.persons)
-    if len(found) < FEWEST_PERSONS:
+    portraits, _ = one_each(faces, people.persons)
+    if len(portraits) < FEWEST_PERSONS:
         raise NoPictures(
-            f"a face was found of {len(found)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
+            f"a face was found of {len(portraits)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
             "since the thresholds of one half are tried on the other"
         )
     strangers, _ = one_each(other_faces, others.persons)
@@ -137,13 +137,13 @@ def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     return np.asarray(vectors[:, -columns:] @ turn, np.float32)
 
 
-def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: int) -> Pack:
+def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, number: int) -> Pack:
     """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read."""
     folder, role = draft.folder, draft.manifest.embedding
-    np.save(folder / CENTRE, own.centre)
+    np.save(folder / CENTRE, measured.centre)
     computed = [CENTRE]
-    if own.basis is not None:
-        np.save(folder / BASIS, own.basis)
+    if measured.basis is not None:
+        np.save(folder / BASIS, measured.basis)
         computed.append(BASIS)
     digest = hashlib.sha256(repr((role.networks, [file.sha256 for file in draft.files])).encode())
     for name in computed:
@@ -153,13 +153,13 @@ def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: in
         number,
         offer.networks,
         CENTRE,
-        "" if own.basis is None else BASIS,
-        0 if own.basis is None else own.basis.shape[1],
+        "" if measured.basis is None else BASIS,
+        0 if measured.basis is None else measured.basis.shape[1],
     )
     of_pictures = [_describe_file(folder / name, "computed from your pictures", source) for name in computed]
     manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *of_pictures))
     pack = Pack(manifest, folder)
-    curves.write_curve(folder, pack, source, own.entry, own.population)
+    curves.write_curve(folder, pack, source, measured.entry, measured.population)
     write_durably(folder / MANIFEST, _manifest_text(pack, offer), mode=0o666)
     return pack
 
@@ -201,14 +201,14 @@ def _table_text(name: str, values: Mapping[str, Any]) -> str:
     return "\n".join([*([name] if name else []), *lines]) + "\n"
 
 
-def place_pack(draft: Pack, offer: Offer, own: Measured, source: str, target: Path) -> None:
+def place_pack(draft: Pack, offer: Offer, measured: Measured, source: str, target: Path) -> None:
     """Make a pack of the draft, with a number of its own, and put it at `target`. Runs that add wait for each other.
 
     Raises OperatorError if the name was taken meanwhile, MissingModel, OSError; then nothing is added.
     """
     with hold_lock(target.parent / LOCK):
         require_free(target)
-        pack = write_pack(draft, offer, own, source, choose_number(target.parent))
+        pack = write_pack(draft, offer, measured, source, choose_number(target.parent))
         require_whole(pack)
         copy_pack(pack, target)
 

@@ -125,20 +125,20 @@ def check_file(network: Network, model: bytes) -> None:
     if network.output not in outputs:
         raise UnusableNetwork(f"{network.file} has no output {network.output}: its outputs are {', '.join(outputs)}")
     grey = np.full((1, *shape), (WHITE / 2 - network.mean[0]) / network.deviation[0], np.float32)
-    (found,) = session.run([network.output], {inputs[0].name: grey})
-    if found.shape != (1, network.dimensions):
+    (embedding,) = session.run([network.output], {inputs[0].name: grey})
+    if embedding.shape != (1, network.dimensions):
         raise UnusableNetwork(
-            f"{network.file} gives {list(found.shape)} at {network.output}: its manifest has dimensions = "
+            f"{network.file} gives {list(embedding.shape)} at {network.output}: its manifest has dimensions = "
             f"{network.dimensions}, so [1, {network.dimensions}] is right"
         )
-    if not np.isfinite(found).all():
+    if not np.isfinite(embedding).all():
         raise UnusableNetwork(f"{network.file} gives numbers at {network.output} that are not finite")
 
 
-def _fits(shape: Sequence[Any], asked: Sequence[int]) -> bool:
+def _fits(shape: Sequence[Any], sizes: Sequence[int]) -> bool:
     """Return whether a network's shape, in which a text or None is any number, takes what is asked."""
-    return len(shape) == len(asked) and all(
-        not isinstance(own, int) or own == size for own, size in zip(shape, asked, strict=True)
+    return len(shape) == len(sizes) and all(
+        not isinstance(length, int) or length == size for length, size in zip(shape, sizes, strict=True)
     )
 
 
@@ -147,8 +147,8 @@ def vary_network(network: Network) -> Iterator[tuple[str, Network]]:
     other = next(channels for channels in CHANNELS if channels != network.channels)
     yield f'channels = "{other}"', replace(network, channels=other)
     for name, (mean, deviation) in USUAL_PIXELS.items():
-        given = [_of_colours(numbers) for numbers in (network.mean, network.deviation)]
-        if not np.allclose(given, [_of_colours(mean), _of_colours(deviation)], rtol=0.05, atol=3):
+        present_pixels = [_of_colours(numbers) for numbers in (network.mean, network.deviation)]
+        if not np.allclose(present_pixels, [_of_colours(mean), _of_colours(deviation)], rtol=0.05, atol=3):
             says = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
             yield says, replace(network, mean=mean, deviation=deviation)
     for name, parts in USUAL_POINTS.items():

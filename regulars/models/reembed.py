@@ -57,8 +57,8 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
     with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 
-        def show(seen: int, faces: int) -> None:
-            bar.update(task, completed=seen, total=faces)
+        def show(done_count: int, face_count: int) -> None:
+            bar.update(task, completed=done_count, total=face_count)
 
         return services.reembedding.change_model(tenant, old, new, show, threads=count_cores())
 

@@ -64,9 +64,9 @@ def _find_pairs(vision: FacePipeline, people: LabelledFolder) -> tuple[list[Foun
     faces, owners = list[Found](), list[int]()
     for person, own_paths in files.items():
         if len(own_paths) > 1 and len(owners) < 2 * TRIED_PERSONS:
-            found = [face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None]
-            if len(found) == 2:
-                faces += found
+            found_faces = [face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None]
+            if len(found_faces) == 2:
+                faces += found_faces
                 owners += [person, person]
     return faces, np.array(owners, np.intp)
 

@@ -76,8 +76,10 @@ class Topics(Struct, frozen=True):
 
     def face_of(self, config: str) -> str | None:
         """Return the face whose description is at this topic; None if it is none of a person."""
-        found = re.fullmatch(rf"{re.escape(self.prefix)}/sensor/{self._node}/([A-Za-z0-9_-]{{1,64}})/config", config)
-        return found[1] if found else None
+        topic_match = re.fullmatch(
+            rf"{re.escape(self.prefix)}/sensor/{self._node}/([A-Za-z0-9_-]{{1,64}})/config", config
+        )
+        return topic_match[1] if topic_match else None
 
 
 class Descriptions(Struct, frozen=True):
@@ -133,7 +135,7 @@ class Descriptions(Struct, frozen=True):
 
 def camera_event(event: Event, now: datetime, face: Face | None) -> str:
     """Say that something happened at a camera. `face`: whose name may be told; None: nobody's."""
-    told = {
+    members = {
         "event_type": event.type,
         "id": event.id,
         "at": event.at.isoformat(),
@@ -142,7 +144,7 @@ def camera_event(event: Event, now: datetime, face: Face | None) -> str:
         "group": event.group,
         "visit": event.data.get("arrive_count"),
     }
-    return _json(told | ({"name": face.name, "face": face.id} if face else {}))
+    return _json(members | ({"name": face.name, "face": face.id} if face else {}))
 
 
 def figures(totals: ArrivalTotals) -> str:

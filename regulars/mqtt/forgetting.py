@@ -21,14 +21,14 @@ _LOOK_S = 0.05
 
 def forget_tenant(broker: Broker, topics: Topics) -> int:
     """Empty the tenant's retained messages; return how many. Raises OperatorError if the broker does not do it."""
-    there: set[str] = set()
+    retained_topics: set[str] = set()
     grown_at = 0.0
 
     def hear(topic: str, payload: bytes) -> None:
         nonlocal grown_at
-        if payload and topic not in there:
+        if payload and topic not in retained_topics:
             grown_at = time.monotonic()
-        (there.add if payload else there.discard)(topic)
+        (retained_topics.add if payload else retained_topics.discard)(topic)
 
     for pattern in topics.retained:
         broker.listen(pattern, hear)
@@ -38,11 +38,13 @@ def forget_tenant(broker: Broker, topics: Topics) -> int:
         listens_at = time.monotonic()
         while time.monotonic() - max(listens_at, grown_at) < _SETTLE_S:
             time.sleep(_LOOK_S)
-        found = sorted(there)
-        for topic in found:
+        topics_found = sorted(retained_topics)
+        for topic in topics_found:
             broker.tell(topic, "", retain=True)
-        _wait_until(lambda: not there, "the broker still has messages of this tenant: may its user write them all?")
-        return len(found)
+        _wait_until(
+            lambda: not retained_topics, "the broker still has messages of this tenant: may its user write them all?"
+        )
+        return len(topics_found)
     finally:
         broker.stop()
 

@@ -92,16 +92,16 @@ def read_event(payload: bytes) -> Seen | None:
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
         return None
-    at = after.snapshot.frame_time if after.snapshot else after.frame_time
-    return Seen(after.id, after.camera, at, message.type == "end")
+    picture_at_s = after.snapshot.frame_time if after.snapshot else after.frame_time
+    return Seen(after.id, after.camera, picture_at_s, message.type == "end")
 
 
 def read_events(body: bytes) -> list[Seen]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
-    listed: Sequence[_Listed] = _read_json(body, list[_Listed])
+    rows: Sequence[_Listed] = _read_json(body, list[_Listed])
     return [
         Seen(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
-        for row in listed
+        for row in rows
         if row.has_snapshot and row.end_time is not None
     ]
 
@@ -125,9 +125,9 @@ class Frigate:
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
         return self._send_request("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
 
-    def ended_since(self, at: float) -> list[Seen]:
-        """Return the people of whom there are pictures, and who have gone since `at`. Raises NotFrigates."""
-        query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": at}
+    def ended_since(self, since_s: float) -> list[Seen]:
+        """Return the people of whom there are pictures, and who have gone since `since_s`. Raises NotFrigates."""
+        query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": since_s}
         return read_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
 
     def label(self, event: str, name: str, score: float) -> None:
@@ -135,8 +135,8 @@ class Frigate:
         body = {"subLabel": name[:LONGEST_SUB_LABEL], "subLabelScore": round(min(1.0, max(0.001, score)), 3)}
         self._send_request("POST", f"events/{event}/sub_label", MOST_BYTES, body)
 
-    def _send_request(self, method: str, path: str, most: int, body: dict[str, object] | None = None) -> bytes:
-        """Return the answer's body, of up to `most` bytes.
+    def _send_request(self, method: str, path: str, max_bytes: int, body: dict[str, object] | None = None) -> bytes:
+        """Return the answer's body, of up to `max_bytes` bytes.
 
         Raises Away if another try may succeed, Refused if not.
         """
@@ -145,7 +145,7 @@ class Frigate:
                 method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False
             )
             try:
-                read: bytes = answer.read(most + 1)
+                read: bytes = answer.read(max_bytes + 1)
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
@@ -154,6 +154,6 @@ class Frigate:
             raise Away(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if answer.status != 200:
             raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
-        if len(read) > most:
-            raise Refused(f"Frigate answered {method} {path} with more than {most} bytes")
+        if len(read) > max_bytes:
+            raise Refused(f"Frigate answered {method} {path} with more than {max_bytes} bytes")
         return read

@@ -118,23 +118,23 @@ class Publisher:
             self._published.clear()
         if time.monotonic() < self._tidy_at:
             return
-        there = self._topics_at_broker.copy()
-        known = [face for topic in there if (face := self._topics.face_of(topic))]
-        wanted = {
+        topics_at_broker = self._topics_at_broker.copy()
+        described_faces = [face for topic in topics_at_broker if (face := self._topics.face_of(topic))]
+        payload_by_topic = {
             **{
                 self._topics.camera_config(camera.id): self._descriptions.camera(camera)
                 for camera in self._service.list_cameras().cameras
             },
             **{
                 self._topics.person_config(face.id): self._descriptions.person(face)
-                for face in self._faces(known).values()
+                for face in self._faces(described_faces).values()
             },
         }
-        for topic in there - wanted.keys():
+        for topic in topics_at_broker - payload_by_topic.keys():
             self._take_away(topic)
-        wanted[self._topics.today_config] = self._descriptions.today()
+        payload_by_topic[self._topics.today_config] = self._descriptions.today()
         self._tell_today()
-        for topic, payload in wanted.items():
+        for topic, payload in payload_by_topic.items():
             self._describe(topic, payload)
         self._tidy_at = time.monotonic() + self._tidy_s
 
@@ -145,8 +145,8 @@ class Publisher:
 
     def _faces(self, ids: Iterable[str]) -> dict[str, Face]:
         """Return those of the faces that are there, have a name and may be told by it."""
-        asked: Sequence[str] = sorted(ids) if self._shows_names else []
-        chunks = [list(asked[begin : begin + AT_ONCE]) for begin in range(0, len(asked), AT_ONCE)]
+        wanted_ids: Sequence[str] = sorted(ids) if self._shows_names else []
+        chunks = [list(wanted_ids[begin : begin + AT_ONCE]) for begin in range(0, len(wanted_ids), AT_ONCE)]
         faces = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
         return {face.id: face for face in faces if face.name}
 

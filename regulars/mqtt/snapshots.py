@@ -104,9 +104,9 @@ class Snapshots:
         """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
         try:
             if self._caught_up_at != self._connections():
-                before = self._connections()
+                connection_number = self._connections()
                 self._catch_up()
-                self._caught_up_at = before
+                self._caught_up_at = connection_number
             for due in self._take_due():
                 self._send(due)
             for label in [*self._labels]:
@@ -189,17 +189,17 @@ class Snapshots:
 
     def _capture(self, event: Seen, picture: bytes) -> models.Capture | None:
         """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""
-        at = datetime.fromtimestamp(event.at, UTC)
+        captured_at = datetime.fromtimestamp(event.at, UTC)
         try:
             try:
                 return self._service.take_capture(
-                    picture=picture, camera=event.camera, captured_at=at, track=event.event
+                    picture=picture, camera=event.camera, captured_at=captured_at, track=event.event
                 )
             except codes.CameraNotFound:
                 self._service.add_camera(id=event.camera, name=event.camera)
                 _log.info("%s: the camera was not there and has been made", event.camera)
                 return self._service.take_capture(
-                    picture=picture, camera=event.camera, captured_at=at, track=event.event
+                    picture=picture, camera=event.camera, captured_at=captured_at, track=event.event
                 )
         except ApiError as error:
             if error.status >= 500 or isinstance(error, _OF_ALL):

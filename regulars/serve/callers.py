@@ -76,14 +76,17 @@ class Tenants:
             return CallerHint(request.path.split("/")[2])
         if (request.method, request.path) in v1.SIGN_IN:
             return CallerHint(by_body=True, claim=("sign-in",))
-        said = views_of(request.path).claim(self._services.settings, request)
-        if said is NOBODY:  # the console's start has its path in common with a dialect
-            said = v1.VIEWS.claim(self._services.settings, request)
-        if isinstance(said, SignatureClaim):
-            claim = (said.find, said.id, find_network(request.client))
-            return replace(self._claim(claim, partial(self._check_signature, said.find)), by_body=True)
-        hint = self._claim((said.find, said.key), lambda _request: self._find_tenant(said.find, said.key))
-        return replace(hint, tenant=said.tenant or hint.tenant, by_body=said.in_body)
+        dialect_claim = views_of(request.path).claim(self._services.settings, request)
+        if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
+            dialect_claim = v1.VIEWS.claim(self._services.settings, request)
+        if isinstance(dialect_claim, SignatureClaim):
+            claim = (dialect_claim.find, dialect_claim.id, find_network(request.client))
+            return replace(self._claim(claim, partial(self._check_signature, dialect_claim.find)), by_body=True)
+        hint = self._claim(
+            (dialect_claim.find, dialect_claim.key),
+            lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
+        )
+        return replace(hint, tenant=dialect_claim.tenant or hint.tenant, by_body=dialect_claim.in_body)
 
     def _claim(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
         formerly, sure_until = self._proved.get(claim, (None, 0.0))
@@ -100,15 +103,15 @@ class Tenants:
     def _find_tenant(self, find: FindTenant, key: str) -> str | None:
         """Look the tenant of a key up. Raises Busy, StorageUnavailable."""
         try:
-            found = find(self._services, key) if key else None
+            tenant = find(self._services, key) if key else None
         except (Busy, StorageUnavailable):
             raise
         except RegularsError:
-            found = None
-        if found is None:
+            tenant = None
+        if tenant is None:
             self._proved.pop((find, key), None)
             return None
-        return self._remember((find, key), found, _SURE_S)
+        return self._remember((find, key), tenant, _SURE_S)
 
     def _check_signature(self, find: FindSigner, request: Request) -> str | None:
         """Check the signature. Of whatever is wrong with it, the application tells the sender."""

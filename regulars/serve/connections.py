@@ -195,9 +195,9 @@ class Connection(H11Protocol):
         """Have h11 read more of a head, and nothing behind its end: the limits of a body are others."""
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-        known = begun + self._unread[: HEAD_BYTES - len(begun)]
-        end = known.find(b"\r\n\r\n", max(0, len(begun) - 3))
-        head = known if end < 0 else known[: end + 4]
+        received = begun + self._unread[: HEAD_BYTES - len(begun)]
+        end = received.find(b"\r\n\r\n", max(0, len(begun) - 3))
+        head = received if end < 0 else received[: end + 4]
         del self._unread[: len(head) - len(begun)]
         if len(head) == len(begun):
             self._refuse("The head of a request is too long.")
@@ -410,23 +410,23 @@ class ConnectionLimiter:
     def _make_room(self) -> None:
         """Close some of the sender with the most: first what has used up most of its time, then what came last."""
         now = time.monotonic()
-        most = Counter(each.sender for each in self._connections).most_common(1)[0][0]
-        theirs = [each for each in self._connections if each.sender == most]
-        used = {each: each.measure_used_share(self.patience, now) for each in theirs}
-        waiting = sorted((each for each in theirs if used[each] > 0), key=used.__getitem__, reverse=True)
-        for connection in waiting[: max(1, self.places // 8)] or [max(theirs, key=lambda each: each.since)]:
+        busiest_sender = Counter(each.sender for each in self._connections).most_common(1)[0][0]
+        connections = [each for each in self._connections if each.sender == busiest_sender]
+        used = {each: each.measure_used_share(self.patience, now) for each in connections}
+        waiting = sorted((each for each in connections if used[each] > 0), key=used.__getitem__, reverse=True)
+        for connection in waiting[: max(1, self.places // 8)] or [max(connections, key=lambda each: each.since)]:
             connection.abort()
             self.leave(connection)  # now, since many come before it is lost
 
 
-def places(wanted: int = CONNECTIONS) -> int:
-    """Return the most connections: `wanted`, or fewer if the process may not open so many files.
+def places(wanted_count: int = CONNECTIONS) -> int:
+    """Return the most connections: `wanted_count`, or fewer if the process may not open so many files.
 
     It first raises the process's soft limit, which is often 1024, as far as needed and allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + OTHER_FILES
+    needed = wanted_count + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else max(32, min(wanted, soft - OTHER_FILES))
+    return wanted_count if soft == resource.RLIM_INFINITY else max(32, min(wanted_count, soft - OTHER_FILES))

@@ -77,14 +77,14 @@ class Lanes:
             self._give_back_after(future, undo.pop_all())
         return await asyncio.wrap_future(future)
 
-    def _give_back_after(self, work: Future[Any], held: ExitStack) -> None:
+    def _give_back_after(self, work: Future[Any], place_stack: ExitStack) -> None:
         loop = asyncio.get_running_loop()
         self._works.add(work)
-        held.callback(self._works.discard, work)
+        place_stack.callback(self._works.discard, work)
 
         def close_held(_: Future[Any]) -> None:
             with suppress(RuntimeError):  # the server has stopped meanwhile
-                loop.call_soon_threadsafe(held.close)
+                loop.call_soon_threadsafe(place_stack.close)
 
         work.add_done_callback(close_held)
 
@@ -145,13 +145,13 @@ class Budget:
             by_sender: Counter[str] = Counter({asks.sender: size})
             for holding in strangers:
                 by_sender[holding.sender] += holding.held
-            most = max(
+            largest = max(
                 [asks, *strangers],
                 key=lambda holding: (by_sender[holding.sender], holding.held + size * (holding is asks)),
             )
-            if most is asks:
+            if largest is asks:
                 raise Busy(FULL)
-            most.end()
+            largest.end()
 
     def _has_room(self, lane: str, size: int) -> bool:
         would = self._held[lane] + size
@@ -187,9 +187,9 @@ class Holding:
     def move(self, lane: str) -> None:
         """Charge another lane for it. Raises Busy."""
         if lane != self.lane:
-            held, self.held = self.held, 0
-            self._budget.note(self, -held)
-            self._hold(lane, held)
+            held_bytes, self.held = self.held, 0
+            self._budget.note(self, -held_bytes)
+            self._hold(lane, held_bytes)
 
     def _hold(self, lane: str, size: int) -> None:
         self._budget.make_room(lane, size, self)

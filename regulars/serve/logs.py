@@ -81,9 +81,9 @@ def _level(this: Invocation) -> int:
 
 
 def _text(this: Invocation, ms: float) -> str:
-    said = [this.route or this.function, this.status, this.code, None if this.error == this.code else this.error]
-    words = [str(word) for word in said if word is not None]
+    outcome = [this.route or this.function, this.status, this.code, None if this.error == this.code else this.error]
+    words = [str(word) for word in outcome if word is not None]
     counts = [f"{name}={value:g}" for name, value in this.measured.items()]
-    named = {"[{}]": this.tenant, "by {}": this.caller, "from {}": this.address}
-    whose = [form.format(value) for form, value in named.items() if value]
-    return " ".join([*words, f"{ms:.0f} ms", *whose, *counts])
+    origin = {"[{}]": this.tenant, "by {}": this.caller, "from {}": this.address}
+    origin_words = [form.format(value) for form, value in origin.items() if value]
+    return " ".join([*words, f"{ms:.0f} ms", *origin_words, *counts])

@@ -144,8 +144,8 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
     """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers are kept."""
     disk = services.storage.disk and services.storage.disk()
     if disk and disk.is_full:
-        left, needed = disk.free_bytes / 1e6, FULL_BYTES / 1e6
-        yield f"the disk of {data} is full: {left:.1f} MB are left, and pictures are taken from {needed:.0f} MB on"
+        free_mb, full_mb = disk.free_bytes / 1e6, FULL_BYTES / 1e6
+        yield f"the disk of {data} is full: {free_mb:.1f} MB are left, and pictures are taken from {full_mb:.0f} MB on"
     for tenant in services.tenants.list_all():
         if tenant.asked and not tenant.disabled:
             yield f"{tenant.name}: {tenant.asked}"
@@ -187,8 +187,8 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
         yield f"settings of {config}; `regulars config` prints what is in force"
     yield f"tenants: {len(tenants)}, faces: {faces}"
     yield zones_text(tenants, data)
-    if (waiting := services.ports.storage.waiting) is not None and (left := waiting()):
-        yield f"captures that wait from before: {left}; they are resolved now, oldest first"
+    if (waiting := services.ports.storage.waiting) is not None and (waiting_count := waiting()):
+        yield f"captures that wait from before: {waiting_count}; they are resolved now, oldest first"
 
 
 def zones_text(tenants: Sequence[Tenant], data: Path) -> str:

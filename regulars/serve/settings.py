@@ -77,10 +77,10 @@ def url_of(host: str, port: int, *, tls: bool) -> str:
 
 def _outward(host: str) -> str:
     """Return this machine's address on its way to others, which the kernel knows without a packet being sent."""
-    far, own = _EVERYWHERE[host]
+    far_address, own_address = _EVERYWHERE[host]
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            sock.connect((far, 9))
+            sock.connect((far_address, 9))
         except OSError:  # there is no network
-            return own
+            return own_address
         return str(sock.getsockname()[0])

@@ -110,7 +110,7 @@ class Site:
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
             return of_json(200 if is_alive else 503, {"alive": is_alive})
-        part = next((part for at, part in self._others.items() if head.path.startswith(at)), self._gateway)
+        part = next((part for prefix, part in self._others.items() if head.path.startswith(prefix)), self._gateway)
         try:
             limit = part.admit(head)
             claim = self._read_caller(head)
@@ -125,18 +125,18 @@ class Site:
         """Answer a request in its tenant's lane once it is proved whose it is."""
         tenant = claim.tenant
         if tenant is None and not claim.by_body:
-            found = await self._prove_tenant(part, head, claim)
-            if isinstance(found, Response):  # nobody's credentials: the answer needed no body
-                return found
-            tenant = found
+            tenant_or_answer = await self._prove_tenant(part, head, claim)
+            if isinstance(tenant_or_answer, Response):  # nobody's credentials: the answer needed no body
+                return tenant_or_answer
+            tenant = tenant_or_answer
         with Holding(self._budget, tenant or UNPROVED, part.copies, sender=find_network(head.client)) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
                 claim = self._read_caller(request)
-                found = claim.tenant or await self._prove_tenant(part, request, claim)
-                if isinstance(found, Response):
-                    return found
-                tenant = found
+                tenant_or_answer = claim.tenant or await self._prove_tenant(part, request, claim)
+                if isinstance(tenant_or_answer, Response):
+                    return tenant_or_answer
+                tenant = tenant_or_answer
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
 

@@ -57,8 +57,8 @@ class SignedBlobs:
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in S3's words."""
         if isinstance(error, BodyTooLarge):
-            most = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
-            error = Failure("EntityTooLarge", most)
+            limit_text = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
+            error = Failure("EntityTooLarge", limit_text)
         failure, key = translate_error(_TABLE, error), self._key(head)
         report_answer(error, failure.code, f"{head.method} {self.prefix}{{key}}")
         id_ = uuid.uuid4().hex[:16].upper()
@@ -80,8 +80,8 @@ class SignedBlobs:
         if not self._store.put_upload(key, body, request.headers["content-type"]):
             reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
             raise Failure("PreconditionFailed", reason, 412)
-        found = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
-        return Response(200, (*found, ("Content-Type", "application/xml")))
+        stored_headers = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
+        return Response(200, (*stored_headers, ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
         data = self._store.get(self._key(request))

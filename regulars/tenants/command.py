@@ -56,11 +56,11 @@ def _names(text: str) -> frozenset[str]:
     return frozenset() if names == {_NONE} else names
 
 
-def _amount(text: str, kind: type[int | float] = float, said: str = "a number") -> float | str:
+def _amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
     try:
         return text if text == _NONE else kind(text)
     except ValueError:
-        raise click.BadParameter(f"{said}, or `none`, not {text[:40]!r}") from None
+        raise click.BadParameter(f"{expected}, or `none`, not {text[:40]!r}") from None
 
 
 def _count(text: str) -> float | str:
@@ -87,11 +87,13 @@ _KINDS = {int: (_count, "N"), float: (_amount, "NUMBER"), str: (str, "TEXT"), fr
 _settings_options = together(*(_option(one) for one in SETTINGS.values() if one.option))
 
 
-def _changes(given: dict[str, Any]) -> dict[str, Any]:
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
     texts = {name for name, setting in SETTINGS.items() if setting.kind is str}
     nothing = dict.fromkeys(texts, "")
-    return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}
+    return {
+        name: nothing.get(name) if value == _NONE else value for name, value in options.items() if value is not None
+    }
 
 
 @click.group(no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants.")
@@ -210,10 +212,10 @@ def key(name: str, data: Path | None) -> None:
     """
     storage = settings_of(data=data, here=True).storage
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
-    found = read_credentials(storage).get(name)
-    if found is None:
+    credentials_of_tenant = read_credentials(storage).get(name)
+    if credentials_of_tenant is None:
         raise OperatorError(f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all")
-    print(found.api_key)
+    print(credentials_of_tenant.api_key)
 
 
 @tenants.command("renew-signing")
@@ -260,8 +262,8 @@ def enable(services: Services, name: str) -> None:
 def _print_settings(services: Services, tenant: Tenant) -> None:
     """Print all settings of one tenant, a line each."""
     rows = describe_tenant(tenant)
-    for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
-        rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
+    for setting, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
+        rows[setting] = f"{days} (the service's)" if rows[setting] == "any" else rows[setting]
     for line in align_rows([*rows.items()]):
         print(line)
 
@@ -309,9 +311,9 @@ def table(tenants: Iterable[Tenant]) -> list[str]:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
         only = ", ".join(rule for rule, holds in strict.items() if holds)
-        who = (tenant.name, tenant.profile.value, tenant.app_id)
+        identity = (tenant.name, tenant.profile.value, tenant.app_id)
         quota = _in_words(tenant.requests_a_day, "any")
-        rows.append((*who, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
+        rows.append((*identity, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
     return align_rows(rows)
 
 
@@ -419,8 +421,10 @@ def add_key(
     if (dialect is None) != (group is None) or (dialect is None and any(files.values())):
         raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
     if dialect is not None and group is not None:
-        given = {service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()}
-        _add_services(services, tenant, key_name, [*dialects.find_dialect(dialect).services], group, given)
+        given_uuids = {
+            service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()
+        }
+        _add_services(services, tenant, key_name, [*dialects.find_dialect(dialect).services], group, given_uuids)
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
@@ -434,20 +438,23 @@ def _add_services(
     key_name: str,
     names: Sequence[str],
     group_name: str,
-    given: Mapping[str, str | None],
+    given_uuids: Mapping[str, str | None],
 ) -> None:
     """Make and print keys for these services. The first is of the group of this name, made if need be."""
-    if not all(value is None or is_uuid(value) for value in given.values()):
+    if not all(value is None or is_uuid(value) for value in given_uuids.values()):
         raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
-    if other := next((name for name, value in given.items() if value is not None and name not in names), None):
+    if other := next((name for name, value in given_uuids.items() if value is not None and name not in names), None):
         raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
     groups = services.groups
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.choose_implicit_capacity(tenant), "")
     group = groups.get_by_name(tenant, group_name)
     for service in names:
-        of = group.id if service == names[0] else ""
-        print(f"{service}:", add_service_key(services, tenant, f"{key_name}, {service}", service, of, given[service]))
+        group_id = group.id if service == names[0] else ""
+        print(
+            f"{service}:",
+            add_service_key(services, tenant, f"{key_name}, {service}", service, group_id, given_uuids[service]),
+        )
     print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
 
 
@@ -492,8 +499,8 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
       regulars console --tenant shop
       regulars console --tenant shop-12 --url https://box.example
     """
-    at = url or services.settings.public_url or _listens(services.settings.storage)
-    print(make_link(services, tenant_of(services, tenant), key_id, at))
+    base_url = url or services.settings.public_url or _listens(services.settings.storage)
+    print(make_link(services, tenant_of(services, tenant), key_id, base_url))
 
 
 def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:

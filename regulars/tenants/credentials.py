@@ -65,14 +65,14 @@ class CredentialsFile:
         """
         with folder.hold_lock(self._data / LOCK):
             try:
-                known = _entries(self.path)
+                entries = _entries(self.path)
                 if self._tenants.is_unused():
                     with acts.begin_act(acts.chore("regulars tenants add", FIRST_TENANT[0])):
-                        made = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
-                    self._write_down(made, known)
+                        credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
+                    self._write_down(credentials, entries)
             except DamagedFile as error:
                 return [str(error)]
-            return [self._describe_lost_keys(name) for name in self._without_keys(known)]
+            return [self._describe_lost_keys(name) for name in self._without_keys(entries)]
 
     def add(self, name: str, profile: Profile, settings: TenantSettings) -> Credentials:
         """Make a tenant and write its credentials down.
@@ -81,9 +81,9 @@ class CredentialsFile:
         written.
         """
         with folder.hold_lock(self._data / LOCK):
-            known = _entries(self.path)
+            entries = _entries(self.path)
             self._tenants.list_all()  # raises for data of another format
-            return self._keep_credentials(self._tenants.add(name, profile, settings), known)
+            return self._keep_credentials(self._tenants.add(name, profile, settings), entries)
 
     def rotate_keys(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
@@ -91,20 +91,20 @@ class CredentialsFile:
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.hold_lock(self._data / LOCK):
-            known = _entries(self.path)
-            return self._keep_credentials(self._tenants.rotate_keys(name), known)
+            entries = _entries(self.path)
+            return self._keep_credentials(self._tenants.rotate_keys(name), entries)
 
     def forget(self, name: str) -> None:
         """Take the credentials of an erased tenant out of the file. Raises DamagedFile, OSError."""
         with folder.hold_lock(self._data / LOCK):
-            known = _entries(self.path)
-            if known.pop(name, None) is not None:
-                self._write(known)
+            entries = _entries(self.path)
+            if entries.pop(name, None) is not None:
+                self._write(entries)
 
-    def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
+    def _without_keys(self, entries: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""
         names = [tenant.name for tenant in self._tenants.list_all() if not tenant.disabled]
-        return [name for name in names if not self._opens(known.get(name))]
+        return [name for name in names if not self._opens(entries.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
         """Tell whether one of the entry's credentials is valid in the store: an admin may have renewed others there."""
@@ -124,9 +124,9 @@ class CredentialsFile:
             f"`{_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
         )
 
-    def _keep_credentials(self, credentials: Credentials, known: dict[str, Credentials]) -> Credentials:
+    def _keep_credentials(self, credentials: Credentials, entries: dict[str, Credentials]) -> Credentials:
         try:
-            self._write_down(credentials, known)
+            self._write_down(credentials, entries)
         except OSError as error:
             raise NotWrittenDown(
                 f"the keys of {credentials.tenant} that stand above are valid and in no file: "
@@ -135,12 +135,12 @@ class CredentialsFile:
             ) from error
         return credentials
 
-    def _write_down(self, credentials: Credentials, known: dict[str, Credentials]) -> None:
-        known[credentials.tenant] = credentials
-        self._write(known)
+    def _write_down(self, credentials: Credentials, entries: dict[str, Credentials]) -> None:
+        entries[credentials.tenant] = credentials
+        self._write(entries)
 
-    def _write(self, known: dict[str, Credentials]) -> None:
-        folder.write_durably(self.path, json.dumps([asdict(entry) for entry in known.values()], indent=2) + "\n")
+    def _write(self, entries: dict[str, Credentials]) -> None:
+        folder.write_durably(self.path, json.dumps([asdict(entry) for entry in entries.values()], indent=2) + "\n")
 
 
 def read_credentials(data: Path) -> dict[str, Credentials]:

@@ -92,7 +92,7 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
     """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
-    told, erasures = "", services.erasure.of_tenants
+    last_reason, erasures = "", services.erasure.of_tenants
     while True:
         reason = ""
         try:
@@ -103,8 +103,8 @@ def finish_erasure(services: Services, name: str) -> TenantErasure:
                 reason = f"what was under way ends by {time_text(erasure.late_at)}"
         except Busy as error:
             reason = str(error)
-        if reason and reason != told:
+        if reason and reason != last_reason:
             click.echo(f"it waits: {reason}", err=True)
-        told = reason
+        last_reason = reason
         if reason:
             time.sleep(_PAUSE_S)

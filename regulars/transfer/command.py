@@ -92,10 +92,10 @@ class Access(Struct, frozen=True):
 def _key(data: Path, tenant: str | None) -> str:
     from regulars.tenants import credentials
 
-    known = credentials.read_credentials(data)
-    if tenant is not None and tenant not in known:
-        raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(known)}")
-    return known[tenant or next(iter(known))].api_key
+    credentials_by_tenant = credentials.read_credentials(data)
+    if tenant is not None and tenant not in credentials_by_tenant:
+        raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(credentials_by_tenant)}")
+    return credentials_by_tenant[tenant or next(iter(credentials_by_tenant))].api_key
 
 
 @click.command("import", short_help="Enrol many people: folders, a table, an export.")

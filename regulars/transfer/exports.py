@@ -116,23 +116,23 @@ def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read:
 
 
 def _write_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
-    decoder, found = msgspec.json.Decoder(kind), []
+    decoder, rows = msgspec.json.Decoder(kind), []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
-            found.append(decoder.decode(line))
+            rows.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedFile(f"line {number} of {name} in {path} is none of ours: {error}") from error
-    return found
+    return rows
 
 
-def _wrong_format(file: str, found: object) -> str | None:
-    if found == FORMAT:
+def _wrong_format(file: str, file_format: object) -> str | None:
+    if file_format == FORMAT:
         return None
-    if isinstance(found, int):
+    if isinstance(file_format, int):
         return f"{file} is a backup, not an export: `regulars restore` makes a data folder from it"
-    return f"{file} is an export of the format {found!r}, and this version reads {FORMAT}"
+    return f"{file} is an export of the format {file_format!r}, and this version reads {FORMAT}"
 
 
 OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
@@ -181,9 +181,9 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     consents = {consent.face: consent for consent in service.list_consents()}
     faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        while some := list(islice(faces, _AT_ONCE)):
-            found = pool.map(lambda person: _fetch_pictures(service, *person), some)
-            yield from (exported for exported in found if exported is not None)
+        while batch := list(islice(faces, _AT_ONCE)):
+            exported_faces = pool.map(lambda person: _fetch_pictures(service, *person), batch)
+            yield from (exported for exported in exported_faces if exported is not None)
 
 
 def _fetch_pictures(

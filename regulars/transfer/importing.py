@@ -162,7 +162,15 @@ class Import(Struct):
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
         """Enrol the photo as the face of this id. What is sent again after a kill has the same idempotency key."""
         group = person.group or self.group or ""
-        said = [faceid, photo.id, group, person.name, if_known, self.if_erased, dict(sorted(person.more.items()))]
+        request_parts = [
+            faceid,
+            photo.id,
+            group,
+            person.name,
+            if_known,
+            self.if_erased,
+            dict(sorted(person.more.items())),
+        ]
         enrol = partial(
             self.service.enrol_face,
             group=group,
@@ -174,7 +182,7 @@ class Import(Struct):
             **person.more,
         )
         try:
-            enrol(idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest())
+            enrol(idempotency_key=hashlib.sha256(repr(request_parts).encode()).hexdigest())
         except codes.FaceNotFound:
             enrol()  # an import of the same day did it, and the face was deleted since
 
@@ -218,22 +226,28 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
 
     A group that is there is left as it is, unless it is empty and an export says how it was.
     """
-    wanted_by_name = {each["name"]: each for each in source.groups}
+    exported_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
         counts = attribute_counts.setdefault(person.group or group or "", Counter())
         counts.update(["", *person.more.get("attributes", ())])
-    present = {each.name: each for each in service.list_groups()}
-    for name, wanted in wanted_by_name.items():
-        if name not in present:
-            later = {member: wanted[member] for member in ("learns", "staff") if member in wanted}
-            made = service.add_group(**{member: wanted[member] for member in wanted if member not in later})
-            if later != {"learns": True, "staff": False}:
-                service.change_group(made.id, **later)
-        elif not present[name].count and any(getattr(present[name], member) != wanted[member] for member in wanted):
-            service.change_group(present[name].id, **{member: wanted[member] for member in wanted if member != "name"})
+    group_by_name = {each.name: each for each in service.list_groups()}
+    for name, exported in exported_by_name.items():
+        if name not in group_by_name:
+            later_members = {member: exported[member] for member in ("learns", "staff") if member in exported}
+            new_group = service.add_group(
+                **{member: exported[member] for member in exported if member not in later_members}
+            )
+            if later_members != {"learns": True, "staff": False}:
+                service.change_group(new_group.id, **later_members)
+        elif not group_by_name[name].count and any(
+            getattr(group_by_name[name], member) != exported[member] for member in exported
+        ):
+            service.change_group(
+                group_by_name[name].id, **{member: exported[member] for member in exported if member != "name"}
+            )
     for name, counts in attribute_counts.items():
-        if name not in present and name not in wanted_by_name:
+        if name not in group_by_name and name not in exported_by_name:
             _add_group(service, name, sorted(counts.keys() - {""}), counts[""])
 
 
@@ -267,16 +281,16 @@ def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]
 
 def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
     """Return the fate that each photo would have. Whether people are known, or alike, shows only when they come in."""
-    least = service.get_settings().enrol_quality or MIN_QUALITY
+    min_quality = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:
-        flaws = ((photo.name, _find_flaw(service, photo, least)) for photo in person.photos)
+        flaws = ((photo.name, _find_flaw(service, photo, min_quality)) for photo in person.photos)
         return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
 
     return process_people(people, look, told)
 
 
-def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
+def _find_flaw(service: Regulars, photo: Photo, min_quality: float) -> str:
     """Say why the photo would be refused, or nothing."""
     try:
         faces = service.detect(picture=read_photo(photo).data).faces
@@ -285,7 +299,7 @@ def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
     if not faces:
         return "no face was found in the picture"
     best = max(faces, key=lambda face: face.quality)
-    return f"{best.flaw}: {math.floor(best.quality)} of {least:g}" if best.quality < least else ""
+    return f"{best.flaw}: {math.floor(best.quality)} of {min_quality:g}" if best.quality < min_quality else ""
 
 
 HEADER = ("person", "picture", "reason", "pictures in")
@@ -299,7 +313,7 @@ _EVERY_S = 60.0
 def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
     """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console, what = Console(stderr=True), "pictures" if total is not None else "faces"
+    console, noun = Console(stderr=True), "pictures" if total is not None else "faces"
     done, told_at = 0, clock()
 
     def advance(count: int) -> None:
@@ -308,10 +322,10 @@ def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> 
         done += count
         if not console.is_terminal and clock() - told_at >= _EVERY_S:
             told_at = clock()
-            print(f"{done:,}{'' if total is None else f' of {total:,}'} {what}", file=sys.stderr, flush=True)
+            print(f"{done:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
 
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(noun, total=total)
         yield advance
 
 

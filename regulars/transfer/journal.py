@@ -178,14 +178,14 @@ def _read_progress(descriptor: int, path: Path, about: Mapping[str, str]) -> tup
         first, *events = map(json.loads, complete_lines.splitlines())
         if first.keys() == {"import"}:
             raise _early_error(path)
-        before, secret = first["import"], bytes.fromhex(first["secret"])
+        former_about, secret = first["import"], bytes.fromhex(first["secret"])
         for event in events:
             noted.setdefault(str(event["person"]), []).append((str(event["sealed"]), bool(event["in"])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _damaged_error(path, error) from error
-    if before != about:
+    if former_about != about:
         raise OperatorError(
-            f"{path} is the journal of another import ({_describe_import(before)}; "
+            f"{path} is the journal of another import ({_describe_import(former_about)}; "
             f"this one: {_describe_import(about)}): name another one with --journal, or move it away"
         )
     return _Seals(secret), noted

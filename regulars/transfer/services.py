@@ -41,17 +41,19 @@ class Api:
         )
 
     def get(self, path: str, **query: Any) -> bytes:
-        asked = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
+        address = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
         try:
-            answer = self._http.request("GET", asked, preload_content=False)
+            answer = self._http.request("GET", address, preload_content=False)
             data = answer.read(_MOST_BYTES)
         except urllib3.exceptions.HTTPError as error:
             raise OperatorError(f"{self._url} does not answer: {error}") from error
         if answer.status == 404:
             raise FileNotFoundError(f"{path} is not there any more")
         if answer.status != 200:
-            said = escape_name(data[:200].decode(errors="replace"))
-            raise OperatorError(f"{asked} answers {answer.status}, {said!r}: check the address and --from-key-file")
+            answer_text = escape_name(data[:200].decode(errors="replace"))
+            raise OperatorError(
+                f"{address} answers {answer.status}, {answer_text!r}: check the address and --from-key-file"
+            )
         return data
 
     def page(self, path: str, **query: Any) -> Any:
@@ -97,12 +99,12 @@ def list_immich_people(api: Api) -> Iterator[Person]:
 
 def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
     """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
-    known = set[str]()
+    known_ids = set[str]()
     for page in pages:
-        fresh = {row[id_]: row for row in page if row[id_] not in known}
+        fresh = {row[id_]: row for row in page if row[id_] not in known_ids}
         if not fresh:
             return
-        known.update(fresh)
+        known_ids.update(fresh)
         yield from fresh.values()
 
 

@@ -188,7 +188,7 @@ def read_table(file: Path) -> Source:
     people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
     if faults:
         more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
-        fault_list = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
+        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_TOLD])
         raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{more}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
@@ -231,8 +231,10 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
     for line, cells in lines:
         for name, value in cells.items():
             if name != "path" and value and value_by_name.setdefault(name, value) != value:
-                before = f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
-                faults.append((line, f"says {name} {value[:40]!r}, {before}"))
+                earlier_line = (
+                    f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
+                )
+                faults.append((line, f"says {name} {value[:40]!r}, {earlier_line}"))
         places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
         found_path = next(filter(_is_file, places), None)
         if found_path is None:
@@ -260,13 +262,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _more(line: int, said: Row, faults: list[Fault]) -> dict[str, Any]:
-    more: dict[str, Any] = {name: said[name] for name in ("note", "gender") if name in said}
-    if re.fullmatch("[0-9]{1,9}", said.get("age", "")):
-        more["age"] = int(said["age"])
-    elif "age" in said:
-        faults.append((line, f"says age {said['age'][:40]!r}: an age is a whole number of years"))
-    labels = {letter: said[_LABEL + letter] for letter in LABELS if _LABEL + letter in said}
-    known = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
-    attributes = {name: value for name, value in said.items() if name not in known}
+def _more(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
+    more: dict[str, Any] = {name: cells[name] for name in ("note", "gender") if name in cells}
+    if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
+        more["age"] = int(cells["age"])
+    elif "age" in cells:
+        faults.append((line, f"says age {cells['age'][:40]!r}: an age is a whole number of years"))
+    labels = {letter: cells[_LABEL + letter] for letter in LABELS if _LABEL + letter in cells}
+    known_columns = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
+    attributes = {name: value for name, value in cells.items() if name not in known_columns}
     return {**more, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}

@@ -80,16 +80,16 @@ class ApiKey(httpx.Auth):
         return "ApiKey(...)"
 
 
-def choose_key(given: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
+def choose_key(given_key: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
     """Choose the key: the one given, else the file's, else REGULARS_API_KEY. Raises NotConfigured."""
-    if given is not None:
-        return ApiKey(given.strip(), "api_key")
+    if given_key is not None:
+        return ApiKey(given_key.strip(), "api_key")
     if file is not None:
         return ApiKey(read_secret(file), str(file))
-    found = environment.get(VARIABLE, "").strip()
-    if not found:
+    environment_key = environment.get(VARIABLE, "").strip()
+    if not environment_key:
         raise NotConfigured(f"no API key: set {VARIABLE}, or name a file that holds it")
-    return ApiKey(found, VARIABLE)
+    return ApiKey(environment_key, VARIABLE)
 
 
 def read_secret(file: Path) -> str:
@@ -201,8 +201,8 @@ class Connection:
         if body is not None:
             content = msgspec.json.encode({name: value for name, value in body.items() if value is not msgspec.UNSET})
             headers["Content-Type"] = "application/json"
-        sent = _write_query(query or {})
-        request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
+        query_pairs = _write_query(query or {})
+        request = self._http.build_request(method, path, params=query_pairs or None, headers=headers, content=content)
         return self._send_until_answered(lambda: self._http.send(request))
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
@@ -279,21 +279,21 @@ def quote_part(part: str) -> str:
 def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
     """Make the error that an answer says. `proxy`: the one that it came through."""
     try:
-        said = msgspec.json.decode(response.content)
+        document = msgspec.json.decode(response.content)
     except _UNREADABLE:
-        said = None
-    problem = said if isinstance(said, dict) else {}
+        document = None
+    problem = document if isinstance(document, dict) else {}
     code = str(problem.get("code") or "")
     message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
     if proxy and not code:  # with one, it is the service's own
         message = f"{message}. It came through {proxy}, which may have said it"
-    known = ("type", "title", "status", "detail", "request_id", "code")
+    own_members = ("type", "title", "status", "detail", "request_id", "code")
     return codes.BY_CODE.get(code, ApiError)(
         str(message),
         code=code,
         status=response.status_code,
         request_id=str(problem.get("request_id") or ""),
-        details={name: value for name, value in problem.items() if name not in known},
+        details={name: value for name, value in problem.items() if name not in own_members},
         retry_after_s=_read_seconds(response.headers.get("Retry-After")),
     )
 
