@@ -41,6 +41,7 @@ _MOST_RUNS = 50_000
 messages (RecursiveLoop), so Lambda stops no chain of them that has no end."""
 
 _5_MIN, _HOUR = 5 * 60, 3600
+"""Periods of metrics, in s."""
 _SEEN_BY_ERRORS = "Index"
 """The queue of which each failed run has an alarm: its dead letters need none."""
 _STACK = {"Fn::Sub": "${AWS::StackName}"}

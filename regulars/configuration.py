@@ -34,6 +34,7 @@ _MOST_CHARACTERS = 32 * 1024
 """All settings take less than 8,000; a hostile file of 200,000 took 17 s to read."""
 
 _MOST_BITS = 64
+"""Bits of a whole number in the file: no setting needs more."""
 
 FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")

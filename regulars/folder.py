@@ -21,6 +21,7 @@ _BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+f
 """Names that a folder may have before its database is there."""
 
 _NOTED_BYTES = 64 * 1024
+"""Bytes of the lock file that are read: process, URL and settings."""
 _LOOK_S = 0.1
 """`find_server` takes the lock for a moment, so a server that starts just then tries again."""
 

@@ -19,7 +19,10 @@ from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
-_TIMEOUT_S, _TLS_PORT = 30, 465
+_TIMEOUT_S = 30
+"""Time that each step of the mail server may take."""
+_TLS_PORT = 465
+"""The port on which the server speaks TLS from the first byte on (RFC 8314)."""
 
 
 class MailSettings(Struct, frozen=True):

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from chalicelib.book.sightings.sightings import FaceArrival
 
-_PAGE, _AWAY = 100, 5
+_PAGE = 100
+"""Arrivals that are read at a time."""
+_MOST_AWAY = 5
+"""How many of the regulars who stayed away longest are printed."""
 _NAMES = ("who", "group")
 """Columns that others' texts fill. They go on in the next line if there is no room, so that no time is cut off."""
 
@@ -58,7 +61,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     staff = services.statistics.visitors.read_staff(tenant)
     all_visits = list(_visits(services, tenant, midnight))
     visits = [arrival for arrival in all_visits if not staff.has(arrival.first.group_name, arrival.first.faceid)]
-    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
+    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY)
     away = [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < midnight]
     shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
     services.audit.reads.enter_printing(

@@ -43,6 +43,7 @@ invalid is a fault of ours."""
 
 _IN_PROGRESS = "TransactionInProgressException"
 _SERVER_ERROR = 500
+"""HTTP status from which on AWS may have executed a call, and failed behind it."""
 
 
 @contextmanager

@@ -26,7 +26,9 @@ _TIMEOUT_S = 29
 """Time limit: as long as API Gateway waits for a function."""
 
 _SHOWN_BYTES = 300
+"""Bytes of a wrong answer that the error quotes."""
 _SIDE_PX = 240
+"""Side of the drawn picture."""
 _FACE = (
     (120, 240, 90, 50, "#3c466e"),  # shoulders, neck, hair, head
     (120, 190, 26, 40, "#be8c73"),

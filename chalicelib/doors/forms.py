@@ -134,7 +134,8 @@ MAX_COMMAS = 20_000
 million, which is one step to it, no other request goes on."""
 
 _NUMBER = re.compile(r"-?[0-9]+")
-_LONGEST_NUMBER = 18
+_MAX_DIGITS = 18
+"""Digits that a number may have: a longer one is read as so many nines, which is beyond every bound."""
 
 
 class Texts(Struct, frozen=True):
@@ -180,7 +181,7 @@ def parse_whole(text: str) -> int | None:
         return None
     sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)
     digits = digits.lstrip("0") or "0"
-    return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
+    return sign * int(digits if len(digits) <= _MAX_DIGITS else "9" * _MAX_DIGITS)
 
 
 def collect_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:

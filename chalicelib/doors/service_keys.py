@@ -25,6 +25,7 @@ _DETECTS = "detect"
 """The act of any dialect that looks for faces in a picture and decides nothing."""
 
 NO_GROUP = Group("", "", "", 0, None)
+"""What a key reaches whose service has no group."""
 
 
 def add_service_key(

@@ -34,8 +34,10 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 
 ITEMS = "items"
-_WAIT = {"Delay": 20, "MaxAttempts": 540}
+_WAITER_CONFIG = {"Delay": 20, "MaxAttempts": 540}
+"""The waiter looks every 20 s, for three hours at most: a large table takes long to be restored."""
 _TRIES, _TRY_EVERY_S = 60, 15
+"""A time is asked for again and again for a quarter of an hour, until DynamoDB accepts it."""
 _ACCEPTED_AFTER = timedelta(minutes=15)
 """Age from which a table that was asked for a copy should have begun it."""
 _AT_ONCE = 16
@@ -65,7 +67,7 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
                 copies.append(prefix + table.name)
             items = _items(prefix)
             for table in keys.TABLES:
-                client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAIT)
+                client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAITER_CONFIG)
                 with place.open("w", encoding="utf-8") as lines:
                     lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
                 writer.add(f"{ITEMS}/{table.name}.jsonl", place)
@@ -150,7 +152,9 @@ def _begin_copy(client: Any, table: str, copy: str, at: datetime) -> None:
 
 def _remove(client: Any, copies: Sequence[str]) -> None:
     for name in copies:
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig=_WAIT)  # before, it cannot be deleted
+        client.get_waiter("table_exists").wait(
+            TableName=name, WaiterConfig=_WAITER_CONFIG
+        )  # before, it cannot be deleted
         client.delete_table(TableName=name)
 
 

@@ -26,6 +26,7 @@ FOLDER = "registry-3"
 """Raise the number when the content changes, so that an older cached folder is not used."""
 
 _LONG_PX = 1080
+"""The longer side of the demo's photos."""
 _NONE = "there are no pictures: give a folder (PHOTOS=folder or --photos folder)"
 _PACKAGE = Package(
     name="face_recognition",

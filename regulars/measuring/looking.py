@@ -36,6 +36,7 @@ MEMORY = "embeddings.sqlite"
 """File of the results in the folder `out`."""
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
+"""Formats, bytes (64 MiB), and pixels of the longer and of the shorter side of a picture to measure by."""
 KEPT_EVERY = 32
 """Number of pictures after which the results are saved."""
 

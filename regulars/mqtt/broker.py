@@ -22,6 +22,7 @@ QOS = 1
 
 ONLINE, OFFLINE = "online", "offline"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""Ports that are usual, if the address names none."""
 _LONGEST_WAIT_S = 60
 """Longest wait before the broker is called again, in s."""
 _GOODBYE_S = 2.0

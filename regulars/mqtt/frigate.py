@@ -23,6 +23,7 @@ MOST_BYTES = 20 * 2**20
 _MOST_LISTED_BYTES = 16 * 2**20
 """Bytes of a list of Frigate's that is read."""
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
+"""Seconds until Frigate takes the connection, and until it answers: it is in the same network."""
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")]

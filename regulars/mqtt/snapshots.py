@@ -25,6 +25,7 @@ BACK_S = 24 * 3600.0
 """How far back it looks for people who came while Frigate, the broker, the service or this program was away."""
 
 EVERY_S, NEXT_TRY_S = 0.5, 10.0
+"""Seconds between two looks at what is due, and until a picture that was not sent is tried again."""
 SETTLED_S = 600.0
 """So long a capture may take until it is resolved, and a name until Frigate takes it."""
 

@@ -47,6 +47,7 @@ Handler = Callable[[Mapping[str, Any], Context], Any]
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _HOURLY = re.compile(r"cron\(\d+ \* \* \* \? \*\)")
 _UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
+"""Seconds of the units that a schedule's rate may have."""
 
 
 class Background:

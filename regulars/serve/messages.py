@@ -21,6 +21,7 @@ BAD_REQUEST = "BadRequest"
 """Code of the log for bytes that are no request."""
 
 _WITHOUT_BODY = frozenset({204, 304})
+"""Statuses whose answers have no body, nor a Content-Length (RFC 9110, 6.4.1)."""
 
 
 class Request(Struct, frozen=True):

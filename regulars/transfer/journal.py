@@ -52,6 +52,7 @@ class Progress(Struct):
 
 
 _NONCE_BYTES = 12
+"""Random bytes before each sealed line, as AES-GCM wants them (NIST SP 800-38D)."""
 
 _Noted = Mapping[str, Sequence[tuple[str, bool]]]
 """The sealed events, and whether a picture came in by each, by the hash of the person."""

@@ -53,6 +53,7 @@ NAME_LENGTH = 100
 
 _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
+"""The day before which a key must end, if it ends at all."""
 
 _BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
 

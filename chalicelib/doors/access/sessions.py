@@ -40,7 +40,12 @@ CHALLENGE_LASTS = timedelta(minutes=5)
 """How long a browser may take to answer with a passkey."""
 MAX_PASSKEYS = 10
 """Passkeys of one member: all stand in the member's item."""
-_TOKEN_BYTES, _HALF_BYTES, _TIME_BYTES = 32, 16, 5
+_TOKEN_BYTES = 32
+"""Random bytes of a session's token or a code: 256 bits, which nobody guesses."""
+_HALF_BYTES = 16
+"""Bytes of each half of a challenge: random ones, and the signature's first ones. 128 bits each are enough."""
+_TIME_BYTES = 5
+"""Bytes of a challenge's end, in seconds since 1970: enough until the year 36812."""
 
 _NEVER = 2**40
 """Seconds since 1970 of a time that does not come."""

@@ -25,6 +25,7 @@ _LEAST, _CLEAR = 0.75, 0.95
 """Scores of our detector: of what it calls a face at least, and of a clear one."""
 
 _SPREAD = 0.2
+"""By how much the probability is below 1 for a face that is only just found."""
 _ACROSS, _DOWN = 0.22, 0.10
 """Parts of a box's sides that their boxes are wider at each side, and higher above and below."""
 

@@ -27,6 +27,7 @@ FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
 LARGEST_FILE_BYTES = 5 * 1024 * 1024
 """Bytes of a picture, as CompreFace takes them."""
 RULES = PictureRules(FORMATS, LARGEST_FILE_BYTES, 8_192, 8_192)
+"""Formats, bytes, and pixels of the longer and of the shorter side that a picture may have."""
 
 _NAMES = (
     *("limit", "det_prob_threshold", "prediction_count", "face_plugins", "status", "detect_faces"),
@@ -38,9 +39,11 @@ _JOINED = re.compile(rf"\?(?=(?:{'|'.join(_NAMES)})=)")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
 _NOT_BASE64 = Failure(21, "Provided value is not Base64")
-_SHORT, _SPECIAL = 50, re.compile(r"[;/\\]")
-_MAX_PAGE, _PAGE = 2_000, 20
-_LARGEST = 2**31 - 1
+_MAX_NAME_CHARACTERS, _FORBIDDEN_CHARACTER = 50, re.compile(r"[;/\\]")
+_MAX_PAGE, _USUAL_PAGE = 2_000, 20
+"""Examples on a page at most, and on one whose size was not sent."""
+_MAX_WHOLE = 2**31 - 1
+"""The largest int of Java, in which CompreFace is written: a larger number counts as this one."""
 
 _Value = TypeVar("_Value", int, float, bool)
 
@@ -98,9 +101,9 @@ class Sent(Texts, frozen=True):
         name = self.json.get("subject") if isinstance(self.json, dict) else self.json
         if not isinstance(name, str) or not name.strip():
             raise Failure(26, "Subject name cannot be empty")
-        if len(name) > _SHORT:
-            raise Failure(26, f"Subject name size must be between 1 and {_SHORT}")
-        if _SPECIAL.search(name):
+        if len(name) > _MAX_NAME_CHARACTERS:
+            raise Failure(26, f"Subject name size must be between 1 and {_MAX_NAME_CHARACTERS}")
+        if _FORBIDDEN_CHARACTER.search(name):
             raise Failure(36, r"The name cannot contain the following special characters: ';', '/', '\'")
         return name
 
@@ -117,7 +120,7 @@ class Sent(Texts, frozen=True):
         page, size = (self.values.get(name, "") for name in ("page", "size"))
         number = int(page) if _WHOLE.fullmatch(page) else 0
         wanted_size = int(size) if _WHOLE.fullmatch(size) else 0
-        return max(number, 0), min(wanted_size, _MAX_PAGE) if wanted_size > 0 else _PAGE
+        return max(number, 0), min(wanted_size, _MAX_PAGE) if wanted_size > 0 else _USUAL_PAGE
 
     def read_vectors(self, name: str) -> list[Any]:
         """Return a member that is a list of embeddings. Raises Failure."""
@@ -231,7 +234,7 @@ def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str]
 def _read_whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError(text)
-    return min(int(text), _LARGEST)
+    return min(int(text), _MAX_WHOLE)
 
 
 def _read_flag(text: str) -> bool:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from chalicelib.book.subjects import Example
     from chalicelib.settings import Settings
 
-_TINY = 1e-12
+_ZERO_LENGTH = 1e-12
+"""Length below which a vector counts as zero: it has no direction."""
 _MOST_NAMED = 100
 """Most subjects of which a search says how close they are."""
 
@@ -132,11 +133,11 @@ def normalize_vectors(call: Call, embeddings: Sequence[Any]) -> NDArray[np.float
             raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
         rows = np.asarray(embeddings, dtype=np.float64)
-        rows /= max(float(np.abs(rows).max()), _TINY)  # so that no square of a number overflows
+        rows /= max(float(np.abs(rows).max()), _ZERO_LENGTH)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.isfinite(norms).all() or (norms < _TINY).any():
+    if not np.isfinite(norms).all() or (norms < _ZERO_LENGTH).any():
         raise Failure(36, f"An embedding is {length} finite numbers, and not all of them are 0")
     return np.asarray(rows / norms, dtype=np.float32)
 

@@ -45,6 +45,7 @@ from chalicelib.settings import Settings
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
 _TABLE = {error: Wording(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
+"""Errors as HTTP statuses, by which the answer's `code` goes, too; a used-up limit is a bad request."""
 
 
 def translate_error(error: Exception) -> Failure:
@@ -105,6 +106,7 @@ class Call(Struct, frozen=True):
 Body = dict[str, Any]
 
 RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
+"""Formats, bytes, and pixels of the longer and of the shorter side that a picture may have."""
 REGISTER_TIME = timedelta(seconds=10)
 """How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
 LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5

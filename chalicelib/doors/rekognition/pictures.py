@@ -65,6 +65,7 @@ _EMOTIONS = {
 }
 
 _LEAST_QUALITY = {"NONE": 0.0, "AUTO": MIN_QUALITY, "LOW": MIN_QUALITY, "MEDIUM": 40.0, "HIGH": 60.0}
+"""Quality, 0 to 100, from which on a face passes each QualityFilter. MEDIUM and HIGH are our choice."""
 _LEAST_SIDE_PX = 32.0
 """Shorter side of the smallest face that is described, in pixels."""
 

@@ -72,6 +72,7 @@ NEVER_STORED = frozenset({INTERNAL, STORAGE_UNAVAILABLE, BUSY})
 """Codes after which the same request may be tried again."""
 
 _ALWAYS_LISTED = frozenset({0, 1, 2, 3, 5, 7, 211})
+"""Codes that the source lists for every endpoint."""
 
 LISTED: Mapping[str, frozenset[int]] = {
     endpoint: _ALWAYS_LISTED | codes

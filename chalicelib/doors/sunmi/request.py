@@ -140,6 +140,7 @@ _REQUIRED = ("app_id", "random", "timestamp", "sign")
 _RANDOM = re.compile(r"[0-9A-Za-z]{6,10}")
 _DIGITS = re.compile(r"[0-9]+")
 _MILLISECOND_DIGITS = 13
+"""Digits of a timestamp in milliseconds, as some clients send it; in seconds it has 10."""
 
 
 class SignedForm(Struct, frozen=True):

@@ -24,8 +24,10 @@ _COST, _BLOCK, _TIMES = 1 << 14, 8, 5
 _MOST_BYTES = 32 << 20
 """Memory that a hash may take, which scrypt asks for: twice what it needs."""
 _SALT_BYTES = _HASH_BYTES = 16
+"""128 bits each."""
 
-_AT_ONCE = threading.BoundedSemaphore(2)
+_HASHING_PLACES = threading.BoundedSemaphore(2)
+"""Two hashes at a time: each takes 16 MB, and a processor for a while."""
 
 
 def hold_hashing_place() -> AbstractContextManager[None]:
@@ -33,7 +35,7 @@ def hold_hashing_place() -> AbstractContextManager[None]:
 
     Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
     """
-    return hold_place(_AT_ONCE, "two others sign in at this moment: try again in a second")
+    return hold_place(_HASHING_PLACES, "two others sign in at this moment: try again in a second")
 
 
 def require_password(password: str, *names: str) -> None:

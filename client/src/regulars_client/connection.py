@@ -61,7 +61,8 @@ class Pages(Generic[Page, Item]):
 
 
 VARIABLE = "REGULARS_API_KEY"
-_LONGEST = 4096
+_MAX_KEY_BYTES = 4096
+"""Bytes of a key's file that are read: whatever is longer is no key."""
 
 
 class ApiKey(httpx.Auth):
@@ -97,7 +98,7 @@ def read_secret(file: Path) -> str:
     try:
         with file.open(encoding="utf-8") as stream:
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            text = stream.read(_LONGEST).strip()
+            text = stream.read(_MAX_KEY_BYTES).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NotConfigured(f"the key in {file} cannot be read: {error}") from error
     if os.name == "posix" and mode & 0o077:
