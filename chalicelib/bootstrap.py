@@ -104,11 +104,11 @@ class Adapters:
     def search(self) -> FaceSearch:
         aws = self._settings.storage
         if isinstance(aws, AwsStorage) and aws.search_function:
-            from chalicelib.aws.clients import aws_client
+            from chalicelib.aws.clients import open_aws_client
             from chalicelib.aws.search import LambdaSearch
             from chalicelib.book.index.routing import NearSearch
 
-            remote = LambdaSearch(aws_client("lambda"), aws.search_function)
+            remote = LambdaSearch(open_aws_client("lambda"), aws.search_function)
             return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
         return self._galleries
 
@@ -162,9 +162,9 @@ class Adapters:
     def objects(self) -> ObjectReader:
         """Make the adapter that reads what clients keep in S3."""
         from chalicelib.aws.blobs import WAIT_S, S3Objects
-        from chalicelib.aws.clients import aws_client
+        from chalicelib.aws.clients import open_aws_client
 
-        return S3Objects(aws_client("s3", WAIT_S, of_others=True))
+        return S3Objects(open_aws_client("s3", WAIT_S, of_others=True))
 
     @lazy
     def _galleries(self) -> Galleries:

@@ -58,13 +58,14 @@ class NoLibraries(Failed):
 
 def list_console_files() -> dict[str, Path]:
     """Return the files by their names in the package. Raises NoLibraries."""
-    console, modules = locate_folder(), libraries.modules()
+    console, modules = locate_folder(), libraries.find_modules()
     if not modules:
         raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
     pages = {path.relative_to(console).as_posix(): path for path in (console / "index.html", *list_own_files(console))}
     modules_in_package = {name_in_package(name, path): path for name, path in modules.items()}
     licences = {
-        f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.path(LICENCE) for library in libraries.of_console()
+        f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.find_path(LICENCE)
+        for library in libraries.list_console_libraries()
     }
     return {f"{console.name}/{name}": path for name, path in {**pages, **modules_in_package, **licences}.items()}
 

@@ -59,7 +59,7 @@ def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]
 
     Archives go into `out` and their sums behind the others. Returns their paths. Raises Failed.
     """
-    for stale in out.glob(archive_name("*", "*")):
+    for stale in out.glob(name_archive("*", "*")):
         stale.unlink()
     try:
         archives = [
@@ -71,7 +71,7 @@ def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]
     return archives
 
 
-def archive_name(target: str, processor: str) -> str:
+def name_archive(target: str, processor: str) -> str:
     """Return the file of an image."""
     return f"{NAMES.get(target, target)}-{processor}.oci.tar"
 
@@ -109,7 +109,7 @@ def _build_archive(out: Path, target: str, processor: str) -> Path:
     run_command(
         [*BUILDAH, "build", *options, *volumes, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out]
     )
-    file = out / archive_name(target, processor)
+    file = out / name_archive(target, processor)
     run_command([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
     add_docker_manifest(file, f"{name}:latest")
     print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 -- a command

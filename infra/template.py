@@ -76,14 +76,14 @@ def list_functions() -> dict[str, str]:
     return {name: _API if name == "api_handler" else _to_camel_case(name) for name in names}
 
 
-def role_name(name: str) -> str:
+def name_role(name: str) -> str:
     """Return the name of a function's role in the template."""
     return _API_ROLE if name == "api_handler" else f"{_to_camel_case(name)}Role"
 
 
 def derive_from_functions(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
-    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role_name(name)} for name in list_functions()]}}}
+    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": name_role(name)} for name in list_functions()]}}}
     return reduce(
         join_templates,
         (_make_log_groups(), _make_concurrency_limits(), _make_outputs(overlay), {"Resources": key_roles}),

@@ -22,7 +22,7 @@ from chalicelib.book.vision.packs import packs
 from infra import sbom
 from infra.bundle import NoLibraries, copy_parts, list_files_below
 from infra.dependencies import EDGE, ROOT, SERVICE, Failed, run_command
-from regulars.libraries import COMMAND, libraries
+from regulars.libraries import COMMAND, read_libraries
 
 OUT = ROOT / "dist"
 SUMS = "SHA256SUMS"
@@ -55,7 +55,7 @@ def build_wheels(out: Path = OUT) -> list[Path]:
 
     Raises NoLibraries if the pages' libraries were not fetched, Failed if pip fails.
     """
-    if not all(library.is_complete() for library in libraries().values()):
+    if not all(library.is_complete() for library in read_libraries().values()):
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copy_project(names, Path(scratch) / project) for project, names in PROJECTS.items()]
@@ -65,7 +65,9 @@ def build_wheels(out: Path = OUT) -> list[Path]:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run_command([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), variables=read_commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
-    sbom.write_wheels_bill(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.read_pack()], list(libraries().values()))
+    sbom.write_wheels_bill(
+        out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.read_pack()], list(read_libraries().values())
+    )
     files = [file for folder in BESIDE for file in sorted((ROOT / folder).iterdir())]
     copies = [Path(shutil.copyfile(file, out / file.name)) for file in files]
     copies += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]

@@ -22,7 +22,7 @@ from chalicelib.rights.words.audit import HOUR_MS, Document, EntryFilter, Verifi
 from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
 from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
-from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
+from regulars.options import PATH, of_tenant, open_services_of, print_lines, read_rows, storage_options
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def verify(
         with file.open(encoding="utf-8", errors="replace") as lines:
             verified, _ = verified_export(lines, lambda _: str(key))
         return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
-    with services_of(data, stage) as services:
+    with open_services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
         verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
     return _print_verification(name, verified, is_newest_told=head is None)
@@ -137,7 +137,7 @@ def list_all(
     services.audit.reads.write_export_entry(tenant.name)
     entry_filter = EntryFilter(first, last, face, what, by)
     page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(most, _A_PAGE))
-    entries = list(islice(rows_of(page), most))
+    entries = list(islice(read_rows(page), most))
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")
@@ -191,7 +191,7 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     services.audit.reads.enter_printing(tenant.name, found_breach.tally.kinds)
     now = time_text(services.clock.now())[:16]
-    print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")
+    print(f"{tenant.name}: what {caller} read from {_format_minute(since_ms)} to {now}, in UTC")
     for line in (*_list_categories(found_breach.tally), *_list_unknown(found_breach, since_ms)):
         print(line)
     for person, kinds in sorted(found_breach.tally.kinds.items()):
@@ -202,19 +202,19 @@ def _list_categories(tally: Tally) -> Iterator[str]:
     """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
     for time_said, what in tally.whole:
         yield f"all      {what} at {time_said[:16]}: {WHOLE[what]}"
-    yield f"people   {_range(tally.people)}"
+    yield f"people   {_format_range(tally.people)}"
     ranges = [*tally.by_kind.values(), (len(tally.captures), len(tally.captures))]
     all_records = sum(lowest for lowest, _ in ranges), sum(highest for _, highest in ranges)
-    yield f"records  {_range(all_records)}, of these kinds:"
+    yield f"records  {_format_range(all_records)}, of these kinds:"
     for kind, count_range in tally.by_kind.items():
-        yield f"         {_range(count_range)} of {MEANS[kind]} ({kind})"
+        yield f"         {_format_range(count_range)} of {MEANS[kind]} ({kind})"
     if tally.captures:
         yield f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
     if tally.acts:
         yield f"by       {', '.join(sorted(tally.acts))}"
 
 
-def _range(number: tuple[int, int]) -> str:
+def _format_range(number: tuple[int, int]) -> str:
     low, high = number
     return f"{low}" if low == high else f"{low} to {high}"
 
@@ -231,13 +231,15 @@ def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
         damaged = format_count(reads.unreadable, "hour", "hours")
         yield f"unknown  {damaged} that are damaged: see `regulars audit verify`"
     if reads.begins_ms is None or reads.begins_ms > since_ms + HOUR_MS:
-        begins = "has no entry of this time" if reads.begins_ms is None else f"begins at {_minute(reads.begins_ms)}"
+        begins = (
+            "has no entry of this time" if reads.begins_ms is None else f"begins at {_format_minute(reads.begins_ms)}"
+        )
         yield f"unknown  what was before: the audit {begins}"
     yield "unknown  lists without pictures that were read before this version was installed"
     yield "unknown  who opened a link to a picture: it is good for two hours without a key"
 
 
-def _minute(ms: int) -> str:
+def _format_minute(ms: int) -> str:
     return time_text(moment(ms))[:16]
 
 

@@ -81,14 +81,14 @@ class Configuration(Struct, frozen=True):
     given: Mapping[str, Given]
     file: Path | None
 
-    def other_than(self, another: Configuration) -> Iterator[str]:
+    def list_differences(self, another: Configuration) -> Iterator[str]:
         """Yield what set each setting here that is another one there; both name one folder of data, as they like."""
         for key, (value, by) in self.given.items():
             there = another.given[key].value if key in another.given else TABLE[key].default
             if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], there):
                 yield by if by.startswith("--") else f"{key} of {by}"
 
-    def lines(self) -> Iterator[str]:
+    def write_lines(self) -> Iterator[str]:
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
         for key, row in TABLE.items():
             yield f"# {row.says}"
@@ -107,14 +107,14 @@ class Configuration(Struct, frozen=True):
     @property
     def serving(self) -> ServeSettings:
         """Return what `serve` goes by. Raises SettingError if two settings do not fit together."""
-        return ServeSettings(**self._of(ServeSettings))
+        return ServeSettings(**self._list_values(ServeSettings))
 
     @property
     def mail(self) -> MailSettings:
         """Return by which server mail is sent. Raises SettingError if two settings do not fit together."""
-        return MailSettings(**self._of(MailSettings))
+        return MailSettings(**self._list_values(MailSettings))
 
-    def _of(self, settings: type[Struct]) -> dict[str, Any]:
+    def _list_values(self, settings: type[Struct]) -> dict[str, Any]:
         return {name: self.given[name].value for name in settings.__struct_fields__ if name in self.given}
 
 
@@ -123,10 +123,10 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
 
     Raises SettingError, which names the place and what would be right.
     """
-    variables = own_variables(environ)
+    variables = select_variables(environ)
     named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
     path = named_path or (FILE if FILE.is_file() else None)
-    given = {} if path is None else _of_file(path)
+    given = {} if path is None else _read_file(path)
     file = path if given else None
     texts = read_variables(tuple(TABLE.values()), variables)
     given |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
@@ -134,12 +134,12 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     return Configuration(given, file)
 
 
-def of_lines(text: str, path: Path) -> Configuration:
-    """Read what `Configuration.lines` wrote into this file. Raises SettingError."""
-    return Configuration(_of_text(text, path), path)
+def read_lines(text: str, path: Path) -> Configuration:
+    """Read what `Configuration.write_lines` wrote into this file. Raises SettingError."""
+    return Configuration(_read_text(text, path), path)
 
 
-def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
+def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that begin as ours. Raises SettingError if one is none of ours.
 
     Those that Kubernetes adds for a Service are left out.
@@ -152,16 +152,16 @@ def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _of_file(path: Path) -> dict[str, Given]:
+def _read_file(path: Path) -> dict[str, Given]:
     try:
-        return _of_text(path.read_text("utf-8"), path)
+        return _read_text(path.read_text("utf-8"), path)
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is no TOML: {error}") from error
 
 
-def _of_text(text: str, path: Path) -> dict[str, Given]:
+def _read_text(text: str, path: Path) -> dict[str, Given]:
     try:
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}")

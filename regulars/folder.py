@@ -34,7 +34,7 @@ def prepare_folder(folder: Path) -> Path:
     except FileExistsError:
         raise UnusableFolder(f"{folder} is a file: name a folder with --data") from None
     except OSError as error:
-        raise _unusable(folder, "made", error) from error
+        raise _make_unusable_error(folder, "made", error) from error
     require_writable(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
@@ -185,10 +185,10 @@ def _lock_file(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _unusable(path.parent, "written", error) from error
+        raise _make_unusable_error(path.parent, "written", error) from error
 
 
-def _unusable(folder: Path, done: str, error: OSError) -> UnusableFolder:
+def _make_unusable_error(folder: Path, done: str, error: OSError) -> UnusableFolder:
     return UnusableFolder(
         f"the data folder {folder} cannot be {done} ({error.strerror}): name one with --data where you may write"
     )

@@ -82,7 +82,7 @@ class SmtpMailer:
     def _write_letter(self, to: str, subject: str, text: str, picture: bytes | None) -> EmailMessage:
         letter = EmailMessage()
         try:
-            letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, header_text(subject)
+            letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, make_header_text(subject)
             letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
             letter.set_content(text)
             if picture is not None:
@@ -93,11 +93,11 @@ class SmtpMailer:
         return letter
 
 
-def header_text(text: str) -> str:
+def make_header_text(text: str) -> str:
     """Return the text for a header. EmailMessage decodes RFC 2047's words in it, and a decoded line break ends it."""
     return text.replace("=?", "= ?")
 
 
-def mailer_of(mail: MailSettings) -> SmtpMailer | None:
+def make_mailer(mail: MailSettings) -> SmtpMailer | None:
     """Make the mailer of a box; None: its settings name no server, or no sender."""
     return SmtpMailer(mail) if mail.smtp_host and mail.sender else None

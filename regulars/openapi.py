@@ -52,11 +52,11 @@ def _is_short(nodes: Sequence[yaml.Node]) -> bool:
     return len(values) == len(nodes) and sum(len(value) + 2 for value in values) <= _SHORT
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_text)
 
 
 def format_document() -> str:

@@ -93,7 +93,7 @@ def about(
     return 0
 
 
-def options_for(facts: Facts, missing: Sequence[str]) -> str:
+def write_set_command(facts: Facts, missing: Sequence[str]) -> str:
     """Write the command that sets these settings, with what is known already."""
     value_by_option = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
     options = " ".join(f"--{name} {value_by_option.get(name, 'TEXT')}" for name in missing)
@@ -103,7 +103,7 @@ def options_for(facts: Facts, missing: Sequence[str]) -> str:
 def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
     """Say which settings are empty, so that a page has blanks."""
     if missing:
-        click.echo(f"it has blanks: fill them in by hand, or set them: {options_for(facts, missing)}", err=True)
+        click.echo(f"it has blanks: fill them in by hand, or set them: {write_set_command(facts, missing)}", err=True)
 
 
 def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
@@ -311,10 +311,13 @@ def _find_erased_faces(
 
     Raises OperatorError if a receipt is none of its own.
     """
-    keys, trusted_keys = services.audit.signing.read_public_keys(tenant.name), [_fingerprint(key) for key in trusted]
+    keys, trusted_keys = (
+        services.audit.signing.read_public_keys(tenant.name),
+        [_make_fingerprint(key) for key in trusted],
+    )
     statements = []
     for path in receipts:
-        statement, signer = _receipt(path)
+        statement, signer = _read_receipt(path)
         try:
             require_receipt(statement, signer, tenant.name, keys, trusted_keys)
         except InvalidInput as error:
@@ -363,7 +366,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
     The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or says a time after
     --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
     """
-    statement, public_key = _receipt(file)
+    statement, public_key = _read_receipt(file)
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     signer = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
@@ -372,21 +375,21 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
         print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {signer}")
         print("anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it by --key")
         return 2
-    if _fingerprint(key) != signer:
+    if _make_fingerprint(key) != signer:
         raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {signer}")
     print("this receipt of an erasure is as it was signed, with the key that you gave")
     return 0
 
 
-def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
+def _read_receipt(file: Path) -> tuple[dict[str, Any], bytes]:
     """Read a receipt; return its statement and its signer's key. Raises DamagedFile."""
     try:
-        return _of_erasure(*signing.read_statement(file.read_bytes(), ""))
+        return _require_erasure(*signing.read_statement(file.read_bytes(), ""))
     except InvalidInput as error:
         raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
 
 
-def _of_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any], bytes]:
+def _require_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any], bytes]:
     if statement.get("kind") not in (RECEIPT, RECEIPT_OF_TENANT):
         raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {RECEIPT!r}")
     return statement, signer
@@ -440,9 +443,9 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
     storage = services.settings.storage
     if isinstance(storage, Path) and find_server(storage) is not None:
         raise OperatorError(f"{storage} is served: stop its service first")
-    found_receipts = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
+    found_receipts = receipts.read_receipts([*places, *receipts.list_places(storage, services)])
     print_lines(
-        receipts.redo_erasures(services, found_receipts, [_fingerprint(key) for key in trusted], leave_out),
+        receipts.redo_erasures(services, found_receipts, [_make_fingerprint(key) for key in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 
@@ -461,7 +464,7 @@ def key(services: Services, tenant: Tenant) -> None:
         print(f"before that  {describe_earlier_key(renewal_of(document))}")
 
 
-def _fingerprint(text: str) -> str:
+def _make_fingerprint(text: str) -> str:
     is_fingerprint = len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
     return text.lower() if is_fingerprint else fingerprint(signing.public_key_from(text))
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
 from regulars import folder
-from regulars.configuration import of_lines
+from regulars.configuration import read_lines
 from regulars.options import read_configuration
 from regulars.serve.settings import ServeSettings
 
@@ -30,7 +30,7 @@ _ENCRYPTS = "CRYPT-"
 def list_measures(services: Services, tenant: Tenant) -> list[str]:
     """List the measures, with brackets for what no program can know."""
     storage = services.settings.storage
-    place_measures = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())
+    place_measures = list(_list_box_measures(storage)) if isinstance(storage, Path) else list(_list_stage_measures())
     hook_urls = [hook.url or hook.address for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled]
     plain_hosts = sorted({urlsplit(url).hostname or "" for url in hook_urls if urlsplit(url).scheme == "http"})
     hook_measures = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain_hosts)}"] if plain_hosts else []
@@ -46,11 +46,11 @@ def list_measures(services: Services, tenant: Tenant) -> list[str]:
     ]
 
 
-def _of_box(data: Path) -> Iterator[str]:
+def _list_box_measures(data: Path) -> Iterator[str]:
     running = folder.find_server(data)
     its = read_configuration(data=data)
     if running and running.settings:
-        its = of_lines(running.settings, data / folder.LOCK)
+        its = read_lines(running.settings, data / folder.LOCK)
     yield say_transport(its.serving, its.settings.public_url)
     yield say_disk(data)
     yield (
@@ -111,7 +111,7 @@ def _is_crypt(device: Path) -> bool:
     return below.is_dir() and any(_is_crypt(path.resolve()) for path in below.iterdir())
 
 
-def _of_stage() -> Iterator[str]:
+def _list_stage_measures() -> Iterator[str]:
     yield "TLS: API Gateway and the buckets take nothing else"
     yield "tables, buckets and queues are encrypted by AWS's keys, or by the stack's parameter `CustomerKey`"
     yield "secrets of tenants and hooks are sealed by a key of KMS"

@@ -16,8 +16,8 @@ import click
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
-from regulars.mail import MailSettings, header_text, send_mail
-from regulars.options import read_configuration, tenant_of, with_services
+from regulars.mail import MailSettings, make_header_text, send_mail
+from regulars.options import choose_tenant, read_configuration, with_services
 
 _WIDEST_BAR = 40
 """Characters of the longest bar."""
@@ -52,7 +52,7 @@ def format_csv(week: Week) -> str:
 def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
     made, first = EmailMessage(), week.days[0][0]
-    made["Subject"] = header_text(format_title(week, tenant))
+    made["Subject"] = make_header_text(format_title(week, tenant))
     made["From"], made["To"] = sender, to
     made.set_content(format_text(week, tenant))
     made.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first}.csv")
@@ -83,7 +83,7 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     sender = mail.sender
     if to and sender is None:
         raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
-    chosen_tenant = tenant_of(services, tenant)
+    chosen_tenant = choose_tenant(services, tenant)
     today = datetime.now(UTC).astimezone(ZoneInfo(chosen_tenant.time_zone)).date()
     week_day = day.date() if day else today - timedelta(DAYS)
     if not 1970 < week_day.year < 9999:

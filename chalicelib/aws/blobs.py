@@ -20,8 +20,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 from urllib3.exceptions import HTTPError
 
-from chalicelib.aws.clients import aws_credentials
-from chalicelib.aws.errors import FAILURES, error_code, translate_failures
+from chalicelib.aws.clients import open_aws_credentials
+from chalicelib.aws.errors import FAILURES, read_error_code, translate_failures
 from chalicelib.book.store.limits import (
     CACHE_CONTROL,
     SIGNED_S,
@@ -65,16 +65,17 @@ def _sign_url(url: str, credentials: Any, region: str, signed_at: datetime) -> s
     query = urlencode(sorted(parameters.items()), quote_via=quote, safe="")
     request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
     text_to_sign = f"{_ALGORITHM}\n{time_text}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    return f"{url}?{query}&X-Amz-Signature={_hmac(_key(credentials.secret_key, scope), text_to_sign).hex()}"
+    signature = _compute_hmac(_derive_signing_key(credentials.secret_key, scope), text_to_sign).hex()
+    return f"{url}?{query}&X-Amz-Signature={signature}"
 
 
 @lru_cache(maxsize=4)
-def _key(secret_key: str, scope: str) -> bytes:
+def _derive_signing_key(secret_key: str, scope: str) -> bytes:
     """Derive the key of a day, region and service."""
-    return reduce(_hmac, scope.split("/"), f"AWS4{secret_key}".encode())
+    return reduce(_compute_hmac, scope.split("/"), f"AWS4{secret_key}".encode())
 
 
-def _hmac(key: bytes, text: str) -> bytes:
+def _compute_hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
@@ -92,8 +93,8 @@ def _call_or_instead(instead: Mapping[str, _T | None], call: Callable[[], _T]) -
         try:
             return call()
         except ClientError as error:
-            if error_code(error) in instead:
-                return instead[error_code(error)]
+            if read_error_code(error) in instead:
+                return instead[read_error_code(error)]
             raise
 
 
@@ -104,7 +105,7 @@ class S3BlobStore:
         self,
         client: S3Client,
         bucket: str,
-        credentials: Callable[[], Any] = aws_credentials,
+        credentials: Callable[[], Any] = open_aws_credentials,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
@@ -117,7 +118,7 @@ class S3BlobStore:
 
     def size(self, key: str) -> int | None:
         missing = {"404": None, "NoSuchKey": None}
-        return _call_or_instead(missing, lambda: self._client.head_object(**self._at(key))["ContentLength"])
+        return _call_or_instead(missing, lambda: self._client.head_object(**self._locate_object(key))["ContentLength"])
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
@@ -126,21 +127,23 @@ class S3BlobStore:
             {"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=byte_range)
         )
 
-    def _at(self, key: str) -> dict[str, Any]:
+    def _locate_object(self, key: str) -> dict[str, Any]:
         """Return the parameters that name an object. Raises InvalidInput."""
         require_blob_key(key)
         return {"Bucket": self._bucket, "Key": key}
 
     def _read_object(self, key: str, **options: Any) -> bytes:
         # The body is streamed, so reading it can fail just as the call can.
-        return self._client.get_object(**self._at(key), **options)["Body"].read()
+        return self._client.get_object(**self._locate_object(key), **options)["Body"].read()
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         with translate_failures(_SERVICE):
             try:
-                self._client.put_object(**self._at(key), Body=data, ContentType=content_type, IfNoneMatch="*")
+                self._client.put_object(
+                    **self._locate_object(key), Body=data, ContentType=content_type, IfNoneMatch="*"
+                )
             except ClientError as error:
-                if error_code(error) != "PreconditionFailed":
+                if read_error_code(error) != "PreconditionFailed":
                     raise
                 # The client retries by itself: its first attempt may have stored the object and lost the answer.
                 retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
@@ -149,7 +152,7 @@ class S3BlobStore:
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:
         with translate_failures(_SERVICE):
-            self._client.put_object(**self._at(key), Body=data, ContentType=content_type)
+            self._client.put_object(**self._locate_object(key), Body=data, ContentType=content_type)
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
         require_prefix(prefix)
@@ -169,7 +172,7 @@ class S3BlobStore:
 
     def delete(self, key: str) -> None:
         with translate_failures(_SERVICE):
-            self._client.delete_object(**self._at(key))
+            self._client.delete_object(**self._locate_object(key))
 
     def signed_get(self, key: str) -> str:
         require_blob_key(key)
@@ -205,7 +208,7 @@ class S3UploadStore(S3BlobStore):
         }
         require_expiry(expires_s)
         with translate_failures(_SERVICE):
-            params = {**self._at(key), **signed}
+            params = {**self._locate_object(key), **signed}
             url = self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s)
         return PresignedRequest("PUT", url, headers)
 
@@ -241,4 +244,4 @@ def _describe_failure(failure: Exception) -> str:
             "the service has no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
             "where it starts"
         )
-    return error_code(failure) or type(failure).__name__
+    return read_error_code(failure) or type(failure).__name__

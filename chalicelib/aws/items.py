@@ -18,9 +18,9 @@ from msgspec import Struct, field
 from chalicelib.aws.errors import (
     BUSY_CODES,
     FAILURES,
-    error_code,
+    find_item_refusal,
     is_ambiguous,
-    refused_item,
+    read_error_code,
     translate_failure,
     translate_failures,
 )
@@ -230,7 +230,7 @@ class DynamoItemStore(Items):
         Not part of the port: an operator's restore uses it, and no function has the permission.
         """
         requests = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
-        self._in_rounds(self._client.batch_write_item, requests, "UnprocessedItems")
+        self._call_in_rounds(self._client.batch_write_item, requests, "UnprocessedItems")
 
     def _transact(self, actions: Sequence[Action]) -> None:
         """Do the actions; try again while nobody knows whether an attempt was executed.
@@ -279,13 +279,13 @@ class DynamoItemStore(Items):
         keys_by_table: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
         for table, key in places:
             keys_by_table[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
-        answers = self._in_rounds(self._client.batch_get_item, keys_by_table, "UnprocessedKeys")
+        answers = self._call_in_rounds(self._client.batch_get_item, keys_by_table, "UnprocessedKeys")
         read = (
             (tables[name], item) for answer in answers for name, items in answer["Responses"].items() for item in items
         )
         return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
-    def _in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
+    def _call_in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
         """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
@@ -303,41 +303,41 @@ class DynamoItemStore(Items):
 
 def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
     """Return the error to raise for a failed write: of an action alone, or of a transaction by its parts' reasons."""
-    if error_code(failure) == _REFUSED:
-        return ConditionFailed(_failed_names(actions[0], _response(failure)))
-    if error_code(failure) != "TransactionCanceledException":
+    if read_error_code(failure) == _REFUSED:
+        return ConditionFailed(_list_failed_conditions(actions[0], _read_response(failure)))
+    if read_error_code(failure) != "TransactionCanceledException":
         return translate_failure(failure, _SERVICE)
-    reasons: list[Any] = _response(failure).get("CancellationReasons", [])
+    reasons: list[Any] = _read_response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
-    failure.add_note(message := _messages(reasons))
-    if size_error := refused_item(message, _SERVICE):
+    failure.add_note(message := _join_messages(reasons))
+    if size_error := find_item_refusal(message, _SERVICE):
         return size_error
     if codes & BUSY_CODES:
         return Busy(f"{_SERVICE} is busy: try again")
     if "ConditionalCheckFailed" in codes:
         parts = zip(actions, reasons, strict=True)
         refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
-        return ConditionFailed(frozenset[str]().union(*(_failed_names(*pair) for pair in refused)))
+        return ConditionFailed(frozenset[str]().union(*(_list_failed_conditions(*pair) for pair in refused)))
     return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
 
 
-def _response(failure: Exception) -> Mapping[str, Any]:
+def _read_response(failure: Exception) -> Mapping[str, Any]:
     return getattr(failure, "response", None) or {}  # a lost connection's is None
 
 
 def _was_repeated(failure: Exception) -> bool:
     """Return whether the client sent the request more than once by itself: any of them may have been executed."""
-    return int(_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+    return int(_read_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
 def _is_stored(action: Action | None, failure: Exception) -> bool:
     """Return whether an item could not be stored because it is there already, each attribute as it was to be."""
     if not isinstance(action, Put):
         return False
-    return item_from_wire(_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
+    return item_from_wire(_read_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
 
 
-def _failed_names(action: Action, reason: Any) -> frozenset[str]:
+def _list_failed_conditions(action: Action, reason: Any) -> frozenset[str]:
     """Return the names of the conditions that did not hold for the old item.
 
     The reason carries that item. Without one, all conditions count as failed.
@@ -346,7 +346,7 @@ def _failed_names(action: Action, reason: Any) -> frozenset[str]:
     return list_failed_conditions([action], [item]) or frozenset(condition.name for condition in action.when)
 
 
-def _messages(reasons: list[Any]) -> str:
+def _join_messages(reasons: list[Any]) -> str:
     return "; ".join(str(reason.get("Message") or reason["Code"]) for reason in reasons if reason["Code"] != "None")
 
 

@@ -77,12 +77,12 @@ class LambdaSearch:
         self._function_name = function_name
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        event = json.encode(event_of(tenant, request))
+        event = json.encode(make_event(tenant, request))
         with translate_failures(_SERVICE):
             reply = self._invoke_function(event)
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
-            raise _remote_error(payload)
+            raise _read_remote_error(payload)
         return _answer_from_wire(payload)
 
     def _invoke_function(self, event: bytes) -> InvocationResponseTypeDef:
@@ -93,7 +93,7 @@ class LambdaSearch:
             return self._client.invoke(FunctionName=self._function_name, Payload=event)
 
 
-def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
+def make_event(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """Make the function's event for a search, as JSON values."""
     probes = request.probes.astype(_PROBE_TYPE)
     sent = {**request._asdict(), "shape": probes.shape, "probes": probes.tobytes()}
@@ -138,7 +138,7 @@ def _answer_from_wire(payload: bytes) -> SearchAnswer:
     return SearchAnswer(reply.seq, reply.gallery_size, reply.candidates, reply.templates)
 
 
-def _remote_error(payload: bytes) -> RegularsError:
+def _read_remote_error(payload: bytes) -> RegularsError:
     """Return the error that the function raised, as its own class if it is one of book/words/errors."""
     try:
         failure = json.decode(payload, type=_Failure)

@@ -34,7 +34,7 @@ _RESTRICTIONS = ("PUT /v1/faces/{id}/restriction", "regulars restriction set", "
 _GIVEN, _WITHDRAWN = "PUT /v1/faces/{id}/consent", "DELETE /v1/faces/{id}/consent"
 
 
-def exports_of(after: Sequence[str]) -> list[Path]:
+def find_exports(after: Sequence[str]) -> list[Path]:
     """Return the files of exports that `--after` names: none of `none`. Raises click.UsageError, OperatorError."""
     if not after:
         raise click.UsageError(
@@ -49,7 +49,7 @@ def exports_of(after: Sequence[str]) -> list[Path]:
 
 
 @contextmanager
-def kept_if_done(data: object) -> Iterator[None]:
+def remove_if_failed(data: object) -> Iterator[None]:
     """Remove a restored folder again if the block fails: nobody serves what lacks the last holds by mistake."""
     try:
         yield
@@ -92,10 +92,10 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
             *deleted_faces
         }:  # that may push a stranger out; else a merge
             changes.deleted.update(dict.fromkeys(deleted_faces))
-    return Since(**{name: _of_parts(mark, entries_after) for name, mark in asdict(changes).items()})
+    return Since(**{name: _spread_to_parts(mark, entries_after) for name, mark in asdict(changes).items()})
 
 
-def _of_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
+def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
     """Give what is known of a face to the faces that became a part of it, unless something is known of them."""
     parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in facts}
     return {part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts} | facts
@@ -109,12 +109,12 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
     """
     from chalicelib.rights.audit.audit import verified_export
 
-    def key_of(name: str) -> str:
+    def find_key(name: str) -> str:
         own_public_keys = services.audit.signing.read_public_keys(services.tenants.get_by_name(name).name)
         return key or fingerprint(own_public_keys.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
-        verified, entries = verified_export(lines, key_of)
+        verified, entries = verified_export(lines, find_key)
     if verified.findings:
         raise OperatorError(f"{file} is not as it was signed: {verified.findings[0]}")
     tenant = services.tenants.get_by_name(head_of(verified.last).tenant)

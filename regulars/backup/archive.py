@@ -62,7 +62,7 @@ class Writer:
 
     def add_stream(self, name: str, stream: IO[bytes], size: int) -> None:
         """Add so many bytes of a stream under `name`."""
-        member, reader = _member(name, size), _Hashing(stream)
+        member, reader = _make_member(name, size), _Hashing(stream)
         self._tar.addfile(member, reader)
         self._entries[name] = Entry(size, reader.digest.hexdigest())
 
@@ -80,7 +80,7 @@ class Writer:
             "entries": self._entries,
         }
         data = json.dumps(manifest).encode()
-        self._tar.addfile(_member(MANIFEST, len(data)), io.BytesIO(data))
+        self._tar.addfile(_make_member(MANIFEST, len(data)), io.BytesIO(data))
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
     manifest: Any = None
     try:
         with open_archive(path, "r|") as tar:
-            for member, content in _members(tar):
+            for member, content in _read_members(tar):
                 if member.name == MANIFEST:
                     manifest = json.loads(content.read())
                     continue
@@ -156,7 +156,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 def unpack_file(path: Path, into: Path) -> None:
     """Write all entries below the folder `into`, durably. Call `check_file` first."""
     with open_archive(path, "r|") as tar:
-        for member, content in _members(tar):
+        for member, content in _read_members(tar):
             if member.name == MANIFEST:
                 continue
             target = into
@@ -192,7 +192,7 @@ class _Hashing:
         return data
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     """Yield each member and its content. Raises DamagedFile if one is no plain file of a name such as ours.
 
     A file with holes is none of ours either: two kilobytes of it may unpack to any size.
@@ -227,7 +227,7 @@ def _check_manifest(
     return parsed
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
+def _make_member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o600
     return member

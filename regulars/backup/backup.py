@@ -53,7 +53,7 @@ def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
         raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
     folder.require_data(data)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
-    with folder.hold_lock(data / BACKUP_LOCK), scratch(data / BACKUP) as place:
+    with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as place:
         stage = place / "copy"
         stage.mkdir(mode=0o700)
         _take_complete(data, stage)
@@ -66,7 +66,7 @@ def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
 
 
 @contextmanager
-def scratch(path: Path) -> Iterator[Path]:
+def open_scratch(path: Path) -> Iterator[Path]:
     """Make an empty folder in place of one that may be there, and remove it at the end."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700)
@@ -79,7 +79,7 @@ def scratch(path: Path) -> Iterator[Path]:
 def _take_complete(data: Path, stage: Path) -> None:
     for _ in range(_TRIES):
         _take(data, stage)
-        missing = _missing(stage)
+        missing = _list_missing_blobs(stage)
         if not missing:
             return
     raise OperatorError(
@@ -127,25 +127,25 @@ def _copy_database(source: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE")
             (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
-        raise not_copied(source, error) from error
+        raise make_copy_error(source, error) from error
     if verdict != "ok":
         raise DamagedFile(f"the database {source} is damaged: {verdict}")
 
 
-def not_copied(source: Path, error: sqlite3.Error) -> OperatorError:
+def make_copy_error(source: Path, error: sqlite3.Error) -> OperatorError:
     """Say why SQLite did not copy a database: the disk, a lock and the like are its errors of operation."""
     if not isinstance(error, sqlite3.OperationalError):
         return DamagedFile(f"the database {source} is damaged: {error}")
     is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-    # One copy is for the backup, one is looked into (`_missing`).
+    # One copy is for the backup, one is looked into (`_list_missing_blobs`).
     why = ": its disk needs room for two more copies of it, and `regulars doctor` says how much is free"
     return OperatorError(f"the database {source} cannot be copied ({error}){why if is_full else ''}")
 
 
-def _missing(stage: Path) -> list[str]:
+def _list_missing_blobs(stage: Path) -> list[str]:
     """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
     # Opened in a copy of the copy: the store writes SQLite's log beside its file.
-    with scratch(stage.with_name("look")) as place:
+    with open_scratch(stage.with_name("look")) as place:
         shutil.copyfile(stage / DATABASE, place / DATABASE)
         with closing(SqliteItemStore(place / DATABASE, keys.TABLES)) as items:
             return [key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()]
@@ -200,7 +200,7 @@ def restore(
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     _require_known(file, manifest.entries)
     data.parent.mkdir(parents=True, exist_ok=True)
-    with scratch(data.with_name(f".{data.name}.restoring")) as stage:
+    with open_scratch(data.with_name(f".{data.name}.restoring")) as stage:
         folder.keep_out_of_git(stage)
         archive.unpack_file(file, stage)
         if mark:

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from chalicelib.aws.clients import aws_client
+from chalicelib.aws.clients import open_aws_client
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.book.records.faces import tenant_from
 from chalicelib.book.store.in_process import SystemClock
@@ -54,10 +54,10 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
 
     Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
     """
-    client, blobs = aws_client("dynamodb"), open_storage(settings, SystemClock())
+    client, blobs = open_aws_client("dynamodb"), open_storage(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.write_archive(path) as writer:
         place = Path(folder, "one")
-        _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
+        _add_objects(writer, blobs, _list_tenant_names(_open_items(storage.table_prefix)), place)
         at = at or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         prefix = f"{storage.table_prefix}backup-{at:%Y%m%dT%H%M%SZ}-"
         copies: list[str] = []
@@ -65,13 +65,13 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
             for table in keys.TABLES:
                 _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, at)
                 copies.append(prefix + table.name)
-            items = _items(prefix)
+            items = _open_items(prefix)
             for table in keys.TABLES:
                 client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAITER_CONFIG)
                 with place.open("w", encoding="utf-8") as lines:
                     lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
                 writer.add(f"{ITEMS}/{table.name}.jsonl", place)
-            _add_objects(writer, blobs, _tenants(items), place)
+            _add_objects(writer, blobs, _list_tenant_names(items), place)
         finally:
             _remove(client, copies)
         writer.finish(at)
@@ -83,7 +83,7 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
 
     Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
     """
-    items, blobs = _items(storage.table_prefix), open_storage(settings, SystemClock())
+    items, blobs = _open_items(storage.table_prefix), open_storage(settings, SystemClock())
     manifest = archive.check_file(file)
     if f"{ITEMS}/{keys.TENANTS.name}.jsonl" not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of one box: restore it with --data")
@@ -100,7 +100,7 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
                 put = partial(_put, store, place)
                 deque(pool.map(put, (path for path in place.rglob("*") if path.is_file())), maxlen=0)
         for table in keys.TABLES:
-            for chunk in _chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
+            for chunk in _read_chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
                 items.put_all(table, chunk)
     return manifest
 
@@ -126,11 +126,11 @@ def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
         yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in posted_to}}
 
 
-def _items(prefix: str) -> DynamoItemStore:
-    return DynamoItemStore(aws_client("dynamodb"), prefix)
+def _open_items(prefix: str) -> DynamoItemStore:
+    return DynamoItemStore(open_aws_client("dynamodb"), prefix)
 
 
-def _tenants(items: DynamoItemStore) -> list[str]:
+def _list_tenant_names(items: DynamoItemStore) -> list[str]:
     return [tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]]
 
 
@@ -167,7 +167,7 @@ def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str
                 writer.add(f"{name}/{blob.key}", by_way_of)
 
 
-def _chunks(file: Path) -> Iterator[list[Item]]:
+def _read_chunks(file: Path) -> Iterator[list[Item]]:
     chunk: list[Item] = []
     size = 0
     with file.open(encoding="utf-8") as lines:

@@ -54,13 +54,13 @@ def read_receipts(places: Iterable[str]) -> list[Receipt]:
     """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
     receipts: dict[str, Receipt] = {}
     for place in places:
-        for name, data in _documents(place):
+        for name, data in _read_documents(place):
             if (receipt := _read_receipt(f"{place}/{name}", data)) is not None:
                 receipts[json.dumps([receipt.tenant, receipt.id])] = receipt
     return list(receipts.values())
 
 
-def _documents(place: str) -> Iterator[tuple[str, bytes]]:
+def _read_documents(place: str) -> Iterator[tuple[str, bytes]]:
     path = Path(place)
     if path.is_file():
         yield path.name, path.read_bytes()
@@ -95,7 +95,7 @@ def format_mark(places: Sequence[str]) -> str:
     return json.dumps({"receipts": list(places)}) + "\n"
 
 
-def places_of(data: object, services: Services) -> list[str]:
+def list_places(data: object, services: Services) -> list[str]:
     """Return the places of receipts that are known for a folder: those of its mark, and the witness."""
     mark = data / MARK if isinstance(data, Path) else None
     noted = json.loads(mark.read_text(encoding="utf-8"))["receipts"] if mark is not None and mark.exists() else []

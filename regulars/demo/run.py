@@ -49,9 +49,9 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     shown = find_pictures(photos)
     plan = album.plan_story(shown)
     console.print(f"pictures: {shown.about}", soft_wrap=True)
-    with ended_by_signals(), scratch_folder() as data:
+    with end_by_signals(), open_scratch_folder() as data:
         console.print("starting the service ...")
-        with service.running(data, host, port, models, log_level="error") as running:
+        with service.run_service(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             with Connection(running.url) as connection:
                 v1 = V1(connection, credentials.read_credentials(running.data)[TENANT].api_key)
@@ -95,14 +95,14 @@ def wait_for_end(running: Service, console: Console) -> None:
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
+def open_scratch_folder() -> Iterator[Path]:
     """Make an empty data folder for one run, and remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="regulars-demo-", ignore_cleanup_errors=True) as data:
         yield Path(data)
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def end_by_signals() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into SystemExit, so that a `kill` or a closed terminal cleans up as Ctrl-C does."""
 
     def end(number: int, _frame: FrameType | None) -> None:

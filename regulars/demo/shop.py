@@ -189,18 +189,18 @@ def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
         yield Visit(now - timedelta(minutes=minutes), camera, number, likeness, take=0)
 
 
-def _utc_day_of(time: datetime) -> int:
+def _count_utc_days(time: datetime) -> int:
     return milliseconds(time) // DAY_MS
 
 
 def _list_visits_of_overdue(now: datetime, others: Sequence[Visit]) -> Iterator[Visit]:
     """Make up when the regular came who stays away now. Days without anybody are no absence (book/absences)."""
-    open_days = {_utc_day_of(visit.at) for visit in others}
-    closed_days = [day for day in range(_utc_day_of(now), min(open_days), -1) if day not in open_days]
+    open_days = {_count_utc_days(visit.at) for visit in others}
+    closed_days = [day for day in range(_count_utc_days(now), min(open_days), -1) if day not in open_days]
     for pauses in range(LEAST_VISITS):
         came_at = now - STAYS_AWAY_FOR - pauses * EVERY
         for day in closed_days:
-            if day >= _utc_day_of(came_at):
+            if day >= _count_utc_days(came_at):
                 came_at -= timedelta(days=1)
         yield Visit(came_at, "door", OVERDUE, 0.9, take=pauses)
 

@@ -11,7 +11,7 @@ import click
 from regulars.options import ask_yes_or_no, deed_options, models_option
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _split_pair(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not (sign and name):
         raise click.BadParameter(f"a parameter is NAME=VALUE, not {text!r}")
@@ -31,7 +31,9 @@ def _pair(text: str) -> tuple[str, str]:
 )
 @click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
 @click.option("--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end.")
-@click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
+@click.option(
+    "--parameter", "parameters", type=_split_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md."
+)
 def deploy(
     stage: str,
     dry_run: bool,
@@ -83,6 +85,6 @@ def deploy(
     try:
         if deploy.deploy(plan, account, bucket, lambda: yes or ask_yes_or_no("Carry this out?")):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
-            add_canary(stage, account.parameters(plan.stack) or {})
+            add_canary(stage, account.read_parameters(plan.stack) or {})
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error

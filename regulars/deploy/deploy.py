@@ -22,7 +22,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
 from regulars.cost import table
 from regulars.deploy import shops
-from regulars.deploy.package import ARCHIVE, TEMPLATE, package_checkout, shipped_packs
+from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 
@@ -83,7 +83,7 @@ class Plan(Struct, frozen=True):
         half = concurrency // 2 if concurrency >= 2 * _LEAST_UNRESERVED else -1
         return queues | ({_API: str(half)} if _API in parameters else {})
 
-    def template_with_code(self, address: str) -> str:
+    def write_template(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
 
         An output names the first pack, which `regulars tenants add --stage` gives to new tenants. Functions know it.
@@ -137,7 +137,7 @@ def is_stopped(given: Mapping[str, str]) -> bool:
     return any(name.endswith("Concurrency") and value == "0" for name, value in given.items())
 
 
-def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+def find_rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     """Return the template's alarms that roll an update back, which need no topic, and why not this one; "": they do.
 
     AWS rolls back an update whose trigger is gone. A function that is stopped fails as it should.
@@ -176,7 +176,7 @@ def make_plan(
     """
     stack = stack_name(stage)
     try:
-        shipped = shipped_packs(models, names, os.environ)
+        shipped = find_shipped_packs(models, names, os.environ)
     except MissingModel as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
     package_folder = package_checkout(architecture, python, models, shipped)
@@ -193,7 +193,7 @@ def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
             raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
         rules = rules_by_name[name]
         low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
-        if rules["Type"] == "Number" and not low <= _number(value) <= high:
+        if rules["Type"] == "Number" and not low <= _read_number(value) <= high:
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
         if (allowed := rules.get("AllowedValues")) and value not in [str(allowed_value) for allowed_value in allowed]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
@@ -210,28 +210,28 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     if not _clear_failed_record(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
         return False
-    concurrency = account.concurrency()
-    for line in plan.write_limits(concurrency, account.parameters(plan.stack) or {}):
+    concurrency = account.read_concurrency()
+    for line in plan.write_limits(concurrency, account.read_parameters(plan.stack) or {}):
         print(line)
     parameters = dict(plan.parameters)
     if domain := parameters.get("DomainName"):
-        parameters.setdefault("CertificateArn", account.certificate(domain))
-    bucket = account.bucket_for_packages(bucket)
+        parameters.setdefault("CertificateArn", account.find_certificate(domain))
+    bucket = account.provide_bucket(bucket)
     code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
-    text = plan.template_with_code(code)
+    text = plan.write_template(code)
     key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
     change = account.change_stack(
         plan.stack,
         account.upload_text(bucket, key, text),
         parameters,
         initial=plan.count_runs(concurrency),
-        alarms=rollback_alarms(plan.template, parameters),
+        alarms=find_rollback_alarms(plan.template, parameters),
     )
     if change is None:
         print(f"{plan.stack}: nothing changes")
-        account.protect(plan.tables)  # the last command may have been cut off before it did
+        account.protect_tables(plan.tables)  # the last command may have been cut off before it did
         return True
-    for line in (*change.lines(), *_warnings(plan, parameters, account)):
+    for line in (*change.write_lines(), *_list_warnings(plan, parameters, account)):
         print(line)
     if not agree():
         change.forget()
@@ -239,15 +239,15 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         return False
     outputs = change.carry_out()
     # Not by the template: what is protected from its first moment stays when the creation of the stack fails.
-    account.protect(plan.tables)
+    account.protect_tables(plan.tables)
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
     return True
 
 
-def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterator[str]:
+def _list_warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterator[str]:
     """Yield a line for each thing that the stack would lose or lack by the given parameters and in its region."""
-    present = account.parameters(plan.stack)
+    present = account.read_parameters(plan.stack)
     if present is None and account.region in _WITHOUT_URLS.split():
         yield f"warning     Lambda had no function URLs in {account.region}, which cameras need;"
         yield "            without them AWS refuses the stack: take another region, or run a box (docs/install.md)"
@@ -258,7 +258,7 @@ def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterato
 
 def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
     """Remove the record that a failed first deployment left, if `agree` returns True. Tell whether none is left."""
-    if not account.failed_before(plan.stack, plan.tables):
+    if not account.has_failed_record(plan.stack, plan.tables):
         return True
     print(f"{plan.stack} could not be made before, and its record has to be removed first")
     if agreed := agree():
@@ -266,7 +266,7 @@ def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]
     return agreed
 
 
-def _number(text: str) -> float:
+def _read_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

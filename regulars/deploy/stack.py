@@ -45,26 +45,26 @@ class Account:
             raise NotDeployed(f"AWS is not to be reached: {error}") from error
         self.region: str = session.region_name
 
-    def concurrency(self) -> int:
+    def read_concurrency(self) -> int:
         """Return how many functions the account may run at once in this region, besides what is reserved already."""
         limits = self._session.client("lambda").get_account_settings()["AccountLimit"]
         return int(limits["UnreservedConcurrentExecutions"])
 
-    def settings(self, stack: str) -> dict[str, str]:
+    def read_settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
-        if (there := self._stack(stack)) is None:
+        if (there := self._find_stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
         outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in there.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
 
-    def parameters(self, stack: str) -> dict[str, str] | None:
+    def read_parameters(self, stack: str) -> dict[str, str] | None:
         """Return the values of a stack's parameters; None if it is not made yet."""
-        there = self._stack(stack)
+        there = self._find_stack(stack)
         if there is None or _is_new(there):
             return None
         return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in there.get("Parameters", [])}
 
-    def certificate(self, domain: str) -> str:
+    def find_certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
         pages = self._session.client("acm").get_paginator("list_certificates")
         wildcard = f"*.{domain.partition('.')[2]}"
@@ -80,7 +80,7 @@ class Account:
             f"--domain-name {domain} --validation-method DNS`) and deploy again when it is issued"
         )
 
-    def bucket_for_packages(self, name: str | None) -> str:
+    def provide_bucket(self, name: str | None) -> str:
         """Return the bucket `name`, or without a name the account's own for packages, which is made at first use.
 
         Raises NotDeployed if the bucket cannot be used.
@@ -90,7 +90,7 @@ class Account:
             # Somebody else may have taken the name first: without the owner's check they would get our code.
             self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self._id)
         except self.failures as error:
-            if name or _status(error) != 404:
+            if name or _read_status(error) != 404:
                 raise NotDeployed(f"the bucket {bucket} is not to be used: {error}") from error
             self._make_bucket(bucket)
         return bucket
@@ -122,7 +122,7 @@ class Account:
         `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: those
         that roll an update back, by their names in the template, and why not this one.
         """
-        present = self.parameters(stack)
+        present = self.read_parameters(stack)
         is_new, present_names = present is None, [*(present or ())]
         name = f"regulars-{int(time.time())}"
         declared = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
@@ -157,7 +157,7 @@ class Account:
         whatever the update does.
         """
         logical_names = {
-            resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._resources(stack)
+            resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._list_resources(stack)
         }
         names = [physical for physical, logical in logical_names.items() if logical in alarms]
         describe_alarms = self._session.client("cloudwatch").describe_alarms
@@ -171,7 +171,7 @@ class Account:
         }
         return [states[name]["AlarmArn"] for name, why in reasons.items() if not why], reasons
 
-    def _resources(self, stack: str) -> Iterator[dict[str, Any]]:
+    def _list_resources(self, stack: str) -> Iterator[dict[str, Any]]:
         for page in self._formation.get_paginator("list_stack_resources").paginate(StackName=stack):
             yield from page["StackResourceSummaries"]
 
@@ -181,7 +181,9 @@ class Account:
         functions = self._session.client("lambda")
         kind = "AWS::Lambda::Function"
         names = [
-            resource["PhysicalResourceId"] for resource in self._resources(stack) if resource["ResourceType"] == kind
+            resource["PhysicalResourceId"]
+            for resource in self._list_resources(stack)
+            if resource["ResourceType"] == kind
         ]
         limits = {name: functions.get_function_concurrency(FunctionName=name) for name in names}
         for name in names:
@@ -193,16 +195,16 @@ class Account:
             else:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
 
-    def failed_before(self, stack: str, tables: Iterable[str]) -> bool:
+    def has_failed_record(self, stack: str, tables: Iterable[str]) -> bool:
         """Return whether of the stack only the record is there, which a failed first deployment left.
 
         Raises NotDeployed if it left a table of these names, too: nobody but the operator knows what it holds.
         """
-        stack_record = self._stack(stack)
+        stack_record = self._find_stack(stack)
         failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
         if stack_record and not failed and not _is_new(stack_record):
             return False
-        if left_tables := [name for name in tables if self._table(name)]:
+        if left_tables := [name for name in tables if self._find_table(name)]:
             raise NotDeployed(
                 f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: deploy another stage, "
                 "or look what they hold, back that up, and delete them"
@@ -219,13 +221,13 @@ class Account:
         except WaiterError as error:
             raise NotDeployed(f"{name} could not be deleted, its events say why: {error}") from error
 
-    def protect(self, tables: Iterable[str]) -> None:
+    def protect_tables(self, tables: Iterable[str]) -> None:
         """Protect tables against deletion."""
         for name in tables:
-            if not (self._table(name) or {}).get("DeletionProtectionEnabled", True):
+            if not (self._find_table(name) or {}).get("DeletionProtectionEnabled", True):
                 self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=True)
 
-    def _table(self, name: str) -> dict[str, Any] | None:
+    def _find_table(self, name: str) -> dict[str, Any] | None:
         try:
             table: dict[str, Any] = self._dynamodb.describe_table(TableName=name)["Table"]
         except self._dynamodb.exceptions.ResourceNotFoundException:
@@ -246,7 +248,7 @@ class Account:
             raise NotDeployed(f"the change set of {change.stack} was not made: {reason}") from error
         return change
 
-    def _stack(self, name: str) -> dict[str, Any] | None:
+    def _find_stack(self, name: str) -> dict[str, Any] | None:
         try:
             (stack,) = self._formation.describe_stacks(StackName=name)["Stacks"]
         except self.failures as error:
@@ -260,7 +262,7 @@ class Account:
         try:
             self._s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self._id)
         except self.failures as error:
-            if _status(error) == 404:
+            if _read_status(error) == 404:
                 return False
             raise
         return True
@@ -281,7 +283,7 @@ class Change(Struct, frozen=True):
     new: bool
     silent: Mapping[str, str]
 
-    def lines(self) -> Iterator[str]:
+    def write_lines(self) -> Iterator[str]:
         """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
         pages = self.formation.get_paginator("describe_change_set").paginate(
             StackName=self.stack, ChangeSetName=self.name
@@ -315,14 +317,14 @@ class Change(Struct, frozen=True):
         try:
             waiter.wait(StackName=self.stack, WaiterConfig=_WAIT)
         except WaiterError as error:
-            why = "; ".join(self._failures())
+            why = "; ".join(self._list_failures())
             waits = f"{self.stack} goes on without the command, which waits no longer: call it again later"
             raise NotDeployed(f"{self.stack} was rolled back: {why}" if why else waits) from error
         self.formation.update_termination_protection(StackName=self.stack, EnableTerminationProtection=True)
         (stack,) = self.formation.describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def _failures(self) -> list[str]:
+    def _list_failures(self) -> list[str]:
         """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
         pages = self.formation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
         events = [event for page in pages for event in page["StackEvents"]]
@@ -335,7 +337,7 @@ class Change(Struct, frozen=True):
         return failed[:3] or [text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")]
 
 
-def _status(error: Exception) -> int:
+def _read_status(error: Exception) -> int:
     response = getattr(error, "response", {})
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 

@@ -45,7 +45,7 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
             else:
                 yield failed(
                     probe.subject,
-                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: {_reason_of(reply)}",
+                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: {_find_reason(reply)}",
                 )
         time_header = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
         if time_header and abs(late_s := int(time_header) / 1000 - time.time()) > _LATE_S:
@@ -53,7 +53,7 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     yield well("limits", dialect.limits)
 
 
-def _reason_of(reply: Reply) -> str:
+def _find_reason(reply: Reply) -> str:
     answer = reply.json if isinstance(reply.json, dict) else {}
     names = ("message", "Message", "msg", "error", "ERROR_MSG", "detail")
     reason = next((str(answer[name]) for name in names if answer.get(name)), None)

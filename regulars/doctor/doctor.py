@@ -24,7 +24,7 @@ from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
 from regulars import folder
-from regulars.configuration import FILE, Configuration, of_lines
+from regulars.configuration import FILE, Configuration, read_lines
 from regulars.doctor.machine import (
     Finding,
     Level,
@@ -42,7 +42,7 @@ from regulars.doctor.machine import (
     well,
 )
 from regulars.options import open_services
-from regulars.privacy import options_for
+from regulars.privacy import write_set_command
 
 MOST = 1000
 """Deliveries of a hook that are counted."""
@@ -135,7 +135,7 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
             yield warning(
                 "notice",
                 f"the notice of tenant {facts.tenant.name} lacks {', '.join(blanks)}: "
-                f"`{options_for(facts, blanks)}` (docs/tasks/notice.md)",
+                f"`{write_set_command(facts, blanks)}` (docs/tasks/notice.md)",
             )
     if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")
@@ -183,7 +183,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
         assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
         running = folder.find_server(data)
         if running and running.settings:
-            in_use = of_lines(running.settings, data / folder.LOCK)
+            in_use = read_lines(running.settings, data / folder.LOCK)
         settings, serving = replace(in_use.settings, storage=data), in_use.serving
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")
@@ -193,7 +193,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
         yield well("settings", f"of {source}; `regulars config` prints them")
     else:
         yield well("settings", f"of process {running.process}, which serves the folder")
-    for name in configured.other_than(in_use):
+    for name in configured.list_differences(in_use):
         yield warning("settings", f"{name} is set here, and the service runs by another: a restart takes it")
     yield check_python()
     folder_findings = list(check_folder(data))

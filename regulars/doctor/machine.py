@@ -36,7 +36,7 @@ from chalicelib.storage import DATABASE
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
 from regulars.folder import Served
-from regulars.serve.server import listening
+from regulars.serve.server import open_listener
 from regulars.serve.settings import ServeSettings
 from regulars.serve.tls import Certificate
 
@@ -54,26 +54,26 @@ LEAST_BYTES = 10**9
 def check_folder(data: Path) -> Iterator[Finding]:
     """Check that the folder can be used: it is there or can be made, is ours, and can be locked."""
     if not data.exists():
-        yield _to_be_made(data)
+        yield _check_parent(data)
     elif not data.is_dir():
         yield failed("folder", f"{data} is a file: name a folder with `data`")
     elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        yield failed("folder", f"{data} belongs to {_owner(data)} and may not be written: run this as its owner")
+        yield failed("folder", f"{data} belongs to {_name_owner(data)} and may not be written: run this as its owner")
     else:
-        yield from _lasting(data)
-        yield from _own(data)
+        yield from _check_lasting(data)
+        yield from _check_ownership(data)
 
 
-def _to_be_made(data: Path) -> Finding:
+def _check_parent(data: Path) -> Finding:
     above = next(path for path in data.absolute().parents if path.exists())
     if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
         return well("folder", f"there is no {data} yet: `regulars serve` makes it")
     return failed("folder", f"{data} cannot be made, since {above} may not be written: name another with `data`")
 
 
-def _lasting(data: Path) -> Iterator[Finding]:
+def _check_lasting(data: Path) -> Iterator[Finding]:
     """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a local disk."""
-    kind = file_system(data)
+    kind = name_file_system(data)
     if (strange_file := folder.find_strange_file(data)) is not None:
         yield failed(
             "folder", f"{data} holds {strange_file} and no data of a service: name a folder of its own with `data`"
@@ -90,27 +90,27 @@ def _lasting(data: Path) -> Iterator[Finding]:
         yield well("folder", f"{data} can be written and locked ({kind}), and holds no book yet")
 
 
-def _own(data: Path) -> Iterator[Finding]:
+def _check_ownership(data: Path) -> Iterator[Finding]:
     owner, others = data.stat().st_uid, []
     for path in sorted(data.iterdir()):
         with suppress(FileNotFoundError):  # it was there for a moment only
             others += [path.name] if path.lstat().st_uid != owner else []
     others = [name for name in others if name != "lost+found"]  # of a disk of its own
     if others:
-        mend = f"`chown -R {_owner(data)} {data}`"
-        yield failed("folder", f"{data} belongs to {_owner(data)}, and {others[0]} in it does not: {mend}")
+        mend = f"`chown -R {_name_owner(data)} {data}`"
+        yield failed("folder", f"{data} belongs to {_name_owner(data)}, and {others[0]} in it does not: {mend}")
     if data.stat().st_mode & 0o077:
         yield warning("folder", f"others of this machine may look into {data}: `chmod 700 {data}`")
 
 
-def _owner(path: Path) -> str:
+def _name_owner(path: Path) -> str:
     try:
         return path.owner()
     except KeyError:  # it has a number and no name
         return str(path.stat().st_uid)
 
 
-def file_system(path: Path) -> str:
+def name_file_system(path: Path) -> str:
     """Name the kind of file system that the path is on, as the kernel calls it; "unknown" elsewhere than on Linux."""
     device, kind = path.stat().st_dev, "unknown"
     try:
@@ -171,13 +171,13 @@ def check_machine(settings: Settings, running: Served | None) -> Iterator[Findin
     if running is not None and running.process.isdecimal():
         with suppress(OSError):  # it may have ended meanwhile
             there, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
-    yield cores_left(there, remaining_quota)
-    yield memory_left(
+    yield describe_cores(there, remaining_quota)
+    yield describe_memory(
         os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), remaining_quota, settings.memory_mb * 2**20
     )
 
 
-def cores_left(core_count: int, quota: Quota) -> Finding:
+def describe_cores(core_count: int, quota: Quota) -> Finding:
     """Say how many cores there are, and how many the quota leaves."""
     cores_text = f"{core_count} to run on"
     if quota.cores is None:
@@ -186,7 +186,7 @@ def cores_left(core_count: int, quota: Quota) -> Finding:
     return well("cores", f"{cores_text}, of which a quota leaves {quota.cores:g}: the service computes on {usable}")
 
 
-def memory_left(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
+def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
     """Say how much memory there is, and how much the quota leaves; warn of one in which large pictures find no room."""
     total_text = f"{total_bytes / 1e9:.1f} GB"
     if quota.memory_bytes is None or quota.memory_bytes >= total_bytes:
@@ -203,18 +203,17 @@ def memory_left(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
 def check_clock(data: Path, now: datetime) -> Finding:
     """Check the clock against times that cannot be later: this program's files, and the last write to the book."""
     book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
+    clock_says = f"it says {_format_minute(now)}"
     for event, path in (("this program was installed", Path(__file__)), *book):
         if path.exists() and (file_time := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
-            return failed(
-                "clock",
-                f"it says {_text(now)}, and {event} at {_text(file_time)}: set it, as by `timedatectl set-ntp 1`",
-            )
+            later = f"{event} at {_format_minute(file_time)}"
+            return failed("clock", f"{clock_says}, and {later}: set it, as by `timedatectl set-ntp 1`")
     if is_set_by_network() is False:
-        return warning("clock", f"it says {_text(now)}, and no network sets it: `timedatectl set-ntp 1`")
-    return well("clock", f"it says {_text(now)}")
+        return warning("clock", f"{clock_says}, and no network sets it: `timedatectl set-ntp 1`")
+    return well("clock", clock_says)
 
 
-def _text(time: datetime) -> str:
+def _format_minute(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
@@ -231,16 +230,16 @@ def is_set_by_network() -> bool | None:
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
     """Check that each port is free. A service that runs has its ports: without them it does not begin."""
     if running is None:
-        yield _port("port", serving.host, serving.port)
+        yield _check_port("port", serving.host, serving.port)
         if serving.metrics_port is not None:
-            yield _port("metrics_port", serving.metrics_host, serving.metrics_port)
+            yield _check_port("metrics_port", serving.metrics_host, serving.metrics_port)
     elif running.url:
         yield well("port", f"{running.url} is the service's own")
 
 
-def _port(setting: str, host: str, port: int) -> Finding:
+def _check_port(setting: str, host: str, port: int) -> Finding:
     try:
-        listening(host, port).close()
+        open_listener(host, port).close()
     except PortTaken as error:
         reason = str(error).partition(": choose")[0]
         return failed("port", f"{reason}: choose another with `{setting}`, or stop what has it")
@@ -307,7 +306,7 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
         yield failed("tls", f"{error}: mend `tls_cert` and `tls_key`")
         return
     certificate = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
-    yield _ending(serving.tls_cert, certificate, now)
+    yield _check_ending(serving.tls_cert, certificate, now)
     yield _check_names(certificate, public_url)
 
 
@@ -345,7 +344,7 @@ def _check_keyless_networks(
     return well("keyless", f"`{key}` may call {dialect.title}'s paths without a key, and no proxy is among them")
 
 
-def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
+def _check_ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
     begins_at, ends_at = shown.not_valid_before_utc, shown.not_valid_after_utc
     if not begins_at <= now <= ends_at:
         good = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"

@@ -17,7 +17,7 @@ from regulars.errors import NoPictures
 from regulars.folder import write_durably
 from regulars.measuring import pairs
 from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import Suspects, one_each, suspects
+from regulars.measuring.suspects import Suspects, choose_one_each, find_suspects
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 """False match rates at which a curve has a point."""
@@ -84,10 +84,10 @@ def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> 
                 groups.append(np.array([person, *nearest]))
         return groups
 
-    def nearness(groups: list[NDArray[np.intp]]) -> float:
+    def sum_scores(groups: list[NDArray[np.intp]]) -> float:
         return float(sum(scores[group[0], group[1:]].sum() for group in groups))
 
-    return max((draw_groups() for _ in range(_TRIES)), key=nearness)
+    return max((draw_groups() for _ in range(_TRIES)), key=sum_scores)
 
 
 def measure_model(
@@ -97,15 +97,15 @@ def measure_model(
 
     Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
     """
-    mated = pairs.all_pairs(faces).mated
-    rows, names = one_each(faces, persons)
+    mated = pairs.score_all_pairs(faces).mated
+    rows, names = choose_one_each(faces, persons)
     if len(rows) < FEWEST_PERSONS:
         raise NoPictures(
             f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
         )
-    left_out = suspects(rows, names, mated)
+    left_out = find_suspects(rows, names, mated)
     usual = float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
-    plain, above = _non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
+    plain, above = _score_non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
         "usual": round(usual, 4),
@@ -139,7 +139,7 @@ def write_curve(
     return file
 
 
-def _non_mated(
+def _score_non_mated(
     rows: NDArray[np.float32], limit: float, population: Population
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""

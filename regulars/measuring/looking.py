@@ -49,19 +49,19 @@ class _Placed(Protocol):
 _Face = TypeVar("_Face", bound=_Placed)
 
 
-def person_in(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
+def choose_main_face(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
     """Choose the picture's main face: the largest area - 2 (distance of its middle from the picture's)^2, in pixels.
 
     InsightFace's own examples choose this way. In a picture cropped around a face, as LFW's are, it is that face unless
     another is much larger.
     """
 
-    def weight(face: _Face) -> float:
+    def weigh(face: _Face) -> float:
         x = face.box.x + face.box.width / 2 - width_px / 2
         y = face.box.y + face.box.height / 2 - height_px / 2
         return face.box.area - 2 * (x * x + y * y)
 
-    return max(faces, key=weight)
+    return max(faces, key=weigh)
 
 
 def look(vision: Vision, picture: bytes) -> PictureResult:
@@ -73,7 +73,7 @@ def look(vision: Vision, picture: bytes) -> PictureResult:
         faces = vision.detect(image)
         if not faces:
             return PictureResult("no face was found", 0, 0.0, dict(stages), None)
-        face = [person_in(faces, image.shape[1], image.shape[0])]
+        face = [choose_main_face(faces, image.shape[1], image.shape[0])]
         embedding = vision.embed(image, face)[0]
         quality = vision.qualities(image, face)[0].total
     return PictureResult("", len(faces), quality, dict(stages), embedding)
@@ -90,7 +90,7 @@ class Looker:
         self._vision = vision
         self._warm = False
 
-    def at(self, picture: bytes) -> PictureResult:
+    def look_at(self, picture: bytes) -> PictureResult:
         result = look(self._vision, picture)
         if self._warm:
             return result
@@ -98,7 +98,7 @@ class Looker:
         return look(self._vision, picture)
 
 
-def looked_by(pack: Pack) -> str:
+def digest_vision(pack: Pack) -> str:
     """Return a digest of all that a result depends on: the models, their parameters, and the program."""
     manifest = pack.manifest
     roles = (manifest.detector, manifest.embedding)
@@ -124,7 +124,7 @@ def see_all(
     `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
     OperatorError or OSError; the results until then are saved.
     """
-    with closing(Memory(memory_file, looked_by(pack))) as memory:
+    with closing(Memory(memory_file, digest_vision(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
         result_by_digest = {digest: result for digest in set(digests) if (result := memory.find(digest))}
         missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in result_by_digest}
@@ -190,7 +190,7 @@ def _end_with_parent() -> None:
 
 def _look_at(file: Path) -> PictureResult:
     assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
-    return _looker.at(file.read_bytes())
+    return _looker.look_at(file.read_bytes())
 
 
 def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:

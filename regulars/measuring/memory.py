@@ -43,7 +43,7 @@ class Memory:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path, self._by = path, by
         _make_private(path)
-        with self._translated_errors():
+        with self._translate_errors():
             self._connection = sqlite3.connect(path)
             try:
                 self._connection.execute("PRAGMA journal_mode=WAL")
@@ -56,7 +56,7 @@ class Memory:
         self._connection.close()
 
     def find(self, sha256: str) -> PictureResult | None:
-        with self._translated_errors():
+        with self._translate_errors():
             row = self._connection.execute(
                 "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._by)
             ).fetchone()
@@ -75,11 +75,11 @@ class Memory:
             )
             for sha256, result in results
         ]
-        with self._translated_errors(), self._connection:
+        with self._translate_errors(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

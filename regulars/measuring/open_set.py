@@ -69,15 +69,15 @@ class Searches(Struct, frozen=True):
         """Rate as the service decides; None if there are no such searches."""
         return float(1 - np.mean(self.mated_accepted)) if len(self.mated_accepted) else None
 
-    def fnir_at(self, fpir: float, *, plain: bool = False) -> float | None:
+    def measure_fnir(self, fpir: float, *, plain: bool = False) -> float | None:
         """Return the FNIR at the threshold that gives this FPIR; None if there are too few strangers to say."""
         mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
         if not len(mated) or self.stranger_pictures * fpir < 1:
             return None
-        return float(np.mean(mated <= threshold_at(non_mated, fpir)))
+        return float(np.mean(mated <= find_score_threshold(non_mated, fpir)))
 
 
-def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
+def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
     """Return the score that at most a share `fpir` of the strangers exceed."""
     falling = np.sort(non_mated)[::-1]
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])

@@ -24,7 +24,7 @@ class Suspects(Struct, frozen=True):
     limit: float
 
 
-def one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
+def choose_one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
     """Return the embedding and name of every person's first picture with a face.
 
     With one picture each, all persons are in equally many pairs.
@@ -34,7 +34,7 @@ def one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32],
     return faces.embeddings[face_rows[first]], [persons[owner] for owner in owners.tolist()]
 
 
-def suspects(rows: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
+def find_suspects(rows: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
     """Find the pairs that score at least the median of the mated ones: probably one person under two names."""
     mated_scores = mated[mated > NO_FACE]
     limit = float(np.median(mated_scores)) if len(mated_scores) else 2.0

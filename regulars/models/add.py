@@ -21,7 +21,7 @@ from regulars.measuring.looking import gather_faces, look_at_folder
 from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule, Searches
 from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import one_each
+from regulars.measuring.suspects import choose_one_each
 from regulars.models.build import Measured, make_draft, measure_pack, place_pack, require_free
 from regulars.models.network import Offer, check_file, read_offer
 from regulars.models.trial import try_other_ways
@@ -67,7 +67,7 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
             }
         place_pack(draft, offer, own_figures, describe_folder(people), target)
     print(f"{describe_folder(people)}; thresholds are the service's, for an FPIR of {fpir:g}")
-    print("\n".join(_table_lines(columns)))
+    print("\n".join(_format_table(columns)))
     print(f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it")
     return 0
 
@@ -115,7 +115,7 @@ def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
     """Return each half of the people that were found, with the other half."""
     persons = np.random.default_rng(0).permutation(np.unique(faces.person_of[faces.found]))
     is_first = np.isin(faces.person_of, persons[: len(persons) // 2])
-    first_half, second_half = faces.subset(is_first), faces.subset(~is_first)
+    first_half, second_half = faces.select_faces(is_first), faces.select_faces(~is_first)
     return [(first_half, second_half), (second_half, first_half)]
 
 
@@ -123,15 +123,15 @@ def _list_rates(by_photos: Mapping[int, Searches], faces: Faces, people: Labelle
     rates, fpir = list[Rate](), rule.point.fpir_target
     for photos, searches in by_photos.items():
         rates += [
-            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _figure(searches.fpir)),
-            (f"{PHOTOS[photos]}: FNIR, people who are missed", _figure(searches.fnir)),
-            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _figure(searches.fnir_at(fpir))),
+            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _format_rate(searches.fpir)),
+            (f"{PHOTOS[photos]}: FNIR, people who are missed", _format_rate(searches.fnir)),
+            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _format_rate(searches.measure_fnir(fpir))),
         ]
-    closest = kinds.kinds(one_each(faces, people.persons)[0], {}, rule)[0]
-    return [*rates, ("the people who look most alike to it: FPIR", _figure(closest.fpir))]
+    closest = kinds.measure_kinds(choose_one_each(faces, people.persons)[0], {}, rule)[0]
+    return [*rates, ("the people who look most alike to it: FPIR", _format_rate(closest.fpir))]
 
 
-def _figure(rate: float | None) -> str:
+def _format_rate(rate: float | None) -> str:
     return "too few" if rate is None else f"{rate:.4f}"
 
 
@@ -144,7 +144,7 @@ def _rate_looks(picture_results: Sequence[PictureResult]) -> list[Rate]:
     ]
 
 
-def _table_lines(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
+def _format_table(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
     """Lay out each pack's figures side by side."""
     first = next(iter(columns.values()))
     width = max(len(says) for says, _ in first)

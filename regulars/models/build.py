@@ -26,7 +26,7 @@ from regulars.folder import hold_lock, write_durably
 from regulars.measuring import curves
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import one_each
+from regulars.measuring.suspects import choose_one_each
 from regulars.models.network import BASIS, CENTRE, MANIFEST, Offer
 
 BASE = "face-pack-1"
@@ -96,13 +96,13 @@ def measure_pack(
 ) -> Measured:
     """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
     role = draft.manifest.embedding
-    portraits, _ = one_each(faces, people.persons)
+    portraits, _ = choose_one_each(faces, people.persons)
     if len(portraits) < FEWEST_PERSONS:
         raise NoPictures(
             f"a face was found of {len(portraits)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
             "since the thresholds of one half are tried on the other"
         )
-    strangers, _ = one_each(other_faces, others.persons)
+    strangers, _ = choose_one_each(other_faces, others.persons)
     parts = _split_parts(role, strangers)
     centre = np.concatenate([part.mean(axis=0) for part in parts])
     basis = _find_basis(join_parts(role, parts, centre, None))
@@ -160,11 +160,11 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
     manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *of_pictures))
     pack = Pack(manifest, folder)
     curves.write_curve(folder, pack, source, measured.entry, measured.population)
-    write_durably(folder / MANIFEST, _manifest_text(pack, offer), mode=0o666)
+    write_durably(folder / MANIFEST, _write_manifest(pack, offer), mode=0o666)
     return pack
 
 
-def _manifest_text(pack: Pack, offer: Offer) -> str:
+def _write_manifest(pack: Pack, offer: Offer) -> str:
     """Write a manifest of the files and the embedding role, and of the base's other roles as they are there."""
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
     quality = packs.read_pack(name=BASE).manifest.quality
@@ -180,17 +180,17 @@ def _manifest_text(pack: Pack, offer: Offer) -> str:
     role = to_builtins(pack.manifest.embedding)
     networks = role.pop("networks")
     parts = [
-        _table_text("", head),
-        *(_table_text("[[file]]", to_builtins(file)) for file in pack.files),
-        _table_text("[role.embedding]", role),
-        *(_table_text("[[role.embedding.networks]]", network) for network in networks),
-        _table_text("[role.quality]", to_builtins(quality)),
+        _write_table("", head),
+        *(_write_table("[[file]]", to_builtins(file)) for file in pack.files),
+        _write_table("[role.embedding]", role),
+        *(_write_table("[[role.embedding.networks]]", network) for network in networks),
+        _write_table("[role.quality]", to_builtins(quality)),
         *(table.strip() + "\n" for table in others),
     ]
     return "\n".join(parts)
 
 
-def _table_text(name: str, values: Mapping[str, Any]) -> str:
+def _write_table(name: str, values: Mapping[str, Any]) -> str:
     """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON.
 
     Of the characters that TOML has only escaped, JSON leaves U+007F as it is.

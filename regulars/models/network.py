@@ -147,8 +147,10 @@ def vary_network(network: Network) -> Iterator[tuple[str, Network]]:
     other = next(channels for channels in CHANNELS if channels != network.channels)
     yield f'channels = "{other}"', replace(network, channels=other)
     for name, (mean, deviation) in USUAL_PIXELS.items():
-        present_pixels = [_of_colours(numbers) for numbers in (network.mean, network.deviation)]
-        if not np.allclose(present_pixels, [_of_colours(mean), _of_colours(deviation)], rtol=0.05, atol=3):
+        present_pixels = [_spread_to_channels(numbers) for numbers in (network.mean, network.deviation)]
+        if not np.allclose(
+            present_pixels, [_spread_to_channels(mean), _spread_to_channels(deviation)], rtol=0.05, atol=3
+        ):
             says = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
             yield says, replace(network, mean=mean, deviation=deviation)
     for name, parts in USUAL_POINTS.items():
@@ -157,5 +159,5 @@ def vary_network(network: Network) -> Iterator[tuple[str, Network]]:
             yield f"{name} points, {[list(point) for point in points]}", replace(network, points=points)
 
 
-def _of_colours(numbers: Sequence[float]) -> NDArray[np.float64]:
+def _spread_to_channels(numbers: Sequence[float]) -> NDArray[np.float64]:
     return np.broadcast_to(np.asarray(numbers, np.float64), 3)

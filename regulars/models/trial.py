@@ -17,7 +17,7 @@ from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import DetectedFace
 from regulars.errors import UnusableNetwork
 from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.looking import ANY_PICTURE, person_in
+from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars.models.network import vary_network
 
 TRIED_PERSONS = 40
@@ -40,15 +40,15 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
         return  # by so few pairs, chance decides
     sessions = Sessions(draft)
 
-    def separate(network: Network) -> float:
+    def measure_network(network: Network) -> float:
         role = EmbeddingRole("draft", 0, (network,))
         crops = [align_face(image, face.landmarks, network.points, network.size_px) for image, face in faces]
         work = plan_embeddings(sessions, role, [crops])
         return measure_separation(work.answer([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:
-        stated = separate(network)
-        better, says = max((separate(other), says) for says, other in vary_network(network))
+        stated = measure_network(network)
+        better, says = max((measure_network(other), says) for says, other in vary_network(network))
         if better > CLEARLY_BETTER * stated:
             raise UnusableNetwork(
                 f"{network.file} tells {len(owners) // 2} of your people apart better with {says}: by {better:.1f} "
@@ -77,7 +77,7 @@ def _find_face(vision: FacePipeline, file: Path) -> Found | None:
     except Unusable:
         return None
     faces = vision.detect(image)
-    return (image, person_in(faces, image.shape[1], image.shape[0])) if faces else None
+    return (image, choose_main_face(faces, image.shape[1], image.shape[0])) if faces else None
 
 
 def measure_separation(rows: NDArray[np.float32], owners: NDArray[np.intp]) -> float:

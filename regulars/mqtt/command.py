@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, SERVICE_URL, together
+from regulars.options import PATH, SERVICE_URL, join_options
 from regulars.serve.service import stop_on_signals
 from regulars.transfer.command import Access, url_option
 
@@ -30,7 +30,7 @@ _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 _PATIENCE_S = 2.0
 """How long one request to the service is tried."""
 
-_broker_options = together(
+_broker_options = join_options(
     click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."),
     click.option("--user", help="The broker's user."),
     click.option(
@@ -166,6 +166,6 @@ def _make_steps(
         steps.append(Publisher(service, mailbox, broker, descriptions, names=names).step)
     if frigate is not None:
         snapshots = Snapshots(service, Frigate(frigate), names=names, connections=lambda: broker.connections)
-        broker.listen(TOPIC, snapshots.heard)
+        broker.listen(TOPIC, snapshots.take_message)
         steps.append(snapshots.step)
     return steps

@@ -121,17 +121,17 @@ class Frigate:
         self._url = url.rstrip("/")
         self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
 
-    def snapshot(self, event: str) -> bytes:
+    def fetch_snapshot(self, event: str) -> bytes:
         """Return the best picture of a person so far, cut out, without Frigate's drawings."""
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
         return self._send_request("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
 
-    def ended_since(self, since_s: float) -> list[Seen]:
+    def list_ended(self, since_s: float) -> list[Seen]:
         """Return the people of whom there are pictures, and who have gone since `since_s`. Raises NotFrigates."""
         query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": since_s}
         return read_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
 
-    def label(self, event: str, name: str, score: float) -> None:
+    def set_label(self, event: str, name: str, score: float) -> None:
         """Say who it is. `score` is told as more than 0 and at most 1, which Frigate wants."""
         body = {"subLabel": name[:LONGEST_SUB_LABEL], "subLabelScore": round(min(1.0, max(0.001, score)), 3)}
         self._send_request("POST", f"events/{event}/sub_label", MOST_BYTES, body)

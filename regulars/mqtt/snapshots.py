@@ -91,7 +91,7 @@ class Snapshots:
         self._people: OrderedDict[str, _Person] = OrderedDict()
         self._labels: list[_Label] = []
 
-    def heard(self, topic: str, payload: bytes) -> None:
+    def take_message(self, topic: str, payload: bytes) -> None:
         """Take a message at frigate/events; in the connection's thread."""
         try:
             event = read_event(payload)
@@ -99,7 +99,7 @@ class Snapshots:
             _log.warning("%s: %s", topic, error)
             return
         if event is not None:
-            self._want(event)
+            self._note_due(event)
 
     def step(self) -> float:
         """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
@@ -117,7 +117,7 @@ class Snapshots:
             raise
         return EVERY_S
 
-    def _want(self, event: Seen) -> None:
+    def _note_due(self, event: Seen) -> None:
         with self._lock:
             self._due[event.event] = _Due(event, time.monotonic())
             while len(self._due) > _REMEMBERED:
@@ -137,7 +137,7 @@ class Snapshots:
         """Note whom Frigate saw while nobody listened, if the service has no picture of that event."""
         since = time.time() - BACK_S
         try:
-            ended_events = [event for event in self._frigate.ended_since(since) if event.event not in self._people]
+            ended_events = [event for event in self._frigate.list_ended(since) if event.event not in self._people]
         except (NotFrigates, Refused) as error:
             _log.error("who came before cannot be asked of Frigate: %s", error)
             return
@@ -152,7 +152,7 @@ class Snapshots:
                 continue
         missed = [event for event in ended_events if event.event not in known_tracks]
         for event in missed:
-            self._want(event)
+            self._note_due(event)
         if missed:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 
@@ -160,18 +160,18 @@ class Snapshots:
         """Fetch the event's picture from Frigate and send it to the service, unless that has it already."""
         event = due.seen
         due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
-        person = self._person(event.event)
+        person = self._provide_person(event.event)
         if event.at in person.times or (len(person.times) >= MOST_PICTURES and not event.ended):
             self._forget_due(due)
             return
         try:
-            picture = self._frigate.snapshot(event.event)
+            picture = self._frigate.fetch_snapshot(event.event)
         except Refused as error:
-            self._without_picture(due, error)
+            self._put_off(due, error)
             return
         digest = hashlib.sha256(picture).hexdigest()
         if digest != person.digest:
-            capture = self._capture(event, picture)
+            capture = self._store_picture(event, picture)
             if capture is not None and self._names:
                 until = time.monotonic() + SETTLED_S
                 self._labels.append(_Label(event.event, capture.id, capture.camera, until))
@@ -179,7 +179,7 @@ class Snapshots:
         person.times.add(event.at)
         self._forget_due(due)
 
-    def _without_picture(self, due: _Due, error: Refused) -> None:
+    def _put_off(self, due: _Due, error: Refused) -> None:
         due.tries += 1
         if due.seen.ended and due.tries < TRIES_AT_END:
             due.at = time.monotonic() + self._no_picture_s
@@ -188,7 +188,7 @@ class Snapshots:
             _log.warning("%s: there is no picture of this person: %s", due.seen.camera, error)
         self._forget_due(due)
 
-    def _capture(self, event: Seen, picture: bytes) -> models.Capture | None:
+    def _store_picture(self, event: Seen, picture: bytes) -> models.Capture | None:
         """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""
         captured_at = datetime.fromtimestamp(event.at, UTC)
         try:
@@ -219,16 +219,16 @@ class Snapshots:
             return
         face = capture.sightings[0] if capture.state == "resolved" and capture.sightings else None
         if face is not None and face.resolution == "matched" and face.name and face.score is not None:
-            person = self._person(label.event)
+            person = self._provide_person(label.event)
             if face.score > person.score:
                 try:
-                    self._frigate.label(label.event, face.name, face.score)
+                    self._frigate.set_label(label.event, face.name, face.score)
                 except Refused as error:
                     _log.error("%s: the name is not taken: %s", label.camera, error)
                 person.score = face.score
         self._labels.remove(label)
 
-    def _person(self, event: str) -> _Person:
+    def _provide_person(self, event: str) -> _Person:
         person = self._people.setdefault(event, _Person())
         self._people.move_to_end(event)
         if len(self._people) > _REMEMBERED:

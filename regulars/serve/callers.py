@@ -22,7 +22,7 @@ from chalicelib.doors.http import ONE_BOX, HttpRequest
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.doors.words.addresses import find_network
 from chalicelib.services import Services
-from regulars.serve.gateway import views_of
+from regulars.serve.gateway import find_views
 from regulars.serve.messages import Request
 
 _SURE_S = 60.0
@@ -53,7 +53,7 @@ ReadCaller = Callable[[Request], CallerHint]
 """Reads in a head whose a request is; if it says `by_body`, again in the whole request."""
 
 
-def anybody(_request: Request) -> CallerHint:
+def claim_nothing(_request: Request) -> CallerHint:
     """Claim nothing, at a server without tenants."""
     return CallerHint(by_body=True)
 
@@ -76,19 +76,19 @@ class Tenants:
             return CallerHint(request.path.split("/")[2])
         if (request.method, request.path) in v1.SIGN_IN:
             return CallerHint(by_body=True, claim=("sign-in",))
-        dialect_claim = views_of(request.path).claim(self._services.settings, request)
+        dialect_claim = find_views(request.path).claim(self._services.settings, request)
         if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
             dialect_claim = v1.VIEWS.claim(self._services.settings, request)
         if isinstance(dialect_claim, SignatureClaim):
             claim = (dialect_claim.find, dialect_claim.id, find_network(request.client))
-            return replace(self._claim(claim, partial(self._check_signature, dialect_claim.find)), by_body=True)
-        hint = self._claim(
+            return replace(self._make_hint(claim, partial(self._check_signature, dialect_claim.find)), by_body=True)
+        hint = self._make_hint(
             (dialect_claim.find, dialect_claim.key),
             lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
         )
         return replace(hint, tenant=dialect_claim.tenant or hint.tenant, by_body=dialect_claim.in_body)
 
-    def _claim(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
+    def _make_hint(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
         formerly, sure_until = self._proved.get(claim, (None, 0.0))
         is_sure = time.monotonic() < sure_until
         return CallerHint(formerly if is_sure else None, prove, claim=claim, formerly=formerly)

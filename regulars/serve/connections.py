@@ -164,7 +164,7 @@ class Connection(H11Protocol):
         """Let h11 read. Only a head's first byte, and bytes of a body, are progress."""
         if self._is_in_body or self.is_refused:
             self._body_bytes += len(data)
-            self._progress(len(data))
+            self._renew_time(len(data))
         if not self.is_refused:
             self._unread += data
             self._read_request()
@@ -321,7 +321,7 @@ class Connection(H11Protocol):
         limits_s = {Phase.NEW: patience.new_s, Phase.KEPT: patience.kept_s, Phase.HEAD: patience.head_s}
         limit_s = limits_s.get(self._phase, patience.body_s)
         if unread_bytes := self._unsent_bytes:  # of an answer
-            self._progress(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
+            self._renew_time(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
             self._unread_bytes, limit_s = unread_bytes, patience.body_s
         return (now - self.since) / limit_s
 
@@ -331,7 +331,7 @@ class Connection(H11Protocol):
         elif self._task:
             self._task.cancel()
 
-    def _progress(self, size: int) -> None:
+    def _renew_time(self, size: int) -> None:
         """Give a client that sends or reads its time anew, at the slowest allowed rate."""
         self.since = min(time.monotonic(), self.since + size / self._limiter.patience.bytes_a_second)
 
@@ -348,7 +348,7 @@ class Arrivals:
         self._by_sender.setdefault(find_network(address[0]), deque()).append(sock)
         self.number += 1
 
-    def some(self) -> Iterator[tuple[socket.socket, str]]:
+    def take_some(self) -> Iterator[tuple[socket.socket, str]]:
         """Yield one of each of some senders. What was given up is closed: to open it would take ten times as long."""
         for sender in [*self._by_sender][:SENDERS_AT_ONCE]:
             theirs = self._by_sender.pop(sender)
@@ -419,7 +419,7 @@ class ConnectionLimiter:
             self.leave(connection)  # now, since many come before it is lost
 
 
-def places(wanted_count: int = CONNECTIONS) -> int:
+def count_places(wanted_count: int = CONNECTIONS) -> int:
     """Return the most connections: `wanted_count`, or fewer if the process may not open so many files.
 
     It first raises the process's soft limit, which is often 1024, as far as needed and allowed.

@@ -67,12 +67,14 @@ def observe_invocation(function: str, request_id: str | None = None) -> Abstract
 
 def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
     metrics.count(this, stages, ms)
-    level = _level(this)
+    level = _choose_level(this)
     if _log.isEnabledFor(level):
-        _log.log(level, "%s", _text(this, ms), extra={"line": observability.describe_invocation(this, stages, ms)})
+        _log.log(
+            level, "%s", _write_line(this, ms), extra={"line": observability.describe_invocation(this, stages, ms)}
+        )
 
 
-def _level(this: Invocation) -> int:
+def _choose_level(this: Invocation) -> int:
     """Weigh a line. What asks every few seconds, an open console and Prometheus, would bury the rest."""
     if (this.status or 0) >= REFUSED or this.code is not None or this.measured.get(CAPTURES_PARKED):
         return logging.WARNING
@@ -80,7 +82,7 @@ def _level(this: Invocation) -> int:
     return logging.DEBUG if often or this.status == HTTPStatus.NOT_MODIFIED else logging.INFO
 
 
-def _text(this: Invocation, ms: float) -> str:
+def _write_line(this: Invocation, ms: float) -> str:
     outcome = [this.route or this.function, this.status, this.code, None if this.error == this.code else this.error]
     words = [str(word) for word in outcome if word is not None]
     counts = [f"{name}={value:g}" for name, value in this.measured.items()]

@@ -61,7 +61,7 @@ class Response(Struct, frozen=True):
         """The body, which some statuses do not have."""
         return b"" if self.status in _WITHOUT_BODY else self.body
 
-    def sent_headers(self) -> list[tuple[bytes, bytes]]:
+    def encode_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers as they are sent. Answers are never cached unless their headers say so."""
         headers, this = list(self.headers), telemetry.current()
         named = {name.lower() for name, _ in headers}
@@ -78,19 +78,19 @@ class BodyTooLarge(Exception):
     """A body has more bytes than were allowed."""
 
 
-def of_json(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:
+def make_json_response(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:
     return Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
 
 
-def of_app(made: AppResponse) -> Response:
+def convert_response(made: AppResponse) -> Response:
     """Convert a response that was made without the application."""
     headers = tuple((name, str(value)) for name, value in made.headers.items())
     return Response(made.status_code, headers, made.body.encode())
 
 
-def message(status: int, text: str) -> Response:
+def make_message(status: int, text: str) -> Response:
     """Make the gateway's answer to a request that no dialect sees."""
-    return of_json(status, {"message": text})
+    return make_json_response(status, {"message": text})
 
 
 LEAST_BYTES = 1024

@@ -16,10 +16,10 @@ from chalicelib.book.words.errors import RegularsError
 from chalicelib.doors.http import Failure
 from chalicelib.doors.words.addresses import find_network
 from regulars.serve.asgi import Exchange
-from regulars.serve.callers import CallerHint, ReadCaller, anybody
+from regulars.serve.callers import CallerHint, ReadCaller, claim_nothing
 from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
-from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
+from regulars.serve.messages import BodyTooLarge, Request, Response, make_json_response
 
 THREADS = count_cores() + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
@@ -80,7 +80,7 @@ class Site:
         self,
         gateway: Part,
         others: Mapping[str, Part] | None = None,
-        read_caller: ReadCaller = anybody,
+        read_caller: ReadCaller = claim_nothing,
         bodies_bytes: int = BODIES_BYTES,
         threads: int = THREADS,
         unwell_s: float = UNWELL_S,
@@ -109,7 +109,7 @@ class Site:
         if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
-            return of_json(200 if is_alive else 503, {"alive": is_alive})
+            return make_json_response(200 if is_alive else 503, {"alive": is_alive})
         part = next((part for prefix, part in self._others.items() if head.path.startswith(prefix)), self._gateway)
         try:
             limit = part.admit(head)

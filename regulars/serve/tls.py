@@ -38,7 +38,7 @@ class Certificate:
         self._seen = state
         try:
             self._load_context()  # first apart: a chain whose key does not fit would spoil the context
-            self.context.load_cert_chain(self._chain, self._key, _no_passphrase)
+            self.context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
             _log.info("the certificate %s was read again", self._chain)
         except (OperatorError, OSError) as error:
             _log.warning("the former certificate is kept: %s", error)
@@ -55,7 +55,7 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self._chain, self._key, _no_passphrase)
+            context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
         except _Locked as error:
             raise OperatorError(f"{self._key} is locked by a passphrase: `openssl pkey` writes one without") from error
         except ssl.SSLError as error:
@@ -69,5 +69,5 @@ class _Locked(Exception):
     """Error: the key wants a passphrase, and nobody is there to type it."""
 
 
-def _no_passphrase() -> str:
+def _refuse_passphrase() -> str:
     raise _Locked

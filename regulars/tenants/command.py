@@ -31,17 +31,17 @@ from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
     SERVICE_URL,
     ask_before_deed,
+    choose_settings,
+    choose_tenant,
     data_option,
+    join_options,
     named_tenant,
     open_services,
     read_configuration,
-    settings_of,
     storage_options,
-    tenant_of,
-    together,
     with_services,
 )
-from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
+from regulars.tenants.credentials import FILE, CredentialsFile, find_machine_zone, read_credentials
 
 if TYPE_CHECKING:
     from chalicelib.book.tenants import Tenants
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 _NONE = "none"
 
 
-def _names(text: str) -> frozenset[str]:
+def _read_names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))
     if not all(names):  # an empty shell variable must not turn everything on
         raise click.BadParameter(f"names with commas between them, or `none`, not {text[:40]!r}")
     return frozenset() if names == {_NONE} else names
 
 
-def _amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
+def _read_amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
     try:
         return text if text == _NONE else kind(text)
     except ValueError:
@@ -64,10 +64,10 @@ def _amount(text: str, kind: type[int | float] = float, expected: str = "a numbe
 
 
 def _count(text: str) -> float | str:
-    return _amount(text, int, "a whole number")
+    return _read_amount(text, int, "a whole number")
 
 
-def _option(setting: Setting) -> Callable[[Any], Any]:
+def _make_option(setting: Setting) -> Callable[[Any], Any]:
     """Make the option of a setting."""
     called = setting.name.replace("_", "-") if setting.option == "=" else setting.option
     if setting.kind is bool:
@@ -83,11 +83,11 @@ def _option(setting: Setting) -> Callable[[Any], Any]:
     return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=says)
 
 
-_KINDS = {int: (_count, "N"), float: (_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_names, "NAMES")}
-_settings_options = together(*(_option(one) for one in SETTINGS.values() if one.option))
+_KINDS = {int: (_count, "N"), float: (_read_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_read_names, "NAMES")}
+_settings_options = join_options(*(_make_option(one) for one in SETTINGS.values() if one.option))
 
 
-def _changes(options: dict[str, Any]) -> dict[str, Any]:
+def _list_changes(options: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
     texts = {name for name, setting in SETTINGS.items() if setting.kind is str}
     nothing = dict.fromkeys(texts, "")
@@ -131,17 +131,17 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add door-7 --profile camera
       regulars tenants add shop-12 --strangers keep --stage prod --time-zone Europe/Berlin
     """
-    changes = _changes(given)
+    changes = _list_changes(given)
     if "strangers" not in changes and Profile(profile) is not Profile.CAMERA:
         raise click.UsageError(
             "say what becomes of strangers: --strangers forget keeps nothing of somebody who matches nobody, but a "
             "count; --strangers keep remembers them, so that they can become regulars. In the EU that needs a ground "
             "of the GDPR's Article 9(2), which you say by --basis (docs/tasks/consent.md)"
         )
-    with closing(open_services(settings_of(data=data, stage=stage), new=True)) as services:
+    with closing(open_services(choose_settings(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
-        settings = TenantSettings(**{"time_zone": zone_of_machine(), **changes})
+        settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
         _change_and_print_credentials(services, lambda book: book.add(name, Profile(profile), settings))
     print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
     there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
@@ -153,7 +153,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
 @with_services
 def list_all(services: Services) -> None:
     """List all tenants."""
-    for line in table(services.tenants.list_all()):
+    for line in format_tenants(services.tenants.list_all()):
         print(line)
     for erasure in services.erasure.of_tenants.list_all():
         how = (
@@ -184,7 +184,7 @@ def change(services: Services, name: str, **given: Any) -> None:
       regulars tenants set shop-12 --attributes-off beauty,emotion
       regulars tenants set shop-12 --faces 100000
     """
-    changes = _changes(given)
+    changes = _list_changes(given)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     services.tenants.change_settings(name, changes)
@@ -210,7 +210,7 @@ def key(name: str, data: Path | None) -> None:
     Examples:
       export REGULARS_API_KEY=$(regulars tenants key shop)
     """
-    storage = settings_of(data=data, here=True).storage
+    storage = choose_settings(data=data, here=True).storage
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
     credentials_of_tenant = read_credentials(storage).get(name)
     if credentials_of_tenant is None:
@@ -274,24 +274,24 @@ def describe_tenant(tenant: Tenant) -> dict[str, str]:
         "tenant": tenant.name,
         "profile": tenant.profile.value,
         "app_id": tenant.app_id,
-        "state": _state(tenant),
+        "state": _name_state(tenant),
         "since": f"{tenant.created_at:%Y-%m-%d}",
         **{
-            setting.name.removesuffix("_only").replace("_", "-"): _value(tenant, setting)
+            setting.name.removesuffix("_only").replace("_", "-"): _describe_value(tenant, setting)
             for setting in SETTINGS.values()
         },
-        "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
+        "enrol-quality": _write_in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "model": tenant.model,
     }
 
 
-def _value(tenant: Tenant, setting: Setting) -> str:
-    return _in_words(getattr(tenant, setting.name), "any" if setting.kind is int else "none")
+def _describe_value(tenant: Tenant, setting: Setting) -> str:
+    return _write_in_words(getattr(tenant, setting.name), "any" if setting.kind is int else "none")
 
 
-def _in_words(value: object, nothing: str = "none") -> str:
+def _write_in_words(value: object, nothing: str = "none") -> str:
     match value:
         case None | "":
             return nothing
@@ -304,7 +304,7 @@ def _in_words(value: object, nothing: str = "none") -> str:
     return str(value)
 
 
-def table(tenants: Iterable[Tenant]) -> list[str]:
+def format_tenants(tenants: Iterable[Tenant]) -> list[str]:
     """Format a heading and a line for each tenant, in aligned columns."""
     rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
     for tenant in tenants:
@@ -312,8 +312,8 @@ def table(tenants: Iterable[Tenant]) -> list[str]:
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
         only = ", ".join(rule for rule, holds in strict.items() if holds)
         identity = (tenant.name, tenant.profile.value, tenant.app_id)
-        quota = _in_words(tenant.requests_a_day, "any")
-        rows.append((*identity, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
+        quota = _write_in_words(tenant.requests_a_day, "any")
+        rows.append((*identity, _name_state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
     return align_rows(rows)
 
 
@@ -323,7 +323,7 @@ def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _state(tenant: Tenant) -> str:
+def _name_state(tenant: Tenant) -> str:
     return "disabled" if tenant.disabled else "active"
 
 
@@ -362,7 +362,7 @@ _MOST_READ = 1000
 
 _WITH_SERVICES = [one.name for one in dialects.DIALECTS if one.services]
 
-_key_files = together(
+_key_files = join_options(
     *(
         click.option(
             f"--{one}",
@@ -372,7 +372,7 @@ _key_files = together(
         for one in dialects.SERVICES
     )
 )
-_of_key = together(named_tenant, click.argument("key_id", metavar="ID"), ask_before_deed)
+_of_key = join_options(named_tenant, click.argument("key_id", metavar="ID"), ask_before_deed)
 
 
 @tenants.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
@@ -392,7 +392,7 @@ def keys() -> None:
 @named_tenant
 def list_keys(services: Services, tenant: Tenant) -> None:
     """List the keys: id, role, last use, end, name."""
-    for line in key_table(services.access.keys.list_all(tenant)):
+    for line in format_keys(services.access.keys.list_all(tenant)):
         print(line)
 
 
@@ -499,8 +499,8 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
       regulars console --tenant shop
       regulars console --tenant shop-12 --url https://box.example
     """
-    base_url = url or services.settings.public_url or _listens(services.settings.storage)
-    print(make_link(services, tenant_of(services, tenant), key_id, base_url))
+    base_url = url or services.settings.public_url or _find_url(services.settings.storage)
+    print(make_link(services, choose_tenant(services, tenant), key_id, base_url))
 
 
 def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
@@ -509,7 +509,7 @@ def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     return f"{url.rstrip('/')}/console#code={code}"
 
 
-def _listens(storage: Path | AwsStorage) -> str:
+def _find_url(storage: Path | AwsStorage) -> str:
     """Return the folder's URL or, if no service runs, the one that it would have. Raises OperatorError for a stage."""
     if not isinstance(storage, Path):
         raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
@@ -517,7 +517,7 @@ def _listens(storage: Path | AwsStorage) -> str:
     return running.url if running and running.url else read_configuration().serving.url
 
 
-def key_table(api_keys: Iterable[ApiKey]) -> list[str]:
+def format_keys(api_keys: Iterable[ApiKey]) -> list[str]:
     """Format a heading and a line for each key, in aligned columns."""
     rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
     for key in api_keys:

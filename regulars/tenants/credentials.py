@@ -36,7 +36,7 @@ FIRST_TENANT = ("shop", Profile.CLOUD)
 """Tenant that the first start of a data folder makes, unless one was added before. Every dialect works with it."""
 
 
-def zone_of_machine() -> str:
+def find_machine_zone() -> str:
     """Return the IANA name of the zone by which this machine shows the time; UTC if it has no zone with a name."""
     import tzlocal
 
@@ -65,14 +65,14 @@ class CredentialsFile:
         """
         with folder.hold_lock(self._data / LOCK):
             try:
-                entries = _entries(self.path)
+                entries = _read_entries(self.path)
                 if self._tenants.is_unused():
                     with acts.begin_act(acts.chore("regulars tenants add", FIRST_TENANT[0])):
-                        credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
+                        credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=find_machine_zone()))
                     self._write_down(credentials, entries)
             except DamagedFile as error:
                 return [str(error)]
-            return [self._describe_lost_keys(name) for name in self._without_keys(entries)]
+            return [self._describe_lost_keys(name) for name in self._list_without_keys(entries)]
 
     def add(self, name: str, profile: Profile, settings: TenantSettings) -> Credentials:
         """Make a tenant and write its credentials down.
@@ -81,7 +81,7 @@ class CredentialsFile:
         written.
         """
         with folder.hold_lock(self._data / LOCK):
-            entries = _entries(self.path)
+            entries = _read_entries(self.path)
             self._tenants.list_all()  # raises for data of another format
             return self._keep_credentials(self._tenants.add(name, profile, settings), entries)
 
@@ -91,17 +91,17 @@ class CredentialsFile:
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.hold_lock(self._data / LOCK):
-            entries = _entries(self.path)
+            entries = _read_entries(self.path)
             return self._keep_credentials(self._tenants.rotate_keys(name), entries)
 
     def forget(self, name: str) -> None:
         """Take the credentials of an erased tenant out of the file. Raises DamagedFile, OSError."""
         with folder.hold_lock(self._data / LOCK):
-            entries = _entries(self.path)
+            entries = _read_entries(self.path)
             if entries.pop(name, None) is not None:
                 self._write(entries)
 
-    def _without_keys(self, entries: dict[str, Credentials]) -> list[str]:
+    def _list_without_keys(self, entries: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""
         names = [tenant.name for tenant in self._tenants.list_all() if not tenant.disabled]
         return [name for name in names if not self._opens(entries.get(name))]
@@ -121,7 +121,7 @@ class CredentialsFile:
     def _describe_lost_keys(self, name: str) -> str:
         return (
             f"{self.path} has no keys of {name} that work; clients that have them are served. Where they are lost, "
-            f"`{_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
+            f"`{_write_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
         )
 
     def _keep_credentials(self, credentials: Credentials, entries: dict[str, Credentials]) -> Credentials:
@@ -149,29 +149,29 @@ def read_credentials(data: Path) -> dict[str, Credentials]:
     if not path.exists():
         raise FileNotFoundError(
             f"there is no {path}: the first `regulars serve --data {shlex.quote(str(data))}` writes it, "
-            f"and if it was lost, `{_rotation('NAME', data)}` does"
+            f"and if it was lost, `{_write_rotation('NAME', data)}` does"
         )
-    return _entries(path)
+    return _read_entries(path)
 
 
-def _entries(path: Path) -> dict[str, Credentials]:
+def _read_entries(path: Path) -> dict[str, Credentials]:
     """Read a file's entries by tenant, in the file's order. Raises DamagedFile."""
     try:
         return {entry.tenant: entry for entry in msgspec.json.decode(path.read_bytes(), type=list[Credentials])}
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise _damage_error(path, f"cannot be read ({error.strerror})") from error
+        raise _make_damage_error(path, f"cannot be read ({error.strerror})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _damage_error(path, f"is not the JSON list that was written there ({error})") from error
+        raise _make_damage_error(path, f"is not the JSON list that was written there ({error})") from error
 
 
-def _damage_error(path: Path, how: str) -> DamagedFile:
+def _make_damage_error(path: Path, how: str) -> DamagedFile:
     return DamagedFile(
         f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair it, or move it away "
-        f"and run `{_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
+        f"and run `{_write_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
     )
 
 
-def _rotation(name: str, data: Path) -> str:
+def _write_rotation(name: str, data: Path) -> str:
     return f"regulars tenants rotate {name} --data {shlex.quote(str(data))}"

@@ -14,7 +14,7 @@ import click
 from msgspec import Struct
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, together
+from regulars.options import PATH, join_options
 
 if TYPE_CHECKING:
     from regulars_client import Regulars
@@ -27,7 +27,7 @@ PATIENCE_S, _FIRST_PATIENCE_S = 120.0, 2.0
 """How long a request is tried, and the first one, which tells of a wrong URL."""
 
 url_option = click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
-_service_options = together(
+_service_options = join_options(
     url_option,
     click.option("--key-file", type=PATH, help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]"),
     click.option("--data", type=PATH, help="Data folder that nobody serves now, in place of --url and a key."),
@@ -83,13 +83,16 @@ class Access(Struct, frozen=True):
             return
         if self.url is not None or self.key_file is not None:
             raise click.UsageError("a tenant is reached by --url and a key, or in a folder by --data, not by both")
-        from regulars.serve.service import running
+        from regulars.serve.service import run_service
 
-        with running(self.data) as served, Regulars(served.url, api_key=_key(self.data, self.tenant)) as service:
+        with (
+            run_service(self.data) as served,
+            Regulars(served.url, api_key=_choose_key(self.data, self.tenant)) as service,
+        ):
             yield service
 
 
-def _key(data: Path, tenant: str | None) -> str:
+def _choose_key(data: Path, tenant: str | None) -> str:
     from regulars.tenants import credentials
 
     credentials_by_tenant = credentials.read_credentials(data)
@@ -166,7 +169,7 @@ def import_(  # the options are the command's, a name each
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
         with show_progress(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
-                with _told_if_stopped(lambda: "nothing was changed"):
+                with _tell_if_stopped(lambda: "nothing was changed"):
                     fates = rehearse_import(tenant, people.people, told)
             else:
                 about = {"from": source if "://" in source else str(place.resolve()), "into": into.name}
@@ -174,7 +177,7 @@ def import_(  # the options are the command's, a name each
                     open_journal(
                         journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}
                     ) as progress_journal,
-                    _told_if_stopped(
+                    _tell_if_stopped(
                         lambda: (
                             f"{progress_journal.people:,} of {len(people.people):,} people are in; nothing is lost, "
                             "and the same command goes on"
@@ -188,7 +191,7 @@ def import_(  # the options are the command's, a name each
 
 
 @contextmanager
-def _told_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
+def _tell_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
     """Say how far it came if Ctrl-C, or an error that is no refusal, ends it."""
     try:
         yield

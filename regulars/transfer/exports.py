@@ -80,7 +80,7 @@ def open_export(path: Path) -> Iterator[Source]:
 
     Raises DamagedFile, OperatorError if it is another kind of file.
     """
-    archive.check_file(path, _wrong_format)
+    archive.check_file(path, _judge_format)
     with archive.open_archive(path, "r:") as tar:
         members, lock = {member.name: member for member in tar}, threading.Lock()
 
@@ -127,7 +127,7 @@ def _write_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequen
     return rows
 
 
-def _wrong_format(file: str, file_format: object) -> str | None:
+def _judge_format(file: str, file_format: object) -> str | None:
     if file_format == FORMAT:
         return None
     if isinstance(file_format, int):

@@ -34,7 +34,7 @@ from chalicelib.book.words.values import format_count, one_line, time_ordered_id
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import BARE, KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
-from regulars.transfer.sources import Person, Photo, Source, photo_id
+from regulars.transfer.sources import Person, Photo, Source, make_photo_id
 
 _LEAST_ROOM = 1000
 """Room in a group that is made for an import, if it must be limited."""
@@ -62,7 +62,7 @@ class Ready(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        return photo_id(self.data)
+        return make_photo_id(self.data)
 
 
 class Import(Struct):
@@ -95,10 +95,12 @@ class Import(Struct):
 
     def _import_person(self, person: Person) -> list[Fate]:
         """Send a person's photos, the best first, and note what became of each, so that a next run goes on."""
-        progress = self.journal.of(person.key)
+        progress = self.journal.read_progress(person.key)
         photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:
-            order = self._best_first(person, [photo for photo in photos.values() if photo.id not in progress.order])
+            order = self._order_by_quality(
+                person, [photo for photo in photos.values() if photo.id not in progress.order]
+            )
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
             self.journal.note_order(person.key, faceid, [*progress.order, *order])
         erased = ""
@@ -125,7 +127,7 @@ class Import(Struct):
     def _note_outcome(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
         self.journal.note_outcome(person.key, photo.id, Outcome(photo.name, state, why))
 
-    def _best_first(self, person: Person, photos: Sequence[Ready]) -> list[str]:
+    def _order_by_quality(self, person: Person, photos: Sequence[Ready]) -> list[str]:
         """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
         ids = [photo.id for photo in photos]
         if person.is_vouched_for or len(photos) < 2:
@@ -357,7 +359,7 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
             "refused pictures of the others:", [fate for fate in refused if pictures_kept[fate.person]], names
         )
         print("how often each reason was given:")
-        for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
+        for why, count in Counter(_shorten_reason(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")
     pictureless = [fate for fate in fates if fate.outcome.state == BARE]
@@ -388,7 +390,7 @@ def _print_examples(title: str, refused: Sequence[Fate], names: Mapping[str, str
         print(f"  and {len(refused) - _LISTED:,} more")
 
 
-def _kind(why: str) -> str:
+def _shorten_reason(why: str) -> str:
     """Return a reason without its numbers, names, ids and advice, which differ from picture to picture."""
     return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
 

@@ -56,7 +56,7 @@ class Api:
             )
         return data
 
-    def page(self, path: str, **query: Any) -> Any:
+    def get_json(self, path: str, **query: Any) -> Any:
         """Return an answer in JSON."""
         try:
             return json.loads(self.get(path, **query))
@@ -67,8 +67,8 @@ class Api:
 def list_compreface_people(api: Api) -> Iterator[Person]:
     """Yield the subjects of a recognition service, with their examples."""
     faces = "/api/v1/recognition/faces"
-    subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
-    pages = (api.page(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
+    subjects: dict[str, list[str]] = {name: [] for name in api.get_json("/api/v1/recognition/subjects")["subjects"]}
+    pages = (api.get_json(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
     for item in _list_items(pages, "image_id"):
         subjects.setdefault(item["subject"], []).append(item["image_id"])
     for name, ids in subjects.items():
@@ -86,7 +86,7 @@ def list_immich_people(api: Api) -> Iterator[Person]:
         answer, number = {"hasNextPage": True}, 0
         while answer.get("hasNextPage"):
             number += 1
-            answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
+            answer = api.get_json("/api/people", page=number, size=_PAGE, withHidden="false")
             yield answer["people"]
 
     for item in _list_items(pages(), "id"):
@@ -118,7 +118,7 @@ APIS: dict[str, Callable[[Api], Iterable[Person]]] = {
 def read_service(service: str, url: str, key_file: Path) -> Source:
     """Read the people of a service. Raises OperatorError, NoPictures if it has none."""
     try:
-        people = people_of(service, Api(url, read_secret(key_file)))
+        people = read_people(service, Api(url, read_secret(key_file)))
     except NotConfigured as error:
         raise OperatorError(str(error)) from error
     if not people:
@@ -126,7 +126,7 @@ def read_service(service: str, url: str, key_file: Path) -> Source:
     return Source(f"{url}, {service}'s people", people)
 
 
-def people_of(service: str, api: Api) -> list[Person]:
+def read_people(service: str, api: Api) -> list[Person]:
     """Read the people of a service by its answers. Raises OperatorError if these have another form."""
     try:
         return list(APIS[service](api))
@@ -168,7 +168,11 @@ def read_bucket(url: str, collection: str | None) -> Source:
             raise OSError(f"{key} cannot be read: {error}") from error
         return data
 
-    people = by_collection(faces, pictures) if collection is not None else by_key(pictures, PurePosixPath(prefix))
+    people = (
+        pair_with_collection(faces, pictures)
+        if collection is not None
+        else group_by_person(pictures, PurePosixPath(prefix))
+    )
     about = f"{url}, {'a folder a person' if collection is None else f'by the collection {collection}'}"
     return Source(
         about,
@@ -184,7 +188,7 @@ def read_bucket(url: str, collection: str | None) -> Source:
 People = dict[str, set[PurePosixPath]]
 
 
-def by_key(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
+def group_by_person(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
     """Divide pictures by person, as their folders say, or their names."""
     people: People = {}
     for key in pictures:
@@ -194,7 +198,7 @@ def by_key(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
     return people
 
 
-def by_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
+def pair_with_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
     """Give the faces of a collection their pictures. A face of which none is found has an empty set."""
     named: dict[str, set[PurePosixPath]] = {}
     for key in pictures:

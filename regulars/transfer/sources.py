@@ -29,7 +29,7 @@ class Photo(Struct, frozen=True):
     read: Callable[[], bytes]
 
     @classmethod
-    def of(cls, file: Path, folder: Path) -> Photo:
+    def from_file(cls, file: Path, folder: Path) -> Photo:
         """Make the photo of a file, named by its place below the folder."""
         name = file.relative_to(folder) if file.is_relative_to(folder) else file
         return cls(escape_name(str(name)), file.read_bytes)
@@ -66,7 +66,7 @@ def escape_name(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def photo_id(data: bytes) -> str:
+def make_photo_id(data: bytes) -> str:
     """Return the id that the service gives this photo: the same bytes have the same id."""
     return hashlib.sha256(data).hexdigest()[:32]
 
@@ -85,14 +85,14 @@ def read_folder(folder: Path) -> Source:
     """
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
         if (folder / inner).is_dir():
-            return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
-    by_folder = _by_folder(folder)
+            return Source(f"{folder}, {about}", _make_people(_group_by_folder(folder / inner), folder / inner))
+    by_folder = _group_by_folder(folder)
     if by_folder:
         other_count = len(list_pictures(folder)) + _count_deeper_pictures(folder)
         left_out = f", without the {other_count:,} pictures beside the folders or deeper" if other_count else ""
-        source = Source(f"{folder}, a folder a person{left_out}", _people(by_folder, folder))
+        source = Source(f"{folder}, a folder a person{left_out}", _make_people(by_folder, folder))
     else:
-        source = Source(f"{folder}, by file name", _people(_by_prefix(list_pictures(folder)), folder))
+        source = Source(f"{folder}, by file name", _make_people(_group_by_prefix(list_pictures(folder)), folder))
     if not source.people:
         raise NoPictures(
             f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in it: "
@@ -116,7 +116,7 @@ def _count_deeper_pictures(folder: Path) -> int:
     return sum(not any(part.startswith(".") for part in path.parts) for path in below)
 
 
-def _by_folder(folder: Path) -> dict[str, list[Path]]:
+def _group_by_folder(folder: Path) -> dict[str, list[Path]]:
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {
@@ -126,16 +126,18 @@ def _by_folder(folder: Path) -> dict[str, list[Path]]:
     }
 
 
-def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
+def _group_by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
     people: dict[str, list[Path]] = {}
     for file in files:
         people.setdefault(file.stem.rpartition("_")[0] or file.stem, []).append(file)
     return people
 
 
-def _people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
+def _make_people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     return [
-        Person(key=escape_name(name), name=escape_name(name), photos=tuple(Photo.of(file, folder) for file in paths))
+        Person(
+            key=escape_name(name), name=escape_name(name), photos=tuple(Photo.from_file(file, folder) for file in paths)
+        )
         for name, paths in files.items()
     ]
 
@@ -171,7 +173,7 @@ def read_table(file: Path) -> Source:
         if "\0" in text:
             raise csv.Error("it has bytes that are no text")
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = _columns(reader.fieldnames or ())
+        columns = _name_columns(reader.fieldnames or ())
         if "path" not in columns.values():
             raise DamagedFile(
                 f"{file} has no column `path`: its first line names the columns, with path among them, and says "
@@ -182,7 +184,7 @@ def read_table(file: Path) -> Source:
                 faults.append((reader.line_num, "has not as many cells as the first line"))
                 continue
             cells = {columns[name]: value.strip() for name, value in row.items()}
-            rows.setdefault(_key_of_person(cells, reader.line_num), []).append((reader.line_num, cells))
+            rows.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
     except csv.Error as error:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
     people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
@@ -211,13 +213,13 @@ def _decode_table(data: bytes) -> tuple[str, str]:
 _ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-1252"}
 
 
-def _columns(names: Sequence[str]) -> dict[str, str]:
+def _name_columns(names: Sequence[str]) -> dict[str, str]:
     """Return our name of each column of a table; another program's names are taken unless ours are there."""
     ours = {other: name for name, others in _OTHER_NAMES.items() if name not in names for other in others}
     return {name: ours.get(name, name) for name in names}
 
 
-def _key_of_person(cells: Row, line: int) -> tuple[str, str]:
+def _identify_person(cells: Row, line: int) -> tuple[str, str]:
     """Tell whose line it is. A line without id and name is a person of its own."""
     if cells.get("id"):
         return ("id", cells["id"])
@@ -244,14 +246,14 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
         ):  # another's table may name our own pictures
             faults.append((line, f"names {cells['path']!r}, which is not below the table's folder: copy it there"))
         else:
-            photos.append(Photo.of(found_path, file.parent))
+            photos.append(Photo.from_file(found_path, file.parent))
     return Person(
         key=":".join(key),
         name=value_by_name.get("name", ""),
         photos=tuple(photos),
         id=value_by_name.get("id"),
         group=value_by_name.get("group"),
-        more=_more(lines[0][0], value_by_name, faults),
+        more=_read_other_fields(lines[0][0], value_by_name, faults),
     )
 
 
@@ -262,7 +264,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _more(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
+def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
     more: dict[str, Any] = {name: cells[name] for name in ("note", "gender") if name in cells}
     if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
         more["age"] = int(cells["age"])

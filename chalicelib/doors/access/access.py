@@ -161,7 +161,7 @@ class KeyRing(Outside):
         present_keys = self._list_keys(tenant.name)
         key = _find_key(present_keys.rows, id_)
         _require_permanent_admin(present_keys.rows, key, None)
-        actions = [*_deletion_actions(tenant.name, key), present_keys.changed]
+        actions = [*_make_deletion_actions(tenant.name, key), present_keys.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
@@ -265,7 +265,7 @@ def _expect_version(key: ApiKey) -> tuple[Any, ...]:
     return (equals("version", key.version, _SAME),)
 
 
-def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
+def _make_deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
     shut_out = api_keys.shut_out(key.digest)
     if key.id == FIRST:
         deleted_key_item = make_first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)

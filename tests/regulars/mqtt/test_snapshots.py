@@ -44,7 +44,7 @@ def bridged(shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = T
         snapshots = Snapshots(
             service, Frigate(fake.url), names=names, connections=lambda: connection.connections, no_picture_s=0.1
         )
-        connection.listen(TOPIC, snapshots.heard)
+        connection.listen(TOPIC, snapshots.take_message)
         thread = threading.Thread(target=bridge.run, args=(connection, [snapshots.step], stop, 0.3))
         thread.start()
         try:
@@ -247,7 +247,7 @@ def test_of_a_list_those_are_read_who_have_gone() -> None:
 def test_a_snapshot_without_end_is_refused(frigates: FakeFrigate) -> None:
     frigates.pictures["large"] = bytes(MOST_BYTES + 1)
     with pytest.raises(Refused, match=f"more than {MOST_BYTES} bytes"):
-        Frigate(frigates.url).snapshot("large")
+        Frigate(frigates.url).fetch_snapshot("large")
 
 
 def bytes_of(value: object) -> bytes:
