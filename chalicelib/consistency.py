@@ -305,6 +305,7 @@ class NameRecords(Subject):
         yield from self._compare_holds(tenant, faces)
 
     def _compare_holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        """Compare the list of legal holds with the faces that are under one."""
         hold_items = {
             item["faceid"]: item
             for item in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
@@ -326,10 +327,10 @@ class NameRecords(Subject):
 
 class UserRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare each user with the faces that name it. `versions`, below: theirs, by the user and the face."""
+        """Compare each user with the faces that name it."""
         seq = self.book.writer.read_seq(tenant.name)
         users = {user.entry: user for user in map(user_from, every_user(self.book.items, tenant.name))}
-        versions: dict[str, dict[str, int]] = defaultdict(dict)
+        versions: dict[str, dict[str, int]] = defaultdict(dict)  # of the faces, by user and by face
         for face in map(face_from, every_face(self.book.items, tenant.name)):
             if face.user:
                 versions[user_of(face)][face.faceid] = face.version
@@ -392,6 +393,7 @@ class _Pointer(NamedTuple):
 
 class PointerRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare credentials and names with the items by which their owners are found, and the number of cameras."""
         yield from self._compare_pointers(
             tenant,
             [
@@ -488,6 +490,7 @@ def _locate_item(table: Table, item: Item) -> tuple[str, str, str]:
 
 class PictureRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare the pictures that faces name with those that are stored."""
         faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
         stored_keys = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:

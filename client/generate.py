@@ -302,6 +302,7 @@ def _write_header(about: str) -> str:
 
 
 def _format_text(path: Path, text: str) -> str:
+    """Format a module's text as `make format` does, sort its imports and leave out those that it does not use."""
     for command in ("check --fix --exit-zero --silent --select I,UP,F401,RUF036", "format --silent"):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command.split(), "--stdin-filename", str(path), "-"],

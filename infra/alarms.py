@@ -119,9 +119,10 @@ def make_alarms(functions: Iterable[str]) -> Template:
 def _make_alarm(
     name: str, source: str, metric: str, seconds: int, count: int, threshold: float = 1, description: str = ""
 ) -> tuple[str, Template]:
-    """Make an alarm, with its name, that goes off if a metric reaches the limit in each of `count` periods.
+    """Make an alarm that goes off if a metric reaches `threshold` in `count` periods in a row; return its name, too.
 
-    `source`: a namespace, or the function or the queue that is watched. `description`: "": that of _SAYS.
+    `source`: the namespace, function or queue whose metric it is. `seconds`: length of a period. `description`: what to
+    look at; "": as _SAYS has it.
     """
     properties = {
         "AlarmDescription": description or _SAYS[name],

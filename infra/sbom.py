@@ -84,6 +84,7 @@ def _write_bill(file: Path, parts: Sequence[Component]) -> None:
 
 
 def _make_distribution_component(distribution: Distribution) -> Component:
+    """Make the bill's entry of an installed distribution, by its metadata."""
     purl = PackageURL("pypi", name=canonicalize_name(distribution.name), version=distribution.version)
     metadata = distribution.metadata.json
     licence = metadata.get("license_expression") or metadata.get("license")
@@ -115,6 +116,7 @@ def _make_library_component(library: Library) -> Component:
 
 
 def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
+    """Yield the bill's entry of each file of the packs."""
     for pack in packs:
         for file in pack.files:
             yield Component(

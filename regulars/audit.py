@@ -74,7 +74,7 @@ def verify(
 
 
 def _print_verification(tenant: str, verification: Verified, *, is_newest_told: bool) -> int:
-    """Print what a verification found, and the newest closed hour if `is_newest_told`; return the exit code."""
+    """Print what a verification found; return the exit code. `is_newest_told`: also print the newest closed hour."""
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
     for renewal in verification.renewals:
@@ -132,7 +132,7 @@ def list_all(
     by: str | None,
     most: int,
 ) -> None:
-    """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
+    """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
     first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
     entry_filter = EntryFilter(first, last, face, what, by)
@@ -220,7 +220,7 @@ def _format_range(number: tuple[int, int]) -> str:
 
 
 def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
-    """Yield the lines about what nobody can say."""
+    """Yield the lines about what nobody can say. `reads`: what the key has read."""
     if reads.tally.people[0] != reads.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
     if reads.erased:

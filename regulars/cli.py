@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _name_command(words: Sequence[str]) -> str:
-    """Return the names of the command that is given, without what it is given."""
+    """Return the names of the command that these words call, without its options and arguments."""
     names = ["regulars"]
     within: click.Command = commands
     for word in words:

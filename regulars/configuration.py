@@ -82,7 +82,10 @@ class Configuration(Struct, frozen=True):
     file: Path | None
 
     def list_differences(self, another: Configuration) -> Iterator[str]:
-        """Yield what set each setting here that is another one there; both name one folder of data, as they like."""
+        """Yield what set each setting that is another one there.
+
+        How the data folder is written does not count, since both mean the same one.
+        """
         for key, (value, by) in self.given.items():
             there = another.given[key].value if key in another.given else TABLE[key].default
             if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], there):
@@ -162,6 +165,7 @@ def _read_file(path: Path) -> dict[str, Given]:
 
 
 def _read_text(text: str, path: Path) -> dict[str, Given]:
+    """Read settings from a file's text. Raises SettingError."""
     try:
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}")

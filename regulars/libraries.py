@@ -108,6 +108,7 @@ def _install_npm(folder: Path) -> list[str]:
 
 
 def _run(command: Sequence[str], folder: Path | None = None) -> None:
+    """Run a command. Raises PackageUnavailable, with what the command said as a note."""
     try:
         done = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
             command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False

@@ -80,6 +80,7 @@ class SmtpMailer:
             raise Unusable("the box's mail server did not take it") from error
 
     def _write_letter(self, to: str, subject: str, text: str, picture: bytes | None) -> EmailMessage:
+        """Make the mail, as the sender of the settings. Raises InvalidInput if a header cannot have such a text."""
         letter = EmailMessage()
         try:
             letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, make_header_text(subject)

@@ -97,9 +97,10 @@ def read_configuration(**options: Any) -> Configuration:
 def choose_settings(
     *, data: Path | None = None, models: Path | None = None, here: bool = False, stage: str | None = None
 ) -> Settings:
-    """Read the settings: of one box, of a stage, or of AWS if the environment names its tables and no folder.
+    """Read the settings: those of a stage, of one box or, if the environment names tables and no folder, of AWS.
 
-    `here`: of one box in any case. Options override the rest. Raises NotDeployed if there is no such stage.
+    `here`: those of one box in any case. `data`, `models`: take precedence over the environment and the file. Raises
+    NotDeployed if there is no such stage.
     """
     if stage is not None and (data is not None or _find_named_file() is not None):
         option = "--config" if data is None else "--data"

@@ -220,7 +220,11 @@ def erase_one(
     *,
     is_former: bool,
 ) -> None:
-    """Erase the person of a face, wait, and write the receipts. Raises OperatorError, also if some faces are left."""
+    """Erase the person of a face, wait, and write the receipts.
+
+    `is_former`: erase what is left of a deleted face, whose id somebody else has now. Raises OperatorError, also if
+    some faces are left.
+    """
     _require_place(receipt)
     present = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if present:
@@ -278,9 +282,9 @@ def _format_receipt(erasure: Erasure) -> str:
 
 
 def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
-    """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own.
+    """Wait until the erasures are done, and return them; do their steps here if nobody serves the folder.
 
-    `alone`: nothing else runs, of a stage neither.
+    A stage does its steps itself. `alone`: nothing else runs, not even the stage.
     """
     storage, last_complaint = services.settings.storage, ""
     former_erasures: list[Erasure] | None = None
@@ -307,9 +311,10 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 def _find_erased_faces(
     services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]
 ) -> list[str]:
-    """Return the tenant's faces that these receipts say were erased, not others who have their ids.
+    """Return the tenant's faces that these receipts say were erased.
 
-    Raises OperatorError if a receipt is none of its own.
+    Somebody else who has such a face's id now is not among them. `trusted`: fingerprints of further keys that may have
+    signed. Raises OperatorError if a receipt is none of the tenant's.
     """
     keys, trusted_keys = (
         services.audit.signing.read_public_keys(tenant.name),

@@ -47,6 +47,7 @@ def list_measures(services: Services, tenant: Tenant) -> list[str]:
 
 
 def _list_box_measures(data: Path) -> Iterator[str]:
+    """Yield the measures of one box: by the settings with which it is served, else by those here."""
     running = folder.find_server(data)
     its = read_configuration(data=data)
     if running and running.settings:

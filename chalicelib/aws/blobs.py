@@ -224,6 +224,7 @@ class S3Objects:
         self._client = client
 
     def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+        """Read a client's object; None if S3 does not give it out. Raises Unusable if it is larger than it may be."""
         version_option: Any = {"VersionId": version} if version else {}
         try:
             answer = self._client.get_object(Bucket=bucket, Key=key, **version_option)

@@ -199,6 +199,7 @@ class DynamoItemStore(Items):
         return [item_by_place.get((table.name, *key)) for table, key in places]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
+        """Return the items of one Query, and the position behind which the next one begins; None: it was the last."""
         parameters = make_query_parameters(span, self._prefix)
         if limit is not None:
             parameters["Limit"] = limit
@@ -211,6 +212,7 @@ class DynamoItemStore(Items):
         return list(answer["Items"]), end or None
 
     def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
+        """Yield a table's items, page by page: those whose partition begins with `prefix`; "": all."""
         parameters: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
         if prefix:
             placeholders = Placeholders()
@@ -256,6 +258,7 @@ class DynamoItemStore(Items):
             self._pause(attempt)
 
     def _prepare_write(self, actions: Sequence[Action]) -> Callable[[], object]:
+        """Return the cheapest call that does the actions. A transaction costs twice as much as single writes."""
         requests: Any = [make_transact_item(action, self._prefix) for action in actions]
         match find_single_write(actions):
             case Put():
@@ -286,7 +289,10 @@ class DynamoItemStore(Items):
         return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
     def _call_in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
-        """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
+        """Call again with what DynamoDB left of a batch until nothing is left; return the answers. Raises Busy.
+
+        `unprocessed`: the answer's member with what is left.
+        """
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
             with translate_failures(_SERVICE):

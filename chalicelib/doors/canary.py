@@ -61,10 +61,10 @@ class _Reply(NamedTuple):
 
 
 def run_canary(services: Services, url: str, cameras_url: str, tenant: str) -> None:
-    """Search for the drawn face as the tenant, at the API that begins at `url`; offer nothing at the cameras' address.
+    """Search for the drawn face as the tenant, at the API that begins at `url`, and call the cameras' address.
 
-    Raises TenantNotFound, and StorageUnavailable if an answer does not come or is another than that nobody is known,
-    and than that a key is missing.
+    Right answers are that nobody is known, and, at the cameras' address, that a key is missing. Raises TenantNotFound,
+    and StorageUnavailable if an answer does not come or is another one.
     """
     telemetry.of_tenant(tenant)
     for dialect in DIALECTS:

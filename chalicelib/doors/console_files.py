@@ -96,9 +96,10 @@ def _make_file(path: Path) -> File:
 
 
 def make_page(page_folder: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
-    """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead.
+    """Fill index.html in: with the import map, whose hash the policy names, and with links to what is loaded ahead.
 
-    `pictures`: URLs from wherever pictures come from.
+    `page_folder`: the folder of index.html. `paths`: files by the names under which modules import them. `pictures`:
+    URLs of the hosts that pictures come from.
     """
     urls = {name: _make_url(name, path) for name, path in paths.items()}
     import_map = json.dumps({"imports": urls})

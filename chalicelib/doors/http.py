@@ -246,9 +246,10 @@ def add_route(
 
 
 def answer_request(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
-    """Answer `what`, a request, by `work`; what that raises becomes an answer by `failed`, and is reported.
+    """Return the response of `work`. If that raises, report the error and return the response that `failed` makes.
 
-    Raises Refused, and the WrongModel of a first try, so that `add_route` has the request answered once more.
+    `what`: the request's name in the report. Raises Refused, and the WrongModel of a first try: `add_route` has the
+    request answered once more then.
     """
     try:
         return work()
@@ -297,6 +298,7 @@ def write_server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
 
 
 def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
+    """Answer by the function for the request's method, once more if the tenant's model has changed meanwhile."""
     try:
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
             request = replace(request, method="GET")

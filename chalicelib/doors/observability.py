@@ -133,6 +133,7 @@ def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) ->
 
 
 def _name_origin(this: Invocation) -> dict[str, str]:
+    """Return what is known of an invocation: its function, request, tenant, caller and sender's address."""
     origin = {
         "function": this.function,
         "request_id": this.request_id,

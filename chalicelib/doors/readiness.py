@@ -45,7 +45,11 @@ OK = "ok"
 
 
 class Ready(Struct, frozen=True):
-    """The service's needs. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
+    """What the service needs, and whether it is there.
+
+    `subjects`: the state of each need: OK, a sentence about what is wrong, or None: not looked at, since one before is
+    wrong. `pack`: the model pack's name; None: no pack was found.
+    """
 
     subjects: Mapping[str, str | None]
     pack: str | None = None
@@ -89,7 +93,10 @@ class Readiness(Outside):
                 _log.error("%s (%s)", DAMAGED, damage)
 
     def _inspect_parts(self) -> Ready:
-        """Try storage, models and gallery, in this order. After the first trouble the others stay None."""
+        """Try storage, models and gallery, in this order, and stop at the first that fails.
+
+        Before each try its state is the sentence about its failure, which then stands if the try raises.
+        """
         states: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
         pack = None
         try:

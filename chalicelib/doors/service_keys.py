@@ -57,7 +57,7 @@ def find_holder(services: Services, dialect: Dialect, service: str, secret: str,
 def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
     """Return what a key reaches now, and note its use; None if its tenant is disabled or its group is gone.
 
-    A key may send as much as one of v1. Raises TooManyRequests.
+    The call counts against the key's rate, which is as high as that of v1's keys. Raises TooManyRequests.
     """
     if tenant.disabled:
         return None

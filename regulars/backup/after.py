@@ -96,7 +96,7 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
 
 
 def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
-    """Give what is known of a face to the faces that became a part of it, unless something is known of them."""
+    """Return the facts by face, and also for each face that was merged into one of these, unless it has its own."""
     parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in facts}
     return {part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts} | facts
 
@@ -123,7 +123,10 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
 
 
 def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
-    """Lift before deleting, since a held face cannot be deleted; then hold and restrict the faces that are left."""
+    """Do the changes again, and yield a line for each.
+
+    Holds are lifted first, since a held face cannot be deleted. Faces that are left are held and restricted last.
+    """
     yield from _apply_marks(services, tenant, changes, are_set=False)
     for faceid in services.faces.by_id(tenant, list(changes.deleted), restricted=True) if changes.deleted else ():
         try:
@@ -139,7 +142,7 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
 
 
 def _apply_marks(services: Services, tenant: Tenant, changes: Since, *, are_set: bool) -> Iterator[str]:
-    """Set, or lift, the holds and the restrictions of which the last word says so."""
+    """Set, or lift, the holds and restrictions whose last change did so, and yield a line for each face."""
     for marks, mark_by_face, state in (
         (services.faces.holds, changes.holds, "held"),
         (services.restrictions, changes.restrictions, "restricted"),

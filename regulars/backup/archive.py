@@ -132,9 +132,10 @@ def open_archive(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
 
 
 def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
-    """Compare every byte of the file with its manifest, and return that. `judge` says what is wrong with a format.
+    """Compare every byte of the file with its manifest, and return the manifest.
 
-    Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
+    `judge`: returns what is wrong with a format; None: nothing. Raises DamagedFile if they differ, OperatorError if the
+    format is wrong, and OSError.
     """
     entries: dict[str, Entry] = {}
     manifest: Any = None
@@ -209,7 +210,7 @@ def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[by
 def _check_manifest(
     path: Path, manifest: Any, entries: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
-    """Return the manifest if it lists exactly what was `entries`. Raises as `check_file`."""
+    """Return the manifest if it lists exactly these entries, which the file has. Raises as `check_file`."""
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):

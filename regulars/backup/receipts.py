@@ -61,6 +61,7 @@ def read_receipts(places: Iterable[str]) -> list[Receipt]:
 
 
 def _read_documents(place: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of documents in a file, a folder or a bucket. Raises OperatorError."""
     path = Path(place)
     if path.is_file():
         yield path.name, path.read_bytes()

@@ -145,6 +145,7 @@ def summarize(steps: Sequence[Step], *, labelled: bool = True) -> str:
 
 
 def _format_cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
+    """Return a step's cells for the table: picture, answer with its mark, score, time."""
     colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
     if not labelled:
         colour, mark = "default", ""

@@ -175,6 +175,7 @@ def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
 
 
 def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
+    """Make up the visits of all but the regular who stays away, the same ones in each run."""
     rng = random.Random(7)
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     for days_ago in range(7 * WEEKS - 1, 0, -1):
@@ -206,6 +207,7 @@ def _list_visits_of_overdue(now: datetime, others: Sequence[Visit]) -> Iterator[
 
 
 def _list_visits_of_day(rng: random.Random, day: datetime, days_ago: int) -> Iterator[Visit]:
+    """Make up the visits of one day: of people who are known, of strangers, and of staff before the shop opens."""
     often = [number for number in range(len(NAMES)) if number != OVERDUE]
     known_people = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
     strangers = [*rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY), *ONCE_COME[ONCE_A_DAY * days_ago :][:ONCE_A_DAY]]

@@ -138,9 +138,10 @@ def is_stopped(given: Mapping[str, str]) -> bool:
 
 
 def find_rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the template's alarms that roll an update back, which need no topic, and why not this one; "": they do.
+    """Return the alarms that may roll an update back, each with the reason why it does not; "": it does.
 
-    AWS rolls back an update whose trigger is gone. A function that is stopped fails as it should.
+    AWS rolls back an update whose trigger is gone, and a function that is stopped fails as it should: such alarms do
+    not guard the update. Alarms that need an SNS topic are left out.
     """
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
     reasons = {}

@@ -151,10 +151,11 @@ class Account:
         return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons))
 
     def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Return the ARNs of the alarms that guard an update, and of each alarm why it does not; "": it does.
+        """Return the ARNs of the alarms that guard an update, and for each alarm why it does not; "": it does.
 
-        One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
-        whatever the update does.
+        An alarm that is on would roll back its own remedy. One without a state yet may go off whatever the update does.
+
+        `alarms`: reasons that are known already, by the alarms' names in the template.
         """
         logical_names = {
             resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._list_resources(stack)
@@ -196,9 +197,10 @@ class Account:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
 
     def has_failed_record(self, stack: str, tables: Iterable[str]) -> bool:
-        """Return whether of the stack only the record is there, which a failed first deployment left.
+        """Tell whether all that is there of the stack is the record of a failed first deployment.
 
-        Raises NotDeployed if it left a table of these names, too: nobody but the operator knows what it holds.
+        Raises NotDeployed if there are tables of these names, but no stack: nobody but the operator knows what they
+        hold.
         """
         stack_record = self._find_stack(stack)
         failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
@@ -235,6 +237,7 @@ class Account:
         return table
 
     def _wait_for_change(self, change: Change) -> Change | None:
+        """Wait until the change set is made, and return it; None: it would change nothing. Raises NotDeployed."""
         from botocore.exceptions import WaiterError
 
         named = {"StackName": change.stack, "ChangeSetName": change.name}

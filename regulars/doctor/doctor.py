@@ -142,7 +142,7 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
 
 
 def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
-    """Check a hook's URL and its events that did not arrive. Name it by its host: the rest is often secret."""
+    """Check a hook's URL, and whether its events arrive. It is named by its host, since the rest is often secret."""
     if hook.is_mailbox:
         return
     label = f"hook {hook.id} of tenant {tenant.name} (to {hook.recipient})"
@@ -175,7 +175,7 @@ def print_findings(findings: Iterable[Finding]) -> int:
 
 
 def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
-    """Check everything, the settings first, which `read` reads; without them, nothing else can be."""
+    """Check everything. `read`: reads the settings, without which nothing else can be checked."""
     began = datetime.now(UTC)
     try:
         in_use = configured = read()

@@ -91,6 +91,7 @@ def _check_lasting(data: Path) -> Iterator[Finding]:
 
 
 def _check_ownership(data: Path) -> Iterator[Finding]:
+    """Check that all files belong to the folder's owner, and that nobody else may look into it."""
     owner, others = data.stat().st_uid, []
     for path in sorted(data.iterdir()):
         with suppress(FileNotFoundError):  # it was there for a moment only

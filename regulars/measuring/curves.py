@@ -72,7 +72,10 @@ def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
+    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over.
+
+    `scores`: of each pair of people, (n, n). The best of several random tries is returned.
+    """
 
     def draw_groups() -> list[NDArray[np.intp]]:
         free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()

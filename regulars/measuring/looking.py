@@ -65,6 +65,7 @@ def choose_main_face(faces: Sequence[_Face], width_px: int, height_px: int) -> _
 
 
 def look(vision: Vision, picture: bytes) -> PictureResult:
+    """Look at a picture once: its main face's embedding and quality, and the time of each stage."""
     with collect_stages() as stages:
         try:
             image = vision.read_picture(picture, ANY_PICTURE)

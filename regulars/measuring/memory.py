@@ -66,6 +66,7 @@ class Memory:
             return PictureResult(**json.loads(row[0]), embedding=embedding)
 
     def keep(self, results: Iterable[tuple[str, PictureResult]]) -> None:
+        """Store results by the SHA-256 of their pictures, in place of earlier ones."""
         rows = [
             (
                 sha256,

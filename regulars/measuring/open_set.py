@@ -134,7 +134,10 @@ def _search_gallery(
     mated: NDArray[np.intp],
     strangers: NDArray[np.intp],
 ) -> Searches:
-    """Search the gallery for people who are in it (`mated`) and for strangers. Both: numbers of pictures."""
+    """Search the gallery for people who are in it (`mated`) and for strangers.
+
+    `gallery_and_owners`: templates (n, dimensions), and whose each is (n,). `mated`, `strangers`: numbers of pictures.
+    """
     gallery, owners = gallery_and_owners
     probes = np.concatenate((mated, strangers))
     scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)

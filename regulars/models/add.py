@@ -94,7 +94,10 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
 
 
 def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
-    """Measure the new pack. The curve of each half judges the other half, since nobody passes their own by chance."""
+    """Measure the new pack.
+
+    The people are cut in halves, and each half is judged by the curve of the other one: its own fits it too well.
+    """
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:
         point = OperatingPoint(ImpostorCurve.from_calibration(entry), fpir)

@@ -68,7 +68,10 @@ def choose_number(models: Path) -> int:
 
 
 def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
-    """Put the network's files and the program's others into the folder `made`; return the pack without a centre."""
+    """Put the network's files, and all others of the program's base pack, into the folder `made`.
+
+    Return the pack, whose embeddings are not centred yet.
+    """
     base = packs.read_pack(name=BASE)
     role = EmbeddingRole("draft", 0, offer.networks)
     without = [file for file in base.files if file.name not in base.manifest.embedding.files]
@@ -138,7 +141,10 @@ def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
 
 def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, number: int) -> Pack:
-    """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read."""
+    """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read.
+
+    `number`: the model's number in the records. `source`: the pictures that it was measured with.
+    """
     folder, role = draft.folder, draft.manifest.embedding
     np.save(folder / CENTRE, measured.centre)
     computed = [CENTRE]
@@ -241,7 +247,7 @@ def require_free(target: Path) -> None:
 
 
 def copy_pack(pack: Pack, target: Path) -> None:
-    """Copy the pack's files, which all may read, and give them their name when all are on the disk.
+    """Copy the pack's files, which all users may read, to `target`, whose name they get when all are on the disk.
 
     The caller holds the lock. Raises OSError; what is at `target` stays as it is.
     """

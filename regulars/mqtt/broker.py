@@ -139,6 +139,7 @@ class Broker:
             yield self._confirmed.popleft()
 
     def _handle_connect(self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any) -> None:
+        """Subscribe to the topics again, and say that the bridge is there: the broker has forgotten both."""
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             return

@@ -119,6 +119,7 @@ def _make_login(user: str | None, password_file: Path | None) -> Login | None:
 def _forget(
     tenant: str, discovery: str, url: str, user: str | None, password_file: Path | None, ca_file: Path | None
 ) -> int:
+    """Empty the tenant's retained messages, and print how many they were."""
     from regulars.mqtt.broker import Address, Broker
     from regulars.mqtt.discovery import Topics
     from regulars.mqtt.forgetting import forget_tenant

@@ -96,6 +96,7 @@ class Publisher:
             del self._confirmed_ids[:AT_ONCE]
 
     def _tell(self, event: Event, face: Face | None) -> None:
+        """Publish an event and, if the face may be named, its person. One without a camera is only acknowledged."""
         self._event_ids[event.id] = None
         if len(self._event_ids) > _REMEMBERED:
             del self._event_ids[next(iter(self._event_ids))]

@@ -134,7 +134,7 @@ class Snapshots:
                 del self._due[due.seen.event]
 
     def _catch_up(self) -> None:
-        """Note whom Frigate saw while nobody listened, if the service has no picture of that event."""
+        """Note the people whom Frigate saw while nobody listened, if the service has no picture of them."""
         since = time.time() - BACK_S
         try:
             ended_events = [event for event in self._frigate.list_ended(since) if event.event not in self._people]
@@ -209,7 +209,7 @@ class Snapshots:
             return None
 
     def _give_back(self, label: _Label) -> None:
-        """Tell Frigate who it is, as soon as the capture is resolved; the largest face counts."""
+        """Tell Frigate who it is, once the capture is resolved. The largest face counts, and the best score so far."""
         try:
             capture = self._service.get_capture(label.capture, camera=label.camera)
         except codes.NotFound:  # deleted meanwhile

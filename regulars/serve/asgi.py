@@ -82,7 +82,10 @@ class Application:
             await exchange.answer(make_json_response(503, {"message": unread}, ("Retry-After", "1")))
 
     async def _answer_request(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
-        """Have the handler answer the request, or answer 400 if its head is none. Raises Gone."""
+        """Have the handler answer the request; answer 400 if its head is no valid one.
+
+        Raises Gone if the client has left.
+        """
         if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address
             raise Gone
         try:
@@ -118,7 +121,7 @@ class Exchange:
         """Whether the connection is closed after the answer."""
 
     async def read_body(self, limit: int, holding: Holding) -> bytes:
-        """Take the body, of at most so many bytes. Raises BodyTooLarge, Busy, Gone."""
+        """Receive the body, of at most `limit` bytes, which `holding` counts. Raises BodyTooLarge, Busy, Gone."""
         body, holding.stop = bytearray(), self._connection.abort
         self._connection.enter(Phase.BODY)
         while not self.is_whole:
@@ -140,7 +143,7 @@ class Exchange:
         return bytes(event["body"])
 
     async def answer(self, response: Response) -> None:
-        """Send the answer, and read out the body if it was not wanted."""
+        """Send the answer. A body that was not read comes first to its end, or the connection is closed."""
         connection = self._connection
         if self.must_ask and not self.is_whole:  # body or next request may follow: both look alike
             self.is_last = True

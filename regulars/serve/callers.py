@@ -71,7 +71,10 @@ class Tenants:
         """By claim: its tenant, and until when that is sure. A signature's has the sender, too."""
 
     def read_claim(self, request: Request) -> CallerHint:
-        """Read the claim in a head, or in a whole request. A signed path was checked already."""
+        """Read from a head, or from a whole request, whose request it claims to be.
+
+        Signatures of URLs were checked before.
+        """
         if request.path.startswith((PREFIX, PICTURES_PREFIX)):
             return CallerHint(request.path.split("/")[2])
         if (request.method, request.path) in v1.SIGN_IN:
@@ -114,7 +117,10 @@ class Tenants:
         return self._remember((find, key), tenant, _SURE_S)
 
     def _check_signature(self, find: FindSigner, request: Request) -> str | None:
-        """Check the signature. Of whatever is wrong with it, the application tells the sender."""
+        """Return the tenant that signed the request.
+
+        None if the signature is wrong: the application tells the sender why.
+        """
         sign_in = HttpRequest(
             method=request.method,
             path=request.path,

@@ -271,7 +271,7 @@ class Connection(H11Protocol):
         self.enter(Phase.OURS)
 
     def end(self) -> None:
-        """Go on with the next request, or wait for it. h11 begins anew with what it has not read."""
+        """Begin with the connection's next request, after an answer: a part of it may have come already."""
         self._task = None
         if self.is_refused:
             return
@@ -332,7 +332,7 @@ class Connection(H11Protocol):
             self._task.cancel()
 
     def _renew_time(self, size: int) -> None:
-        """Give a client that sends or reads its time anew, at the slowest allowed rate."""
+        """Give the client its time anew, less what `size` bytes take at the slowest allowed rate."""
         self.since = min(time.monotonic(), self.since + size / self._limiter.patience.bytes_a_second)
 
 

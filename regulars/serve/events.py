@@ -75,6 +75,7 @@ class Background:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, name: str, step: Callable[[], float]) -> None:
+        """Call `step` until the end, each time after the seconds that it returns, or FAILED_S if it fails."""
         if sys.platform == "linux":  # only there do threads have a niceness of their own
             mine = os.PRIO_PROCESS, threading.get_native_id()
             os.setpriority(*mine, os.getpriority(*mine) + NICENESS)

@@ -98,6 +98,7 @@ class Gateway:
 
 
 def _make_event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, Any]:
+    """Make the gateway's event of a request. `matched`: the route and the parameters of its path."""
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
     this = telemetry.current()
@@ -113,6 +114,7 @@ def _make_event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[s
 
 
 def _make_response(answer: Mapping[str, Any]) -> Response:
+    """Make the response of the app's answer in the gateway's form."""
     headers = [(name, str(value)) for name, value in (answer.get("headers") or {}).items()]
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers += [(name, str(value)) for value in values]

@@ -56,10 +56,10 @@ class Lanes:
         self._works: set[Future[Any]] = set()
 
     async def run(self, lane: str, call: Callable[[], _Result]) -> _Result:
-        """Make the call in a thread, in the caller's context, when it is its turn.
+        """Make the call in a thread, in the caller's context, as soon as it is the lane's turn.
 
-        Raises Busy if as many wait in the lane as may, and what the call raises.
-        A caller that is cancelled leaves the lane if its call has not begun. The place is the call's, not the caller's.
+        A caller that is cancelled leaves the lane if its call has not begun; a call that has begun keeps its place
+        until its end. Raises Busy if as many wait in the lane as may, and what the call raises.
         """
         own_lane = self._lanes.setdefault(lane, _Lane(self._places))
         if own_lane.inside >= self._places + self._waiting:
@@ -135,7 +135,10 @@ class Budget:
             self._held[holding.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return once the lane has room for so much more. Of strangers, the sender with most is ended. Raises Busy."""
+        """Return once the lane has room for `size` more bytes. Raises Busy.
+
+        Among requests of nobody known, the sender that holds the most has one of its own ended.
+        """
         while size and not self._has_room(lane, size):
             strangers = [
                 holding

@@ -37,6 +37,7 @@ class PublicSite(Site):
         self._buckets = Buckets(rate)
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
+        """Answer what a stranger may ask, with the key of all strangers; refuse the rest."""
         try:
             self._buckets.take(find_network(head.client))
             if head.method != "GET" or (find_owner(head.path) is not None and head.path != CONSOLE_START):

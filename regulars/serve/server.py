@@ -200,9 +200,10 @@ def describe_zones(tenants: Sequence[Tenant], data: Path) -> str:
 
 
 def write_console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
-    """Print the console's URL. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
+    """Return lines with the console's URL and, if `asks` and there are few tenants, with a link for each that signs in.
 
-    A log gets none: people who read it within ten minutes could sign in by it.
+    `asks`: whether somebody sits at the terminal. A log gets no links: people who read it within ten minutes could sign
+    in.
     """
     tenants = services.tenants.list_all()
     if not asks or len(tenants) > LINKED_TENANTS:
@@ -239,9 +240,9 @@ def make_signed_blobs(services: Services) -> dict[str, SignedBlobs]:
 
 @contextmanager
 def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
-    """Answer GET /metrics at a port of its own, if one is set, and give its URL. Raises PortTaken.
+    """Serve GET /metrics at a port of its own, if one is set, and yield its URL; None: there is none. Raises PortTaken.
 
-    It has places of its own, few of them: connections that say nothing take no descriptors of the service.
+    It takes few connections: those that say nothing use up none of the service's descriptors.
     """
     if serving.metrics_port is None:
         yield None
@@ -301,7 +302,7 @@ class Front:
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
-        """Return when `stop` was set, by the monotonic clock. If a part of the server fails, so does the whole."""
+        """Serve until `stop` is set; return when that was, by the monotonic clock. If one part fails, all end."""
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self._take())
             while not stop.is_set():
@@ -321,7 +322,10 @@ class Front:
         return stopped_at
 
     async def _take(self) -> None:
-        """Take all connections that have come, and open a few: each counts from there on, before its handshake."""
+        """Take all connections that have come, and open a few of them at a time.
+
+        An open one counts from then on, before its TLS handshake.
+        """
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         of_uvicorn = {"config": self._config, "server_state": self._state}

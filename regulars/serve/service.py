@@ -63,6 +63,7 @@ def stop(process: subprocess.Popen[str]) -> int:
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
+    """Wait for the ready line that `serve` prints, and return its URL. Raises OperatorError if none comes in time."""
     assert process.stdout is not None  # noqa: S101 -- it was asked for
     late = threading.Timer(START_S, os.kill, (process.pid, signal.SIGKILL))
     late.start()

@@ -141,10 +141,10 @@ class Site:
             return await self._tenants.run(tenant, partial(part.answer, request))
 
     async def _prove_tenant(self, part: Part, request: Request, claim: CallerHint) -> str | Response:
-        """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy.
+        """Return the tenant whose credentials the request has; if they are nobody's, return the answer. Raises Busy.
 
-        What was proved before does not wait among strangers. Of a sender, what claims different things takes turns, and
-        so do short bodies and long ones, which take far longer to read.
+        A claim that was proved before does not wait among strangers. Of one sender, requests with different claims take
+        turns, and so do short bodies and long ones, which take far longer to read.
         """
         sender = find_network(request.client)
         lanes, lane = self._strangers, sender

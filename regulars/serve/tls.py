@@ -52,6 +52,7 @@ class Certificate:
         return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats]
 
     def _load_context(self) -> ssl.SSLContext:
+        """Make a TLS context of the files. Raises OperatorError if they cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:

@@ -73,6 +73,7 @@ class SignedBlobs:
         return self._put(request) if request.method == "PUT" else self._get(request)
 
     def _put(self, request: Request) -> Response:
+        """Store an upload once, if its bytes have the checksum that was signed."""
         body, key = request.body, self._read_key(request)
         sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
         if sha256 != request.headers["x-amz-checksum-sha256"]:
@@ -84,6 +85,7 @@ class SignedBlobs:
         return Response(200, (*stored_headers, ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
+        """Return an object, or answer 404 as S3 does."""
         data = self._store.get(self._read_key(request))
         if data is None:
             raise Failure("NoSuchKey", "The specified key does not exist", 404)

@@ -292,6 +292,7 @@ def _describe_value(tenant: Tenant, setting: Setting) -> str:
 
 
 def _write_in_words(value: object, nothing: str = "none") -> str:
+    """Write a setting's value. `nothing`: the word for one that is not set."""
     match value:
         case None | "":
             return nothing

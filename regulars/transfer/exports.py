@@ -101,6 +101,7 @@ def open_export(path: Path) -> Iterator[Source]:
 
 
 def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -> Person:
+    """Make the person of a line, whose photos `read` takes from the tar. Raises DamagedFile if one is not there."""
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
     more = {name: getattr(line, name) for name in ("note", "age", "gender", "attributes", "labels", "consent")}

@@ -143,7 +143,10 @@ class Import(Struct):
         return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
 
     def _send(self, person: Person, photo: Ready, progress: Progress) -> str:
-        """Enrol the person by this photo, or add it to the face that is there. Return who else it looks like, or ""."""
+        """Enrol the person by this photo or, if an earlier one did, add it to the person's face.
+
+        Return who else the person looks like; "": nobody.
+        """
         if progress.kept:
             vouched = self.is_vouched_for or person.is_vouched_for
             self.service.add_picture(progress.faceid, picture=photo.data, trust=vouched)
@@ -224,9 +227,10 @@ def require_refusals(service: Regulars) -> None:
 
 
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:
-    """Make the groups that are not there yet, with the attributes that are used; those of an export as it says.
+    """Make the groups that are not there yet.
 
-    A group that is there is left as it is, unless it is empty and an export says how it was.
+    A group of an export gets the fields that the export has, also if it is there and empty. Another one gets the
+    attributes that its people have. `group`: of people without a group of their own.
     """
     exported_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}
@@ -282,7 +286,7 @@ def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]
 
 
 def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
-    """Return the fate that each photo would have. Whether people are known, or alike, shows only when they come in."""
+    """Return what would become of each photo. Who is known, or alike, shows only when they are enrolled."""
     min_quality = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:

@@ -144,10 +144,10 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
-    """Open the journal, or begin it. `about`: what is imported into what, which must be as it was.
+    """Open the journal of an import, or begin it.
 
-    Raises FolderInUse if another import holds it, OperatorError if it is another import's or an earlier version's,
-    DamagedFile.
+    `about`: what is imported, and into what: the same as in earlier runs. Raises FolderInUse if another import holds
+    it, OperatorError if it is another import's or an earlier version's, DamagedFile.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -41,6 +41,7 @@ class Api:
         )
 
     def get(self, path: str, **query: Any) -> bytes:
+        """Return the body of an answer. Raises FileNotFoundError if it is 404, OperatorError if none comes."""
         address = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
         try:
             answer = self._http.request("GET", address, preload_content=False)

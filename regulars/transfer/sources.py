@@ -198,7 +198,8 @@ def read_table(file: Path) -> Source:
 def _decode_table(data: bytes) -> tuple[str, str]:
     """Decode a spreadsheet's table; return the text and the name of its encoding.
 
-    Bytes above 127 stand in pairs in Chinese, and mostly alone in names of Europe.
+    What is not UTF is told apart by its bytes above 127: they stand in pairs in Chinese, and mostly alone in names of
+    Europe.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"

@@ -184,9 +184,10 @@ class KeyRing(Outside):
         return None if owner is None else self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
-        """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
+        """Return the tenant and its key of this id, as they are now.
 
-        Raises WrongCredentials if the key's end has come.
+        None if the key was deleted or renewed: then the hash of its secret is no longer `digest`. Raises
+        WrongCredentials if the key's end has come.
         """
         places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
         tenant_record, key_record = self.book.items.get_many(keys.TENANTS, places)

@@ -193,6 +193,7 @@ class Members(Outside):
     def _change_member(
         self, tenant: str, id_: str, change: Callable[[Member], Member], request: RequestId | None
     ) -> Member:
+        """Store the member that `change` makes of the present one, and return it."""
         members = self._list_members(tenant)
         former_member = _find_member(members.rows, id_)
         member = replace(change(former_member), version=former_member.version + 1)

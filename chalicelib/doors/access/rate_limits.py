@@ -125,11 +125,11 @@ class Rates:
 
     @contextmanager
     def count_guess(self, address: str, person: str) -> Iterator[None]:
-        """Count a wrong password of this person: the caller checks it inside, and raises an error if it is wrong.
+        """Count a password of this person as wrong, unless the block ends without an error.
 
-        A password can be guessed, unlike a key, so it is not looked at once too many were wrong: of this address, or of
-        this person from anywhere. Guesses from elsewhere do not count for an address that the person signed in from, so
-        nobody can lock somebody else out there. Raises TooManyRequests.
+        The caller checks the password in the block. It does not get there once too many were wrong: of this address, or
+        of this person from anywhere; TooManyRequests is raised then. From an address that the person has signed in
+        from, only its own wrong ones count. So nobody can lock somebody else out there.
         """
         address_of_person = f"{address} {person}"
         if address_of_person in self._signed_in:

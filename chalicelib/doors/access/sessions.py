@@ -161,7 +161,7 @@ class Sessions(Outside):
     def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
-        """Begin a session with a name and a password; it takes as long if nobody has that name.
+        """Begin a session with a name and a password. A name that nobody has takes as long to be refused.
 
         `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong passwords are
         counted. `keep`: whether it lasts as on a person's own device. Raises WrongCredentials, TooManyRequests, Busy,
@@ -218,6 +218,7 @@ class Sessions(Outside):
         return delete_in_parts(self.book.items, keys.TENANTS, self._list_expired(tenant))
 
     def _list_expired(self, tenant: str) -> Iterator[Item]:
+        """Yield what has expired: sessions, codes and challenges. A session without an end is over with its holder."""
         now = self.book.clock.now().timestamp()
 
         def is_over(item: Item) -> bool:

@@ -44,7 +44,10 @@ class LookedAt(Struct, frozen=True):
     detected: bool = True
 
     def describe_face(self, number: int, **members: Any) -> Body:
-        """Return a face with its box and what was asked for. `members`: other members, None for those it has not."""
+        """Return a face with its box and what the options ask for.
+
+        `number`: the face's among those of the picture. `members`: further members of the answer.
+        """
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
         body: Body = {"box": self._describe_box(face), **members}
@@ -74,6 +77,7 @@ class LookedAt(Struct, frozen=True):
         return {"plugins_versions": named}
 
     def _describe_box(self, face: DescribedFace) -> Body:
+        """Return a face's box in whole pixels, as wide and high as theirs; the whole picture if none was looked for."""
         width, height = self.seen.described.width, self.seen.described.height
         if not self.detected:
             return {"probability": 1.0, "x_max": width, "y_max": height, "x_min": 0, "y_min": 0}

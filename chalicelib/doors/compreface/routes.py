@@ -61,6 +61,7 @@ def detect(call: Call) -> Body:
 
 
 def verify(call: Call) -> Body:
+    """Compare the only face of the source picture with each face of the target picture."""
     photos = call.sent.read_picture("source_image"), call.sent.read_picture("target_image")
     source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
     source = keep_only_face(source)
@@ -113,7 +114,10 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
 
 
 def compare_embeddings(call: Call, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
-    """Return how close embeddings are to a face, the closest first, each as it was sent."""
+    """Return each embedding as it was sent, with its closeness to a face, the closest first.
+
+    `template`: the face's.
+    """
     closeness = call.services.subjects.rate_closeness_to_each(
         call.tenant, template, normalize_vectors(call, embeddings), [None] * len(embeddings)
     )
@@ -174,16 +178,17 @@ def delete_subjects(call: Call) -> Body:
 
 
 def list_examples(call: Call) -> Body:
-    users = _find_subjects(call, call.sent.text("subject"))
-    examples = call.services.subjects.list_examples(call.tenant, call.group, users)
-    found_examples = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
+    """List a page of the examples of one subject, or of all, oldest first."""
+    subjects = _find_subjects(call, call.sent.text("subject"))
+    examples = call.services.subjects.list_examples(call.tenant, call.group, subjects)
+    oldest_first = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = call.sent.read_page()
     return {
-        "faces": [_describe_example(each) for each in found_examples[page * size : (page + 1) * size]],
+        "faces": [_describe_example(each) for each in oldest_first[page * size : (page + 1) * size]],
         "page_number": page,
         "page_size": size,
-        "total_pages": -(-len(found_examples) // size),
-        "total_elements": len(found_examples),
+        "total_pages": -(-len(oldest_first) // size),
+        "total_elements": len(oldest_first),
     }
 
 

@@ -125,9 +125,10 @@ def detect(call: Call) -> Body:
 
 
 def register(call: Call) -> Body:
-    """Enrol somebody by the pictures of all files. Those without one clear face are named in the answer.
+    """Enrol somebody by the pictures of all files.
 
-    Raises the error of the first picture if all are refused. `looks_like`: somebody else whom they look like.
+    The answer's `refused` names pictures without one clear face, `looks_like` somebody else whom the pictures look
+    like. Raises the error of the first picture if all are refused.
     """
     name, subjects, clock = call.read_userid(), call.services.subjects, call.services.clock
     if not call.uploads:
@@ -246,6 +247,7 @@ class Operation(Struct, frozen=True):
         )
 
     def _run_view(self, services: Services, request: HttpRequest) -> dict[str, Any]:
+        """Authenticate the form and answer by the view. If pictures were sent, the answer has their times."""
         most_bytes = request.limit_bytes(MAX_PICTURE_BYTES)
         form = read_sent_form(request, most_bytes) if request.read_body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
@@ -309,9 +311,9 @@ def _answer_status(_provide: Provide, _request: HttpRequest) -> Response:
 
 
 def authenticate(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
-    """Return whose call for an act it is: by its key or, without one, by the address that it comes from.
+    """Return the holder of the request's key or, without one, the tenant of the address that it comes from.
 
-    Raises Failure, TooManyRequests.
+    `act`: the operation's name among the dialect's acts. Raises Failure, TooManyRequests.
     """
     if secret:
         holder = find_holder(services, DIALECT, SERVICE, secret, act)

@@ -76,7 +76,10 @@ def enrol(call: Call) -> Body:
 
 
 def search(call: Call) -> Body:
-    """Search; the answer carries the stored labels, and the observations those of the call."""
+    """Search for all faces of a picture, or for one by its token.
+
+    Labels in the answer are those that are stored with the faces; the observations get those of the call.
+    """
     parameters, analysis = call.parameters, call.services.recognition.face_analysis
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):

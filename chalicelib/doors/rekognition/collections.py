@@ -40,6 +40,7 @@ _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-
 
 
 def create_collection(call: Call, members: Members) -> Members:
+    """Make a group. A call that is repeated is answered as before."""
     name, groups = members["CollectionId"], call.services.groups
 
     def create() -> None:
@@ -193,6 +194,7 @@ def index_faces(call: Call, members: Members) -> Members:
 
 
 def list_faces(call: Call, members: Members) -> Members:
+    """List a page of a collection's faces: all of them, those of a user, or those with given ids."""
     group = find_collection(call, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
     wanted_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
@@ -225,6 +227,7 @@ def delete_faces(call: Call, members: Members) -> Members:
 
 
 def search_faces(call: Call, members: Members) -> Members:
+    """Search for faces of the collection that are like one of them."""
     group, faceid = find_collection(call, members["CollectionId"]), read_faceid(members["FaceId"])
     face = find_face(call, group, faceid)
     acts.reads([faceid])
@@ -373,7 +376,10 @@ def disassociate_faces(call: Call, members: Members) -> Members:
 
 
 def _change_user_faces(call: Call, members: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
-    """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
+    """Change the faces of a user by `change`, and describe the outcome of each face.
+
+    `names`: names of two members of the answer: the faces that were changed, and those that were refused.
+    """
 
     def work() -> dict[str, Any]:
         group = find_collection(call, members["CollectionId"])

@@ -183,7 +183,7 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
 def _read_call(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
 ) -> tuple[Call, Members]:
-    """Return the arguments of the operation's view. Raises Failure."""
+    """Return the arguments of the operation's view: the call, and the members that were sent. Raises Failure."""
     body = _read_body(request)
     is_ours = sent_headers.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
@@ -196,7 +196,8 @@ def _read_call(
     members = requests.read_members(body, requests.REQUESTS[operation])
     id_ = sent_headers.get(_INVOCATION) or claim.signature
     call = Call(services, tenant, claim.region, id_, _identify_request(operation, sent_headers, members))
-    # What is not signed tells attempts of a call, but not calls: who overheard a signature writes what they like.
+    # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two
+    # calls: somebody who overheard a signed request could send it again under another name.
     name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
     name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
     if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
@@ -205,9 +206,10 @@ def _read_call(
 
 
 def _identify_request(operation: str, sent_headers: Mapping[str, str], members: Members) -> RequestId | None:
-    """Return what is the same in all attempts of one call: the client's token, else the SDK's id of the call.
+    """Return what is the same in all attempts of one call: the client's token or, without one, the SDK's id of it.
 
-    With another content a token is an error, and an id of the SDK means another call.
+    None if the operation changes nothing, or neither was sent. A token that comes with other content is an error. An
+    id of the SDK that comes with other content is another call.
     """
     token = members.get("ClientRequestToken")
     name = token or sent_headers.get(_INVOCATION)

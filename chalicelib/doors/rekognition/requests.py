@@ -88,6 +88,7 @@ class ListOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
+        """Read a list of texts; add to `problems` what is wrong with its length and its texts."""
         if not isinstance(value, list):
             raise _make_type_failure(place, value, "a list")
         members = [self.member.read_value(member, place, []) for member in value if member is not None]
@@ -133,6 +134,7 @@ class Members(Struct, frozen=True):
     required: tuple[str, ...] = ()
 
     def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
+        """Read an object's members by their kinds; add to `problems` which are wrong or missing."""
         if not isinstance(value, dict):
             raise _make_type_failure(place or "the body", value, "an object")
         members: dict[str, Any] = {}
@@ -169,7 +171,7 @@ def _refuse_constant(constant: str) -> None:
 def _list_bound_flaws(
     size: float, min_size: int | None, max_size: int | None, measured: str = "length"
 ) -> Iterator[str]:
-    """Say which bounds a length or a value does not keep."""
+    """Say which of its bounds a length or a value does not keep. `measured`: the word for what `size` is."""
     if min_size is not None and size < min_size:
         yield f"Member must have {measured} greater than or equal to {min_size}"
     if max_size is not None and size > max_size:

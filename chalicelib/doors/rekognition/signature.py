@@ -147,6 +147,7 @@ def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) ->
 
 
 def _require_now(claim: Claim, now: datetime, tolerance: timedelta) -> None:
+    """Raise Failure, in the words of AWS, if the request was signed too long ago or too far ahead."""
     minutes = f"{tolerance.total_seconds() / 60:g} min."
     if claim.at < now - tolerance:
         limit = f"{(now - tolerance).strftime(_TIME)} ({now.strftime(_TIME)} - {minutes})"

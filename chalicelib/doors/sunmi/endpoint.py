@@ -145,6 +145,7 @@ class Endpoint(Struct, frozen=True):
     means: Callable[[Form], Endpoint | None] | None = None
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
+        """Answer a request by this endpoint, or by the one that its form means (`means`)."""
         headers: dict[str, str] = {}
         meant_endpoint = self
 

@@ -61,6 +61,7 @@ def is_update(form: Form) -> bool:
 
 
 def add_face(call: Call, parameters: Parameters) -> Body:
+    """Enrol the largest face of a picture. Parameters with unknown names are values of the group's attributes."""
     enrolled = call.services.enrolment.enrol_largest_face(
         call.tenant,
         parameters.required_text("group_name"),
@@ -207,6 +208,7 @@ def _read_attribute_names(parameters: Parameters) -> list[str]:
 
 
 def _render_group(tenant: Tenant, group: Group, promotion_settings: PromotionSettings) -> Body:
+    """Render a group; the strangers' has the rule by which they become regulars, too."""
     promotion = (
         {"times": promotion_settings.arrive_times, "period": promotion_settings.period_days}
         if group.id == STRANGER

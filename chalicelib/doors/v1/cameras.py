@@ -482,6 +482,7 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
 
 
 def _name_state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:
+    """Name the camera's state: of several that fit, the first in this order."""
     from chalicelib.book.cameras import find_silence, is_unwatched  # not at the other routes' cold starts
 
     if not camera.enabled:

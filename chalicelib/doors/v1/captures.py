@@ -345,7 +345,10 @@ class SeenNow(NamedTuple):
 def find_faces_seen(
     call: Call, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
 ) -> Mapping[str, SeenNow]:
-    """Return whom sightings show now, by the sightings' ids. A camera's key learns of none."""
+    """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets none.
+
+    A sighting may belong to another face now than to the one that its capture was resolved to.
+    """
     if call.caller.camera is not None:
         return {}
     faceid_by_sighting = {
@@ -367,7 +370,7 @@ def _describe_one_capture(call: Call, capture: captures.Capture) -> Capture:
 
 
 def _describe_capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
-    """Describe a capture. `faces`: by the sighting's id, whose each sighting is now."""
+    """Describe a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
@@ -409,7 +412,7 @@ def _link_part(call: Call, camera: str, capture: str, part: str) -> str | None:
 def describe_sighting(
     call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
-    """Describe one face of a capture. `faces`: by the sighting's id, whose each is now."""
+    """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
     id_ = sighting_id(capture.id, sighting.number)
     face, group = faces.get(id_, (None, None))
     acts.reads(faceid for faceid in (sighting.faceid, face and face.faceid) if faceid and not is_erased(faceid))
@@ -492,6 +495,7 @@ def finish_review(call: Call) -> None:
 
 
 def _describe_review(call: Call, review: observations.Review) -> Review:
+    """Describe a review, with its sighting's links and the faces that are nearest to it."""
     acts.reads([review.faceid, *(near_face.faceid for near_face in review.near)])
     return Review.made_of(
         review,

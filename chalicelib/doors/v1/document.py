@@ -235,6 +235,7 @@ def _describe_beside_picture(parameter: dict[str, Any], schemas: _Schemas) -> di
 
 
 def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
+    """Describe a parameter of the query by the schema of its member. `needed`: whether it has to be sent."""
     schema = _drop_null(member)
     if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
         schema = {

@@ -77,9 +77,9 @@ class Call(Struct, frozen=True):
         return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
 
     def show_picture(self, url: str, shown_faceid: str) -> str | None:
-        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees no pictures.
+        """Complete the URL of a face's picture, and note in the audit that the face was shown.
 
-        `shown_faceid`: what the audit says was shown.
+        None if the key sees no pictures. `shown_faceid`: the face on it.
         """
         if not self.caller.is_shown_pictures:
             return None
@@ -207,9 +207,10 @@ class Operation(Struct, frozen=True, dict=True):
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
     def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
-        """Authenticate, take from the key's rate, and answer by the view: a repeat from what was stored.
+        """Authenticate, count the request against the key's rate, and answer by the view.
 
-        `reading`: as `answer` takes it.
+        A repeat is answered from what was stored. `reading`: the operation that reads what this one changes, by which
+        `If-Match` is checked; None: there is none.
         """
         if self.role is None:
             return self._run_keyless_view(provide, request)
@@ -241,13 +242,14 @@ class Operation(Struct, frozen=True, dict=True):
         return _make_response(answer, self.status, call.headers)
 
     def _make_act(self, caller: Caller, request: HttpRequest) -> Act:
-        """Return the act for the audit. Reads by a camera's key are none: it sees its own captures only."""
+        """Return the act that the audit notes. A camera's key sees its own captures only: its reads are not noted."""
         name, id_ = f"{self.method} {self.path}", request.parameters.get("id")
         kind = Kind.NOTHING if caller.camera is not None else kind_of(name)
         about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
         return Act(name, caller.audit_name, kind, caller.tenant.name, about)
 
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
+        """Answer by a view that needs no key, such as the sign-in's."""
         headers: dict[str, str] = {}
         sent = self._read_request(request)
         if "door" in self.types:
@@ -257,7 +259,7 @@ class Operation(Struct, frozen=True, dict=True):
             return _make_response(self.view(**sent), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
-        """Read query and body, as far as the view takes them; what it does not take may not be sent."""
+        """Read the view's arguments `query` and `body`. If it takes one of them not, that has to be empty."""
         if self.takes_picture:
             return {"body": read_with_picture(request, self.types["body"])}
         arguments: dict[str, Any] = {}

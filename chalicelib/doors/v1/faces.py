@@ -498,6 +498,10 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 
 
 def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
+    """Describe a rejection: the sighting as it is now, the face that it left, and its new face's arrival, if any.
+
+    `ids`: all sightings that were rejected together.
+    """
     seen_sighting = rejected.sighting
     sighting = describe_sighting(
         call, rejected.capture, seen_sighting, find_faces_seen(call, [(rejected.capture, seen_sighting)])

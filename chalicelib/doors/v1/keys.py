@@ -190,6 +190,7 @@ def list_dialects(call: Call) -> DialectKeys:
 
 
 def _describe_dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
+    """Describe the key that all clients of a dialect share, and the old one while that still holds."""
     used, renewal = call.tenant.dialects_used_at.get(id_), call.tenant.renewals.get(id_)
     holds = renewal is not None and call.services.clock.now() < renewal.old_until
     return DialectKey.made_of(

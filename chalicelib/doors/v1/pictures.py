@@ -131,6 +131,7 @@ def delete_picture(call: Call) -> None:
 
 
 def _describe_picture(call: Call, picture: model.Picture) -> Picture:
+    """Describe one of a face's pictures, with its links."""
     acts.reads([call.path["id"]])
     estimates = picture.estimates
     return Picture.made_of(
