@@ -181,10 +181,10 @@ class GalleryRecords(Subject):
             uncounted = face_counts[group.id] - group.count
             if uncounted:
                 # The capacity is the sum of count and free places. It stays if the tenant's sum of capacities is right.
-                free = {"free": -uncounted} if group.capacity is not None and is_sum_right else {}
+                free_change = {"free": -uncounted} if group.capacity is not None and is_sum_right else {}
                 when = (equals("count", group.count, _SAME), equals("version", group.version, _SAME))
                 place = (tenant.name, keys.group_item(group.id))
-                update = Update(keys.DIRECTORY, place, when, add={"count": uncounted, **free})
+                update = Update(keys.DIRECTORY, place, when, add={"count": uncounted, **free_change})
                 text = f"group {group.name} says that it holds {group.count} faces, and holds {face_counts[group.id]}"
                 yield self.make_disagreement(text, (seq,), update, self._check_seq(tenant, seq))
         for group_id in face_counts.keys() - {group.id for group in groups}:

@@ -79,10 +79,10 @@ def _read_number(row: Setting, text: str) -> float:
 def _read_public_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
-        good = False
-    if not good or url.query or url.fragment or url.username is not None:
+        is_usable = False
+    if not is_usable or url.query or url.fragment or url.username is not None:
         raise ValueError("is as https://box.example or http://10.0.0.2:8000")
     return text.rstrip("/")
 

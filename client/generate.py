@@ -132,10 +132,10 @@ class _Call:
         """Write the method's parameters: those of the path, then by name the required ones, then the others."""
         in_path = [f"{name}: str" for name in PARAMETER.findall(self.path)]
         by_need = sorted([*self.query, *self.body], key=lambda parameter: not parameter.required)
-        named = [str(parameter) for parameter in by_need]
+        keyword_arguments = [str(parameter) for parameter in by_need]
         if self.method != "GET":
-            named.append("idempotency_key: str | None = None")
-        return ", ".join(["self", *in_path, *(["*", *named] if named else [])])
+            keyword_arguments.append("idempotency_key: str | None = None")
+        return ", ".join(["self", *in_path, *(["*", *keyword_arguments] if keyword_arguments else [])])
 
     def _list_written(self) -> list[str]:
         """List the arguments of a call that writes, beside its query."""
@@ -304,12 +304,12 @@ def _write_header(about: str) -> str:
 def _format_text(path: Path, text: str) -> str:
     """Format a module's text as `make format` does, sort its imports and leave out those that it does not use."""
     for command in ("check --fix --exit-zero --silent --select I,UP,F401,RUF036", "format --silent"):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "ruff", *command.split(), "--stdin-filename", str(path), "-"],
             input=text,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-        text = done.stdout
+        text = result.stdout
     return text

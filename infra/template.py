@@ -51,10 +51,10 @@ def write_shipped(packaged: Path, shipped: Path) -> None:
     template = json.loads(packaged.read_text(encoding="utf-8"))
     paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     for name, methods in paths.items():
-        first, *others = methods.values()
-        if any(method != first for method in others):
+        first_method, *other_methods = methods.values()
+        if any(method != first_method for method in other_methods):
             raise ValueError(f"the methods of {name} are not the same, so they cannot be one")
-        paths[name] = {"x-amazon-apigateway-any-method": first}
+        paths[name] = {"x-amazon-apigateway-any-method": first_method}
     shipped.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
 
 

@@ -92,10 +92,10 @@ def fetch_libraries(out: Path = OUT) -> None:
         add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
 
 
-def _write_lock(out: Path, name: str, needs: Path, ours: Sequence[str]) -> Path:
+def _write_lock(out: Path, name: str, needs: Path, own_packages: Sequence[str]) -> Path:
     """Write the lock of some of the wheels in `out`, and return its path. pip reads it from any folder."""
     lines = []
-    for project in ours:
+    for project in own_packages:
         [wheel] = out.glob(f"{project}-*.whl")
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         lines.append(f"{project}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:{digest}\n")

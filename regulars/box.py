@@ -250,8 +250,8 @@ def restore(
             for path in exports:
                 for line in redo_acts(services, path, manifest.created_at, key):
                     print(line)
-            for made in renew_secrets(services) if new_secrets else ():
-                print(json.dumps(made))
+            for new_secret_lines in renew_secrets(services) if new_secrets else ():
+                print(json.dumps(new_secret_lines))
         with open_services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
             for line in receipts.redo_erasures(services, erased, [key] if key else ()):
                 print(line)

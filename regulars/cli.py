@@ -141,13 +141,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _name_command(words: Sequence[str]) -> str:
     """Return the names of the command that these words call, without its options and arguments."""
     names = ["regulars"]
-    within: click.Command = commands
+    group: click.Command = commands
     for word in words:
-        command = within.commands.get(word) if isinstance(within, click.Group) else None
+        command = group.commands.get(word) if isinstance(group, click.Group) else None
         if command is None:
             break
         names.append(word)
-        within = command
+        group = command
     return " ".join(names)
 
 

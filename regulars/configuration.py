@@ -87,8 +87,8 @@ class Configuration(Struct, frozen=True):
         How the data folder is written does not count, since both mean the same one.
         """
         for key, (value, by) in self.given.items():
-            there = another.given[key].value if key in another.given else TABLE[key].default
-            if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], there):
+            other_value = another.given[key].value if key in another.given else TABLE[key].default
+            if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], other_value):
                 yield by if by.startswith("--") else f"{key} of {by}"
 
     def write_lines(self) -> Iterator[str]:
@@ -147,8 +147,8 @@ def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
     Those that Kubernetes adds for a Service are left out.
     """
-    named = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
-    variables = {name: text for name, text in named.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
+    own_prefixed = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
+    variables = {name: text for name, text in own_prefixed.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
     for name in variables:
         if name not in VARIABLES:
             raise SettingError(f"{name} in the environment: no such setting{_suggest_name(name, VARIABLES)}")
@@ -204,5 +204,5 @@ def _format_value(row: Setting, value: object) -> str:
 
 
 def _suggest_name(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    similar_names = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {similar_names[0]}?" if similar_names else ""

@@ -188,7 +188,7 @@ def _lock_file(path: Path) -> int:
         raise _make_unusable_error(path.parent, "written", error) from error
 
 
-def _make_unusable_error(folder: Path, done: str, error: OSError) -> UnusableFolder:
+def _make_unusable_error(folder: Path, failed_deed: str, error: OSError) -> UnusableFolder:
     return UnusableFolder(
-        f"the data folder {folder} cannot be {done} ({error.strerror}): name one with --data where you may write"
+        f"the data folder {folder} cannot be {failed_deed} ({error.strerror}): name one with --data where you may write"
     )

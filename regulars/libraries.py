@@ -75,11 +75,11 @@ def fetch_wheel(requirement: str, folder: Path) -> Path:
     return next(target.iterdir())
 
 
-def read_members(path: Path, below: str, names: Iterable[str]) -> dict[str, bytes]:
+def read_members(path: Path, archive_folder: str, names: Iterable[str]) -> dict[str, bytes]:
     """Read files of an archive, below a folder in it, by their names. Raises PackageUnavailable."""
     try:
         with tarfile.open(path, "r:gz") as opened:
-            streams = {name: opened.extractfile(f"{below}/{name}") for name in names}
+            streams = {name: opened.extractfile(f"{archive_folder}/{name}") for name in names}
             return {name: stream.read() for name, stream in streams.items() if stream}
     except (KeyError, EOFError, OSError, tarfile.TarError) as error:
         raise PackageUnavailable(f"{path.name} cannot be read: {error}") from error
@@ -110,15 +110,15 @@ def _install_npm(folder: Path) -> list[str]:
 def _run(command: Sequence[str], folder: Path | None = None) -> None:
     """Run a command. Raises PackageUnavailable, with what the command said as a note."""
     try:
-        done = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
+        result = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
             command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
-    if done.returncode:
-        output = done.stderr.strip() or done.stdout.strip() or "it said nothing"
-        shown = " ".join([Path(command[0]).name, *command[1:]])
-        failed = PackageUnavailable(f"`{shown}` failed: {output.splitlines()[-1]}")
+    if result.returncode:
+        output = result.stderr.strip() or result.stdout.strip() or "it said nothing"
+        command_text = " ".join([Path(command[0]).name, *command[1:]])
+        failed = PackageUnavailable(f"`{command_text}` failed: {output.splitlines()[-1]}")
         failed.add_note(output)
         raise failed
 
@@ -140,13 +140,13 @@ class Library(NamedTuple):
         target = self.find_path("", folder)
         target.parent.mkdir(exist_ok=True)
         # Its name begins with a dot, so that pip, which may install this package meanwhile, does not see it.
-        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as made:
-            contents = read_members(fetch_archive(self.package, Path(made)), "package", self.files)
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as scratch:
+            contents = read_members(fetch_archive(self.package, Path(scratch)), "package", self.files)
             for name, data in contents.items():
-                self.find_path(name, Path(made)).parent.mkdir(parents=True, exist_ok=True)
-                self.find_path(name, Path(made)).write_bytes(data)
+                self.find_path(name, Path(scratch)).parent.mkdir(parents=True, exist_ok=True)
+                self.find_path(name, Path(scratch)).write_bytes(data)
             if not target.exists():
-                self.find_path("", Path(made)).rename(target)
+                self.find_path("", Path(scratch)).rename(target)
 
 
 def read_libraries() -> dict[str, Library]:

@@ -48,9 +48,9 @@ def send_mail(message: EmailMessage, mail: MailSettings) -> None:
     """Send a mail. A password goes over TLS only, to a server whose certificate is good. Raises OperatorError."""
     host, port = mail.smtp_host or "", mail.smtp_port
     tls = ssl.create_default_context()  # smtplib's own verifies nothing
-    begun = partial(smtplib.SMTP_SSL, context=tls) if port == _TLS_PORT else smtplib.SMTP
+    connect = partial(smtplib.SMTP_SSL, context=tls) if port == _TLS_PORT else smtplib.SMTP
     try:
-        with begun(host, port, timeout=_TIMEOUT_S) as server:
+        with connect(host, port, timeout=_TIMEOUT_S) as server:
             if port != _TLS_PORT:
                 with suppress(*([smtplib.SMTPNotSupportedError] if mail.smtp_user is None else [])):
                     server.starttls(context=tls)

@@ -671,8 +671,8 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
         services.erasure.retention.sweep_tenant(tenant, of=tuple(Kind), yes=everything)
         waiting = services.erasure.retention.read_withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
-        for kind, much in waiting.items():
-            print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")
+        for kind, withheld in waiting.items():
+            print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
 
 
 @click.group(no_args_is_help=False, short_help="Print the record of processing.")

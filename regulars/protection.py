@@ -49,10 +49,10 @@ def list_measures(services: Services, tenant: Tenant) -> list[str]:
 def _list_box_measures(data: Path) -> Iterator[str]:
     """Yield the measures of one box: by the settings with which it is served, else by those here."""
     running = folder.find_server(data)
-    its = read_configuration(data=data)
+    configuration_in_use = read_configuration(data=data)
     if running and running.settings:
-        its = read_lines(running.settings, data / folder.LOCK)
-    yield say_transport(its.serving, its.settings.public_url)
+        configuration_in_use = read_lines(running.settings, data / folder.LOCK)
+    yield say_transport(configuration_in_use.serving, configuration_in_use.settings.public_url)
     yield say_disk(data)
     yield (
         "only the folder's owner may look into it"
@@ -66,8 +66,8 @@ def say_transport(serving: ServeSettings, public_url: str | None) -> str:
     if serving.tls_cert is not None:
         return "TLS, by the service itself"
     if (public_url or "").startswith("https:"):
-        near = "on this machine" if serving.host in LOOPBACK else f"NOT ENCRYPTED, at {serving.host}"
-        return f"TLS, by a proxy, as `public_url` says; from the proxy to the service plain http, {near}"
+        local_part = "on this machine" if serving.host in LOOPBACK else f"NOT ENCRYPTED, at {serving.host}"
+        return f"TLS, by a proxy, as `public_url` says; from the proxy to the service plain http, {local_part}"
     if serving.host in LOOPBACK:
         return "no TLS: plain http, which only this machine reaches"
     return f"NOT ENCRYPTED: plain http at {serving.host}, which others may overhear"
@@ -108,8 +108,8 @@ def _is_crypt(device: Path) -> bool:
     with suppress(OSError):
         if (device / "dm" / "uuid").read_text().startswith(_ENCRYPTS):
             return True
-    below = device / "slaves"
-    return below.is_dir() and any(_is_crypt(path.resolve()) for path in below.iterdir())
+    lower_devices = device / "slaves"
+    return lower_devices.is_dir() and any(_is_crypt(path.resolve()) for path in lower_devices.iterdir())
 
 
 def _list_stage_measures() -> Iterator[str]:

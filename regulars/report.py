@@ -51,12 +51,12 @@ def format_csv(week: Week) -> str:
 
 def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
-    made, first = EmailMessage(), week.days[0][0]
-    made["Subject"] = make_header_text(format_title(week, tenant))
-    made["From"], made["To"] = sender, to
-    made.set_content(format_text(week, tenant))
-    made.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first}.csv")
-    return made
+    letter, first_day = EmailMessage(), week.days[0][0]
+    letter["Subject"] = make_header_text(format_title(week, tenant))
+    letter["From"], letter["To"] = sender, to
+    letter.set_content(format_text(week, tenant))
+    letter.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first_day}.csv")
+    return letter
 
 
 @click.command(short_help="Print a week of visits, or mail it.")

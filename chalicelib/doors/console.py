@@ -102,8 +102,8 @@ def _link_to_page(request: HttpRequest) -> str:
 
     RFC 9110, 10.2.2, allows it. A gateway's stage may be called without a slash at its end: it is then named again.
     """
-    below = request.called_path.count("/") - request.prefix.count("/") - 1
-    return "../" * below + PATH[1:] if below >= 0 else request.prefix.rpartition("/")[2] + PATH
+    segments_below = request.called_path.count("/") - request.prefix.count("/") - 1
+    return "../" * segments_below + PATH[1:] if segments_below >= 0 else request.prefix.rpartition("/")[2] + PATH
 
 
 def _answer_refusal(refused: Failure) -> Response:

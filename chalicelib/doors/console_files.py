@@ -63,20 +63,23 @@ def name_in_package(name: str, path: Path) -> str:
 
 def list_packaged_libraries() -> dict[str, Path]:
     """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
-    below = locate_folder() / LIBRARIES
-    paths = (path for path in below.rglob("*") if path.suffix in _KINDS)
-    return {path.relative_to(below).with_suffix("").as_posix(): path for path in sorted(paths)}
+    library_folder = locate_folder() / LIBRARIES
+    paths = (path for path in library_folder.rglob("*") if path.suffix in _KINDS)
+    return {path.relative_to(library_folder).with_suffix("").as_posix(): path for path in sorted(paths)}
 
 
-def list_own_files(ours: Path) -> Iterable[Path]:
+def list_own_files(page_folder: Path) -> Iterable[Path]:
     """Yield the console's own files, apart from the page."""
-    paths = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
-    yield from (path for path in paths if path.relative_to(ours).parts[0] != LIBRARIES)
+    paths = (path for path in sorted(page_folder.rglob("*")) if path.suffix in _KINDS)
+    yield from (path for path in paths if path.relative_to(page_folder).parts[0] != LIBRARIES)
 
 
-def list_paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
-    """Return all files but the page by the names that modules import. `ours`: the folder of the console's own."""
-    return {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in list_own_files(ours)}}
+def list_paths(page_folder: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
+    """Return all files but the page by the names that modules import. `page_folder`: of the console's own files."""
+    return {
+        **libraries,
+        **{f"./console/{path.relative_to(page_folder).as_posix()}": path for path in list_own_files(page_folder)},
+    }
 
 
 def make_files(paths: Mapping[str, Path]) -> dict[str, File]:

@@ -168,8 +168,8 @@ class HttpRequest(Struct, frozen=True):
 def _read_prefix(context: Mapping[str, Any]) -> str:
     """Return the part of the called path before the route, which tells how many segments it has itself."""
     segments = ("/" + str(context.get("path") or "").lstrip("/")).rstrip("/").split("/")
-    ours = str(context.get("resourcePath") or "").rstrip("/").count("/")
-    return "/".join(segments[: len(segments) - ours])
+    own_segments = str(context.get("resourcePath") or "").rstrip("/").count("/")
+    return "/".join(segments[: len(segments) - own_segments])
 
 
 Provide = Callable[[], "Services"]
@@ -236,8 +236,8 @@ def add_route(
         with telemetry.collect_stages() as stages:
             response = _answer_by_method(answers(), refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
-        if (this := telemetry.current()) is not None:
-            response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request
+        if (invocation := telemetry.current()) is not None:
+            response.headers["X-Request-Id"] = invocation.request_id  # by which the log knows the request
         response.headers["Server-Timing"] = write_server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 

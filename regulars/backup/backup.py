@@ -215,8 +215,8 @@ def restore(
 def _require_known(file: Path, names: Iterable[str]) -> None:
     """Raise DamagedFile if one of the names is none that a backup of a box has."""
     for name in names:
-        first, *below = PurePosixPath(name).parts
-        if not (first in OBJECTS and below) and name not in (DATABASE, credentials.FILE):
+        first_part, *inner_parts = PurePosixPath(name).parts
+        if not (first_part in OBJECTS and inner_parts) and name not in (DATABASE, credentials.FILE):
             raise DamagedFile(f"{file} is no backup of ours: it holds {name!r}, which no box has")
 
 

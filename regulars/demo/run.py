@@ -46,9 +46,9 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     Return the exit code: 1 if an answer about labelled pictures was wrong.
     """
     console = Console()
-    shown = find_pictures(photos)
-    plan = album.plan_story(shown)
-    console.print(f"pictures: {shown.about}", soft_wrap=True)
+    pictures = find_pictures(photos)
+    plan = album.plan_story(pictures)
+    console.print(f"pictures: {pictures.about}", soft_wrap=True)
     with end_by_signals(), open_scratch_folder() as data:
         console.print("starting the service ...")
         with service.run_service(data, host, port, models, log_level="error") as running:
@@ -58,10 +58,10 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
                 steps = [
                     *track(Story(v1).play(plan), "it is at work", count_steps(plan), console=console, transient=True)
                 ]
-                console.print(make_table(steps, labelled=shown.labelled))
+                console.print(make_table(steps, labelled=pictures.labelled))
                 console.print("strangers are kept: the story is how one of them becomes a regular", soft_wrap=True)
                 console.print(f"\nface models: {_find_pack(data, models).about}", soft_wrap=True)
-                console.print(f"{summarize(steps, labelled=shown.labelled)}", style="bold")
+                console.print(f"{summarize(steps, labelled=pictures.labelled)}", style="bold")
                 if not once:
                     console.print("a shop opens, whose drawn people have come for five weeks ...")
                     now = datetime.now(UTC)
@@ -70,7 +70,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
                     send_captures(v1, plan, now)
             if not once:
                 wait_for_end(running, console)
-    return 1 if shown.labelled and not all(step.right for step in steps) else 0
+    return 1 if pictures.labelled and not all(step.right for step in steps) else 0
 
 
 def _find_pack(data: Path, models: Path | None) -> Pack:

@@ -170,8 +170,8 @@ def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
 
 def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
     """Make up the visits of five weeks, in no order. The same time and zone give the same visits."""
-    others = [*_list_visits_of_others(now, zone)]
-    return [*others, *_list_visits_of_overdue(now, others)]
+    other_visits = [*_list_visits_of_others(now, zone)]
+    return [*other_visits, *_list_visits_of_overdue(now, other_visits)]
 
 
 def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
@@ -194,9 +194,9 @@ def _count_utc_days(time: datetime) -> int:
     return milliseconds(time) // DAY_MS
 
 
-def _list_visits_of_overdue(now: datetime, others: Sequence[Visit]) -> Iterator[Visit]:
+def _list_visits_of_overdue(now: datetime, other_visits: Sequence[Visit]) -> Iterator[Visit]:
     """Make up when the regular came who stays away now. Days without anybody are no absence (book/absences)."""
-    open_days = {_count_utc_days(visit.at) for visit in others}
+    open_days = {_count_utc_days(visit.at) for visit in other_visits}
     closed_days = [day for day in range(_count_utc_days(now), min(open_days), -1) if day not in open_days]
     for pauses in range(LEAST_VISITS):
         came_at = now - STAYS_AWAY_FOR - pauses * EVERY

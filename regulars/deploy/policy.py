@@ -59,8 +59,13 @@ def make_role_policy(stack: str) -> dict[str, Any]:
     """
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
-        named = [f"{service}:{part}" if service else part for part in actions.split()]
-        return {"Effect": "Allow", "Action": named, "Resource": [*resources], **({"Condition": when} if when else {})}
+        full_actions = [f"{service}:{part}" if service else part for part in actions.split()]
+        return {
+            "Effect": "Allow",
+            "Action": full_actions,
+            "Resource": [*resources],
+            **({"Condition": when} if when else {}),
+        }
 
     named_statements = [
         allow(

@@ -52,17 +52,17 @@ class Account:
 
     def read_settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
-        if (there := self._find_stack(stack)) is None:
+        if (record := self._find_stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in there.get("Outputs", [])}
+        outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
 
     def read_parameters(self, stack: str) -> dict[str, str] | None:
         """Return the values of a stack's parameters; None if it is not made yet."""
-        there = self._find_stack(stack)
-        if there is None or _is_new(there):
+        record = self._find_stack(stack)
+        if record is None or _is_new(record):
             return None
-        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in there.get("Parameters", [])}
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in record.get("Parameters", [])}
 
     def find_certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
@@ -240,11 +240,11 @@ class Account:
         """Wait until the change set is made, and return it; None: it would change nothing. Raises NotDeployed."""
         from botocore.exceptions import WaiterError
 
-        named = {"StackName": change.stack, "ChangeSetName": change.name}
+        change_name = {"StackName": change.stack, "ChangeSetName": change.name}
         try:
-            self._formation.get_waiter("change_set_create_complete").wait(**named, WaiterConfig={"Delay": 2})
+            self._formation.get_waiter("change_set_create_complete").wait(**change_name, WaiterConfig={"Delay": 2})
         except WaiterError as error:
-            reason = self._formation.describe_change_set(**named).get("StatusReason", str(error))
+            reason = self._formation.describe_change_set(**change_name).get("StatusReason", str(error))
             change.forget()
             if any(words in reason for words in _NOTHING_CHANGES):
                 return None
@@ -292,8 +292,8 @@ class Change(Struct, frozen=True):
             StackName=self.stack, ChangeSetName=self.name
         )
         for change in (entry["ResourceChange"] for page in pages for entry in page.get("Changes", [])):
-            sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
-            yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
+            sign, loss = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
+            yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{loss}"
         for alarm, why in self.silent.items():
             if why:
                 yield f"warning     {alarm} does not roll this update back: {why}"

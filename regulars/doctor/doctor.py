@@ -52,8 +52,8 @@ def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]
     """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
     try:
         of_new = packs.find(settings.models, settings.pack)
-        used = [of_new, *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants)]
-        for pack in {pack.manifest.name: pack for pack in used}.values():
+        used_packs = [of_new, *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants)]
+        for pack in {pack.manifest.name: pack for pack in used_packs}.values():
             yield from check_files(pack)
     except MissingModel as error:
         yield failed("models", str(error))
@@ -168,8 +168,8 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
 def print_findings(findings: Iterable[Finding]) -> int:
     """Print findings; return the exit code."""
     worst = 0
-    for level, subject, says in findings:
-        print(f"{level:<8} {subject:<8} {says}", flush=True)
+    for level, subject, sentence in findings:
+        print(f"{level:<8} {subject:<8} {sentence}", flush=True)
         worst |= level is Level.FAILED
     return worst
 

@@ -65,10 +65,12 @@ def check_folder(data: Path) -> Iterator[Finding]:
 
 
 def _check_parent(data: Path) -> Finding:
-    above = next(path for path in data.absolute().parents if path.exists())
-    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+    nearest_parent = next(path for path in data.absolute().parents if path.exists())
+    if nearest_parent.is_dir() and os.access(nearest_parent, os.W_OK | os.X_OK):
         return well("folder", f"there is no {data} yet: `regulars serve` makes it")
-    return failed("folder", f"{data} cannot be made, since {above} may not be written: name another with `data`")
+    return failed(
+        "folder", f"{data} cannot be made, since {nearest_parent} may not be written: name another with `data`"
+    )
 
 
 def _check_lasting(data: Path) -> Iterator[Finding]:
@@ -92,14 +94,14 @@ def _check_lasting(data: Path) -> Iterator[Finding]:
 
 def _check_ownership(data: Path) -> Iterator[Finding]:
     """Check that all files belong to the folder's owner, and that nobody else may look into it."""
-    owner, others = data.stat().st_uid, []
+    owner, foreign_names = data.stat().st_uid, []
     for path in sorted(data.iterdir()):
         with suppress(FileNotFoundError):  # it was there for a moment only
-            others += [path.name] if path.lstat().st_uid != owner else []
-    others = [name for name in others if name != "lost+found"]  # of a disk of its own
-    if others:
+            foreign_names += [path.name] if path.lstat().st_uid != owner else []
+    foreign_names = [name for name in foreign_names if name != "lost+found"]  # of a disk of its own
+    if foreign_names:
         mend = f"`chown -R {_name_owner(data)} {data}`"
-        yield failed("folder", f"{data} belongs to {_name_owner(data)}, and {others[0]} in it does not: {mend}")
+        yield failed("folder", f"{data} belongs to {_name_owner(data)}, and {foreign_names[0]} in it does not: {mend}")
     if data.stat().st_mode & 0o077:
         yield warning("folder", f"others of this machine may look into {data}: `chmod 700 {data}`")
 
@@ -151,28 +153,28 @@ def check_python(
 
 def check_disk(data: Path) -> Finding:
     """Check how much of the folder's disk is free."""
-    there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
-    return judge_free_space(disk_of(there))
+    existing_path = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
+    return judge_free_space(disk_of(existing_path))
 
 
 def judge_free_space(disk: Disk) -> Finding:
     """Judge the free space of a disk."""
-    free = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
+    free_text = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
     if disk.is_full:
-        return failed("disk", f"{free}: {mend}")
+        return failed("disk", f"{free_text}: {mend}")
     if disk.free_bytes < min(ROOM_BYTES, disk.total_bytes * SHARE):
-        return warning("disk", f"{free}: {mend}")
-    return well("disk", free)
+        return warning("disk", f"{free_text}: {mend}")
+    return well("disk", free_text)
 
 
 def check_machine(settings: Settings, running: Served | None) -> Iterator[Finding]:
     """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what it leaves here."""
-    there, remaining_quota = cores_to_run_on(), quota()
+    core_count, remaining_quota = cores_to_run_on(), quota()
     if running is not None and running.process.isdecimal():
         with suppress(OSError):  # it may have ended meanwhile
-            there, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
-    yield describe_cores(there, remaining_quota)
+            core_count, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
+    yield describe_cores(core_count, remaining_quota)
     yield describe_memory(
         os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), remaining_quota, settings.memory_mb * 2**20
     )
@@ -323,33 +325,35 @@ def _check_keyless_networks(
     dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
 ) -> Finding:
     """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
-    [key] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
+    [setting_name] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
-    named = [
+    proxies_among_clients = [
         trusted_proxy
         for trusted_proxy in serving.trusted_proxies
-        if any(trusted_proxy.overlaps(its) for its in keyless_clients.networks)
+        if any(trusted_proxy.overlaps(network) for network in keyless_clients.networks)
     ]
     if by_proxy and not serving.trusted_proxies:
         return warning(
             "keyless",
-            f"a proxy stands before a service that `{key}` may call without a key, and what it passes on "
+            f"a proxy stands before a service that `{setting_name}` may call without a key, and what it passes on "
             "may look like its own: name it in `trusted_proxies`, and let it set X-Forwarded-For",
         )
-    if named:
+    if proxies_among_clients:
         return warning(
             "keyless",
-            f"the proxy {named[0]} is in `{key}`: what it passes on without X-Forwarded-For needs no key. "
-            "Let it set that header, or name single machines",
+            f"the proxy {proxies_among_clients[0]} is in `{setting_name}`: what it passes on without X-Forwarded-For "
+            "needs no key. Let it set that header, or name single machines",
         )
-    return well("keyless", f"`{key}` may call {dialect.title}'s paths without a key, and no proxy is among them")
+    return well(
+        "keyless", f"`{setting_name}` may call {dialect.title}'s paths without a key, and no proxy is among them"
+    )
 
 
-def _check_ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
-    begins_at, ends_at = shown.not_valid_before_utc, shown.not_valid_after_utc
+def _check_ending(chain: Path, certificate: x509.Certificate, now: datetime) -> Finding:
+    begins_at, ends_at = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begins_at <= now <= ends_at:
-        good = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"
-        return failed("tls", f"{chain} is good {good} only: renew it, and check the clock")
+        validity = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"
+        return failed("tls", f"{chain} is good {validity} only: renew it, and check the clock")
     days = (ends_at - now).days
     ends = f"{chain} fits its key and ends in {days} days, at {ends_at:%Y-%m-%d}"
     if days < SOON_DAYS:
@@ -357,9 +361,9 @@ def _check_ending(chain: Path, shown: x509.Certificate, now: datetime) -> Findin
     return well("tls", ends)
 
 
-def _check_names(shown: x509.Certificate, public_url: str | None) -> Finding:
+def _check_names(certificate: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
-    name_lists = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+    name_lists = [each.value for each in certificate.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
     names = [str(name.value) for all_ in name_lists for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
     if not names:
         return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")

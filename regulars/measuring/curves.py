@@ -78,12 +78,12 @@ def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> 
     """
 
     def draw_groups() -> list[NDArray[np.intp]]:
-        free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
+        is_free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
         for person in random.permutation(len(scores)).tolist():
-            if free[person] and free.sum() >= MIXED:
-                free[person] = False
-                nearest = np.argsort(-np.where(free, scores[person], -2.0), kind="stable")[: MIXED - 1]
-                free[nearest] = False
+            if is_free[person] and is_free.sum() >= MIXED:
+                is_free[person] = False
+                nearest = np.argsort(-np.where(is_free, scores[person], -2.0), kind="stable")[: MIXED - 1]
+                is_free[nearest] = False
                 groups.append(np.array([person, *nearest]))
         return groups
 
@@ -107,20 +107,24 @@ def measure_model(
             f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
         )
     left_out = find_suspects(rows, names, mated)
-    usual = float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
-    plain, above = _score_non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
+    usual_nearness = (
+        float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
+    )
+    plain_scores, scores_less_demand = _score_non_mated(
+        rows, left_out.limit, Population(population, round(usual_nearness, 4))
+    )
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
-        "usual": round(usual, 4),
+        "usual": round(usual_nearness, 4),
         "lowers": True,
         "persons": len(rows),
-        "impostor_pairs": len(above),
+        "impostor_pairs": len(scores_less_demand),
         "left_out_as_label_errors": len(left_out.pairs),
-        "impostor_mean": round(float(plain.mean()), 4),
-        "impostor_std": round(float(plain.std()), 4),
+        "impostor_mean": round(float(plain_scores.mean()), 4),
+        "impostor_std": round(float(plain_scores.std()), 4),
         "mated_pairs": len(mated),
         "mated_mean": round(float(mated[mated > pairs.NO_FACE].mean()), 4) if len(mated) else None,
-        **_measure_curve(above),
+        **_measure_curve(scores_less_demand),
     }
     return entry, left_out
 
@@ -146,14 +150,14 @@ def _score_non_mated(
     rows: NDArray[np.float32], limit: float, population: Population
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
-    plain, judged = [], []
+    plain_scores, scores_less_demand = [], []
     for begin in range(0, len(rows), _BLOCK):
         block, later = rows[begin : begin + _BLOCK], rows[begin:]
         scores = (block @ later.T).astype(np.float64)
         counts = np.triu(scores < limit, 1)
-        plain.append(scores[counts])
-        judged.append((scores - population.compute_demands(block, later))[counts])
-    return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
+        plain_scores.append(scores[counts])
+        scores_less_demand.append((scores - population.compute_demands(block, later))[counts])
+    return np.concatenate(plain_scores), np.sort(np.concatenate(scores_less_demand))[::-1]
 
 
 def _measure_curve(falling: NDArray[np.float64]) -> dict[str, Any]:

@@ -128,15 +128,17 @@ def see_all(
     with closing(Memory(memory_file, digest_vision(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
         result_by_digest = {digest: result for digest in set(digests) if (result := memory.find(digest))}
-        missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in result_by_digest}
+        unseen_files = {
+            digest: file for digest, file in zip(digests, files, strict=True) if digest not in result_by_digest
+        }
         advance(sum(digest in result_by_digest for digest in digests))
-        times = Counter(digests)
+        picture_counts = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
-            for digest, result in _look_at_files(pack, missing, workers or count_cores()):
+            for digest, result in _look_at_files(pack, unseen_files, workers or count_cores()):
                 result_by_digest[digest] = result
                 unwritten.append((digest, result))
-                advance(times[digest])
+                advance(picture_counts[digest])
                 if len(unwritten) >= KEPT_EVERY:
                     memory.keep(unwritten)
                     unwritten.clear()
@@ -157,8 +159,8 @@ def _look_at_files(pack: Pack, missing: dict[str, Path], workers: int) -> Iterat
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(pack,)) as pool:
         try:
             running = {pool.submit(_look_at, file): digest for digest, file in missing.items()}
-            for done in as_completed(running):
-                yield running.pop(done), done.result()
+            for finished in as_completed(running):
+                yield running.pop(finished), finished.result()
         except BrokenProcessPool as error:
             raise OperatorError(
                 "a process that looks at pictures was ended from outside, as the system does when memory runs out: "

@@ -140,13 +140,13 @@ def _search_gallery(
     """
     gallery, owners = gallery_and_owners
     probes = np.concatenate((mated, strangers))
-    scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
+    scores, plain_scores = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
     accepted, right, right_plain = (np.zeros(len(probes), bool) for _ in range(3))
     searchable = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
     for begin in range(0, len(searchable), _BLOCK):
         block = searchable[begin : begin + _BLOCK]
         answer = search(gallery, faces.embeddings[probes[block]], rule)
-        plain[block], scores[block] = answer.plain, answer.scores
+        plain_scores[block], scores[block] = answer.plain, answer.scores
         accepted[block] = answer.matches
         right[block] = owners[answer.best] == faces.person_of[probes[block]]
         right_plain[block] = owners[answer.nearest] == faces.person_of[probes[block]]
@@ -155,8 +155,8 @@ def _search_gallery(
         len(gallery),
         np.where(right[mated_part], scores[mated_part], NEVER),
         scores[stranger_part],
-        np.where(right_plain[mated_part], plain[mated_part], NEVER),
-        plain[stranger_part],
+        np.where(right_plain[mated_part], plain_scores[mated_part], NEVER),
+        plain_scores[stranger_part],
         accepted[mated_part] & right[mated_part],
         accepted[stranger_part],
         strangers,
@@ -179,16 +179,18 @@ class Answer(Struct, frozen=True):
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule) -> Answer:
     """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
-    plain = (probes @ gallery.T).astype(np.float64)
+    plain_scores = (probes @ gallery.T).astype(np.float64)
     demands = rule.population.compute_demands(probes, gallery)
-    best = (plain - demands).argmax(axis=1)
-    demand_of_best, top_scores = (np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain))
+    best = (plain_scores - demands).argmax(axis=1)
+    demand_of_best, top_scores = (
+        np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain_scores)
+    )
     thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()]
     return Answer(
         best,
         top_scores - demand_of_best,
         demand_of_best,
         top_scores >= thresholds,
-        plain.argmax(axis=1),
-        plain.max(axis=1),
+        plain_scores.argmax(axis=1),
+        plain_scores.max(axis=1),
     )

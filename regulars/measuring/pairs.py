@@ -43,8 +43,8 @@ class PairScores(Struct, frozen=True):
 
     def compute_fmr(self) -> NDArray[np.float64]:
         """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,). The last is 0."""
-        above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
-        return np.asarray(above / max(self.non_mated_pairs, 1))
+        counts_above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
+        return np.asarray(counts_above / max(self.non_mated_pairs, 1))
 
     def find_threshold(self, fmr: float) -> float | None:
         """Return the lowest edge with an FMR of at most `fmr`; None if there are too few pairs to say."""
@@ -70,11 +70,13 @@ def score_all_pairs(faces: Faces) -> PairScores:
     for begin in range(0, len(rows), _BLOCK):
         end = min(begin + _BLOCK, len(rows))
         scores = rows[begin:end] @ rows[begin:].T
-        later = np.arange(len(rows) - begin)[None, :] > np.arange(end - begin)[:, None]
-        same = owners[begin:end, None] == owners[None, begin:]
-        mated.append(scores[later & same])
-        bins = np.clip((scores[later & ~same].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(np.int64)
+        is_later = np.arange(len(rows) - begin)[None, :] > np.arange(end - begin)[:, None]
+        is_same_person = owners[begin:end, None] == owners[None, begin:]
+        mated.append(scores[is_later & is_same_person])
+        bins = np.clip((scores[is_later & ~is_same_person].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(
+            np.int64
+        )
         counts += np.bincount(bins, minlength=BINS)
-    possible = np.bincount(faces.person_of)
-    lost = int((possible * (possible - 1) // 2).sum()) - sum(map(len, mated))
-    return PairScores(np.concatenate([*mated, np.full(lost, NO_FACE, np.float32)]), counts)
+    pictures_by_person = np.bincount(faces.person_of)
+    faceless_pair_count = int((pictures_by_person * (pictures_by_person - 1) // 2).sum()) - sum(map(len, mated))
+    return PairScores(np.concatenate([*mated, np.full(faceless_pair_count, NO_FACE, np.float32)]), counts)

@@ -43,17 +43,21 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
     target = _choose_target(models, offer)
     for network in offer.networks:
         check_file(network, (folder / network.file).read_bytes())
-    people, others = read_folder(images), read_folder(population, alone=True)
+    people, population_folder = read_folder(images), read_folder(population, alone=True)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     console = Console()
-    with tempfile.TemporaryDirectory(dir=out, prefix=f"{offer.pack}-") as made:
-        draft = make_draft(folder, offer, Path(made))
+    with tempfile.TemporaryDirectory(dir=out, prefix=f"{offer.pack}-") as draft_folder:
+        draft = make_draft(folder, offer, Path(draft_folder))
         try_other_ways(draft, people)
         results = look_at_folder(people, draft, out, console)
-        of_others = look_at_folder(others, draft, out, console)
+        population_results = look_at_folder(population_folder, draft, out, console)
         with console.status("measuring"):
             own_figures = measure_pack(
-                draft, gather_faces(people, results), people, gather_faces(others, of_others), others
+                draft,
+                gather_faces(people, results),
+                people,
+                gather_faces(population_folder, population_results),
+                population_folder,
             )
         program = packs.find(models)
         seen_by_program = look_at_folder(people, program, out, console)
@@ -150,7 +154,7 @@ def _rate_looks(picture_results: Sequence[PictureResult]) -> list[Rate]:
 def _format_table(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
     """Lay out each pack's figures side by side."""
     first = next(iter(columns.values()))
-    width = max(len(says) for says, _ in first)
+    width = max(len(label) for label, _ in first)
     widths = [max(len(name), 9) for name in columns]
     lines = [" " * width + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))]
     for row in zip(*columns.values(), strict=True):

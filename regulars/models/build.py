@@ -67,26 +67,26 @@ def choose_number(models: Path) -> int:
     return max(*taken, OWN_NUMBERS - 1) + 1
 
 
-def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
-    """Put the network's files, and all others of the program's base pack, into the folder `made`.
+def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
+    """Put the network's files, and all others of the program's base pack, into the folder `draft_folder`.
 
     Return the pack, whose embeddings are not centred yet.
     """
     base = packs.read_pack(name=BASE)
     role = EmbeddingRole("draft", 0, offer.networks)
-    without = [file for file in base.files if file.name not in base.manifest.embedding.files]
-    for file in without:
-        shutil.copyfile(base.find_path(file.name), made / file.name)
+    base_files = [file for file in base.files if file.name not in base.manifest.embedding.files]
+    for file in base_files:
+        shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
-    if taken := names.keys() & {file.name for file in without}:
+    if taken := names.keys() & {file.name for file in base_files}:
         raise UnusableNetwork(f"{', '.join(taken)} is the name of a file of the program's: rename yours")
     for name in names:
-        shutil.copyfile(folder / name, made / name)
+        shutil.copyfile(folder / name, draft_folder / name)
     for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
-        shutil.copyfile(licence, made / licence.name)
-    pack_files = [_describe_file(made / name, offer.licence, offer.upstream) for name in names]
-    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *without))
-    return Pack(manifest, made)
+        shutil.copyfile(licence, draft_folder / licence.name)
+    pack_files = [_describe_file(draft_folder / name, offer.licence, offer.upstream) for name in names]
+    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *base_files))
+    return Pack(manifest, draft_folder)
 
 
 def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
@@ -95,7 +95,7 @@ def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
 
 
 def measure_pack(
-    draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, others: LabelledFolder
+    draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, other_people: LabelledFolder
 ) -> Measured:
     """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
     role = draft.manifest.embedding
@@ -105,7 +105,7 @@ def measure_pack(
             f"a face was found of {len(portraits)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
             "since the thresholds of one half are tried on the other"
         )
-    strangers, _ = choose_one_each(other_faces, others.persons)
+    strangers, _ = choose_one_each(other_faces, other_people.persons)
     parts = _split_parts(role, strangers)
     centre = np.concatenate([part.mean(axis=0) for part in parts])
     basis = _find_basis(join_parts(role, parts, centre, None))
@@ -175,7 +175,7 @@ def _write_manifest(pack: Pack, offer: Offer) -> str:
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
     quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
-    others = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
+    other_tables = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
     head = {
         "pack": offer.pack,
         "schema": SCHEMA,
@@ -191,7 +191,7 @@ def _write_manifest(pack: Pack, offer: Offer) -> str:
         _write_table("[role.embedding]", role),
         *(_write_table("[[role.embedding.networks]]", network) for network in networks),
         _write_table("[role.quality]", to_builtins(quality)),
-        *(table.strip() + "\n" for table in others),
+        *(table.strip() + "\n" for table in other_tables),
     ]
     return "\n".join(parts)
 

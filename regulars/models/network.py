@@ -97,10 +97,10 @@ def _check_place(network: Network, folder: Path) -> None:
 def _check_points(network: Network) -> None:
     """Raise UnusableNetwork unless the landmarks' places are those of an upright face within the crop."""
     left_eye, right_eye, nose, left_mouth, right_mouth = network.points
-    inside = all(0 <= place <= network.size_px for point in network.points for place in point)
+    are_inside = all(0 <= place <= network.size_px for point in network.points for place in point)
     across = left_eye[0] < right_eye[0] and left_mouth[0] < right_mouth[0]
     down = max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
-    if not (inside and across and down):
+    if not (are_inside and across and down):
         raise UnusableNetwork(
             f"points of {network.file} are the pixels of both eyes, the nose tip and both corners of the mouth in a "
             f"crop of {network.size_px} by {network.size_px}, left before right: these are of no upright face"
@@ -151,8 +151,8 @@ def vary_network(network: Network) -> Iterator[tuple[str, Network]]:
         if not np.allclose(
             present_pixels, [_spread_to_channels(mean), _spread_to_channels(deviation)], rtol=0.05, atol=3
         ):
-            says = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
-            yield says, replace(network, mean=mean, deviation=deviation)
+            difference = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
+            yield difference, replace(network, mean=mean, deviation=deviation)
     for name, parts in USUAL_POINTS.items():
         points = tuple((round(x * network.size_px, 2), round(y * network.size_px, 2)) for x, y in parts)
         if np.abs(np.array(points) - np.array(network.points)).max() > 0.03 * network.size_px:

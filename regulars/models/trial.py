@@ -47,12 +47,15 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
         return measure_separation(work.answer([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:
-        stated = measure_network(network)
-        better, says = max((measure_network(other), says) for says, other in vary_network(network))
-        if better > CLEARLY_BETTER * stated:
+        stated_separation = measure_network(network)
+        best_separation, difference = max(
+            (measure_network(other_network), difference) for difference, other_network in vary_network(network)
+        )
+        if best_separation > CLEARLY_BETTER * stated_separation:
             raise UnusableNetwork(
-                f"{network.file} tells {len(owners) // 2} of your people apart better with {says}: by {better:.1f} "
-                f"standard deviations, and by {stated:.1f} as its manifest says. Correct the manifest"
+                f"{network.file} tells {len(owners) // 2} of your people apart better with {difference}: by "
+                f"{best_separation:.1f} standard deviations, and by {stated_separation:.1f} as its manifest says. "
+                "Correct the manifest"
             )
 
 

@@ -96,8 +96,8 @@ def mqtt(
         address = Address.of(broker)
         login = _make_login(user, password_file)
         topics = Topics(service.get_session().tenant, discovery)
-        told = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
-        mailbox = mailbox and find_or_make_mailbox(service, mailbox, told)
+        recipients = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
+        mailbox = mailbox and find_or_make_mailbox(service, mailbox, recipients)
         # One name for good, so that a new connection ends one that hangs, and no two tell the same.
         client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
         available = topics.available if mailbox else topics.frigate_available

@@ -53,11 +53,11 @@ class Application:
         exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
-            with logs.observe_invocation("api") as this:
+            with logs.observe_invocation("api") as invocation:
                 telemetry.of_route(scope["method"], "-")  # until its route is known
                 response = await self._answer_request(scope, exchange)
-                this.status = response.status
-                await self._answer(exchange, response, this)
+                invocation.status = response.status
+                await self._answer(exchange, response, invocation)
         except Gone:
             if not connection.is_refused:  # else its client still reads the refusal
                 connection.abort()
@@ -70,14 +70,14 @@ class Application:
         finally:
             connection.end()
 
-    async def _answer(self, exchange: Exchange, response: Response, this: Invocation) -> None:
+    async def _answer(self, exchange: Exchange, response: Response, invocation: Invocation) -> None:
         """Send the answer, unless too much that was sent to this address is not read yet."""
         try:
             with Holding(self._answers, find_network(exchange.sender), _COPIES) as holding:
                 holding.grow(len(response.body))
                 await exchange.answer(response)
         except Busy as full:
-            this.status, this.code = 503, type(full).__name__
+            invocation.status, invocation.code = 503, type(full).__name__
             unread = "There is no room for this answer: read those that are on their way"
             await exchange.answer(make_json_response(503, {"message": unread}, ("Retry-After", "1")))
 

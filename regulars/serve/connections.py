@@ -179,37 +179,39 @@ class Connection(H11Protocol):
     def _read_request(self) -> None:
         """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
         while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
-            begun = self.conn.trailing_data[0]
-            if self.conn.their_state is h11.IDLE and not begun:  # RFC 9112, 2.2: empty lines may precede a request
+            held_by_h11 = self.conn.trailing_data[0]
+            if (
+                self.conn.their_state is h11.IDLE and not held_by_h11
+            ):  # RFC 9112, 2.2: empty lines may precede a request
                 del self._unread[: _EMPTY_LINES.match(self._unread).end()]  # type: ignore[union-attr]
             if not self._unread:
                 return
             if self._is_in_body:
-                self._read_body(begun)
+                self._read_body(held_by_h11)
             else:
-                self._read_head(begun)
+                self._read_head(held_by_h11)
         if self.is_open and self._unread and not self.is_refused:
             self.flow.pause_reading()
 
-    def _read_head(self, begun: bytes) -> None:
+    def _read_head(self, held_by_h11: bytes) -> None:
         """Have h11 read more of a head, and nothing behind its end: the limits of a body are others."""
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-        received = begun + self._unread[: HEAD_BYTES - len(begun)]
-        end = received.find(b"\r\n\r\n", max(0, len(begun) - 3))
+        received = held_by_h11 + self._unread[: HEAD_BYTES - len(held_by_h11)]
+        end = received.find(b"\r\n\r\n", max(0, len(held_by_h11) - 3))
         head = received if end < 0 else received[: end + 4]
-        del self._unread[: len(head) - len(begun)]
-        if len(head) == len(begun):
+        del self._unread[: len(head) - len(held_by_h11)]
+        if len(head) == len(held_by_h11):
             self._refuse("The head of a request is too long.")
-        elif _NO_HEAD.search(head, max(0, len(begun) - 1)):
+        elif _NO_HEAD.search(head, max(0, len(held_by_h11) - 1)):
             self._refuse(_NO_REQUEST)
         else:
-            super().data_received(head[len(begun) :])
+            super().data_received(head[len(held_by_h11) :])
             self._is_chunked = self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
 
-    def _read_body(self, begun: bytes) -> None:
-        """Have h11 read more of a body. `begun`: a chunk's size line, or trailers, that have no end yet."""
-        room = max(0, (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(begun))
+    def _read_body(self, held_by_h11: bytes) -> None:
+        """Have h11 read more of a body. `held_by_h11`: a chunk's size line, or trailers, that have no end yet."""
+        room = max(0, (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(held_by_h11))
         piece = bytes(self._unread[:room])
         del self._unread[:room]
         if piece:
@@ -351,16 +353,16 @@ class Arrivals:
     def take_some(self) -> Iterator[tuple[socket.socket, str]]:
         """Yield one of each of some senders. What was given up is closed: to open it would take ten times as long."""
         for sender in [*self._by_sender][:SENDERS_AT_ONCE]:
-            theirs = self._by_sender.pop(sender)
-            while theirs:
-                sock = theirs.popleft()
+            sockets = self._by_sender.pop(sender)
+            while sockets:
+                sock = sockets.popleft()
                 self.number -= 1
                 if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     yield sock, sender
                     break
                 sock.close()
-            if theirs:
-                self._by_sender[sender] = theirs
+            if sockets:
+                self._by_sender[sender] = sockets
 
     def close(self) -> None:
         """Close those that are not opened."""
@@ -412,8 +414,10 @@ class ConnectionLimiter:
         now = time.monotonic()
         busiest_sender = Counter(each.sender for each in self._connections).most_common(1)[0][0]
         connections = [each for each in self._connections if each.sender == busiest_sender]
-        used = {each: each.measure_used_share(self.patience, now) for each in connections}
-        waiting = sorted((each for each in connections if used[each] > 0), key=used.__getitem__, reverse=True)
+        used_shares = {each: each.measure_used_share(self.patience, now) for each in connections}
+        waiting = sorted(
+            (each for each in connections if used_shares[each] > 0), key=used_shares.__getitem__, reverse=True
+        )
         for connection in waiting[: max(1, self.places // 8)] or [max(connections, key=lambda each: each.since)]:
             connection.abort()
             self.leave(connection)  # now, since many come before it is lost

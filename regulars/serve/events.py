@@ -77,8 +77,8 @@ class Background:
     def _run(self, name: str, step: Callable[[], float]) -> None:
         """Call `step` until the end, each time after the seconds that it returns, or FAILED_S if it fails."""
         if sys.platform == "linux":  # only there do threads have a niceness of their own
-            mine = os.PRIO_PROCESS, threading.get_native_id()
-            os.setpriority(*mine, os.getpriority(*mine) + NICENESS)
+            this_thread = os.PRIO_PROCESS, threading.get_native_id()
+            os.setpriority(*this_thread, os.getpriority(*this_thread) + NICENESS)
         while not self._stop.is_set():
             try:
                 wait_s = step()

@@ -101,13 +101,13 @@ def _make_event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[s
     """Make the gateway's event of a request. `matched`: the route and the parameters of its path."""
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
-    this = telemetry.current()
+    invocation = telemetry.current()
     caller = {"method": request.method, "sourceIp": request.client, "userAgent": headers.get("User-Agent")}
     event = {
         "rawPath": request.called_path,
         "rawQueryString": request.query,
         "headers": headers,
-        "requestContext": {"http": caller, "requestId": this.request_id if this else str(uuid.uuid4())},
+        "requestContext": {"http": caller, "requestId": invocation.request_id if invocation else str(uuid.uuid4())},
         "body": request.body or None,
     }
     return convert_to_rest_event(event, *matched, ONE_BOX)

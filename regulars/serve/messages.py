@@ -63,12 +63,12 @@ class Response(Struct, frozen=True):
 
     def encode_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers as they are sent. Answers are never cached unless their headers say so."""
-        headers, this = list(self.headers), telemetry.current()
-        named = {name.lower() for name, _ in headers}
-        if "cache-control" not in named:
+        headers, invocation = list(self.headers), telemetry.current()
+        present_names = {name.lower() for name, _ in headers}
+        if "cache-control" not in present_names:
             headers.append(("Cache-Control", "no-store"))
-        if this is not None and "x-request-id" not in named:
-            headers.append(("X-Request-Id", this.request_id))
+        if invocation is not None and "x-request-id" not in present_names:
+            headers.append(("X-Request-Id", invocation.request_id))
         if self.status not in _WITHOUT_BODY:
             headers.append(("Content-Length", str(len(self.body))))
         return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
@@ -82,10 +82,10 @@ def make_json_response(status: int, body: Mapping[str, object], *headers: tuple[
     return Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
 
 
-def convert_response(made: AppResponse) -> Response:
+def convert_response(app_response: AppResponse) -> Response:
     """Convert a response that was made without the application."""
-    headers = tuple((name, str(value)) for name, value in made.headers.items())
-    return Response(made.status_code, headers, made.body.encode())
+    headers = tuple((name, str(value)) for name, value in app_response.headers.items())
+    return Response(app_response.status_code, headers, app_response.body.encode())
 
 
 def make_message(status: int, text: str) -> Response:

@@ -67,15 +67,15 @@ _COUNTERS = {
 ProcessCollector(registry=_SINCE_THE_START)
 
 
-def count(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+def count(invocation: Invocation, stages: Mapping[str, float], ms: float) -> None:
     """Count an invocation that has ended."""
-    if this.route is not None:
-        code = "" if this.code is None else str(this.code)
-        _REQUESTS.labels(this.route, str(this.status or "none"), code).inc()
-        _REQUEST_S.labels(this.route).observe(ms / 1000)
+    if invocation.route is not None:
+        code = "" if invocation.code is None else str(invocation.code)
+        _REQUESTS.labels(invocation.route, str(invocation.status or "none"), code).inc()
+        _REQUEST_S.labels(invocation.route).observe(ms / 1000)
     if "search" in stages:
         _SEARCH_S.observe(stages["search"] / 1000)
-    for name, value in this.measured.items():
+    for name, value in invocation.measured.items():
         if name in _LATEST:
             _LATEST[name].set(value)
         else:

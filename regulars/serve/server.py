@@ -112,10 +112,10 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         require_erasures_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
-        used = warm_up(services)
+        pack_names = warm_up(services)
         for line in describe_start(data, services, configuration.file):
             logs.summary.info("%s", line)
-        for pack in sorted(used):
+        for pack in sorted(pack_names):
             logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
         for warning in list_warnings(services, data):
             logs.summary.warning("%s", warning)
@@ -194,9 +194,9 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
 def describe_zones(tenants: Sequence[Tenant], data: Path) -> str:
     """Say in which time zones the tenants' days are counted."""
     zones = Counter(tenant.time_zone for tenant in tenants).most_common()
-    named = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
+    zone_text = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
     another = f"`regulars tenants set NAME --time-zone ZONE --data {shlex.quote(str(data))}` sets another"
-    return f"days are counted in the time zone {named}; {another}"
+    return f"days are counted in the time zone {zone_text}; {another}"
 
 
 def write_console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:

@@ -79,8 +79,8 @@ def _make_option(setting: Setting) -> Callable[[Any], Any]:
     bounds = f"Legal: {setting.bounds}{setting.or_none}." if setting.kind in (int, float) else ""
     begins = getattr(TenantSettings(), setting.name)
     initial = f"Initially {begins:,}." if isinstance(begins, int | float) else ""
-    says = " ".join(filter(None, (setting.says, bounds, initial)))
-    return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=says)
+    help_text = " ".join(filter(None, (setting.says, bounds, initial)))
+    return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=help_text)
 
 
 _KINDS = {int: (_count, "N"), float: (_read_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_read_names, "NAMES")}
@@ -144,9 +144,9 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
         settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
         _change_and_print_credentials(services, lambda book: book.add(name, Profile(profile), settings))
     print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
-    there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
-    where = there if stage else f" --data {quote(str(data))}" if data else ""
-    print(f"for a link that signs a browser in: regulars console --tenant {name}{where}", file=sys.stderr)
+    stage_options = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
+    place_options = stage_options if stage else f" --data {quote(str(data))}" if data else ""
+    print(f"for a link that signs a browser in: regulars console --tenant {name}{place_options}", file=sys.stderr)
 
 
 @tenants.command("list")
@@ -311,7 +311,7 @@ def format_tenants(tenants: Iterable[Tenant]) -> list[str]:
     for tenant in tenants:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
-        only = ", ".join(rule for rule, holds in strict.items() if holds)
+        only = ", ".join(rule for rule, is_set in strict.items() if is_set)
         identity = (tenant.name, tenant.profile.value, tenant.app_id)
         quota = _write_in_words(tenant.requests_a_day, "any")
         rows.append((*identity, _name_state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
@@ -522,7 +522,7 @@ def format_keys(api_keys: Iterable[ApiKey]) -> list[str]:
     """Format a heading and a line for each key, in aligned columns."""
     rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
     for key in api_keys:
-        used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
+        last_used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
+        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name))
     return align_rows(rows)

@@ -167,10 +167,10 @@ def import_(  # the options are the command's, a name each
     with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
-        with show_progress(sum(len(person.photos) for person in people.people)) as told:
+        with show_progress(sum(len(person.photos) for person in people.people)) as advance:
             if dry_run:
                 with _tell_if_stopped(lambda: "nothing was changed"):
-                    fates = rehearse_import(tenant, people.people, told)
+                    fates = rehearse_import(tenant, people.people, advance)
             else:
                 about = {"from": source if "://" in source else str(place.resolve()), "into": into.name}
                 with (
@@ -185,7 +185,7 @@ def import_(  # the options are the command's, a name each
                     ),
                 ):
                     fates = Import(tenant, progress_journal, group, if_known, trust, if_erased).run(
-                        people, told, with_rules=rules
+                        people, advance, with_rules=rules
                     )
     return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
@@ -216,8 +216,8 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     """
     from regulars.transfer import exports, importing
 
-    with Access(**access).open_client() as service, importing.show_progress(None) as told:
-        count = exports.export(service, file, history=history, told=told)
+    with Access(**access).open_client() as service, importing.show_progress(None) as advance:
+        count = exports.export(service, file, history=history, advance=advance)
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
     print("legal holds and restricted faces are not in it: `regulars backup` keeps those")
 

@@ -147,8 +147,8 @@ _NO_PICTURE = (403, 404)
 Exported = tuple[FaceLine, list[bytes]]
 
 
-def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int], object]) -> int:
-    """Write the tenant into a new file and return the number of faces. `told` hears of the faces that are written.
+def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[int], object]) -> int:
+    """Write the tenant into a new file and return the number of faces. `advance`: hears how many faces were written.
 
     Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses with.
     """
@@ -166,7 +166,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
                 _add(writer, name, data)
             lines.write(msgspec.json.encode(line) + b"\n")
             count += 1
-            told(1)
+            advance(1)
         size = lines.tell()
         lines.seek(0)
         writer.add_stream(FACES, lines, size)

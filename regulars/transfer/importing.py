@@ -43,8 +43,8 @@ _OF_THE_PHOTO = (codes.Unusable, PictureTooLarge)
 _OF_THE_PERSON = (codes.InvalidInput, codes.AttributeNotFound, codes.FaceExists, codes.FaceKnown)
 """Refusals that are noted. Any other error ends the import: it would meet all the others, too."""
 
-Told = Callable[[int], object]
-"""Is told of how many more photos the fate is known."""
+Advance = Callable[[int], object]
+"""Moves a progress bar on: by so many photos whose fate is known now."""
 
 
 class Fate(Struct, frozen=True):
@@ -76,7 +76,7 @@ class Import(Struct):
     is_vouched_for: bool = False
     if_erased: Literal["enrol", "refuse"] = "refuse"
 
-    def run(self, source: Source, told: Told, *, with_rules: bool) -> list[Fate]:
+    def run(self, source: Source, advance: Advance, *, with_rules: bool) -> list[Fate]:
         """Import them all; return the fate of each photo, now or in a run before.
 
         Raises the first error that is no refusal of one person or photo; what was done is noted. Raises OperatorError
@@ -91,7 +91,7 @@ class Import(Struct):
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        return process_people(source.people, self._import_person, told)
+        return process_people(source.people, self._import_person, advance)
 
     def _import_person(self, person: Person) -> list[Fate]:
         """Send a person's photos, the best first, and note what became of each, so that a next run goes on."""
@@ -264,28 +264,28 @@ def _add_group(service: Regulars, name: str, attributes: list[str], people: int)
         service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
 
 
-def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
+def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], advance: Advance) -> list[Fate]:
     """Call `look` with each person, IN_FLIGHT of them at a time, and return all fates, by person and picture.
 
-    The first error ends it, when those that were begun are done. `told`: hears how many pictures are done.
+    The first error ends it, when those that were begun are done. `advance`: hears how many pictures are done.
     """
     people_left, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         try:
             running = {pool.submit(look, person) for person in islice(people_left, IN_FLIGHT)}
             while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
                     fates += future.result()
-                    told(len(future.result()))
-                running |= {pool.submit(look, person) for person in islice(people_left, len(done))}
+                    advance(len(future.result()))
+                running |= {pool.submit(look, person) for person in islice(people_left, len(finished))}
         except KeyboardInterrupt:
             print("stopping: people who are being looked after are finished first", file=sys.stderr)
             raise
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
 
 
-def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
+def rehearse_import(service: Regulars, people: Sequence[Person], advance: Advance) -> list[Fate]:
     """Return what would become of each photo. Who is known, or alike, shows only when they are enrolled."""
     min_quality = service.get_settings().enrol_quality or MIN_QUALITY
 
@@ -293,7 +293,7 @@ def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> 
         flaws = ((photo.name, _find_flaw(service, photo, min_quality)) for photo in person.photos)
         return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
 
-    return process_people(people, look, told)
+    return process_people(people, look, advance)
 
 
 def _find_flaw(service: Regulars, photo: Photo, min_quality: float) -> str:
@@ -320,15 +320,15 @@ def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> 
     """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, noun = Console(stderr=True), "pictures" if total is not None else "faces"
-    done, told_at = 0, clock()
+    done_count, told_at = 0, clock()
 
     def advance(count: int) -> None:
-        nonlocal done, told_at
+        nonlocal done_count, told_at
         progress.advance(task, count)
-        done += count
+        done_count += count
         if not console.is_terminal and clock() - told_at >= _EVERY_S:
             told_at = clock()
-            print(f"{done:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
+            print(f"{done_count:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
 
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(noun, total=total)

@@ -201,12 +201,12 @@ def group_by_person(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) ->
 
 def pair_with_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
     """Give the faces of a collection their pictures. A face of which none is found has an empty set."""
-    named: dict[str, set[PurePosixPath]] = {}
+    paths_by_name: dict[str, set[PurePosixPath]] = {}
     for key in pictures:
         for name in (key.name, key.stem, key.parent.name):
-            named.setdefault(name, set()).add(key)
+            paths_by_name.setdefault(name, set()).add(key)
     people: People = {}
     for face in faces:
         image = face.get("ExternalImageId") or face["FaceId"]
-        people.setdefault(face.get("UserId") or image, set()).update(named.get(image, ()))
+        people.setdefault(face.get("UserId") or image, set()).update(paths_by_name.get(image, ()))
     return people

@@ -112,16 +112,16 @@ def _is_picture(path: Path) -> bool:
 
 def _count_deeper_pictures(folder: Path) -> int:
     """Count the pictures in folders within people's folders."""
-    below = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
-    return sum(not any(part.startswith(".") for part in path.parts) for path in below)
+    deeper_paths = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
+    return sum(not any(part.startswith(".") for part in path.parts) for path in deeper_paths)
 
 
 def _group_by_folder(folder: Path) -> dict[str, list[Path]]:
-    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    inner_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {
         path.name: paths
-        for path in inside
+        for path in inner_folders
         if not (is_frigates and path.name == UNNAMED) and (paths := list_pictures(path))
     }
 
@@ -216,8 +216,10 @@ _ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-125
 
 def _name_columns(names: Sequence[str]) -> dict[str, str]:
     """Return our name of each column of a table; another program's names are taken unless ours are there."""
-    ours = {other: name for name, others in _OTHER_NAMES.items() if name not in names for other in others}
-    return {name: ours.get(name, name) for name in names}
+    our_name_by_other = {
+        other: name for name, other_names in _OTHER_NAMES.items() if name not in names for other in other_names
+    }
+    return {name: our_name_by_other.get(name, name) for name in names}
 
 
 def _identify_person(cells: Row, line: int) -> tuple[str, str]:

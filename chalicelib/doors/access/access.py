@@ -213,8 +213,8 @@ class KeyRing(Outside):
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
         tenant_record, key_record, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if tenant_record is None else read_first_key(tenant_record, key_record)
-        others = map(key_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
-        by_age = sorted(others, key=lambda key: (key.created_at, key.id))
+        later_keys = map(key_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        by_age = sorted(later_keys, key=lambda key: (key.created_at, key.id))
         return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
     def _check_key(self, key: ApiKey) -> ApiKey:

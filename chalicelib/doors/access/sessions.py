@@ -91,8 +91,10 @@ class Sessions(Outside):
 
         site, invited = passkeys.read_site(origin), read_optional(self.book.access.members.find_invited, invitation)
         until = int((self.book.clock.now() + CHALLENGE_LASTS).timestamp())
-        whose = (invited[0].name, invited[1].id) if invited else ("", "")
-        text = self._sign_challenge(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
+        tenant_and_member_names = (invited[0].name, invited[1].id) if invited else ("", "")
+        text = self._sign_challenge(
+            until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *tenant_and_member_names
+        )
         return Challenge(text, site.host, passkeys.algorithms, invited)
 
     def begin_by_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
@@ -272,11 +274,11 @@ class Sessions(Outside):
     @cached_property
     def _challenge_key(self) -> bytes:
         place = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
-        made: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
+        key_item: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
         # it was made before
-        write_unless_changed(self.book.items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
+        write_unless_changed(self.book.items, [Put(keys.TENANTS, key_item, (absent("challenge-key-free"),))])
         item = self.book.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
-        return bytes((item or made)["key"])
+        return bytes((item or key_item)["key"])
 
     def _sign_in_again(
         self, tenant: Tenant, member: Member, actions: Sequence[Action], *, keep: bool

@@ -73,8 +73,8 @@ class LookedAt(Struct, frozen=True):
         if not self.options.status:
             return {}
         pack = call.services.tenant_vision.choose_vision(call.tenant.model).pack
-        named = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
-        return {"plugins_versions": named}
+        version_by_plugin = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
+        return {"plugins_versions": version_by_plugin}
 
     def _describe_box(self, face: DescribedFace) -> Body:
         """Return a face's box in whole pixels, as wide and high as theirs; the whole picture if none was looked for."""
@@ -124,16 +124,18 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
             live=live,
             cropped=cropped,
         )
-    shown = replace(options, plugins=plugins - call.tenant.attributes_off)
+    shown_options = replace(options, plugins=plugins - call.tenant.attributes_off)
     times = _name_times(stages, models, embeds, plugins)
     if cropped:
-        return LookedAt(picture, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
+        return LookedAt(
+            picture, replace(shown_options, plugins=shown_options.plugins - {"pose"}), times, detected=False
+        )
     fit = picture.leave_out(lambda face: compute_probability(face.detected.score) < options.threshold)
     largest = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
     fit = fit.leave_out(lambda face: id(face) not in largest)
     if not fit.described.faces:
         raise Failure(28, NO_FACE)
-    return LookedAt(fit, shown, times)
+    return LookedAt(fit, shown_options, times)
 
 
 def keep_only_face(looked_at: LookedAt) -> LookedAt:

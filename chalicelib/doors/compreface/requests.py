@@ -198,11 +198,11 @@ def read_image_id(value: Any) -> str:
 def _read_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
     """Yield the parameters, of repeated ones the first last, so that it counts."""
     for name, values in query.items():
-        first, *others = _JOINED.split(values[0])
-        for other in reversed(others):
+        first_part, *other_parts = _JOINED.split(values[0])
+        for other in reversed(other_parts):
             joined, _, value = other.partition("=")
             yield joined, value
-        yield name, first
+        yield name, first_part
 
 
 def _read_json(body: bytes) -> Any:

@@ -65,8 +65,8 @@ def verify(call: Call) -> Body:
     photos = call.sent.read_picture("source_image"), call.sent.read_picture("target_image")
     source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
     source = keep_only_face(source)
-    close = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
-    matches = [target.describe_face(number, similarity=value) for number, value in enumerate(close)]
+    closeness = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
+    matches = [target.describe_face(number, similarity=value) for number, value in enumerate(closeness)]
     return {
         "result": [
             {"source_image_face": source.describe_face(0), "face_matches": matches, **source.describe_versions(call)}
@@ -285,10 +285,11 @@ def verify_example(call: Call) -> Body:
 
 def recognize_embeddings(call: Call) -> Body:
     vectors = call.sent.read_vectors("embeddings")
-    near = _find_nearest(call, normalize_vectors(call, vectors), [None] * len(vectors))
+    subjects_by_embedding = _find_nearest(call, normalize_vectors(call, vectors), [None] * len(vectors))
     return {
         "result": [
-            {"embedding": embedding, "similarities": each} for embedding, each in zip(vectors, near, strict=True)
+            {"embedding": embedding, "similarities": each}
+            for embedding, each in zip(vectors, subjects_by_embedding, strict=True)
         ]
     }
 

@@ -185,8 +185,8 @@ def match(call: Call) -> Body:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
     picture, other = (_keep_largest_face(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
-    (close,) = call.services.subjects.compare_pictures(call.tenant, picture, other)
-    return {"similarity": round(close, 5)}
+    (closeness,) = call.services.subjects.compare_pictures(call.tenant, picture, other)
+    return {"similarity": round(closeness, 5)}
 
 
 def list_names(call: Call) -> Body:

@@ -152,8 +152,8 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
     """Answer a request by the view that has its operation's name in snake case. Raises WrongModel once."""
     sent_headers = {name.lower(): value for name, value in request.headers.items()}
     operation = sent_headers.get("x-amz-target", "").removeprefix(TARGET)
-    this = telemetry.current()
-    id_ = this.request_id if this else str(uuid.uuid4())
+    invocation = telemetry.current()
+    id_ = invocation.request_id if invocation else str(uuid.uuid4())
     headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_}
     members: Members = {}
 

@@ -92,13 +92,13 @@ class ListOf(Struct, frozen=True):
         if not isinstance(value, list):
             raise _make_type_failure(place, value, "a list")
         members = [self.member.read_value(member, place, []) for member in value if member is not None]
-        shown = f"[{', '.join(members)}]"
+        quoted = f"[{', '.join(members)}]"
         flaws = [what for member in members for what in self.member.list_flaws(member)]
         problems += (
-            _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(members), self.least, self.most)
+            _describe_flaw(quoted, place, what) for what in _list_bound_flaws(len(members), self.least, self.most)
         )
         problems += (
-            _describe_flaw(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
+            _describe_flaw(quoted, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
         )
         return members
 
@@ -114,16 +114,16 @@ class MapOf(Struct, frozen=True):
         if not isinstance(value, dict):
             raise _make_type_failure(place, value, "an object")
         texts = {key: self.value.read_value(sent, place, []) for key, sent in value.items() if sent is not None}
-        shown = "{" + ", ".join(f"{key}={text}" for key, text in texts.items()) + "}"
+        quoted = "{" + ", ".join(f"{key}={text}" for key, text in texts.items()) + "}"
         problems += (
-            _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(texts), self.least, self.most)
+            _describe_flaw(quoted, place, what) for what in _list_bound_flaws(len(texts), self.least, self.most)
         )
         for part, flaws in (
             ("keys", [what for key in texts for what in self.key.list_flaws(key)]),
             ("value", [what for text in texts.values() for what in self.value.list_flaws(text)]),
         ):
             sentences = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
-            problems += (_describe_flaw(shown, place, what) for what in sentences)
+            problems += (_describe_flaw(quoted, place, what) for what in sentences)
         return texts
 
 
@@ -180,8 +180,8 @@ def _list_bound_flaws(
 
 def _describe_flaw(value: object, place: str, what: str) -> str:
     text = str(value)
-    shown = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
-    return f"Value '{shown}' at '{place}' failed to satisfy constraint: {what}"
+    quoted = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
+    return f"Value '{quoted}' at '{place}' failed to satisfy constraint: {what}"
 
 
 def _make_type_failure(place: str, value: object, right_kind: str) -> Failure:

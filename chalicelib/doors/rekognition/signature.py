@@ -139,10 +139,14 @@ def compute_signature(claim: Claim, request: SignedRequest, hashed: str, secret:
 
 def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
     """Yield the request as a client may have signed it."""
-    bare = request.path.rstrip("/")
-    ends = [begin for path in dict.fromkeys([bare, prefix + bare]) for begin in (path or "/", f"{path}/")]
+    path_without_slash = request.path.rstrip("/")
+    other_paths = [
+        begin
+        for path in dict.fromkeys([path_without_slash, prefix + path_without_slash])
+        for begin in (path or "/", f"{path}/")
+    ]
     for host in dict.fromkeys([_read_host(request), *hosts]):
-        for path in dict.fromkeys([request.path or "/", *ends]):
+        for path in dict.fromkeys([request.path or "/", *other_paths]):
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
 

@@ -165,8 +165,8 @@ class SignedForm(Struct, frozen=True):
         With a name sent twice, it would be unclear which value is signed.
         """
         collect_once([*form.fields, *((upload.name, "") for upload in form.uploads)])
-        named = ((match_name(sent, PUBLIC), value) for sent, value in form.fields)
-        public = collect_once((name, value) for name, value in named if name in PUBLIC)
+        named_fields = ((match_name(sent, PUBLIC), value) for sent, value in form.fields)
+        public = collect_once((name, value) for name, value in named_fields if name in PUBLIC)
         for name in _REQUIRED:
             if not public.get(name):
                 raise InvalidInput(

@@ -457,19 +457,21 @@ def _describe_cameras(
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
-    now, made = call.services.clock.now(), []
-    for watched in cameras:  # groups that were deleted since are left out
-        groups = None if watched.group_ids is None else [names[id_] for id_ in watched.group_ids if id_ in names]
-        made.append(
+    now, descriptions = call.services.clock.now(), []
+    for camera_read in cameras:  # groups that were deleted since are left out
+        groups = (
+            None if camera_read.group_ids is None else [names[id_] for id_ in camera_read.group_ids if id_ in names]
+        )
+        descriptions.append(
             kind.made_of(
-                watched,
+                camera_read,
                 groups=groups,
-                revision=watched.version,
-                health=_describe_health(call.tenant, watched, now),
+                revision=camera_read.version,
+                health=_describe_health(call.tenant, camera_read, now),
                 **more,
             )
         )
-    return made
+    return descriptions
 
 
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:

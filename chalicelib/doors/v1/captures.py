@@ -296,22 +296,24 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     return _redirect_to_picture(call, query, call.services.captures.kept.get_thumbnail_url)
 
 
-def _redirect_to_picture(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
-    """Lead to what is `made` of a capture. Raises NotAllowed."""
+def _redirect_to_picture(call: Call, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]) -> Redirect:
+    """Lead to what is `make_url` of a capture. Raises NotAllowed."""
     call.caller.require_pictures()
     camera, id_ = _find_camera_id(call, query), call.path["id"]
-    return Redirect(link_capture(call, camera, id_, made(call.tenant, camera, id_)) or "")
+    return Redirect(link_capture(call, camera, id_, make_url(call.tenant, camera, id_)) or "")
 
 
-def _choose_camera(call: Call, named: str | None) -> str | None:
+def _choose_camera(call: Call, camera_id: str | None) -> str | None:
     """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
-    call.caller.require_camera(named)
-    return call.caller.camera.id if call.caller.camera is not None else named
+    call.caller.require_camera(camera_id)
+    return call.caller.camera.id if call.caller.camera is not None else camera_id
 
 
-def _require_camera(call: Call, named: str | None, lacks: str = "camera is missing: say whose capture this is") -> str:
+def _require_camera(
+    call: Call, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
+) -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
-    camera = _choose_camera(call, named)
+    camera = _choose_camera(call, camera_id)
     if camera is None:
         raise errors.InvalidInput(lacks)
     return camera

@@ -146,8 +146,8 @@ class _Schemas:
 
     def is_object(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether values of a schema are objects, which a form holds as JSON."""
-        named = self.components.get(schema.get("$ref", "").rpartition("/")[2], schema)
-        return bool(named.get("type") == "object")
+        resolved = self.components.get(schema.get("$ref", "").rpartition("/")[2], schema)
+        return bool(resolved.get("type") == "object")
 
 
 def _list_kinds(operation: Operation) -> list[Any]:
@@ -251,8 +251,11 @@ def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -
 def _list_members_beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
     """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
     members, _ = schemas.members(body)
-    others = {name: member for name, member in members.items() if not _is_file(member)}
-    return {name: {key: value for key, value in member.items() if key != "default"} for name, member in others.items()}
+    members_beside_picture = {name: member for name, member in members.items() if not _is_file(member)}
+    return {
+        name: {key: value for key, value in member.items() if key != "default"}
+        for name, member in members_beside_picture.items()
+    }
 
 
 def _is_file(member: Mapping[str, Any]) -> bool:
@@ -261,9 +264,9 @@ def _is_file(member: Mapping[str, Any]) -> bool:
 
 def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
-    plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
-    options = [schema for schema in plain.pop("anyOf", ()) if schema != {"type": "null"}]
-    return {**options[0], **plain} if len(options) == 1 else {**plain, **_omit_if_empty("anyOf", options)}
+    plain_schema = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
+    options = [schema for schema in plain_schema.pop("anyOf", ()) if schema != {"type": "null"}]
+    return {**options[0], **plain_schema} if len(options) == 1 else {**plain_schema, **_omit_if_empty("anyOf", options)}
 
 
 def _describe_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:

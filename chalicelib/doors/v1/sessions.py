@@ -225,8 +225,8 @@ def _write_credential(passkey: PasskeyAnswer) -> dict[str, Any]:
         "signature": passkey.signature,
         "userHandle": passkey.user_handle,
     }
-    named = {name: value for name, value in response.items() if value is not None}
-    return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": named}
+    sent_members = {name: value for name, value in response.items() if value is not None}
+    return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": sent_members}
 
 
 def _describe_session(services: Services, caller: Caller) -> CurrentSession:

@@ -47,9 +47,9 @@ def make_validation_error(
     if not has_null and isinstance(spot.kind, types.UnionType):
         other_kinds = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
         spot = replace(spot, kind=types.UnionType(other_kinds))
-    made = InvalidInput(_write_sentence(spot, text))
-    made.index = spot.index
-    return made
+    invalid_input = InvalidInput(_write_sentence(spot, text))
+    invalid_input.index = spot.index
+    return invalid_input
 
 
 def _write_sentence(spot: _Spot, text: str) -> str:

@@ -23,9 +23,9 @@ def find_sender(
     Peer 10.0.0.1, a proxy, and `X-Forwarded-For: 198.51.100.1, 192.0.2.7`: 192.0.2.7, and 198.51.100.1 stays in the
     header.
     """
-    forwarded = headers.get("x-forwarded-for", "").split(",")
+    forwarded_for = headers.get("x-forwarded-for", "").split(",")
     sender, believed_count = peer, 0
-    for index, text in enumerate((peer, *reversed(forwarded))):
+    for index, text in enumerate((peer, *reversed(forwarded_for))):
         address = read_address(text)
         if address is None:
             break
@@ -34,9 +34,9 @@ def find_sender(
             break
     if not believed_count:
         return sender, dict(headers)
-    unbelieved = ",".join(forwarded[:-believed_count])
-    others = {name: value for name, value in headers.items() if name not in FORWARDING}
-    return sender, {**others, "x-forwarded-for": unbelieved} if unbelieved else others
+    unbelieved = ",".join(forwarded_for[:-believed_count])
+    other_headers = {name: value for name, value in headers.items() if name not in FORWARDING}
+    return sender, {**other_headers, "x-forwarded-for": unbelieved} if unbelieved else other_headers
 
 
 def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
