@@ -155,7 +155,10 @@ def _make_metric_source(source: str) -> Template:
 
 
 def _make_dashboard(functions: Iterable[str]) -> Template:
-    """Five charts: requests, functions' times and errors, failures, queues. CloudFormation fills in its `${...}`."""
+    """Make a dashboard of five charts: requests, functions' times and errors, failures, queues.
+
+    CloudFormation fills in its `${...}`.
+    """
 
     def make_lines(
         namespace: str, metrics: Iterable[str], dimension: str, names: Iterable[str], **options: str

@@ -55,9 +55,10 @@ def list_processors() -> list[str]:
 
 
 def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
-    """Build each image for `only` these processors, or for `list_processors()`, of the wheels in `out`.
+    """Build each image from the wheels in `out`, for these processors (`only`) or, if none is named, for all.
 
-    Archives go into `out` and their sums behind the others. Returns their paths. Raises Failed.
+    The archives go into `out`, and their sums are added to those that are there. Returns the archives' paths. Raises
+    Failed.
     """
     for stale in out.glob(name_archive("*", "*")):
         stale.unlink()

@@ -138,7 +138,10 @@ def _add_accept_header(event: Mapping[str, Any]) -> Mapping[str, Any]:
 def convert_to_rest_event(
     event: Mapping[str, Any], route: str, parameters: Mapping[str, str], stage: str
 ) -> dict[str, Any]:
-    """Say in an event of payload version 1.0 what one of version 2.0 says."""
+    """Convert an event of payload version 2.0, of a function URL, to one of version 1.0, of a REST API.
+
+    `route`: the declared route that matched. `parameters`: those of its path.
+    """
     query = parse_qs(event.get("rawQueryString") or "", keep_blank_values=True)
     caller = event["requestContext"]["http"]
     return {

@@ -176,8 +176,8 @@ def _finish_others(services: Services) -> None:
 def require_erasures_done(services: Services, data: Path) -> None:
     """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    The folder's mark says so, or receipts at the witness that the book does not know. If the witness does not answer,
-    that is logged, and the folder is served.
+    That is so if the folder's mark says it, or if the witness has receipts that the book does not know. If the witness
+    does not answer, that is logged, and the folder is served.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():

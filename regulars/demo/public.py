@@ -30,12 +30,12 @@ def serve_public(host: str, port: int, data: Path) -> None:
     settings = configuration.read_settings({"data": data}, os.environ, Path(os.devnull))
     pack, stop = packs.read_pack(), stop_on_signals()
     folder.prepare_folder(data)
-    # All strangers have one key: what limits them is the rate of their addresses. Drawings are looked at by no network.
-    of_service = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
+    # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no network's time.
+    service_settings = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
     with (
         open_listener(host, port) as sock,
         folder.hold_folder(data),
-        closing(build(of_service, vision=lambda: DrawnVision(pack))) as services,
+        closing(build(service_settings, vision=lambda: DrawnVision(pack))) as services,
     ):
         import app  # its handlers and their imports belong to a server alone
 

@@ -45,10 +45,13 @@ class Refused(Exception):
     """Frigate answered, and will not do this."""
 
 
-class Seen(Struct, frozen=True):
-    """A person whom Frigate follows. `at`: when the best picture so far was taken; `ended`: they are gone."""
+class FrigateEvent(Struct, frozen=True):
+    """A person whom Frigate follows.
 
-    event: str
+    `at`: when the best picture so far was taken, in s. `ended`: the person has gone.
+    """
+
+    id: str
     camera: str
     at: float
     ended: bool
@@ -87,21 +90,21 @@ class _Listed(Struct):
     data: _Data | None = None
 
 
-def read_event(payload: bytes) -> Seen | None:
+def read_event(payload: bytes) -> FrigateEvent | None:
     """Read a message at frigate/events; None: no person of whom there is a picture. Raises NotFrigates."""
     message = _read_json(payload, _Message)
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
         return None
     picture_at_s = after.snapshot.frame_time if after.snapshot else after.frame_time
-    return Seen(after.id, after.camera, picture_at_s, message.type == "end")
+    return FrigateEvent(after.id, after.camera, picture_at_s, message.type == "end")
 
 
-def read_events(body: bytes) -> list[Seen]:
+def read_events(body: bytes) -> list[FrigateEvent]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
     rows: Sequence[_Listed] = _read_json(body, list[_Listed])
     return [
-        Seen(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
+        FrigateEvent(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
         for row in rows
         if row.has_snapshot and row.end_time is not None
     ]
@@ -126,7 +129,7 @@ class Frigate:
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
         return self._send_request("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
 
-    def list_ended(self, since_s: float) -> list[Seen]:
+    def list_ended(self, since_s: float) -> list[FrigateEvent]:
         """Return the people of whom there are pictures, and who have gone since `since_s`. Raises NotFrigates."""
         query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": since_s}
         return read_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))

@@ -386,8 +386,8 @@ class ConnectionLimiter:
     def leave(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
-    def look(self) -> None:
-        """Close what has used up its time."""
+    def close_overdue(self) -> None:
+        """Close the connections that have used up their time."""
         now = time.monotonic()
         for connection in [each for each in self._connections if each.measure_used_share(self.patience, now) >= 1]:
             connection.abort()
@@ -400,7 +400,7 @@ class ConnectionLimiter:
                 connection.shutdown()
         while self._connections and time.monotonic() < began + timeout_s:
             await asyncio.sleep(LOOK_EVERY_S)
-            self.look()
+            self.close_overdue()
             for connection in [each for each in self._connections if each.is_idle]:  # such as one that shook hands now
                 connection.shutdown()
             if time.monotonic() > began + STILL_COMING_S:

@@ -93,8 +93,8 @@ class Lanes:
         if not self._lanes[lane].inside:
             del self._lanes[lane]
 
-    def look(self) -> dict[str, int]:
-        """Return for each lane at how many looks in a row no call had ended.
+    def count_still_looks(self) -> dict[str, int]:
+        """Return for each lane at how many looks in a row, this one with them, no call had ended.
 
         Such a lane may have nothing to do but one long call. A test call tells whether it moves.
         """

@@ -308,10 +308,10 @@ class Front:
             while not stop.is_set():
                 self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
                 await asyncio.sleep(LOOK_EVERY_S)
-                self._limiter.look()
-                still = self._site.look()
+                self._limiter.close_overdue()
+                still_s, lane = self._site.measure_stillness()
                 if self._watchdog:
-                    self._watchdog.look(*still)
+                    self._watchdog.note_turn(still_s, lane)
                 if self._tls:
                     self._tls.renew()
             stopped_at = time.monotonic()

@@ -94,14 +94,14 @@ class Site:
         self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
         self._still_s, self._unwell_s = 0.0, unwell_s
 
-    def look(self) -> tuple[float, str]:
-        """Return for how long no call has ended in a lane, and in which: of all the longest.
+    def measure_stillness(self) -> tuple[float, str]:
+        """Return for how many seconds no call has ended in the stillest lane, and the name of that lane.
 
         It counts looks, LOOK_EVERY_S apart, and not the clock: so a machine that has too much to do gets longer.
         """
-        looks = {**self._strangers.look(), **self._tenants.look()}
-        stillest = max(looks, key=looks.__getitem__, default="")
-        self._still_s = looks.get(stillest, 0) * LOOK_EVERY_S
+        looks_by_lane = {**self._strangers.count_still_looks(), **self._tenants.count_still_looks()}
+        stillest = max(looks_by_lane, key=looks_by_lane.__getitem__, default="")
+        self._still_s = looks_by_lane.get(stillest, 0) * LOOK_EVERY_S
         return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:

@@ -83,14 +83,14 @@ def list_compreface_people(api: Api) -> Iterator[Person]:
 def list_immich_people(api: Api) -> Iterator[Person]:
     """Yield the people who have a name, each with the face that immich shows for them."""
 
-    def pages() -> Iterator[Any]:
+    def read_pages() -> Iterator[Any]:
         answer, number = {"hasNextPage": True}, 0
         while answer.get("hasNextPage"):
             number += 1
             answer = api.get_json("/api/people", page=number, size=_PAGE, withHidden="false")
             yield answer["people"]
 
-    for item in _list_items(pages(), "id"):
+    for item in _list_items(read_pages(), "id"):
         if item["name"]:
             read = partial(api.get, f"/api/people/{quote(item['id'], safe='')}/thumbnail")
             yield Person(

@@ -247,9 +247,9 @@ def search_faces_by_image(call: Call, members: Members) -> Members:
     quality_filter = members.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
-    described_count = MOST_FACES if is_filtered else 1
+    max_described = MOST_FACES if is_filtered else 1
     seen_picture = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, most=described_count, embeds=True, poses=is_filtered, live=True
+        call.tenant, picture, RULES, most=max_described, embeds=True, poses=is_filtered, live=True
     )
     fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:

@@ -458,16 +458,16 @@ def _describe_cameras(
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
     now, descriptions = call.services.clock.now(), []
-    for camera_read in cameras:  # groups that were deleted since are left out
+    for camera in cameras:  # groups that were deleted since are left out
         groups = (
-            None if camera_read.group_ids is None else [names[id_] for id_ in camera_read.group_ids if id_ in names]
+            None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
         )
         descriptions.append(
             kind.made_of(
-                camera_read,
+                camera,
                 groups=groups,
-                revision=camera_read.version,
-                health=_describe_health(call.tenant, camera_read, now),
+                revision=camera.version,
+                health=_describe_health(call.tenant, camera, now),
                 **more,
             )
         )
