@@ -45,7 +45,7 @@ OK = "ok"
 
 
 class Ready(Struct, frozen=True):
-    """What the service needs, and whether it is there.
+    """State of all that the service needs.
 
     `subjects`: the state of each need: OK, a sentence about what is wrong, or None: not looked at, since one before is
     wrong. `pack`: the model pack's name; None: no pack was found.

@@ -168,7 +168,7 @@ def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str
 
 
 def _read_chunks(file: Path) -> Iterator[list[Item]]:
-    """Yield the items of a file of JSON lines in parts that one BatchWriteItem takes."""
+    """Yield the items of a file of JSON lines, in parts that one call may store."""
     chunk: list[Item] = []
     size = 0
     with file.open(encoding="utf-8") as lines:

@@ -459,9 +459,7 @@ def _describe_cameras(
         names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
     now, descriptions = call.services.clock.now(), []
     for camera in cameras:  # groups that were deleted since are left out
-        groups = (
-            None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
-        )
+        groups = None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
         descriptions.append(
             kind.made_of(
                 camera,
