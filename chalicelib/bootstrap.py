@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 
 class Provider:
-    """The source of the services: `use` sets them; otherwise the first call builds them from the environment.
+    """The source of the services.
 
+    `use` sets them. If nobody calls that, they are built from the environment when somebody first asks for them.
     `dialects`: whose settings are read, too.
     """
 

@@ -124,11 +124,12 @@ def add_docker_manifest(file: Path, name: str) -> None:
         def read_json(member: str) -> Any:
             return json.load(tar.extractfile(member) or io.BytesIO())
 
-        def place(blob: dict[str, str]) -> str:
+        def locate_blob(blob: dict[str, str]) -> str:
             return f"blobs/{blob['digest'].replace(':', '/')}"
 
-        image = read_json(place(read_json("index.json")["manifests"][0]))
-        manifest = {"Config": place(image["config"]), "RepoTags": [name], "Layers": [*map(place, image["layers"])]}
+        image = read_json(locate_blob(read_json("index.json")["manifests"][0]))
+        layers = [locate_blob(layer) for layer in image["layers"]]
+        manifest = {"Config": locate_blob(image["config"]), "RepoTags": [name], "Layers": layers}
     with tarfile.open(file, "a") as tar:
         member = tarfile.TarInfo("manifest.json")
         member.size = len(data := json.dumps([manifest]).encode())

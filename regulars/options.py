@@ -202,20 +202,21 @@ deed_options = join_options(
 
 
 def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `deed_options`, and pass it `may`, which asks a question before a deed that nobody undoes.
+    """Give a command the `deed_options`, and pass it `confirm`, which asks before a deed that nobody undoes.
 
-    `may` is False in a dry run, and raises OperatorError if nobody agrees.
+    `confirm` takes the question and returns whether to do it: False in a dry run. It raises OperatorError if nobody
+    agrees.
     """
 
     @deed_options
     @wraps(command)
     def run(*others: Any, dry_run: bool, yes: bool, **given: Any) -> Any:
-        def may(question: str) -> bool:
+        def confirm(question: str) -> bool:
             if not (dry_run or yes or ask_yes_or_no(question)):
                 raise OperatorError("nothing is changed")
             return not dry_run
 
-        return command(*others, may=may, **given)
+        return command(*others, confirm=confirm, **given)
 
     return run
 

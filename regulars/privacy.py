@@ -163,7 +163,7 @@ def erase(
     receipts: tuple[Path, ...],
     trusted: tuple[str, ...],
     receipt: Path | None,
-    may: Callable[[str], bool],
+    confirm: Callable[[str], bool],
 ) -> None:
     """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
 
@@ -186,10 +186,10 @@ def erase(
     if former and again:
         raise click.UsageError("--former goes with --face")
     if faceid is not None:
-        erase_one(services, tenant, faceid, receipt, may, is_former=former)
+        erase_one(services, tenant, faceid, receipt, confirm, is_former=former)
     elif faceids := _find_erased_faces(services, tenant, receipts, trusted):
         _require_place(None)
-        _erase_faces(services, tenant, faceids, None, may)
+        _erase_faces(services, tenant, faceids, None, confirm)
     else:
         print("nobody of these receipts is in the book")
 
@@ -203,12 +203,12 @@ def _require_place(receipt: Path | None) -> None:
         raise OperatorError(f"no receipt can be written into {folder}, so nobody is erased: name a file by --receipt")
 
 
-def _confirm_erasure(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
+def _confirm_erasure(faces: Mapping[str, Face], confirm: Callable[[str], bool]) -> bool:
     """Say who goes, and ask. Raises FaceHeld."""
     require_free(faces.values())
     for face in faces.values():
         print(f"{face.faceid}  {face.name or '(no name)'}", flush=True)
-    return may("Erase this person?" if len(faces) == 1 else f"Erase these {len(faces)} people?")
+    return confirm("Erase this person?" if len(faces) == 1 else f"Erase these {len(faces)} people?")
 
 
 def erase_one(
@@ -216,7 +216,7 @@ def erase_one(
     tenant: Tenant,
     faceid: str,
     receipt: Path | None,
-    may: Callable[[str], bool],
+    confirm: Callable[[str], bool],
     *,
     is_former: bool,
 ) -> None:
@@ -226,13 +226,13 @@ def erase_one(
     some faces are left.
     """
     _require_place(receipt)
-    present = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
-    if present:
-        _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, may)
+    present_faces = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
+    if present_faces:
+        _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, confirm)
         return
     state = "somebody else's now, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {state}", flush=True)
-    if not may("Erase what a deleted face of this id has left?"):
+    if not confirm("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.of_gone(tenant, faceid, by="operator")
     if not deleted.erasures:
@@ -243,10 +243,10 @@ def erase_one(
 
 
 def _erase_faces(
-    services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, may: Callable[[str], bool]
+    services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, confirm: Callable[[str], bool]
 ) -> None:
     """Delete all, and wait once."""
-    if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
+    if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), confirm):
         deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
         _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
         if remaining_faces := services.faces.by_id(tenant, faceids, restricted=True):
@@ -641,7 +641,9 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
 @click.option("--all", "everything", is_flag=True, help="Also what waits since it is much: clock and days are right.")
 @ask_before_deed
 @with_services
-def retention(services: Services, tenants: tuple[str, ...], *, everything: bool, may: Callable[[str], bool]) -> None:
+def retention(
+    services: Services, tenants: tuple[str, ...], *, everything: bool, confirm: Callable[[str], bool]
+) -> None:
     """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
 
     More than a fifth of a kind at once waits for a week, or for --all.
@@ -665,7 +667,7 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
             days = "any" if plan.days is None else str(plan.days)
             table.add_row(plan.kind.replace("_", " "), plan.group or "", days, *counts)
         console.print(table)
-    if not may("Delete what goes now?"):
+    if not confirm("Delete what goes now?"):
         return
     for tenant in chosen_tenants:
         services.erasure.retention.sweep_tenant(tenant, of=tuple(Kind), yes=everything)

@@ -35,7 +35,7 @@ class Console:
         self._libraries: Mapping[str, Path] | None = None
 
     def use(self, libraries: Mapping[str, Path]) -> None:
-        """Set the libraries' paths, by the names that modules import; otherwise they are the package's."""
+        """Set the libraries' paths, by the names that modules import. Before, they are the package's."""
         self._libraries = libraries
 
     @lazy

@@ -39,28 +39,28 @@ _TRIES = 5
 """Tries to copy a database that others write meanwhile."""
 
 
-def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
+def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    `at`: of a stage's tables; None: now. Raises OperatorError, StorageUnavailable or OSError. If there is a file then,
-    it is whole: only its folder could not be made durable.
+    `as_of`: the time at which a stage's tables are taken; None: now. Raises OperatorError, StorageUnavailable or
+    OSError. If there is a file then, it is whole: only its folder could not be made durable.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
     if not isinstance(data, Path):
-        return cloud_backup.backup(settings, data, path, at)
-    if at is not None:
+        return cloud_backup.backup(settings, data, path, as_of)
+    if as_of is not None:
         raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
     folder.require_data(data)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
-    with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as place:
-        stage = place / "copy"
-        stage.mkdir(mode=0o700)
-        _take_complete(data, stage)
+    with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as scratch:
+        copy_folder = scratch / "copy"
+        copy_folder.mkdir(mode=0o700)
+        _take_complete(data, copy_folder)
         with archive.write_archive(path) as writer:
-            for file in sorted(stage.rglob("*")):
+            for file in sorted(copy_folder.rglob("*")):
                 if file.is_file():
-                    writer.add(file.relative_to(stage).as_posix(), file)
+                    writer.add(file.relative_to(copy_folder).as_posix(), file)
             writer.finish(now)
     return path
 

@@ -49,32 +49,33 @@ _CHUNK_BYTES = 2_000_000
 _CONTENT_TYPE = "application/octet-stream"
 
 
-def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | None = None) -> Path:
-    """Write the stage's tables, as they are `at` one second (None: the next), and objects into a file; return it.
+def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime | None = None) -> Path:
+    """Write the stage's tables, as they are at one moment, and its objects into a file; return it.
 
-    Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
+    `as_of`: that moment, to the second; None: the next second. Raises OperatorError if tables cannot be restored to a
+    point in time, and leaves no file then.
     """
     client, blobs = open_aws_client("dynamodb"), open_storage(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.write_archive(path) as writer:
-        place = Path(folder, "one")
-        _add_objects(writer, blobs, _list_tenant_names(_open_items(storage.table_prefix)), place)
-        at = at or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-        prefix = f"{storage.table_prefix}backup-{at:%Y%m%dT%H%M%SZ}-"
-        copies: list[str] = []
+        scratch_file = Path(folder, "one")
+        _add_objects(writer, blobs, _list_tenant_names(_open_items(storage.table_prefix)), scratch_file)
+        as_of = as_of or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        prefix = f"{storage.table_prefix}backup-{as_of:%Y%m%dT%H%M%SZ}-"
+        table_copies: list[str] = []
         try:
             for table in keys.TABLES:
-                _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, at)
-                copies.append(prefix + table.name)
+                _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, as_of)
+                table_copies.append(prefix + table.name)
             items = _open_items(prefix)
             for table in keys.TABLES:
                 client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAITER_CONFIG)
-                with place.open("w", encoding="utf-8") as lines:
+                with scratch_file.open("w", encoding="utf-8") as lines:
                     lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
-                writer.add(f"{ITEMS}/{table.name}.jsonl", place)
-            _add_objects(writer, blobs, _list_tenant_names(items), place)
+                writer.add(f"{ITEMS}/{table.name}.jsonl", scratch_file)
+            _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)
         finally:
-            _remove(client, copies)
-        writer.finish(at)
+            _remove(client, table_copies)
+        writer.finish(as_of)
     return path
 
 
@@ -134,20 +135,25 @@ def _list_tenant_names(items: DynamoItemStore) -> list[str]:
     return [tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]]
 
 
-def _begin_copy(client: Any, table: str, copy: str, at: datetime) -> None:
-    """Begin to restore a table as it is `at` under another name. A time is accepted some five minutes after it."""
+def _begin_copy(client: Any, table: str, copy: str, as_of: datetime) -> None:
+    """Begin to restore a table, as it was `as_of` a time, under another name.
+
+    DynamoDB accepts a time some five minutes after it.
+    """
     for _ in range(_TRIES):
         try:
-            client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=at)
+            client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=as_of)
         except client.exceptions.InvalidRestoreTimeException:
-            if datetime.now(UTC) - at > _ACCEPTED_AFTER:
+            if datetime.now(UTC) - as_of > _ACCEPTED_AFTER:
                 break
             time.sleep(_TRY_EVERY_S)
         except client.exceptions.PointInTimeRecoveryUnavailableException as error:
             raise OperatorError(f"{table} keeps no point in time: switch point-in-time recovery on") from error
         else:
             return
-    raise OperatorError(f"{table} could not be copied as it was at {at:%H:%M:%S}Z: look at its backups in the console")
+    raise OperatorError(
+        f"{table} could not be copied as it was at {as_of:%H:%M:%S}Z: look at its backups in the console"
+    )
 
 
 def _remove(client: Any, copies: Sequence[str]) -> None:

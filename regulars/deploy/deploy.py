@@ -132,12 +132,12 @@ class Plan(Struct, frozen=True):
             )
 
 
-def is_stopped(given: Mapping[str, str]) -> bool:
+def is_stopped(parameters: Mapping[str, str]) -> bool:
     """Tell whether parameters stop a function."""
-    return any(name.endswith("Concurrency") and value == "0" for name, value in given.items())
+    return any(name.endswith("Concurrency") and value == "0" for name, value in parameters.items())
 
 
-def find_rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+def find_rollback_alarms(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, str]:
     """Return the alarms that may roll an update back, each with the reason why it does not; "": it does.
 
     AWS rolls back an update whose trigger is gone, and a function that is stopped fails as it should: such alarms do
@@ -146,10 +146,10 @@ def find_rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) 
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
     reasons = {}
     for name, resource in template["Resources"].items():
-        needed = conditions.get(resource.get("Condition"), "")
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in needed:
-            may_go = any(f'"{parameter}"' in needed for parameter in given)
-            stopped = "the update stops a function" if is_stopped(given) else ""
+        condition_text = conditions.get(resource.get("Condition"), "")
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in condition_text:
+            may_go = any(f'"{parameter}"' in condition_text for parameter in parameters)
+            stopped = "the update stops a function" if is_stopped(parameters) else ""
             reasons[name] = stopped or ("the parameters may remove it" if may_go else "")
     return reasons
 
@@ -186,10 +186,10 @@ def make_plan(
     return Plan(stack, package_folder / ARCHIVE, template, parameters, shipped)
 
 
-def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
+def require_parameters(template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
     """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow."""
     rules_by_name = template.get("Parameters", {})
-    for name, value in given.items():
+    for name, value in parameters.items():
         if name not in rules_by_name:
             raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
         rules = rules_by_name[name]
@@ -246,13 +246,13 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     return True
 
 
-def _list_warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterator[str]:
+def _list_warnings(plan: Plan, parameters: Mapping[str, str], account: Account) -> Iterator[str]:
     """Yield a line for each thing that the stack would lose or lack by the given parameters and in its region."""
     present = account.read_parameters(plan.stack)
     if present is None and account.region in _WITHOUT_URLS.split():
         yield f"warning     Lambda had no function URLs in {account.region}, which cameras need;"
         yield "            without them AWS refuses the stack: take another region, or run a box (docs/install.md)"
-    if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
+    if _TOPIC in plan.template["Parameters"] and not parameters.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
 

@@ -109,8 +109,11 @@ class Descriptions(Struct, frozen=True):
             icon="mdi:account",
         )
 
-    def _describe_entity(self, key: str, name: str, topic: str, **more: Any) -> str:
-        """Return the description of an entity whose state is at `topic`, as JSON. `more`: fields of its component."""
+    def _describe_entity(self, key: str, name: str, topic: str, **fields: Any) -> str:
+        """Return the description of an entity whose state is at `topic`, as JSON.
+
+        `fields`: further fields, of the entity's component.
+        """
         tenant = self.topics.tenant
         device = {
             "identifiers": [f"regulars_{tenant}"],
@@ -128,7 +131,7 @@ class Descriptions(Struct, frozen=True):
                 "qos": 1,
                 "device": device,
                 "origin": {"name": "regulars", "sw_version": self.version},
-                **more,
+                **fields,
             }
         )
 

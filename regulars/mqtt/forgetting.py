@@ -49,9 +49,9 @@ def forget_tenant(broker: Broker, topics: Topics) -> int:
         broker.stop()
 
 
-def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
+def _wait_until(is_so: Callable[[], bool], complaint: str) -> None:
     until = time.monotonic() + PATIENCE_S
     while not is_so():
         if time.monotonic() > until:
-            raise OperatorError(otherwise)
+            raise OperatorError(complaint)
         time.sleep(_LOOK_S)

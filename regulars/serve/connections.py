@@ -180,9 +180,8 @@ class Connection(H11Protocol):
         """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
         while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
             held_by_h11 = self.conn.trailing_data[0]
-            if (
-                self.conn.their_state is h11.IDLE and not held_by_h11
-            ):  # RFC 9112, 2.2: empty lines may precede a request
+            # RFC 9112, 2.2: empty lines may precede a request.
+            if self.conn.their_state is h11.IDLE and not held_by_h11:
                 del self._unread[: _EMPTY_LINES.match(self._unread).end()]  # type: ignore[union-attr]
             if not self._unread:
                 return

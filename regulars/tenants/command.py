@@ -194,9 +194,9 @@ def change(services: Services, name: str, **given: Any) -> None:
 @tenants.command(short_help="Give a tenant new keys and a new code.")
 @ask_before_deed
 @named_tenant
-def rotate(services: Services, tenant: Tenant, may: Callable[[str], bool]) -> None:
+def rotate(services: Services, tenant: Tenant, confirm: Callable[[str], bool]) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
-    if may(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
+    if confirm(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
         _change_and_print_credentials(services, lambda book: book.rotate_keys(tenant.name))
 
 
@@ -461,23 +461,25 @@ def _add_services(
 
 @keys.command("renew", short_help="Give a key another secret; the old one stops.")
 @_of_key
-def renew_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
+def renew_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    if _confirm_key_change(services, tenant, key_id, may, "gets another secret"):
+    if _confirm_key_change(services, tenant, key_id, confirm, "gets another secret"):
         print(services.access.keys.renew(tenant, key_id))
 
 
 @keys.command("delete")
 @_of_key
-def delete_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
+def delete_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    if _confirm_key_change(services, tenant, key_id, may, "is deleted"):
+    if _confirm_key_change(services, tenant, key_id, confirm, "is deleted"):
         services.access.keys.delete(tenant, key_id)
 
 
-def _confirm_key_change(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool], what: str) -> bool:
+def _confirm_key_change(
+    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool], consequence: str
+) -> bool:
     key = services.access.keys.get(tenant, key_id)
-    return may(f"Key {key.id} ({key.name}) {what}, and who has it is signed out. Go on?")
+    return confirm(f"Key {key.id} ({key.name}) {consequence}, and who has it is signed out. Go on?")
 
 
 @click.command(short_help="Print a link that signs a browser in.")

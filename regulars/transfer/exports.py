@@ -190,7 +190,10 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
 def _fetch_pictures(
     service: Regulars, number: int, face: models.Face, consent: models.Consent | None
 ) -> Exported | None:
-    """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
+    """Fetch a face's pictures; None if the face was deleted meanwhile.
+
+    If a picture was, they are listed once more.
+    """
     for may_have_gone in (True, False):
         try:
             pictures = [picture for picture in service.list_pictures(face.id).pictures if picture.url]

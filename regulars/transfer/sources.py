@@ -244,9 +244,8 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
         found_path = next(filter(_is_file, places), None)
         if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
-        elif not found_path.resolve().is_relative_to(
-            file.parent.resolve()
-        ):  # another's table may name our own pictures
+        elif not found_path.resolve().is_relative_to(file.parent.resolve()):
+            # Another's table may name our own pictures.
             faults.append((line, f"names {cells['path']!r}, which is not below the table's folder: copy it there"))
         else:
             photos.append(Photo.from_file(found_path, file.parent))

@@ -313,11 +313,11 @@ def _find_subject(call: Call, name: str) -> User:
         raise Failure(42, f"Subject {name} not found", 404) from None
 
 
-def _find_example(call: Call, id_: str, otherwise: str) -> Example:
+def _find_example(call: Call, id_: str, absence_text: str) -> Example:
     try:
         return call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
-        raise Failure(44, otherwise, 404) from None
+        raise Failure(44, absence_text, 404) from None
 
 
 def _describe_example(example: Example) -> Body:

@@ -109,7 +109,7 @@ _CONTROLS: Mapping[str, Callable[[Call], Body]] = {"0": enrol, "1": search, "3":
 
 
 def _is_token(parameters: Parameters) -> bool:
-    """Tell whether IMAGE holds a PERSON_TOKEN; otherwise it holds a picture or its URL.
+    """Tell whether IMAGE holds a PERSON_TOKEN. If not, it holds a picture or a picture's URL.
 
     Raises InvalidInput for another IMAGE_TYPE.
     """

@@ -163,18 +163,15 @@ class Marked(Answer, kw_only=True):
 def _describe_mark(
     faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None
 ) -> dict[str, Any]:
-    """Return what the answers about holds and restrictions have in common. `person`: None, of the face alone."""
+    """Return what the answers about holds and restrictions have in common.
+
+    `person`: the face's person; None: the answer is about the face alone.
+    """
     faces, others = person or Person((faceid,), ())
     reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
-    reason_and_time = reason, time_text(mark.at) if mark else None
+    since = time_text(mark.at) if mark else None
     acts.reads([faceid, *faces, *others])
-    return {
-        "face": faceid,
-        "reason": reason_and_time[0],
-        "since": reason_and_time[1],
-        "faces": list(faces),
-        "others": list(others),
-    }
+    return {"face": faceid, "reason": reason, "since": since, "faces": list(faces), "others": list(others)}
 
 
 def _read_face_and_person(call: Call) -> tuple[Face, Person]:
