@@ -165,7 +165,7 @@ def _list_pack_files(pack: Pack) -> dict[str, Path]:
     own_files = [file.name for file in pack.files if pack.find_path(file.name).parent == pack.folder]
     files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own_files)}
     for file in pack.files:
-        pack.read_content(file.name)
+        pack.read_content(file.name)  # which compares it with its digest
     files[curve] = pack.measured or files[curve]
     if rows := pack.manifest.measured.rows:
         files[packs.BESIDE_A_CURVE] = rows

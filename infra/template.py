@@ -146,7 +146,10 @@ def _make_outputs(overlay: Template) -> Template:
 
 
 def _make_concurrency_limits() -> Template:
-    """Make a parameter for the concurrent runs of each function: a limit if a queue feeds it, else a reservation."""
+    """Make a parameter for the concurrent runs of each function.
+
+    It is a limit if a queue feeds the function, and a reservation, which takes runs from the others, if not.
+    """
     parameters: Template = {}
     conditions, resources = {}, {}
     for function in list_functions().values():

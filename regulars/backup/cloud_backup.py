@@ -80,9 +80,10 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime 
 
 
 def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]) -> archive.Manifest:
-    """Write the backup into the stage's tables and buckets, which must exist and be empty. Call `begin` before.
+    """Write the backup into the stage's tables and buckets, which must exist and be empty.
 
-    Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
+    `begin` is called before the first write. Raises OperatorError if a table is not empty or the data is of another
+    format, DamagedFile; both before any write.
     """
     items, blobs = _open_items(storage.table_prefix), open_storage(settings, SystemClock())
     manifest = archive.check_file(file)

@@ -91,12 +91,12 @@ def open_export(path: Path) -> Iterator[Source]:
                     raise DamagedFile(f"{path} holds no {name}")
                 return content.read()
 
-        groups = _write_lines(path, GROUPS, read_member(GROUPS), GroupLine)
+        groups = _read_lines(path, GROUPS, read_member(GROUPS), GroupLine)
         people = [
             _export_person(path, line, members, read_member)
-            for line in _write_lines(path, FACES, read_member(FACES), FaceLine)
+            for line in _read_lines(path, FACES, read_member(FACES), FaceLine)
         ]
-        rules = next(iter(_write_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
+        rules = next(iter(_read_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
         yield Source(f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules)
 
 
@@ -116,7 +116,8 @@ def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read:
     )
 
 
-def _write_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
+def _read_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
+    """Read a member of JSON lines, each as a `kind`. Raises DamagedFile, which names the line."""
     decoder, rows = msgspec.json.Decoder(kind), []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line:

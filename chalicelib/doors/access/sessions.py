@@ -190,10 +190,9 @@ class Sessions(Outside):
         if tenant_and_member is None:
             raise WrongCredentials(_UNKNOWN_KEY)
         tenant, member = tenant_and_member
-        updated = tuple(
-            used_passkey if each.id == used_passkey.id else each for each in member.passkeys
-        )  # its counter is higher
-        return self._sign_in_again(tenant, replace(member, passkeys=updated), [use_up], keep=keep)
+        # The counter of the one that was used is higher now.
+        passkeys_now = tuple(used_passkey if each.id == used_passkey.id else each for each in member.passkeys)
+        return self._sign_in_again(tenant, replace(member, passkeys=passkeys_now), [use_up], keep=keep)
 
     def find(self, token: str) -> Session | None:
         """Return the session of a token, even of a disabled tenant; None: there is none, or it has ended.

@@ -453,12 +453,15 @@ def _describe_camera(call: Call, camera: captures.Camera) -> Camera:
 def _describe_cameras(
     call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
 ) -> list[_Camera]:
-    """Describe cameras. `more`: members that only this kind of answer has."""
+    """Describe cameras, by the names of their groups; groups that were deleted since are left out.
+
+    `kind`: the class of the answer. `more`: members that only this class has.
+    """
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
     now, descriptions = call.services.clock.now(), []
-    for camera in cameras:  # groups that were deleted since are left out
+    for camera in cameras:
         groups = None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
         descriptions.append(
             kind.made_of(

@@ -311,9 +311,9 @@ def _describe_successes(operation: Operation, schemas: _Schemas) -> dict[str, An
             else:
                 answer["content"][JSON] = {"schema": schemas.of(kind)}
     if operation.method == "GET" and "200" in responses:
-        tagged = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
-        responses["200"] |= tagged
-        responses["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
+        etag_header = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
+        responses["200"] |= etag_header
+        responses["304"] = {"description": "It is as it was when it had this ETag.", **etag_header}
     if operation.role is not None:
         limits = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}
         for status, response in responses.items():
