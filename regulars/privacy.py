@@ -316,10 +316,8 @@ def _find_erased_faces(
     Somebody else who has such a face's id now is not among them. `trusted`: fingerprints of further keys that may have
     signed. Raises OperatorError if a receipt is none of the tenant's.
     """
-    keys, trusted_keys = (
-        services.audit.signing.read_public_keys(tenant.name),
-        [_make_fingerprint(key) for key in trusted],
-    )
+    keys = services.audit.signing.read_public_keys(tenant.name)
+    trusted_keys = [_make_fingerprint(key) for key in trusted]
     statements = []
     for path in receipts:
         statement, signer = _read_receipt(path)
@@ -334,9 +332,8 @@ def _find_erased_faces(
     for path, statement in statements:
         try:
             require_face_key(statement, key)
-            erased_faces += services.erasure.again.part_faces(tenant, statement, list_named_faces(statement, key, ids))[
-                0
-            ]
+            named_faces = list_named_faces(statement, key, ids)
+            erased_faces += services.erasure.again.part_faces(tenant, statement, named_faces)[0]
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
         except InvalidInput as error:

@@ -160,21 +160,21 @@ def _score_non_mated(
     return np.concatenate(plain_scores), np.sort(np.concatenate(scores_less_demand))[::-1]
 
 
-def _measure_curve(falling: NDArray[np.float64]) -> dict[str, Any]:
-    """Compute points and tail of scores of different persons. `falling`: the highest first."""
+def _measure_curve(falling_scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Compute points and tail of the curve. `falling_scores`: of pairs of different persons, the highest first."""
     points: list[dict[str, float]] = []
     for rate in RATES:
-        place = int(rate * len(falling))
-        if place < FEWEST_ABOVE:
+        index = int(rate * len(falling_scores))
+        if index < FEWEST_ABOVE:
             break
-        threshold = round(float(falling[place]), 4)
+        threshold = round(float(falling_scores[index]), 4)
         if not points or threshold > points[-1]["threshold"]:
             points.append({"fmr": rate, "threshold": threshold})
-    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling) >= TAIL_PAIRS), TAIL_FMRS[-1])
-    begin = falling[int(tail_fmr * len(falling))]
-    excess = falling[falling > begin] - begin
+    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling_scores) >= TAIL_PAIRS), TAIL_FMRS[-1])
+    tail_begin = falling_scores[int(tail_fmr * len(falling_scores))]
+    excess = falling_scores[falling_scores > tail_begin] - tail_begin
     tail = {
-        "above": round(float(begin), 4),
+        "above": round(float(tail_begin), 4),
         "fmr_at": tail_fmr,
         "rate": round(float(1 / excess.mean()), 2),
         "meaning": _MEANING,

@@ -147,12 +147,12 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
     """
     folder, role = draft.folder, draft.manifest.embedding
     np.save(folder / CENTRE, measured.centre)
-    computed = [CENTRE]
+    computed_names = [CENTRE]
     if measured.basis is not None:
         np.save(folder / BASIS, measured.basis)
-        computed.append(BASIS)
+        computed_names.append(BASIS)
     digest = hashlib.sha256(repr((role.networks, [file.sha256 for file in draft.files])).encode())
-    for name in computed:
+    for name in computed_names:
         digest.update((folder / name).read_bytes())
     role = EmbeddingRole(
         f"{offer.pack}-{digest.hexdigest()[:8]}",
@@ -162,8 +162,8 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
         "" if measured.basis is None else BASIS,
         0 if measured.basis is None else measured.basis.shape[1],
     )
-    of_pictures = [_describe_file(folder / name, "computed from your pictures", source) for name in computed]
-    manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *of_pictures))
+    computed_files = [_describe_file(folder / name, "computed from your pictures", source) for name in computed_names]
+    manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *computed_files))
     pack = Pack(manifest, folder)
     curves.write_curve(folder, pack, source, measured.entry, measured.population)
     write_durably(folder / MANIFEST, _write_manifest(pack, offer), mode=0o666)

@@ -10,7 +10,7 @@ from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
 
-_Seen = list[tuple[int, int, int]]
+_FileStates = list[tuple[int, int, int]]
 
 
 class Certificate:
@@ -21,7 +21,7 @@ class Certificate:
 
     def __init__(self, chain: Path, key: Path) -> None:
         self._chain, self._key = chain, key
-        self._seen = self._look()
+        self._known_state = self._read_state()
         self.context = self._load_context()
 
     def renew(self) -> None:
@@ -30,12 +30,12 @@ class Certificate:
         Handshakes from then on see the new certificate; connections that are open stay.
         """
         try:
-            state = self._look()
+            state = self._read_state()
         except OperatorError:
             return  # in the middle of an exchange: one of them is away
-        if state == self._seen:
+        if state == self._known_state:
             return
-        self._seen = state
+        self._known_state = state
         try:
             self._load_context()  # first apart: a chain whose key does not fit would spoil the context
             self.context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
@@ -43,7 +43,7 @@ class Certificate:
         except (OperatorError, OSError) as error:
             _log.warning("the former certificate is kept: %s", error)
 
-    def _look(self) -> _Seen:
+    def _read_state(self) -> _FileStates:
         """Return what tells that a file was written or exchanged: its time, size and inode."""
         try:
             stats = [path.stat() for path in (self._chain, self._key)]

@@ -211,7 +211,7 @@ def _fetch_pictures(
 
 
 def _make_line(number: int, face: models.Face, pictures: int, consent: models.Consent | None) -> FaceLine:
-    """Write down a face. An age or a gender that was estimated is left out, since it will be estimated anew."""
+    """Make the line of a face. An age or a gender that was estimated is left out: an import estimates it anew."""
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
     is_estimated = estimates.gender is not None and face.gender == estimates.gender.value

@@ -78,7 +78,7 @@ def verify_embeddings(call: Call) -> Body:
     """Compare embeddings with one that was sent or, in a recognition service, with an example."""
     if "id" in call.request.parameters:
         targets, id_ = call.sent.read_vectors("embeddings"), read_image_id(call.request.parameters["id"])
-        normalize_vectors(call, targets)
+        normalize_vectors(call, targets)  # what is wrong with them is said first
         example = _find_example(call, id_, "Image Id is incorrect")
         reads([example.face.faceid])
         return {

@@ -184,7 +184,10 @@ def end_session(call: Call) -> None:
 
 
 def _sign_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
-    """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
+    """Begin the session, and count a wrong sign-in of the address.
+
+    However many were wrong, a right key, code, invitation or passkey is taken, since nobody can guess one.
+    """
     sessions, keep = services.access.sessions, body.keep
     origin = find_origin(door.request, services.settings.public_url)
     with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
