@@ -117,7 +117,7 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     damage = services.ports.storage.damage()
     if damage is not None:
         print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
-    anything = damage is not None
+    is_faulty = damage is not None
     for tenant in find_tenants(services, tenants):
         consistency = services.consistency
         mended, disagreements = (
@@ -125,8 +125,8 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
         )
         for line in _report(tenant.name, mended, disagreements, repair=repair):
             print(line, flush=True)
-        anything = anything or bool(disagreements)
-    return 1 if anything else 0
+        is_faulty = is_faulty or bool(disagreements)
+    return 1 if is_faulty else 0
 
 
 def _report(

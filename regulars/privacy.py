@@ -262,10 +262,10 @@ def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[s
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
     for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
         text, path = _format_receipt(erasure), receipt or Path(f"erasure-{erasure.id}.json")
-        if receipt and number and not (path.exists() and not path.is_file()):
+        if receipt and number and not _is_device(path):
             path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
         try:
-            if path.exists() and not path.is_file():
+            if _is_device(path):
                 path.write_text(text, encoding="utf-8")
             else:
                 write_durably(path, text)
@@ -275,6 +275,11 @@ def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[s
                 f"{erasure.id} --tenant {tenant.name}` gives the receipt"
             ) from error
         print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
+
+
+def _is_device(path: Path) -> bool:
+    """Tell whether a path is no file, such as /dev/stdout, which takes several receipts."""
+    return path.exists() and not path.is_file()
 
 
 def _format_receipt(erasure: Erasure) -> str:

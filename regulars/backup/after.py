@@ -102,10 +102,10 @@ def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[
 
 
 def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
-    """Do again the acts in the export in a file; yield lines that say what, and what nobody knows.
+    """Do again the acts of an audit's export; yield lines that say what was done, and what nobody knows.
 
-    `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged,
-    InvalidInput if it is none.
+    `key`: the fingerprint of the key that signed the export; None: the tenant's own key. Raises OperatorError if the
+    file is not as it was signed, InvalidInput if it is no export.
     """
     from chalicelib.rights.audit.audit import verified_export
 

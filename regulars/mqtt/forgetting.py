@@ -22,12 +22,12 @@ _LOOK_S = 0.05
 def forget_tenant(broker: Broker, topics: Topics) -> int:
     """Empty the tenant's retained messages; return how many. Raises OperatorError if the broker does not do it."""
     retained_topics: set[str] = set()
-    grown_at = 0.0
+    newest_at = 0.0
 
     def hear(topic: str, payload: bytes) -> None:
-        nonlocal grown_at
+        nonlocal newest_at
         if payload and topic not in retained_topics:
-            grown_at = time.monotonic()
+            newest_at = time.monotonic()
         (retained_topics.add if payload else retained_topics.discard)(topic)
 
     for pattern in topics.retained:
@@ -36,15 +36,15 @@ def forget_tenant(broker: Broker, topics: Topics) -> int:
     try:
         _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
         listens_at = time.monotonic()
-        while time.monotonic() - max(listens_at, grown_at) < _SETTLE_S:
+        while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
             time.sleep(_LOOK_S)
-        topics_found = sorted(retained_topics)
-        for topic in topics_found:
+        emptied_topics = sorted(retained_topics)
+        for topic in emptied_topics:
             broker.tell(topic, "", retain=True)
         _wait_until(
             lambda: not retained_topics, "the broker still has messages of this tenant: may its user write them all?"
         )
-        return len(topics_found)
+        return len(emptied_topics)
     finally:
         broker.stop()
 

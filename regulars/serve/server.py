@@ -328,7 +328,7 @@ class Front:
         """
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
-        of_uvicorn = {"config": self._config, "server_state": self._state}
+        uvicorn_options = {"config": self._config, "server_state": self._state}
         with closing(Arrivals()) as arrivals:
             while True:
                 if not arrivals.number:
@@ -341,7 +341,7 @@ class Front:
                 except OSError:  # there are no descriptors left
                     await asyncio.sleep(LOOK_EVERY_S)
                 for sock, sender in arrivals.take_some():
-                    connection = Connection(self._limiter, sender, **of_uvicorn)
+                    connection = Connection(self._limiter, sender, **uvicorn_options)
                     connection.open(sock, self._tls.context if self._tls else None)
                 await asyncio.sleep(0)
 

@@ -59,9 +59,10 @@ class CredentialsFile:
     def provide(self) -> list[str]:
         """Make the first tenant if there is none, in the machine's time zone.
 
-        It is an act of the service, as `regulars tenants add` is one of the operator's: its entry is signed, so the
-        tenant has its signing key from then on, and every backup holds what knows a receipt's faces again. Return the
-        file's faults, a sentence each. They stop nothing: clients that have their keys are served.
+        Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
+
+        The audit notes it as an act of the service. So the tenant has its signing key from then on, and with it every
+        backup has what tells which faces a receipt is about.
         """
         with folder.hold_lock(self._data / LOCK):
             try:

@@ -160,7 +160,7 @@ def rename_subject(call: Call) -> Body:
     name, new = read_name_in_path(call.request), call.sent.read_new_name()
     if name == new:
         return {"updated": False}
-    _find_subject(call, name)
+    _find_subject(call, name)  # raises if there is none
     call.services.subjects.rename(call.tenant, call.group, name, new)
     return {"updated": True}
 

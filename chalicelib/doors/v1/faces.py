@@ -621,7 +621,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):
-        call.services.groups.get_by_name(call.tenant, body.group)
+        call.services.groups.get_by_name(call.tenant, body.group)  # raises if there is none
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))

@@ -276,7 +276,7 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
         return _read_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
         raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
-    read_query(request.query, Sent)
+    read_query(request.query, Sent)  # raises if it has anything: all stands in the body
     if media_type is not None and media_type.name == MULTIPART:
         form = read_form(media_type, data)
         return _read_texts(form.fields, [(part.name, part.data) for part in form.uploads], struct)
