@@ -297,7 +297,7 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
 
 
 def _redirect_to_picture(call: Call, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]) -> Redirect:
-    """Lead to what is `make_url` of a capture. Raises NotAllowed."""
+    """Redirect to the URL that `make_url` returns for a capture. Raises NotAllowed."""
     call.caller.require_pictures()
     camera, id_ = _find_camera_id(call, query), call.path["id"]
     return Redirect(link_capture(call, camera, id_, make_url(call.tenant, camera, id_)) or "")
