@@ -559,23 +559,23 @@ class StatisticsRecords(Subject):
             _Question("observations", EVERYTHING, everybody, distinct=False),
             _Question("persons", EVERYTHING, everybody, distinct=True),
         ]
-        for name, of_group in faces_by_group.items():
+        for name, faces_of_group in faces_by_group.items():
             if name is not None:
                 observation_filter = ObservationFilter(group_name=name)
-                questions.append(_Question(f"observations in {name}", observation_filter, of_group, distinct=False))
+                questions.append(
+                    _Question(f"observations in {name}", observation_filter, faces_of_group, distinct=False)
+                )
         reported_days: set[str] = set()
         for counts, observation_filter, faces, distinct in questions:
             answer = self.book.statistics.count_by_time(
                 tenant, observation_filter, *span, Granularity.HOUR, distinct=distinct
             )
             for hour in sorted(answer.keys() | faces.keys()):
-                day, faceids, answered = hour[:8], faces.get(hour, []), answer.get(hour, 0)
+                day, faceids, answered_count = hour[:8], faces.get(hour, []), answer.get(hour, 0)
                 stored_count = len(set(faceids) if distinct else faceids)
-                if answered != stored_count and day in sealed_days and day not in reported_days:
+                if answered_count != stored_count and day in sealed_days and day not in reported_days:
                     reported_days.add(day)
-                    text = (
-                        f"statistics of {day}, hour {hour[8:]}, say {answered} {counts}, and {stored_count} are stored"
-                    )
+                    text = f"statistics of {day}, hour {hour[8:]}, say {answered_count} {counts}, and {stored_count} are stored"
                     yield Disagreement(text, (), partial(self._seal_day, tenant, day_number(day)))
 
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")

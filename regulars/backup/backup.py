@@ -200,14 +200,14 @@ def restore(
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     _require_known(file, manifest.entries)
     data.parent.mkdir(parents=True, exist_ok=True)
-    with open_scratch(data.with_name(f".{data.name}.restoring")) as stage:
-        folder.keep_out_of_git(stage)
-        archive.unpack_file(file, stage)
+    with open_scratch(data.with_name(f".{data.name}.restoring")) as new_folder:
+        folder.keep_out_of_git(new_folder)
+        archive.unpack_file(file, new_folder)
         if mark:
-            folder.write_durably(stage / MARK, mark)
+            folder.write_durably(new_folder / MARK, mark)
         if data.exists():
             data.rmdir()
-        stage.rename(data)
+        new_folder.rename(data)
     sync_folder(data.parent)
     return manifest
 

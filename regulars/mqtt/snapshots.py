@@ -87,7 +87,7 @@ class Snapshots:
         self._service, self._frigate, self._names = service, frigate, names
         self._connections = connections
         self._no_picture_s = no_picture_s
-        self._caught_up_at = 0
+        self._caught_up_connection = 0
         self._lock = threading.Lock()
         self._due: dict[str, _Due] = {}
         """By event; the newest picture replaces one that was not sent yet."""
@@ -107,16 +107,16 @@ class Snapshots:
     def step(self) -> float:
         """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
         try:
-            if self._caught_up_at != self._connections():
+            if self._caught_up_connection != self._connections():
                 connection_number = self._connections()
                 self._catch_up()
-                self._caught_up_at = connection_number
+                self._caught_up_connection = connection_number
             for due in self._take_due():
                 self._send(due)
             for label in [*self._labels]:
                 self._give_back(label)
         except Away:
-            self._caught_up_at = 0  # what it saw meanwhile was perhaps not told
+            self._caught_up_connection = 0  # what it saw meanwhile was perhaps not told
             raise
         return EVERY_S
 
@@ -138,9 +138,9 @@ class Snapshots:
 
     def _catch_up(self) -> None:
         """Note the people whom Frigate saw while nobody listened, if the service has no picture of them."""
-        since = time.time() - BACK_S
+        since_s = time.time() - BACK_S
         try:
-            ended_events = [event for event in self._frigate.list_ended(since) if event.id not in self._people]
+            ended_events = [event for event in self._frigate.list_ended(since_s) if event.id not in self._people]
         except (NotFrigates, Refused) as error:
             _log.error("who came before cannot be asked of Frigate: %s", error)
             return
@@ -148,7 +148,7 @@ class Snapshots:
         for camera in {event.camera for event in ended_events}:
             try:
                 captures = self._service.list_captures(
-                    camera=camera, from_=datetime.fromtimestamp(since, UTC), limit=1000
+                    camera=camera, from_=datetime.fromtimestamp(since_s, UTC), limit=1000
                 )
                 known_tracks |= {capture.track for capture in captures}
             except codes.CameraNotFound:

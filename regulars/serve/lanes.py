@@ -145,12 +145,12 @@ class Budget:
                 for holding in self.holdings
                 if lane == holding.lane == UNPROVED and holding.stop and holding.held
             ]
-            by_sender: Counter[str] = Counter({asks.sender: size})
+            bytes_by_sender: Counter[str] = Counter({asks.sender: size})
             for holding in strangers:
-                by_sender[holding.sender] += holding.held
+                bytes_by_sender[holding.sender] += holding.held
             largest = max(
                 [asks, *strangers],
-                key=lambda holding: (by_sender[holding.sender], holding.held + size * (holding is asks)),
+                key=lambda holding: (bytes_by_sender[holding.sender], holding.held + size * (holding is asks)),
             )
             if largest is asks:
                 raise Busy(FULL)

@@ -103,7 +103,7 @@ class Import(Struct):
             )
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
             self.journal.note_order(person.key, faceid, [*progress.order, *order])
-        erased = ""
+        erasure_text = ""
         for photo in (photos[id_] for id_ in progress.order if id_ in photos and id_ not in progress.outcomes):
             if progress.kept == MAX_PICTURES:
                 self._note_outcome(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
@@ -111,16 +111,16 @@ class Import(Struct):
             try:
                 self._note_outcome(person, photo, KEPT, self._send(person, photo, progress))
             except codes.FaceErased as error:  # not noted: the next run may be told to enrol
-                erased = str(error)
+                erasure_text = str(error)
                 break
             except _OF_THE_PHOTO as error:
                 self._note_outcome(person, photo, REFUSED, str(error))
             except _OF_THE_PERSON as error:
-                for other in photos.values():
-                    if other.id not in progress.outcomes:
-                        self._note_outcome(person, other, REFUSED, str(error))
+                for other_photo in photos.values():
+                    if other_photo.id not in progress.outcomes:
+                        self._note_outcome(person, other_photo, REFUSED, str(error))
         known_outcomes = (
-            progress.outcomes.get(id_) or Outcome(photo.name, REFUSED, erased) for id_, photo in photos.items()
+            progress.outcomes.get(id_) or Outcome(photo.name, REFUSED, erasure_text) for id_, photo in photos.items()
         )
         return [Fate(person.key, outcome) for outcome in (*unreadable, *known_outcomes)]
 
