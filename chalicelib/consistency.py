@@ -575,7 +575,10 @@ class StatisticsRecords(Subject):
                 stored_count = len(set(faceids) if distinct else faceids)
                 if answered_count != stored_count and day in sealed_days and day not in reported_days:
                     reported_days.add(day)
-                    text = f"statistics of {day}, hour {hour[8:]}, say {answered_count} {counts}, and {stored_count} are stored"
+                    text = (
+                        f"statistics of {day}, hour {hour[8:]}, say {answered_count} {counts}, "
+                        f"and {stored_count} are stored"
+                    )
                     yield Disagreement(text, (), partial(self._seal_day, tenant, day_number(day)))
 
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
