@@ -97,7 +97,8 @@ def compile_modules(folder: Path, python: Path) -> None:
 def run_command(command: Sequence[str | Path], *, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
     """Run a command and return what it prints. `variables`: of its environment, beside ours. Raises Failed.
 
-    Hashes are fixed, so compiled sets keep order; so is who may read the files that it makes.
+    The seed of hashes is fixed, so that compiled sets keep their order. So is the umask: who runs the command does not
+    decide who may read the files that it makes.
     """
     environment = {**os.environ, "PYTHONHASHSEED": "0", **(variables or {})}
     result = subprocess.run(  # noqa: S603 - our own commands

@@ -132,12 +132,12 @@ def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     if people <= dimensions:
         return None
     values, vectors = np.linalg.eigh(rows.astype(np.float64).T @ rows)
-    needed = int((np.cumsum(values) > LOST * values.sum()).sum())
-    columns = -(-needed // 8) * 8
+    needed_columns = int((np.cumsum(values) > LOST * values.sum()).sum())
+    columns = -(-needed_columns // 8) * 8  # the next multiple of eight
     if columns >= dimensions:
         return None
-    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((columns, columns)))
-    return np.asarray(vectors[:, -columns:] @ turn, np.float32)
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((columns, columns)))
+    return np.asarray(vectors[:, -columns:] @ rotation, np.float32)
 
 
 def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, number: int) -> Pack:
@@ -155,12 +155,12 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
     for name in computed_names:
         digest.update((folder / name).read_bytes())
     role = EmbeddingRole(
-        f"{offer.pack}-{digest.hexdigest()[:8]}",
-        number,
-        offer.networks,
-        CENTRE,
-        "" if measured.basis is None else BASIS,
-        0 if measured.basis is None else measured.basis.shape[1],
+        model=f"{offer.pack}-{digest.hexdigest()[:8]}",
+        number=number,
+        networks=offer.networks,
+        centre=CENTRE,
+        basis="" if measured.basis is None else BASIS,
+        columns=0 if measured.basis is None else measured.basis.shape[1],
     )
     computed_files = [_describe_file(folder / name, "computed from your pictures", source) for name in computed_names]
     manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *computed_files))

@@ -91,8 +91,9 @@ class Background:
 def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background: Background) -> None:
     """Start the threads of each event handler that `app` has registered. Schedules run once at the start.
 
-    `queues`: with the number of threads, by the handler's name. If they are several, each takes one message at a time,
-    so that none waits behind another's. Raises ValueError if nothing on one box feeds a handler.
+    `queues`: the queue and the number of its threads, by the handler's name. Several threads of a queue take one
+    message each at a time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a
+    handler.
     """
     for source in app.event_sources:
         name, handler = source.name, app.handler_map[source.name]
