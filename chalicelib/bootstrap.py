@@ -76,7 +76,10 @@ def build(
     the settings. `mailer`: what sends mail, which one box alone may have."""
     from chalicelib.services import Services  # the search function does without
 
-    return Services(settings, Adapters(settings, clock, storage, vision, vision_of, mailer))
+    return Services(
+        settings,
+        Adapters(settings=settings, clock=clock, storage=storage, vision=vision, vision_of=vision_of, mailer=mailer),
+    )
 
 
 class Adapters:

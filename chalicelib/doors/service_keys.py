@@ -24,7 +24,7 @@ class Holder(NamedTuple):
 _DETECTS = "detect"
 """The act of any dialect that looks for faces in a picture and decides nothing."""
 
-NO_GROUP = Group("", "", "", 0, None)
+NO_GROUP = Group(id="", name="", description="", count=0, capacity=None)
 """What a key reaches whose service has no group."""
 
 

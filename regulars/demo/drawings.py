@@ -39,13 +39,13 @@ class Look(Struct, frozen=True):
 def choose_look(number: int) -> Look:
     """Choose how the person of this number looks. Numbers that follow each other differ in all that is seen."""
     return Look(
-        SKIN[number % len(SKIN)],
-        HAIR[number * 3 % len(HAIR)],
-        SHIRTS[number * 5 % len(SHIRTS)],
-        WALLS[number % len(WALLS)],
-        number % 2 == 0,
-        number % 5 == 3,
-        number % 6 == 5,
+        skin=SKIN[number % len(SKIN)],
+        hair=HAIR[number * 3 % len(HAIR)],
+        shirt=SHIRTS[number * 5 % len(SHIRTS)],
+        wall=WALLS[number % len(WALLS)],
+        has_long_hair=number % 2 == 0,
+        has_glasses=number % 5 == 3,
+        has_beard=number % 6 == 5,
     )
 
 

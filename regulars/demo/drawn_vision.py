@@ -154,7 +154,16 @@ class DrawnVision:
         unwanted = frozenset(ATTRIBUTES).difference(wanted, ["pose"])
         people = [_find_person(image, face) for face in faces]
         estimates = [
-            Estimates(person.age, person.gender, 0.9, "happy", 0.8, Pose(1, 2, 3), QUALITY, liveness=0.9)
+            Estimates(
+                age=person.age,
+                gender=person.gender,
+                gender_score=0.9,
+                emotion="happy",
+                emotion_score=0.8,
+                pose=Pose(yaw=1, pitch=2, roll=3),
+                quality=QUALITY,
+                liveness=0.9,
+            )
             for person in people
         ]
         return [of_face.without(unwanted) for of_face in estimates]

@@ -133,7 +133,7 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
     services.groups.create(tenant, VIP, 100, "Those whom we greet by name")
     staff = services.groups.create(tenant, STAFF, 100, "Those who work here; no figure counts them")
     services.groups.change_fields(tenant, staff.id, {"staff": True})
-    services.groups.set_promotion_settings(tenant, PromotionSettings(3, 7))
+    services.groups.set_promotion_settings(tenant, PromotionSettings(arrive_times=3, period_days=7))
     for id_, name in CAMERAS.items():
         services.cameras.add(tenant, id_, name, CameraSettings())
     hooks = services.webhooks.hooks

@@ -70,13 +70,27 @@ class Story:
         if reply.status == 201:
             self._people[reply.json["id"]] = person
         answer = f"enrolled as {person}" if reply.status == 201 else _describe_refusal(reply)
-        return Step(Part.ENROL, "faces", probe.photo.name, answer, reply.status == 201, reply.elapsed_ms)
+        return Step(
+            part=Part.ENROL,
+            api="faces",
+            subject=probe.photo.name,
+            answer=answer,
+            right=reply.status == 201,
+            elapsed_ms=reply.elapsed_ms,
+        )
 
     def _search(self, part: Part, probe: Probe) -> Step:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled on it."""
         reply = self._send_request("POST", f"/v1/{IDENTIFY}", _encode_picture(probe.photo))
         if reply.status != 200:
-            return Step(part, IDENTIFY, probe.photo.name, _describe_refusal(reply), False, reply.elapsed_ms)
+            return Step(
+                part=part,
+                api=IDENTIFY,
+                subject=probe.photo.name,
+                answer=_describe_refusal(reply),
+                right=False,
+                elapsed_ms=reply.elapsed_ms,
+            )
         faces = reply.json["faces"]
         pairs = ((face, candidate) for face in faces for candidate in face["candidates"] if candidate["match"])
         matches = [(candidate["score"], face["threshold"], candidate["face"]["id"]) for face, candidate in pairs]
@@ -84,7 +98,16 @@ class Story:
         answer = ", ".join(sorted(matched_people)) or ("nobody known" if faces else "no face")
         right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
         score, threshold, _ = min(matches, default=(None, faces[0]["threshold"] if faces else None, ""))
-        return Step(part, IDENTIFY, probe.photo.name, answer, right, reply.elapsed_ms, score, threshold)
+        return Step(
+            part=part,
+            api=IDENTIFY,
+            subject=probe.photo.name,
+            answer=answer,
+            right=right,
+            elapsed_ms=reply.elapsed_ms,
+            score=score,
+            threshold=threshold,
+        )
 
     def _delete(self, person: str) -> Step:
         faceid = next(id_ for id_, known_person in self._people.items() if known_person == person)
@@ -92,7 +115,12 @@ class Story:
         if right := reply.status in (202, 204):  # 202: its erasure goes on
             del self._people[faceid]
         return Step(
-            Part.DELETE, "faces", person, "deleted" if right else _describe_refusal(reply), right, reply.elapsed_ms
+            part=Part.DELETE,
+            api="faces",
+            subject=person,
+            answer="deleted" if right else _describe_refusal(reply),
+            right=right,
+            elapsed_ms=reply.elapsed_ms,
         )
 
     def _send_request(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:

@@ -35,8 +35,9 @@ from regulars.measuring.pairs import Faces
 MEMORY = "embeddings.sqlite"
 """File of the results in the folder `out`."""
 
-ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
-"""Formats, bytes (64 MiB), and pixels of the longer and of the shorter side of a picture to measure by."""
+ANY_PICTURE = PictureRules(
+    formats=frozenset({"JPEG", "PNG", "BMP"}), max_bytes=1 << 26, max_long_side_px=8192, max_short_side_px=8192
+)
 KEPT_EVERY = 32
 """Number of pictures after which the results are saved."""
 
@@ -70,14 +71,16 @@ def look(vision: Vision, picture: bytes) -> PictureResult:
         try:
             image = vision.read_picture(picture, ANY_PICTURE)
         except Unusable as error:
-            return PictureResult(str(error), 0, 0.0, {}, None)
+            return PictureResult(failure=str(error), faces=0, quality=0.0, stages_ms={}, embedding=None)
         faces = vision.detect(image)
         if not faces:
-            return PictureResult("no face was found", 0, 0.0, dict(stages), None)
+            return PictureResult(
+                failure="no face was found", faces=0, quality=0.0, stages_ms=dict(stages), embedding=None
+            )
         face = [choose_main_face(faces, image.shape[1], image.shape[0])]
         embedding = vision.embed(image, face)[0]
         quality = vision.qualities(image, face)[0].total
-    return PictureResult("", len(faces), quality, dict(stages), embedding)
+    return PictureResult(failure="", faces=len(faces), quality=quality, stages_ms=dict(stages), embedding=embedding)
 
 
 class Looker:

@@ -152,14 +152,14 @@ def _search_gallery(
         right_plain[block] = owners[answer.nearest] == faces.person_of[probes[block]]
     mated_part, stranger_part = slice(0, len(mated)), slice(len(mated), None)
     return Searches(
-        len(gallery),
-        np.where(right[mated_part], scores[mated_part], NEVER),
-        scores[stranger_part],
-        np.where(right_plain[mated_part], plain_scores[mated_part], NEVER),
-        plain_scores[stranger_part],
-        accepted[mated_part] & right[mated_part],
-        accepted[stranger_part],
-        strangers,
+        gallery_size=len(gallery),
+        mated=np.where(right[mated_part], scores[mated_part], NEVER),
+        non_mated=scores[stranger_part],
+        mated_plain=np.where(right_plain[mated_part], plain_scores[mated_part], NEVER),
+        non_mated_plain=plain_scores[stranger_part],
+        mated_accepted=accepted[mated_part] & right[mated_part],
+        non_mated_accepted=accepted[stranger_part],
+        strangers=strangers,
     )
 
 
@@ -187,10 +187,10 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule
     )
     thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()]
     return Answer(
-        best,
-        top_scores - demand_of_best,
-        demand_of_best,
-        top_scores >= thresholds,
-        plain_scores.argmax(axis=1),
-        plain_scores.max(axis=1),
+        best=best,
+        scores=top_scores - demand_of_best,
+        demands=demand_of_best,
+        matches=top_scores >= thresholds,
+        nearest=plain_scores.argmax(axis=1),
+        plain=plain_scores.max(axis=1),
     )

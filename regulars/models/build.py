@@ -114,7 +114,7 @@ def measure_pack(
     rows[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
     centred = replace(faces, embeddings=rows)
     entry, _ = curves.measure_model(centred, people.persons, population)
-    return Measured(centre, basis, population, entry, centred)
+    return Measured(centre=centre, basis=basis, population=population, entry=entry, faces=centred)
 
 
 def _split_parts(role: EmbeddingRole, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -184,9 +184,14 @@ def import_(  # the options are the command's, a name each
                         )
                     ),
                 ):
-                    fates = Import(tenant, progress_journal, group, if_known, trust, if_erased).run(
-                        people, advance, with_rules=rules
-                    )
+                    fates = Import(
+                        service=tenant,
+                        journal=progress_journal,
+                        group=group,
+                        if_known=if_known,
+                        is_vouched_for=trust,
+                        if_erased=if_erased,
+                    ).run(people, advance, with_rules=rules)
     return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
 

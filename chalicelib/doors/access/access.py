@@ -75,7 +75,15 @@ class KeyRing(Outside):
         """
         now = self.book.clock.now()
         secret = api_keys.new_key(api_keys.OF_TENANT)
-        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
+        key = ApiKey(
+            id=time_ordered_id(now),
+            name=name,
+            role=role,
+            created_at=now,
+            digest=api_keys.digest(secret),
+            pictures=pictures,
+            expires_at=expires_at,
+        )
         return self._add_key(tenant, self._check_key(key), request), secret
 
     def add_service_key(
@@ -92,7 +100,15 @@ class KeyRing(Outside):
         if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
             raise InvalidInput("this key is in use already: give another one, or none")
         now = self.book.clock.now()
-        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), service=service, group=group)
+        key = ApiKey(
+            id=time_ordered_id(now),
+            name=name,
+            role=role,
+            created_at=now,
+            digest=api_keys.digest(secret),
+            service=service,
+            group=group,
+        )
         self._add_key(tenant, self._check_key(key))
         return secret
 

@@ -26,8 +26,7 @@ PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
 LARGEST_FILE_BYTES = 5 * 1024 * 1024
 """Bytes of a picture, as CompreFace takes them."""
-RULES = PictureRules(FORMATS, LARGEST_FILE_BYTES, 8_192, 8_192)
-"""Formats, bytes, and pixels of the longer and of the shorter side that a picture may have."""
+RULES = PictureRules(formats=FORMATS, max_bytes=LARGEST_FILE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
 
 _NAMES = (
     *("limit", "det_prob_threshold", "prediction_count", "face_plugins", "status", "detect_faces"),

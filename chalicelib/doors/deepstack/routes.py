@@ -105,8 +105,12 @@ class Call(Struct, frozen=True):
 
 Body = dict[str, Any]
 
-RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
-"""Formats, bytes, and pixels of the longer and of the shorter side that a picture may have."""
+RULES = PictureRules(
+    formats=frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}),
+    max_bytes=10 * 2**20,
+    max_long_side_px=8_192,
+    max_short_side_px=8_192,
+)
 REGISTER_TIME = timedelta(seconds=10)
 """How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
 LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
@@ -289,7 +293,9 @@ def _read_base64_pictures(form: Form) -> Iterator[Part]:
     for name, value in form.fields:
         if name == "image" and value:
             try:
-                yield Part(name, None, "", "", read_base64(clean_form_value(value)))
+                yield Part(
+                    name=name, filename=None, media_type="", charset="", data=read_base64(clean_form_value(value))
+                )
             except ValueError:
                 raise Failure(0, NO_IMAGE) from None
 

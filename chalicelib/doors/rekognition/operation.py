@@ -50,7 +50,13 @@ ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
 
 BAD_REQUEST = "Request has invalid parameters"
 
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
+RULES = PictureRules(
+    formats=frozenset({"JPEG", "PNG"}),
+    max_bytes=MOST_BYTES,
+    max_long_side_px=8_192,
+    max_short_side_px=8_192,
+    min_short_side_px=80,
+)
 
 _INVALID = Wording("InvalidParameterException", text=BAD_REQUEST + ": {}")
 _LIMIT = Wording("ServiceQuotaExceededException")

@@ -83,7 +83,17 @@ def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Cl
         raise _make_incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
     id_, day, region, service, terminator = credential
     sent_at, signed_at = _read_time(headers)
-    return Claim(id_, day, region, service, terminator, signed, parts["Signature"], sent_at, signed_at)
+    return Claim(
+        access_key_id=id_,
+        day=day,
+        region=region,
+        service=service,
+        terminator=terminator,
+        signed_headers=signed,
+        signature=parts["Signature"],
+        sent_at=sent_at,
+        at=signed_at,
+    )
 
 
 def verify_signature(
