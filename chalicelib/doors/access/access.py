@@ -272,8 +272,8 @@ def _require_permanent_admin(present_keys: Sequence[ApiKey], former_key: ApiKey,
         key.is_permanent_admin for key in [*other_keys, *([changed_key] if changed_key else [])]
     ):
         raise LastAdminKey(
-            f"{former_key.name!r} is the last admin's key without an end: "
-            "make another one before it goes or becomes less"
+            f"{former_key.name!r} is the last admin's key without an end: make another one "
+            "before it goes or becomes less"
         )
 
 
