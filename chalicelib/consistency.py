@@ -120,6 +120,9 @@ class Subject(Outside):
         return Disagreement(says, versions, partial(write, self.book.items, mend))
 
 
+_MORE_FIT = "the tenant says that {{}} more {} fit, and {{}} do"
+"""What is wrong with a number of free places. Filled in twice: with what the places are for, then with two numbers."""
+
 _SAME = "as-it-was-read"
 """Name of the condition that a mended record is still as it was read."""
 
@@ -198,11 +201,10 @@ class GalleryRecords(Subject):
         capacity = sum(group.capacity or 0 for group in groups)
         if not _is_capacity_right(tenant, directory, groups):  # then a group's mended count changes its capacity
             capacity += sum(face_counts[group.id] - group.count for group in groups if group.capacity is not None)
-        fit = "the tenant says that {} more %s fit, and {} do"
         right_numbers = {
-            FACES_LEFT: (fit % "faces", limits.faces - face_counts.total()),
-            GROUPS_LEFT: (fit % "groups", limits.groups - len(groups)),
-            CAPACITY_LEFT: (fit % "places for groups", limits.faces - capacity),
+            FACES_LEFT: (_MORE_FIT.format("faces"), limits.faces - face_counts.total()),
+            GROUPS_LEFT: (_MORE_FIT.format("groups"), limits.groups - len(groups)),
+            CAPACITY_LEFT: (_MORE_FIT.format("places for groups"), limits.faces - capacity),
             NUMBERED: (
                 "the tenant says that {} is the newest stranger's number, and there is {}",
                 max(newest_number, int(directory.get(NUMBERED, 0))),
@@ -250,23 +252,28 @@ class GalleryRecords(Subject):
         for faceid, text in findings.items():
             yield Disagreement(text, (seq,), partial(self._write_to_journal, tenant, faceid))
 
-    def _write_to_journal(self, tenant: Tenant, faceid: str) -> None:
-        """Write the face or user, as it is now, into the journal once more, which every search process follows."""
-        is_user = is_users(faceid)
-        table, key = (keys.DIRECTORY, keys.user_item(faceid)) if is_user else (keys.FACES, faceid)
+    def _write_to_journal(self, tenant: Tenant, entry_id: str) -> None:
+        """Write a face or a user, as it is now, into the journal once more, which every search process follows.
+
+        `entry_id`: the face's or the user's id in the gallery.
+        """
+        is_user = is_users(entry_id)
+        table, key = (keys.DIRECTORY, keys.user_item(entry_id)) if is_user else (keys.FACES, entry_id)
         item = self.book.items.get(table, (tenant.name, key))
         if item is None:
-            entry = JournalEntry(Edit.DELETE, faceid, "")
-            same = Check(table, (tenant.name, key), (absent(_SAME),))
+            entry = JournalEntry(Edit.DELETE, entry_id, "")
+            unchanged_check = Check(table, (tenant.name, key), (absent(_SAME),))
         elif is_user:
             user = user_from(item)
-            entry = JournalEntry(Edit.REPLACE, faceid, gallery_group(user.group_id), user.templates)
-            same = Check(table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME)))
+            entry = JournalEntry(Edit.REPLACE, entry_id, gallery_group(user.group_id), user.templates)
+            unchanged_check = Check(
+                table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME))
+            )
         else:
             face = face_from(item)
-            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, reduce_templates(face.templates))
-            same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
-        self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
+            entry = JournalEntry(Edit.REPLACE, entry_id, face.group_id, reduce_templates(face.templates))
+            unchanged_check = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
+        self.book.writer.commit(tenant.name, Change((unchanged_check,), (entry,), skips_model_check=True))
 
 
 def _is_capacity_right(tenant: Tenant, directory: Item, groups: list[Group]) -> bool:
@@ -783,20 +790,22 @@ class VisitRecords(Subject):
         since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
         sightings = [sighting for sighting in sightings if sighting.at_ms >= visits.arrivals.folded_until_ms]
         arrivals = _select_since(visits.arrivals, since_ms)
-        of_id = _select_since(_join_sightings(sightings), since_ms)
-        of_face = of_id
+        arrivals_of_id = _select_since(_join_sightings(sightings), since_ms)
+        arrivals_of_face = arrivals_of_id
         if by_hand:
-            of_face = _select_since(
+            arrivals_of_face = _select_since(
                 _join_sightings(sighted_at for sighted_at in sightings if sighted_at.is_of_face), since_ms
             )
-        if arrivals not in (of_id, of_face):
+        if arrivals not in (arrivals_of_id, arrivals_of_face):
             older = tuple(arrival for arrival in visits.arrivals.recent if arrival.until_ms <= since_ms)
-            recounted = replace(visits.arrivals, recent=(*older, *of_id))
+            recounted = replace(visits.arrivals, recent=(*older, *arrivals_of_id))
             yield Disagreement(
                 f"face {face.faceid} has {len(arrivals)} arrivals of {_count_sightings(arrivals)} sightings in 100 "
-                f"days, and its sightings make {len(of_id)} of {_count_sightings(of_id)}",
+                f"days, and its sightings make {len(arrivals_of_id)} of {_count_sightings(arrivals_of_id)}",
                 (face.version, visits.version),
-                partial(self._store_arrivals, tenant, face, visits, recounted) if of_face == of_id else None,
+                partial(self._store_arrivals, tenant, face, visits, recounted)
+                if arrivals_of_face == arrivals_of_id
+                else None,
             )
 
     def _store_arrivals(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:

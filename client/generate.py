@@ -55,11 +55,13 @@ def write_codes() -> str:
         "from collections.abc import Mapping\n",
         "from regulars_client.errors import ApiError\n",
     ]
-    for kind in errors.every_error():
-        (base,) = kind.__bases__
-        about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0] if kind.__doc__ else ""
+    for error_class in errors.every_error():
+        (base,) = error_class.__bases__
+        about = inspect.cleandoc(error_class.__doc__ or "").partition("\n\n")[0] if error_class.__doc__ else ""
         body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
-        parts.append(f"class {kind.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}")
+        parts.append(
+            f"class {error_class.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}"
+        )
     classes_here = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
     return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {classes_here}}}\n"])
 

@@ -59,8 +59,8 @@ def build_wheels(out: Path = OUT) -> list[Path]:
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copy_project(names, Path(scratch) / project) for project, names in PROJECTS.items()]
-        for old in [*out.glob("regulars*.whl"), *out.glob("regulars*.oci.tar"), *out.glob(f"{SUMS}*")]:
-            old.unlink()
+        for old_file in [*out.glob("regulars*.whl"), *out.glob("regulars*.oci.tar"), *out.glob(f"{SUMS}*")]:
+            old_file.unlink()
         # By this environment's setuptools: an isolated one is fetched and installed for each of them.
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run_command([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), variables=read_commit_time())

@@ -112,7 +112,7 @@ class Application(PerThread):
             self._unregistered.pop(name)()
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer a request of API Gateway, or of the cameras' function URL. Register its dialect before."""
+        """Answer a request of API Gateway, or of the cameras' function URL. Its dialect is registered first."""
         if (owner := find_owner(event.get("resource", ""))) is not None and owner.name in self._unregistered:
             self._unregistered[owner.name]()
             del self._unregistered[owner.name]  # not before: if it fails, the next request tries again

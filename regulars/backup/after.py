@@ -75,8 +75,8 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     `set a hold of A; merge B into A`: after the restore A and B are held.
     """
     changes = Since()
-    ordered = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
-    entries_after = [entry for entry in ordered if moment_of_text(entry["at"]) >= begin]
+    ordered_entries = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
+    entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         act = entry["what"]
         mark = (bool(entry.get("is_set")), entry.get("reason", ""))
@@ -88,11 +88,10 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
             elif act in (_GIVEN, _WITHDRAWN):
                 changes.withdrawn[faceid] = act == _WITHDRAWN
         deleted_faces = entry.get("deleted", ())
-        if act == "sighting" or {*entry.get("faces", ())} <= {
-            *deleted_faces
-        }:  # that may push a stranger out; else a merge
+        # A sighting may push a stranger out. A merge deletes a face, too, and names others that stay.
+        if act == "sighting" or {*entry.get("faces", ())} <= {*deleted_faces}:
             changes.deleted.update(dict.fromkeys(deleted_faces))
-    return Since(**{name: _spread_to_parts(mark, entries_after) for name, mark in asdict(changes).items()})
+    return Since(**{name: _spread_to_parts(facts, entries_after) for name, facts in asdict(changes).items()})
 
 
 def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:

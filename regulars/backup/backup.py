@@ -167,9 +167,11 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
         for face in walk_items(items, keys.FACES, name):
             yield from _list_picture_keys(face_from(face).pictures)
         for merge in walk_items(items, keys.MERGES, name):
-            found_merge = merge_from(merge)
+            stored_merge = merge_from(merge)
             yield from (
-                _list_picture_keys(found_merge.kept.face.pictures) if found_merge.is_active and found_merge.kept else ()
+                _list_picture_keys(stored_merge.kept.face.pictures)
+                if stored_merge.is_active and stored_merge.kept
+                else ()
             )
         for pointer in walk_items(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]

@@ -112,20 +112,20 @@ def _put(store: BlobStore, place: Path, path: Path) -> None:
 
 
 def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
-    """Make all anew that another key of KMS had sealed; yield each tenant's credentials, and its hooks' secrets.
+    """Make all secrets anew that another key of KMS had sealed; yield each tenant's credentials and hooks' secrets.
 
-    What tells people is off until somebody sends its channel again.
+    Hooks that tell people are off until somebody sends their channel again.
     """
     hooks = services.webhooks.hooks
     for tenant in services.tenants.list_all():
         credentials = asdict(services.tenants.rotate_keys(tenant.name))
-        posted_to = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
-        for teller in (hook for hook in hooks.list_all(tenant.name) if hook.way):
-            hooks.change_hook(tenant.name, teller.id, {"enabled": False})
+        hook_ids = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
+        for people_hook in (hook for hook in hooks.list_all(tenant.name) if hook.way):
+            hooks.change_hook(tenant.name, people_hook.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew_key(tenant.name, is_lost=True)
-        yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in posted_to}}
+        yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in hook_ids}}
 
 
 def _open_items(prefix: str) -> DynamoItemStore:

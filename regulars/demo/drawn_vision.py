@@ -166,7 +166,7 @@ class DrawnVision:
             )
             for person in people
         ]
-        return [of_face.without(unwanted) for of_face in estimates]
+        return [each.without(unwanted) for each in estimates]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         person = _find_person(image, face)

@@ -63,6 +63,7 @@ class Story:
             yield self._search(Part.DELETE, plan.removed)
 
     def _enrol(self, probe: Probe) -> Step:
+        """Enrol a person by one picture."""
         (person,) = probe.names
         reply = self._send_request(
             "POST", "/v1/faces", _encode_picture(probe.photo) | {"group": REGULAR, "name": format_name(person)}

@@ -203,15 +203,15 @@ class Account:
         hold.
         """
         stack_record = self._find_stack(stack)
-        failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
-        if stack_record and not failed and not _is_new(stack_record):
+        has_failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
+        if stack_record and not has_failed and not _is_new(stack_record):
             return False
         if left_tables := [name for name in tables if self._find_table(name)]:
             raise NotDeployed(
                 f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: deploy another stage, "
                 "or look what they hold, back that up, and delete them"
             )
-        return failed
+        return has_failed
 
     def remove_stack(self, name: str) -> None:
         """Delete a stack; resources that its template retains stay. Raises NotDeployed."""

@@ -118,8 +118,10 @@ class KeyRing(Outside):
         if len(present_keys.rows) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, make_key_item(tenant.name, key), (absent("id-free"),))
-        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
-        self.book.requests.write_with_answer(tenant.name, [put, let_in, present_keys.changed], request, {"id": key.id})
+        let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
+        self.book.requests.write_with_answer(
+            tenant.name, [put, let_in_action, present_keys.changed], request, {"id": key.id}
+        )
         return key
 
     def list_all(self, tenant: Tenant) -> list[ApiKey]:
@@ -163,8 +165,8 @@ class KeyRing(Outside):
         update = Update(
             keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
         )
-        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
-        actions: list[Action] = [update, api_keys.shut_out(former_key.digest), let_in, present_keys.changed]
+        let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
+        actions: list[Action] = [update, api_keys.shut_out(former_key.digest), let_in_action, present_keys.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return secret
 

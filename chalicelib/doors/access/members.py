@@ -77,10 +77,12 @@ class Members(Outside):
         Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
         """
         now = self.book.clock.now()
-        new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
-        new = replace(new, page=page)
-        invitation, fields = self._make_invitation(tenant, new.id)
-        member = _check_member(replace(new, **fields))
+        new_member = Member(
+            time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen
+        )
+        new_member = replace(new_member, page=page)
+        invitation, fields = self._make_invitation(tenant, new_member.id)
+        member = _check_member(replace(new_member, **fields))
         members = self._list_members(tenant.name)
         _require_free(members.rows, member)
         if len(members.rows) >= MAX_MEMBERS:

@@ -15,7 +15,7 @@ _V6_NETWORK = 64
 def find_sender(
     peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
 ) -> tuple[str, dict[str, str]]:
-    """Return the address that a request came from, and its headers without what our proxies told of its way.
+    """Return the address that a request came from, and its headers without what our proxies added about its way.
 
     The address is the peer's unless that is one of our proxies. Then it is the last in X-Forwarded-For that is none of
     them. What stands before it, anybody can have written: that stays.
