@@ -562,10 +562,10 @@ def mark_person(
 def _add_commands_of_mark(
     group: click.Group,
     called: str,
-    marks: Callable[[Services], Holds | Restrictions],
-    every: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
+    choose_marks: Callable[[Services], Holds | Restrictions],
+    list_marked_faces: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
 ) -> None:
-    """Add the commands that set, lift and list what a face is `called`."""
+    """Add the commands that set, lift and list what a face is `called`, such as "held"."""
 
     @group.command("set", help=f"Say that a face is {called}; if it is, change the reason.")
     @_face
@@ -574,19 +574,19 @@ def _add_commands_of_mark(
     )
     @of_tenant
     def set_(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(services, tenant, face, marks(services), reason, called, is_set=True)
+        mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=True)
 
     @group.command(help=f"Say that a face is not {called} any more.")
     @_face
     @click.option("--reason", required=True, help="Why it is over. The audit has it.")
     @of_tenant
     def lift(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(services, tenant, face, marks(services), reason, called, is_set=False)
+        mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=False)
 
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @of_tenant
     def list_all(services: Services, tenant: Tenant) -> None:
-        marked_faces = list(every(services, tenant))
+        marked_faces = list(list_marked_faces(services, tenant))
         services.audit.reads.enter_printing(tenant.name, (face for face, _ in marked_faces))
         print_lines(
             (f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in marked_faces), f"no face is {called}"

@@ -96,9 +96,12 @@ def _measure_kind(column: str, value: str, rows: NDArray[np.float32], rule: Rule
             low=0.0,
             high=min(3 / len(rows), 1.0),
         )
-    of_person = np.bincount(people, matched, len(rows)), np.bincount(people, minlength=len(rows))
+    matches_of_person, searches_of_person = (
+        np.bincount(people, matched, len(rows)),
+        np.bincount(people, minlength=len(rows)),
+    )
     drawn = (random.integers(len(rows), size=len(rows)) for _ in range(_RESAMPLED))
-    rates = [of_person[0][people].sum() / max(of_person[1][people].sum(), 1) for people in drawn]
+    rates = [matches_of_person[people].sum() / max(searches_of_person[people].sum(), 1) for people in drawn]
     low, high = np.quantile(rates, (0.025, 0.975))
     return Kind(
         column=column, value=value, people=len(rows), gallery_size=size, fpir=rate, low=float(low), high=float(high)

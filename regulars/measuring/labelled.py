@@ -52,10 +52,10 @@ def read_folder(folder: Path, *, alone: bool = False) -> LabelledFolder:
         )
     persons = tuple(people)
     return LabelledFolder(
-        folder,
-        persons,
-        tuple(file for name in persons for file in people[name]),
-        tuple(number for number, name in enumerate(persons) for _ in people[name]),
+        folder=folder,
+        persons=persons,
+        files=tuple(file for name in persons for file in people[name]),
+        person_of=tuple(number for number, name in enumerate(persons) for _ in people[name]),
     )
 
 

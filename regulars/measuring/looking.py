@@ -150,18 +150,18 @@ def see_all(
         return [result_by_digest[digest] for digest in digests]
 
 
-def _look_at_files(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
+def _look_at_files(pack: Pack, unseen_files: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
     """Look at the missing files in parallel; yield digests and results as they come.
 
     Processes rather than threads: Python's own code takes half of a small picture's time, and holds the lock.
     """
-    if not missing:
+    if not unseen_files:
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy onnxruntime's locks
-    workers = min(workers, len(missing))
+    workers = min(workers, len(unseen_files))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(pack,)) as pool:
         try:
-            running = {pool.submit(_look_at, file): digest for digest, file in missing.items()}
+            running = {pool.submit(_look_at, file): digest for digest, file in unseen_files.items()}
             for finished in as_completed(running):
                 yield running.pop(finished), finished.result()
         except BrokenProcessPool as error:

@@ -108,8 +108,8 @@ def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[R
         return Rule(point, Population(measured.population, entry["usual"]))
 
     halves = [
-        (half, make_rule(curves.measure_model(other, people.persons, measured.population)[0]))
-        for half, other in _halve(measured.faces)
+        (half, make_rule(curves.measure_model(other_half, people.persons, measured.population)[0]))
+        for half, other_half in _halve(measured.faces)
     ]
     by_photos = {
         photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, rule in halves])

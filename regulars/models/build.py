@@ -73,7 +73,7 @@ def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
     Return the pack, whose embeddings are not centred yet.
     """
     base = packs.read_pack(name=BASE)
-    role = EmbeddingRole("draft", 0, offer.networks)
+    role = EmbeddingRole(model="draft", number=0, networks=offer.networks)
     base_files = [file for file in base.files if file.name not in base.manifest.embedding.files]
     for file in base_files:
         shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
@@ -251,18 +251,18 @@ def copy_pack(pack: Pack, target: Path) -> None:
 
     The caller holds the lock. Raises OSError; what is at `target` stays as it is.
     """
-    place = target.parent / ADDING
-    if place.exists():
-        shutil.rmtree(place)
-    path = place / target.name
+    scratch = target.parent / ADDING
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    new_folder = scratch / target.name
     try:
-        path.mkdir(parents=True)
+        new_folder.mkdir(parents=True)
         for file in sorted(pack.folder.iterdir()):
-            shutil.copyfile(file, path / file.name)
-            with (path / file.name).open("rb") as copied:
+            shutil.copyfile(file, new_folder / file.name)
+            with (new_folder / file.name).open("rb") as copied:
                 os.fsync(copied.fileno())
-        sync_folder(path)
-        path.rename(target)
+        sync_folder(new_folder)
+        new_folder.rename(target)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     sync_folder(target.parent)

@@ -85,9 +85,11 @@ class Timeouts(Struct, frozen=True):
 class Phase(Enum):
     NEW = auto()
     KEPT = auto()
+    """An answer has gone, and the connection waits for its next request."""
     HEAD = auto()
     BODY = auto()
     OURS = auto()
+    """We work on the request, and wait for nothing from the client."""
     LEAVING = auto()
     """The answer is on its way."""
 
@@ -107,9 +109,9 @@ class _Flow(FlowControl):
 class Connection(H11Protocol):
     """One client of uvicorn's, with limits. asyncio, uvicorn and asgi.py call its methods."""
 
-    def __init__(self, limiter: ConnectionLimiter, sender: str, **of_uvicorn: Any) -> None:
+    def __init__(self, limiter: ConnectionLimiter, sender: str, **uvicorn_options: Any) -> None:
         """Begin a connection: nothing has come yet."""
-        super().__init__(**of_uvicorn, app_state={"connection": self})
+        super().__init__(**uvicorn_options, app_state={"connection": self})
         self.sender = sender
         """The network that it comes from."""
         self._has_eof = False

@@ -441,7 +441,7 @@ def _add_services(
     group_name: str,
     given_uuids: Mapping[str, str | None],
 ) -> None:
-    """Make and print keys for these services. The first is of the group of this name, made if need be."""
+    """Make and print keys for these services. The first of them reaches the group `group_name`, made if need be."""
     if not all(value is None or is_uuid(value) for value in given_uuids.values()):
         raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
     if other := next((name for name, value in given_uuids.items() if value is not None and name not in names), None):

@@ -167,8 +167,8 @@ def read_table(file: Path) -> Source:
     text, encoding = _decode_table(file.read_bytes())
     rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     faults: list[Fault] = []
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    first_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
     try:
         if "\0" in text:
             raise csv.Error("it has bytes that are no text")
@@ -177,7 +177,7 @@ def read_table(file: Path) -> Source:
         if "path" not in columns.values():
             raise DamagedFile(
                 f"{file} has no column `path`: its first line names the columns, with path among them, and says "
-                f"{first.strip()[:80]!r}"
+                f"{first_line.strip()[:80]!r}"
             )
         for row in reader:
             if None in row or None in row.values():
