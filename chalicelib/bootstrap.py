@@ -94,6 +94,7 @@ class Adapters:
         vision_of: Callable[[str], Vision] | None = None,
         mailer: Mailer | None = None,
     ) -> None:
+        """Take what is given, as `build` does; what is not given is made of the settings when it is first used."""
         from chalicelib.book.store.in_process import CachedVault, SystemClock
 
         self._settings = settings

@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_package(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
     """Make the package of this checkout; return the archive, beside its template. Raises Failed, MissingModel.
 
-    `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
-    the program's own; none: that of the environment, if any. The first one is that of new tenants.
+    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. `names`: of those to ship beside
+    the program's own; none: that of $REGULARS_PACK, if set. The first one is that of new tenants.
     """
     python = find_python(target.python)
     if python is None:

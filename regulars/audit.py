@@ -119,7 +119,7 @@ def head(services: Services, tenant: Tenant) -> None:
 @click.option("--face", metavar="ID", help="Only entries that name this face.")
 @click.option("--what", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
 @click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
-@click.option("--most", type=click.IntRange(1), default=100, help="So many entries at most.")
+@click.option("--most", "max_entries", type=click.IntRange(1), default=100, help="So many entries at most.")
 @of_tenant
 def list_all(
     services: Services,
@@ -130,14 +130,14 @@ def list_all(
     face: str | None,
     what: str | None,
     by: str | None,
-    most: int,
+    max_entries: int,
 ) -> None:
     """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
     first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
     entry_filter = EntryFilter(first, last, face, what, by)
-    page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(most, _A_PAGE))
-    entries = list(islice(read_rows(page), most))
+    read_page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE))
+    entries = list(islice(read_rows(read_page), max_entries))
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")

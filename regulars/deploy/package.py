@@ -24,8 +24,8 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 def find_shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> tuple[Pack, ...]:
     """Find the packs that a package has: those of these names, and all of the program's own. Raises MissingModel.
 
-    `models`: folder of packs of one's own; None: that of the environment, if any. No names: that of the environment, if
-    any. The first pack is that of new tenants.
+    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. No names: that of $REGULARS_PACK, if
+    set. The first pack is that of new tenants.
     """
     wanted_names = names or filter(None, [environ.get("REGULARS_PACK")])
     all_names = dict.fromkeys([*wanted_names, *packs.list_names(None)])

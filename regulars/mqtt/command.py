@@ -166,7 +166,9 @@ def _make_steps(
         descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
         steps.append(Publisher(service, mailbox, broker, descriptions, names=names).step)
     if frigate is not None:
-        snapshots = Snapshots(service, Frigate(frigate), names=names, connections=lambda: broker.connections)
+        snapshots = Snapshots(
+            service, Frigate(frigate), gives_names=names, count_connections=lambda: broker.connections
+        )
         broker.listen(TOPIC, snapshots.take_message)
         steps.append(snapshots.step)
     return steps

@@ -72,20 +72,23 @@ class _Label(Struct, frozen=True):
 
 
 class Snapshots:
-    """`names`: whether Frigate is told who it is. `connections`: how often the broker was there anew."""
+    """`gives_names`: whether Frigate is told who it is. `count_connections`: how often the broker was there anew.
+
+    `no_picture_s`: after which time a picture is asked for again that Frigate did not have yet.
+    """
 
     def __init__(
         self,
         service: Regulars,
         frigate: Frigate,
         *,
-        names: bool,
-        connections: Callable[[], int],
+        gives_names: bool,
+        count_connections: Callable[[], int],
         no_picture_s: float = NO_PICTURE_S,
     ) -> None:
         """Keep the service and Frigate; nobody was seen yet."""
-        self._service, self._frigate, self._names = service, frigate, names
-        self._connections = connections
+        self._service, self._frigate, self._gives_names = service, frigate, gives_names
+        self._count_connections = count_connections
         self._no_picture_s = no_picture_s
         self._caught_up_connection = 0
         self._lock = threading.Lock()
@@ -107,8 +110,8 @@ class Snapshots:
     def step(self) -> float:
         """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
         try:
-            if self._caught_up_connection != self._connections():
-                connection_number = self._connections()
+            if self._caught_up_connection != self._count_connections():
+                connection_number = self._count_connections()
                 self._catch_up()
                 self._caught_up_connection = connection_number
             for due in self._take_due():
@@ -175,7 +178,7 @@ class Snapshots:
         digest = hashlib.sha256(picture).hexdigest()
         if digest != person.digest:
             capture = self._store_picture(event, picture)
-            if capture is not None and self._names:
+            if capture is not None and self._gives_names:
                 until = time.monotonic() + SETTLED_S
                 self._labels.append(_Label(event.id, capture.id, capture.camera, until))
         person.digest = digest

@@ -65,12 +65,14 @@ class Sent(Texts, frozen=True):
         if media_type.name == JSON:
             return cls(query, json=_read_json(body), is_json=True)
         if media_type.name == MULTIPART and not media_type.boundary:
-            media_type = replace(media_type, boundary=body.partition(b"\n")[0].strip()[2:])
+            first_line = body.partition(b"\n")[0].strip()  # "--" and the boundary, which the header did not name
+            media_type = replace(media_type, boundary=first_line[2:])
         try:
             form = read_form(media_type, body) if body else Form()
         except InvalidInput as error:
             raise Failure(0, str(error)) from error
-        return cls({**dict(reversed(form.fields)), **query}, form.uploads)
+        first_values = dict(reversed(form.fields))  # of a field that came twice, the first one counts
+        return cls({**first_values, **query}, form.uploads)
 
     def read_picture(self, name: str = "file") -> Photo:
         """Return a picture as it was sent. Raises Failure."""
@@ -168,7 +170,14 @@ class Options(Struct, frozen=True):
         if text := "".join(text for text, is_there in flaws if is_there):
             raise Failure(26, text)
         names = {part.strip() for part in (sent.text("face_plugins") or "").split(",")}
-        return cls(limit, threshold, count, frozenset(names.intersection(PLUGINS)), status, detects)
+        return cls(
+            limit=limit,
+            threshold=threshold,
+            count=count,
+            plugins=frozenset(names.intersection(PLUGINS)),
+            status=status,
+            detects=detects,
+        )
 
 
 def check_name(name: str) -> str:

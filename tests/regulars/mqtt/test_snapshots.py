@@ -42,7 +42,11 @@ def bridged(shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = T
     connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-frigate", "regulars/shop/available")
     with shop.box.client() as service:
         snapshots = Snapshots(
-            service, Frigate(fake.url), names=names, connections=lambda: connection.connections, no_picture_s=0.1
+            service,
+            Frigate(fake.url),
+            gives_names=names,
+            count_connections=lambda: connection.connections,
+            no_picture_s=0.1,
         )
         connection.listen(TOPIC, snapshots.take_message)
         thread = threading.Thread(target=bridge.run, args=(connection, [snapshots.step], stop, 0.3))

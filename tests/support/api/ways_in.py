@@ -232,7 +232,9 @@ def _frigate(house: House, one: Somebody) -> str:
     at = (MONDAY + timedelta(days=5, minutes=one.seed % 999)).timestamp()
     connection = house.connection(f"frigate-{one.seed}", "regulars/shop/frigate")
     with frigate() as fake, house.client() as service, hearing(house.broker) as listener:
-        taken = Snapshots(service, Frigate(fake.url), names=True, connections=lambda: connection.connections)
+        taken = Snapshots(
+            service, Frigate(fake.url), gives_names=True, count_connections=lambda: connection.connections
+        )
         connection.listen(TOPIC, taken.take_message)
         with bridged(connection, taken.step):
             until(lambda: any("/api/events?" in path for path in fake.asked))
