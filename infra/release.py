@@ -60,9 +60,9 @@ def make_release(
                 replace_version(file.read_text(encoding="utf-8"), present_version, version, day), encoding="utf-8"
             )
         git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
-        first, second = (build_sums(build, out) for _ in range(2))
-        if first != second:
-            raise Failed(f"two builds differ:\n{first}\n{second}")
+        first_sums, second_sums = (build_sums(build, out) for _ in range(2))
+        if first_sums != second_sums:
+            raise Failed(f"two builds differ:\n{first_sums}\n{second_sums}")
         libraries_and_images = complete()
         key = git("config", "--default", "", "--get", "user.signingkey")
         git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
@@ -71,9 +71,8 @@ def make_release(
         )
     except BaseException:
         git("reset", "--quiet", "--hard", former_commit)
-        run_command(["git", "tag", "--delete", f"v{version}"], cwd=root) if git(
-            "tag", "--list", f"v{version}"
-        ) else None
+        if git("tag", "--list", f"v{version}"):
+            git("tag", "--delete", f"v{version}")
         raise
     signing = f"signed: {signature}" if signature else "not signed: git has no user.signingkey"
     return [f"{version} is tagged and built; {libraries_and_images}; {signing}", "look at it: git show",

@@ -170,10 +170,10 @@ def make_plan(
     models: Path | None,
     names: Sequence[str],
 ) -> Plan:
-    """Package this checkout, unless that was done, and check the parameters.
+    """Package this checkout, and check the parameters against its template.
 
-    `names`: of the model packs to ship; empty: the environment's, or the first complete one. Raises InvalidInput
-    for a wrong stage or parameter, NotDeployed if packaging fails.
+    `models`, `names`: of the packs to ship, as in `find_shipped_packs`. Raises InvalidInput for a wrong stage or
+    parameter, NotDeployed if packaging fails.
     """
     stack = stack_name(stage)
     try:
@@ -183,7 +183,13 @@ def make_plan(
     package_folder = package_checkout(architecture, python, models, shipped)
     template = json.loads((package_folder / TEMPLATE).read_text(encoding="utf-8"))
     require_parameters(template, parameters)
-    return Plan(stack, package_folder / ARCHIVE, template, parameters, shipped)
+    return Plan(
+        stack=stack,
+        archive=package_folder / ARCHIVE,
+        template=template,
+        parameters=parameters,
+        packs=shipped,
+    )
 
 
 def require_parameters(template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:

@@ -149,7 +149,7 @@ class Frigate:
                 method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False
             )
             try:
-                read: bytes = answer.read(max_bytes + 1)
+                content: bytes = answer.read(max_bytes + 1)
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
@@ -158,6 +158,6 @@ class Frigate:
             raise Away(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if answer.status != 200:
             raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
-        if len(read) > max_bytes:
+        if len(content) > max_bytes:
             raise Refused(f"Frigate answered {method} {path} with more than {max_bytes} bytes")
-        return read
+        return content

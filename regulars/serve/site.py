@@ -86,7 +86,7 @@ class Site:
         unwell_s: float = UNWELL_S,
     ) -> None:
         """Keep the parts of the site and the lanes of their work."""
-        self._gateway, self._others = gateway, others or {}
+        self._gateway, self._parts_by_prefix = gateway, others or {}
         self._read_caller = read_caller
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
@@ -110,7 +110,9 @@ class Site:
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
             return make_json_response(200 if is_alive else 503, {"alive": is_alive})
-        part = next((part for prefix, part in self._others.items() if head.path.startswith(prefix)), self._gateway)
+        part = next(
+            (part for prefix, part in self._parts_by_prefix.items() if head.path.startswith(prefix)), self._gateway
+        )
         try:
             limit = part.admit(head)
             claim = self._read_caller(head)

@@ -210,7 +210,7 @@ def _fetch_pictures(
     raise AssertionError("a picture is there or not")
 
 
-def _make_line(number: int, face: models.Face, pictures: int, consent: models.Consent | None) -> FaceLine:
+def _make_line(number: int, face: models.Face, picture_count: int, consent: models.Consent | None) -> FaceLine:
     """Make the line of a face. An age or a gender that was estimated is left out: an import estimates it anew."""
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
@@ -218,7 +218,7 @@ def _make_line(number: int, face: models.Face, pictures: int, consent: models.Co
     return FaceLine(
         id=face.id,
         group=face.group,
-        pictures=[f"pictures/{number}/{place}.jpg" for place in range(pictures)],
+        pictures=[f"pictures/{number}/{place}.jpg" for place in range(picture_count)],
         name=face.name,
         note=face.note,
         age=age,
