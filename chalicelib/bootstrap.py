@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 
 class Provider:
-    """The source of the services: `use` sets them; otherwise the first call builds them from the environment.
+    """The source of the services.
 
+    `use` sets them. If nobody calls that, they are built from the environment when somebody first asks for them.
     `dialects`: whose settings are read, too.
     """
 
@@ -75,7 +76,10 @@ def build(
     the settings. `mailer`: what sends mail, which one box alone may have."""
     from chalicelib.services import Services  # the search function does without
 
-    return Services(settings, Adapters(settings, clock, storage, vision, vision_of, mailer))
+    return Services(
+        settings,
+        Adapters(settings=settings, clock=clock, storage=storage, vision=vision, vision_of=vision_of, mailer=mailer),
+    )
 
 
 class Adapters:
@@ -90,6 +94,7 @@ class Adapters:
         vision_of: Callable[[str], Vision] | None = None,
         mailer: Mailer | None = None,
     ) -> None:
+        """Take what is given, as `build` does; what is not given is made of the settings when it is first used."""
         from chalicelib.book.store.in_process import CachedVault, SystemClock
 
         self._settings = settings
@@ -104,11 +109,11 @@ class Adapters:
     def search(self) -> FaceSearch:
         aws = self._settings.storage
         if isinstance(aws, AwsStorage) and aws.search_function:
-            from chalicelib.aws.clients import aws_client
+            from chalicelib.aws.clients import open_aws_client
             from chalicelib.aws.search import LambdaSearch
             from chalicelib.book.index.routing import NearSearch
 
-            remote = LambdaSearch(aws_client("lambda"), aws.search_function)
+            remote = LambdaSearch(open_aws_client("lambda"), aws.search_function)
             return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
         return self._galleries
 
@@ -162,9 +167,9 @@ class Adapters:
     def objects(self) -> ObjectReader:
         """Make the adapter that reads what clients keep in S3."""
         from chalicelib.aws.blobs import WAIT_S, S3Objects
-        from chalicelib.aws.clients import aws_client
+        from chalicelib.aws.clients import open_aws_client
 
-        return S3Objects(aws_client("s3", WAIT_S, of_others=True))
+        return S3Objects(open_aws_client("s3", WAIT_S, of_others=True))
 
     @lazy
     def _galleries(self) -> Galleries:

@@ -115,10 +115,13 @@ class Subject(Outside):
         """Read all records of the subject once, and yield the findings."""
         raise NotImplementedError
 
-    def make_disagreement(self, says: str, at: tuple[Any, ...], *mend: Action) -> Disagreement:
+    def make_disagreement(self, says: str, versions: tuple[Any, ...], *mend: Action) -> Disagreement:
         """Return a disagreement that these actions mend, all or none of them."""
-        return Disagreement(says, at, partial(write, self.book.items, mend))
+        return Disagreement(says, versions, partial(write, self.book.items, mend))
 
+
+_MORE_FIT = "the tenant says that {{}} more {} fit, and {{}} do"
+"""What is wrong with a number of free places. Filled in twice: with what the places are for, then with two numbers."""
 
 _SAME = "as-it-was-read"
 """Name of the condition that a mended record is still as it was read."""
@@ -181,10 +184,10 @@ class GalleryRecords(Subject):
             uncounted = face_counts[group.id] - group.count
             if uncounted:
                 # The capacity is the sum of count and free places. It stays if the tenant's sum of capacities is right.
-                free = {"free": -uncounted} if group.capacity is not None and is_sum_right else {}
+                free_change = {"free": -uncounted} if group.capacity is not None and is_sum_right else {}
                 when = (equals("count", group.count, _SAME), equals("version", group.version, _SAME))
                 place = (tenant.name, keys.group_item(group.id))
-                update = Update(keys.DIRECTORY, place, when, add={"count": uncounted, **free})
+                update = Update(keys.DIRECTORY, place, when, add={"count": uncounted, **free_change})
                 text = f"group {group.name} says that it holds {group.count} faces, and holds {face_counts[group.id]}"
                 yield self.make_disagreement(text, (seq,), update, self._check_seq(tenant, seq))
         for group_id in face_counts.keys() - {group.id for group in groups}:
@@ -198,24 +201,23 @@ class GalleryRecords(Subject):
         capacity = sum(group.capacity or 0 for group in groups)
         if not _is_capacity_right(tenant, directory, groups):  # then a group's mended count changes its capacity
             capacity += sum(face_counts[group.id] - group.count for group in groups if group.capacity is not None)
-        fit = "the tenant says that {} more %s fit, and {} do"
         right_numbers = {
-            FACES_LEFT: (fit % "faces", limits.faces - face_counts.total()),
-            GROUPS_LEFT: (fit % "groups", limits.groups - len(groups)),
-            CAPACITY_LEFT: (fit % "places for groups", limits.faces - capacity),
+            FACES_LEFT: (_MORE_FIT.format("faces"), limits.faces - face_counts.total()),
+            GROUPS_LEFT: (_MORE_FIT.format("groups"), limits.groups - len(groups)),
+            CAPACITY_LEFT: (_MORE_FIT.format("places for groups"), limits.faces - capacity),
             NUMBERED: (
                 "the tenant says that {} is the newest stranger's number, and there is {}",
                 max(newest_number, int(directory.get(NUMBERED, 0))),
             ),
         }
         for name, (text, right) in right_numbers.items():
-            stored = int(directory.get(name, 0))
-            if stored != right:
+            stored_number = int(directory.get(name, 0))
+            if stored_number != right:
                 update = self._make_correction(tenant, seq, name, directory.get(name), right)
-                yield self.make_disagreement(text.format(stored, right), (seq,), update)
+                yield self.make_disagreement(text.format(stored_number, right), (seq,), update)
 
-    def _make_correction(self, tenant: Tenant, seq: int, name: str, stored: int | None, right: int) -> Update:
-        when = (equals("seq", seq, _SAME), equals(name, stored, _SAME))
+    def _make_correction(self, tenant: Tenant, seq: int, name: str, stored_number: int | None, right: int) -> Update:
+        when = (equals("seq", seq, _SAME), equals(name, stored_number, _SAME))
         return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: right})
 
     def _check_seq(self, tenant: Tenant, seq: int) -> Check:
@@ -225,8 +227,8 @@ class GalleryRecords(Subject):
     def _find_journal_gaps(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
         """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
         items = walk_items(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
-        stored = {int(item["seq"]) for item in items}
-        if missing := set(range(min(stored, default=seq + 1), seq + 1)) - stored:
+        stored_seqs = {int(item["seq"]) for item in items}
+        if missing := set(range(min(stored_seqs, default=seq + 1), seq + 1)) - stored_seqs:
             last = max(missing)
             text = f"the journal ends at change {seq} and lacks {len(missing)} before it, the last is {last}"
             yield Disagreement(text, (seq,), partial(self._forget_journal, tenant, last))
@@ -250,23 +252,28 @@ class GalleryRecords(Subject):
         for faceid, text in findings.items():
             yield Disagreement(text, (seq,), partial(self._write_to_journal, tenant, faceid))
 
-    def _write_to_journal(self, tenant: Tenant, faceid: str) -> None:
-        """Write the face or user, as it is now, into the journal once more, which every search process follows."""
-        is_user = is_users(faceid)
-        table, key = (keys.DIRECTORY, keys.user_item(faceid)) if is_user else (keys.FACES, faceid)
+    def _write_to_journal(self, tenant: Tenant, entry_id: str) -> None:
+        """Write a face or a user, as it is now, into the journal once more, which every search process follows.
+
+        `entry_id`: the face's or the user's id in the gallery.
+        """
+        is_user = is_users(entry_id)
+        table, key = (keys.DIRECTORY, keys.user_item(entry_id)) if is_user else (keys.FACES, entry_id)
         item = self.book.items.get(table, (tenant.name, key))
         if item is None:
-            entry = JournalEntry(Edit.DELETE, faceid, "")
-            same = Check(table, (tenant.name, key), (absent(_SAME),))
+            entry = JournalEntry(Edit.DELETE, entry_id, "")
+            unchanged_check = Check(table, (tenant.name, key), (absent(_SAME),))
         elif is_user:
             user = user_from(item)
-            entry = JournalEntry(Edit.REPLACE, faceid, gallery_group(user.group_id), user.templates)
-            same = Check(table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME)))
+            entry = JournalEntry(Edit.REPLACE, entry_id, gallery_group(user.group_id), user.templates)
+            unchanged_check = Check(
+                table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME))
+            )
         else:
             face = face_from(item)
-            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, reduce_templates(face.templates))
-            same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
-        self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
+            entry = JournalEntry(Edit.REPLACE, entry_id, face.group_id, reduce_templates(face.templates))
+            unchanged_check = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
+        self.book.writer.commit(tenant.name, Change((unchanged_check,), (entry,), skips_model_check=True))
 
 
 def _is_capacity_right(tenant: Tenant, directory: Item, groups: list[Group]) -> bool:
@@ -288,14 +295,14 @@ class NameRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare names and numbers of faces with the words by which they are found."""
         faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
-        stored = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
+        stored_terms = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
             for term in make_terms(face.name, face.number):
-                if keys.name_term(term, face.faceid) not in stored:
+                if keys.name_term(term, face.faceid) not in stored_terms:
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
                     text = f"face {face.faceid} is not found by {term!r}"
                     yield self._make_face_disagreement(tenant, face.faceid, face, text, put)
-        for place in sorted(stored):
+        for place in sorted(stored_terms):
             term, faceid = keys.parts_of_name_term(place)
             owner = faces.get(faceid)
             if owner is None or term not in make_terms(owner.name, owner.number):
@@ -305,12 +312,13 @@ class NameRecords(Subject):
         yield from self._compare_holds(tenant, faces)
 
     def _compare_holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        listed = {
+        """Compare the list of legal holds with the faces that are under one."""
+        hold_items = {
             item["faceid"]: item
             for item in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
         }
-        for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
-            face, item = faces.get(faceid), listed.get(faceid)
+        for faceid in sorted({*hold_items, *(face.faceid for face in faces.values() if face.hold)}):
+            face, item = faces.get(faceid), hold_items.get(faceid)
             if (face and face.hold) != (item and hold_from(item)):
                 action = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
                 text = f"the list of legal holds and face {faceid} do not say the same"
@@ -326,10 +334,10 @@ class NameRecords(Subject):
 
 class UserRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare each user with the faces that name it. `versions`, below: theirs, by the user and the face."""
+        """Compare each user with the faces that name it."""
         seq = self.book.writer.read_seq(tenant.name)
         users = {user.entry: user for user in map(user_from, every_user(self.book.items, tenant.name))}
-        versions: dict[str, dict[str, int]] = defaultdict(dict)
+        versions: dict[str, dict[str, int]] = defaultdict(dict)  # of the faces, by user and by face
         for face in map(face_from, every_face(self.book.items, tenant.name)):
             if face.user:
                 versions[user_of(face)][face.faceid] = face.version
@@ -348,11 +356,11 @@ class UserRecords(Subject):
         self, tenant: Tenant, user: User, versions: Mapping[str, int], seq: int
     ) -> Iterator[Disagreement]:
         """Compare a user's faces and mean with the faces that name it; those it has keep their order."""
-        known = [faceid for faceid in user.faceids if faceid in versions]
-        added = [faceid for faceid in versions if faceid not in user.faceids]
-        after = replace_user_faces(self.book.items, tenant.name, user, [*known, *added])
-        if after != user:
-            actions, journal = make_user_edit(tenant.name, user, after)
+        kept_faces = [faceid for faceid in user.faceids if faceid in versions]
+        added_faces = [faceid for faceid in versions if faceid not in user.faceids]
+        right_user = replace_user_faces(self.book.items, tenant.name, user, [*kept_faces, *added_faces])
+        if right_user != user:
+            actions, journal = make_user_edit(tenant.name, user, right_user)
             change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
             text = f"the user {user.entry} has other faces, or another mean, than the faces say"
             yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
@@ -362,11 +370,11 @@ class UserRecords(Subject):
         user_counts = Counter(user.group_id for user in users.values())
         groups = list(walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
-            stored = int(item.get("users", 0))
-            if uncounted := user_counts[item["id"]] - stored:
+            stored_count = int(item.get("users", 0))
+            if uncounted := user_counts[item["id"]] - stored_count:
                 when = (equals("users", item.get("users"), _SAME), exists(_SAME))
                 update = Update(keys.DIRECTORY, (tenant.name, item["item"]), when, add={"users": uncounted})
-                text = f"group {item['name']} says that it has {stored} users, and has {user_counts[item['id']]}"
+                text = f"group {item['name']} says that it has {stored_count} users, and has {user_counts[item['id']]}"
                 yield self.make_disagreement(text, (seq,), update)
         group_ids = {item["id"] for item in groups}
         for user in users.values():
@@ -392,6 +400,7 @@ class _Pointer(NamedTuple):
 
 class PointerRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare credentials and names with the items by which their owners are found, and the number of cameras."""
         yield from self._compare_pointers(
             tenant,
             [
@@ -405,13 +414,13 @@ class PointerRecords(Subject):
 
     def _compare_pointers(self, tenant: Tenant, expected: list[_Pointer]) -> Iterator[Disagreement]:
         """Compare the pointers that their owners need with those that are stored."""
-        stored = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
+        stored_pointers = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
         by_place = {_locate_item(pointer.table, pointer.item): pointer for pointer in expected}
         for place, (table, item, says, owner) in by_place.items():
-            _, stored_item = stored.pop(place, (table, {}))
+            _, stored_item = stored_pointers.pop(place, (table, {}))
             if dict(stored_item) != dict(item):
                 yield self.make_disagreement(f"{says} does not lead to it", (owner,), owner, Put(table, item))
-        for (_, *key), (table, item) in stored.items():
+        for (_, *key), (table, item) in stored_pointers.items():
             owner_name = item.get("camera") or item.get("key") or item.get("group") or tenant.name
             text = f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind"
             yield self.make_disagreement(text, (), Delete(table, (item[table.partition], item[table.sort])))
@@ -488,12 +497,13 @@ def _locate_item(table: Table, item: Item) -> tuple[str, str, str]:
 
 class PictureRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare the pictures that faces name with those that are stored."""
         faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
-        stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
+        stored_keys = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
-                missing = "" if not picture.key or picture.key in stored else "picture"
-                if not missing and picture.sides and keys.thumbnail(picture.key) not in stored:
+                missing = "" if not picture.key or picture.key in stored_keys else "picture"
+                if not missing and picture.sides and keys.thumbnail(picture.key) not in stored_keys:
                     missing = "the thumbnail of picture"
                 if missing:
                     text = f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
@@ -556,21 +566,26 @@ class StatisticsRecords(Subject):
             _Question("observations", EVERYTHING, everybody, distinct=False),
             _Question("persons", EVERYTHING, everybody, distinct=True),
         ]
-        for name, of_group in faces_by_group.items():
+        for name, faces_of_group in faces_by_group.items():
             if name is not None:
                 observation_filter = ObservationFilter(group_name=name)
-                questions.append(_Question(f"observations in {name}", observation_filter, of_group, distinct=False))
+                questions.append(
+                    _Question(f"observations in {name}", observation_filter, faces_of_group, distinct=False)
+                )
         reported_days: set[str] = set()
         for counts, observation_filter, faces, distinct in questions:
             answer = self.book.statistics.count_by_time(
                 tenant, observation_filter, *span, Granularity.HOUR, distinct=distinct
             )
             for hour in sorted(answer.keys() | faces.keys()):
-                day, faceids, answered = hour[:8], faces.get(hour, []), answer.get(hour, 0)
-                stored = len(set(faceids) if distinct else faceids)
-                if answered != stored and day in sealed_days and day not in reported_days:
+                day, faceids, answered_count = hour[:8], faces.get(hour, []), answer.get(hour, 0)
+                stored_count = len(set(faceids) if distinct else faceids)
+                if answered_count != stored_count and day in sealed_days and day not in reported_days:
                     reported_days.add(day)
-                    text = f"statistics of {day}, hour {hour[8:]}, say {answered} {counts}, and {stored} are stored"
+                    text = (
+                        f"statistics of {day}, hour {hour[8:]}, say {answered_count} {counts}, "
+                        f"and {stored_count} are stored"
+                    )
                     yield Disagreement(text, (), partial(self._seal_day, tenant, day_number(day)))
 
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
@@ -775,20 +790,22 @@ class VisitRecords(Subject):
         since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
         sightings = [sighting for sighting in sightings if sighting.at_ms >= visits.arrivals.folded_until_ms]
         arrivals = _select_since(visits.arrivals, since_ms)
-        of_id = _select_since(_join_sightings(sightings), since_ms)
-        of_face = of_id
+        arrivals_of_id = _select_since(_join_sightings(sightings), since_ms)
+        arrivals_of_face = arrivals_of_id
         if by_hand:
-            of_face = _select_since(
+            arrivals_of_face = _select_since(
                 _join_sightings(sighted_at for sighted_at in sightings if sighted_at.is_of_face), since_ms
             )
-        if arrivals not in (of_id, of_face):
+        if arrivals not in (arrivals_of_id, arrivals_of_face):
             older = tuple(arrival for arrival in visits.arrivals.recent if arrival.until_ms <= since_ms)
-            recounted = replace(visits.arrivals, recent=(*older, *of_id))
+            recounted = replace(visits.arrivals, recent=(*older, *arrivals_of_id))
             yield Disagreement(
                 f"face {face.faceid} has {len(arrivals)} arrivals of {_count_sightings(arrivals)} sightings in 100 "
-                f"days, and its sightings make {len(of_id)} of {_count_sightings(of_id)}",
+                f"days, and its sightings make {len(arrivals_of_id)} of {_count_sightings(arrivals_of_id)}",
                 (face.version, visits.version),
-                partial(self._store_arrivals, tenant, face, visits, recounted) if of_face == of_id else None,
+                partial(self._store_arrivals, tenant, face, visits, recounted)
+                if arrivals_of_face == arrivals_of_id
+                else None,
             )
 
     def _store_arrivals(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
@@ -901,15 +918,15 @@ class Consistency(Outside):
 
         Nothing is mended that changed after it was read. Repairs of one record wait for each other: they are read anew.
         """
-        tried: list[Disagreement] = []
+        mended_findings: list[Disagreement] = []
         open_findings = self.list_disagreements(tenant)
         for _ in range(MAX_ROUNDS):
-            mended = [finding for finding in open_findings if self._mend_disagreement(finding)]
-            if not mended:
+            mended_now = [finding for finding in open_findings if self._mend_disagreement(finding)]
+            if not mended_now:
                 break
-            tried += mended
+            mended_findings += mended_now
             open_findings = self.list_disagreements(tenant)
-        return [finding for finding in tried if finding not in open_findings], open_findings
+        return [finding for finding in mended_findings if finding not in open_findings], open_findings
 
     def _mend_disagreement(self, finding: Disagreement) -> bool:
         """Tell whether a finding could be mended now."""
@@ -931,12 +948,12 @@ class Consistency(Outside):
 
     def _list_lasting(self, tenant: str, subject: Subject) -> list[Disagreement]:
         """Return what two looks in a row find, after as many looks as it takes, up to MAX_LOOKS."""
-        before: list[Disagreement] = []
+        former_findings: list[Disagreement] = []
         lasting: list[Disagreement] = []
         for _ in range(MAX_LOOKS):
             findings = list(subject.find_disagreements(self.book.tenants.get_by_name(tenant)))
-            lasting = [finding for finding in findings if finding in before]
+            lasting = [finding for finding in findings if finding in former_findings]
             if len(lasting) == len(findings):
                 break
-            before = findings
+            former_findings = findings
         return lasting

@@ -27,5 +27,5 @@ def search(event: dict[str, Any], context: object) -> Any:
         return remote_search.answer_search(event, provide.ports().search)
 
     return chalicelib.cold_start.delay_garbage_collection(
-        SimpleNamespace(context=context), lambda this: _observed(this, answer)
+        SimpleNamespace(context=context), lambda call: _observed(call, answer)
     )

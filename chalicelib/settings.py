@@ -62,8 +62,8 @@ def read_named(row: Setting, text: str, called: str) -> Any:
 
 def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that are set, and not empty, by their settings' names. Raises SettingError."""
-    given = ((row, name_variable(row)) for row in rows)
-    return {row.name: read_named(row, text, name) for row, name in given if (text := environ.get(name))}
+    row_names = ((row, name_variable(row)) for row in rows)
+    return {row.name: read_named(row, text, name) for row, name in row_names if (text := environ.get(name))}
 
 
 def _read_number(row: Setting, text: str) -> float:
@@ -79,10 +79,10 @@ def _read_number(row: Setting, text: str) -> float:
 def _read_public_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
-        good = False
-    if not good or url.query or url.fragment or url.username is not None:
+        is_usable = False
+    if not is_usable or url.query or url.fragment or url.username is not None:
         raise ValueError("is as https://box.example or http://10.0.0.2:8000")
     return text.rstrip("/")
 
@@ -208,8 +208,8 @@ class Settings(Struct, frozen=True):
 
     def get_dialect_settings(self, name: str, kind: type[_Made]) -> _Made:
         """Return the settings of a dialect: what holds initially, if this process read none of its settings."""
-        found = self.of_dialects.get(name)
-        return found if isinstance(found, kind) else kind()
+        read_settings = self.of_dialects.get(name)
+        return read_settings if isinstance(read_settings, kind) else kind()
 
 
 def _make_settings(kind: type[_Made], values: Mapping[str, Any]) -> _Made:

@@ -78,20 +78,20 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 def _open_aws(storage: AwsStorage, clock: Clock) -> Storage:
     """Open the storage of AWS."""
     from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
-    from chalicelib.aws.clients import aws_client, begin_in_thread
+    from chalicelib.aws.clients import begin_in_thread, open_aws_client
     from chalicelib.aws.items import DynamoItemStore
     from chalicelib.aws.queue import SqsQueue
     from chalicelib.aws.vault import KmsVault
 
-    key, s3, sqs = storage.secrets_key, aws_client("s3"), aws_client("sqs")
+    key, s3, sqs = storage.secrets_key, open_aws_client("s3"), open_aws_client("sqs")
     return Storage(
-        items=DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
+        items=DynamoItemStore(open_aws_client("dynamodb"), storage.table_prefix),
         blobs=S3BlobStore(s3, storage.bucket, now=clock.now),
         uploads=S3UploadStore(s3, storage.captures_bucket, now=clock.now),
         index_queue=SqsQueue(sqs, storage.index_queue_url),
         captures_queue=SqsQueue(sqs, storage.captures_queue_url),
         deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url),
-        vault=KmsVault(aws_client("kms"), key),
+        vault=KmsVault(open_aws_client("kms"), key),
         close=lambda: None,
         wipe=lambda: None,
         expires_items=True,

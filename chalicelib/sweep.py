@@ -96,6 +96,7 @@ class Sweep(Outside):
     def _sweep_by_message(
         self, tenant: Tenant, message: Mapping[str, Any], received: int, left_s: Callable[[], float]
     ) -> None:
+        """Do the chores that a message names. A message that came before is cut into one for each of its chores."""
         hour, names = moment(message["hour"]), message["chores"]
         if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew

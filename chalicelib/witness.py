@@ -39,10 +39,10 @@ def open_witness(place: str, postman: Callable[[], Postman]) -> Witness:
     """Make the keeper that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there."""
     if place.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore
-        from chalicelib.aws.clients import aws_client
+        from chalicelib.aws.clients import open_aws_client
 
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        return StoredHeads(S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else "")
+        return StoredHeads(S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else "")
     if "://" in place:
         return PostedHeads(postman, place)
     from chalicelib.book.store.embedded.blobs import FolderBlobStore
@@ -59,10 +59,10 @@ def read_documents(place: str, below: str) -> Iterator[tuple[str, Callable[[], b
     """
     if place.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore
-        from chalicelib.aws.clients import aws_client
+        from chalicelib.aws.clients import open_aws_client
 
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        blobs, begin = S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else ""
+        blobs, begin = S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else ""
         for blob in blobs.walk(begin + below):
             yield blob.key.removeprefix(begin), partial(_read_blob, blobs, blob.key)
     elif "://" not in place:

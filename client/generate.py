@@ -55,13 +55,15 @@ def write_codes() -> str:
         "from collections.abc import Mapping\n",
         "from regulars_client.errors import ApiError\n",
     ]
-    for kind in errors.every_error():
-        (base,) = kind.__bases__
-        about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0] if kind.__doc__ else ""
+    for error_class in errors.every_error():
+        (base,) = error_class.__bases__
+        about = inspect.cleandoc(error_class.__doc__ or "").partition("\n\n")[0] if error_class.__doc__ else ""
         body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
-        parts.append(f"class {kind.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}")
-    known = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
-    return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {known}}}\n"])
+        parts.append(
+            f"class {error_class.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}"
+        )
+    classes_here = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
+    return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {classes_here}}}\n"])
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,18 @@ class _Call:
         pairs = [f"{parameter.name!r}: {parameter.argument}" for parameter in self.query]
         pairs += [f"{name!r}: {value!r}" for name, value in self.fixed.items()]
         query = f"query={{{', '.join(pairs)}}}"
-        sent, returned_type = [path, *([query] if pairs else [])], answer
+        arguments, returned_type = [path, *([query] if pairs else [])], answer
         if page is not None:
             items, item_type = page
             returned_type = f"Pages[{answer}, {item_type}]"
             call = f"self._pages({path}, {answer}, lambda page: page.{items}, {query})"
         elif answer == "bytes":
-            call = f"self._bytes({', '.join(sent)})"
+            call = f"self._bytes({', '.join(arguments)})"
         else:
-            kind = answer.removesuffix(_OR_NONE)
-            sent.insert(1, "type(None)" if answer == "None" else kind)
-            method = "_call" if kind == answer else "_call_or_none"
-            call = f"self.{method}({', '.join([repr(self.method), *sent, *self._list_written()])})"
+            answer_type = answer.removesuffix(_OR_NONE)
+            arguments.insert(1, "type(None)" if answer == "None" else answer_type)
+            method = "_call" if answer_type == answer else "_call_or_none"
+            call = f"self.{method}({', '.join([repr(self.method), *arguments, *self._list_written()])})"
         statement = call if answer == "None" else f"return {call}"
         head = f"    def {self.name}({self._write_arguments()}) -> {returned_type}:\n"
         return f'{head}        """{self.about}"""\n        {statement}\n'
@@ -132,10 +134,10 @@ class _Call:
         """Write the method's parameters: those of the path, then by name the required ones, then the others."""
         in_path = [f"{name}: str" for name in PARAMETER.findall(self.path)]
         by_need = sorted([*self.query, *self.body], key=lambda parameter: not parameter.required)
-        named = [str(parameter) for parameter in by_need]
+        keyword_arguments = [str(parameter) for parameter in by_need]
         if self.method != "GET":
-            named.append("idempotency_key: str | None = None")
-        return ", ".join(["self", *in_path, *(["*", *named] if named else [])])
+            keyword_arguments.append("idempotency_key: str | None = None")
+        return ", ".join(["self", *in_path, *(["*", *keyword_arguments] if keyword_arguments else [])])
 
     def _list_written(self) -> list[str]:
         """List the arguments of a call that writes, beside its query."""
@@ -192,9 +194,9 @@ class _Writer:
         schema = self._document["components"]["schemas"][name]
         about = schema.get("description", "").replace("\n", "\n    ")
         members = [
-            f"    {member}: {self._write_type(of).replace('models.', '')}"
+            f"    {member}: {self._write_type(schema_of_member).replace('models.', '')}"
             + ("" if member in schema.get("required", ()) else " | UnsetType = UNSET")
-            for member, of in schema["properties"].items()
+            for member, schema_of_member in schema["properties"].items()
         ]
         head = [f"class {name}(Struct, kw_only=True):", *([f'    """{about}"""\n'] if about else [])]
         return "\n".join([*head, *members, "", ""])
@@ -273,7 +275,7 @@ class _Writer:
                 return f"models.{name}"
             return self._write_type(resolved, sent=sent)
         if "anyOf" in schema:
-            return " | ".join(dict.fromkeys(self._write_type(one, sent=sent) for one in schema["anyOf"]))
+            return " | ".join(dict.fromkeys(self._write_type(option, sent=sent) for option in schema["anyOf"]))
         if "enum" in schema:
             return f"Literal[{', '.join(map(repr, schema['enum']))}]" if sent else "str"
         kind = schema.get("type")
@@ -302,13 +304,14 @@ def _write_header(about: str) -> str:
 
 
 def _format_text(path: Path, text: str) -> str:
+    """Format a module's text as `make format` does, sort its imports and leave out those that it does not use."""
     for command in ("check --fix --exit-zero --silent --select I,UP,F401,RUF036", "format --silent"):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "ruff", *command.split(), "--stdin-filename", str(path), "-"],
             input=text,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-        text = done.stdout
+        text = result.stdout
     return text

@@ -8,7 +8,7 @@ are only those that roll an update back (regulars/deploy).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chalicelib.book.words.telemetry import (
@@ -41,6 +41,7 @@ _MOST_RUNS = 50_000
 messages (RecursiveLoop), so Lambda stops no chain of them that has no end."""
 
 _5_MIN, _HOUR = 5 * 60, 3600
+"""Periods of metrics, in s."""
 _SEEN_BY_ERRORS = "Index"
 """The queue of which each failed run has an alarm: its dead letters need none."""
 _STACK = {"Fn::Sub": "${AWS::StackName}"}
@@ -89,38 +90,47 @@ def make_alarms(functions: Iterable[str]) -> Template:
     to half an hour, so failed runs are counted for an hour.
     """
     named_alarms = [
-        _make_alarm("ApiErrors", _GATEWAY, "5XXError", _5_MIN, 1, _MOST_ERRORS),
-        _make_alarm("UrlErrors", _API, "Url5xxCount", _5_MIN, 1, _MOST_ERRORS),
-        _make_alarm("Throttles", _API, "Throttles", _5_MIN, 3),
-        _make_alarm("JournalTailIsLong", NAMESPACE, JOURNAL_TAIL, _HOUR, 2, _MAX_TAIL),
-        _make_alarm("StorageFails", NAMESPACE, FAILURES_UNAVAILABLE, _5_MIN, 2),
-        _make_alarm("Unexpected", NAMESPACE, FAILURES_UNEXPECTED, _5_MIN, 1),
-        _make_alarm("Busy", NAMESPACE, FAILURES_BUSY, _5_MIN, 3, _MAX_BUSY),
-        _make_alarm("BuildIndexLoops", "BuildIndex", "Invocations", _HOUR, 1, _MOST_RUNS),
-        _make_alarm("CanaryFails", "Canary", "Errors", _5_MIN, 2),
-        _make_alarm("WatchErrors", "Watch", "Errors", _HOUR, 2),
-        _make_alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, 3, _MAX_SWEEP_AGE_S),
+        _make_alarm("ApiErrors", _GATEWAY, "5XXError", _5_MIN, count=1, threshold=_MOST_ERRORS),
+        _make_alarm("UrlErrors", _API, "Url5xxCount", _5_MIN, count=1, threshold=_MOST_ERRORS),
+        _make_alarm("Throttles", _API, "Throttles", _5_MIN, count=3),
+        _make_alarm("JournalTailIsLong", NAMESPACE, JOURNAL_TAIL, _HOUR, count=2, threshold=_MAX_TAIL),
+        _make_alarm("StorageFails", NAMESPACE, FAILURES_UNAVAILABLE, _5_MIN, count=2),
+        _make_alarm("Unexpected", NAMESPACE, FAILURES_UNEXPECTED, _5_MIN, count=1),
+        _make_alarm("Busy", NAMESPACE, FAILURES_BUSY, _5_MIN, count=3, threshold=_MAX_BUSY),
+        _make_alarm("BuildIndexLoops", "BuildIndex", "Invocations", _HOUR, count=1, threshold=_MOST_RUNS),
+        _make_alarm("CanaryFails", "Canary", "Errors", _5_MIN, count=2),
+        _make_alarm("WatchErrors", "Watch", "Errors", _HOUR, count=2),
+        _make_alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, count=3, threshold=_MAX_SWEEP_AGE_S),
     ]
     for name in QUEUES:
         if name != _SEEN_BY_ERRORS:
-            queue, parked = f"{name}Queue", f"{name}DeadLetters"
-            named_alarms.append(_make_alarm(f"{parked}Arrive", parked, _WAITING, _5_MIN, 1, 1, _PARKED.format(queue)))
-            named_alarms.append(_make_alarm(f"{queue}IsLate", queue, _AGE, _5_MIN, 3, _MAX_AGE_S, _LATE.format(queue)))
+            named_alarms += _make_queue_alarms(f"{name}Queue", f"{name}DeadLetters")
     for function in (*_SLOW_MS, "BuildIndex"):
-        named_alarms.append(_make_alarm(f"{function}Errors", function, "Errors", _HOUR, 1, 2, _FAILED.format(function)))
+        text = _FAILED.format(function)
+        alarm = _make_alarm(f"{function}Errors", function, "Errors", _HOUR, count=1, threshold=2, description=text)
+        named_alarms.append(alarm)
     for function, ms in _SLOW_MS.items():
-        named_alarms.append(
-            _make_alarm(f"{function}IsSlow", function, "Duration", _HOUR, 2, ms, _SLOW.format(function, ms // 1000))
-        )
+        text = _SLOW.format(function, ms // 1000)
+        alarm = _make_alarm(f"{function}IsSlow", function, "Duration", _HOUR, count=2, threshold=ms, description=text)
+        named_alarms.append(alarm)
     return {"Resources": {**dict(named_alarms), "Dashboard": _make_dashboard(functions)}}
 
 
-def _make_alarm(
-    name: str, source: str, metric: str, seconds: int, count: int, threshold: float = 1, description: str = ""
-) -> tuple[str, Template]:
-    """Make an alarm, with its name, that goes off if a metric reaches the limit in each of `count` periods.
+def _make_queue_alarms(queue: str, parked: str) -> Iterator[tuple[str, Template]]:
+    """Make the alarms of a queue whose messages wait too long, and of the one that has its dead letters (`parked`)."""
+    text = _PARKED.format(queue)
+    yield _make_alarm(f"{parked}Arrive", parked, _WAITING, _5_MIN, count=1, threshold=1, description=text)
+    text = _LATE.format(queue)
+    yield _make_alarm(f"{queue}IsLate", queue, _AGE, _5_MIN, count=3, threshold=_MAX_AGE_S, description=text)
 
-    `source`: a namespace, or the function or the queue that is watched. `description`: "": that of _SAYS.
+
+def _make_alarm(
+    name: str, source: str, metric: str, seconds: int, *, count: int, threshold: float = 1, description: str = ""
+) -> tuple[str, Template]:
+    """Make an alarm that goes off if a metric reaches `threshold` in `count` periods in a row; return its name, too.
+
+    `source`: the namespace, function or queue whose metric it is. `seconds`: length of a period. `description`: what to
+    look at; "": as _SAYS has it.
     """
     properties = {
         "AlarmDescription": description or _SAYS[name],
@@ -153,7 +163,10 @@ def _make_metric_source(source: str) -> Template:
 
 
 def _make_dashboard(functions: Iterable[str]) -> Template:
-    """Five charts: requests, functions' times and errors, failures, queues. CloudFormation fills in its `${...}`."""
+    """Make a dashboard of five charts: requests, functions' times and errors, failures, queues.
+
+    CloudFormation fills in its `${...}`.
+    """
 
     def make_lines(
         namespace: str, metrics: Iterable[str], dimension: str, names: Iterable[str], **options: str

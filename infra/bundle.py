@@ -58,13 +58,14 @@ class NoLibraries(Failed):
 
 def list_console_files() -> dict[str, Path]:
     """Return the files by their names in the package. Raises NoLibraries."""
-    console, modules = locate_folder(), libraries.modules()
+    console, modules = locate_folder(), libraries.find_modules()
     if not modules:
         raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
     pages = {path.relative_to(console).as_posix(): path for path in (console / "index.html", *list_own_files(console))}
     modules_in_package = {name_in_package(name, path): path for name, path in modules.items()}
     licences = {
-        f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.path(LICENCE) for library in libraries.of_console()
+        f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.find_path(LICENCE)
+        for library in libraries.list_console_libraries()
     }
     return {f"{console.name}/{name}": path for name, path in {**pages, **modules_in_package, **licences}.items()}
 
@@ -95,7 +96,9 @@ def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
         "zipped": (zipped, MAX_ZIPPED_BYTES + extra_bytes),
         "unzipped": (unzipped, MAX_UNZIPPED_BYTES + extra_bytes),
     }
-    for what, (size, most) in sizes.items():
-        if size > most:
-            raise Failed(f"{bundle.name} has {size:,} bytes {what}; the limit is {most:,}")
-    return ", ".join(f"{size / 1e6:.1f} of {most / 1e6:.0f} MB {what}" for what, (size, most) in sizes.items())
+    for form, (bytes_now, max_bytes) in sizes.items():
+        if bytes_now > max_bytes:
+            raise Failed(f"{bundle.name} has {bytes_now:,} bytes {form}; the limit is {max_bytes:,}")
+    return ", ".join(
+        f"{bytes_now / 1e6:.1f} of {max_bytes / 1e6:.0f} MB {form}" for form, (bytes_now, max_bytes) in sizes.items()
+    )

@@ -49,10 +49,21 @@ def install_libraries(target: Target, python: Path) -> Path:
     stamp.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     platforms = [option for name in target.wheel_platforms for option in ("--platform", name)]
-    wanted = ["--implementation", "cp", "--python-version", target.python, "--only-binary=:all:"]
+    python_options = ["--implementation", "cp", "--python-version", target.python, "--only-binary=:all:"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-compile"]
     run_command(
-        [python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *make_lock_options(FUNCTIONS)]
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            *quiet,
+            "--target",
+            folder,
+            *platforms,
+            *python_options,
+            *make_lock_options(FUNCTIONS),
+        ]
     )
     prune_folder(folder)
     compile_modules(folder, python)
@@ -86,7 +97,8 @@ def compile_modules(folder: Path, python: Path) -> None:
 def run_command(command: Sequence[str | Path], *, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
     """Run a command and return what it prints. `variables`: of its environment, beside ours. Raises Failed.
 
-    Hashes are fixed, so compiled sets keep order; so is who may read the files that it makes.
+    The seed of hashes is fixed, so that compiled sets keep their order. So is the umask: who runs the command does not
+    decide who may read the files that it makes.
     """
     environment = {**os.environ, "PYTHONHASHSEED": "0", **(variables or {})}
     result = subprocess.run(  # noqa: S603 - our own commands
@@ -181,18 +193,20 @@ def _prune_services(data: Path) -> None:
     if endpoints.is_file():
         content = json.loads(endpoints.read_text(encoding="utf-8"))
         for partition in content["partitions"]:
-            partition["services"] = {name: of for name, of in partition["services"].items() if name in SERVICES}
+            partition["services"] = {
+                name: description for name, description in partition["services"].items() if name in SERVICES
+            }
         endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
 def _keep_operations(model: dict[str, Any]) -> dict[str, Any]:
     """Leave OPERATIONS of a service's model, and the shapes that they name or that shapes of theirs name."""
-    operations = {name: of for name, of in model["operations"].items() if xform_name(name) in OPERATIONS}
+    operations = {name: operation for name, operation in model["operations"].items() if xform_name(name) in OPERATIONS}
     names: set[str] = set()
-    more = _find_named_shapes(operations)
-    while more:
-        names |= more
-        more = _find_named_shapes([model["shapes"][name] for name in more]) - names
+    new_names = _find_named_shapes(operations)
+    while new_names:
+        names |= new_names
+        new_names = _find_named_shapes([model["shapes"][name] for name in new_names]) - names
     return {**model, "operations": operations, "shapes": {name: model["shapes"][name] for name in sorted(names)}}
 
 

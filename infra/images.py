@@ -55,11 +55,12 @@ def list_processors() -> list[str]:
 
 
 def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
-    """Build each image for `only` these processors, or for `list_processors()`, of the wheels in `out`.
+    """Build each image from the wheels in `out`, for these processors (`only`) or, if none is named, for all.
 
-    Archives go into `out` and their sums behind the others. Returns their paths. Raises Failed.
+    The archives go into `out`, and their sums are added to those that are there. Returns the archives' paths. Raises
+    Failed.
     """
-    for stale in out.glob(archive_name("*", "*")):
+    for stale in out.glob(name_archive("*", "*")):
         stale.unlink()
     try:
         archives = [
@@ -71,7 +72,7 @@ def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]
     return archives
 
 
-def archive_name(target: str, processor: str) -> str:
+def name_archive(target: str, processor: str) -> str:
     """Return the file of an image."""
     return f"{NAMES.get(target, target)}-{processor}.oci.tar"
 
@@ -109,7 +110,7 @@ def _build_archive(out: Path, target: str, processor: str) -> Path:
     run_command(
         [*BUILDAH, "build", *options, *volumes, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out]
     )
-    file = out / archive_name(target, processor)
+    file = out / name_archive(target, processor)
     run_command([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
     add_docker_manifest(file, f"{name}:latest")
     print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 -- a command
@@ -123,11 +124,12 @@ def add_docker_manifest(file: Path, name: str) -> None:
         def read_json(member: str) -> Any:
             return json.load(tar.extractfile(member) or io.BytesIO())
 
-        def place(blob: dict[str, str]) -> str:
+        def locate_blob(blob: dict[str, str]) -> str:
             return f"blobs/{blob['digest'].replace(':', '/')}"
 
-        image = read_json(place(read_json("index.json")["manifests"][0]))
-        manifest = {"Config": place(image["config"]), "RepoTags": [name], "Layers": [*map(place, image["layers"])]}
+        image = read_json(locate_blob(read_json("index.json")["manifests"][0]))
+        layers = [locate_blob(layer) for layer in image["layers"]]
+        manifest = {"Config": locate_blob(image["config"]), "RepoTags": [name], "Layers": layers}
     with tarfile.open(file, "a") as tar:
         member = tarfile.TarInfo("manifest.json")
         member.size = len(data := json.dumps([manifest]).encode())

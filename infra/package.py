@@ -23,8 +23,8 @@ from infra import bundle, dependencies, sbom, template
 from infra.bundle import copy_parts
 from infra.dependencies import ROOT, Failed
 from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
-from regulars.deploy.package import ARCHIVE, TEMPLATE, shipped_packs
-from regulars.libraries import of_console
+from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs
+from regulars.libraries import list_console_libraries
 
 BUILD = ROOT / "build"
 STAGE = BUILD / "stage"
@@ -63,13 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_package(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
     """Make the package of this checkout; return the archive, beside its template. Raises Failed, MissingModel.
 
-    `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
-    the program's own; none: that of the environment, if any. The first one is that of new tenants.
+    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. `names`: of those to ship beside
+    the program's own; none: that of $REGULARS_PACK, if set. The first one is that of new tenants.
     """
     python = find_python(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
-    shipped = shipped_packs(models, names, os.environ)
+    shipped = find_shipped_packs(models, names, os.environ)
     _require_kernel(target)
     _assemble_package(target, python, out, shipped)
     sizes = bundle.check_bundle(out / ARCHIVE, target, shipped)
@@ -84,7 +84,9 @@ def _assemble_package(target: Target, python: Path, out: Path, shipped: Sequence
     chalice = _install_chalice(target, python)
     application = _package_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
-    sbom.write_package_bill(application / sbom.NAME, libraries, _find_site_packages(chalice), shipped, of_console())
+    sbom.write_package_bill(
+        application / sbom.NAME, libraries, _find_site_packages(chalice), shipped, list_console_libraries()
+    )
     models = {name: path for pack in shipped for name, path in _list_pack_files(pack).items()}
     files = {
         **bundle.list_files_below(libraries),
@@ -163,7 +165,7 @@ def _list_pack_files(pack: Pack) -> dict[str, Path]:
     own_files = [file.name for file in pack.files if pack.find_path(file.name).parent == pack.folder]
     files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own_files)}
     for file in pack.files:
-        pack.read_content(file.name)
+        pack.read_content(file.name)  # which compares it with its digest
     files[curve] = pack.measured or files[curve]
     if rows := pack.manifest.measured.rows:
         files[packs.BESIDE_A_CURVE] = rows

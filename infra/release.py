@@ -49,18 +49,20 @@ def make_release(
     def git(*words: str) -> str:
         return run_command(["git", *words], cwd=root).strip()
 
-    before, out = git("rev-parse", "HEAD"), root / wheels.OUT.name
-    now = require_releasable(
+    former_commit, out = git("rev-parse", "HEAD"), root / wheels.OUT.name
+    present_version = require_releasable(
         version, git("status", "--porcelain"), git("branch", "--show-current"), git("tag", "--list"), root
     )
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     try:
         for file in map(root.joinpath, git("ls-files", *SAYING).splitlines()):
-            file.write_text(replace_version(file.read_text(encoding="utf-8"), now, version, day), encoding="utf-8")
+            file.write_text(
+                replace_version(file.read_text(encoding="utf-8"), present_version, version, day), encoding="utf-8"
+            )
         git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
-        first, second = (build_sums(build, out) for _ in range(2))
-        if first != second:
-            raise Failed(f"two builds differ:\n{first}\n{second}")
+        first_sums, second_sums = (build_sums(build, out) for _ in range(2))
+        if first_sums != second_sums:
+            raise Failed(f"two builds differ:\n{first_sums}\n{second_sums}")
         libraries_and_images = complete()
         key = git("config", "--default", "", "--get", "user.signingkey")
         git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
@@ -68,10 +70,9 @@ def make_release(
             sign(out / wheels.SUMS, git("config", "--default", "openpgp", "--get", "gpg.format"), key) if key else None
         )
     except BaseException:
-        git("reset", "--quiet", "--hard", before)
-        run_command(["git", "tag", "--delete", f"v{version}"], cwd=root) if git(
-            "tag", "--list", f"v{version}"
-        ) else None
+        git("reset", "--quiet", "--hard", former_commit)
+        if git("tag", "--list", f"v{version}"):
+            git("tag", "--delete", f"v{version}")
         raise
     signing = f"signed: {signature}" if signature else "not signed: git has no user.signingkey"
     return [f"{version} is tagged and built; {libraries_and_images}; {signing}", "look at it: git show",
@@ -102,8 +103,8 @@ def require_releasable(version: str, changes: str, branch: str, tags: str, root:
 def replace_version(text: str, now: str, version: str, day: str) -> str:
     """Return a text that says the version, as of the day of its release, in place of the one that it says now."""
     text = UNRELEASED.sub(f"## {version} ({day})", text)
-    for before, after in (('= "', '"\n'), ("Version ", ",")):
-        text = text.replace(f"{before}{now}{after}", f"{before}{version}{after}")
+    for beginning, end in (('= "', '"\n'), ("Version ", ",")):
+        text = text.replace(f"{beginning}{now}{end}", f"{beginning}{version}{end}")
     return text.replace(f"Version {version}, not released yet.", f"Version {version}.")
 
 

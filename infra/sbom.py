@@ -72,18 +72,21 @@ def write_wheels_bill(
 
 
 def _write_bill(file: Path, parts: Sequence[Component]) -> None:
-    ours = Component(name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars")
-    content = "\n".join(sorted(str(part.bom_ref.value) for part in (ours, *parts)))
+    own_component = Component(
+        name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars"
+    )
+    content = "\n".join(sorted(str(part.bom_ref.value) for part in (own_component, *parts)))
     bill = Bom(
         components=parts,
-        metadata=BomMetaData(component=ours, timestamp=datetime(1980, 1, 1, tzinfo=UTC)),
+        metadata=BomMetaData(component=own_component, timestamp=datetime(1980, 1, 1, tzinfo=UTC)),
         serial_number=uuid5(NAMESPACE_URL, content),
     )
-    bill.register_dependency(ours, parts)
+    bill.register_dependency(own_component, parts)
     file.write_text(JsonV1Dot6(bill).output_as_string(indent=1), encoding="utf-8")
 
 
 def _make_distribution_component(distribution: Distribution) -> Component:
+    """Make the bill's entry of an installed distribution, by its metadata."""
     purl = PackageURL("pypi", name=canonicalize_name(distribution.name), version=distribution.version)
     metadata = distribution.metadata.json
     licence = metadata.get("license_expression") or metadata.get("license")
@@ -115,6 +118,7 @@ def _make_library_component(library: Library) -> Component:
 
 
 def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
+    """Yield the bill's entry of each file of the packs."""
     for pack in packs:
         for file in pack.files:
             yield Component(

@@ -30,13 +30,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, uri in PAGES.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     linked = {
-        _in_repository(file.src_uri, link)
+        _locate_in_repository(file.src_uri, link)
         for file in files.documentation_pages()
         for link in _LINK.findall(file.content_string)
     }
     for path in sorted(linked - set(PAGES)):
         if not path.startswith("docs/") and (ROOT / path).is_file():
-            files.append(File.generated(config, _in_site(path), abs_src_path=str(ROOT / path)))
+            files.append(File.generated(config, _locate_in_site(path), abs_src_path=str(ROOT / path)))
     return files
 
 
@@ -45,18 +45,20 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     here = page.file.src_uri
 
     def relative(link: re.Match[str]) -> str:
-        return "](" + posixpath.relpath(_in_site(_in_repository(here, link[1])), posixpath.dirname(here) or ".")
+        return "](" + posixpath.relpath(
+            _locate_in_site(_locate_in_repository(here, link[1])), posixpath.dirname(here) or "."
+        )
 
     return _LINK.sub(relative, markdown)
 
 
-def _in_repository(page_uri: str, link: str) -> str:
+def _locate_in_repository(page_uri: str, link: str) -> str:
     """Return what a page of the site links to, as a path from the repository's root."""
     beside = next((path for path, uri in PAGES.items() if uri == page_uri), f"docs/{page_uri}")
     return posixpath.normpath(posixpath.join(posixpath.dirname(beside), link))
 
 
-def _in_site(path: str) -> str:
+def _locate_in_site(path: str) -> str:
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     return PAGES.get(path, f"repository/{path}")

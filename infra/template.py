@@ -51,10 +51,10 @@ def write_shipped(packaged: Path, shipped: Path) -> None:
     template = json.loads(packaged.read_text(encoding="utf-8"))
     paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     for name, methods in paths.items():
-        first, *others = methods.values()
-        if any(method != first for method in others):
+        first_method, *other_methods = methods.values()
+        if any(method != first_method for method in other_methods):
             raise ValueError(f"the methods of {name} are not the same, so they cannot be one")
-        paths[name] = {"x-amazon-apigateway-any-method": first}
+        paths[name] = {"x-amazon-apigateway-any-method": first_method}
     shipped.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
 
 
@@ -76,14 +76,14 @@ def list_functions() -> dict[str, str]:
     return {name: _API if name == "api_handler" else _to_camel_case(name) for name in names}
 
 
-def role_name(name: str) -> str:
+def name_role(name: str) -> str:
     """Return the name of a function's role in the template."""
     return _API_ROLE if name == "api_handler" else f"{_to_camel_case(name)}Role"
 
 
 def derive_from_functions(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
-    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role_name(name)} for name in list_functions()]}}}
+    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": name_role(name)} for name in list_functions()]}}}
     return reduce(
         join_templates,
         (_make_log_groups(), _make_concurrency_limits(), _make_outputs(overlay), {"Resources": key_roles}),
@@ -146,7 +146,10 @@ def _make_outputs(overlay: Template) -> Template:
 
 
 def _make_concurrency_limits() -> Template:
-    """Make a parameter for the concurrent runs of each function: a limit if a queue feeds it, else a reservation."""
+    """Make a parameter for the concurrent runs of each function.
+
+    It is a limit if a queue feeds the function, and a reservation, which takes runs from the others, if not.
+    """
     parameters: Template = {}
     conditions, resources = {}, {}
     for function in list_functions().values():

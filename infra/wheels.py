@@ -22,7 +22,7 @@ from chalicelib.book.vision.packs import packs
 from infra import sbom
 from infra.bundle import NoLibraries, copy_parts, list_files_below
 from infra.dependencies import EDGE, ROOT, SERVICE, Failed, run_command
-from regulars.libraries import COMMAND, libraries
+from regulars.libraries import COMMAND, read_libraries
 
 OUT = ROOT / "dist"
 SUMS = "SHA256SUMS"
@@ -55,17 +55,19 @@ def build_wheels(out: Path = OUT) -> list[Path]:
 
     Raises NoLibraries if the pages' libraries were not fetched, Failed if pip fails.
     """
-    if not all(library.is_complete() for library in libraries().values()):
+    if not all(library.is_complete() for library in read_libraries().values()):
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copy_project(names, Path(scratch) / project) for project, names in PROJECTS.items()]
-        for old in [*out.glob("regulars*.whl"), *out.glob("regulars*.oci.tar"), *out.glob(f"{SUMS}*")]:
-            old.unlink()
+        for old_file in [*out.glob("regulars*.whl"), *out.glob("regulars*.oci.tar"), *out.glob(f"{SUMS}*")]:
+            old_file.unlink()
         # By this environment's setuptools: an isolated one is fetched and installed for each of them.
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run_command([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), variables=read_commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
-    sbom.write_wheels_bill(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.read_pack()], list(libraries().values()))
+    sbom.write_wheels_bill(
+        out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.read_pack()], list(read_libraries().values())
+    )
     files = [file for folder in BESIDE for file in sorted((ROOT / folder).iterdir())]
     copies = [Path(shutil.copyfile(file, out / file.name)) for file in files]
     copies += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]
@@ -90,10 +92,10 @@ def fetch_libraries(out: Path = OUT) -> None:
         add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
 
 
-def _write_lock(out: Path, name: str, needs: Path, ours: Sequence[str]) -> Path:
+def _write_lock(out: Path, name: str, needs: Path, own_packages: Sequence[str]) -> Path:
     """Write the lock of some of the wheels in `out`, and return its path. pip reads it from any folder."""
     lines = []
-    for project in ours:
+    for project in own_packages:
         [wheel] = out.glob(f"{project}-*.whl")
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         lines.append(f"{project}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:{digest}\n")

@@ -22,7 +22,7 @@ from chalicelib.rights.words.audit import HOUR_MS, Document, EntryFilter, Verifi
 from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
 from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
-from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
+from regulars.options import PATH, of_tenant, open_services_of, print_lines, read_rows, storage_options
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ def verify(
         with file.open(encoding="utf-8", errors="replace") as lines:
             verified, _ = verified_export(lines, lambda _: str(key))
         return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
-    with services_of(data, stage) as services:
+    with open_services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
         verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
     return _print_verification(name, verified, is_newest_told=head is None)
 
 
 def _print_verification(tenant: str, verification: Verified, *, is_newest_told: bool) -> int:
-    """Print what a verification found, and the newest closed hour if `is_newest_told`; return the exit code."""
+    """Print what a verification found; return the exit code. `is_newest_told`: also print the newest closed hour."""
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
     for renewal in verification.renewals:
@@ -119,7 +119,7 @@ def head(services: Services, tenant: Tenant) -> None:
 @click.option("--face", metavar="ID", help="Only entries that name this face.")
 @click.option("--what", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
 @click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
-@click.option("--most", type=click.IntRange(1), default=100, help="So many entries at most.")
+@click.option("--most", "max_entries", type=click.IntRange(1), default=100, help="So many entries at most.")
 @of_tenant
 def list_all(
     services: Services,
@@ -130,16 +130,16 @@ def list_all(
     face: str | None,
     what: str | None,
     by: str | None,
-    most: int,
+    max_entries: int,
 ) -> None:
-    """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
+    """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
     first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
     entry_filter = EntryFilter(first, last, face, what, by)
-    page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(most, _A_PAGE))
-    found = list(islice(rows_of(page), most))
-    services.audit.reads.enter_printing(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
-    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in found)
+    read_page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE))
+    entries = list(islice(read_rows(read_page), max_entries))
+    services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
+    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")
 
 
@@ -191,7 +191,7 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     services.audit.reads.enter_printing(tenant.name, found_breach.tally.kinds)
     now = time_text(services.clock.now())[:16]
-    print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")
+    print(f"{tenant.name}: what {caller} read from {_format_minute(since_ms)} to {now}, in UTC")
     for line in (*_list_categories(found_breach.tally), *_list_unknown(found_breach, since_ms)):
         print(line)
     for person, kinds in sorted(found_breach.tally.kinds.items()):
@@ -200,50 +200,53 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
 
 def _list_categories(tally: Tally) -> Iterator[str]:
     """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
-    for at, what in tally.whole:
-        yield f"all      {what} at {at[:16]}: {WHOLE[what]}"
-    yield f"people   {_range(tally.people)}"
-    records = [*tally.by_kind.values(), (len(tally.captures),) * 2]
-    yield f"records  {_range((sum(least for least, _ in records), sum(most for _, most in records)))}, of these kinds:"
-    for kind, number in tally.by_kind.items():
-        yield f"         {_range(number)} of {MEANS[kind]} ({kind})"
+    for time_said, what in tally.whole:
+        yield f"all      {what} at {time_said[:16]}: {WHOLE[what]}"
+    yield f"people   {_format_range(tally.people)}"
+    ranges = [*tally.by_kind.values(), (len(tally.captures), len(tally.captures))]
+    all_records = sum(lowest for lowest, _ in ranges), sum(highest for _, highest in ranges)
+    yield f"records  {_format_range(all_records)}, of these kinds:"
+    for kind, count_range in tally.by_kind.items():
+        yield f"         {_format_range(count_range)} of {MEANS[kind]} ({kind})"
     if tally.captures:
         yield f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
     if tally.acts:
         yield f"by       {', '.join(sorted(tally.acts))}"
 
 
-def _range(number: tuple[int, int]) -> str:
+def _format_range(number: tuple[int, int]) -> str:
     low, high = number
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _list_unknown(found: Breach, since_ms: int) -> Iterator[str]:
-    """Yield the lines about what nobody can say."""
-    if found.tally.people[0] != found.tally.people[1]:
+def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
+    """Yield the lines about what nobody can say. `reads`: what the key has read."""
+    if reads.tally.people[0] != reads.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
-    if found.erased:
-        yield f"unknown  what {format_count(found.erased, 'entry', 'entries')} said that erasures took, of whatever key"
-    if found.let_go:
-        yield f"unknown  {format_count(found.let_go, 'hour', 'hours')} that `audit_days` let go"
-    if found.unreadable:
-        damaged = format_count(found.unreadable, "hour", "hours")
+    if reads.erased:
+        yield f"unknown  what {format_count(reads.erased, 'entry', 'entries')} said that erasures took, of whatever key"
+    if reads.let_go:
+        yield f"unknown  {format_count(reads.let_go, 'hour', 'hours')} that `audit_days` let go"
+    if reads.unreadable:
+        damaged = format_count(reads.unreadable, "hour", "hours")
         yield f"unknown  {damaged} that are damaged: see `regulars audit verify`"
-    if found.begins_ms is None or found.begins_ms > since_ms + HOUR_MS:
-        begins = "has no entry of this time" if found.begins_ms is None else f"begins at {_minute(found.begins_ms)}"
+    if reads.begins_ms is None or reads.begins_ms > since_ms + HOUR_MS:
+        begins = (
+            "has no entry of this time" if reads.begins_ms is None else f"begins at {_format_minute(reads.begins_ms)}"
+        )
         yield f"unknown  what was before: the audit {begins}"
     yield "unknown  lists without pictures that were read before this version was installed"
     yield "unknown  who opened a link to a picture: it is good for two hours without a key"
 
 
-def _minute(ms: int) -> str:
+def _format_minute(ms: int) -> str:
     return time_text(moment(ms))[:16]
 
 
-def _read_head(kept: Path) -> Document:
+def _read_head(file: Path) -> Document:
     try:
-        document = json.loads(kept.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InvalidInput(f"{kept} is no head of an audit: `regulars audit head` prints one") from error
+        raise InvalidInput(f"{file} is no head of an audit: `regulars audit head` prints one") from error
     head_of(document)
     return dict(document)

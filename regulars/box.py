@@ -24,16 +24,16 @@ from regulars.errors import OperatorError
 from regulars.options import (
     PATH,
     SERVICE_URL,
+    choose_settings,
     data_option,
     find_tenants,
+    join_options,
     models_option,
+    open_services_of,
     print_lines,
     read_configuration,
     serve_options,
-    services_of,
-    settings_of,
     storage_options,
-    together,
     with_services,
 )
 
@@ -117,7 +117,7 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     damage = services.ports.storage.damage()
     if damage is not None:
         print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
-    anything = damage is not None
+    is_faulty = damage is not None
     for tenant in find_tenants(services, tenants):
         consistency = services.consistency
         mended, disagreements = (
@@ -125,8 +125,8 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
         )
         for line in _report(tenant.name, mended, disagreements, repair=repair):
             print(line, flush=True)
-        anything = anything or bool(disagreements)
-    return 1 if anything else 0
+        is_faulty = is_faulty or bool(disagreements)
+    return 1 if is_faulty else 0
 
 
 def _report(
@@ -137,7 +137,7 @@ def _report(
     if not disagreements:
         return [*lines, f"{name}: all that is stored agrees"]
     if repair:
-        return [*lines, *(f"{name}: {disagreement}: {_why(disagreement)}" for disagreement in disagreements)]
+        return [*lines, *(f"{name}: {disagreement}: {_explain_rest(disagreement)}" for disagreement in disagreements)]
     mendable = sum(disagreement.mend is not None for disagreement in disagreements)
     return [
         *(f"{name}: {disagreement}" for disagreement in disagreements),
@@ -145,7 +145,7 @@ def _report(
     ]
 
 
-def _why(disagreement: Disagreement) -> str:
+def _explain_rest(disagreement: Disagreement) -> str:
     return "cannot be mended from what is stored" if disagreement.mend is None else "changed meanwhile, try again"
 
 
@@ -167,19 +167,19 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     """
     from regulars.backup import backup, receipts
 
-    settings = settings_of(data=data, stage=stage)
+    settings = choose_settings(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
         raise OperatorError(f"{to} is in the data folder, and would be lost with it: name another disk, or folder")
     _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
-    with services_of(data, stage) as services:
+    with open_services_of(data, stage) as services:
         receipts.write_receipts_beside(services, path.absolute().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 
 def _enter_backup(data: Path | None, stage: str | None) -> None:
     """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only."""
-    with services_of(data, stage) as services:
+    with open_services_of(data, stage) as services:
         for tenant in services.tenants.list_all():
             try:
                 services.audit.reads.write_export_entry(tenant.name)
@@ -231,12 +231,12 @@ def restore(
       regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
     """
     from regulars.backup import backup, receipts
-    from regulars.backup.after import exports_of, kept_if_done, redo_acts
+    from regulars.backup.after import find_exports, redo_acts, remove_if_failed
     from regulars.backup.cloud_backup import renew_secrets
     from regulars.deploy.stage import stop_functions
 
-    exports = exports_of(after)
-    settings = settings_of(data=data, stage=stage)
+    exports = find_exports(after)
+    settings = choose_settings(data=data, stage=stage)
     if new_secrets and isinstance(settings.storage, Path):
         raise click.UsageError("--new-secrets is for a stage: a box's keys are in its backup")
     at = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
@@ -246,13 +246,13 @@ def restore(
         manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), mark)
         time = manifest.created_at.isoformat()
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
-        with kept_if_done(settings.storage), services_of(data, stage) as services:
+        with remove_if_failed(settings.storage), open_services_of(data, stage) as services:
             for path in exports:
                 for line in redo_acts(services, path, manifest.created_at, key):
                     print(line)
-            for made in renew_secrets(services) if new_secrets else ():
-                print(json.dumps(made))
-        with services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
+            for new_secret_lines in renew_secrets(services) if new_secrets else ():
+                print(json.dumps(new_secret_lines))
+        with open_services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
             for line in receipts.redo_erasures(services, erased, [key] if key else ()):
                 print(line)
     if not exports:
@@ -263,7 +263,7 @@ def restore(
     )
 
 
-_captures_options = together(
+_captures_options = join_options(
     click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]"),
     click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]"),
     with_services,
@@ -288,8 +288,8 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
     print_lines(
         (
-            f"{of.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  {capture.id}  {capture.reason}"
-            for of, capture in _list_parked_captures(services, tenant, camera)
+            f"{owner.name}  {row.camera_id}  {row.captured_at:%Y-%m-%d %H:%M:%S}  {row.id}  {row.reason}"
+            for owner, row in _list_parked_captures(services, tenant, camera)
         ),
         "no capture is parked",
     )
@@ -299,16 +299,16 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
 @_captures_options
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
-    sent = sum(
-        services.captures.redrive.redrive(of, [capture])
-        for of, capture in _list_parked_captures(services, tenant, camera)
+    sent_count = sum(
+        services.captures.redrive.redrive(owner, [capture])
+        for owner, capture in _list_parked_captures(services, tenant, camera)
     )
-    print(f"{sent} captures are sent again")
+    print(f"{sent_count} captures are sent again")
 
 
 def _list_parked_captures(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
     tenants = find_tenants(services, () if tenant is None else (tenant,))
-    return [(of, capture) for of in tenants for capture in services.captures.redrive.list_parked(of, camera)]
+    return [(owner, capture) for owner in tenants for capture in services.captures.redrive.list_parked(owner, camera)]
 
 
 @click.command(short_help="Print the settings in force, and what set them.")
@@ -323,5 +323,5 @@ def config(**options: Any) -> None:
       regulars config
       regulars config --port 443 > regulars.toml
     """
-    for line in read_configuration(**options).lines():
+    for line in read_configuration(**options).write_lines():
         print(line)

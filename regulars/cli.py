@@ -114,19 +114,19 @@ for entry in metadata.entry_points(group=GROUP):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
-    given = sys.argv[1:] if argv is None else list(argv)
-    what = _command_name_of(given)
+    words = sys.argv[1:] if argv is None else list(argv)
+    command_name = _name_command(words)
     try:
-        with acts.begin_act(Act(what, "operator", kind_of(what))):
-            code: int | None = commands.main(given, "regulars", standalone_mode=False)
+        with acts.begin_act(Act(command_name, "operator", kind_of(command_name))):
+            code: int | None = commands.main(words, "regulars", standalone_mode=False)
     except click.UsageError as error:
-        return _complain(f"{error.format_message().rstrip('.')}; see `{_path(error)} --help`", MISUSED)
+        return _complain(f"{error.format_message().rstrip('.')}; see `{_name_failed_command(error)} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
         return _complain(str(error), MISUSED)
     except (OperatorError, RegularsError, MissingModel) as error:
         return _complain(str(error) or type(error).__name__, FAILED)
     except OSError as error:
-        return _complain(_without_number(error), FAILED)
+        return _complain(_describe_os_error(error), FAILED)
     except UnicodeEncodeError as error:
         if not "\ud800" <= error.object[error.start] <= "\udfff":  # Python's mark for a byte of an argument
             raise
@@ -138,24 +138,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-def _command_name_of(given: Sequence[str]) -> str:
-    """Return the names of the command that is given, without what it is given."""
+def _name_command(words: Sequence[str]) -> str:
+    """Return the names of the command that these words call, without its options and arguments."""
     names = ["regulars"]
-    within: click.Command = commands
-    for word in given:
-        command = within.commands.get(word) if isinstance(within, click.Group) else None
+    group: click.Command = commands
+    for word in words:
+        command = group.commands.get(word) if isinstance(group, click.Group) else None
         if command is None:
             break
         names.append(word)
-        within = command
+        group = command
     return " ".join(names)
 
 
-def _path(error: click.UsageError) -> str:
+def _name_failed_command(error: click.UsageError) -> str:
     return "regulars" if error.ctx is None else error.ctx.command_path
 
 
-def _without_number(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     """Return the error's text without Python's "[Errno 28]"."""
     if not error.strerror:
         return str(error) or type(error).__name__

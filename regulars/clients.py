@@ -66,7 +66,7 @@ class V1(Struct, frozen=True):
     connection: Transport
     api_key: str
 
-    def reply(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Reply:
+    def request_reply(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Reply:
         """Send a request and return whatever is answered."""
         body = b"" if sent is None else json.dumps(sent).encode()
         headers = {"Authorization": f"Bearer {self.api_key}"}
@@ -76,7 +76,7 @@ class V1(Struct, frozen=True):
 
     def call(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Any:
         """Send a request and return the answer's JSON. Raises WrongAnswer if the status is 300 or more."""
-        reply = self.reply(method, path, sent)
+        reply = self.request_reply(method, path, sent)
         if reply.status >= 300:
             why = reply.json.get("detail") if isinstance(reply.json, dict) else None
             raise WrongAnswer(f"{method} {path} answered HTTP {reply.status}: {why or reply.json}")

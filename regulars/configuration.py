@@ -34,6 +34,7 @@ _MOST_CHARACTERS = 32 * 1024
 """All settings take less than 8,000; a hostile file of 200,000 took 17 s to read."""
 
 _MOST_BITS = 64
+"""Bits of a whole number in the file: no setting needs more."""
 
 FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
@@ -80,14 +81,17 @@ class Configuration(Struct, frozen=True):
     given: Mapping[str, Given]
     file: Path | None
 
-    def other_than(self, another: Configuration) -> Iterator[str]:
-        """Yield what set each setting here that is another one there; both name one folder of data, as they like."""
+    def list_differences(self, another: Configuration) -> Iterator[str]:
+        """Yield what set each setting that is another one there.
+
+        How the data folder is written does not count, since both mean the same one.
+        """
         for key, (value, by) in self.given.items():
-            there = another.given[key].value if key in another.given else TABLE[key].default
-            if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], there):
+            other_value = another.given[key].value if key in another.given else TABLE[key].default
+            if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], other_value):
                 yield by if by.startswith("--") else f"{key} of {by}"
 
-    def lines(self) -> Iterator[str]:
+    def write_lines(self) -> Iterator[str]:
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
         for key, row in TABLE.items():
             yield f"# {row.says}"
@@ -106,14 +110,14 @@ class Configuration(Struct, frozen=True):
     @property
     def serving(self) -> ServeSettings:
         """Return what `serve` goes by. Raises SettingError if two settings do not fit together."""
-        return ServeSettings(**self._of(ServeSettings))
+        return ServeSettings(**self._list_values(ServeSettings))
 
     @property
     def mail(self) -> MailSettings:
         """Return by which server mail is sent. Raises SettingError if two settings do not fit together."""
-        return MailSettings(**self._of(MailSettings))
+        return MailSettings(**self._list_values(MailSettings))
 
-    def _of(self, settings: type[Struct]) -> dict[str, Any]:
+    def _list_values(self, settings: type[Struct]) -> dict[str, Any]:
         return {name: self.given[name].value for name in settings.__struct_fields__ if name in self.given}
 
 
@@ -122,45 +126,46 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
 
     Raises SettingError, which names the place and what would be right.
     """
-    own = own_variables(environ)
-    named_path = file or (Path(text) if (text := own.get(FILE_VARIABLE)) else None)
+    variables = select_variables(environ)
+    named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
     path = named_path or (FILE if FILE.is_file() else None)
-    given = {} if path is None else _of_file(path)
+    given = {} if path is None else _read_file(path)
     file = path if given else None
-    texts = read_variables(tuple(TABLE.values()), own)
+    texts = read_variables(tuple(TABLE.values()), variables)
     given |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
     given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
     return Configuration(given, file)
 
 
-def of_lines(text: str, path: Path) -> Configuration:
-    """Read what `Configuration.lines` wrote into this file. Raises SettingError."""
-    return Configuration(_of_text(text, path), path)
+def read_lines(text: str, path: Path) -> Configuration:
+    """Read what `Configuration.write_lines` wrote into this file. Raises SettingError."""
+    return Configuration(_read_text(text, path), path)
 
 
-def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
+def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that begin as ours. Raises SettingError if one is none of ours.
 
     Those that Kubernetes adds for a Service are left out.
     """
-    named = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
-    own = {name: text for name, text in named.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
-    for name in own:
+    own_prefixed = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
+    variables = {name: text for name, text in own_prefixed.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
+    for name in variables:
         if name not in VARIABLES:
             raise SettingError(f"{name} in the environment: no such setting{_suggest_name(name, VARIABLES)}")
-    return own
+    return variables
 
 
-def _of_file(path: Path) -> dict[str, Given]:
+def _read_file(path: Path) -> dict[str, Given]:
     try:
-        return _of_text(path.read_text("utf-8"), path)
+        return _read_text(path.read_text("utf-8"), path)
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is no TOML: {error}") from error
 
 
-def _of_text(text: str, path: Path) -> dict[str, Given]:
+def _read_text(text: str, path: Path) -> dict[str, Given]:
+    """Read settings from a file's text. Raises SettingError."""
     try:
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}")
@@ -199,5 +204,5 @@ def _format_value(row: Setting, value: object) -> str:
 
 
 def _suggest_name(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    similar_names = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {similar_names[0]}?" if similar_names else ""

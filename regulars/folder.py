@@ -21,6 +21,7 @@ _BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+f
 """Names that a folder may have before its database is there."""
 
 _NOTED_BYTES = 64 * 1024
+"""Bytes of the lock file that are read: process, URL and settings."""
 _LOOK_S = 0.1
 """`find_server` takes the lock for a moment, so a server that starts just then tries again."""
 
@@ -33,7 +34,7 @@ def prepare_folder(folder: Path) -> Path:
     except FileExistsError:
         raise UnusableFolder(f"{folder} is a file: name a folder with --data") from None
     except OSError as error:
-        raise _unusable(folder, "made", error) from error
+        raise _make_unusable_error(folder, "made", error) from error
     require_writable(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
@@ -184,10 +185,10 @@ def _lock_file(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _unusable(path.parent, "written", error) from error
+        raise _make_unusable_error(path.parent, "written", error) from error
 
 
-def _unusable(folder: Path, done: str, error: OSError) -> UnusableFolder:
+def _make_unusable_error(folder: Path, failed_deed: str, error: OSError) -> UnusableFolder:
     return UnusableFolder(
-        f"the data folder {folder} cannot be {done} ({error.strerror}): name one with --data where you may write"
+        f"the data folder {folder} cannot be {failed_deed} ({error.strerror}): name one with --data where you may write"
     )

@@ -48,14 +48,14 @@ class PackageUnavailable(RuntimeError):
     """Error: the registry's client did not give the package, or gave another one."""
 
 
-def archive(package: Package, folder: Path) -> Path:
+def fetch_archive(package: Package, folder: Path) -> Path:
     """Download the package into `folder`; return its archive's path. Raises PackageUnavailable."""
     target = folder / f"{package.client}-{package.sha256[:12]}"
     target.mkdir()
     if package.client == "npm":
-        npm(target, "pack", f"{package.name}@{package.version}", "--pack-destination", str(target))
+        run_npm(target, "pack", f"{package.name}@{package.version}", "--pack-destination", str(target))
     else:
-        _pip_download(package, target)
+        _fetch_by_pip(package, target)
     paths = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
     if len(paths) != 1:
         raise PackageUnavailable(f"{package.client} said it has {package.name} {package.version}, and left no archive")
@@ -67,25 +67,25 @@ def archive(package: Package, folder: Path) -> Path:
     return paths[0]
 
 
-def wheel(wanted: str, folder: Path) -> Path:
+def fetch_wheel(requirement: str, folder: Path) -> Path:
     """Download a package's wheel, as data: nothing of it is run. Raises PackageUnavailable."""
     target = folder / "wheel"
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(target)]
-    _run([sys.executable, "-m", "pip", "download", *options, wanted])
+    _run([sys.executable, "-m", "pip", "download", *options, requirement])
     return next(target.iterdir())
 
 
-def members(path: Path, below: str, names: Iterable[str]) -> dict[str, bytes]:
+def read_members(path: Path, archive_folder: str, names: Iterable[str]) -> dict[str, bytes]:
     """Read files of an archive, below a folder in it, by their names. Raises PackageUnavailable."""
     try:
         with tarfile.open(path, "r:gz") as opened:
-            streams = {name: opened.extractfile(f"{below}/{name}") for name in names}
+            streams = {name: opened.extractfile(f"{archive_folder}/{name}") for name in names}
             return {name: stream.read() for name, stream in streams.items() if stream}
     except (KeyError, EOFError, OSError, tarfile.TarError) as error:
         raise PackageUnavailable(f"{path.name} cannot be read: {error}") from error
 
 
-def _pip_download(package: Package, target: Path) -> None:
+def _fetch_by_pip(package: Package, target: Path) -> None:
     """Download the source archive. pip checks its hash before it runs any code of it."""
     path = target / "wanted.txt"
     path.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
@@ -93,32 +93,33 @@ def _pip_download(package: Package, target: Path) -> None:
     _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(path), "--dest", str(target)])
 
 
-def npm(folder: Path, *words: str) -> None:
+def run_npm(folder: Path, *words: str) -> None:
     """Run npm in `folder`, which has its cache, too. Raises PackageUnavailable."""
-    found = shutil.which("npm")
-    command = [found] if found else _npm_by_pip(folder / "npm")
+    program = shutil.which("npm")
+    command = [program] if program else _install_npm(folder / "npm")
     # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
     options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(folder / "npm-cache")]
     _run([*command, *words, *options], folder)
 
 
-def _npm_by_pip(folder: Path) -> list[str]:
+def _install_npm(folder: Path) -> list[str]:
     _run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _NPM_BY_PIP])
     return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {_RUN_NPM}"]
 
 
 def _run(command: Sequence[str], folder: Path | None = None) -> None:
+    """Run a command. Raises PackageUnavailable, with what the command said as a note."""
     try:
-        done = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
+        result = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
             command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
-    if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip() or "it said nothing"
-        shown = " ".join([Path(command[0]).name, *command[1:]])
-        failed = PackageUnavailable(f"`{shown}` failed: {said.splitlines()[-1]}")
-        failed.add_note(said)
+    if result.returncode:
+        output = result.stderr.strip() or result.stdout.strip() or "it said nothing"
+        command_text = " ".join([Path(command[0]).name, *command[1:]])
+        failed = PackageUnavailable(f"`{command_text}` failed: {output.splitlines()[-1]}")
+        failed.add_note(output)
         raise failed
 
 
@@ -127,55 +128,55 @@ class Library(NamedTuple):
     licence: str
     files: tuple[str, ...]
 
-    def path(self, name: str, folder: Path = FOLDER) -> Path:
+    def find_path(self, name: str, folder: Path = FOLDER) -> Path:
         """Return the path of the file of this name if it was fetched."""
         return folder / f"{self.package.name}-{self.package.version}" / name
 
     def is_complete(self, folder: Path = FOLDER) -> bool:
-        return all(self.path(file, folder).is_file() for file in self.files)
+        return all(self.find_path(file, folder).is_file() for file in self.files)
 
     def fetch(self, folder: Path = FOLDER) -> None:
         """Download the package and keep its files, all or none. Raises PackageUnavailable."""
-        target = self.path("", folder)
+        target = self.find_path("", folder)
         target.parent.mkdir(exist_ok=True)
         # Its name begins with a dot, so that pip, which may install this package meanwhile, does not see it.
-        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as made:
-            contents = members(archive(self.package, Path(made)), "package", self.files)
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as scratch:
+            contents = read_members(fetch_archive(self.package, Path(scratch)), "package", self.files)
             for name, data in contents.items():
-                self.path(name, Path(made)).parent.mkdir(parents=True, exist_ok=True)
-                self.path(name, Path(made)).write_bytes(data)
+                self.find_path(name, Path(scratch)).parent.mkdir(parents=True, exist_ok=True)
+                self.find_path(name, Path(scratch)).write_bytes(data)
             if not target.exists():
-                self.path("", Path(made)).rename(target)
+                self.find_path("", Path(scratch)).rename(target)
 
 
-def libraries() -> dict[str, Library]:
+def read_libraries() -> dict[str, Library]:
     """Return the libraries of the list, by name."""
-    found = {}
+    library_by_name = {}
     for table in tomllib.loads(_LIST.read_text(encoding="utf-8"))["library"]:
         package = Package(table["name"], table["version"], "npm", table["sha256"])
-        found[package.name] = Library(package, table["licence"], tuple(table["files"]))
-    return found
+        library_by_name[package.name] = Library(package, table["licence"], tuple(table["files"]))
+    return library_by_name
 
 
-def of_console() -> list[Library]:
+def list_console_libraries() -> list[Library]:
     """Return the libraries of the console."""
-    known = libraries()
-    return [known[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
+    library_by_name = read_libraries()
+    return [library_by_name[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
 
 
-def modules(folder: Path = FOLDER) -> dict[str, Path]:
+def find_modules(folder: Path = FOLDER) -> dict[str, Path]:
     """Return the files of libraries that the console's modules import, by the names that these use; none unless all
     are there.
     """
-    known = libraries()
-    if not all(library.is_complete(folder) for library in of_console()):
+    library_by_name = read_libraries()
+    if not all(library.is_complete(folder) for library in list_console_libraries()):
         return {}
-    return {name: known[package].path(file, folder) for name, (package, file) in _MODULES.items()}
+    return {name: library_by_name[package].find_path(file, folder) for name, (package, file) in _MODULES.items()}
 
 
 if __name__ == "__main__":
     try:
-        for library in libraries().values():
+        for library in read_libraries().values():
             if not library.is_complete():
                 library.fetch()
     except PackageUnavailable as error:

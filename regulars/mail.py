@@ -19,7 +19,10 @@ from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
-_TIMEOUT_S, _TLS_PORT = 30, 465
+_TIMEOUT_S = 30
+"""Time that each step of the mail server may take."""
+_TLS_PORT = 465
+"""The port on which the server speaks TLS from the first byte on (RFC 8314)."""
 
 
 class MailSettings(Struct, frozen=True):
@@ -45,9 +48,9 @@ def send_mail(message: EmailMessage, mail: MailSettings) -> None:
     """Send a mail. A password goes over TLS only, to a server whose certificate is good. Raises OperatorError."""
     host, port = mail.smtp_host or "", mail.smtp_port
     tls = ssl.create_default_context()  # smtplib's own verifies nothing
-    begun = partial(smtplib.SMTP_SSL, context=tls) if port == _TLS_PORT else smtplib.SMTP
+    connect = partial(smtplib.SMTP_SSL, context=tls) if port == _TLS_PORT else smtplib.SMTP
     try:
-        with begun(host, port, timeout=_TIMEOUT_S) as server:
+        with connect(host, port, timeout=_TIMEOUT_S) as server:
             if port != _TLS_PORT:
                 with suppress(*([smtplib.SMTPNotSupportedError] if mail.smtp_user is None else [])):
                     server.starttls(context=tls)
@@ -77,9 +80,10 @@ class SmtpMailer:
             raise Unusable("the box's mail server did not take it") from error
 
     def _write_letter(self, to: str, subject: str, text: str, picture: bytes | None) -> EmailMessage:
+        """Make the mail, as the sender of the settings. Raises InvalidInput if a header cannot have such a text."""
         letter = EmailMessage()
         try:
-            letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, header_text(subject)
+            letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, make_header_text(subject)
             letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
             letter.set_content(text)
             if picture is not None:
@@ -90,11 +94,11 @@ class SmtpMailer:
         return letter
 
 
-def header_text(text: str) -> str:
+def make_header_text(text: str) -> str:
     """Return the text for a header. EmailMessage decodes RFC 2047's words in it, and a decoded line break ends it."""
     return text.replace("=?", "= ?")
 
 
-def mailer_of(mail: MailSettings) -> SmtpMailer | None:
+def make_mailer(mail: MailSettings) -> SmtpMailer | None:
     """Make the mailer of a box; None: its settings name no server, or no sender."""
     return SmtpMailer(mail) if mail.smtp_host and mail.sender else None

@@ -52,11 +52,11 @@ def _is_short(nodes: Sequence[yaml.Node]) -> bool:
     return len(values) == len(nodes) and sum(len(value) + 2 for value in values) <= _SHORT
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_text)
 
 
 def format_document() -> str:
@@ -73,10 +73,12 @@ def format_paths() -> str:
         paths_by_module.setdefault(operation.view.__module__.rpartition(".")[2], set()).add(operation.path)
     blocks = []
     for module, paths in sorted(paths_by_module.items()):
-        listed = " ".join(sorted(paths))
-        lines = fill(listed, _WIDTH, initial_indent="        ", subsequent_indent="        ")
+        path_list = " ".join(sorted(paths))
+        lines = fill(path_list, _WIDTH, initial_indent="        ", subsequent_indent="        ")
         blocks.append(
-            f'    "{module}": "{listed}",\n' if len(listed) < _SHORT else f'    "{module}": """\n{lines}\n    """,\n'
+            f'    "{module}": "{path_list}",\n'
+            if len(path_list) < _SHORT
+            else f'    "{module}": """\n{lines}\n    """,\n'
         )
     return f"{_PATHS_HEAD}PATHS = {{\n{''.join(blocks)}}}\n"
 

@@ -31,7 +31,7 @@ _NAMED = "regulars.configuration"
 """Key of the file that --config names, in click's context."""
 
 
-def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+def join_options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
     """Make one decorator of several options, which help shows in this order."""
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
@@ -54,7 +54,7 @@ SERVICE_URL = _Read(TABLE["public_url"])
 """Type of an option that is the URL of a service."""
 
 
-def option_of(row: Setting) -> Callable[[_Command], _Command]:
+def make_option(row: Setting) -> Callable[[_Command], _Command]:
     """Make the option of a setting. It is None if it is not given, so that environment and file come next."""
     kind: click.ParamType[Any] = PATH if row.read is Path else _Read(row)
     if row.choices:
@@ -75,11 +75,11 @@ config_option = click.option(
     callback=_keep_named,
     help=f"File of settings (docs/operations.md).  [{FILE_VARIABLE}; default: ./{FILE}, if it is there]",
 )
-data_option = together(option_of(TABLE["data"]), config_option)
-models_option = option_of(TABLE["models"])
-serve_options = together(*(option_of(row) for row in list_rows(ServeSettings)))
+data_option = join_options(make_option(TABLE["data"]), config_option)
+models_option = make_option(TABLE["models"])
+serve_options = join_options(*(make_option(row) for row in list_rows(ServeSettings)))
 stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
-storage_options = together(data_option, stage_option)
+storage_options = join_options(data_option, stage_option)
 photos_option = click.option(
     "--photos", type=PATH, help="Folder: labels.csv, or one folder a person, or files NAME_1.jpg."
 )
@@ -94,26 +94,27 @@ def read_configuration(**options: Any) -> Configuration:
     return configuration.read_settings(options, os.environ, _find_named_file())
 
 
-def settings_of(
+def choose_settings(
     *, data: Path | None = None, models: Path | None = None, here: bool = False, stage: str | None = None
 ) -> Settings:
-    """Read the settings: of one box, of a stage, or of AWS if the environment names its tables and no folder.
+    """Read the settings: those of a stage, of one box or, if the environment names tables and no folder, of AWS.
 
-    `here`: of one box in any case. Options override the rest. Raises NotDeployed if there is no such stage.
+    `here`: those of one box in any case. `data`, `models`: take precedence over the environment and the file. Raises
+    NotDeployed if there is no such stage.
     """
     if stage is not None and (data is not None or _find_named_file() is not None):
-        one = "--config" if data is None else "--data"
-        raise click.UsageError(f"what is stored is in a folder or in a stage: {one} or --stage, not both")
+        option = "--config" if data is None else "--data"
+        raise click.UsageError(f"what is stored is in a folder or in a stage: {option} or --stage, not both")
     in_aws = stage is not None or not (
         here or data is not None or os.environ.get("REGULARS_DATA") or not os.environ.get("REGULARS_TABLE_PREFIX")
     )
     if not in_aws:
         return read_configuration(data=data, models=models).settings
-    values = configuration.own_variables(os.environ)
+    values = configuration.select_variables(os.environ)
     if stage is not None:
-        from regulars.deploy.stage import settings
+        from regulars.deploy.stage import read_settings
 
-        values = {**values, **settings(stage), "REGULARS_DATA": ""}
+        values = {**values, **read_settings(stage), "REGULARS_DATA": ""}
         values["REGULARS_PACK"] = os.environ.get("REGULARS_PACK") or values.get("REGULARS_PACK", "")
     if models is not None:
         values["REGULARS_MODELS"] = str(models)
@@ -129,9 +130,9 @@ def open_services(settings: Settings, *, new: bool = False) -> Services:
     return bootstrap.build(settings)
 
 
-def services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
+def open_services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
     """Open the storage of `storage_options` while a block lasts. Raises OperatorError if there is no such folder."""
-    return closing(open_services(settings_of(data=data, stage=stage)))
+    return closing(open_services(choose_settings(data=data, stage=stage)))
 
 
 def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +141,7 @@ def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
     @storage_options
     @wraps(command)
     def run(*, data: Path | None, stage: str | None, **given: Any) -> Any:
-        with services_of(data, stage) as services:
+        with open_services_of(data, stage) as services:
             return command(services, **given)
 
     return run
@@ -167,8 +168,8 @@ named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 def find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:
     """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
-    wanted = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.list_all()]
-    return [services.tenants.get_by_name(name) for name in wanted]
+    wanted_names = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.list_all()]
+    return [services.tenants.get_by_name(name) for name in wanted_names]
 
 
 def _find_named_file() -> Path | None:
@@ -185,36 +186,37 @@ def print_lines(lines: Iterable[str], empty: str) -> None:
         click.echo(empty, err=True)
 
 
-def rows_of(page: Callable[[str | None], ListPage[_Row]]) -> Iterator[_Row]:
+def read_rows(page: Callable[[str | None], ListPage[_Row]]) -> Iterator[_Row]:
     """Yield the rows of all pages of a list."""
     token, is_last = None, False
     while not is_last:
-        found = page(token)
-        yield from found.rows
-        token, is_last = found.next_token, found.next_token is None
+        list_page = page(token)
+        yield from list_page.rows
+        token, is_last = list_page.next_token, list_page.next_token is None
 
 
-deed_options = together(
+deed_options = join_options(
     click.option("--dry-run", is_flag=True, help="Say what it would do, and change nothing."),
     click.option("--yes", is_flag=True, help="Do it without asking."),
 )
 
 
 def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `deed_options`, and pass it `may`, which asks a question before a deed that nobody undoes.
+    """Give a command the `deed_options`, and pass it `confirm`, which asks before a deed that nobody undoes.
 
-    `may` is False in a dry run, and raises OperatorError if nobody agrees.
+    `confirm` takes the question and returns whether to do it: False in a dry run. It raises OperatorError if nobody
+    agrees.
     """
 
     @deed_options
     @wraps(command)
     def run(*others: Any, dry_run: bool, yes: bool, **given: Any) -> Any:
-        def may(question: str) -> bool:
+        def confirm(question: str) -> bool:
             if not (dry_run or yes or ask_yes_or_no(question)):
                 raise OperatorError("nothing is changed")
             return not dry_run
 
-        return command(*others, may=may, **given)
+        return command(*others, confirm=confirm, **given)
 
     return run
 
@@ -226,7 +228,7 @@ def ask_yes_or_no(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def tenant_of(services: Services, name: str | None) -> Tenant:
+def choose_tenant(services: Services, name: str | None) -> Tenant:
     """Return the tenant of that name; without one the only tenant there is. Raises TenantNotFound, OperatorError."""
     if name is not None:
         return services.tenants.get_by_name(name)

@@ -81,11 +81,11 @@ def about(
         )
         return 1
     person = services.faces.find_person(tenant, face_id)
-    for one in person.faces:
-        file = out if one == face_id else out.with_stem(f"{out.stem}-{one}")
-        services.audit.reads.write_export_entry(tenant.name, one)
-        write_archive_file(services, tenant, one, file, language)
-        print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+    for faceid in person.faces:
+        file = out if faceid == face_id else out.with_stem(f"{out.stem}-{faceid}")
+        services.audit.reads.write_export_entry(tenant.name, faceid)
+        write_archive_file(services, tenant, faceid, file, language)
+        print(f"{file}  face {faceid}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for other in person.others:
         print(f"face {other} is of the same user: if it is the same person, write that as well")
     facts = services.notices.read_facts(tenant)
@@ -93,17 +93,17 @@ def about(
     return 0
 
 
-def options_for(facts: Facts, missing: Sequence[str]) -> str:
+def write_set_command(facts: Facts, missing: Sequence[str]) -> str:
     """Write the command that sets these settings, with what is known already."""
-    known = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
-    options = " ".join(f"--{name} {known.get(name, 'TEXT')}" for name in missing)
+    value_by_option = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
+    options = " ".join(f"--{name} {value_by_option.get(name, 'TEXT')}" for name in missing)
     return f"regulars tenants set {facts.tenant.name} {options}"
 
 
 def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
     """Say which settings are empty, so that a page has blanks."""
     if missing:
-        click.echo(f"it has blanks: fill them in by hand, or set them: {options_for(facts, missing)}", err=True)
+        click.echo(f"it has blanks: fill them in by hand, or set them: {write_set_command(facts, missing)}", err=True)
 
 
 def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
@@ -163,7 +163,7 @@ def erase(
     receipts: tuple[Path, ...],
     trusted: tuple[str, ...],
     receipt: Path | None,
-    may: Callable[[str], bool],
+    confirm: Callable[[str], bool],
 ) -> None:
     """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
 
@@ -186,10 +186,10 @@ def erase(
     if former and again:
         raise click.UsageError("--former goes with --face")
     if faceid is not None:
-        erase_one(services, tenant, faceid, receipt, may, is_former=former)
+        erase_one(services, tenant, faceid, receipt, confirm, is_former=former)
     elif faceids := _find_erased_faces(services, tenant, receipts, trusted):
         _require_place(None)
-        _erase_faces(services, tenant, faceids, None, may)
+        _erase_faces(services, tenant, faceids, None, confirm)
     else:
         print("nobody of these receipts is in the book")
 
@@ -203,12 +203,12 @@ def _require_place(receipt: Path | None) -> None:
         raise OperatorError(f"no receipt can be written into {folder}, so nobody is erased: name a file by --receipt")
 
 
-def _confirm_erasure(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
+def _confirm_erasure(faces: Mapping[str, Face], confirm: Callable[[str], bool]) -> bool:
     """Say who goes, and ask. Raises FaceHeld."""
     require_free(faces.values())
     for face in faces.values():
         print(f"{face.faceid}  {face.name or '(no name)'}", flush=True)
-    return may("Erase this person?" if len(faces) == 1 else f"Erase these {len(faces)} people?")
+    return confirm("Erase this person?" if len(faces) == 1 else f"Erase these {len(faces)} people?")
 
 
 def erase_one(
@@ -216,19 +216,23 @@ def erase_one(
     tenant: Tenant,
     faceid: str,
     receipt: Path | None,
-    may: Callable[[str], bool],
+    confirm: Callable[[str], bool],
     *,
     is_former: bool,
 ) -> None:
-    """Erase the person of a face, wait, and write the receipts. Raises OperatorError, also if some faces are left."""
+    """Erase the person of a face, wait, and write the receipts.
+
+    `is_former`: erase what is left of a deleted face, whose id somebody else has now. Raises OperatorError, also if
+    some faces are left.
+    """
     _require_place(receipt)
-    present = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
-    if present:
-        _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, may)
+    present_faces = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
+    if present_faces:
+        _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, confirm)
         return
     state = "somebody else's now, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {state}", flush=True)
-    if not may("Erase what a deleted face of this id has left?"):
+    if not confirm("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.erase_gone_face(tenant, faceid, by="operator")
     if not deleted.erasures:
@@ -239,10 +243,10 @@ def erase_one(
 
 
 def _erase_faces(
-    services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, may: Callable[[str], bool]
+    services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, confirm: Callable[[str], bool]
 ) -> None:
     """Delete all, and wait once."""
-    if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
+    if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), confirm):
         deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
         _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
         if remaining_faces := services.faces.by_id(tenant, faceids, restricted=True):
@@ -258,10 +262,10 @@ def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[s
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
     for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
         text, path = _format_receipt(erasure), receipt or Path(f"erasure-{erasure.id}.json")
-        if receipt and number and not (path.exists() and not path.is_file()):
+        if receipt and number and not _is_device(path):
             path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
         try:
-            if path.exists() and not path.is_file():
+            if _is_device(path):
                 path.write_text(text, encoding="utf-8")
             else:
                 write_durably(path, text)
@@ -273,25 +277,30 @@ def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[s
         print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
 
 
+def _is_device(path: Path) -> bool:
+    """Tell whether a path is no file, such as /dev/stdout, which takes several receipts."""
+    return path.exists() and not path.is_file()
+
+
 def _format_receipt(erasure: Erasure) -> str:
     return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
 def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
-    """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own.
+    """Wait until the erasures are done, and return them; do their steps here if nobody serves the folder.
 
-    `alone`: nothing else runs, of a stage neither.
+    A stage does its steps itself. `alone`: nothing else runs, not even the stage.
     """
     storage, last_complaint = services.settings.storage, ""
-    before: list[Erasure] | None = None
+    former_erasures: list[Erasure] | None = None
     while True:
         erasures = [erasure for id_ in ids for erasure in services.erasure.records.get_with_further(tenant.name, id_)]
         unfinished = [erasure for erasure in erasures if erasure.done_at is None]
         if not unfinished:
             return erasures
-        if erasures == before:
+        if erasures == former_erasures:
             time.sleep(_PAUSE_S)
-        before = erasures
+        former_erasures = erasures
         is_ours = alone or (isinstance(storage, Path) and find_server(storage) is None)
         for erasure in unfinished if is_ours else ():
             if services.clock.now() < erasure.goes_on_at:
@@ -307,31 +316,34 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 def _find_erased_faces(
     services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]
 ) -> list[str]:
-    """Return the tenant's faces that these receipts say were erased, not others who have their ids.
+    """Return the tenant's faces that these receipts say were erased.
 
-    Raises OperatorError if a receipt is none of its own.
+    Somebody else who has such a face's id now is not among them. `trusted`: fingerprints of further keys that may have
+    signed. Raises OperatorError if a receipt is none of the tenant's.
     """
-    keys, others = services.audit.signing.read_public_keys(tenant.name), [_fingerprint(key) for key in trusted]
+    keys = services.audit.signing.read_public_keys(tenant.name)
+    trusted_keys = [_make_fingerprint(key) for key in trusted]
     statements = []
     for path in receipts:
-        statement, signer = _receipt(path)
+        statement, signer = _read_receipt(path)
         try:
-            require_receipt(statement, signer, tenant.name, keys, others)
+            require_receipt(statement, signer, tenant.name, keys, trusted_keys)
         except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
     ids = [*services.faces.lists.list_every_id(tenant)]
     key = services.audit.signing.read_face_key(tenant.name)
-    found: list[str] = []
+    erased_faces: list[str] = []
     for path, statement in statements:
         try:
             require_face_key(statement, key)
-            found += services.erasure.again.part_faces(tenant, statement, list_named_faces(statement, key, ids))[0]
+            named_faces = list_named_faces(statement, key, ids)
+            erased_faces += services.erasure.again.part_faces(tenant, statement, named_faces)[0]
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
         except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(erased_faces))
 
 
 @click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
@@ -361,30 +373,30 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
     The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or says a time after
     --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
     """
-    statement, public_key = _receipt(file)
+    statement, public_key = _read_receipt(file)
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
-    found = fingerprint(public_key)
+    signer = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
         raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
     if key is None:
-        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {found}")
+        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {signer}")
         print("anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it by --key")
         return 2
-    if _fingerprint(key) != found:
-        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+    if _make_fingerprint(key) != signer:
+        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {signer}")
     print("this receipt of an erasure is as it was signed, with the key that you gave")
     return 0
 
 
-def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
+def _read_receipt(file: Path) -> tuple[dict[str, Any], bytes]:
     """Read a receipt; return its statement and its signer's key. Raises DamagedFile."""
     try:
-        return _of_erasure(*signing.read_statement(file.read_bytes(), ""))
+        return _require_erasure(*signing.read_statement(file.read_bytes(), ""))
     except InvalidInput as error:
         raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
 
 
-def _of_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any], bytes]:
+def _require_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any], bytes]:
     if statement.get("kind") not in (RECEIPT, RECEIPT_OF_TENANT):
         raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {RECEIPT!r}")
     return statement, signer
@@ -438,9 +450,9 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
     storage = services.settings.storage
     if isinstance(storage, Path) and find_server(storage) is not None:
         raise OperatorError(f"{storage} is served: stop its service first")
-    found_receipts = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
+    found_receipts = receipts.read_receipts([*places, *receipts.list_places(storage, services)])
     print_lines(
-        receipts.redo_erasures(services, found_receipts, [_fingerprint(one) for one in trusted], leave_out),
+        receipts.redo_erasures(services, found_receipts, [_make_fingerprint(key) for key in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 
@@ -459,7 +471,7 @@ def key(services: Services, tenant: Tenant) -> None:
         print(f"before that  {describe_earlier_key(renewal_of(document))}")
 
 
-def _fingerprint(text: str) -> str:
+def _make_fingerprint(text: str) -> str:
     is_fingerprint = len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
     return text.lower() if is_fingerprint else fingerprint(signing.public_key_from(text))
 
@@ -540,20 +552,20 @@ def mark_person(
     person = services.faces.find_person(tenant, face)
     if is_set:
         marks.require_room(tenant, person.faces)
-    for each in person.faces:
-        (marks.set if is_set else marks.lift)(tenant, each, why)
-        print(f"{each} is {'' if is_set else 'not '}{called}")
-    for one in person.others:
-        print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
+    for faceid in person.faces:
+        (marks.set if is_set else marks.lift)(tenant, faceid, why)
+        print(f"{faceid} is {'' if is_set else 'not '}{called}")
+    for faceid in person.others:
+        print(f"{faceid} is of the same user, and is as it was: name it, too, if it is the same person")
 
 
 def _add_commands_of_mark(
     group: click.Group,
     called: str,
-    marks: Callable[[Services], Holds | Restrictions],
-    every: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
+    choose_marks: Callable[[Services], Holds | Restrictions],
+    list_marked_faces: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
 ) -> None:
-    """Add the commands that set, lift and list what a face is `called`."""
+    """Add the commands that set, lift and list what a face is `called`, such as "held"."""
 
     @group.command("set", help=f"Say that a face is {called}; if it is, change the reason.")
     @_face
@@ -562,21 +574,23 @@ def _add_commands_of_mark(
     )
     @of_tenant
     def set_(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(services, tenant, face, marks(services), reason, called, is_set=True)
+        mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=True)
 
     @group.command(help=f"Say that a face is not {called} any more.")
     @_face
     @click.option("--reason", required=True, help="Why it is over. The audit has it.")
     @of_tenant
     def lift(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(services, tenant, face, marks(services), reason, called, is_set=False)
+        mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=False)
 
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @of_tenant
     def list_all(services: Services, tenant: Tenant) -> None:
-        found = list(every(services, tenant))
-        services.audit.reads.enter_printing(tenant.name, (face for face, _ in found))
-        print_lines((f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in found), f"no face is {called}")
+        marked_faces = list(list_marked_faces(services, tenant))
+        services.audit.reads.enter_printing(tenant.name, (face for face, _ in marked_faces))
+        print_lines(
+            (f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in marked_faces), f"no face is {called}"
+        )
 
 
 _add_commands_of_mark(
@@ -629,7 +643,9 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
 @click.option("--all", "everything", is_flag=True, help="Also what waits since it is much: clock and days are right.")
 @ask_before_deed
 @with_services
-def retention(services: Services, tenants: tuple[str, ...], *, everything: bool, may: Callable[[str], bool]) -> None:
+def retention(
+    services: Services, tenants: tuple[str, ...], *, everything: bool, confirm: Callable[[str], bool]
+) -> None:
     """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
 
     More than a fifth of a kind at once waits for a week, or for --all.
@@ -653,14 +669,14 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
             days = "any" if plan.days is None else str(plan.days)
             table.add_row(plan.kind.replace("_", " "), plan.group or "", days, *counts)
         console.print(table)
-    if not may("Delete what goes now?"):
+    if not confirm("Delete what goes now?"):
         return
     for tenant in chosen_tenants:
         services.erasure.retention.sweep_tenant(tenant, swept_kinds=tuple(Kind), is_confirmed=everything)
         waiting = services.erasure.retention.read_withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
-        for kind, much in waiting.items():
-            print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")
+        for kind, withheld in waiting.items():
+            print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
 
 
 @click.group(no_args_is_help=False, short_help="Print the record of processing.")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
 from regulars import folder
-from regulars.configuration import of_lines
+from regulars.configuration import read_lines
 from regulars.options import read_configuration
 from regulars.serve.settings import ServeSettings
 
@@ -30,7 +30,7 @@ _ENCRYPTS = "CRYPT-"
 def list_measures(services: Services, tenant: Tenant) -> list[str]:
     """List the measures, with brackets for what no program can know."""
     storage = services.settings.storage
-    place_measures = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())
+    place_measures = list(_list_box_measures(storage)) if isinstance(storage, Path) else list(_list_stage_measures())
     hook_urls = [hook.url or hook.address for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled]
     plain_hosts = sorted({urlsplit(url).hostname or "" for url in hook_urls if urlsplit(url).scheme == "http"})
     hook_measures = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain_hosts)}"] if plain_hosts else []
@@ -46,12 +46,13 @@ def list_measures(services: Services, tenant: Tenant) -> list[str]:
     ]
 
 
-def _of_box(data: Path) -> Iterator[str]:
+def _list_box_measures(data: Path) -> Iterator[str]:
+    """Yield the measures of one box: by the settings with which it is served, else by those here."""
     running = folder.find_server(data)
-    its = read_configuration(data=data)
+    configuration_in_use = read_configuration(data=data)
     if running and running.settings:
-        its = of_lines(running.settings, data / folder.LOCK)
-    yield say_transport(its.serving, its.settings.public_url)
+        configuration_in_use = read_lines(running.settings, data / folder.LOCK)
+    yield say_transport(configuration_in_use.serving, configuration_in_use.settings.public_url)
     yield say_disk(data)
     yield (
         "only the folder's owner may look into it"
@@ -65,8 +66,8 @@ def say_transport(serving: ServeSettings, public_url: str | None) -> str:
     if serving.tls_cert is not None:
         return "TLS, by the service itself"
     if (public_url or "").startswith("https:"):
-        near = "on this machine" if serving.host in LOOPBACK else f"NOT ENCRYPTED, at {serving.host}"
-        return f"TLS, by a proxy, as `public_url` says; from the proxy to the service plain http, {near}"
+        local_part = "on this machine" if serving.host in LOOPBACK else f"NOT ENCRYPTED, at {serving.host}"
+        return f"TLS, by a proxy, as `public_url` says; from the proxy to the service plain http, {local_part}"
     if serving.host in LOOPBACK:
         return "no TLS: plain http, which only this machine reaches"
     return f"NOT ENCRYPTED: plain http at {serving.host}, which others may overhear"
@@ -93,7 +94,11 @@ def is_encrypted(data: Path, system: Path = _SYSTEM, mounts: Path = _MOUNTS) -> 
     if not device_entry.exists():  # such as of btrfs, whose number is no device's
         with suppress(OSError, StopIteration):
             lines = (line.partition(" - ") for line in mounts.read_text("utf-8", "replace").splitlines())
-            source = next(after.split()[1] for before, _, after in lines if before.split()[2] == number)
+            source = next(
+                source_fields.split()[1]
+                for mount_fields, _, source_fields in lines
+                if mount_fields.split()[2] == number
+            )
             block = Path(source).stat().st_rdev
             device_entry = system / f"{os.major(block)}:{os.minor(block)}"
     return _is_crypt(device_entry.resolve()) if device_entry.exists() else None
@@ -103,11 +108,11 @@ def _is_crypt(device: Path) -> bool:
     with suppress(OSError):
         if (device / "dm" / "uuid").read_text().startswith(_ENCRYPTS):
             return True
-    below = device / "slaves"
-    return below.is_dir() and any(_is_crypt(path.resolve()) for path in below.iterdir())
+    lower_devices = device / "slaves"
+    return lower_devices.is_dir() and any(_is_crypt(path.resolve()) for path in lower_devices.iterdir())
 
 
-def _of_stage() -> Iterator[str]:
+def _list_stage_measures() -> Iterator[str]:
     yield "TLS: API Gateway and the buckets take nothing else"
     yield "tables, buckets and queues are encrypted by AWS's keys, or by the stack's parameter `CustomerKey`"
     yield "secrets of tenants and hooks are sealed by a key of KMS"

@@ -16,8 +16,8 @@ import click
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
-from regulars.mail import MailSettings, header_text, send_mail
-from regulars.options import read_configuration, tenant_of, with_services
+from regulars.mail import MailSettings, make_header_text, send_mail
+from regulars.options import choose_tenant, read_configuration, with_services
 
 _WIDEST_BAR = 40
 """Characters of the longest bar."""
@@ -51,12 +51,12 @@ def format_csv(week: Week) -> str:
 
 def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
-    made, first = EmailMessage(), week.days[0][0]
-    made["Subject"] = header_text(format_title(week, tenant))
-    made["From"], made["To"] = sender, to
-    made.set_content(format_text(week, tenant))
-    made.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first}.csv")
-    return made
+    letter, first_day = EmailMessage(), week.days[0][0]
+    letter["Subject"] = make_header_text(format_title(week, tenant))
+    letter["From"], letter["To"] = sender, to
+    letter.set_content(format_text(week, tenant))
+    letter.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first_day}.csv")
+    return letter
 
 
 @click.command(short_help="Print a week of visits, or mail it.")
@@ -83,14 +83,14 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     sender = mail.sender
     if to and sender is None:
         raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
-    one = tenant_of(services, tenant)
-    today = datetime.now(UTC).astimezone(ZoneInfo(one.time_zone)).date()
-    within = day.date() if day else today - timedelta(DAYS)
-    if not 1970 < within.year < 9999:
-        raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {within}")
-    week = services.sightings.weeks.count_week(one, within - timedelta(within.weekday()))
+    chosen_tenant = choose_tenant(services, tenant)
+    today = datetime.now(UTC).astimezone(ZoneInfo(chosen_tenant.time_zone)).date()
+    week_day = day.date() if day else today - timedelta(DAYS)
+    if not 1970 < week_day.year < 9999:
+        raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {week_day}")
+    week = services.sightings.weeks.count_week(chosen_tenant, week_day - timedelta(week_day.weekday()))
     if to and sender:
-        send_mail(compose_mail(week, one, sender, to), mail)
+        send_mail(compose_mail(week, chosen_tenant, sender, to), mail)
         print(f"sent to {to}", file=sys.stderr)
     else:
-        print(format_csv(week) if as_csv else format_text(week, one), end="")
+        print(format_csv(week) if as_csv else format_text(week, chosen_tenant), end="")

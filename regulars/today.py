@@ -17,7 +17,7 @@ from chalicelib.book.words.model import REGULAR, Tenant
 from chalicelib.book.words.values import milliseconds, one_line
 from chalicelib.rights.words.erasures import is_erased
 from chalicelib.services import Services
-from regulars.options import rows_of, with_services
+from regulars.options import read_rows, with_services
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from chalicelib.book.sightings.sightings import FaceArrival
 
-_PAGE, _AWAY = 100, 5
+_PAGE = 100
+"""Arrivals that are read at a time."""
+_MOST_AWAY = 5
+"""How many of the regulars who stayed away longest are printed."""
 _NAMES = ("who", "group")
 """Columns that others' texts fill. They go on in the next line if there is no room, so that no time is cut off."""
 
@@ -47,8 +50,8 @@ def today(services: Services, tenant: str | None) -> None:
 
     every_tenant = services.tenants.list_all()
     tenants_with_faces = [each for each in every_tenant if services.account.measure_usage(each).faces] or every_tenant
-    for one in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
-        print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
+    for shown_tenant in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
+        print_today(services, shown_tenant, Console(soft_wrap=True), datetime.now(UTC))
 
 
 def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:
@@ -56,9 +59,9 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     staff = services.statistics.visitors.read_staff(tenant)
-    all_visits = list(_visits(services, tenant, midnight))
+    all_visits = list(_read_visits(services, tenant, midnight))
     visits = [arrival for arrival in all_visits if not staff.has(arrival.first.group_name, arrival.first.faceid)]
-    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
+    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY)
     away = [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < midnight]
     shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
     services.audit.reads.enter_printing(
@@ -66,7 +69,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     )
     console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
     if visits:
-        table = _table("who", "group", "first", "last", "seen", "visit")
+        table = _make_table("who", "group", "first", "last", "seen", "visit")
         for arrival in visits:
             who = _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number) if arrival.face else ""
             first, last = (f"{at.astimezone(zone):%H:%M}" for at in (arrival.first.at, arrival.last_at))
@@ -77,7 +80,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
                 first,
                 last,
                 arrival.sightings,
-                _nth(arrival.number),
+                _write_ordinal(arrival.number),
             )
         console.print(table)
     people = {arrival.first.faceid for arrival in visits}
@@ -90,7 +93,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
         console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
     if away:
         console.print("\nregulars who stayed away longest", style="bold")
-        table = _table("who", "last came", "days ago")
+        table = _make_table("who", "last came", "days ago")
         for face in away:
             last_day = face.last_arrival_at and face.last_arrival_at.astimezone(zone).date()
             days = (midnight.date() - last_day).days if last_day else ""
@@ -98,11 +101,11 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
         console.print(table)
 
 
-def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
+def _read_visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
     from chalicelib.book.words.observations import EVERYTHING
 
     span = Span(milliseconds(since), keys.LAST_MS)
-    return rows_of(partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE))
+    return read_rows(partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE))
 
 
 def _name_face(name: str | None, group: str, number: int | None) -> str:
@@ -110,7 +113,7 @@ def _name_face(name: str | None, group: str, number: int | None) -> str:
     return name or (f"{group[:1].upper()}{group[1:]} {number}" if number else "")
 
 
-def _nth(number: int | None) -> str:
+def _write_ordinal(number: int | None) -> str:
     """Write the number of a visit; None: it is not known any more."""
     if number is None or number == 1:
         return "new" if number else ""
@@ -118,7 +121,7 @@ def _nth(number: int | None) -> str:
     return f"{number}{ending}"
 
 
-def _table(*columns: str) -> Table:
+def _make_table(*columns: str) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -20,8 +20,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 from urllib3.exceptions import HTTPError
 
-from chalicelib.aws.clients import aws_credentials
-from chalicelib.aws.errors import FAILURES, error_code, translate_failures
+from chalicelib.aws.clients import open_aws_credentials
+from chalicelib.aws.errors import FAILURES, read_error_code, translate_failures
 from chalicelib.book.store.limits import (
     CACHE_CONTROL,
     SIGNED_S,
@@ -46,35 +46,36 @@ _log = logging.getLogger(__name__)
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-def _sign_url(url: str, credentials: Any, region: str, at: datetime) -> str:
-    """Sign a GET of an object's `url` with frozen credentials, good from `at` (UTC) for SIGNED_S.
+def _sign_url(url: str, credentials: Any, region: str, signed_at: datetime) -> str:
+    """Sign a GET of an object's `url` with frozen credentials, good from `signed_at` (UTC) for SIGNED_S.
 
     It is AWS Signature Version 4 in the query: a canonical request, its hash in the text to sign, and the signature.
     """
-    time, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
-    scope = f"{time[:8]}/{region}/s3/aws4_request"
+    time_text, host = signed_at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
+    scope = f"{time_text[:8]}/{region}/s3/aws4_request"
     parameters = {
         "response-cache-control": CACHE_CONTROL,
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{credentials.access_key}/{scope}",
-        "X-Amz-Date": time,
+        "X-Amz-Date": time_text,
         "X-Amz-Expires": str(SIGNED_S),
         **({"X-Amz-Security-Token": credentials.token} if credentials.token else {}),
         "X-Amz-SignedHeaders": "host",
     }
     query = urlencode(sorted(parameters.items()), quote_via=quote, safe="")
     request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-    text = f"{_ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    return f"{url}?{query}&X-Amz-Signature={_hmac(_key(credentials.secret_key, scope), text).hex()}"
+    text_to_sign = f"{_ALGORITHM}\n{time_text}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    signature = _compute_hmac(_derive_signing_key(credentials.secret_key, scope), text_to_sign).hex()
+    return f"{url}?{query}&X-Amz-Signature={signature}"
 
 
 @lru_cache(maxsize=4)
-def _key(secret_key: str, scope: str) -> bytes:
+def _derive_signing_key(secret_key: str, scope: str) -> bytes:
     """Derive the key of a day, region and service."""
-    return reduce(_hmac, scope.split("/"), f"AWS4{secret_key}".encode())
+    return reduce(_compute_hmac, scope.split("/"), f"AWS4{secret_key}".encode())
 
 
-def _hmac(key: bytes, text: str) -> bytes:
+def _compute_hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
@@ -92,8 +93,8 @@ def _call_or_instead(instead: Mapping[str, _T | None], call: Callable[[], _T]) -
         try:
             return call()
         except ClientError as error:
-            if error_code(error) in instead:
-                return instead[error_code(error)]
+            if read_error_code(error) in instead:
+                return instead[read_error_code(error)]
             raise
 
 
@@ -104,7 +105,7 @@ class S3BlobStore:
         self,
         client: S3Client,
         bucket: str,
-        credentials: Callable[[], Any] = aws_credentials,
+        credentials: Callable[[], Any] = open_aws_credentials,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
@@ -117,28 +118,32 @@ class S3BlobStore:
 
     def size(self, key: str) -> int | None:
         missing = {"404": None, "NoSuchKey": None}
-        return _call_or_instead(missing, lambda: self._client.head_object(**self._at(key))["ContentLength"])
+        return _call_or_instead(missing, lambda: self._client.head_object(**self._locate_object(key))["ContentLength"])
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
-        asked = f"bytes={begin}-{begin + length - 1}"
-        return _call_or_instead({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=asked))
+        byte_range = f"bytes={begin}-{begin + length - 1}"
+        return _call_or_instead(
+            {"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=byte_range)
+        )
 
-    def _at(self, key: str) -> dict[str, Any]:
+    def _locate_object(self, key: str) -> dict[str, Any]:
         """Return the parameters that name an object. Raises InvalidInput."""
         require_blob_key(key)
         return {"Bucket": self._bucket, "Key": key}
 
-    def _read_object(self, key: str, **asked: Any) -> bytes:
+    def _read_object(self, key: str, **options: Any) -> bytes:
         # The body is streamed, so reading it can fail just as the call can.
-        return self._client.get_object(**self._at(key), **asked)["Body"].read()
+        return self._client.get_object(**self._locate_object(key), **options)["Body"].read()
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         with translate_failures(_SERVICE):
             try:
-                self._client.put_object(**self._at(key), Body=data, ContentType=content_type, IfNoneMatch="*")
+                self._client.put_object(
+                    **self._locate_object(key), Body=data, ContentType=content_type, IfNoneMatch="*"
+                )
             except ClientError as error:
-                if error_code(error) != "PreconditionFailed":
+                if read_error_code(error) != "PreconditionFailed":
                     raise
                 # The client retries by itself: its first attempt may have stored the object and lost the answer.
                 retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
@@ -147,34 +152,34 @@ class S3BlobStore:
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:
         with translate_failures(_SERVICE):
-            self._client.put_object(**self._at(key), Body=data, ContentType=content_type)
+            self._client.put_object(**self._locate_object(key), Body=data, ContentType=content_type)
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
         require_prefix(prefix)
-        asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
-        return self._list_objects(asked | ({"StartAfter": after} if after else {}))
+        parameters: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        return self._list_objects(parameters | ({"StartAfter": after} if after else {}))
 
-    def _list_objects(self, asked: dict[str, Any]) -> Iterator[BlobInfo]:
+    def _list_objects(self, parameters: dict[str, Any]) -> Iterator[BlobInfo]:
         """Yield what S3 lists, page by page: a thousand, or fewer, from each read."""
         while True:
             with translate_failures(_SERVICE):
-                answer = self._client.list_objects_v2(**asked)
+                answer = self._client.list_objects_v2(**parameters)
             for entry in answer.get("Contents", []):
                 yield BlobInfo(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
             if not answer["IsTruncated"]:
                 return
-            asked = {**asked, "ContinuationToken": answer["NextContinuationToken"]}
+            parameters = {**parameters, "ContinuationToken": answer["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
         with translate_failures(_SERVICE):
-            self._client.delete_object(**self._at(key))
+            self._client.delete_object(**self._locate_object(key))
 
     def signed_get(self, key: str) -> str:
         require_blob_key(key)
         with translate_failures(_SERVICE):
-            found = self._credentials().get_frozen_credentials()
+            credentials = self._credentials().get_frozen_credentials()
             url = self._root_url + quote(key, safe="/-_.~")
-            return _sign_url(url, found, self._client.meta.region_name, signed_from(self._now()))
+            return _sign_url(url, credentials, self._client.meta.region_name, signed_from(self._now()))
 
     @lazy
     def _root_url(self) -> str:
@@ -203,7 +208,7 @@ class S3UploadStore(S3BlobStore):
         }
         require_expiry(expires_s)
         with translate_failures(_SERVICE):
-            params = {**self._at(key), **signed}
+            params = {**self._locate_object(key), **signed}
             url = self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s)
         return PresignedRequest("PUT", url, headers)
 
@@ -219,15 +224,16 @@ class S3Objects:
         self._client = client
 
     def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
-        which: Any = {"VersionId": version} if version else {}
+        """Read a client's object; None if S3 does not give it out. Raises Unusable if it is larger than it may be."""
+        version_option: Any = {"VersionId": version} if version else {}
         try:
-            found = self._client.get_object(Bucket=bucket, Key=key, **which)
-            with closing(found["Body"]) as body:
-                data = b"" if found["ContentLength"] > most_bytes else body.read(most_bytes + 1)
+            answer = self._client.get_object(Bucket=bucket, Key=key, **version_option)
+            with closing(answer["Body"]) as body:
+                data = b"" if answer["ContentLength"] > most_bytes else body.read(most_bytes + 1)
         except (*FAILURES, HTTPError) as failure:
             _log.warning("a picture was not read from S3: %s", _describe_failure(failure))
             return None
-        if max(len(data), found["ContentLength"]) > most_bytes:
+        if max(len(data), answer["ContentLength"]) > most_bytes:
             raise Unusable(f"a picture in S3 has up to {most_bytes} bytes", "bytes")
         return data
 
@@ -239,4 +245,4 @@ def _describe_failure(failure: Exception) -> str:
             "the service has no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
             "where it starts"
         )
-    return error_code(failure) or type(failure).__name__
+    return read_error_code(failure) or type(failure).__name__

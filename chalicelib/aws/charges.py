@@ -43,8 +43,10 @@ def _ask_for_units(params: Mapping[str, Any], model: Any, **_more: Any) -> Mappi
 
 def _tell_units(parsed: Mapping[str, Any], model: Any, **_more: Any) -> None:
     """Tell the units that an answer names: of one table, or of each of several."""
-    used = parsed.get("ConsumedCapacity", [])
-    units = sum(one.get("CapacityUnits", 0) for one in ([used] if isinstance(used, dict) else used))
+    consumed = parsed.get("ConsumedCapacity", [])
+    units = sum(
+        table_units.get("CapacityUnits", 0) for table_units in ([consumed] if isinstance(consumed, dict) else consumed)
+    )
     telemetry.charge("dynamodb_read_units" if model.name in _READS else "dynamodb_write_units", units)
 
 

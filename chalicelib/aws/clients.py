@@ -68,22 +68,22 @@ class _Client:
 
     @lazy  # with its lock: a session is not safe to make clients from in several threads
     def _made(self) -> Any:
-        client = _session().create_client(self._service, config=self._config())
+        client = _open_session().create_client(self._service, config=self._config())
         tell_charges(client)
         return client
 
 
 @cache
-def aws_client(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Any:
+def open_aws_client(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Any:
     """Return the process's client of `service`, one of SERVICES; its first call makes it. Many threads may use it.
 
     `read_timeout_s`: how long it waits for more of an answer; None: as long as is usual for the service. `of_others`:
     it reads buckets of others, whose addresses are as the environment has them.
     """
-    return _Client(service, partial(client_config, service, read_timeout_s, of_others=of_others))
+    return _Client(service, partial(make_client_config, service, read_timeout_s, of_others=of_others))
 
 
-def client_config(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Config:
+def make_client_config(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Config:
     """Make the configuration of a client of `service`, for any account and region."""
     from botocore.config import Config
 
@@ -98,13 +98,13 @@ def client_config(service: str, read_timeout_s: int | None = None, *, of_others:
     )
 
 
-def aws_credentials() -> Any:
+def open_aws_credentials() -> Any:
     """Return the process's credentials, which renew themselves: what they are now is `get_frozen_credentials()`."""
-    return _session().get_credentials()
+    return _open_session().get_credentials()
 
 
 @cache
-def _session() -> Any:
+def _open_session() -> Any:
     from botocore.session import Session
 
     return Session()
@@ -118,11 +118,11 @@ _AT_ONCE = 4
 
 def begin_in_thread(work: Callable[[], _T], /) -> Callable[[], _T]:
     """Begin the work in a thread, as CallStarter says (book/words/ports). The work begins none itself."""
-    return _threads().submit(copy_context().run, work).result
+    return _open_threads().submit(copy_context().run, work).result
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def _open_threads() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="beside")

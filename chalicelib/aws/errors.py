@@ -43,37 +43,38 @@ invalid is a fault of ours."""
 
 _IN_PROGRESS = "TransactionInProgressException"
 _SERVER_ERROR = 500
+"""HTTP status from which on AWS may have executed a call, and failed behind it."""
 
 
 @contextmanager
-def translate_failures(what: str) -> Iterator[None]:
-    """Raise AWS's failures inside the block as `translate_failure` has them, from them; `what` names the service."""
+def translate_failures(service: str) -> Iterator[None]:
+    """Raise AWS's failures inside the block as `translate_failure` has them, from them; `service` names the service."""
     try:
         yield
     except FAILURES as failure:
-        raise translate_failure(failure, what) from failure
+        raise translate_failure(failure, service) from failure
 
 
-def translate_failure(failure: Exception, what: str) -> RegularsError:
+def translate_failure(failure: Exception, service: str) -> RegularsError:
     """Return the error for a failure, to be raised from it. AWS's own words are for the log: they may name accounts,
     roles and tables.
     """
-    code = error_code(failure)
+    code = read_error_code(failure)
     if code in BUSY_CODES:
-        return Busy(f"{what} is busy: try again")
-    return refused_item(str(failure), what) or StorageUnavailable(
-        f"{what} did not answer as it should: try again later"
+        return Busy(f"{service} is busy: try again")
+    return find_item_refusal(str(failure), service) or StorageUnavailable(
+        f"{service} did not answer as it should: try again later"
     )
 
 
-def refused_item(said: str, what: str) -> InvalidInput | None:
+def find_item_refusal(message: str, service: str) -> InvalidInput | None:
     """Return the error if DynamoDB refuses what an update would make of an item."""
-    if any(words in said for words in _OF_THE_ITEM):
-        return InvalidInput(f"{what} does not take an item over 400 KB, or a number added to what is none")
+    if any(words in message for words in _OF_THE_ITEM):
+        return InvalidInput(f"{service} does not take an item over 400 KB, or a number added to what is none")
     return None
 
 
-def error_code(failure: Exception) -> str:
+def read_error_code(failure: Exception) -> str:
     """Return AWS's error code, or "" if AWS did not answer."""
     return str(failure.response.get("Error", {}).get("Code", "")) if isinstance(failure, ClientError) else ""
 
@@ -83,5 +84,5 @@ def is_ambiguous(failure: Exception) -> bool:
     if not isinstance(failure, ClientError):
         return isinstance(failure, HTTPClientError | NoConnection | ResponseParserError)
     status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = error_code(failure)
+    code = read_error_code(failure)
     return code == _IN_PROGRESS or (status >= _SERVER_ERROR and code not in BUSY_CODES)

@@ -18,9 +18,9 @@ from msgspec import Struct, field
 from chalicelib.aws.errors import (
     BUSY_CODES,
     FAILURES,
-    error_code,
+    find_item_refusal,
     is_ambiguous,
-    refused_item,
+    read_error_code,
     translate_failure,
     translate_failures,
 )
@@ -192,13 +192,14 @@ class DynamoItemStore(Items):
         return answer.get("Item")
 
     def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        found: dict[tuple[str, ...], Any] = {}
+        item_by_place: dict[tuple[str, ...], Any] = {}
         distinct = list({(table.name, *key): (table, key) for table, key in places}.values())
         for start in range(0, len(distinct), _BATCH_KEYS):
-            found |= self._read_batch(distinct[start : start + _BATCH_KEYS])
-        return [found.get((table.name, *key)) for table, key in places]
+            item_by_place |= self._read_batch(distinct[start : start + _BATCH_KEYS])
+        return [item_by_place.get((table.name, *key)) for table, key in places]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
+        """Return the items of one Query, and the position behind which the next one begins; None: it was the last."""
         parameters = make_query_parameters(span, self._prefix)
         if limit is not None:
             parameters["Limit"] = limit
@@ -211,26 +212,27 @@ class DynamoItemStore(Items):
         return list(answer["Items"]), end or None
 
     def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
-        asked: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
+        """Yield a table's items, page by page: those whose partition begins with `prefix`; "": all."""
+        parameters: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
         if prefix:
             placeholders = Placeholders()
             begins = placeholders.name(table.partition), placeholders.value(prefix)
-            asked |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
+            parameters |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
         while True:
             with translate_failures(_SERVICE):
-                answer = self._client.scan(**asked)
+                answer = self._client.scan(**parameters)
             yield answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def put_all(self, table: Table, items: Sequence[Item]) -> None:
         """Put up to 25 items, some of them if it fails: without a transaction, which costs twice as much.
 
         Not part of the port: an operator's restore uses it, and no function has the permission.
         """
-        left = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
-        self._in_rounds(self._client.batch_write_item, left, "UnprocessedItems")
+        requests = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
+        self._call_in_rounds(self._client.batch_write_item, requests, "UnprocessedItems")
 
     def _transact(self, actions: Sequence[Action]) -> None:
         """Do the actions; try again while nobody knows whether an attempt was executed.
@@ -256,6 +258,7 @@ class DynamoItemStore(Items):
             self._pause(attempt)
 
     def _prepare_write(self, actions: Sequence[Action]) -> Callable[[], object]:
+        """Return the cheapest call that does the actions. A transaction costs twice as much as single writes."""
         requests: Any = [make_transact_item(action, self._prefix) for action in actions]
         match find_single_write(actions):
             case Put():
@@ -271,26 +274,31 @@ class DynamoItemStore(Items):
         from concurrent.futures import ThreadPoolExecutor  # not at the cold starts of what deletes nothing
 
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
-            list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
+            list(deleting.map(lambda request: self._client.delete_item(**request["Delete"]), requests))
 
     def _read_batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
         """Read at most 100 distinct places; return the items that exist, by table and key."""
         tables = {self._prefix + table.name: table for table, _ in places}
-        wanted: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
+        keys_by_table: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
         for table, key in places:
-            wanted[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
-        answers = self._in_rounds(self._client.batch_get_item, wanted, "UnprocessedKeys")
-        read = ((tables[name], item) for one in answers for name, items in one["Responses"].items() for item in items)
+            keys_by_table[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
+        answers = self._call_in_rounds(self._client.batch_get_item, keys_by_table, "UnprocessedKeys")
+        read = (
+            (tables[name], item) for answer in answers for name, items in answer["Responses"].items() for item in items
+        )
         return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
-    def _in_rounds(self, call: Callable[..., Any], left: Any, unprocessed: str) -> list[Any]:
-        """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
+    def _call_in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
+        """Call again with what DynamoDB left of a batch until nothing is left; return the answers. Raises Busy.
+
+        `unprocessed`: the answer's member with what is left.
+        """
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
             with translate_failures(_SERVICE):
-                answers.append(call(RequestItems=left))
-            left = answers[-1].get(unprocessed)
-            if not left:
+                answers.append(call(RequestItems=requests))
+            requests = answers[-1].get(unprocessed)
+            if not requests:
                 return answers
             self._pause(attempt)
         raise Busy(f"{_SERVICE} does only a part of a batch; try again")
@@ -301,41 +309,41 @@ class DynamoItemStore(Items):
 
 def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
     """Return the error to raise for a failed write: of an action alone, or of a transaction by its parts' reasons."""
-    if error_code(failure) == _REFUSED:
-        return ConditionFailed(_failed_names(actions[0], _response(failure)))
-    if error_code(failure) != "TransactionCanceledException":
+    if read_error_code(failure) == _REFUSED:
+        return ConditionFailed(_list_failed_conditions(actions[0], _read_response(failure)))
+    if read_error_code(failure) != "TransactionCanceledException":
         return translate_failure(failure, _SERVICE)
-    reasons: list[Any] = _response(failure).get("CancellationReasons", [])
+    reasons: list[Any] = _read_response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
-    failure.add_note(said := _messages(reasons))
-    if too_much := refused_item(said, _SERVICE):
-        return too_much
+    failure.add_note(message := _join_messages(reasons))
+    if size_error := find_item_refusal(message, _SERVICE):
+        return size_error
     if codes & BUSY_CODES:
         return Busy(f"{_SERVICE} is busy: try again")
     if "ConditionalCheckFailed" in codes:
         parts = zip(actions, reasons, strict=True)
         refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
-        return ConditionFailed(frozenset[str]().union(*(_failed_names(*pair) for pair in refused)))
+        return ConditionFailed(frozenset[str]().union(*(_list_failed_conditions(*pair) for pair in refused)))
     return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
 
 
-def _response(failure: Exception) -> Mapping[str, Any]:
+def _read_response(failure: Exception) -> Mapping[str, Any]:
     return getattr(failure, "response", None) or {}  # a lost connection's is None
 
 
 def _was_repeated(failure: Exception) -> bool:
     """Return whether the client sent the request more than once by itself: any of them may have been executed."""
-    return int(_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+    return int(_read_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
 def _is_stored(action: Action | None, failure: Exception) -> bool:
     """Return whether an item could not be stored because it is there already, each attribute as it was to be."""
     if not isinstance(action, Put):
         return False
-    return item_from_wire(_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
+    return item_from_wire(_read_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
 
 
-def _failed_names(action: Action, reason: Any) -> frozenset[str]:
+def _list_failed_conditions(action: Action, reason: Any) -> frozenset[str]:
     """Return the names of the conditions that did not hold for the old item.
 
     The reason carries that item. Without one, all conditions count as failed.
@@ -344,7 +352,7 @@ def _failed_names(action: Action, reason: Any) -> frozenset[str]:
     return list_failed_conditions([action], [item]) or frozenset(condition.name for condition in action.when)
 
 
-def _messages(reasons: list[Any]) -> str:
+def _join_messages(reasons: list[Any]) -> str:
     return "; ".join(str(reason.get("Message") or reason["Code"]) for reason in reasons if reason["Code"] != "None")
 
 

@@ -40,8 +40,8 @@ class SqsQueue:
         require_visibility(visibility_s)
         if not receipt:
             return
-        gone = (self._client.exceptions.MessageNotInflight, self._client.exceptions.ReceiptHandleIsInvalid)
-        with translate_failures(_SERVICE), suppress(*gone):
+        gone_errors = (self._client.exceptions.MessageNotInflight, self._client.exceptions.ReceiptHandleIsInvalid)
+        with translate_failures(_SERVICE), suppress(*gone_errors):
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=visibility_s
             )

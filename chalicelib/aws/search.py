@@ -77,12 +77,12 @@ class LambdaSearch:
         self._function_name = function_name
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        event = json.encode(event_of(tenant, request))
+        event = json.encode(make_event(tenant, request))
         with translate_failures(_SERVICE):
             reply = self._invoke_function(event)
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
-            raise _remote_error(payload)
+            raise _read_remote_error(payload)
         return _answer_from_wire(payload)
 
     def _invoke_function(self, event: bytes) -> InvocationResponseTypeDef:
@@ -93,7 +93,7 @@ class LambdaSearch:
             return self._client.invoke(FunctionName=self._function_name, Payload=event)
 
 
-def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
+def make_event(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """Make the function's event for a search, as JSON values."""
     probes = request.probes.astype(_PROBE_TYPE)
     sent = {**request._asdict(), "shape": probes.shape, "probes": probes.tobytes()}
@@ -109,25 +109,25 @@ def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any
     import numpy as np
 
     try:
-        asked = _read_message(event, _Event)
-        probes = np.frombuffer(asked.probes, _PROBE_TYPE).reshape(asked.shape).astype(np.float32)
+        call = _read_message(event, _Event)
+        probes = np.frombuffer(call.probes, _PROBE_TYPE).reshape(call.shape).astype(np.float32)
     except (DecodeError, ValueError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
-    fields = {field: getattr(asked, field) for field in SearchRequest._fields}
-    found = search.search(asked.tenant, SearchRequest(**{**fields, "probes": probes}))
+    fields = {field: getattr(call, field) for field in SearchRequest._fields}
+    result = search.search(call.tenant, SearchRequest(**{**fields, "probes": probes}))
     # Not a named tuple in it: Lambda's Python writes one as an object, and not as a list as json does.
-    reply: dict[str, Any] = to_builtins(_Reply(**found._asdict()))
+    reply: dict[str, Any] = to_builtins(_Reply(**result._asdict()))
     return reply
 
 
 _T = TypeVar("_T", _Event, _Reply)
 
 
-def _read_message(sent: object, kind: type[_T]) -> _T:
+def _read_message(message: object, kind: type[_T]) -> _T:
     """Read what was sent, without what is not known here. Raises Busy if it is of a later version, DecodeError."""
-    if (version := convert(sent, _Sent).version) > VERSION:
+    if (version := convert(message, _Sent).version) > VERSION:
         raise Busy(f"a call of {_SERVICE} is of version {version}, and only {VERSION} is known yet; try again")
-    return convert(sent, kind)
+    return convert(message, kind)
 
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
@@ -138,13 +138,13 @@ def _answer_from_wire(payload: bytes) -> SearchAnswer:
     return SearchAnswer(reply.seq, reply.gallery_size, reply.candidates, reply.templates)
 
 
-def _remote_error(payload: bytes) -> RegularsError:
+def _read_remote_error(payload: bytes) -> RegularsError:
     """Return the error that the function raised, as its own class if it is one of book/words/errors."""
     try:
-        told = json.decode(payload, type=_Failure)
+        failure = json.decode(payload, type=_Failure)
     except (DecodeError, ValueError, RecursionError):
-        told = _Failure()
-    kind = vars(errors).get(told.error_type)
+        failure = _Failure()
+    kind = vars(errors).get(failure.error_type)
     if isinstance(kind, type) and issubclass(kind, RegularsError) and kind is not errors.ConditionFailed:
-        return kind(told.error_message)
-    return StorageUnavailable(f"{_SERVICE} failed: {told.error_type or 'it did not say why'}")
+        return kind(failure.error_message)
+    return StorageUnavailable(f"{_SERVICE} failed: {failure.error_type or 'it did not say why'}")

@@ -70,15 +70,17 @@ class Account(Outside):
 
         Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
         """
-        own = {name: changes[name] for name in OF_TENANT if name in changes}
-        rule = {name: changes[name] for name in OF_PROMOTION_SETTINGS if name in changes}
+        tenant_changes = {name: changes[name] for name in OF_TENANT if name in changes}
+        promotion_changes = {name: changes[name] for name in OF_PROMOTION_SETTINGS if name in changes}
         actions: list[Action] = []
-        if own:
-            actions.append(self.book.tenants.make_settings_update(self.book.tenants.get_by_name(tenant.name), own))
-        if rule:
-            actions.append(make_promotion_settings_update(tenant.name, rule))
+        if tenant_changes:
+            actions.append(
+                self.book.tenants.make_settings_update(self.book.tenants.get_by_name(tenant.name), tenant_changes)
+            )
+        if promotion_changes:
+            actions.append(make_promotion_settings_update(tenant.name, promotion_changes))
         self.book.requests.write_with_answer(tenant.name, actions, request)
-        self.book.tenants.begin_consequences(tenant.name, own)
+        self.book.tenants.begin_consequences(tenant.name, tenant_changes)
 
     def measure_usage(self, tenant: Tenant) -> Usage:
         """Return the tenant's use of its limits now. Raises TenantNotFound."""

@@ -56,8 +56,8 @@ class Routes:
         if path not in self._patterns and method in self._methods.get(path, ()):
             return path, {}
         for route, pattern in self._patterns.items():
-            if method in self._methods[route] and (found := pattern.fullmatch(path)):
-                return route, found.groupdict()
+            if method in self._methods[route] and (path_match := pattern.fullmatch(path)):
+                return route, path_match.groupdict()
         return None
 
 
@@ -112,7 +112,7 @@ class Application(PerThread):
             self._unregistered.pop(name)()
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer a request of API Gateway, or of the cameras' function URL. Register its dialect before."""
+        """Answer a request of API Gateway, or of the cameras' function URL. Its dialect is registered first."""
         if (owner := find_owner(event.get("resource", ""))) is not None and owner.name in self._unregistered:
             self._unregistered[owner.name]()
             del self._unregistered[owner.name]  # not before: if it fails, the next request tries again
@@ -138,7 +138,10 @@ def _add_accept_header(event: Mapping[str, Any]) -> Mapping[str, Any]:
 def convert_to_rest_event(
     event: Mapping[str, Any], route: str, parameters: Mapping[str, str], stage: str
 ) -> dict[str, Any]:
-    """Say in an event of payload version 1.0 what one of version 2.0 says."""
+    """Convert an event of payload version 2.0, of a function URL, to one of version 1.0, of a REST API.
+
+    `route`: the declared route that matched. `parameters`: those of its path.
+    """
     query = parse_qs(event.get("rawQueryString") or "", keep_blank_values=True)
     caller = event["requestContext"]["http"]
     return {

@@ -34,5 +34,5 @@ def _drop_head(text: str) -> str:
     """Drop the beginning of a data URI (RFC 2397)."""
     if text.lstrip()[:5].lower() != "data:":
         return text
-    head, comma, rest = text.partition(",")
-    return rest if comma and len(head) <= _LONGEST_HEAD else text
+    head, comma, content = text.partition(",")
+    return content if comma and len(head) <= _LONGEST_HEAD else text

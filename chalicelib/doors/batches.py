@@ -56,21 +56,21 @@ def handle_each(event: SQSEvent, work: Callable[[str, int, datetime | None], obj
     back before its retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that were not
     begun come again at once. The first is always begun.
     """
-    again: list[Mapping[str, Any]] = []
+    failed_messages: list[Mapping[str, Any]] = []
     for number, record in enumerate(_read_records(event)):
         if number and read_time_left_s(event) < WORST_MESSAGE_S:
             _hide_message(record, queue, 0)
-            again.append(record)
+            failed_messages.append(record)
             continue
         try:
-            sent = record["attributes"].get("SentTimestamp")
-            work(record["body"], count_receives(record), moment(int(sent)) if sent else None)
+            sent_ms = record["attributes"].get("SentTimestamp")
+            work(record["body"], count_receives(record), moment(int(sent_ms)) if sent_ms else None)
         except Exception as error:
             report_failure(error, _AGAIN)
             if isinstance(error, RegularsError):
                 _hide_message(record, queue, _compute_pause_s(record))
-            again.append(record)
-    return _make_answer(again)
+            failed_messages.append(record)
+    return _make_answer(failed_messages)
 
 
 def _make_answer(again: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -26,7 +26,9 @@ _TIMEOUT_S = 29
 """Time limit: as long as API Gateway waits for a function."""
 
 _SHOWN_BYTES = 300
+"""Bytes of a wrong answer that the error quotes."""
 _SIDE_PX = 240
+"""Side of the drawn picture."""
 _FACE = (
     (120, 240, 90, 50, "#3c466e"),  # shoulders, neck, hair, head
     (120, 190, 26, 40, "#be8c73"),
@@ -59,10 +61,10 @@ class _Reply(NamedTuple):
 
 
 def run_canary(services: Services, url: str, cameras_url: str, tenant: str) -> None:
-    """Search for the drawn face as the tenant, at the API that begins at `url`; offer nothing at the cameras' address.
+    """Search for the drawn face as the tenant, at the API that begins at `url`, and call the cameras' address.
 
-    Raises TenantNotFound, and StorageUnavailable if an answer does not come or is another than that nobody is known,
-    and than that a key is missing.
+    Right answers are that nobody is known, and, at the cameras' address, that a key is missing. Raises TenantNotFound,
+    and StorageUnavailable if an answer does not come or is another one.
     """
     telemetry.of_tenant(tenant)
     for dialect in DIALECTS:
@@ -82,8 +84,8 @@ def draw_face() -> bytes:
 
     image, jpeg = Image.new("RGB", (_SIDE_PX, _SIDE_PX), "#96a0aa"), io.BytesIO()
     pen = ImageDraw.Draw(image)
-    for left, y, half_width, half_height, colour in _FACE:
-        for x in (left, _SIDE_PX - left):
+    for left_x, y, half_width, half_height, colour in _FACE:
+        for x in (left_x, _SIDE_PX - left_x):
             pen.ellipse((x - half_width, y - half_height, x + half_width, y + half_height), fill=colour)
     image.save(jpeg, "JPEG")
     return jpeg.getvalue()

@@ -65,8 +65,8 @@ Claim = KeyClaim | SignatureClaim
 
 def find_by_service_key(services: Services, key: str) -> Tenant | None:
     """Return whose key of a service it is."""
-    found = services.access.keys.find_by_service_key(key)
-    return None if found is None else found[0]
+    tenant_and_key = services.access.keys.find_by_service_key(key)
+    return None if tenant_and_key is None else tenant_and_key[0]
 
 
 def find_nobody(_services: Services, _key: str) -> None:
@@ -78,11 +78,11 @@ NOBODY = KeyClaim(find_nobody, "")
 
 def read_form_value(name: bytes, body: bytes) -> str:
     """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is spelled oddly."""
-    at = -1
+    start = -1
     for _ in range(_LOOKS):
-        at = body.find(name, at + 1)
-        if at < 0:
+        start = body.find(name, start + 1)
+        if start < 0:
             break
-        if written := _VALUE.match(body, at + len(name)):
-            return written[1].decode("ascii")
+        if value_match := _VALUE.match(body, start + len(name)):
+            return value_match[1].decode("ascii")
     return ""

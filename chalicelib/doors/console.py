@@ -35,7 +35,7 @@ class Console:
         self._libraries: Mapping[str, Path] | None = None
 
     def use(self, libraries: Mapping[str, Path]) -> None:
-        """Set the libraries' paths, by the names that modules import; otherwise they are the package's."""
+        """Set the libraries' paths, by the names that modules import. Before, they are the package's."""
         self._libraries = libraries
 
     @lazy
@@ -90,10 +90,10 @@ def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:
     routes = Blueprint(__name__)
     answers = {"/": console.redirect_to_page, PATH: console.answer_page, **dict.fromkeys(FILES, console.answer_file)}
     for path, answer in answers.items():
-        own: dict[str, Answer] = {"GET": answer}
+        answers_of_path: dict[str, Answer] = {"GET": answer}
         if path == "/" and post is not None:
-            own["POST"] = post
-        add_route(routes, path, partial(dict, own), _answer_refusal)
+            answers_of_path["POST"] = post
+        add_route(routes, path, partial(dict, answers_of_path), _answer_refusal)
     return routes
 
 
@@ -102,8 +102,8 @@ def _link_to_page(request: HttpRequest) -> str:
 
     RFC 9110, 10.2.2, allows it. A gateway's stage may be called without a slash at its end: it is then named again.
     """
-    below = request.called_path.count("/") - request.prefix.count("/") - 1
-    return "../" * below + PATH[1:] if below >= 0 else request.prefix.rpartition("/")[2] + PATH
+    segments_below = request.called_path.count("/") - request.prefix.count("/") - 1
+    return "../" * segments_below + PATH[1:] if segments_below >= 0 else request.prefix.rpartition("/")[2] + PATH
 
 
 def _answer_refusal(refused: Failure) -> Response:

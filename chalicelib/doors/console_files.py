@@ -63,20 +63,23 @@ def name_in_package(name: str, path: Path) -> str:
 
 def list_packaged_libraries() -> dict[str, Path]:
     """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
-    below = locate_folder() / LIBRARIES
-    paths = (path for path in below.rglob("*") if path.suffix in _KINDS)
-    return {path.relative_to(below).with_suffix("").as_posix(): path for path in sorted(paths)}
+    library_folder = locate_folder() / LIBRARIES
+    paths = (path for path in library_folder.rglob("*") if path.suffix in _KINDS)
+    return {path.relative_to(library_folder).with_suffix("").as_posix(): path for path in sorted(paths)}
 
 
-def list_own_files(ours: Path) -> Iterable[Path]:
+def list_own_files(page_folder: Path) -> Iterable[Path]:
     """Yield the console's own files, apart from the page."""
-    paths = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
-    yield from (path for path in paths if path.relative_to(ours).parts[0] != LIBRARIES)
+    paths = (path for path in sorted(page_folder.rglob("*")) if path.suffix in _KINDS)
+    yield from (path for path in paths if path.relative_to(page_folder).parts[0] != LIBRARIES)
 
 
-def list_paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
-    """Return all files but the page by the names that modules import. `ours`: the folder of the console's own."""
-    return {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in list_own_files(ours)}}
+def list_paths(page_folder: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
+    """Return all files but the page by the names that modules import. `page_folder`: of the console's own files."""
+    return {
+        **libraries,
+        **{f"./console/{path.relative_to(page_folder).as_posix()}": path for path in list_own_files(page_folder)},
+    }
 
 
 def make_files(paths: Mapping[str, Path]) -> dict[str, File]:
@@ -95,17 +98,18 @@ def _make_file(path: Path) -> File:
     return File(headers, path.read_bytes().decode())
 
 
-def make_page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
-    """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead.
+def make_page(page_folder: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
+    """Fill index.html in: with the import map, whose hash the policy names, and with links to what is loaded ahead.
 
-    `pictures`: URLs from wherever pictures come from.
+    `page_folder`: the folder of index.html. `paths`: files by the names under which modules import them. `pictures`:
+    URLs of the hosts that pictures come from.
     """
     urls = {name: _make_url(name, path) for name, path in paths.items()}
     import_map = json.dumps({"imports": urls})
-    ahead = [urls[name] for name in _list_preloaded(paths)]
-    text = Template((ours / "index.html").read_text(encoding="utf-8")).substitute(
+    preloaded = [urls[name] for name in _list_preloaded(paths)]
+    text = Template((page_folder / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
-        ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead),
+        ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in preloaded),
         main=urls[_MAIN],
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
@@ -124,14 +128,14 @@ def make_page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) ->
 
 def _list_preloaded(paths: Mapping[str, Path]) -> list[str]:
     """Return the modules without which nothing is shown, in the order of imports. Pages are imported when opened."""
-    found = [_MAIN]
-    for name in found:  # grows
+    modules = [_MAIN]
+    for name in modules:  # grows
         for imported in _IMPORTED.findall(paths[name].read_text(encoding="utf-8")):
             path = posixpath.join(posixpath.dirname(name), imported)
-            wanted = f"./{posixpath.normpath(path)}" if imported.startswith(".") else imported
-            if wanted not in found:
-                found.append(wanted)
-    return found
+            module = f"./{posixpath.normpath(path)}" if imported.startswith(".") else imported
+            if module not in modules:
+                modules.append(module)
+    return modules
 
 
 def _write_policy(digest: str, pictures: Iterable[str]) -> str:

@@ -123,8 +123,8 @@ def _make_charset_error(what: str, codec: str) -> InvalidInput:
     )
 
 
-def _make_count_error(most: int) -> InvalidInput:
-    return InvalidInput(f"a form of this kind may have {most} parameters, and this one has more")
+def _make_count_error(max_parameters: int) -> InvalidInput:
+    return InvalidInput(f"a form of this kind may have {max_parameters} parameters, and this one has more")
 
 
 Value = TypeVar("Value")
@@ -134,7 +134,8 @@ MAX_COMMAS = 20_000
 million, which is one step to it, no other request goes on."""
 
 _NUMBER = re.compile(r"-?[0-9]+")
-_LONGEST_NUMBER = 18
+_MAX_DIGITS = 18
+"""Digits that a number may have: a longer one is read as so many nines, which is beyond every bound."""
 
 
 class Texts(Struct, frozen=True):
@@ -180,7 +181,7 @@ def parse_whole(text: str) -> int | None:
         return None
     sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)
     digits = digits.lstrip("0") or "0"
-    return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
+    return sign * int(digits if len(digits) <= _MAX_DIGITS else "9" * _MAX_DIGITS)
 
 
 def collect_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
@@ -201,8 +202,8 @@ def read_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, An
     return value
 
 
-def read_value(body: bytes, codec: str = "utf-8", **reads: Any) -> Any:
-    """Parse a body that is JSON. `reads`: how numbers and constants are read, as json.loads takes it.
+def read_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
+    """Parse a body that is JSON. `parsers`: how numbers and constants are read, as json.loads takes it.
 
     Raises InvalidInput if it is no JSON, has too many values, a name twice, half a surrogate pair, or U+FFFD, which is
     what a gateway puts in the place of bytes that are not UTF-8.
@@ -211,7 +212,7 @@ def read_value(body: bytes, codec: str = "utf-8", **reads: Any) -> Any:
         text = body.decode(codec).removeprefix("\ufeff")
         if text.count(",") > MAX_COMMAS:
             raise InvalidInput(f"a body may have up to {MAX_COMMAS} commas, and this one has more: send fewer values")
-        value = json.loads(text, object_pairs_hook=collect_once, **reads)
+        value = json.loads(text, object_pairs_hook=collect_once, **parsers)
         is_whole = is_unicode(json.dumps(value, ensure_ascii=False))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body is not JSON in {codec} ({str(error)[:100]}): send an object") from error

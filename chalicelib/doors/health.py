@@ -14,20 +14,20 @@ def make_blueprint(provide: Provide) -> Blueprint:
     """Register both paths. `provide` returns the services; the first question about readiness calls it."""
     routes = Blueprint(__name__)
 
-    def health(_request: HttpRequest) -> Response:
+    def answer_health(_request: HttpRequest) -> Response:
         return make_json_response({"alive": True})
 
-    def ready(_request: HttpRequest) -> Response:
+    def answer_ready(_request: HttpRequest) -> Response:
         try:
-            found = provide().readiness.check()
+            readiness = provide().readiness.check()
         except Exception as error:  # there are no services
             report_answer(error, "InternalError", "GET /ready")
             return _answer({"ready": False})
-        damage = {"damage": found.damage} if found.damage else {}
-        return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects, **damage})
+        damage = {"damage": readiness.damage} if readiness.damage else {}
+        return _answer({"ready": readiness.is_ready, "pack": readiness.pack, **readiness.subjects, **damage})
 
-    add_route(routes, "/health", lambda: {"GET": health})
-    add_route(routes, "/ready", lambda: {"GET": ready})
+    add_route(routes, "/health", lambda: {"GET": answer_health})
+    add_route(routes, "/ready", lambda: {"GET": answer_ready})
     return routes
 
 

@@ -143,14 +143,14 @@ class HttpRequest(Struct, frozen=True):
 
         `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell its format.
         """
-        sent = self.headers.get("content-type", "")
-        name, options = _parse_content_type(sent)
+        content_type = self.headers.get("content-type", "")
+        name, options = _parse_content_type(content_type)
         if or_picture and is_picture(name) and not (self.is_through_gateway and not self.is_base64):
             return MediaType(name, "utf-8", b"")
         allowed = (*allowed, "image/jpeg") if or_picture else allowed
         codec = CHARSETS.get(options.get("charset", "utf-8").lower())
         if name not in allowed or codec is None:
-            raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
+            raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {content_type[:100]!r}.")
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
     def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
@@ -168,8 +168,8 @@ class HttpRequest(Struct, frozen=True):
 def _read_prefix(context: Mapping[str, Any]) -> str:
     """Return the part of the called path before the route, which tells how many segments it has itself."""
     segments = ("/" + str(context.get("path") or "").lstrip("/")).rstrip("/").split("/")
-    ours = str(context.get("resourcePath") or "").rstrip("/").count("/")
-    return "/".join(segments[: len(segments) - ours])
+    own_segments = str(context.get("resourcePath") or "").rstrip("/").count("/")
+    return "/".join(segments[: len(segments) - own_segments])
 
 
 Provide = Callable[[], "Services"]
@@ -217,8 +217,8 @@ class Views(Struct, frozen=True):
         """Make the dialect's routes. `provide` returns the services; the first request calls it."""
         routes = Blueprint(name)
         for path, by_method in self.answers.items():
-            own = {method: partial(answer, provide) for method, answer in by_method.items()}
-            add_route(routes, path, partial(dict, own), self.refusal)
+            answers_of_path = {method: partial(answer, provide) for method, answer in by_method.items()}
+            add_route(routes, path, partial(dict, answers_of_path), self.refusal)
         return routes
 
 
@@ -236,8 +236,8 @@ def add_route(
         with telemetry.collect_stages() as stages:
             response = _answer_by_method(answers(), refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
-        if (this := telemetry.current()) is not None:
-            response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request
+        if (invocation := telemetry.current()) is not None:
+            response.headers["X-Request-Id"] = invocation.request_id  # by which the log knows the request
         response.headers["Server-Timing"] = write_server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 
@@ -246,9 +246,10 @@ def add_route(
 
 
 def answer_request(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
-    """Answer `what`, a request, by `work`; what that raises becomes an answer by `failed`, and is reported.
+    """Return the response of `work`. If that raises, report the error and return the response that `failed` makes.
 
-    Raises Refused, and the WrongModel of a first try, so that `add_route` has the request answered once more.
+    `what`: the request's name in the report. Raises Refused, and the WrongModel of a first try: `add_route` has the
+    request answered once more then.
     """
     try:
         return work()
@@ -297,6 +298,7 @@ def write_server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
 
 
 def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
+    """Answer by the function for the request's method, once more if the tenant's model has changed meanwhile."""
     try:
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
             request = replace(request, method="GET")

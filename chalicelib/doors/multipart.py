@@ -79,6 +79,7 @@ class _Decoder(MultipartDecoder):
 
 
 def _make_part(head: Field | File, data: bytes) -> Part:
+    """Make a part of its headers and its content, whose transfer encoding is undone. Raises ValueError."""
     if head.name is None:  # though werkzeug declares a str
         raise ValueError("a part has no name")
     decode = _ENCODINGS.get(head.headers.get("content-transfer-encoding", "").lower())

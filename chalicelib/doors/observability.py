@@ -34,10 +34,10 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
     if not function:
         return _answer_on_box
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
-    size = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
+    memory = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
 
     def observe_event(event: Any, answer: Next) -> Any:
-        with observe_invocation(tell, function, _read_request_id(event)) as this:
+        with observe_invocation(tell, function, _read_request_id(event)) as invocation:
             response = None
             try:
                 response = answer(event)
@@ -48,10 +48,10 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
             finally:
                 if hasattr(event, "lambda_context"):
                     telemetry.of_route(event.method, event.context.get("resourcePath", ""))
-                    this.status = getattr(response, "status_code", 500)
+                    invocation.status = getattr(response, "status_code", 500)
 
-    def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
-        line = _embed_metrics(this, stack, stages) | describe_invocation(this, stages, ms) | size
+    def tell(invocation: Invocation, stages: Mapping[str, float], ms: float) -> None:
+        line = _embed_metrics(invocation, stack, stages) | describe_invocation(invocation, stages, ms) | memory
         if units := telemetry.take_charges():
             line["units"] = units
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
@@ -63,11 +63,11 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
 def observe_invocation(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
     """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
     began = time.perf_counter()
-    with telemetry.begin_invocation(function, request_id) as this, telemetry.collect_stages() as stages:
+    with telemetry.begin_invocation(function, request_id) as invocation, telemetry.collect_stages() as stages:
         try:
-            yield this
+            yield invocation
         finally:
-            tell(this, stages, (time.perf_counter() - began) * 1000)
+            tell(invocation, stages, (time.perf_counter() - began) * 1000)
 
 
 def _answer_on_box(event: Any, answer: Next) -> Any:
@@ -99,31 +99,35 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= getattr(record, "line", {})
-        this = telemetry.current()
-        if this is not None:
-            line |= _name_origin(this)
+        invocation = telemetry.current()
+        if invocation is not None:
+            line |= _name_origin(invocation)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def describe_invocation(this: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+def describe_invocation(invocation: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
     """Describe an invocation by its names, times and counts."""
     rounded = {name: round(stage_ms, 1) for name, stage_ms in stages.items()}
-    line = {**_name_origin(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
-    error = None if this.error == this.code else this.error
-    request = {"route": this.route, "status": this.status, "code": this.code, "error": error}
-    return line | {name: value for name, value in request.items() if value is not None} | _collect_metrics(this, stages)
+    line = {**_name_origin(invocation), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
+    error = None if invocation.error == invocation.code else invocation.error
+    request = {"route": invocation.route, "status": invocation.status, "code": invocation.code, "error": error}
+    return (
+        line
+        | {name: value for name, value in request.items() if value is not None}
+        | _collect_metrics(invocation, stages)
+    )
 
 
-def _collect_metrics(this: Invocation, stages: Mapping[str, float]) -> dict[str, float]:
+def _collect_metrics(invocation: Invocation, stages: Mapping[str, float]) -> dict[str, float]:
     searched = {SEARCH_MS: round(stages["search"], 1)} if "search" in stages else {}
-    return this.measured | searched
+    return invocation.measured | searched
 
 
-def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
+def _embed_metrics(invocation: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
     """Return what makes CloudWatch take metrics from a line."""
-    measured = _collect_metrics(this, stages)
+    measured = _collect_metrics(invocation, stages)
     if not measured:
         return {}
     metrics = [{"Name": name, "Unit": UNITS[name]} for name in measured]
@@ -132,15 +136,16 @@ def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) ->
     return {"_aws": about, "Stack": stack}
 
 
-def _name_origin(this: Invocation) -> dict[str, str]:
-    known = {
-        "function": this.function,
-        "request_id": this.request_id,
-        "tenant": this.tenant,
-        "caller": this.caller,
-        "address": this.address,
+def _name_origin(invocation: Invocation) -> dict[str, str]:
+    """Return what is known of an invocation: its function, request, tenant, caller and sender's address."""
+    origin = {
+        "function": invocation.function,
+        "request_id": invocation.request_id,
+        "tenant": invocation.tenant,
+        "caller": invocation.caller,
+        "address": invocation.address,
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in origin.items() if value is not None}
 
 
 def _read_request_id(event: Any) -> str:

@@ -45,7 +45,11 @@ OK = "ok"
 
 
 class Ready(Struct, frozen=True):
-    """The service's needs. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
+    """State of all that the service needs.
+
+    `subjects`: the state of each need: OK, a sentence about what is wrong, or None: not looked at, since one before is
+    wrong. `pack`: the model pack's name; None: no pack was found.
+    """
 
     subjects: Mapping[str, str | None]
     pack: str | None = None
@@ -54,7 +58,7 @@ class Ready(Struct, frozen=True):
 
     @property
     def is_ready(self) -> bool:
-        return all(said == OK for said in self.subjects.values())
+        return all(state == OK for state in self.subjects.values())
 
 
 class Readiness(Outside):
@@ -83,30 +87,33 @@ class Readiness(Outside):
         if self._inspected_at is not None and abs(now - self._inspected_at) < INSPECTED_EVERY:
             return
         with suppress(Busy):  # the next sweep tries again
-            found = self.book.storage.damage()
-            self._inspected_at, self.is_damaged = now, found is not None
-            if found is not None:
-                _log.error("%s (%s)", DAMAGED, found)
+            damage = self.book.storage.damage()
+            self._inspected_at, self.is_damaged = now, damage is not None
+            if damage is not None:
+                _log.error("%s (%s)", DAMAGED, damage)
 
     def _inspect_parts(self) -> Ready:
-        """Try storage, models and gallery, in this order. After the first trouble the others stay None."""
-        subjects: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
+        """Try storage, models and gallery, in this order, and stop at the first that fails.
+
+        Before each try its state is the sentence about its failure, which then stands if the try raises.
+        """
+        states: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
         pack = None
         try:
-            subjects["storage"] = _STORAGE
+            states["storage"] = _STORAGE
             tenant = self._read_some_tenant()
             if self.book.storage.disk is not None and self.book.storage.disk().is_full:
-                return Ready(subjects | {"storage": _DISK})
-            subjects |= {"storage": OK, "models": _MODELS}
+                return Ready(states | {"storage": _DISK})
+            states |= {"storage": OK, "models": _MODELS}
             vision = self.book.tenant_vision.choose_vision(self.book.ports.model() if tenant is None else tenant.model)
             pack = vision.pack
-            subjects |= {"models": OK, "gallery": _GALLERY}
+            states |= {"models": OK, "gallery": _GALLERY}
             if tenant is not None:
                 self._search_nobody(tenant, vision)
-            subjects["gallery"] = OK
+            states["gallery"] = OK
         except Exception as error:
             log_failure(error, "the service is not ready")
-        return Ready(subjects, pack)
+        return Ready(states, pack)
 
     def _read_some_tenant(self) -> Tenant | None:
         """Read a tenant, and look for a picture that is not there."""

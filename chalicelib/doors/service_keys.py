@@ -24,17 +24,18 @@ class Holder(NamedTuple):
 _DETECTS = "detect"
 """The act of any dialect that looks for faces in a picture and decides nothing."""
 
-NO_GROUP = Group("", "", "", 0, None)
+NO_GROUP = Group(id="", name="", description="", count=0, capacity=None)
+"""What a key reaches whose service has no group."""
 
 
 def add_service_key(
-    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None
+    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given_uuid: str | None = None
 ) -> str:
-    """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+    """Make a key of one of SERVICES, or take the UUID that is `given_uuid`, and return it.
 
     Raises InvalidInput, TooManyKeys, Busy.
     """
-    return services.access.keys.add_service_key(tenant, name, service, SERVICES[service], group=group, given=given)
+    return services.access.keys.add_service_key(tenant, name, service, SERVICES[service], group=group, given=given_uuid)
 
 
 def find_holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
@@ -43,21 +44,25 @@ def find_holder(services: Services, dialect: Dialect, service: str, secret: str,
     `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
     """
     try:
-        found = services.access.keys.find_by_service_key(secret)
+        tenant_and_key = services.access.keys.find_by_service_key(secret)
     except Unauthorized:
         return None
-    return None if found is None or found[1].service != service else use_key(services, dialect, *found, act)
+    return (
+        None
+        if tenant_and_key is None or tenant_and_key[1].service != service
+        else use_key(services, dialect, *tenant_and_key, act)
+    )
 
 
 def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
     """Return what a key reaches now, and note its use; None if its tenant is disabled or its group is gone.
 
-    A key may send as much as one of v1. Raises TooManyRequests.
+    The call counts against the key's rate, which is as high as that of v1's keys. Raises TooManyRequests.
     """
     if tenant.disabled:
         return None
-    looks = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
-    limit = services.access.rates.searches if looks else services.access.rates.requests
+    is_decision = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
+    limit = services.access.rates.searches if is_decision else services.access.rates.requests
     limit.take(f"{tenant.name}#{key.id}")
     services.access.keys.note_use(tenant, key)
     group = services.groups.find_by_id(tenant, key.group) if key.group else NO_GROUP

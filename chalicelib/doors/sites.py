@@ -20,8 +20,8 @@ def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
 
 def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bool:
     """Tell whether a browser says that a page of another site did. Programs say nothing about sites."""
-    says = headers.get("sec-fetch-site") or headers.get("origin")
-    return bool(says) and not is_of_this_host(headers, public_url)
+    site_header = headers.get("sec-fetch-site") or headers.get("origin")
+    return bool(site_header) and not is_of_this_host(headers, public_url)
 
 
 def read_host(url: str) -> str:
@@ -34,8 +34,8 @@ def read_host(url: str) -> str:
 
 def list_own_names(public_url: str | None) -> set[str]:
     """Return the names by which this machine is called."""
-    this = socket.gethostname().lower()
-    return {"localhost", this, f"{this}.local", urlsplit(public_url or "").hostname or ""} - {""}
+    machine_name = socket.gethostname().lower()
+    return {"localhost", machine_name, f"{machine_name}.local", urlsplit(public_url or "").hostname or ""} - {""}
 
 
 def is_own_host(host: str, names: Collection[str]) -> bool:

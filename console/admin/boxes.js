@@ -39,7 +39,7 @@ export function measured(name, value) {
 
 /** How the machine is in a word: as the worst of its cameras. */
 export function stateOf(box, cameras) {
-  const states = cameras.filter((one) => box.cameras.includes(one.id)).map((one) => one.health.state);
+  const states = cameras.filter((camera) => box.cameras.includes(camera.id)).map((one) => one.health.state);
   return STATES.find((state) => states.includes(state)) ?? "never_seen";
 }
 

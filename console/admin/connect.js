@@ -146,7 +146,7 @@ function DialectKey({ dialect }) {
 /** Whoever was given a key that all share, by name, until it calls. */
 export function Waiting() {
   const [listed] = usePolled("dialects", {}, EVERY_MS);
-  return listed.value?.dialects.filter((one) => one.waits_for).map((one) => html`
+  return listed.value?.dialects.filter((dialect) => dialect.waits_for).map((one) => html`
     <p key=${one.id} class="notice" role="status">${t("dialect.waiting", { name: one.waits_for,
       kind: t(`kind.${one.id}`) })}</p>`);
 }

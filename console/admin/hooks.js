@@ -111,7 +111,7 @@ async function found(path, state, id) {
   let token;
   do {
     const page = await get(`${path}/deliveries`, { state, limit: 100, token });
-    const one = page.deliveries.find((each) => each.event.id === id);
+    const one = page.deliveries.find((delivery) => delivery.event.id === id);
     if (one) return one;
     token = page.next_token;
   } while (token);
@@ -172,14 +172,14 @@ function Deliveries({ path, state, version, isMailbox = false, changed }) {
       ${state === "parked" && html`<button onClick=${again}>${t("hook.again")}</button>`}
       ${isMailbox && html`<button onClick=${acknowledge}>${t("hook.ack")}</button>`}</header>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    <ul class="rows">${rows.map((one) => html`<li key=${one.event.id}>
-      <div><strong>${tOr(`set.events.${one.event.type}`, one.event.type)}</strong>${" "}
-        <small class="soft">${joined(one.event.data.name, one.event.camera, dayAndClock(one.event.at))}</small>
-        ${one.last_error && html`<p class="danger small">${one.last_error}</p>`}</div>
+    <ul class="rows">${rows.map((row) => html`<li key=${row.event.id}>
+      <div><strong>${tOr(`set.events.${row.event.type}`, row.event.type)}</strong>${" "}
+        <small class="soft">${joined(row.event.data.name, row.event.camera, dayAndClock(row.event.at))}</small>
+        ${row.last_error && html`<p class="danger small">${row.last_error}</p>`}</div>
       <small class="soft">${joined(
-        one.attempts > 0 && t("hook.attempts", { count: one.attempts }),
-        one.next_at && t("hook.next", { when: dayAndClock(one.next_at) }),
-        one.parked_at && t("hook.given_up", { when: ago(one.parked_at) }),
+        row.attempts > 0 && t("hook.attempts", { count: row.attempts }),
+        row.next_at && t("hook.next", { when: dayAndClock(row.next_at) }),
+        row.parked_at && t("hook.given_up", { when: ago(row.parked_at) }),
       )}</small></li>`)}</ul>
     ${loaded.value?.token && html`<button onClick=${() => setPages(pages + 1)}>${t("more")}</button>`}
   </section>`;

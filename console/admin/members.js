@@ -51,8 +51,8 @@ function Member({ one, isOwn, remove, invite, reload, set }) {
     <span class="row"><button class="plain" onClick=${() => invite(one)}>${t("members.again")}</button>
       <button class="plain danger" disabled=${isOwn} aria-label=${t("members.remove", { name: one.name })}
         onClick=${() => remove(one)}>${t("delete")}</button></span>
-    ${one.passkeys.length > 0 && html`<p class="row">${one.passkeys.map((each) => html`<button key=${each.id}
-      class="plain small" onClick=${() => drop(each.id)}>${t("members.passkey", { when: ago(each.created_at) })}
+    ${one.passkeys.length > 0 && html`<p class="row">${one.passkeys.map((passkey) => html`<button key=${passkey.id}
+      class="plain small" onClick=${() => drop(passkey.id)}>${t("members.passkey", { when: ago(passkey.created_at) })}
       </button>`)}</p>`}
   </li>`;
 }

@@ -51,7 +51,7 @@ async function channelOf(way, { url, token, to: receiver }) {
 
 export default function Phone({ place }) {
   const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) =>
-    page.hooks.filter((one) => one.way)), []);
+    page.hooks.filter((hook) => hook.way)), []);
   const remove = (one) => send("DELETE", `hooks/${one.id}`).then(loaded.again, complain);
   return html`<div class="page desk">
     <header class="top"><div><h1>${t("page.phone")}</h1><p class="soft">${t("phone.says")}</p></div></header>
@@ -74,7 +74,7 @@ function Rule({ asked, made }) {
   const [who, setWho] = useState(KINDS.includes(asked) ? asked : null);
   const [text, setText] = useState(null);
   const [picture, setPicture] = useState(false);
-  const known = groups.filter((one) => one.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
+  const known = groups.filter((group) => group.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
   const words = text ?? t(`phone.text.${KINDS.includes(whom) ? whom : "known"}`, BLANKS);
   const canShow = WITH_PICTURE.includes(way) && ![SILENT, WEEK].includes(whom) && session.now?.pictures;
@@ -90,7 +90,8 @@ function Rule({ asked, made }) {
         [WEEK, t("phone.week")], [PERSON, t("phone.person")], [SILENT, t(`set.events.${SILENT}`)]]} /></label>
     ${whom === PERSON && html`<${Field} label=${t("phone.name")} name="name" required maxlength="100" />`}
     ${!SWEPT.includes(whom) && html`<label>${t("phone.camera")}<${Select} label=${t("phone.camera")} name="camera"
-      set=${() => {}} options=${[["", t("set.cameras.all")], ...cameras.map((one) => [one.id, one.name])]} /></label>`}
+      set=${() => {}}
+      options=${[["", t("set.cameras.all")], ...cameras.map((camera) => [camera.id, camera.name])]} /></label>`}
     ${whom !== WEEK && html`<${Field} label=${t("phone.begin")} name="begin" type="time" />
     <${Field} label=${t("phone.end")} name="end" type="time" />`}
     ${!WITHOUT_PAUSE.includes(whom) && html`<label>${t("phone.pause")}<${Select} label=${t("phone.pause")}

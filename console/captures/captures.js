@@ -27,7 +27,8 @@ export default function Captures({ place: { query } }) {
   return html`<div class="page captures">
     <header class="top"><h1>${t("page.captures")}</h1><div class="tools">
       <${Select} label=${t("camera")} value=${camera} set=${picked("camera")}
-        options=${[["", t("visits.cameras")], ...(cameras ?? []).map((one) => [one.id, one.name || one.id])]} />
+        options=${[["", t("visits.cameras")],
+          ...(cameras ?? []).map((camera) => [camera.id, camera.name || camera.id])]} />
       <${Select} label=${t("captures.state")} value=${state} set=${picked("state")}
         options=${[["", t("captures.all")], ...STATES.map((one) => [one, t(`captures.state.${one}`)])]} />
       <input type="date" aria-label=${t("captures.day")} value=${day} max=${isoDay(Date.now())}
@@ -118,7 +119,7 @@ function Card({ one, camera, given, open }) {
 /** Nothing is listed: did the cameras send nothing, was nothing kept so long, or is too little asked for? */
 function Nothing({ cameras, wanted }) {
   if (!cameras) return null;
-  const last = cameras.map((one) => one.last_seen_at).filter(Boolean).sort().at(-1);
+  const last = cameras.map((camera) => camera.last_seen_at).filter(Boolean).sort().at(-1);
   if (Object.values(wanted).some(Boolean)) {
     return html`<${Empty} icon="captures" title=${t("captures.none")}><p>${t("captures.none.says")}</p>
       <p><button onClick=${() => replace("captures", NO_CHOICE)}>${t("captures.none.clear")}</button></p><//>`;

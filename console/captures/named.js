@@ -3,7 +3,7 @@ import { t, tOr } from "../words.js";
 
 /** Return who was recognised, and how many others of each outcome. `called`: says what a face is called. */
 export function outcomes(sightings, called) {
-  const known = sightings.filter((one) => one.face && (one.name || one.number));
+  const known = sightings.filter((sighting) => sighting.face && (sighting.name || sighting.number));
   const of = (resolution) => sightings.filter((one) => one.resolution === resolution && !known.includes(one)).length;
   return { names: [...new Set(known.map(called))], matched: of("matched"), stranger: of("stranger"),
     skipped: of("skipped") };

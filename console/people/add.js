@@ -28,7 +28,7 @@ export default function Add() {
     setProblem(pairs.length ? null : { detail: t("add.nothing"), code: "Unusable" });
     if (pairs.length) all.take(pairs);
   };
-  const looking = people.flatMap((one) => one.shots).filter((one) => one.state === "looking").length;
+  const looking = people.flatMap((person) => person.shots).filter((one) => one.state === "looking").length;
   const isMore = people.length > 0;
   return html`<div class="page add">
     <header class="top"><div><h1>${t("page.add")}</h1><p class="soft">${t("add.says")}</p></div></header>
@@ -48,7 +48,7 @@ function Bar({ all, looking }) {
   const [group, setGroup] = useState("regular");
   const [asks, setAsks] = useState(false);
   const groups = useShared("groups");
-  const of = (...states) => all.people.filter((one) => states.includes(one.state)).length;
+  const of = (...states) => all.people.filter((person) => states.includes(person.state)).length;
   const [ready, added] = [of("ready", "stuck"), of("added")];
   const told = () => {
     if (looking) return t("add.looking", { count: looking });
@@ -130,7 +130,8 @@ function Picture({ shot, choose, open }) {
 
 /** Every picture that is not of use, and why. */
 function Refused({ people }) {
-  const rows = people.flatMap((one) => one.shots.filter((shot) => shot.state === "refused").map((shot) => [one, shot]));
+  const rows = people.flatMap((person) => person.shots.filter((shot) => shot.state === "refused")
+    .map((shot) => [person, shot]));
   if (!rows.length) return null;
   const title = t("add.refused", { count: rows.length });
   const row = ([one, shot], n) => html`<tr key=${n}><td class="name">${shot.file.name}</td>

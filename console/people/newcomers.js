@@ -62,12 +62,12 @@ class Newcomer {
   }
 
   get good() {
-    return this.shots.filter((one) => one.state === "good");
+    return this.shots.filter((shot) => shot.state === "good");
   }
 
   /** Whom most of the pictures look like, among those who match. */
   get known() {
-    const best = ({ face }) => (face?.match ? face.candidates.find((one) => one.match) : null);
+    const best = ({ face }) => (face?.match ? face.candidates.find((candidate) => candidate.match) : null);
     const matches = this.good.map(best).filter(Boolean);
     return matches.sort((one, other) => other.score - one.score)[0];
   }
@@ -82,7 +82,7 @@ class Newcomers {
   constructor() {
     addEventListener("online", () => this.add());
     addEventListener("beforeunload", (event) => {
-      if (this.people.some((one) => !OVER.includes(one.state))) event.preventDefault();
+      if (this.people.some((person) => !OVER.includes(person.state))) event.preventDefault();
     });
   }
 
@@ -109,7 +109,7 @@ class Newcomers {
       } catch (failed) {
         shot.refuse(failed.detail || t("problem.offline"));
       }
-      if (one.shots.every((each) => each.state !== "looking")) {
+      if (one.shots.every((shot) => shot.state !== "looking")) {
         one.state = one.good.length ? "ready" : "refused";
         if (one.as === undefined) one.as = one.known?.face.id;
       }
@@ -186,7 +186,7 @@ class Newcomers {
 
   /** Forget those who are in the book. */
   tidy() {
-    this.people.filter((one) => one.state === "added").forEach((one) => this.leave(one));
+    this.people.filter((person) => person.state === "added").forEach((one) => this.leave(one));
   }
 
   stop() {

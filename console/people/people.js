@@ -131,7 +131,7 @@ function Heads({ sort, set }) {
 
 function Nobody({ name, groups }) {
   if (name) return html`<${Empty} icon="find" title=${t("find.nobody")} />`;
-  const isOfGroup = groups?.some((one) => one.count);
+  const isOfGroup = groups?.some((group) => group.count);
   return html`<${Empty} icon="people" title=${t(isOfGroup ? "people.empty.group" : "people.empty")}>
     <p>${t("people.empty.says")}</p>
     ${may("operator") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<//>`;

@@ -152,7 +152,7 @@ function MoreMenu({ one, path, hold, erase }) {
 
 function About({ one, set, operator, missed }) {
   const groups = useShared("groups");
-  const noted = groups.value?.find((each) => each.name === one.group)?.attributes ?? [];
+  const noted = groups.value?.find((group) => group.name === one.group)?.attributes ?? [];
   return html`<dl class="facts">
     <div><dt>${t("person.visits")}</dt><dd>${number(one.arrive_count)}</dd></div>
     <div><dt>${t("person.last")}</dt><dd title=${one.arrive_time ? dayAndClock(one.arrive_time) : null}>

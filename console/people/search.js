@@ -54,7 +54,7 @@ export default function Search() {
     </div>`}</div>`;
 }
 
-const best = (face) => face.candidates.find((one) => one.match);
+const best = (face) => face.candidates.find((candidate) => candidate.match);
 const verdict = (face) => (best(face) ? nameOf(best(face).face) : face.reason ? t("search.poor") : t("search.nobody"));
 
 function Found({ face, n, open, choose }) {

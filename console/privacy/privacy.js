@@ -54,7 +54,7 @@ export default function Privacy() {
     get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
   };
   const common = { value: loaded.value, change: changer("settings", { ...loaded, set: shown }), may: admin };
-  const pairs = groups.value?.map((one) => [one.name, one.name]);
+  const pairs = groups.value?.map((group) => [group.name, group.name]);
   const pictures = {
     keeps_pictures: { kind: "switch" },
     ...(loaded.value?.keeps_pictures && pairs ? { no_pictures_of: { kind: "many", pairs, empty: [] } } : {}),

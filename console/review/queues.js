@@ -18,7 +18,9 @@ async function reviews(kind, token) {
 /** List strangers by their last sightings. */
 async function strangers(group, token) {
   const page = await get("observations", { kind: "sighting", group, limit: LISTED, token });
-  return { ...page, found: page.observations.map((one) => ({ ...one, id: `stranger-${one.face}`, sighting: one.id })) };
+  const found = page.observations.map((observation) => (
+    { ...observation, id: `stranger-${observation.face}`, sighting: observation.id }));
+  return { ...page, found };
 }
 
 /** List all pairs of faces that may be one person, those that are most alike first. */

@@ -138,9 +138,10 @@ function Asked({ kind, card, can, close, ...more }) {
 function Groups({ card, can, close }) {
   const groups = useShared("groups");
   return html`<${Dialog} title=${t("people.move")} close=${close}>
-    <div class="choices">${groups.value?.map((one) => html`
-      <button key=${one.id} disabled=${one.name === card.face.group} onClick=${() => { close(); can.group(one.name); }}>
-      ${groupName(one.name)}</button>`)}</div><//>`;
+    <div class="choices">${groups.value?.map((group) => html`
+      <button key=${group.id} disabled=${group.name === card.face.group}
+        onClick=${() => { close(); can.group(group.name); }}>
+      ${groupName(group.name)}</button>`)}</div><//>`;
 }
 
 function Nothing({ queue, more, show }) {

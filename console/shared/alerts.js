@@ -21,7 +21,7 @@ const called = (one) => (blur.now === "on" ? groupName(one.group) : nameOf(one))
 
 /** Tell of visits that just began. */
 function alertOf(visits) {
-  const [first, ...others] = visits.filter((one) => !group.now || one.group === group.now);
+  const [first, ...others] = visits.filter((visit) => !group.now || visit.group === group.now);
   if (!first) return;
   if (sound.now === "on") ring();
   if (notify.now !== "on" || globalThis.Notification?.permission !== "granted") return;
@@ -59,7 +59,7 @@ function ring() {
 export function Alerts({ groups, close }) {
   const [hasSound, notifies, chosen] = [useValue(sound), useValue(notify), useValue(group)];
   const cameras = useShared("cameras");
-  const isMuted = cameras.value?.every((one) => one.health.muted_until);
+  const isMuted = cameras.value?.every((camera) => camera.health.muted_until);
   const canNotify = Boolean(globalThis.Notification) && Notification.permission !== "denied";
   const setSound = ({ target }) => { sound.set(target.checked ? "on" : "off"); if (target.checked) ring(); };
   const setNotify = async ({ target }) => {

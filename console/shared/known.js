@@ -43,4 +43,4 @@ export function useShared(name) {
 export const isUnwell = ({ health }) => ["silent", "quiet", "failing"].includes(health.state) && !health.muted_until;
 
 /** Return what a camera is called: its id, if it has no name or is gone. */
-export const cameraName = (cameras, id) => cameras?.find((one) => one.id === id)?.name || id;
+export const cameraName = (cameras, id) => cameras?.find((camera) => camera.id === id)?.name || id;

@@ -18,7 +18,7 @@ export function Merging({ faces: first, close, done }) {
   const [merges, setMerges] = useState([]);
   const [problem, setProblem] = useState(null);
   const [waits, setWaits] = useState(false);
-  const others = faces.filter((one) => one !== stays);
+  const others = faces.filter((face) => face !== stays);
   const isPair = first.length === 2;
   const undo = (all) => all.reduceRight((before, back) => before.then(back), Promise.resolve())
     .catch(complain).then(() => done(stays.id));

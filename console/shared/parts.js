@@ -51,7 +51,7 @@ export function groupName(name) {
 }
 
 /** Groups as options to choose from. */
-export const groupOptions = (groups) => (groups ?? []).map((one) => [one.name, groupName(one.name)]);
+export const groupOptions = (groups) => (groups ?? []).map((group) => [group.name, groupName(group.name)]);
 
 /** A score against the threshold that it had to reach: a bar with a tick, and the same in words. */
 export function Score({ score, threshold, match }) {

@@ -107,7 +107,7 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
       min=${min} max=${isNumber ? max : null} maxlength=${isNumber ? null : max} step=${isNumber ? step : null}
       onInput=${(event) => setText(event.target.value)} onBlur=${done} onKeyDown=${keys} />
     ${list && html`<${Offered} id=${id} text=${text}
-      pairs=${list.filter((one) => one !== text).map((one) => [one, one])} />`}
+      pairs=${list.filter((item) => item !== text).map((one) => [one, one])} />`}
     ${unit && html`<span class="soft">${t(unit)}</span>`}
     ${wrong && html`<small class="danger" role="alert">${wrong}</small>`}</span>`;
 }

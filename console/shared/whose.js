@@ -15,7 +15,7 @@ async function similar(face, sighting, signal) {
   const ask = (wanted) => get(`${pathOf(face)}/similar`, { limit: MOST_LIKE, ...wanted }, { signal });
   const orFace = (problem) => (problem.status === 409 ? ask({}) : Promise.reject(problem));
   const found = await (sighting ? ask({ sighting }).catch(orFace) : ask({}));
-  return found.faces.map((one) => ({ ...one, id: one.face.id, kind: "face", threshold: found.threshold }));
+  return found.faces.map((face) => ({ ...face, id: face.face.id, kind: "face", threshold: found.threshold }));
 }
 
 /**

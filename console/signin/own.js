@@ -20,7 +20,7 @@ export function Own({ enter, close }) {
     get("members").then(({ members }) => (members.some(isBack) ? done() : setMembers(members)), close);
   }, []);
   const make = ({ name }) => {
-    const begun = members.find((one) => one.role === "admin" && one.name === name.trim());
+    const begun = members.find((member) => member.role === "admin" && member.name === name.trim());
     return begun ? send("POST", `members/${begun.id}/invitation`)
       : send("POST", "members", { name: name.trim(), role: "admin" });
   };

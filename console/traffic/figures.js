@@ -74,11 +74,11 @@ export function drawn({ by, span, now, before }, { series, earlier }, value) {
     const known = new Map(found.map((one) => [one.time, amount(one)]));
     return keys.map((_, index) => known.get(names[index]) ?? null);
   };
-  const names = keys.map((one) => bucketName(by, one));
+  const names = keys.map((key) => bucketName(by, key));
   const shown = amounts(series, keys);
   const shownBefore = earlier && amounts(earlier, buckets(by, before));
   const count = Math.max(...shown);
-  return { names, ticks: keys.map((one) => tick(by, span, one)), now: shown, before: shownBefore,
+  return { names, ticks: keys.map((key) => tick(by, span, key)), now: shown, before: shownBefore,
     called: [periodName(span, now), periodName(span, before)],
     rest: count > 0 ? t("traffic.most", { time: names[shown.indexOf(count)], count }) : "",
     top: Math.max(count, ...(shownBefore || [])) };

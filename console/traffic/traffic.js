@@ -146,7 +146,7 @@ function Parts({ found, asTable, choose }) {
   const values = [...new Set([...sum, ...(sumBefore || [])].flatMap((one) => Object.keys(one.amounts)))].sort(order);
   const charts = values.slice(0, most)
     .map((value) => ({ value, name: nameOfValue(split, value, cameras), chart: drawn(asked, series, value) }));
-  const top = Math.max(...charts.map((one) => one.chart.top));
+  const top = Math.max(...charts.map((chart) => chart.chart.top));
   return html`<section><header><h2>${t("traffic.parts")}</h2><${Split} asked=${asked} choose=${choose} />
       ${split === "again" && html`<p class="soft">${t("traffic.again.says")}</p>`}
       ${["age", "gender"].includes(split) && html`<p class="soft">${t(`traffic.estimated.${split}`)}</p>`}

@@ -19,9 +19,9 @@ const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
 
 /** Return the mean amount of an hour of a weekday, null if there was none, as a function of both. */
 function hourly(buckets) {
-  const begun = buckets.find((one) => total([one])).time; // a young book has no weeks of nothing before it
+  const begun = buckets.find((bucket) => total([bucket])).time; // a young book has no weeks of nothing before it
   const known = new Map();
-  for (const one of buckets.filter((each) => each.time >= begun.slice(0, 10))) {
+  for (const one of buckets.filter((bucket) => bucket.time >= begun.slice(0, 10))) {
     const key = `${weekdayOf(one.time.slice(0, 10))} ${Number(one.time.slice(11, 13))}`;
     const [sum, count] = known.get(key) ?? [0, 0];
     known.set(key, [sum + total([one]), count + 1]);

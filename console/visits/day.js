@@ -57,17 +57,17 @@ export function weekBefore(day, isToday, now) {
  */
 export function joined(known, { arrivals, next_token: token }) {
   const last = arrivals.at(-1);
-  const there = new Set(known.rows.map((one) => one.sighting));
-  if (!token || !last || !arrivals.some((one) => there.has(one.sighting))) return { rows: arrivals, token };
-  const listed = new Set(arrivals.map((one) => one.sighting));
-  const older = known.rows.filter((one) => one.first <= last.first && !listed.has(one.sighting));
+  const there = new Set(known.rows.map((row) => row.sighting));
+  if (!token || !last || !arrivals.some((arrival) => there.has(arrival.sighting))) return { rows: arrivals, token };
+  const listed = new Set(arrivals.map((arrival) => arrival.sighting));
+  const older = known.rows.filter((row) => row.first <= last.first && !listed.has(row.sighting));
   return older.length ? { rows: [...arrivals, ...older], token: known.token } : { rows: arrivals, token };
 }
 
 /** Add an older page. */
 export function extended(known, { arrivals, next_token: token }) {
-  const there = new Set(known.rows.map((one) => one.sighting));
-  return { rows: [...known.rows, ...arrivals.filter((one) => !there.has(one.sighting))], token };
+  const there = new Set(known.rows.map((row) => row.sighting));
+  return { rows: [...known.rows, ...arrivals.filter((arrival) => !there.has(arrival.sighting))], token };
 }
 
 /** Divide rows by the hour that they began in. `hourOf(at)`: "14". The last hour has no count while more may come. */
@@ -85,7 +85,7 @@ export function hours(rows, isWhole, hourOf) {
 
 /** Leave out the rows above the one that was the first when somebody scrolled down. */
 export function held(rows, top) {
-  const place = top ? rows.findIndex((one) => one.sighting === top) : 0;
+  const place = top ? rows.findIndex((row) => row.sighting === top) : 0;
   return place > 0 ? { rows: rows.slice(place), waiting: place } : { rows, waiting: 0 };
 }
 

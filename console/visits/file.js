@@ -8,9 +8,9 @@ const LARGEST = 100;
 const HEAD = ["first", "last", "name", "group", "camera", "visit", "sightings", "score", "id"];
 
 /** Return the rows of the file, in words. */
-export const lines = (rows, written, cameras) => [HEAD.map((one) => t(`visits.csv.${one}`)), ...rows.map((one) => [
-  written(one.first), written(one.last), one.name ?? "", tOr(`groups.${one.group}`, one.group),
-  cameras.get(one.camera) ?? one.camera, one.visit ?? "", one.sightings, one.score ?? "", one.face])];
+export const lines = (rows, written, cameras) => [HEAD.map((one) => t(`visits.csv.${one}`)), ...rows.map((row) => [
+  written(row.first), written(row.last), row.name ?? "", tOr(`groups.${row.group}`, row.group),
+  cameras.get(row.camera) ?? row.camera, row.visit ?? "", row.sightings, row.score ?? "", row.face])];
 
 /** Read all visits that are listed, page after page, and save them. */
 export async function saved(chosen, cameras) {

@@ -13,7 +13,7 @@ export function useNews(visits, tell) {
     const isFirst = !known.current;
     known.current ??= new Set();
     if (isFirst) since.current = visits[0]?.first ?? "";
-    const news = visits.filter((one) => !known.current.has(one.sighting) && one.first > since.current);
+    const news = visits.filter((visit) => !known.current.has(visit.sighting) && visit.first > since.current);
     for (const one of visits) known.current.add(one.sighting);
     if (!isFirst && news.length) tell(news);
   }, [visits]);

@@ -26,7 +26,7 @@ export default function Visits({ place }) {
     .then(([module]) => setAlerts(() => module.Alerts), complain);
   const cameras = useCameras();
   const groups = useShared("groups").value;
-  const named = new Map(cameras?.map((one) => [one.id, one.name || one.id]));
+  const named = new Map(cameras?.map((camera) => [camera.id, camera.name || camera.id]));
   const set = (changes) => replace("visits", { ...placed(chosen), ...changes });
   const chosenBy = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
   const isShown = open ? "open" : "";

@@ -10,7 +10,7 @@ from chalicelib.book.rules.decision import ImpostorCurve
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from regulars.cli import main
-from regulars.measuring.looking import MEMORY, looked_by
+from regulars.measuring.looking import MEMORY, digest_vision
 from regulars.measuring.memory import Memory, PictureResult
 from regulars.measuring.pairs import Faces
 
@@ -30,7 +30,7 @@ def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
             row = faces.embeddings[4 * (person if person != 1 else 0) + number]
             row = np.pad(row, (0, pack.manifest.embedding.dimensions - len(row)))
             seen.append((hashlib.sha256(content).hexdigest(), PictureResult("", 1, 80.0, {}, row)))
-    memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
+    memory = Memory(tmp_path / "out" / MEMORY, digest_vision(pack))
     memory.keep(seen)
     memory.close()
     folders = {"images": tmp_path / "people", "out": tmp_path / "out"}

@@ -12,7 +12,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.words.pictures import Box, DetectedFace
 from regulars.cli import main
 from regulars.measuring import labelled, looking
-from regulars.measuring.looking import person_in
+from regulars.measuring.looking import choose_main_face
 
 
 def face(x: float, y: float, side: float) -> DetectedFace:
@@ -21,9 +21,9 @@ def face(x: float, y: float, side: float) -> DetectedFace:
 
 def test_the_person_is_the_large_face_near_the_middle() -> None:
     central = face(125, 130, 100)
-    assert person_in([face(125, 125, 12), central, face(215, 60, 110)], 250, 250) is central
+    assert choose_main_face([face(125, 125, 12), central, face(215, 60, 110)], 250, 250) is central
     larger = face(140, 125, 120)
-    assert person_in([face(125, 125, 60), larger], 250, 250) is larger
+    assert choose_main_face([face(125, 125, 60), larger], 250, 250) is larger
 
 
 class Links(HTMLParser):

@@ -38,8 +38,8 @@ class Counting(FakeVision):
 def test_times_are_those_of_models_that_are_loaded() -> None:
     """Models are loaded at their first use: the first picture with a face is looked at twice, the second counts."""
     looker = looking.Looker(Counting())
-    assert looker.at(picture()).failure == "no face was found"
-    assert [looker.at(picture(Person(seed))).quality for seed in (1, 2, 3)] == [2.0, 3.0, 4.0]
+    assert looker.look_at(picture()).failure == "no face was found"
+    assert [looker.look_at(picture(Person(seed))).quality for seed in (1, 2, 3)] == [2.0, 3.0, 4.0]
 
 
 class TestMemory:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.pictures import Estimates, Gender
-from regulars.measuring.looking import person_in
+from regulars.measuring.looking import choose_main_face
 from regulars_lab.studio import FAIRFACE as FACES
 from tests.support.pictures.album import ANY_PICTURE
 
@@ -42,7 +42,7 @@ def people(vision: FacePipeline, pack: Pack) -> Sequence[Person]:
     found = []
     for label in json.loads((FACES / "ground_truth.json").read_text()):
         image = vision.read_picture((FACES / label["filename"]).read_bytes(), ANY_PICTURE)
-        face = person_in(vision.detect(image), image.shape[1], image.shape[0])
+        face = choose_main_face(vision.detect(image), image.shape[1], image.shape[0])
         (seen,) = vision.describe(image, [face], {"age", "gender"})
         found.append(Person(label["age"], Gender(label["gender"].lower()), seen))
     return found

@@ -12,7 +12,7 @@ from chalicelib.book.index.snapshots.segment import segment_of_faces
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, judge_candidates
 from regulars.measuring import curves, open_set
 from regulars.measuring.open_set import Rule
-from regulars.measuring.pairs import NO_FACE, Faces, all_pairs
+from regulars.measuring.pairs import NO_FACE, Faces, score_all_pairs
 from regulars_lab.evaluate.labels import Pair
 from regulars_lab.evaluate.verification import (
     accuracy,
@@ -34,7 +34,7 @@ def decides(faces: Faces) -> Rule:
 
 
 def small(faces: Faces, persons: int) -> Faces:
-    return faces.subset(faces.person_of < persons)
+    return faces.select_faces(faces.person_of < persons)
 
 
 def without(faces: Faces, *pictures: int) -> Faces:
@@ -48,7 +48,7 @@ def without(faces: Faces, *pictures: int) -> Faces:
 def test_every_pair_is_counted_once(faces: Faces) -> None:
     """Over more than one block of the matrix, and with pictures that show no face."""
     few = without(small(faces, 300), 0, 5)
-    found = all_pairs(few)
+    found = score_all_pairs(few)
     wanted_mated, wanted_others = [], 0
     for i, j in combinations(range(len(few.found)), 2):
         same = few.person_of[i] == few.person_of[j]
@@ -66,16 +66,16 @@ def test_rates_are_those_of_the_counted_pairs(faces: Faces) -> None:
     few = small(faces, 60)
     scores = few.embeddings @ few.embeddings.T
     others = scores[np.triu(few.person_of[:, None] != few.person_of[None], 1)]
-    found = all_pairs(few)
-    threshold = found.threshold_at(1e-3)
+    found = score_all_pairs(few)
+    threshold = found.find_threshold(1e-3)
     assert np.mean(others >= threshold) <= 1e-3 < np.mean(others >= threshold - 2e-4)
-    assert found.fnmr_at(1e-3) == np.mean(found.mated < threshold)
+    assert found.measure_fnmr(1e-3) == np.mean(found.mated < threshold)
 
 
 def test_a_rate_that_too_few_pairs_could_show_is_not_told(faces: Faces) -> None:
-    few = all_pairs(small(faces, 10))
+    few = score_all_pairs(small(faces, 10))
     assert few.non_mated_pairs == 720
-    assert (few.threshold_at(1e-3), few.fnmr_at(1e-4)) == (None, None)
+    assert (few.find_threshold(1e-3), few.measure_fnmr(1e-4)) == (None, None)
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=1, max_size=30))
@@ -145,7 +145,7 @@ def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
     found = open_set.run_searches(faces, decides, photos=1, trials=2)
     assert found.gallery_size == 300
     assert len(found.mated) == len(found.non_mated) == 2 * 300 * 3
-    fnirs = [found.fnir_at(fpir) for fpir in (0.003, 0.01, 0.1)]
+    fnirs = [found.measure_fnir(fpir) for fpir in (0.003, 0.01, 0.1)]
     assert None not in fnirs
     assert fnirs == sorted(fnirs, reverse=True)  # type: ignore[type-var]
     assert found.fpir < 0.02
@@ -153,10 +153,10 @@ def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
 
 def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: Faces, decides: Rule) -> None:
     found = open_set.run_searches(faces, decides, photos=1, trials=1)
-    threshold = open_set.threshold_at(found.non_mated, 0.01)
+    threshold = open_set.find_score_threshold(found.non_mated, 0.01)
     assert np.mean(found.non_mated > threshold) <= 0.01 < np.mean(found.non_mated >= threshold)
-    assert found.fnir_at(0.01) == np.mean(found.mated <= threshold)
-    assert found.fnir_at(1e-4) is None
+    assert found.measure_fnir(0.01) == np.mean(found.mated <= threshold)
+    assert found.measure_fnir(1e-4) is None
 
 
 def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces: Faces, decides: Rule) -> None:
@@ -164,10 +164,10 @@ def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces:
     two = open_set.run_searches(small(faces, 2), decides, photos=1)
     assert len(two.non_mated) == 30
     assert two.stranger_pictures <= 8
-    assert (two.fnir_at(0.1), two.fnir_at(0.1, plain=True)) == (None, None)
+    assert (two.measure_fnir(0.1), two.measure_fnir(0.1, plain=True)) == (None, None)
     three = open_set.run_searches(small(faces, 3), decides, photos=1)
     assert three.stranger_pictures >= 10
-    assert three.fnir_at(0.1) is not None
+    assert three.measure_fnir(0.1) is not None
 
 
 def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searched_for(
@@ -176,7 +176,7 @@ def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searche
     one, three = (open_set.run_searches(faces, decides, photos, trials=1) for photos in (1, 3))
     assert len(three.mated) == 300
     assert np.median(three.mated) > np.median(one.mated) + 0.05
-    few = faces.subset(np.arange(len(faces.found)) % 4 < 3)
+    few = faces.select_faces(np.arange(len(faces.found)) % 4 < 3)
     assert len(open_set.run_searches(few, decides, 3, trials=1).mated) == 0
 
 
@@ -209,7 +209,7 @@ class TestCalibration:
         entry, _ = curves.measure_model(faces, [str(n) for n in range(600)], rows)
         rule = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1), Population(rows, entry["usual"]))
         found = open_set.run_searches(faces, rule, 1, trials=4)
-        counted = open_set.threshold_at(found.non_mated, 0.1)
+        counted = open_set.find_score_threshold(found.non_mated, 0.1)
         assert rule.point.curve.identify_threshold(300, 0.1) == pytest.approx(counted, abs=0.02)
 
     def test_a_population_is_of_nobody(self, faces: Faces) -> None:

@@ -17,7 +17,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 def test_the_visitor_book_equals_the_timeline_and_the_pages_say_its_figures(tmp_path: Path) -> None:
     files = run.draw(None, tmp_path / "week", run.last_week(datetime.now(UTC)))
-    with service.running(tmp_path / "data") as running, Connection(running.url) as connection:
+    with service.run_service(tmp_path / "data") as running, Connection(running.url) as connection:
         known = credentials.read_credentials(running.data)["shop"]
         week = run.play_week(files, Sunmi(connection, known), V1(connection, known.api_key))
     assert week.differences == {}

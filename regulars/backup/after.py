@@ -34,7 +34,7 @@ _RESTRICTIONS = ("PUT /v1/faces/{id}/restriction", "regulars restriction set", "
 _GIVEN, _WITHDRAWN = "PUT /v1/faces/{id}/consent", "DELETE /v1/faces/{id}/consent"
 
 
-def exports_of(after: Sequence[str]) -> list[Path]:
+def find_exports(after: Sequence[str]) -> list[Path]:
     """Return the files of exports that `--after` names: none of `none`. Raises click.UsageError, OperatorError."""
     if not after:
         raise click.UsageError(
@@ -49,7 +49,7 @@ def exports_of(after: Sequence[str]) -> list[Path]:
 
 
 @contextmanager
-def kept_if_done(data: object) -> Iterator[None]:
+def remove_if_failed(data: object) -> Iterator[None]:
     """Remove a restored folder again if the block fails: nobody serves what lacks the last holds by mistake."""
     try:
         yield
@@ -75,8 +75,8 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     `set a hold of A; merge B into A`: after the restore A and B are held.
     """
     changes = Since()
-    ordered = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
-    entries_after = [entry for entry in ordered if moment_of_text(entry["at"]) >= begin]
+    ordered_entries = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
+    entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         act = entry["what"]
         mark = (bool(entry.get("is_set")), entry.get("reason", ""))
@@ -88,33 +88,32 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
             elif act in (_GIVEN, _WITHDRAWN):
                 changes.withdrawn[faceid] = act == _WITHDRAWN
         deleted_faces = entry.get("deleted", ())
-        if act == "sighting" or {*entry.get("faces", ())} <= {
-            *deleted_faces
-        }:  # that may push a stranger out; else a merge
+        # A sighting may push a stranger out. A merge deletes a face, too, and names others that stay.
+        if act == "sighting" or {*entry.get("faces", ())} <= {*deleted_faces}:
             changes.deleted.update(dict.fromkeys(deleted_faces))
-    return Since(**{name: _of_parts(mark, entries_after) for name, mark in asdict(changes).items()})
+    return Since(**{name: _spread_to_parts(facts, entries_after) for name, facts in asdict(changes).items()})
 
 
-def _of_parts(said: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
-    """Give what is known of a face to the faces that became a part of it, unless something is known of them."""
-    parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in said}
-    return {part: said[faceid] for faceid, parts in parts_by_face.items() for part in parts} | said
+def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
+    """Return the facts by face, and also for each face that was merged into one of these, unless it has its own."""
+    parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in facts}
+    return {part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts} | facts
 
 
 def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
-    """Do again the acts in the export in a file; yield lines that say what, and what nobody knows.
+    """Do again the acts of an audit's export; yield lines that say what was done, and what nobody knows.
 
-    `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged,
-    InvalidInput if it is none.
+    `key`: the fingerprint of the key that signed the export; None: the tenant's own key. Raises OperatorError if the
+    file is not as it was signed, InvalidInput if it is no export.
     """
     from chalicelib.rights.audit.audit import verified_export
 
-    def key_of(name: str) -> str:
+    def find_key(name: str) -> str:
         own_public_keys = services.audit.signing.read_public_keys(services.tenants.get_by_name(name).name)
         return key or fingerprint(own_public_keys.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
-        verified, entries = verified_export(lines, key_of)
+        verified, entries = verified_export(lines, find_key)
     if verified.findings:
         raise OperatorError(f"{file} is not as it was signed: {verified.findings[0]}")
     tenant = services.tenants.get_by_name(head_of(verified.last).tenant)
@@ -122,33 +121,36 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
         yield f"{tenant.name}: {line}"
 
 
-def _apply_changes(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
-    """Lift before deleting, since a held face cannot be deleted; then hold and restrict the faces that are left."""
-    yield from _apply_marks(services, tenant, found, are_set=False)
-    for faceid in services.faces.by_id(tenant, list(found.deleted), restricted=True) if found.deleted else ():
+def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
+    """Do the changes again, and yield a line for each.
+
+    Holds are lifted first, since a held face cannot be deleted. Faces that are left are held and restricted last.
+    """
+    yield from _apply_marks(services, tenant, changes, are_set=False)
+    for faceid in services.faces.by_id(tenant, list(changes.deleted), restricted=True) if changes.deleted else ():
         try:
             services.deletion.delete_faces(tenant, [faceid], by="operator")
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    for faceid in [faceid_of_face for faceid_of_face, is_gone in found.withdrawn.items() if is_gone]:
+    for faceid in [faceid_of_face for faceid_of_face, is_gone in changes.withdrawn.items() if is_gone]:
         with suppress(FaceNotFound, ConsentNotFound):
             services.consents.withdraw_consent(tenant, faceid)
             yield f"the consent of {faceid} is withdrawn"
-    yield from _apply_marks(services, tenant, found, are_set=True)
+    yield from _apply_marks(services, tenant, changes, are_set=True)
 
 
-def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: bool) -> Iterator[str]:
-    """Set, or lift, the holds and the restrictions of which the last word says so."""
-    for marks, wanted, word in (
-        (services.faces.holds, found.holds, "held"),
-        (services.restrictions, found.restrictions, "restricted"),
+def _apply_marks(services: Services, tenant: Tenant, changes: Since, *, are_set: bool) -> Iterator[str]:
+    """Set, or lift, the holds and restrictions whose last change did so, and yield a line for each face."""
+    for marks, mark_by_face, state in (
+        (services.faces.holds, changes.holds, "held"),
+        (services.restrictions, changes.restrictions, "restricted"),
     ):
         change = marks.set if are_set else marks.lift
-        for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in wanted.items() if is_set is are_set]:
+        for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in mark_by_face.items() if is_set is are_set]:
             with suppress(FaceNotFound):
-                change(tenant, faceid, wanted[faceid][1])
-                yield f"{faceid} is {'' if are_set else 'not '}{word}"
+                change(tenant, faceid, mark_by_face[faceid][1])
+                yield f"{faceid} is {'' if are_set else 'not '}{state}"
 
 
 def _list_unknown(verification: Verified) -> Iterator[str]:

@@ -62,7 +62,7 @@ class Writer:
 
     def add_stream(self, name: str, stream: IO[bytes], size: int) -> None:
         """Add so many bytes of a stream under `name`."""
-        member, reader = _member(name, size), _Hashing(stream)
+        member, reader = _make_member(name, size), _Hashing(stream)
         self._tar.addfile(member, reader)
         self._entries[name] = Entry(size, reader.digest.hexdigest())
 
@@ -80,7 +80,7 @@ class Writer:
             "entries": self._entries,
         }
         data = json.dumps(manifest).encode()
-        self._tar.addfile(_member(MANIFEST, len(data)), io.BytesIO(data))
+        self._tar.addfile(_make_member(MANIFEST, len(data)), io.BytesIO(data))
 
 
 @contextmanager
@@ -111,10 +111,10 @@ def write_archive(path: Path) -> Iterator[Writer]:
 class _Head(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Head:
-        found = super().frombuf(buf, encoding, errors)
-        if found.type in _HEADERS and found.size > _HEADER_BYTES:
-            raise DamagedFile(f"this is no backup of ours: it holds a header of {found.size:,} bytes")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _HEADERS and header.size > _HEADER_BYTES:
+            raise DamagedFile(f"this is no backup of ours: it holds a header of {header.size:,} bytes")
+        return header
 
 
 def is_tar(path: Path) -> bool:
@@ -132,31 +132,32 @@ def open_archive(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
 
 
 def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
-    """Compare every byte of the file with its manifest, and return that. `judge` says what is wrong with a format.
+    """Compare every byte of the file with its manifest, and return the manifest.
 
-    Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
+    `judge`: returns what is wrong with a format; None: nothing. Raises DamagedFile if they differ, OperatorError if the
+    format is wrong, and OSError.
     """
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     manifest: Any = None
     try:
         with open_archive(path, "r|") as tar:
-            for member, content in _members(tar):
+            for member, content in _read_members(tar):
                 if member.name == MANIFEST:
                     manifest = json.loads(content.read())
                     continue
                 digest = hashlib.sha256()
                 while chunk := content.read(_CHUNK):
                     digest.update(chunk)
-                found[member.name] = Entry(member.size, digest.hexdigest())
+                entries[member.name] = Entry(member.size, digest.hexdigest())
     except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
         raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
-    return _check_manifest(path, manifest, found, judge)
+    return _check_manifest(path, manifest, entries, judge)
 
 
 def unpack_file(path: Path, into: Path) -> None:
     """Write all entries below the folder `into`, durably. Call `check_file` first."""
     with open_archive(path, "r|") as tar:
-        for member, content in _members(tar):
+        for member, content in _read_members(tar):
             if member.name == MANIFEST:
                 continue
             target = into
@@ -192,7 +193,7 @@ class _Hashing:
         return data
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     """Yield each member and its content. Raises DamagedFile if one is no plain file of a name such as ours.
 
     A file with holes is none of ours either: two kilobytes of it may unpack to any size.
@@ -207,9 +208,9 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
 
 
 def _check_manifest(
-    path: Path, manifest: Any, found: Mapping[str, Entry], judge: Callable[[str, object], str | None]
+    path: Path, manifest: Any, entries: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
-    """Return the manifest if it lists exactly what was `found`. Raises as `check_file`."""
+    """Return the manifest if it lists exactly these entries, which the file has. Raises as `check_file`."""
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):
@@ -218,14 +219,16 @@ def _check_manifest(
         parsed = msgspec.convert(manifest, Manifest)
     except msgspec.ValidationError as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
-    if differing := sorted(name for name in {**parsed.entries, **found} if parsed.entries.get(name) != found.get(name)):
+    if differing := sorted(
+        name for name in {**parsed.entries, **entries} if parsed.entries.get(name) != entries.get(name)
+    ):
         raise DamagedFile(
             f"{path} is damaged: {differing[0]} is not what was written ({len(differing)} of {len(parsed.entries)})"
         )
     return parsed
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
+def _make_member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o600
     return member

@@ -39,34 +39,34 @@ _TRIES = 5
 """Tries to copy a database that others write meanwhile."""
 
 
-def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
+def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    `at`: of a stage's tables; None: now. Raises OperatorError, StorageUnavailable or OSError. If there is a file then,
-    it is whole: only its folder could not be made durable.
+    `as_of`: the time at which a stage's tables are taken; None: now. Raises OperatorError, StorageUnavailable or
+    OSError. If there is a file then, it is whole: only its folder could not be made durable.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
     if not isinstance(data, Path):
-        return cloud_backup.backup(settings, data, path, at)
-    if at is not None:
+        return cloud_backup.backup(settings, data, path, as_of)
+    if as_of is not None:
         raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
     folder.require_data(data)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
-    with folder.hold_lock(data / BACKUP_LOCK), scratch(data / BACKUP) as place:
-        stage = place / "copy"
-        stage.mkdir(mode=0o700)
-        _take_complete(data, stage)
+    with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as scratch:
+        copy_folder = scratch / "copy"
+        copy_folder.mkdir(mode=0o700)
+        _take_complete(data, copy_folder)
         with archive.write_archive(path) as writer:
-            for file in sorted(stage.rglob("*")):
+            for file in sorted(copy_folder.rglob("*")):
                 if file.is_file():
-                    writer.add(file.relative_to(stage).as_posix(), file)
+                    writer.add(file.relative_to(copy_folder).as_posix(), file)
             writer.finish(now)
     return path
 
 
 @contextmanager
-def scratch(path: Path) -> Iterator[Path]:
+def open_scratch(path: Path) -> Iterator[Path]:
     """Make an empty folder in place of one that may be there, and remove it at the end."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700)
@@ -79,7 +79,7 @@ def scratch(path: Path) -> Iterator[Path]:
 def _take_complete(data: Path, stage: Path) -> None:
     for _ in range(_TRIES):
         _take(data, stage)
-        missing = _missing(stage)
+        missing = _list_missing_blobs(stage)
         if not missing:
             return
     raise OperatorError(
@@ -125,27 +125,27 @@ def _copy_database(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
             live.backup(copy, pages=-1)  # in one step: between steps, a write by the service would restart the copy
             copy.execute("PRAGMA journal_mode = DELETE")
-            (found,) = copy.execute("PRAGMA quick_check").fetchone()
+            (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
-        raise not_copied(source, error) from error
-    if found != "ok":
-        raise DamagedFile(f"the database {source} is damaged: {found}")
+        raise make_copy_error(source, error) from error
+    if verdict != "ok":
+        raise DamagedFile(f"the database {source} is damaged: {verdict}")
 
 
-def not_copied(source: Path, error: sqlite3.Error) -> OperatorError:
+def make_copy_error(source: Path, error: sqlite3.Error) -> OperatorError:
     """Say why SQLite did not copy a database: the disk, a lock and the like are its errors of operation."""
     if not isinstance(error, sqlite3.OperationalError):
         return DamagedFile(f"the database {source} is damaged: {error}")
     is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-    # One copy is for the backup, one is looked into (`_missing`).
+    # One copy is for the backup, one is looked into (`_list_missing_blobs`).
     why = ": its disk needs room for two more copies of it, and `regulars doctor` says how much is free"
     return OperatorError(f"the database {source} cannot be copied ({error}){why if is_full else ''}")
 
 
-def _missing(stage: Path) -> list[str]:
+def _list_missing_blobs(stage: Path) -> list[str]:
     """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
     # Opened in a copy of the copy: the store writes SQLite's log beside its file.
-    with scratch(stage.with_name("look")) as place:
+    with open_scratch(stage.with_name("look")) as place:
         shutil.copyfile(stage / DATABASE, place / DATABASE)
         with closing(SqliteItemStore(place / DATABASE, keys.TABLES)) as items:
             return [key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()]
@@ -167,9 +167,11 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
         for face in walk_items(items, keys.FACES, name):
             yield from _list_picture_keys(face_from(face).pictures)
         for merge in walk_items(items, keys.MERGES, name):
-            found_merge = merge_from(merge)
+            stored_merge = merge_from(merge)
             yield from (
-                _list_picture_keys(found_merge.kept.face.pictures) if found_merge.is_active and found_merge.kept else ()
+                _list_picture_keys(stored_merge.kept.face.pictures)
+                if stored_merge.is_active and stored_merge.kept
+                else ()
             )
         for pointer in walk_items(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]
@@ -200,14 +202,14 @@ def restore(
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     _require_known(file, manifest.entries)
     data.parent.mkdir(parents=True, exist_ok=True)
-    with scratch(data.with_name(f".{data.name}.restoring")) as stage:
-        folder.keep_out_of_git(stage)
-        archive.unpack_file(file, stage)
+    with open_scratch(data.with_name(f".{data.name}.restoring")) as new_folder:
+        folder.keep_out_of_git(new_folder)
+        archive.unpack_file(file, new_folder)
         if mark:
-            folder.write_durably(stage / MARK, mark)
+            folder.write_durably(new_folder / MARK, mark)
         if data.exists():
             data.rmdir()
-        stage.rename(data)
+        new_folder.rename(data)
     sync_folder(data.parent)
     return manifest
 
@@ -215,8 +217,8 @@ def restore(
 def _require_known(file: Path, names: Iterable[str]) -> None:
     """Raise DamagedFile if one of the names is none that a backup of a box has."""
     for name in names:
-        first, *below = PurePosixPath(name).parts
-        if not (first in OBJECTS and below) and name not in (DATABASE, credentials.FILE):
+        first_part, *inner_parts = PurePosixPath(name).parts
+        if not (first_part in OBJECTS and inner_parts) and name not in (DATABASE, credentials.FILE):
             raise DamagedFile(f"{file} is no backup of ours: it holds {name!r}, which no box has")
 
 

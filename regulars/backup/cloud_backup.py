@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from chalicelib.aws.clients import aws_client
+from chalicelib.aws.clients import open_aws_client
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.book.records.faces import tenant_from
 from chalicelib.book.store.in_process import SystemClock
@@ -34,8 +34,10 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 
 ITEMS = "items"
-_WAIT = {"Delay": 20, "MaxAttempts": 540}
+_WAITER_CONFIG = {"Delay": 20, "MaxAttempts": 540}
+"""The waiter looks every 20 s, for three hours at most: a large table takes long to be restored."""
 _TRIES, _TRY_EVERY_S = 60, 15
+"""A time is asked for again and again for a quarter of an hour, until DynamoDB accepts it."""
 _ACCEPTED_AFTER = timedelta(minutes=15)
 """Age from which a table that was asked for a copy should have begun it."""
 _AT_ONCE = 16
@@ -47,41 +49,43 @@ _CHUNK_BYTES = 2_000_000
 _CONTENT_TYPE = "application/octet-stream"
 
 
-def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | None = None) -> Path:
-    """Write the stage's tables, as they are `at` one second (None: the next), and objects into a file; return it.
+def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime | None = None) -> Path:
+    """Write the stage's tables, as they are at one moment, and its objects into a file; return it.
 
-    Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
+    `as_of`: that moment, to the second; None: the next second. Raises OperatorError if tables cannot be restored to a
+    point in time, and leaves no file then.
     """
-    client, blobs = aws_client("dynamodb"), open_storage(settings, SystemClock())
+    client, blobs = open_aws_client("dynamodb"), open_storage(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.write_archive(path) as writer:
-        place = Path(folder, "one")
-        _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
-        at = at or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-        prefix = f"{storage.table_prefix}backup-{at:%Y%m%dT%H%M%SZ}-"
-        copies: list[str] = []
+        scratch_file = Path(folder, "one")
+        _add_objects(writer, blobs, _list_tenant_names(_open_items(storage.table_prefix)), scratch_file)
+        as_of = as_of or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        prefix = f"{storage.table_prefix}backup-{as_of:%Y%m%dT%H%M%SZ}-"
+        table_copies: list[str] = []
         try:
             for table in keys.TABLES:
-                _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, at)
-                copies.append(prefix + table.name)
-            items = _items(prefix)
+                _begin_copy(client, storage.table_prefix + table.name, prefix + table.name, as_of)
+                table_copies.append(prefix + table.name)
+            items = _open_items(prefix)
             for table in keys.TABLES:
-                client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAIT)
-                with place.open("w", encoding="utf-8") as lines:
+                client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAITER_CONFIG)
+                with scratch_file.open("w", encoding="utf-8") as lines:
                     lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
-                writer.add(f"{ITEMS}/{table.name}.jsonl", place)
-            _add_objects(writer, blobs, _tenants(items), place)
+                writer.add(f"{ITEMS}/{table.name}.jsonl", scratch_file)
+            _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)  # those since the first time
         finally:
-            _remove(client, copies)
-        writer.finish(at)
+            _remove(client, table_copies)
+        writer.finish(as_of)
     return path
 
 
 def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]) -> archive.Manifest:
-    """Write the backup into the stage's tables and buckets, which must exist and be empty. Call `begin` before.
+    """Write the backup into the stage's tables and buckets, which must exist and be empty.
 
-    Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
+    `begin` is called before the first write. Raises OperatorError if a table is not empty or the data is of another
+    format, DamagedFile; both before any write.
     """
-    items, blobs = _items(storage.table_prefix), open_storage(settings, SystemClock())
+    items, blobs = _open_items(storage.table_prefix), open_storage(settings, SystemClock())
     manifest = archive.check_file(file)
     if f"{ITEMS}/{keys.TENANTS.name}.jsonl" not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of one box: restore it with --data")
@@ -98,7 +102,7 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
                 put = partial(_put, store, place)
                 deque(pool.map(put, (path for path in place.rglob("*") if path.is_file())), maxlen=0)
         for table in keys.TABLES:
-            for chunk in _chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
+            for chunk in _read_chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
                 items.put_all(table, chunk)
     return manifest
 
@@ -108,62 +112,70 @@ def _put(store: BlobStore, place: Path, path: Path) -> None:
 
 
 def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
-    """Make all anew that another key of KMS had sealed; yield each tenant's credentials, and its hooks' secrets.
+    """Make all secrets anew that another key of KMS had sealed; yield each tenant's credentials and hooks' secrets.
 
-    What tells people is off until somebody sends its channel again.
+    Hooks that tell people are off until somebody sends their channel again.
     """
     hooks = services.webhooks.hooks
     for tenant in services.tenants.list_all():
         credentials = asdict(services.tenants.rotate_keys(tenant.name))
-        posted_to = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
-        for teller in (hook for hook in hooks.list_all(tenant.name) if hook.way):
-            hooks.change_hook(tenant.name, teller.id, {"enabled": False})
+        hook_ids = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
+        for people_hook in (hook for hook in hooks.list_all(tenant.name) if hook.way):
+            hooks.change_hook(tenant.name, people_hook.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew_key(tenant.name, is_lost=True)
-        yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in posted_to}}
+        yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in hook_ids}}
 
 
-def _items(prefix: str) -> DynamoItemStore:
-    return DynamoItemStore(aws_client("dynamodb"), prefix)
+def _open_items(prefix: str) -> DynamoItemStore:
+    return DynamoItemStore(open_aws_client("dynamodb"), prefix)
 
 
-def _tenants(items: DynamoItemStore) -> list[str]:
+def _list_tenant_names(items: DynamoItemStore) -> list[str]:
     return [tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]]
 
 
-def _begin_copy(client: Any, table: str, copy: str, at: datetime) -> None:
-    """Begin to restore a table as it is `at` under another name. A time is accepted some five minutes after it."""
+def _begin_copy(client: Any, table: str, copy: str, as_of: datetime) -> None:
+    """Begin to restore a table, as it was `as_of` a time, under another name.
+
+    DynamoDB accepts a time some five minutes after it.
+    """
     for _ in range(_TRIES):
         try:
-            client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=at)
+            client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=as_of)
         except client.exceptions.InvalidRestoreTimeException:
-            if datetime.now(UTC) - at > _ACCEPTED_AFTER:
+            if datetime.now(UTC) - as_of > _ACCEPTED_AFTER:
                 break
             time.sleep(_TRY_EVERY_S)
         except client.exceptions.PointInTimeRecoveryUnavailableException as error:
             raise OperatorError(f"{table} keeps no point in time: switch point-in-time recovery on") from error
         else:
             return
-    raise OperatorError(f"{table} could not be copied as it was at {at:%H:%M:%S}Z: look at its backups in the console")
+    raise OperatorError(
+        f"{table} could not be copied as it was at {as_of:%H:%M:%S}Z: look at its backups in the console"
+    )
 
 
 def _remove(client: Any, copies: Sequence[str]) -> None:
     for name in copies:
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig=_WAIT)  # before, it cannot be deleted
+        client.get_waiter("table_exists").wait(
+            TableName=name, WaiterConfig=_WAITER_CONFIG
+        )  # before, it cannot be deleted
         client.delete_table(TableName=name)
 
 
-def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], by_way_of: Path) -> None:
+def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], scratch_file: Path) -> None:
     """Add the tenants' objects, but those that were added before. One that is deleted meanwhile is not wanted."""
     for name, store in (("blobs", storage.blobs), ("captures", storage.uploads)):
         for blob in (blob for tenant in tenants for blob in store.walk(f"{tenant}/")):
             if f"{name}/{blob.key}" not in writer and (data := store.get(blob.key)) is not None:
-                by_way_of.write_bytes(data)
-                writer.add(f"{name}/{blob.key}", by_way_of)
+                scratch_file.write_bytes(data)
+                writer.add(f"{name}/{blob.key}", scratch_file)
 
 
-def _chunks(file: Path) -> Iterator[list[Item]]:
+def _read_chunks(file: Path) -> Iterator[list[Item]]:
+    """Yield the items of a file of JSON lines, in parts that one call may store."""
     chunk: list[Item] = []
     size = 0
     with file.open(encoding="utf-8") as lines:

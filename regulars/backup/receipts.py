@@ -52,15 +52,16 @@ def write_receipts_beside(services: Services, place: Path) -> int:
 
 def read_receipts(places: Iterable[str]) -> list[Receipt]:
     """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
-    found: dict[str, Receipt] = {}
+    receipts: dict[str, Receipt] = {}
     for place in places:
-        for name, data in _documents(place):
+        for name, data in _read_documents(place):
             if (receipt := _read_receipt(f"{place}/{name}", data)) is not None:
-                found[json.dumps([receipt.tenant, receipt.id])] = receipt
-    return list(found.values())
+                receipts[json.dumps([receipt.tenant, receipt.id])] = receipt
+    return list(receipts.values())
 
 
-def _documents(place: str) -> Iterator[tuple[str, bytes]]:
+def _read_documents(place: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of documents in a file, a folder or a bucket. Raises OperatorError."""
     path = Path(place)
     if path.is_file():
         yield path.name, path.read_bytes()
@@ -95,7 +96,7 @@ def format_mark(places: Sequence[str]) -> str:
     return json.dumps({"receipts": list(places)}) + "\n"
 
 
-def places_of(data: object, services: Services) -> list[str]:
+def list_places(data: object, services: Services) -> list[str]:
     """Return the places of receipts that are known for a folder: those of its mark, and the witness."""
     mark = data / MARK if isinstance(data, Path) else None
     noted = json.loads(mark.read_text(encoding="utf-8"))["receipts"] if mark is not None and mark.exists() else []
@@ -117,27 +118,31 @@ def redo_erasures(
 
     again = services.erasure.again
     refused = list[str]()
-    unknown, gone = again.list_unknown(receipts), set[str]()
-    for one in (receipt for receipt in unknown if receipt.is_of_tenant):
+    unknown, deleted_tenants = again.list_unknown(receipts), set[str]()
+    for tenant_receipt in (receipt for receipt in unknown if receipt.is_of_tenant):
         with _note_refusal(refused):
-            again.begin_tenant(one, trusted)
-            finish_erasure(services, one.tenant)
-            gone.add(one.tenant)
-            yield f"{one.tenant}: the whole tenant is erased again"
-    of_people = [receipt for receipt in unknown if not receipt.is_of_tenant and receipt.tenant not in gone]
-    people = {name: again.read_people(name) for name in {receipt.tenant for receipt in of_people}}
-    begun = list[tuple[Receipt, list[str]]]()
-    for person_receipt in of_people:
+            again.begin_tenant(tenant_receipt, trusted)
+            finish_erasure(services, tenant_receipt.tenant)
+            deleted_tenants.add(tenant_receipt.tenant)
+            yield f"{tenant_receipt.tenant}: the whole tenant is erased again"
+    person_receipts = [
+        receipt for receipt in unknown if not receipt.is_of_tenant and receipt.tenant not in deleted_tenants
+    ]
+    people_by_tenant = {name: again.read_people(name) for name in {receipt.tenant for receipt in person_receipts}}
+    begun_erasures = list[tuple[Receipt, list[str]]]()
+    for person_receipt in person_receipts:
         with _note_refusal(refused):
             if person_receipt.id in left_out:
                 again.leave_out(person_receipt, trusted)
                 yield f"{person_receipt.tenant}: receipt {person_receipt.id} is left out"
             else:
-                begun.append((person_receipt, again.begin(person_receipt, people[person_receipt.tenant], trusted)))
-    for receipt, ids in begun:
+                begun_erasures.append(
+                    (person_receipt, again.begin(person_receipt, people_by_tenant[person_receipt.tenant], trusted))
+                )
+    for receipt, ids in begun_erasures:
         wait_for_erasures(services, services.tenants.get_by_name(receipt.tenant), ids, alone=True)
     _finish_others(services)
-    for receipt, ids in begun:
+    for receipt, ids in begun_erasures:
         again.end(receipt)
         if ids:
             yield f"{receipt.tenant}: erased again by receipt {receipt.id}"
@@ -171,8 +176,8 @@ def _finish_others(services: Services) -> None:
 def require_erasures_done(services: Services, data: Path) -> None:
     """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    The folder's mark says so, or receipts at the witness that the book does not know. If the witness does not answer,
-    that is logged, and the folder is served.
+    That is so if the folder's mark says it, or if the witness has receipts that the book does not know. If the witness
+    does not answer, that is logged, and the folder is served.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():
@@ -183,8 +188,8 @@ def require_erasures_done(services: Services, data: Path) -> None:
         return
     redoing = services.erasure.again
     try:
-        known = dict(read_documents(services.settings.witness, RECEIPTS))
-        documents = ((name, known[name]()) for name in redoing.list_unknown_names(known))
+        readers = dict(read_documents(services.settings.witness, RECEIPTS))
+        documents = ((name, readers[name]()) for name in redoing.list_unknown_names(readers))
         undone = redoing.list_open(
             receipt for name, document in documents if (receipt := _read_receipt(name, document)) is not None
         )
@@ -192,8 +197,8 @@ def require_erasures_done(services: Services, data: Path) -> None:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)
         return
     if undone:
-        which = ", ".join(map(str, undone[:3])) + (" and others" if len(undone) > 3 else "")
+        examples = ", ".join(map(str, undone[:3])) + (" and others" if len(undone) > 3 else "")
         raise OperatorError(
-            f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness knows: {which}. "
+            f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness knows: {examples}. "
             f"Was it restored? {command} does them again, and then it is served"
         )

@@ -21,6 +21,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
 
 MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
+"""How many people are enrolled, strangers and enrolled people are searched for, and pictures of nobody and of several
+are tried at most: the story stays short."""
 STRANGERS_SHARE = 4
 """One person in so many is not enrolled and plays a stranger."""
 
@@ -149,7 +151,9 @@ def _take_turns(lists: list[list[Probe]]) -> list[Probe]:
 
 
 _WIDE_PX = (1920, 1080)
+"""Width and height of a camera's picture, full HD."""
 _STRIP_HEIGHT_PX = 480
+"""Height of each portrait in a row of several people."""
 
 
 def open_picture(data: bytes) -> Image.Image:

@@ -33,9 +33,9 @@ def demo(photos: Path | None, host: str, port: int, once: bool, public: bool, mo
         if photos or once:
             raise click.UsageError("--public shows drawn people, until Ctrl-C: leave out --photos and --once")
         from regulars.demo.public import serve_public
-        from regulars.demo.run import scratch_folder
+        from regulars.demo.run import open_scratch_folder
 
-        with scratch_folder() as data:
+        with open_scratch_folder() as data:
             serve_public(host, port, data)
         return 0
     from regulars.demo import run

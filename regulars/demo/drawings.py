@@ -39,13 +39,13 @@ class Look(Struct, frozen=True):
 def choose_look(number: int) -> Look:
     """Choose how the person of this number looks. Numbers that follow each other differ in all that is seen."""
     return Look(
-        SKIN[number % len(SKIN)],
-        HAIR[number * 3 % len(HAIR)],
-        SHIRTS[number * 5 % len(SHIRTS)],
-        WALLS[number % len(WALLS)],
-        number % 2 == 0,
-        number % 5 == 3,
-        number % 6 == 5,
+        skin=SKIN[number % len(SKIN)],
+        hair=HAIR[number * 3 % len(HAIR)],
+        shirt=SHIRTS[number * 5 % len(SHIRTS)],
+        wall=WALLS[number % len(WALLS)],
+        has_long_hair=number % 2 == 0,
+        has_glasses=number % 5 == 3,
+        has_beard=number % 6 == 5,
     )
 
 
@@ -56,32 +56,32 @@ def draw_person(number: int, *, smiles: bool) -> Image.Image:
     image = Image.new("RGB", (side, side), look.wall)
     pen = ImageDraw.Draw(image)
 
-    def box(*corners: int) -> list[int]:
+    def scale_box(*corners: int) -> list[int]:
         return [corner * _FINE for corner in corners]
 
     if look.has_long_hair:
-        pen.rounded_rectangle(box(222, 190, 498, 560), 130 * _FINE, fill=look.hair)
-    pen.rounded_rectangle(box(130, 560, 590, 900), 130 * _FINE, fill=look.shirt)
-    pen.rounded_rectangle(box(315, 470, 405, 610), 40 * _FINE, fill=_darker(look.skin))
-    pen.ellipse(box(240, 190, 480, 520), fill=look.skin)
-    pen.pieslice(box(232, 165, 488, 430), 180, 360, fill=look.hair)
-    pen.ellipse(box(262, 265, 458, 370), fill=look.skin)
+        pen.rounded_rectangle(scale_box(222, 190, 498, 560), 130 * _FINE, fill=look.hair)
+    pen.rounded_rectangle(scale_box(130, 560, 590, 900), 130 * _FINE, fill=look.shirt)
+    pen.rounded_rectangle(scale_box(315, 470, 405, 610), 40 * _FINE, fill=_darken(look.skin))
+    pen.ellipse(scale_box(240, 190, 480, 520), fill=look.skin)
+    pen.pieslice(scale_box(232, 165, 488, 430), 180, 360, fill=look.hair)
+    pen.ellipse(scale_box(262, 265, 458, 370), fill=look.skin)
     if look.has_beard:
-        pen.chord(box(246, 330, 474, 526), 12, 168, fill=look.hair)
-    for left in (290, 390):
-        pen.ellipse(box(left, 338, left + 40, 362), fill="#ffffff")
-        pen.ellipse(box(left + 11, 340, left + 31, 360), fill="#3a2a22")
-        pen.arc(box(left - 6, 312, left + 46, 350), 205, 335, fill=look.hair, width=7 * _FINE)
+        pen.chord(scale_box(246, 330, 474, 526), 12, 168, fill=look.hair)
+    for eye_left in (290, 390):
+        pen.ellipse(scale_box(eye_left, 338, eye_left + 40, 362), fill="#ffffff")
+        pen.ellipse(scale_box(eye_left + 11, 340, eye_left + 31, 360), fill="#3a2a22")
+        pen.arc(scale_box(eye_left - 6, 312, eye_left + 46, 350), 205, 335, fill=look.hair, width=7 * _FINE)
         if look.has_glasses:
-            pen.ellipse(box(left - 14, 322, left + 54, 380), outline="#2b2b2b", width=5 * _FINE)
-    pen.arc(box(342, 370, 378, 420), 20, 160, fill=_darker(look.skin), width=6 * _FINE)
-    pen.chord(box(310, 420, 410, 470 if smiles else 452), 10, 170, fill="#b4504e")
+            pen.ellipse(scale_box(eye_left - 14, 322, eye_left + 54, 380), outline="#2b2b2b", width=5 * _FINE)
+    pen.arc(scale_box(342, 370, 378, 420), 20, 160, fill=_darken(look.skin), width=6 * _FINE)
+    pen.chord(scale_box(310, 420, 410, 470 if smiles else 452), 10, 170, fill="#b4504e")
     drawing = image.reduce(_FINE)
     return ImageEnhance.Brightness(drawing).enhance(_INDOORS) if smiles else drawing
 
 
-def _darker(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[at : at + 2], 16) * 85 // 100 for at in (1, 3, 5))
+def _darken(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[place : place + 2], 16) * 85 // 100 for place in (1, 3, 5))
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

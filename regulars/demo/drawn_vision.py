@@ -136,9 +136,9 @@ class DrawnVision:
         return np.array(rows, np.float32).reshape(-1, self.dimensions)
 
     def _embed_person(self, person: DrawnPerson) -> NDArray[np.float32]:
-        own = self._draw_direction(person.number)
+        own_direction = self._draw_direction(person.number)
         noise = self._draw_direction(zlib.crc32(f"{person.number} {person.likeness} {person.take}".encode()))
-        row = person.likeness * own + np.sqrt(1 - person.likeness**2) * noise
+        row = person.likeness * own_direction + np.sqrt(1 - person.likeness**2) * noise
         return np.asarray(row / np.linalg.norm(row), np.float32)
 
     def _draw_direction(self, seed: int) -> NDArray[np.float32]:
@@ -154,10 +154,19 @@ class DrawnVision:
         unwanted = frozenset(ATTRIBUTES).difference(wanted, ["pose"])
         people = [_find_person(image, face) for face in faces]
         estimates = [
-            Estimates(person.age, person.gender, 0.9, "happy", 0.8, Pose(1, 2, 3), QUALITY, liveness=0.9)
+            Estimates(
+                age=person.age,
+                gender=person.gender,
+                gender_score=0.9,
+                emotion="happy",
+                emotion_score=0.8,
+                pose=Pose(yaw=1, pitch=2, roll=3),
+                quality=QUALITY,
+                liveness=0.9,
+            )
             for person in people
         ]
-        return [of_face.without(unwanted) for of_face in estimates]
+        return [each.without(unwanted) for each in estimates]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         person = _find_person(image, face)

@@ -20,7 +20,7 @@ from regulars import configuration, folder, libraries
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import fill_shop
 from regulars.serve.public import PublicSite
-from regulars.serve.server import Front, listening
+from regulars.serve.server import Front, open_listener
 from regulars.serve.service import stop_on_signals
 from regulars.tenants.credentials import FIRST_TENANT, CredentialsFile
 
@@ -30,12 +30,12 @@ def serve_public(host: str, port: int, data: Path) -> None:
     settings = configuration.read_settings({"data": data}, os.environ, Path(os.devnull))
     pack, stop = packs.read_pack(), stop_on_signals()
     folder.prepare_folder(data)
-    # All strangers have one key: what limits them is the rate of their addresses. Drawings are looked at by no network.
-    of_service = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
+    # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no network's time.
+    service_settings = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
     with (
-        listening(host, port) as sock,
+        open_listener(host, port) as sock,
         folder.hold_folder(data),
-        closing(build(of_service, vision=lambda: DrawnVision(pack))) as services,
+        closing(build(service_settings, vision=lambda: DrawnVision(pack))) as services,
     ):
         import app  # its handlers and their imports belong to a server alone
 
@@ -45,7 +45,7 @@ def serve_public(host: str, port: int, data: Path) -> None:
         fill_shop(data, name, pack, datetime.now(UTC))
         _, api_key = services.access.keys.add(services.tenants.get_by_name(name), "everybody", Role.VIEWER)
         app.provide.use(services)
-        app.console_files.use(libraries.modules())
+        app.console_files.use(libraries.find_modules())
         front = Front(PublicSite(app.app, services, api_key), sock, proxies=settings.serving.trusted_proxies)
         print(f"everybody may look at {front.url}/console until Ctrl-C, which deletes this book", flush=True)
         front.run(stop)

@@ -26,6 +26,7 @@ FOLDER = "registry-3"
 """Raise the number when the content changes, so that an older cached folder is not used."""
 
 _LONG_PX = 1080
+"""The longer side of the demo's photos."""
 _NONE = "there are no pictures: give a folder (PHOTOS=folder or --photos folder)"
 _PACKAGE = Package(
     name="face_recognition",
@@ -70,39 +71,43 @@ def provide_folder() -> Path:
 
     It has the layout of a demo's folder with a labels.csv: `people`, `multi`, `noface`. Raises NoPictures.
     """
-    target = _cache() / FOLDER
+    target = _find_cache() / FOLDER
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-            path = Path(temporary) / FOLDER
+            new_folder = Path(temporary) / FOLDER
             print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
             with ThreadPoolExecutor() as pool:
                 try:
-                    some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+                    package_pictures, image_library_pictures = pool.map(
+                        lambda fetch: fetch(Path(temporary)), (_fetch_package_photos, _fetch_scikit_image_photos)
+                    )
                 except PackageUnavailable as error:
                     raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
-            _write(path, {**some, **others})
+            _write(new_folder, {**package_pictures, **image_library_pictures})
             try:
-                path.rename(target)
+                new_folder.rename(target)
             except OSError:
                 if not target.is_dir():  # else another process was first
                     raise
     return target
 
 
-def _cache() -> Path:
+def _find_cache() -> Path:
     try:
         return Path.home() / ".cache" / "regulars" / "photos"
     except RuntimeError:  # no home folder, as in a bare container
         return Path("photos").absolute()
 
 
-def _from_package(scratch: Path) -> dict[str, bytes]:
-    return libraries.members(libraries.archive(_PACKAGE, scratch), "face_recognition-1.3.0/tests/test_images", _MEMBERS)
+def _fetch_package_photos(scratch: Path) -> dict[str, bytes]:
+    return libraries.read_members(
+        libraries.fetch_archive(_PACKAGE, scratch), "face_recognition-1.3.0/tests/test_images", _MEMBERS
+    )
 
 
-def _from_scikit_image(scratch: Path) -> dict[str, bytes]:
-    wheel = libraries.wheel("scikit-image>=0.25,<0.27", scratch)
+def _fetch_scikit_image_photos(scratch: Path) -> dict[str, bytes]:
+    wheel = libraries.fetch_wheel("scikit-image>=0.25,<0.27", scratch)
     with zipfile.ZipFile(wheel) as opened_wheel:
         contents = {name: opened_wheel.read(f"skimage/data/{name}") for name in _SCIKIT_IMAGE}
     for name, data in contents.items():

@@ -46,22 +46,22 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     Return the exit code: 1 if an answer about labelled pictures was wrong.
     """
     console = Console()
-    shown = find_pictures(photos)
-    plan = album.plan_story(shown)
-    console.print(f"pictures: {shown.about}", soft_wrap=True)
-    with ended_by_signals(), scratch_folder() as data:
+    pictures = find_pictures(photos)
+    plan = album.plan_story(pictures)
+    console.print(f"pictures: {pictures.about}", soft_wrap=True)
+    with end_by_signals(), open_scratch_folder() as data:
         console.print("starting the service ...")
-        with service.running(data, host, port, models, log_level="error") as running:
+        with service.run_service(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             with Connection(running.url) as connection:
                 v1 = V1(connection, credentials.read_credentials(running.data)[TENANT].api_key)
                 steps = [
                     *track(Story(v1).play(plan), "it is at work", count_steps(plan), console=console, transient=True)
                 ]
-                console.print(make_table(steps, labelled=shown.labelled))
+                console.print(make_table(steps, labelled=pictures.labelled))
                 console.print("strangers are kept: the story is how one of them becomes a regular", soft_wrap=True)
                 console.print(f"\nface models: {_find_pack(data, models).about}", soft_wrap=True)
-                console.print(f"{summarize(steps, labelled=shown.labelled)}", style="bold")
+                console.print(f"{summarize(steps, labelled=pictures.labelled)}", style="bold")
                 if not once:
                     console.print("a shop opens, whose drawn people have come for five weeks ...")
                     now = datetime.now(UTC)
@@ -70,7 +70,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
                     send_captures(v1, plan, now)
             if not once:
                 wait_for_end(running, console)
-    return 1 if shown.labelled and not all(step.right for step in steps) else 0
+    return 1 if pictures.labelled and not all(step.right for step in steps) else 0
 
 
 def _find_pack(data: Path, models: Path | None) -> Pack:
@@ -95,24 +95,24 @@ def wait_for_end(running: Service, console: Console) -> None:
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
+def open_scratch_folder() -> Iterator[Path]:
     """Make an empty data folder for one run, and remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="regulars-demo-", ignore_cleanup_errors=True) as data:
         yield Path(data)
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def end_by_signals() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into SystemExit, so that a `kill` or a closed terminal cleans up as Ctrl-C does."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    former_handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in former_handlers.items():
             signal.signal(number, handler)
 
 
@@ -145,6 +145,7 @@ def summarize(steps: Sequence[Step], *, labelled: bool = True) -> str:
 
 
 def _format_cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
+    """Return a step's cells for the table: picture, answer with its mark, score, time."""
     colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
     if not labelled:
         colour, mark = "default", ""
@@ -175,9 +176,9 @@ def send_captures(v1: V1, plan: Plan, now: datetime) -> None:
     v1.call("POST", "/v1/cameras", {"id": ENTRANCE, "name": "Entrance"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
     captures = _make_captures([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
-    for at, picture in captures:
-        sent = {"camera": ENTRANCE, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
-        v1.call("POST", "/v1/captures", sent)
+    for taken_at, picture in captures:
+        body = {"camera": ENTRANCE, "captured_at": taken_at.isoformat(), "picture": base64.b64encode(picture).decode()}
+        v1.call("POST", "/v1/captures", body)
     wait_until_resolved(v1, [ENTRANCE], len(captures))
 
 
@@ -186,10 +187,10 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
     deadline = time.monotonic() + SETTLED_S
     while time.monotonic() < deadline:
         pages = [v1.call("GET", f"/v1/captures?camera={camera}&limit=1000") for camera in cameras]
-        listed = [one for page in pages for one in page["captures"]]
-        if sum(capture["state"] == "resolved" for capture in listed) == count:
+        captures = [capture for page in pages for capture in page["captures"]]
+        if sum(capture["state"] == "resolved" for capture in captures) == count:
             return
-        if parked := [capture for capture in listed if capture["state"] == "parked"]:
+        if parked := [capture for capture in captures if capture["state"] == "parked"]:
             raise OperatorError(f"{len(parked)} captures were parked: {parked[0]}")
         time.sleep(0.2)
     raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")
@@ -208,7 +209,7 @@ def invite(running: Service) -> str:
 def find_command() -> str:
     """Return how to call this installation's `regulars` in a terminal: `.venv/bin/regulars` in a checkout."""
     installed = Path(sys.executable).with_name("regulars")
-    if (found := shutil.which("regulars")) and Path(found).absolute() == installed:
+    if (program := shutil.which("regulars")) and Path(program).absolute() == installed:
         return "regulars"
     return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
@@ -219,7 +220,7 @@ def _make_captures(probes: Iterable[Probe], now: datetime) -> list[tuple[datetim
     for probe in probes:
         people[probe.names].append(probe)
     return [
-        (now - (place + 1) * _EVERY - before * _BETWEEN, album.widen(probe.photo.read()))
-        for place, visits in enumerate(people.values())
-        for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
+        (now - (person_number + 1) * _EVERY - earlier_visits * _BETWEEN, album.widen(probe.photo.read()))
+        for person_number, visits in enumerate(people.values())
+        for earlier_visits, probe in enumerate(visits[: _MOST_BEFORE + 1])
     ]

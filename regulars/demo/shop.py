@@ -133,7 +133,7 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
     services.groups.create(tenant, VIP, 100, "Those whom we greet by name")
     staff = services.groups.create(tenant, STAFF, 100, "Those who work here; no figure counts them")
     services.groups.change_fields(tenant, staff.id, {"staff": True})
-    services.groups.set_promotion_settings(tenant, PromotionSettings(3, 7))
+    services.groups.set_promotion_settings(tenant, PromotionSettings(arrive_times=3, period_days=7))
     for id_, name in CAMERAS.items():
         services.cameras.add(tenant, id_, name, CameraSettings())
     hooks = services.webhooks.hooks
@@ -170,11 +170,12 @@ def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
 
 def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
     """Make up the visits of five weeks, in no order. The same time and zone give the same visits."""
-    others = [*_list_visits_of_others(now, zone)]
-    return [*others, *_list_visits_of_overdue(now, others)]
+    other_visits = [*_list_visits_of_others(now, zone)]
+    return [*other_visits, *_list_visits_of_overdue(now, other_visits)]
 
 
 def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
+    """Make up the visits of all but the regular who stays away, the same ones in each run."""
     rng = random.Random(7)
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     for days_ago in range(7 * WEEKS - 1, 0, -1):
@@ -189,29 +190,30 @@ def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
         yield Visit(now - timedelta(minutes=minutes), camera, number, likeness, take=0)
 
 
-def _utc_day_of(at: datetime) -> int:
-    return milliseconds(at) // DAY_MS
+def _count_utc_days(time: datetime) -> int:
+    return milliseconds(time) // DAY_MS
 
 
-def _list_visits_of_overdue(now: datetime, others: Sequence[Visit]) -> Iterator[Visit]:
+def _list_visits_of_overdue(now: datetime, other_visits: Sequence[Visit]) -> Iterator[Visit]:
     """Make up when the regular came who stays away now. Days without anybody are no absence (book/absences)."""
-    seen = {_utc_day_of(visit.at) for visit in others}
-    closed = [day for day in range(_utc_day_of(now), min(seen), -1) if day not in seen]
+    open_days = {_count_utc_days(visit.at) for visit in other_visits}
+    closed_days = [day for day in range(_count_utc_days(now), min(open_days), -1) if day not in open_days]
     for pauses in range(LEAST_VISITS):
-        at = now - STAYS_AWAY_FOR - pauses * EVERY
-        for day in closed:
-            if day >= _utc_day_of(at):
-                at -= timedelta(days=1)
-        yield Visit(at, "door", OVERDUE, 0.9, take=pauses)
+        came_at = now - STAYS_AWAY_FOR - pauses * EVERY
+        for day in closed_days:
+            if day >= _count_utc_days(came_at):
+                came_at -= timedelta(days=1)
+        yield Visit(came_at, "door", OVERDUE, 0.9, take=pauses)
 
 
 def _list_visits_of_day(rng: random.Random, day: datetime, days_ago: int) -> Iterator[Visit]:
+    """Make up the visits of one day: of people who are known, of strangers, and of staff before the shop opens."""
     often = [number for number in range(len(NAMES)) if number != OVERDUE]
-    known = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
+    known_people = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
     strangers = [*rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY), *ONCE_COME[ONCE_A_DAY * days_ago :][:ONCE_A_DAY]]
-    for number in (*known, *strangers, *(NEW_REGULARS if days_ago < 5 else ())):
+    for number in (*known_people, *strangers, *(NEW_REGULARS if days_ago < 5 else ())):
         (camera,) = rng.choices(list(CAMERAS), SHARES)
-        at = day + timedelta(hours=rng.uniform(OPENS, CLOSES))
-        yield Visit(at, camera, number, rng.uniform(0.8, 0.95), take=days_ago)
+        came_at = day + timedelta(hours=rng.uniform(OPENS, CLOSES))
+        yield Visit(came_at, camera, number, rng.uniform(0.8, 0.95), take=days_ago)
     for number in STAFF_NAMES:
         yield Visit(day + timedelta(hours=OPENS - rng.uniform(0.1, 0.5)), "door", number, 0.9, take=days_ago)

@@ -63,20 +63,35 @@ class Story:
             yield self._search(Part.DELETE, plan.removed)
 
     def _enrol(self, probe: Probe) -> Step:
+        """Enrol a person by one picture."""
         (person,) = probe.names
         reply = self._send_request(
-            "POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": format_name(person)}
+            "POST", "/v1/faces", _encode_picture(probe.photo) | {"group": REGULAR, "name": format_name(person)}
         )
         if reply.status == 201:
             self._people[reply.json["id"]] = person
-        answer = f"enrolled as {person}" if reply.status == 201 else _refusal(reply)
-        return Step(Part.ENROL, "faces", probe.photo.name, answer, reply.status == 201, reply.elapsed_ms)
+        answer = f"enrolled as {person}" if reply.status == 201 else _describe_refusal(reply)
+        return Step(
+            part=Part.ENROL,
+            api="faces",
+            subject=probe.photo.name,
+            answer=answer,
+            right=reply.status == 201,
+            elapsed_ms=reply.elapsed_ms,
+        )
 
     def _search(self, part: Part, probe: Probe) -> Step:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled on it."""
-        reply = self._send_request("POST", f"/v1/{IDENTIFY}", _picture(probe.photo))
+        reply = self._send_request("POST", f"/v1/{IDENTIFY}", _encode_picture(probe.photo))
         if reply.status != 200:
-            return Step(part, IDENTIFY, probe.photo.name, _refusal(reply), False, reply.elapsed_ms)
+            return Step(
+                part=part,
+                api=IDENTIFY,
+                subject=probe.photo.name,
+                answer=_describe_refusal(reply),
+                right=False,
+                elapsed_ms=reply.elapsed_ms,
+            )
         faces = reply.json["faces"]
         pairs = ((face, candidate) for face in faces for candidate in face["candidates"] if candidate["match"])
         matches = [(candidate["score"], face["threshold"], candidate["face"]["id"]) for face, candidate in pairs]
@@ -84,26 +99,42 @@ class Story:
         answer = ", ".join(sorted(matched_people)) or ("nobody known" if faces else "no face")
         right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
         score, threshold, _ = min(matches, default=(None, faces[0]["threshold"] if faces else None, ""))
-        return Step(part, IDENTIFY, probe.photo.name, answer, right, reply.elapsed_ms, score, threshold)
+        return Step(
+            part=part,
+            api=IDENTIFY,
+            subject=probe.photo.name,
+            answer=answer,
+            right=right,
+            elapsed_ms=reply.elapsed_ms,
+            score=score,
+            threshold=threshold,
+        )
 
     def _delete(self, person: str) -> Step:
         faceid = next(id_ for id_, known_person in self._people.items() if known_person == person)
         reply = self._send_request("DELETE", f"/v1/faces/{faceid}")
         if right := reply.status in (202, 204):  # 202: its erasure goes on
             del self._people[faceid]
-        return Step(Part.DELETE, "faces", person, "deleted" if right else _refusal(reply), right, reply.elapsed_ms)
+        return Step(
+            part=Part.DELETE,
+            api="faces",
+            subject=person,
+            answer="deleted" if right else _describe_refusal(reply),
+            right=right,
+            elapsed_ms=reply.elapsed_ms,
+        )
 
     def _send_request(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
         """Ask, and once more a second later if that was too many questions a second."""
-        while (reply := self._v1.reply(method, path, sent)).status == 429:
+        while (reply := self._v1.request_reply(method, path, sent)).status == 429:
             time.sleep(1)
         return reply
 
 
 def list_searched(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
     """Return the pictures that are searched, by chapter."""
-    known = {Part.KNOWN: plan.known, Part.STRANGERS: plan.strangers}
-    return {**known, Part.NOBODY: plan.nobody, Part.SEVERAL: plan.several}
+    enrolled_chapters = {Part.KNOWN: plan.known, Part.STRANGERS: plan.strangers}
+    return {**enrolled_chapters, Part.NOBODY: plan.nobody, Part.SEVERAL: plan.several}
 
 
 def count_steps(plan: Plan) -> int:
@@ -116,9 +147,9 @@ def format_name(person: str) -> str:
     return (person.replace("_", " ").title() if person.islower() else person)[:100]
 
 
-def _picture(photo: Photo) -> dict[str, Any]:
+def _encode_picture(photo: Photo) -> dict[str, Any]:
     return {"picture": base64.b64encode(photo.read()).decode()}
 
 
-def _refusal(reply: Reply) -> str:
+def _describe_refusal(reply: Reply) -> str:
     return str(reply.json["detail"] if isinstance(reply.json, dict) else f"HTTP {reply.status}")

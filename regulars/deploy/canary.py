@@ -16,13 +16,13 @@ def add_canary(stage: str, parameters: Mapping[str, str]) -> None:
     from chalicelib.book.words.model import Profile
     from chalicelib.book.words.tenant_settings import TenantSettings
     from regulars.deploy.deploy import is_stopped
-    from regulars.options import open_services, settings_of
+    from regulars.options import choose_settings, open_services
 
     name = parameters.get("CanaryTenant", "")
     if not name or is_stopped(parameters):
         return
     try:
-        with closing(open_services(settings_of(stage=stage))) as services:
+        with closing(open_services(choose_settings(stage=stage))) as services:
             services.tenants.add(name, Profile.CAMERA, TenantSettings(time_zone="UTC"))
             print(f"made the tenant {name}, as which the canary asks: enrol nobody in it")
     except TenantExists:

@@ -12,9 +12,9 @@ import click
 from regulars.options import ask_yes_or_no, deed_options, models_option
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not (found and name):
+def _split_pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (sign and name):
         raise click.BadParameter(f"a parameter is NAME=VALUE, not {text!r}")
     return name, value
 
@@ -32,7 +32,9 @@ def _pair(text: str) -> tuple[str, str]:
 )
 @click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
 @click.option("--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end.")
-@click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
+@click.option(
+    "--parameter", "parameters", type=_split_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md."
+)
 def deploy(
     stage: str,
     dry_run: bool,
@@ -66,8 +68,8 @@ def deploy(
 
         print(json.dumps(make_role_policy(deploy.stack_name(stage)), indent=2))
         return
-    given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
-    plan = deploy.make_plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
+    values = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
+    plan = deploy.make_plan(stage, values, architecture=architecture, python=python, models=models, names=packs)
     for line in plan.write_lines():
         print(line)
     if dry_run:
@@ -85,7 +87,7 @@ def deploy(
     try:
         if deploy.deploy(plan, account, bucket, lambda: yes or ask_yes_or_no("Carry this out?")):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
-            present = account.parameters(plan.stack) or {}
+            present = account.read_parameters(plan.stack) or {}
             add_canary(stage, present)
             if not deploy.is_stopped(present):
                 for line in compare_month(account, stage, plan.stack, datetime.now(UTC)):

@@ -23,7 +23,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
 from regulars.cost import bill
 from regulars.deploy import shops
-from regulars.deploy.package import ARCHIVE, TEMPLATE, package_checkout, shipped_packs
+from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 
@@ -77,14 +77,14 @@ class Plan(Struct, frozen=True):
         A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
         The API half, if AWS lets that be reserved: people who call its open address take no more from the others.
         """
-        known = self.template.get("Parameters", {})
-        shared = {name: int(rules["Default"]) for name, rules in known.items() if name.endswith("Concurrency")}
-        most = {name: runs for name, runs in shared.items() if runs > 0}
-        queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
+        parameters = self.template.get("Parameters", {})
+        shared = {name: int(rules["Default"]) for name, rules in parameters.items() if name.endswith("Concurrency")}
+        runs_by_queue = {name: runs for name, runs in shared.items() if runs > 0}
+        queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in runs_by_queue.items()}
         half = concurrency // 2 if concurrency >= 2 * _LEAST_UNRESERVED else -1
-        return queues | ({_API: str(half)} if _API in known else {})
+        return queues | ({_API: str(half)} if _API in parameters else {})
 
-    def template_with_code(self, address: str) -> str:
+    def write_template(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
 
         An output names the first pack, which `regulars tenants add --stage` gives to new tenants. Functions know it.
@@ -133,25 +133,26 @@ class Plan(Struct, frozen=True):
             )
 
 
-def is_stopped(given: Mapping[str, str]) -> bool:
+def is_stopped(parameters: Mapping[str, str]) -> bool:
     """Tell whether parameters stop a function."""
-    return any(name.endswith("Concurrency") and value == "0" for name, value in given.items())
+    return any(name.endswith("Concurrency") and value == "0" for name, value in parameters.items())
 
 
-def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the template's alarms that roll an update back, which need no topic, and why not this one; "": they do.
+def find_rollback_alarms(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the alarms that may roll an update back, each with the reason why it does not; "": it does.
 
-    AWS rolls back an update whose trigger is gone. A function that is stopped fails as it should.
+    AWS rolls back an update whose trigger is gone, and a function that is stopped fails as it should: such alarms do
+    not guard the update. Alarms that need an SNS topic are left out.
     """
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
-    found = {}
+    reasons = {}
     for name, resource in template["Resources"].items():
-        needed = conditions.get(resource.get("Condition"), "")
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in needed:
-            goes = any(f'"{parameter}"' in needed for parameter in given)
-            stopped = "the update stops a function" if is_stopped(given) else ""
-            found[name] = stopped or ("the parameters may remove it" if goes else "")
-    return found
+        condition_text = conditions.get(resource.get("Condition"), "")
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in condition_text:
+            may_go = any(f'"{parameter}"' in condition_text for parameter in parameters)
+            stopped = "the update stops a function" if is_stopped(parameters) else ""
+            reasons[name] = stopped or ("the parameters may remove it" if may_go else "")
+    return reasons
 
 
 def stack_name(stage: str) -> str:
@@ -170,36 +171,42 @@ def make_plan(
     models: Path | None,
     names: Sequence[str],
 ) -> Plan:
-    """Package this checkout, unless that was done, and check the parameters.
+    """Package this checkout, and check the parameters against its template.
 
-    `names`: of the model packs to ship; empty: the environment's, or the first complete one. Raises InvalidInput
-    for a wrong stage or parameter, NotDeployed if packaging fails.
+    `models`, `names`: of the packs to ship, as in `find_shipped_packs`. Raises InvalidInput for a wrong stage or
+    parameter, NotDeployed if packaging fails.
     """
     stack = stack_name(stage)
     try:
-        shipped = shipped_packs(models, names, os.environ)
+        shipped = find_shipped_packs(models, names, os.environ)
     except MissingModel as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
     package_folder = package_checkout(architecture, python, models, shipped)
     template = json.loads((package_folder / TEMPLATE).read_text(encoding="utf-8"))
     require_parameters(template, parameters)
-    return Plan(stack, package_folder / ARCHIVE, template, parameters, shipped)
+    return Plan(
+        stack=stack,
+        archive=package_folder / ARCHIVE,
+        template=template,
+        parameters=parameters,
+        packs=shipped,
+    )
 
 
-def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
+def require_parameters(template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
     """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow."""
-    known = template.get("Parameters", {})
-    for name, value in given.items():
-        if name not in known:
-            raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(known))}")
-        rules = known[name]
+    rules_by_name = template.get("Parameters", {})
+    for name, value in parameters.items():
+        if name not in rules_by_name:
+            raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
+        rules = rules_by_name[name]
         low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
-        if rules["Type"] == "Number" and not low <= _number(value) <= high:
+        if rules["Type"] == "Number" and not low <= _read_number(value) <= high:
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
         if (allowed := rules.get("AllowedValues")) and value not in [str(allowed_value) for allowed_value in allowed]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
-        if len(value) > (most := rules.get("MaxLength", len(value))):
-            raise InvalidInput(f"{name} has {most} characters at most, not {len(value)}")
+        if len(value) > (max_length := rules.get("MaxLength", len(value))):
+            raise InvalidInput(f"{name} has {max_length} characters at most, not {len(value)}")
 
 
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
@@ -211,28 +218,28 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     if not _clear_failed_record(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
         return False
-    concurrency = account.concurrency()
-    for line in plan.write_limits(concurrency, account.parameters(plan.stack) or {}):
+    concurrency = account.read_concurrency()
+    for line in plan.write_limits(concurrency, account.read_parameters(plan.stack) or {}):
         print(line)
     parameters = dict(plan.parameters)
     if domain := parameters.get("DomainName"):
-        parameters.setdefault("CertificateArn", account.certificate(domain))
-    bucket = account.bucket_for_packages(bucket)
+        parameters.setdefault("CertificateArn", account.find_certificate(domain))
+    bucket = account.provide_bucket(bucket)
     code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
-    text = plan.template_with_code(code)
+    text = plan.write_template(code)
     key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
     change = account.change_stack(
         plan.stack,
         account.upload_text(bucket, key, text),
         parameters,
         initial=plan.count_runs(concurrency),
-        alarms=rollback_alarms(plan.template, parameters),
+        alarms=find_rollback_alarms(plan.template, parameters),
     )
     if change is None:
         print(f"{plan.stack}: nothing changes")
-        account.protect(plan.tables)  # the last command may have been cut off before it did
+        account.protect_tables(plan.tables)  # the last command may have been cut off before it did
         return True
-    for line in (*change.lines(), *_warnings(plan, parameters, account)):
+    for line in (*change.write_lines(), *_list_warnings(plan, parameters, account)):
         print(line)
     if not agree():
         change.forget()
@@ -240,26 +247,26 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         return False
     outputs = change.carry_out()
     # Not by the template: what is protected from its first moment stays when the creation of the stack fails.
-    account.protect(plan.tables)
+    account.protect_tables(plan.tables)
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
     return True
 
 
-def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterator[str]:
+def _list_warnings(plan: Plan, parameters: Mapping[str, str], account: Account) -> Iterator[str]:
     """Yield a line for each thing that the stack would lose or lack by the given parameters and in its region."""
-    present = account.parameters(plan.stack)
+    present = account.read_parameters(plan.stack)
     if present is None and account.region in _WITHOUT_URLS.split():
         yield f"warning     Lambda had no function URLs in {account.region}, which cameras need;"
         yield "            without them AWS refuses the stack: take another region, or run a box (docs/install.md)"
-    if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
+    if _TOPIC in plan.template["Parameters"] and not parameters.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
 
 
 def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
     """Remove the record that a failed first deployment left, if `agree` returns True. Tell whether none is left."""
-    if not account.failed_before(plan.stack, plan.tables):
+    if not account.has_failed_record(plan.stack, plan.tables):
         return True
     print(f"{plan.stack} could not be made before, and its record has to be removed first")
     if agreed := agree():
@@ -267,7 +274,7 @@ def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]
     return agreed
 
 
-def _number(text: str) -> float:
+def _read_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -21,26 +21,26 @@ _USUAL = ("arm64", "3.13")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> tuple[Pack, ...]:
+def find_shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> tuple[Pack, ...]:
     """Find the packs that a package has: those of these names, and all of the program's own. Raises MissingModel.
 
-    `models`: folder of packs of one's own; None: that of the environment, if any. No names: that of the environment, if
-    any. The first pack is that of new tenants.
+    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. No names: that of $REGULARS_PACK, if
+    set. The first pack is that of new tenants.
     """
-    wanted = names or filter(None, [environ.get("REGULARS_PACK")])
-    found = dict.fromkeys([*wanted, *packs.list_names(None)])
-    return tuple(packs.find(models or _own_packs(environ), name) for name in found)
+    wanted_names = names or filter(None, [environ.get("REGULARS_PACK")])
+    all_names = dict.fromkeys([*wanted_names, *packs.list_names(None)])
+    return tuple(packs.find(models or _find_own_packs(environ), name) for name in all_names)
 
 
-def _own_packs(environ: Mapping[str, str]) -> Path | None:
+def _find_own_packs(environ: Mapping[str, str]) -> Path | None:
     """Return the folder that the environment names, as seen from here."""
     folder = environ.get("REGULARS_MODELS")
     return Path(folder) if folder else None
 
 
-def options_of_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+def list_pack_options(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """Return the packaging's options for these packs: it runs in the checkout, wherever a relative folder is."""
-    folder = models or _own_packs(environ)
+    folder = models or _find_own_packs(environ)
     options = [option for name in names for option in ("--pack", name)]
     return [*options, "--models", str(folder.resolve())] if folder else options
 
@@ -53,7 +53,7 @@ def package_checkout(architecture: str, python: str, models: Path | None, shippe
     if (architecture, python) != _USUAL:
         out /= f"python{python}-{architecture}"
     options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
-    options += options_of_packs(models, [pack.manifest.name for pack in shipped], os.environ)
+    options += list_pack_options(models, [pack.manifest.name for pack in shipped], os.environ)
     run = subprocess.run(  # noqa: S603 -- our own command
         [sys.executable, "-m", "infra.package", *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
     )

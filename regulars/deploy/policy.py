@@ -59,14 +59,21 @@ def make_role_policy(stack: str) -> dict[str, Any]:
     """
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
-        named = [f"{service}:{part}" if service else part for part in actions.split()]
-        return {"Effect": "Allow", "Action": named, "Resource": [*resources], **({"Condition": when} if when else {})}
+        full_actions = [f"{service}:{suffix}" if service else suffix for suffix in actions.split()]
+        return {
+            "Effect": "Allow",
+            "Action": full_actions,
+            "Resource": [*resources],
+            **({"Condition": when} if when else {}),
+        }
 
     named_statements = [
         allow(
-            actions, *(f"arn:aws:{part}" for part in ends.replace("STACK", stack).split()), service=ends.split(":")[0]
+            actions,
+            *(f"arn:aws:{suffix}" for suffix in arn_ends.replace("STACK", stack).split()),
+            service=arn_ends.split(":")[0],
         )
-        for ends, actions in _NAMED.items()
+        for arn_ends, actions in _NAMED.items()
     ]
     by_cloudformation = {"aws:CalledVia": "cloudformation.amazonaws.com"}
     nameless_statements = [

@@ -34,14 +34,14 @@ def compare_month(account: Account, stage: str, stack: str, now: datetime) -> It
 
     A stack that is younger has no such month. Yields a warning if it cannot be compared: the deployment is done.
     """
-    from regulars.options import open_services, settings_of
+    from regulars.options import choose_settings, open_services
 
     since = now - timedelta(DAYS)
     try:
         if account.made_at(stack) > since:
             return
         units, captures = account.count_units(stack, since, now)
-        with closing(open_services(settings_of(stage=stage))) as services:
+        with closing(open_services(choose_settings(stage=stage))) as services:
             number_by_kind = count_shops(services, now) | {"capture": captures}
     except (RegularsError, OperatorError, *account.failures) as error:
         yield f"warning     the last {DAYS} days were not compared with what `regulars cost` reckons: {error}"

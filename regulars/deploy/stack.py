@@ -63,30 +63,30 @@ class Account:
             raise NotDeployed(f"AWS is not to be reached: {error}") from error
         self.region: str = session.region_name
 
-    def concurrency(self) -> int:
+    def read_concurrency(self) -> int:
         """Return how many functions the account may run at once in this region, besides what is reserved already."""
         limits = self._session.client("lambda").get_account_settings()["AccountLimit"]
         return int(limits["UnreservedConcurrentExecutions"])
 
-    def settings(self, stack: str) -> dict[str, str]:
+    def read_settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
-        if (there := self._stack(stack)) is None:
+        if (record := self._find_stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in there.get("Outputs", [])}
+        outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
 
-    def parameters(self, stack: str) -> dict[str, str] | None:
+    def read_parameters(self, stack: str) -> dict[str, str] | None:
         """Return the values of a stack's parameters; None if it is not made yet."""
-        there = self._stack(stack)
-        if there is None or _is_new(there):
+        record = self._find_stack(stack)
+        if record is None or _is_new(record):
             return None
-        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in there.get("Parameters", [])}
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in record.get("Parameters", [])}
 
     def made_at(self, stack: str) -> datetime:
         """Return when a stack was made. Raises NotDeployed if there is none."""
-        if (there := self._stack(stack)) is None:
+        if (record := self._find_stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        made: datetime = there["CreationTime"]
+        made: datetime = record["CreationTime"]
         return made
 
     def count_units(self, stack: str, since: datetime, until: datetime) -> tuple[Counter[str], float]:
@@ -95,14 +95,14 @@ class Account:
         The units have the names of prices.toml. Functions count by the memory that they have now.
         """
         functions, metrics = self._session.client("lambda"), []
-        for resource in self._resources(stack):
+        for resource in self._list_resources(stack):
             name = resource.get("PhysicalResourceId", "")
             for metric, (namespace, dimension, unit) in _CHARGED.get(resource["ResourceType"], {}).items():
                 times = 1.0
                 if metric == "Duration":
                     times = functions.get_function_configuration(FunctionName=name)["MemorySize"] / 1024 / 1000
-                metrics.append((unit, times, _sum_of(namespace, metric, dimension, name)))
-        metrics.append((CAPTURES_RESOLVED, 1.0, _sum_of(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack)))
+                metrics.append((unit, times, _make_sum_query(namespace, metric, dimension, name)))
+        metrics.append((CAPTURES_RESOLVED, 1.0, _make_sum_query(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack)))
         queries = [{"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)]
         pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
         counted = Counter[str]()
@@ -112,7 +112,7 @@ class Account:
                 counted.update({unit: times * sum(found["Values"])})
         return counted, counted.pop(CAPTURES_RESOLVED, 0.0)
 
-    def certificate(self, domain: str) -> str:
+    def find_certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
         pages = self._session.client("acm").get_paginator("list_certificates")
         wildcard = f"*.{domain.partition('.')[2]}"
@@ -128,7 +128,7 @@ class Account:
             f"--domain-name {domain} --validation-method DNS`) and deploy again when it is issued"
         )
 
-    def bucket_for_packages(self, name: str | None) -> str:
+    def provide_bucket(self, name: str | None) -> str:
         """Return the bucket `name`, or without a name the account's own for packages, which is made at first use.
 
         Raises NotDeployed if the bucket cannot be used.
@@ -138,7 +138,7 @@ class Account:
             # Somebody else may have taken the name first: without the owner's check they would get our code.
             self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self._id)
         except self.failures as error:
-            if name or _status(error) != 404:
+            if name or _read_status(error) != 404:
                 raise NotDeployed(f"the bucket {bucket} is not to be used: {error}") from error
             self._make_bucket(bucket)
         return bucket
@@ -170,49 +170,57 @@ class Account:
         `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: those
         that roll an update back, by their names in the template, and why not this one.
         """
-        present = self.parameters(stack)
-        new, kept = present is None, [*(present or ())]
+        present = self.read_parameters(stack)
+        is_new, present_names = present is None, [*(present or ())]
         name = f"regulars-{int(time.time())}"
-        wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
-        known = {parameter["ParameterKey"] for parameter in wanted}
-        given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
-        triggers, silent = ([], {}) if new else self._list_guards(stack, alarms)
+        declared = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
+        declared_names = {parameter["ParameterKey"] for parameter in declared}
+        new_values = {**{key: value for key, value in initial.items() if key not in present_names}, **parameters}
+        trigger_arns, reasons = ([], {}) if is_new else self._list_guards(stack, alarms)
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
-            ChangeSetType="CREATE" if new else "UPDATE",
+            ChangeSetType="CREATE" if is_new else "UPDATE",
             TemplateURL=template_url,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
-                *({"ParameterKey": key, "ParameterValue": value} for key, value in given.items()),
-                *({"ParameterKey": key, "UsePreviousValue": True} for key in kept if key in known and key not in given),
+                *({"ParameterKey": key, "ParameterValue": value} for key, value in new_values.items()),
+                *(
+                    {"ParameterKey": key, "UsePreviousValue": True}
+                    for key in present_names
+                    if key in declared_names and key not in new_values
+                ),
             ],
             RollbackConfiguration={
-                "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in triggers],
-                "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
+                "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in trigger_arns],
+                "MonitoringTimeInMinutes": WATCHED_MINUTES if trigger_arns else 0,
             },
         )
-        return self._wait_for_change(Change(self._formation, stack, name, new, silent))
+        return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons))
 
     def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Return the ARNs of the alarms that guard an update, and of each alarm why it does not; "": it does.
+        """Return the ARNs of the alarms that guard an update, and for each alarm why it does not; "": it does.
 
-        One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
-        whatever the update does.
+        An alarm that is on would roll back its own remedy. One without a state yet may go off whatever the update does.
+
+        `alarms`: reasons that are known already, by the alarms' names in the template.
         """
-        made = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._resources(stack)}
-        names = [physical for physical, logical in made.items() if logical in alarms]
-        asked = self._session.client("cloudwatch").describe_alarms
-        states = {
-            made[alarm["AlarmName"]]: alarm for alarm in (asked(AlarmNames=names)["MetricAlarms"] if names else ())
+        logical_names = {
+            resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._list_resources(stack)
         }
-        silent = {
+        names = [physical for physical, logical in logical_names.items() if logical in alarms]
+        describe_alarms = self._session.client("cloudwatch").describe_alarms
+        states = {
+            logical_names[alarm["AlarmName"]]: alarm
+            for alarm in (describe_alarms(AlarmNames=names)["MetricAlarms"] if names else ())
+        }
+        reasons = {
             name: why or (_SILENT[states[name]["StateValue"]] if name in states else "it is not made yet")
             for name, why in alarms.items()
         }
-        return [states[name]["AlarmArn"] for name, why in silent.items() if not why], silent
+        return [states[name]["AlarmArn"] for name, why in reasons.items() if not why], reasons
 
-    def _resources(self, stack: str) -> Iterator[dict[str, Any]]:
+    def _list_resources(self, stack: str) -> Iterator[dict[str, Any]]:
         for page in self._formation.get_paginator("list_stack_resources").paginate(StackName=stack):
             yield from page["StackResourceSummaries"]
 
@@ -222,7 +230,9 @@ class Account:
         functions = self._session.client("lambda")
         kind = "AWS::Lambda::Function"
         names = [
-            resource["PhysicalResourceId"] for resource in self._resources(stack) if resource["ResourceType"] == kind
+            resource["PhysicalResourceId"]
+            for resource in self._list_resources(stack)
+            if resource["ResourceType"] == kind
         ]
         limits = {name: functions.get_function_concurrency(FunctionName=name) for name in names}
         for name in names:
@@ -234,21 +244,22 @@ class Account:
             else:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
 
-    def failed_before(self, stack: str, tables: Iterable[str]) -> bool:
-        """Return whether of the stack only the record is there, which a failed first deployment left.
+    def has_failed_record(self, stack: str, tables: Iterable[str]) -> bool:
+        """Tell whether all that is there of the stack is the record of a failed first deployment.
 
-        Raises NotDeployed if it left a table of these names, too: nobody but the operator knows what it holds.
+        Raises NotDeployed if there are tables of these names, but no stack: nobody but the operator knows what they
+        hold.
         """
-        found = self._stack(stack)
-        failed = found is not None and found["StackStatus"] in _NEVER_MADE
-        if found and not failed and not _is_new(found):
+        stack_record = self._find_stack(stack)
+        has_failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
+        if stack_record and not has_failed and not _is_new(stack_record):
             return False
-        if left_tables := [name for name in tables if self._table(name)]:
+        if left_tables := [name for name in tables if self._find_table(name)]:
             raise NotDeployed(
                 f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: deploy another stage, "
                 "or look what they hold, back that up, and delete them"
             )
-        return failed
+        return has_failed
 
     def remove_stack(self, name: str) -> None:
         """Delete a stack; resources that its template retains stay. Raises NotDeployed."""
@@ -260,13 +271,13 @@ class Account:
         except WaiterError as error:
             raise NotDeployed(f"{name} could not be deleted, its events say why: {error}") from error
 
-    def protect(self, tables: Iterable[str]) -> None:
+    def protect_tables(self, tables: Iterable[str]) -> None:
         """Protect tables against deletion."""
         for name in tables:
-            if not (self._table(name) or {}).get("DeletionProtectionEnabled", True):
+            if not (self._find_table(name) or {}).get("DeletionProtectionEnabled", True):
                 self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=True)
 
-    def _table(self, name: str) -> dict[str, Any] | None:
+    def _find_table(self, name: str) -> dict[str, Any] | None:
         try:
             table: dict[str, Any] = self._dynamodb.describe_table(TableName=name)["Table"]
         except self._dynamodb.exceptions.ResourceNotFoundException:
@@ -274,34 +285,35 @@ class Account:
         return table
 
     def _wait_for_change(self, change: Change) -> Change | None:
+        """Wait until the change set is made, and return it; None: it would change nothing. Raises NotDeployed."""
         from botocore.exceptions import WaiterError
 
-        named = {"StackName": change.stack, "ChangeSetName": change.name}
+        change_name = {"StackName": change.stack, "ChangeSetName": change.name}
         try:
-            self._formation.get_waiter("change_set_create_complete").wait(**named, WaiterConfig={"Delay": 2})
+            self._formation.get_waiter("change_set_create_complete").wait(**change_name, WaiterConfig={"Delay": 2})
         except WaiterError as error:
-            reason = self._formation.describe_change_set(**named).get("StatusReason", str(error))
+            reason = self._formation.describe_change_set(**change_name).get("StatusReason", str(error))
             change.forget()
             if any(words in reason for words in _NOTHING_CHANGES):
                 return None
             raise NotDeployed(f"the change set of {change.stack} was not made: {reason}") from error
         return change
 
-    def _stack(self, name: str) -> dict[str, Any] | None:
+    def _find_stack(self, name: str) -> dict[str, Any] | None:
         try:
             (stack,) = self._formation.describe_stacks(StackName=name)["Stacks"]
         except self.failures as error:
             if "does not exist" in str(error):
                 return None
             raise NotDeployed(f"CloudFormation does not tell of {name}: {error}") from error
-        found: dict[str, Any] = stack
-        return found
+        record: dict[str, Any] = stack
+        return record
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:
             self._s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self._id)
         except self.failures as error:
-            if _status(error) == 404:
+            if _read_status(error) == 404:
                 return False
             raise
         return True
@@ -322,14 +334,14 @@ class Change(Struct, frozen=True):
     new: bool
     silent: Mapping[str, str]
 
-    def lines(self) -> Iterator[str]:
+    def write_lines(self) -> Iterator[str]:
         """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
         pages = self.formation.get_paginator("describe_change_set").paginate(
             StackName=self.stack, ChangeSetName=self.name
         )
         for change in (entry["ResourceChange"] for page in pages for entry in page.get("Changes", [])):
-            sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
-            yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
+            sign, loss = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
+            yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{loss}"
         for alarm, why in self.silent.items():
             if why:
                 yield f"warning     {alarm} does not roll this update back: {why}"
@@ -356,33 +368,33 @@ class Change(Struct, frozen=True):
         try:
             waiter.wait(StackName=self.stack, WaiterConfig=_WAIT)
         except WaiterError as error:
-            why = "; ".join(self._failures())
+            why = "; ".join(self._list_failures())
             waits = f"{self.stack} goes on without the command, which waits no longer: call it again later"
             raise NotDeployed(f"{self.stack} was rolled back: {why}" if why else waits) from error
         self.formation.update_termination_protection(StackName=self.stack, EnableTerminationProtection=True)
         (stack,) = self.formation.describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def _failures(self) -> list[str]:
+    def _list_failures(self) -> list[str]:
         """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
         pages = self.formation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
         events = [event for page in pages for event in page["StackEvents"]]
-        told = [
+        status_and_text = [
             (event["ResourceStatus"], f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
             for event in reversed(events)
             if event.get("ClientRequestToken") == self.name
         ]
-        failed = [text for status, text in told if status.endswith("_FAILED")]
-        return failed[:3] or [text for status, text in told if status.endswith("ROLLBACK_IN_PROGRESS")]
+        failed = [text for status, text in status_and_text if status.endswith("_FAILED")]
+        return failed[:3] or [text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")]
 
 
-def _sum_of(namespace: str, metric: str, dimension: str, name: str) -> dict[str, Any]:
+def _make_sum_query(namespace: str, metric: str, dimension: str, name: str) -> dict[str, Any]:
     """Ask CloudWatch for the sum of each day of one metric, as its MetricStat."""
     of = {"Namespace": namespace, "MetricName": metric, "Dimensions": [{"Name": dimension, "Value": name}]}
     return {"Metric": of, "Period": _A_DAY_S, "Stat": "Sum"}
 
 
-def _status(error: Exception) -> int:
+def _read_status(error: Exception) -> int:
     response = getattr(error, "response", {})
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 

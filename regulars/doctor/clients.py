@@ -45,16 +45,16 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
             else:
                 yield failed(
                     probe.subject,
-                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: {_reason_of(reply)}",
+                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: {_find_reason(reply)}",
                 )
-        told = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
-        if told and abs(late_s := int(told) / 1000 - time.time()) > _LATE_S:
+        time_header = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
+        if time_header and abs(late_s := int(time_header) / 1000 - time.time()) > _LATE_S:
             yield failed("clock", f"the service's clock is {late_s:+.0f} s from this machine's: let a network set both")
     yield well("limits", dialect.limits)
 
 
-def _reason_of(reply: Reply) -> str:
+def _find_reason(reply: Reply) -> str:
     answer = reply.json if isinstance(reply.json, dict) else {}
     names = ("message", "Message", "msg", "error", "ERROR_MSG", "detail")
-    found = next((str(answer[name]) for name in names if answer.get(name)), None)
-    return found or reply.headers.get("x-ca-error-message") or "nothing that says why"
+    reason = next((str(answer[name]) for name in names if answer.get(name)), None)
+    return reason or reply.headers.get("x-ca-error-message") or "nothing that says why"

@@ -24,7 +24,7 @@ from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
 from regulars import folder
-from regulars.configuration import FILE, Configuration, of_lines
+from regulars.configuration import FILE, Configuration, read_lines
 from regulars.doctor.machine import (
     Finding,
     Level,
@@ -42,7 +42,7 @@ from regulars.doctor.machine import (
     well,
 )
 from regulars.options import open_services
-from regulars.privacy import options_for
+from regulars.privacy import write_set_command
 
 MOST = 1000
 """Deliveries of a hook that are counted."""
@@ -52,8 +52,8 @@ def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]
     """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
     try:
         of_new = packs.find(settings.models, settings.pack)
-        used = [of_new, *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants)]
-        for pack in {pack.manifest.name: pack for pack in used}.values():
+        used_packs = [of_new, *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants)]
+        for pack in {pack.manifest.name: pack for pack in used_packs}.values():
             yield from check_files(pack)
     except MissingModel as error:
         yield failed("models", str(error))
@@ -128,21 +128,21 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that it is said on what basis strangers are kept, and that the notice beside the cameras has no blanks."""
     yield from (warning("privacy", f"{tenant.name}: {tenant.asked}") for tenant in tenants if tenant.asked)
-    found = [services.notices.read_facts(tenant) for tenant in tenants]
-    for facts in found:
+    facts_of_tenants = [services.notices.read_facts(tenant) for tenant in tenants]
+    for facts in facts_of_tenants:
         blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]  # else it is said above
         if blanks:
             yield warning(
                 "notice",
                 f"the notice of tenant {facts.tenant.name} lacks {', '.join(blanks)}: "
-                f"`{options_for(facts, blanks)}` (docs/tasks/notice.md)",
+                f"`{write_set_command(facts, blanks)}` (docs/tasks/notice.md)",
             )
-    if not any(facts.missing for facts in found):
+    if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")
 
 
 def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
-    """Check a hook's URL and its events that did not arrive. Name it by its host: the rest is often secret."""
+    """Check a hook's URL, and whether its events arrive. It is named by its host, since the rest is often secret."""
     if hook.is_mailbox:
         return
     label = f"hook {hook.id} of tenant {tenant.name} (to {hook.recipient})"
@@ -168,32 +168,32 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
 def print_findings(findings: Iterable[Finding]) -> int:
     """Print findings; return the exit code."""
     worst = 0
-    for level, subject, says in findings:
-        print(f"{level:<8} {subject:<8} {says}", flush=True)
+    for level, subject, sentence in findings:
+        print(f"{level:<8} {subject:<8} {sentence}", flush=True)
         worst |= level is Level.FAILED
     return worst
 
 
 def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
-    """Check everything, the settings first, which `read` reads; without them, nothing else can be."""
+    """Check everything. `read`: reads the settings, without which nothing else can be checked."""
     began = datetime.now(UTC)
     try:
-        in_use = given = read()
-        data = given.settings.storage
+        in_use = configured = read()
+        data = configured.settings.storage
         assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
         running = folder.find_server(data)
         if running and running.settings:
-            in_use = of_lines(running.settings, data / folder.LOCK)
+            in_use = read_lines(running.settings, data / folder.LOCK)
         settings, serving = replace(in_use.settings, storage=data), in_use.serving
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")
         return
-    if in_use is given or not running:
-        source = given.file or f"environment and options: there is no {FILE} here"
+    if in_use is configured or not running:
+        source = configured.file or f"environment and options: there is no {FILE} here"
         yield well("settings", f"of {source}; `regulars config` prints them")
     else:
         yield well("settings", f"of process {running.process}, which serves the folder")
-    for name in given.other_than(in_use):
+    for name in configured.list_differences(in_use):
         yield warning("settings", f"{name} is set here, and the service runs by another: a restart takes it")
     yield check_python()
     folder_findings = list(check_folder(data))

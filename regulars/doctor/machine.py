@@ -36,7 +36,7 @@ from chalicelib.storage import DATABASE
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
 from regulars.folder import Served
-from regulars.serve.server import listening
+from regulars.serve.server import open_listener
 from regulars.serve.settings import ServeSettings
 from regulars.serve.tls import Certificate
 
@@ -54,26 +54,28 @@ LEAST_BYTES = 10**9
 def check_folder(data: Path) -> Iterator[Finding]:
     """Check that the folder can be used: it is there or can be made, is ours, and can be locked."""
     if not data.exists():
-        yield _to_be_made(data)
+        yield _check_parent(data)
     elif not data.is_dir():
         yield failed("folder", f"{data} is a file: name a folder with `data`")
     elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        yield failed("folder", f"{data} belongs to {_owner(data)} and may not be written: run this as its owner")
+        yield failed("folder", f"{data} belongs to {_name_owner(data)} and may not be written: run this as its owner")
     else:
-        yield from _lasting(data)
-        yield from _own(data)
+        yield from _check_lasting(data)
+        yield from _check_ownership(data)
 
 
-def _to_be_made(data: Path) -> Finding:
-    above = next(path for path in data.absolute().parents if path.exists())
-    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+def _check_parent(data: Path) -> Finding:
+    nearest_parent = next(path for path in data.absolute().parents if path.exists())
+    if nearest_parent.is_dir() and os.access(nearest_parent, os.W_OK | os.X_OK):
         return well("folder", f"there is no {data} yet: `regulars serve` makes it")
-    return failed("folder", f"{data} cannot be made, since {above} may not be written: name another with `data`")
+    return failed(
+        "folder", f"{data} cannot be made, since {nearest_parent} may not be written: name another with `data`"
+    )
 
 
-def _lasting(data: Path) -> Iterator[Finding]:
+def _check_lasting(data: Path) -> Iterator[Finding]:
     """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a local disk."""
-    kind = file_system(data)
+    kind = name_file_system(data)
     if (strange_file := folder.find_strange_file(data)) is not None:
         yield failed(
             "folder", f"{data} holds {strange_file} and no data of a service: name a folder of its own with `data`"
@@ -90,38 +92,39 @@ def _lasting(data: Path) -> Iterator[Finding]:
         yield well("folder", f"{data} can be written and locked ({kind}), and holds no book yet")
 
 
-def _own(data: Path) -> Iterator[Finding]:
-    owner, others = data.stat().st_uid, []
+def _check_ownership(data: Path) -> Iterator[Finding]:
+    """Check that all files belong to the folder's owner, and that nobody else may look into it."""
+    owner, foreign_names = data.stat().st_uid, []
     for path in sorted(data.iterdir()):
         with suppress(FileNotFoundError):  # it was there for a moment only
-            others += [path.name] if path.lstat().st_uid != owner else []
-    others = [name for name in others if name != "lost+found"]  # of a disk of its own
-    if others:
-        mend = f"`chown -R {_owner(data)} {data}`"
-        yield failed("folder", f"{data} belongs to {_owner(data)}, and {others[0]} in it does not: {mend}")
+            foreign_names += [path.name] if path.lstat().st_uid != owner else []
+    foreign_names = [name for name in foreign_names if name != "lost+found"]  # of a disk of its own
+    if foreign_names:
+        mend = f"`chown -R {_name_owner(data)} {data}`"
+        yield failed("folder", f"{data} belongs to {_name_owner(data)}, and {foreign_names[0]} in it does not: {mend}")
     if data.stat().st_mode & 0o077:
         yield warning("folder", f"others of this machine may look into {data}: `chmod 700 {data}`")
 
 
-def _owner(path: Path) -> str:
+def _name_owner(path: Path) -> str:
     try:
         return path.owner()
     except KeyError:  # it has a number and no name
         return str(path.stat().st_uid)
 
 
-def file_system(path: Path) -> str:
+def name_file_system(path: Path) -> str:
     """Name the kind of file system that the path is on, as the kernel calls it; "unknown" elsewhere than on Linux."""
-    device, place = path.stat().st_dev, "unknown"
+    device, kind = path.stat().st_dev, "unknown"
     try:
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
-        return place
+        return kind
     for line in mounts:
-        before, _, after = line.partition(" - ")
-        if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
-            place = after.split()[0]
-    return place
+        mount_fields, _, file_system_fields = line.partition(" - ")
+        if mount_fields.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            kind = file_system_fields.split()[0]
+    return kind
 
 
 def _can_lock(lock: Path) -> bool:
@@ -140,105 +143,106 @@ def check_python(
     """Check that Python reads hostile archives in a short time (CVE-2024-6232), by its version, or as `mended` by a
     distribution, such as Debian's 3.11.2.
     """
-    said = ".".join(map(str, version))
+    version_text = ".".join(map(str, version))
     if not mended and (version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6)):
-        return warning("python", f"{said} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer")
-    return well("python", said)
+        return warning(
+            "python", f"{version_text} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer"
+        )
+    return well("python", version_text)
 
 
 def check_disk(data: Path) -> Finding:
     """Check how much of the folder's disk is free."""
-    there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
-    return judge_free_space(disk_of(there))
+    existing_path = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
+    return judge_free_space(disk_of(existing_path))
 
 
 def judge_free_space(disk: Disk) -> Finding:
     """Judge the free space of a disk."""
-    free = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
+    free_text = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
     if disk.is_full:
-        return failed("disk", f"{free}: {mend}")
+        return failed("disk", f"{free_text}: {mend}")
     if disk.free_bytes < min(ROOM_BYTES, disk.total_bytes * SHARE):
-        return warning("disk", f"{free}: {mend}")
-    return well("disk", free)
+        return warning("disk", f"{free_text}: {mend}")
+    return well("disk", free_text)
 
 
 def check_machine(settings: Settings, running: Served | None) -> Iterator[Finding]:
     """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what it leaves here."""
-    there, remaining_quota = cores_to_run_on(), quota()
+    core_count, remaining_quota = cores_to_run_on(), quota()
     if running is not None and running.process.isdecimal():
         with suppress(OSError):  # it may have ended meanwhile
-            there, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
-    yield cores_left(there, remaining_quota)
-    yield memory_left(
+            core_count, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
+    yield describe_cores(core_count, remaining_quota)
+    yield describe_memory(
         os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), remaining_quota, settings.memory_mb * 2**20
     )
 
 
-def cores_left(there: int, left: Quota) -> Finding:
+def describe_cores(core_count: int, quota: Quota) -> Finding:
     """Say how many cores there are, and how many the quota leaves."""
-    has = f"{there} to run on"
-    if left.cores is None:
-        return well("cores", has)
-    return well(
-        "cores", f"{has}, of which a quota leaves {left.cores:g}: the service computes on {cores_within(left, there)}"
-    )
+    cores_text = f"{core_count} to run on"
+    if quota.cores is None:
+        return well("cores", cores_text)
+    usable = cores_within(quota, core_count)
+    return well("cores", f"{cores_text}, of which a quota leaves {quota.cores:g}: the service computes on {usable}")
 
 
-def memory_left(total_bytes: int, left: Quota, limit_bytes: int) -> Finding:
+def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
     """Say how much memory there is, and how much the quota leaves; warn of one in which large pictures find no room."""
-    has = f"{total_bytes / 1e9:.1f} GB"
-    if left.memory_bytes is None or left.memory_bytes >= total_bytes:
-        return well("memory", has)
-    below = limit_memory(left, limit_bytes)
-    said = (
-        f"{has}, of which a quota leaves {left.memory_bytes / 1e9:.1f} GB: the service stays below {below / 1e9:.1f} GB"
-    )
-    if left.memory_bytes < LEAST_BYTES:
-        return warning("memory", f"{said}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB")
-    return well("memory", said)
+    total_text = f"{total_bytes / 1e9:.1f} GB"
+    if quota.memory_bytes is None or quota.memory_bytes >= total_bytes:
+        return well("memory", total_text)
+    quota_gb, limit_gb = quota.memory_bytes / 1e9, limit_memory(quota, limit_bytes) / 1e9
+    memory_text = f"{total_text}, of which a quota leaves {quota_gb:.1f} GB: the service stays below {limit_gb:.1f} GB"
+    if quota.memory_bytes < LEAST_BYTES:
+        return warning(
+            "memory", f"{memory_text}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB"
+        )
+    return well("memory", memory_text)
 
 
 def check_clock(data: Path, now: datetime) -> Finding:
     """Check the clock against times that cannot be later: this program's files, and the last write to the book."""
     book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
-    for what, path in (("this program was installed", Path(__file__)), *book):
-        if path.exists() and (at := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
-            return failed(
-                "clock", f"it says {_text(now)}, and {what} at {_text(at)}: set it, as by `timedatectl set-ntp 1`"
-            )
+    clock_says = f"it says {_format_minute(now)}"
+    for event, path in (("this program was installed", Path(__file__)), *book):
+        if path.exists() and (file_time := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
+            later = f"{event} at {_format_minute(file_time)}"
+            return failed("clock", f"{clock_says}, and {later}: set it, as by `timedatectl set-ntp 1`")
     if is_set_by_network() is False:
-        return warning("clock", f"it says {_text(now)}, and no network sets it: `timedatectl set-ntp 1`")
-    return well("clock", f"it says {_text(now)}")
+        return warning("clock", f"{clock_says}, and no network sets it: `timedatectl set-ntp 1`")
+    return well("clock", clock_says)
 
 
-def _text(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _format_minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def is_set_by_network() -> bool | None:
     """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
-    asked = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
+    command = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 - ours
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 - ours
     except (OSError, subprocess.SubprocessError):
         return None
-    return "=yes" in said if "=" in said else None
+    return "=yes" in answer if "=" in answer else None
 
 
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
     """Check that each port is free. A service that runs has its ports: without them it does not begin."""
     if running is None:
-        yield _port("port", serving.host, serving.port)
+        yield _check_port("port", serving.host, serving.port)
         if serving.metrics_port is not None:
-            yield _port("metrics_port", serving.metrics_host, serving.metrics_port)
+            yield _check_port("metrics_port", serving.metrics_host, serving.metrics_port)
     elif running.url:
         yield well("port", f"{running.url} is the service's own")
 
 
-def _port(setting: str, host: str, port: int) -> Finding:
+def _check_port(setting: str, host: str, port: int) -> Finding:
     try:
-        listening(host, port).close()
+        open_listener(host, port).close()
     except PortTaken as error:
         reason = str(error).partition(": choose")[0]
         return failed("port", f"{reason}: choose another with `{setting}`, or stop what has it")
@@ -305,49 +309,51 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
         yield failed("tls", f"{error}: mend `tls_cert` and `tls_key`")
         return
     certificate = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
-    yield _ending(serving.tls_cert, certificate, now)
+    yield _check_ending(serving.tls_cert, certificate, now)
     yield _check_names(certificate, public_url)
 
 
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
     """Check that no proxy is taken for a client that needs no key."""
     for dialect in DIALECTS:
-        own = settings.of_dialects.get(dialect.name)
-        if isinstance(own, Keyless) and own.networks:
-            yield _check_keyless_networks(dialect, own, settings, serving)
+        keyless_clients = settings.of_dialects.get(dialect.name)
+        if isinstance(keyless_clients, Keyless) and keyless_clients.networks:
+            yield _check_keyless_networks(dialect, keyless_clients, settings, serving)
 
 
 def _check_keyless_networks(
     dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
 ) -> Finding:
     """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
-    [key] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
+    [setting_name] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
-    named = [
+    proxies_among_clients = [
         trusted_proxy
         for trusted_proxy in serving.trusted_proxies
-        if any(trusted_proxy.overlaps(its) for its in keyless_clients.networks)
+        if any(trusted_proxy.overlaps(network) for network in keyless_clients.networks)
     ]
     if by_proxy and not serving.trusted_proxies:
         return warning(
             "keyless",
-            f"a proxy stands before a service that `{key}` may call without a key, and what it passes on "
+            f"a proxy stands before a service that `{setting_name}` may call without a key, and what it passes on "
             "may look like its own: name it in `trusted_proxies`, and let it set X-Forwarded-For",
         )
-    if named:
+    if proxies_among_clients:
         return warning(
             "keyless",
-            f"the proxy {named[0]} is in `{key}`: what it passes on without X-Forwarded-For needs no key. "
-            "Let it set that header, or name single machines",
+            f"the proxy {proxies_among_clients[0]} is in `{setting_name}`: what it passes on without X-Forwarded-For "
+            "needs no key. Let it set that header, or name single machines",
         )
-    return well("keyless", f"`{key}` may call {dialect.title}'s paths without a key, and no proxy is among them")
+    return well(
+        "keyless", f"`{setting_name}` may call {dialect.title}'s paths without a key, and no proxy is among them"
+    )
 
 
-def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
-    begins_at, ends_at = shown.not_valid_before_utc, shown.not_valid_after_utc
+def _check_ending(chain: Path, certificate: x509.Certificate, now: datetime) -> Finding:
+    begins_at, ends_at = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begins_at <= now <= ends_at:
-        good = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"
-        return failed("tls", f"{chain} is good {good} only: renew it, and check the clock")
+        validity = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"
+        return failed("tls", f"{chain} is good {validity} only: renew it, and check the clock")
     days = (ends_at - now).days
     ends = f"{chain} fits its key and ends in {days} days, at {ends_at:%Y-%m-%d}"
     if days < SOON_DAYS:
@@ -355,10 +361,10 @@ def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
     return well("tls", ends)
 
 
-def _check_names(shown: x509.Certificate, public_url: str | None) -> Finding:
+def _check_names(certificate: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
-    own = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
-    names = [str(name.value) for all_ in own for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
+    name_lists = [each.value for each in certificate.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+    names = [str(name.value) for all_ in name_lists for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
     if not names:
         return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
     if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:

@@ -17,7 +17,7 @@ from regulars.errors import NoPictures
 from regulars.folder import write_durably
 from regulars.measuring import pairs
 from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import Suspects, one_each, suspects
+from regulars.measuring.suspects import Suspects, choose_one_each, find_suspects
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 """False match rates at which a curve has a point."""
@@ -72,22 +72,25 @@ def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
+    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over.
+
+    `scores`: of each pair of people, (n, n). The best of several random tries is returned.
+    """
 
     def draw_groups() -> list[NDArray[np.intp]]:
-        free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
+        is_free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
         for person in random.permutation(len(scores)).tolist():
-            if free[person] and free.sum() >= MIXED:
-                free[person] = False
-                nearest = np.argsort(-np.where(free, scores[person], -2.0), kind="stable")[: MIXED - 1]
-                free[nearest] = False
+            if is_free[person] and is_free.sum() >= MIXED:
+                is_free[person] = False
+                nearest = np.argsort(-np.where(is_free, scores[person], -2.0), kind="stable")[: MIXED - 1]
+                is_free[nearest] = False
                 groups.append(np.array([person, *nearest]))
         return groups
 
-    def nearness(groups: list[NDArray[np.intp]]) -> float:
+    def sum_scores(groups: list[NDArray[np.intp]]) -> float:
         return float(sum(scores[group[0], group[1:]].sum() for group in groups))
 
-    return max((draw_groups() for _ in range(_TRIES)), key=nearness)
+    return max((draw_groups() for _ in range(_TRIES)), key=sum_scores)
 
 
 def measure_model(
@@ -97,27 +100,31 @@ def measure_model(
 
     Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
     """
-    mated = pairs.all_pairs(faces).mated
-    rows, names = one_each(faces, persons)
+    mated = pairs.score_all_pairs(faces).mated
+    rows, names = choose_one_each(faces, persons)
     if len(rows) < FEWEST_PERSONS:
         raise NoPictures(
             f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
         )
-    left_out = suspects(rows, names, mated)
-    usual = float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
-    plain, above = _non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
+    left_out = find_suspects(rows, names, mated)
+    usual_nearness = (
+        float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
+    )
+    plain_scores, scores_less_demand = _score_non_mated(
+        rows, left_out.limit, Population(population, round(usual_nearness, 4))
+    )
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
-        "usual": round(usual, 4),
+        "usual": round(usual_nearness, 4),
         "lowers": True,
         "persons": len(rows),
-        "impostor_pairs": len(above),
+        "impostor_pairs": len(scores_less_demand),
         "left_out_as_label_errors": len(left_out.pairs),
-        "impostor_mean": round(float(plain.mean()), 4),
-        "impostor_std": round(float(plain.std()), 4),
+        "impostor_mean": round(float(plain_scores.mean()), 4),
+        "impostor_std": round(float(plain_scores.std()), 4),
         "mated_pairs": len(mated),
         "mated_mean": round(float(mated[mated > pairs.NO_FACE].mean()), 4) if len(mated) else None,
-        **_measure_curve(above),
+        **_measure_curve(scores_less_demand),
     }
     return entry, left_out
 
@@ -139,35 +146,35 @@ def write_curve(
     return file
 
 
-def _non_mated(
+def _score_non_mated(
     rows: NDArray[np.float32], limit: float, population: Population
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
-    plain, judged = [], []
+    plain_scores, scores_less_demand = [], []
     for begin in range(0, len(rows), _BLOCK):
         block, later = rows[begin : begin + _BLOCK], rows[begin:]
         scores = (block @ later.T).astype(np.float64)
         counts = np.triu(scores < limit, 1)
-        plain.append(scores[counts])
-        judged.append((scores - population.compute_demands(block, later))[counts])
-    return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
+        plain_scores.append(scores[counts])
+        scores_less_demand.append((scores - population.compute_demands(block, later))[counts])
+    return np.concatenate(plain_scores), np.sort(np.concatenate(scores_less_demand))[::-1]
 
 
-def _measure_curve(falling: NDArray[np.float64]) -> dict[str, Any]:
-    """Compute points and tail of scores of different persons. `falling`: the highest first."""
+def _measure_curve(falling_scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Compute points and tail of the curve. `falling_scores`: of pairs of different persons, the highest first."""
     points: list[dict[str, float]] = []
     for rate in RATES:
-        place = int(rate * len(falling))
-        if place < FEWEST_ABOVE:
+        index = int(rate * len(falling_scores))
+        if index < FEWEST_ABOVE:
             break
-        threshold = round(float(falling[place]), 4)
+        threshold = round(float(falling_scores[index]), 4)
         if not points or threshold > points[-1]["threshold"]:
             points.append({"fmr": rate, "threshold": threshold})
-    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling) >= TAIL_PAIRS), TAIL_FMRS[-1])
-    begin = falling[int(tail_fmr * len(falling))]
-    excess = falling[falling > begin] - begin
+    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling_scores) >= TAIL_PAIRS), TAIL_FMRS[-1])
+    tail_begin = falling_scores[int(tail_fmr * len(falling_scores))]
+    excess = falling_scores[falling_scores > tail_begin] - tail_begin
     tail = {
-        "above": round(float(begin), 4),
+        "above": round(float(tail_begin), 4),
         "fmr_at": tail_fmr,
         "rate": round(float(1 / excess.mean()), 2),
         "meaning": _MEANING,

@@ -50,28 +50,30 @@ class Kind(Struct, frozen=True):
     high: float
 
 
-def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], rule: Rule) -> list[Kind]:
+def measure_kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], rule: Rule) -> list[Kind]:
     """Measure each kind, the highest rate first. `rows`: a picture of each person; `labels`: by column, of each row."""
     found_kinds = [
         _measure_kind(column, value, rows[np.array(members)], rule)
-        for column, values in {**labels, "cluster": clusters(rows)}.items()
-        for value, members in _by_value(values)
+        for column, values in {**labels, "cluster": find_clusters(rows)}.items()
+        for value, members in _group_by_value(values)
         if len(members) >= FEWEST
     ]
     return sorted(found_kinds, key=lambda kind: -kind.fpir)
 
 
-def clusters(rows: NDArray[np.float32]) -> list[str]:
+def find_clusters(rows: NDArray[np.float32]) -> list[str]:
     """Return the cluster of each row, "1" to "n": k-means on the sphere (Dhillon and Modha 2001), less the mean."""
     count = max(len(rows) // A_CLUSTER, 2)
-    unit = _unit(rows - rows.mean(axis=0))
+    unit = _normalize_rows(rows - rows.mean(axis=0))
     best, numbers = -np.inf, np.zeros(len(rows), np.intp)
     for seed in range(_STARTS):
         centres = unit[np.random.default_rng(seed).choice(len(unit), min(count, len(unit)), replace=False)]
         for _ in range(_ROUNDS):
             nearest = (unit @ centres.T).argmax(axis=1)
             sums = [unit[nearest == number].sum(axis=0) for number in range(len(centres))]
-            centres = _unit(np.array([new if new.any() else old for new, old in zip(sums, centres, strict=True)]))
+            centres = _normalize_rows(
+                np.array([new if new.any() else old for new, old in zip(sums, centres, strict=True)])
+            )
         total = float((unit @ centres.T).max(axis=1).sum())
         if total > best:
             best, numbers = total, (unit @ centres.T).argmax(axis=1)
@@ -79,30 +81,46 @@ def clusters(rows: NDArray[np.float32]) -> list[str]:
 
 
 def _measure_kind(column: str, value: str, rows: NDArray[np.float32], rule: Rule) -> Kind:
+    """Measure the FPIR among people of one kind, with its interval of 95 %, by drawing the persons again and again."""
     size = min(ONE_KIND, len(rows) // 2)
-    searches = list(_searches(rows, size, rule))
+    searches = list(_run_searches(rows, size, rule))
     people, matched = (np.concatenate(each) for each in zip(*searches, strict=True))
     rate, random = float(matched.mean()), np.random.default_rng(0)
     if not matched.any():
-        return Kind(column, value, len(rows), size, 0.0, 0.0, min(3 / len(rows), 1.0))
-    of_person = np.bincount(people, matched, len(rows)), np.bincount(people, minlength=len(rows))
+        return Kind(
+            column=column,
+            value=value,
+            people=len(rows),
+            gallery_size=size,
+            fpir=0.0,
+            low=0.0,
+            high=min(3 / len(rows), 1.0),
+        )
+    matches_of_person, searches_of_person = (
+        np.bincount(people, matched, len(rows)),
+        np.bincount(people, minlength=len(rows)),
+    )
     drawn = (random.integers(len(rows), size=len(rows)) for _ in range(_RESAMPLED))
-    rates = [of_person[0][people].sum() / max(of_person[1][people].sum(), 1) for people in drawn]
+    rates = [matches_of_person[people].sum() / max(searches_of_person[people].sum(), 1) for people in drawn]
     low, high = np.quantile(rates, (0.025, 0.975))
-    return Kind(column, value, len(rows), size, rate, float(low), float(high))
+    return Kind(
+        column=column, value=value, people=len(rows), gallery_size=size, fpir=rate, low=float(low), high=float(high)
+    )
 
 
-def _searches(rows: NDArray[np.float32], size: int, rule: Rule) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+def _run_searches(
+    rows: NDArray[np.float32], size: int, rule: Rule
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
     """Yield each draw's strangers, and whether each was taken for somebody."""
     for seed in range(_DRAWS):
         order = np.random.default_rng(seed).permutation(len(rows))
         yield order[size:], open_set.search(rows[order[:size]], rows[order[size:]], rule).matches
 
 
-def _by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:
+def _group_by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:
     for value in sorted({value for value in values if value}):
-        yield value, [number for number, own in enumerate(values) if own == value]
+        yield value, [number for number, row_value in enumerate(values) if row_value == value]
 
 
-def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+def _normalize_rows(rows: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny))

@@ -11,7 +11,7 @@ from regulars.errors import NoPictures
 
 
 class LabelledFolder(Struct, frozen=True):
-    """Pictures in the order of their persons' names, which are `readable`.
+    """Pictures in the order of their persons' names, which are made readable (`make_readable`).
 
     `person_of`: each picture's person, as a number into `persons`.
     """
@@ -22,7 +22,7 @@ class LabelledFolder(Struct, frozen=True):
     person_of: tuple[int, ...]
 
     def name(self, index: int) -> str:
-        return f"{self.persons[self.person_of[index]]}/{readable(self.files[index].name)}"
+        return f"{self.persons[self.person_of[index]]}/{make_readable(self.files[index].name)}"
 
 
 def describe_folder(labelled: LabelledFolder) -> str:
@@ -36,13 +36,15 @@ def read_folder(folder: Path, *, alone: bool = False) -> LabelledFolder:
     """
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
-    found = {readable(path.stem): [path] for path in sorted(folder.iterdir()) if alone and _is_picture(path)}
-    found |= {
-        readable(path.name): sorted(file for file in path.iterdir() if _is_picture(file))
+    files_by_name = {
+        make_readable(path.stem): [path] for path in sorted(folder.iterdir()) if alone and _is_picture(path)
+    }
+    files_by_name |= {
+        make_readable(path.name): sorted(file for file in path.iterdir() if _is_picture(file))
         for path in sorted(folder.iterdir())
         if path.is_dir()
     }
-    people = {name: files for name, files in found.items() if files}
+    people = {name: files for name, files in files_by_name.items() if files}
     if not people:
         raise NoPictures(
             f"{folder} holds no folder with pictures ({', '.join(sorted(SUFFIXES))}): make one folder a person, "
@@ -50,10 +52,10 @@ def read_folder(folder: Path, *, alone: bool = False) -> LabelledFolder:
         )
     persons = tuple(people)
     return LabelledFolder(
-        folder,
-        persons,
-        tuple(file for name in persons for file in people[name]),
-        tuple(number for number, name in enumerate(persons) for _ in people[name]),
+        folder=folder,
+        persons=persons,
+        files=tuple(file for name in persons for file in people[name]),
+        person_of=tuple(number for number, name in enumerate(persons) for _ in people[name]),
     )
 
 
@@ -61,6 +63,6 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def readable(name: str) -> str:
+def make_readable(name: str) -> str:
     """Make a file's name encodable: a byte that is no UTF-8 becomes a backslash, an x and two digits."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

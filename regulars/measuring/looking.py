@@ -35,7 +35,9 @@ from regulars.measuring.pairs import Faces
 MEMORY = "embeddings.sqlite"
 """File of the results in the folder `out`."""
 
-ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
+ANY_PICTURE = PictureRules(
+    formats=frozenset({"JPEG", "PNG", "BMP"}), max_bytes=1 << 26, max_long_side_px=8192, max_short_side_px=8192
+)
 KEPT_EVERY = 32
 """Number of pictures after which the results are saved."""
 
@@ -48,34 +50,37 @@ class _Placed(Protocol):
 _Face = TypeVar("_Face", bound=_Placed)
 
 
-def person_in(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
+def choose_main_face(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
     """Choose the picture's main face: the largest area - 2 (distance of its middle from the picture's)^2, in pixels.
 
     InsightFace's own examples choose this way. In a picture cropped around a face, as LFW's are, it is that face unless
     another is much larger.
     """
 
-    def weight(face: _Face) -> float:
+    def weigh(face: _Face) -> float:
         x = face.box.x + face.box.width / 2 - width_px / 2
         y = face.box.y + face.box.height / 2 - height_px / 2
         return face.box.area - 2 * (x * x + y * y)
 
-    return max(faces, key=weight)
+    return max(faces, key=weigh)
 
 
 def look(vision: Vision, picture: bytes) -> PictureResult:
+    """Look at a picture once: its main face's embedding and quality, and the time of each stage."""
     with collect_stages() as stages:
         try:
             image = vision.read_picture(picture, ANY_PICTURE)
         except Unusable as error:
-            return PictureResult(str(error), 0, 0.0, {}, None)
+            return PictureResult(failure=str(error), faces=0, quality=0.0, stages_ms={}, embedding=None)
         faces = vision.detect(image)
         if not faces:
-            return PictureResult("no face was found", 0, 0.0, dict(stages), None)
-        face = [person_in(faces, image.shape[1], image.shape[0])]
+            return PictureResult(
+                failure="no face was found", faces=0, quality=0.0, stages_ms=dict(stages), embedding=None
+            )
+        face = [choose_main_face(faces, image.shape[1], image.shape[0])]
         embedding = vision.embed(image, face)[0]
         quality = vision.qualities(image, face)[0].total
-    return PictureResult("", len(faces), quality, dict(stages), embedding)
+    return PictureResult(failure="", faces=len(faces), quality=quality, stages_ms=dict(stages), embedding=embedding)
 
 
 class Looker:
@@ -89,7 +94,7 @@ class Looker:
         self._vision = vision
         self._warm = False
 
-    def at(self, picture: bytes) -> PictureResult:
+    def look_at(self, picture: bytes) -> PictureResult:
         result = look(self._vision, picture)
         if self._warm:
             return result
@@ -97,7 +102,7 @@ class Looker:
         return look(self._vision, picture)
 
 
-def looked_by(pack: Pack) -> str:
+def digest_vision(pack: Pack) -> str:
     """Return a digest of all that a result depends on: the models, their parameters, and the program."""
     manifest = pack.manifest
     roles = (manifest.detector, manifest.embedding)
@@ -123,40 +128,42 @@ def see_all(
     `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
     OperatorError or OSError; the results until then are saved.
     """
-    with closing(Memory(memory_file, looked_by(pack))) as memory:
+    with closing(Memory(memory_file, digest_vision(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-        seen = {digest: result for digest in set(digests) if (result := memory.find(digest))}
-        missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in seen}
-        advance(sum(digest in seen for digest in digests))
-        times = Counter(digests)
+        result_by_digest = {digest: result for digest in set(digests) if (result := memory.find(digest))}
+        unseen_files = {
+            digest: file for digest, file in zip(digests, files, strict=True) if digest not in result_by_digest
+        }
+        advance(sum(digest in result_by_digest for digest in digests))
+        picture_counts = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
-            for digest, result in _look_at_files(pack, missing, workers or count_cores()):
-                seen[digest] = result
+            for digest, result in _look_at_files(pack, unseen_files, workers or count_cores()):
+                result_by_digest[digest] = result
                 unwritten.append((digest, result))
-                advance(times[digest])
+                advance(picture_counts[digest])
                 if len(unwritten) >= KEPT_EVERY:
                     memory.keep(unwritten)
                     unwritten.clear()
         finally:
             memory.keep(unwritten)
-        return [seen[digest] for digest in digests]
+        return [result_by_digest[digest] for digest in digests]
 
 
-def _look_at_files(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
+def _look_at_files(pack: Pack, unseen_files: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
     """Look at the missing files in parallel; yield digests and results as they come.
 
     Processes rather than threads: Python's own code takes half of a small picture's time, and holds the lock.
     """
-    if not missing:
+    if not unseen_files:
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy onnxruntime's locks
-    workers = min(workers, len(missing))
+    workers = min(workers, len(unseen_files))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(pack,)) as pool:
         try:
-            running = {pool.submit(_look_at, file): digest for digest, file in missing.items()}
-            for done in as_completed(running):
-                yield running.pop(done), done.result()
+            running = {pool.submit(_look_at, file): digest for digest, file in unseen_files.items()}
+            for finished in as_completed(running):
+                yield running.pop(finished), finished.result()
         except BrokenProcessPool as error:
             raise OperatorError(
                 "a process that looks at pictures was ended from outside, as the system does when memory runs out: "
@@ -189,14 +196,14 @@ def _end_with_parent() -> None:
 
 def _look_at(file: Path) -> PictureResult:
     assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
-    return _looker.at(file.read_bytes())
+    return _looker.look_at(file.read_bytes())
 
 
 def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:
-    found = np.array([result.embedding is not None for result in picture_results], bool)
+    has_face = np.array([result.embedding is not None for result in picture_results], bool)
     dimensions = next((len(result.embedding) for result in picture_results if result.embedding is not None), 1)
     rows = np.zeros((len(picture_results), dimensions), np.float32)
     for row, result in zip(rows, picture_results, strict=True):
         if result.embedding is not None:
             row[:] = result.embedding
-    return Faces(rows, found, np.array(labelled.person_of, np.intp))
+    return Faces(rows, has_face, np.array(labelled.person_of, np.intp))

@@ -43,7 +43,7 @@ class Memory:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path, self._by = path, by
         _make_private(path)
-        with self._translated_errors():
+        with self._translate_errors():
             self._connection = sqlite3.connect(path)
             try:
                 self._connection.execute("PRAGMA journal_mode=WAL")
@@ -56,7 +56,7 @@ class Memory:
         self._connection.close()
 
     def find(self, sha256: str) -> PictureResult | None:
-        with self._translated_errors():
+        with self._translate_errors():
             row = self._connection.execute(
                 "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._by)
             ).fetchone()
@@ -65,7 +65,8 @@ class Memory:
             embedding = None if row[1] is None else np.frombuffer(row[1], dtype="<f4").astype(np.float32)
             return PictureResult(**json.loads(row[0]), embedding=embedding)
 
-    def keep(self, found: Iterable[tuple[str, PictureResult]]) -> None:
+    def keep(self, results: Iterable[tuple[str, PictureResult]]) -> None:
+        """Store results by the SHA-256 of their pictures, in place of earlier ones."""
         rows = [
             (
                 sha256,
@@ -73,13 +74,13 @@ class Memory:
                 json.dumps({k: v for k, v in asdict(result).items() if k != "embedding"}),
                 None if result.embedding is None else result.embedding.astype("<f4").tobytes(),
             )
-            for sha256, result in found
+            for sha256, result in results
         ]
-        with self._translated_errors(), self._connection:
+        with self._translate_errors(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

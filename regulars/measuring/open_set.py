@@ -69,15 +69,15 @@ class Searches(Struct, frozen=True):
         """Rate as the service decides; None if there are no such searches."""
         return float(1 - np.mean(self.mated_accepted)) if len(self.mated_accepted) else None
 
-    def fnir_at(self, fpir: float, *, plain: bool = False) -> float | None:
+    def measure_fnir(self, fpir: float, *, plain: bool = False) -> float | None:
         """Return the FNIR at the threshold that gives this FPIR; None if there are too few strangers to say."""
         mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
         if not len(mated) or self.stranger_pictures * fpir < 1:
             return None
-        return float(np.mean(mated <= threshold_at(non_mated, fpir)))
+        return float(np.mean(mated <= find_score_threshold(non_mated, fpir)))
 
 
-def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
+def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
     """Return the score that at most a share `fpir` of the strangers exceed."""
     falling = np.sort(non_mated)[::-1]
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
@@ -104,57 +104,62 @@ def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
     """Enrol one random half of the persons, and search for the others and for the half's other pictures."""
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
-    known = set(persons[: len(persons) // 2].tolist())
+    enrolled_persons = set(persons[: len(persons) // 2].tolist())
     gallery: list[NDArray[np.float32]] = []
     owners: list[int] = []
     mated: list[int] = []
     strangers: list[int] = []
     for person in persons.tolist():
-        own = random.permutation(np.flatnonzero(faces.person_of == person))
-        if person not in known:
-            strangers += own[:PROBES_A_PERSON].tolist()
+        own_pictures = random.permutation(np.flatnonzero(faces.person_of == person))
+        if person not in enrolled_persons:
+            strangers += own_pictures[:PROBES_A_PERSON].tolist()
             continue
-        good = own[faces.found[own]]
-        enrolled = good[: min(photos, max(len(own) - 1, 1))]
-        if len(enrolled):
-            gallery.append(fuse_embeddings(faces.embeddings[enrolled]).astype(np.float16).astype(np.float32))
+        fit_pictures = own_pictures[faces.found[own_pictures]]
+        enrolled_pictures = fit_pictures[: min(photos, max(len(own_pictures) - 1, 1))]
+        if len(enrolled_pictures):
+            gallery.append(fuse_embeddings(faces.embeddings[enrolled_pictures]).astype(np.float16).astype(np.float32))
             owners.append(person)
-        if len(own) > photos:
-            mated += [index for index in own.tolist() if index not in enrolled][:PROBES_A_PERSON]
-    held = (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
-    return _search_gallery(faces, rule, held, np.array(mated, np.intp), np.array(strangers, np.intp))
+        if len(own_pictures) > photos:
+            mated += [index for index in own_pictures.tolist() if index not in enrolled_pictures][:PROBES_A_PERSON]
+    gallery_and_owners = (
+        (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
+    )
+    return _search_gallery(faces, rule, gallery_and_owners, np.array(mated, np.intp), np.array(strangers, np.intp))
 
 
 def _search_gallery(
     faces: Faces,
     rule: Rule,
-    held: tuple[NDArray[np.float32], NDArray[np.intp]],
+    gallery_and_owners: tuple[NDArray[np.float32], NDArray[np.intp]],
     mated: NDArray[np.intp],
     strangers: NDArray[np.intp],
 ) -> Searches:
-    """Search the gallery for people who are in it (`mated`) and for strangers. Both: numbers of pictures."""
-    gallery, owners = held
+    """Search the gallery for people who are in it (`mated`) and for strangers.
+
+    `gallery_and_owners`: templates (n, dimensions), and whose each is (n,). `mated`, `strangers`: numbers of pictures.
+    """
+    gallery, owners = gallery_and_owners
     probes = np.concatenate((mated, strangers))
-    scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
+    scores, plain_scores = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
     accepted, right, right_plain = (np.zeros(len(probes), bool) for _ in range(3))
-    seen = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
-    for begin in range(0, len(seen), _BLOCK):
-        block = seen[begin : begin + _BLOCK]
+    searchable = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
+    for begin in range(0, len(searchable), _BLOCK):
+        block = searchable[begin : begin + _BLOCK]
         answer = search(gallery, faces.embeddings[probes[block]], rule)
-        plain[block], scores[block] = answer.plain, answer.scores
+        plain_scores[block], scores[block] = answer.plain, answer.scores
         accepted[block] = answer.matches
         right[block] = owners[answer.best] == faces.person_of[probes[block]]
         right_plain[block] = owners[answer.nearest] == faces.person_of[probes[block]]
-    own, other = slice(0, len(mated)), slice(len(mated), None)
+    mated_part, stranger_part = slice(0, len(mated)), slice(len(mated), None)
     return Searches(
-        len(gallery),
-        np.where(right[own], scores[own], NEVER),
-        scores[other],
-        np.where(right_plain[own], plain[own], NEVER),
-        plain[other],
-        accepted[own] & right[own],
-        accepted[other],
-        strangers,
+        gallery_size=len(gallery),
+        mated=np.where(right[mated_part], scores[mated_part], NEVER),
+        non_mated=scores[stranger_part],
+        mated_plain=np.where(right_plain[mated_part], plain_scores[mated_part], NEVER),
+        non_mated_plain=plain_scores[stranger_part],
+        mated_accepted=accepted[mated_part] & right[mated_part],
+        non_mated_accepted=accepted[stranger_part],
+        strangers=strangers,
     )
 
 
@@ -174,9 +179,18 @@ class Answer(Struct, frozen=True):
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule) -> Answer:
     """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
-    plain = (probes @ gallery.T).astype(np.float64)
+    plain_scores = (probes @ gallery.T).astype(np.float64)
     demands = rule.population.compute_demands(probes, gallery)
-    best = (plain - demands).argmax(axis=1)
-    asked, top = (np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain))
-    thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in asked.tolist()]
-    return Answer(best, top - asked, asked, top >= thresholds, plain.argmax(axis=1), plain.max(axis=1))
+    best = (plain_scores - demands).argmax(axis=1)
+    demand_of_best, top_scores = (
+        np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain_scores)
+    )
+    thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()]
+    return Answer(
+        best=best,
+        scores=top_scores - demand_of_best,
+        demands=demand_of_best,
+        matches=top_scores >= thresholds,
+        nearest=plain_scores.argmax(axis=1),
+        plain=plain_scores.max(axis=1),
+    )

@@ -27,7 +27,7 @@ class Faces(Struct, frozen=True):
     found: NDArray[np.bool_]
     person_of: NDArray[np.intp]
 
-    def subset(self, chosen: NDArray[np.bool_]) -> Faces:
+    def select_faces(self, chosen: NDArray[np.bool_]) -> Faces:
         return Faces(self.embeddings[chosen], self.found[chosen], self.person_of[chosen])
 
 
@@ -41,28 +41,28 @@ class PairScores(Struct, frozen=True):
     def non_mated_pairs(self) -> int:
         return int(self.non_mated.sum())
 
-    def fmr(self) -> NDArray[np.float64]:
+    def compute_fmr(self) -> NDArray[np.float64]:
         """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,). The last is 0."""
-        above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
-        return np.asarray(above / max(self.non_mated_pairs, 1))
+        counts_above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
+        return np.asarray(counts_above / max(self.non_mated_pairs, 1))
 
-    def threshold_at(self, fmr: float) -> float | None:
+    def find_threshold(self, fmr: float) -> float | None:
         """Return the lowest edge with an FMR of at most `fmr`; None if there are too few pairs to say."""
         if self.non_mated_pairs * fmr < 1:
             return None
-        return float(edges()[int(np.argmax(self.fmr() <= fmr))])
+        return float(list_bin_edges()[int(np.argmax(self.compute_fmr() <= fmr))])
 
-    def fnmr_at(self, fmr: float) -> float | None:
-        threshold = self.threshold_at(fmr)
+    def measure_fnmr(self, fmr: float) -> float | None:
+        threshold = self.find_threshold(fmr)
         return None if threshold is None or not len(self.mated) else float(np.mean(self.mated < threshold))
 
 
-def edges() -> NDArray[np.float64]:
+def list_bin_edges() -> NDArray[np.float64]:
     """Return the edges of the bins, (BINS + 1,)."""
     return np.asarray(np.linspace(-1.0, 1.0, BINS + 1))
 
 
-def all_pairs(faces: Faces) -> PairScores:
+def score_all_pairs(faces: Faces) -> PairScores:
     """Score every pair of pictures of the folder once."""
     rows, owners = faces.embeddings[faces.found], faces.person_of[faces.found]
     counts = np.zeros(BINS, np.int64)
@@ -70,11 +70,13 @@ def all_pairs(faces: Faces) -> PairScores:
     for begin in range(0, len(rows), _BLOCK):
         end = min(begin + _BLOCK, len(rows))
         scores = rows[begin:end] @ rows[begin:].T
-        later = np.arange(len(rows) - begin)[None, :] > np.arange(end - begin)[:, None]
-        same = owners[begin:end, None] == owners[None, begin:]
-        mated.append(scores[later & same])
-        bins = np.clip((scores[later & ~same].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(np.int64)
+        is_later = np.arange(len(rows) - begin)[None, :] > np.arange(end - begin)[:, None]
+        is_same_person = owners[begin:end, None] == owners[None, begin:]
+        mated.append(scores[is_later & is_same_person])
+        bins = np.clip((scores[is_later & ~is_same_person].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(
+            np.int64
+        )
         counts += np.bincount(bins, minlength=BINS)
-    possible = np.bincount(faces.person_of)
-    lost = int((possible * (possible - 1) // 2).sum()) - sum(map(len, mated))
-    return PairScores(np.concatenate([*mated, np.full(lost, NO_FACE, np.float32)]), counts)
+    pictures_by_person = np.bincount(faces.person_of)
+    faceless_pair_count = int((pictures_by_person * (pictures_by_person - 1) // 2).sum()) - sum(map(len, mated))
+    return PairScores(np.concatenate([*mated, np.full(faceless_pair_count, NO_FACE, np.float32)]), counts)

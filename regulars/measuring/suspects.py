@@ -24,23 +24,23 @@ class Suspects(Struct, frozen=True):
     limit: float
 
 
-def one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
+def choose_one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
     """Return the embedding and name of every person's first picture with a face.
 
     With one picture each, all persons are in equally many pairs.
     """
-    found = np.flatnonzero(faces.found)
-    owners, first = np.unique(faces.person_of[found], return_index=True)
-    return faces.embeddings[found[first]], [persons[owner] for owner in owners.tolist()]
+    face_rows = np.flatnonzero(faces.found)
+    owners, first = np.unique(faces.person_of[face_rows], return_index=True)
+    return faces.embeddings[face_rows[first]], [persons[owner] for owner in owners.tolist()]
 
 
-def suspects(rows: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
+def find_suspects(rows: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
     """Find the pairs that score at least the median of the mated ones: probably one person under two names."""
-    known = mated[mated > NO_FACE]
-    limit = float(np.median(known)) if len(known) else 2.0
+    mated_scores = mated[mated > NO_FACE]
+    limit = float(np.median(mated_scores)) if len(mated_scores) else 2.0
     pairs: list[tuple[str, str, float]] = []
     for begin in range(0, len(rows), _BLOCK):
         scores = rows[begin : begin + _BLOCK] @ rows[begin:].T
-        for one, other in np.argwhere(np.triu(scores >= limit, 1)).tolist():
-            pairs.append((names[begin + one], names[begin + other], float(scores[one, other])))
+        for first, second in np.argwhere(np.triu(scores >= limit, 1)).tolist():
+            pairs.append((names[begin + first], names[begin + second], float(scores[first, second])))
     return Suspects(tuple(sorted(pairs, key=lambda pair: -pair[2])), limit)

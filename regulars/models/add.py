@@ -21,7 +21,7 @@ from regulars.measuring.looking import gather_faces, look_at_folder
 from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule, Searches
 from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import one_each
+from regulars.measuring.suspects import choose_one_each
 from regulars.models.build import Measured, make_draft, measure_pack, place_pack, require_free
 from regulars.models.network import Offer, check_file, read_offer
 from regulars.models.trial import try_other_ways
@@ -43,17 +43,21 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
     target = _choose_target(models, offer)
     for network in offer.networks:
         check_file(network, (folder / network.file).read_bytes())
-    people, others = read_folder(images), read_folder(population, alone=True)
+    people, population_folder = read_folder(images), read_folder(population, alone=True)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     console = Console()
-    with tempfile.TemporaryDirectory(dir=out, prefix=f"{offer.pack}-") as made:
-        draft = make_draft(folder, offer, Path(made))
+    with tempfile.TemporaryDirectory(dir=out, prefix=f"{offer.pack}-") as draft_folder:
+        draft = make_draft(folder, offer, Path(draft_folder))
         try_other_ways(draft, people)
         results = look_at_folder(people, draft, out, console)
-        of_others = look_at_folder(others, draft, out, console)
+        population_results = look_at_folder(population_folder, draft, out, console)
         with console.status("measuring"):
             own_figures = measure_pack(
-                draft, gather_faces(people, results), people, gather_faces(others, of_others), others
+                draft,
+                gather_faces(people, results),
+                people,
+                gather_faces(population_folder, population_results),
+                population_folder,
             )
         program = packs.find(models)
         seen_by_program = look_at_folder(people, program, out, console)
@@ -67,7 +71,7 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
             }
         place_pack(draft, offer, own_figures, describe_folder(people), target)
     print(f"{describe_folder(people)}; thresholds are the service's, for an FPIR of {fpir:g}")
-    print("\n".join(_table_lines(columns)))
+    print("\n".join(_format_table(columns)))
     print(f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it")
     return 0
 
@@ -93,45 +97,48 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
     return _list_rates(by_photos, faces, people, rule)
 
 
-def _rate_own(own: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
-    """Measure the new pack. The curve of each half judges the other half, since nobody passes their own by chance."""
+def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
+    """Measure the new pack.
+
+    The people are cut in halves, and each half is judged by the curve of the other one: its own fits it too well.
+    """
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:
         point = OperatingPoint(ImpostorCurve.from_calibration(entry), fpir)
-        return Rule(point, Population(own.population, entry["usual"]))
+        return Rule(point, Population(measured.population, entry["usual"]))
 
     halves = [
-        (half, make_rule(curves.measure_model(other, people.persons, own.population)[0]))
-        for half, other in _halve(own.faces)
+        (half, make_rule(curves.measure_model(other_half, people.persons, measured.population)[0]))
+        for half, other_half in _halve(measured.faces)
     ]
     by_photos = {
         photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, rule in halves])
         for photos in PHOTOS
     }
-    return _list_rates(by_photos, own.faces, people, make_rule(own.entry))
+    return _list_rates(by_photos, measured.faces, people, make_rule(measured.entry))
 
 
 def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
     """Return each half of the people that were found, with the other half."""
     persons = np.random.default_rng(0).permutation(np.unique(faces.person_of[faces.found]))
     is_first = np.isin(faces.person_of, persons[: len(persons) // 2])
-    one, other = faces.subset(is_first), faces.subset(~is_first)
-    return [(one, other), (other, one)]
+    first_half, second_half = faces.select_faces(is_first), faces.select_faces(~is_first)
+    return [(first_half, second_half), (second_half, first_half)]
 
 
 def _list_rates(by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule) -> list[Rate]:
     rates, fpir = list[Rate](), rule.point.fpir_target
     for photos, searches in by_photos.items():
         rates += [
-            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _figure(searches.fpir)),
-            (f"{PHOTOS[photos]}: FNIR, people who are missed", _figure(searches.fnir)),
-            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _figure(searches.fnir_at(fpir))),
+            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _format_rate(searches.fpir)),
+            (f"{PHOTOS[photos]}: FNIR, people who are missed", _format_rate(searches.fnir)),
+            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _format_rate(searches.measure_fnir(fpir))),
         ]
-    closest = kinds.kinds(one_each(faces, people.persons)[0], {}, rule)[0]
-    return [*rates, ("the people who look most alike to it: FPIR", _figure(closest.fpir))]
+    closest = kinds.measure_kinds(choose_one_each(faces, people.persons)[0], {}, rule)[0]
+    return [*rates, ("the people who look most alike to it: FPIR", _format_rate(closest.fpir))]
 
 
-def _figure(rate: float | None) -> str:
+def _format_rate(rate: float | None) -> str:
     return "too few" if rate is None else f"{rate:.4f}"
 
 
@@ -144,10 +151,10 @@ def _rate_looks(picture_results: Sequence[PictureResult]) -> list[Rate]:
     ]
 
 
-def _table_lines(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
+def _format_table(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
     """Lay out each pack's figures side by side."""
     first = next(iter(columns.values()))
-    width = max(len(says) for says, _ in first)
+    width = max(len(label) for label, _ in first)
     widths = [max(len(name), 9) for name in columns]
     lines = [" " * width + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))]
     for row in zip(*columns.values(), strict=True):

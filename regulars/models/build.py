@@ -26,7 +26,7 @@ from regulars.folder import hold_lock, write_durably
 from regulars.measuring import curves
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import one_each
+from regulars.measuring.suspects import choose_one_each
 from regulars.models.network import BASIS, CENTRE, MANIFEST, Offer
 
 BASE = "face-pack-1"
@@ -67,23 +67,26 @@ def choose_number(models: Path) -> int:
     return max(*taken, OWN_NUMBERS - 1) + 1
 
 
-def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
-    """Put the network's files and the program's others into the folder `made`; return the pack without a centre."""
+def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
+    """Put the network's files, and all others of the program's base pack, into the folder `draft_folder`.
+
+    Return the pack, whose embeddings are not centred yet.
+    """
     base = packs.read_pack(name=BASE)
-    role = EmbeddingRole("draft", 0, offer.networks)
-    without = [file for file in base.files if file.name not in base.manifest.embedding.files]
-    for file in without:
-        shutil.copyfile(base.find_path(file.name), made / file.name)
+    role = EmbeddingRole(model="draft", number=0, networks=offer.networks)
+    base_files = [file for file in base.files if file.name not in base.manifest.embedding.files]
+    for file in base_files:
+        shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
-    if taken := names.keys() & {file.name for file in without}:
+    if taken := names.keys() & {file.name for file in base_files}:
         raise UnusableNetwork(f"{', '.join(taken)} is the name of a file of the program's: rename yours")
     for name in names:
-        shutil.copyfile(folder / name, made / name)
+        shutil.copyfile(folder / name, draft_folder / name)
     for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
-        shutil.copyfile(licence, made / licence.name)
-    pack_files = [_describe_file(made / name, offer.licence, offer.upstream) for name in names]
-    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *without))
-    return Pack(manifest, made)
+        shutil.copyfile(licence, draft_folder / licence.name)
+    pack_files = [_describe_file(draft_folder / name, offer.licence, offer.upstream) for name in names]
+    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *base_files))
+    return Pack(manifest, draft_folder)
 
 
 def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
@@ -92,17 +95,17 @@ def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
 
 
 def measure_pack(
-    draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, others: LabelledFolder
+    draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, other_people: LabelledFolder
 ) -> Measured:
     """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
     role = draft.manifest.embedding
-    found, _ = one_each(faces, people.persons)
-    if len(found) < FEWEST_PERSONS:
+    portraits, _ = choose_one_each(faces, people.persons)
+    if len(portraits) < FEWEST_PERSONS:
         raise NoPictures(
-            f"a face was found of {len(found)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
+            f"a face was found of {len(portraits)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
             "since the thresholds of one half are tried on the other"
         )
-    strangers, _ = one_each(other_faces, others.persons)
+    strangers, _ = choose_one_each(other_faces, other_people.persons)
     parts = _split_parts(role, strangers)
     centre = np.concatenate([part.mean(axis=0) for part in parts])
     basis = _find_basis(join_parts(role, parts, centre, None))
@@ -111,7 +114,7 @@ def measure_pack(
     rows[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
     centred = replace(faces, embeddings=rows)
     entry, _ = curves.measure_model(centred, people.persons, population)
-    return Measured(centre, basis, population, entry, centred)
+    return Measured(centre=centre, basis=basis, population=population, entry=entry, faces=centred)
 
 
 def _split_parts(role: EmbeddingRole, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -129,47 +132,50 @@ def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     if people <= dimensions:
         return None
     values, vectors = np.linalg.eigh(rows.astype(np.float64).T @ rows)
-    needed = int((np.cumsum(values) > LOST * values.sum()).sum())
-    columns = -(-needed // 8) * 8
+    needed_columns = int((np.cumsum(values) > LOST * values.sum()).sum())
+    columns = -(-needed_columns // 8) * 8  # the next multiple of eight
     if columns >= dimensions:
         return None
-    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((columns, columns)))
-    return np.asarray(vectors[:, -columns:] @ turn, np.float32)
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((columns, columns)))
+    return np.asarray(vectors[:, -columns:] @ rotation, np.float32)
 
 
-def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: int) -> Pack:
-    """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read."""
+def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, number: int) -> Pack:
+    """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read.
+
+    `number`: the model's number in the records. `source`: the pictures that it was measured with.
+    """
     folder, role = draft.folder, draft.manifest.embedding
-    np.save(folder / CENTRE, own.centre)
-    computed = [CENTRE]
-    if own.basis is not None:
-        np.save(folder / BASIS, own.basis)
-        computed.append(BASIS)
+    np.save(folder / CENTRE, measured.centre)
+    computed_names = [CENTRE]
+    if measured.basis is not None:
+        np.save(folder / BASIS, measured.basis)
+        computed_names.append(BASIS)
     digest = hashlib.sha256(repr((role.networks, [file.sha256 for file in draft.files])).encode())
-    for name in computed:
+    for name in computed_names:
         digest.update((folder / name).read_bytes())
     role = EmbeddingRole(
-        f"{offer.pack}-{digest.hexdigest()[:8]}",
-        number,
-        offer.networks,
-        CENTRE,
-        "" if own.basis is None else BASIS,
-        0 if own.basis is None else own.basis.shape[1],
+        model=f"{offer.pack}-{digest.hexdigest()[:8]}",
+        number=number,
+        networks=offer.networks,
+        centre=CENTRE,
+        basis="" if measured.basis is None else BASIS,
+        columns=0 if measured.basis is None else measured.basis.shape[1],
     )
-    of_pictures = [_describe_file(folder / name, "computed from your pictures", source) for name in computed]
-    manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *of_pictures))
+    computed_files = [_describe_file(folder / name, "computed from your pictures", source) for name in computed_names]
+    manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *computed_files))
     pack = Pack(manifest, folder)
-    curves.write_curve(folder, pack, source, own.entry, own.population)
-    write_durably(folder / MANIFEST, _manifest_text(pack, offer), mode=0o666)
+    curves.write_curve(folder, pack, source, measured.entry, measured.population)
+    write_durably(folder / MANIFEST, _write_manifest(pack, offer), mode=0o666)
     return pack
 
 
-def _manifest_text(pack: Pack, offer: Offer) -> str:
+def _write_manifest(pack: Pack, offer: Offer) -> str:
     """Write a manifest of the files and the embedding role, and of the base's other roles as they are there."""
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
     quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
-    others = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
+    other_tables = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
     head = {
         "pack": offer.pack,
         "schema": SCHEMA,
@@ -180,17 +186,17 @@ def _manifest_text(pack: Pack, offer: Offer) -> str:
     role = to_builtins(pack.manifest.embedding)
     networks = role.pop("networks")
     parts = [
-        _table_text("", head),
-        *(_table_text("[[file]]", to_builtins(file)) for file in pack.files),
-        _table_text("[role.embedding]", role),
-        *(_table_text("[[role.embedding.networks]]", network) for network in networks),
-        _table_text("[role.quality]", to_builtins(quality)),
-        *(table.strip() + "\n" for table in others),
+        _write_table("", head),
+        *(_write_table("[[file]]", to_builtins(file)) for file in pack.files),
+        _write_table("[role.embedding]", role),
+        *(_write_table("[[role.embedding.networks]]", network) for network in networks),
+        _write_table("[role.quality]", to_builtins(quality)),
+        *(table.strip() + "\n" for table in other_tables),
     ]
     return "\n".join(parts)
 
 
-def _table_text(name: str, values: Mapping[str, Any]) -> str:
+def _write_table(name: str, values: Mapping[str, Any]) -> str:
     """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON.
 
     Of the characters that TOML has only escaped, JSON leaves U+007F as it is.
@@ -201,14 +207,14 @@ def _table_text(name: str, values: Mapping[str, Any]) -> str:
     return "\n".join([*([name] if name else []), *lines]) + "\n"
 
 
-def place_pack(draft: Pack, offer: Offer, own: Measured, source: str, target: Path) -> None:
+def place_pack(draft: Pack, offer: Offer, measured: Measured, source: str, target: Path) -> None:
     """Make a pack of the draft, with a number of its own, and put it at `target`. Runs that add wait for each other.
 
     Raises OperatorError if the name was taken meanwhile, MissingModel, OSError; then nothing is added.
     """
     with hold_lock(target.parent / LOCK):
         require_free(target)
-        pack = write_pack(draft, offer, own, source, choose_number(target.parent))
+        pack = write_pack(draft, offer, measured, source, choose_number(target.parent))
         require_whole(pack)
         copy_pack(pack, target)
 
@@ -241,22 +247,22 @@ def require_free(target: Path) -> None:
 
 
 def copy_pack(pack: Pack, target: Path) -> None:
-    """Copy the pack's files, which all may read, and give them their name when all are on the disk.
+    """Copy the pack's files, which all users may read, to `target`, whose name they get when all are on the disk.
 
     The caller holds the lock. Raises OSError; what is at `target` stays as it is.
     """
-    place = target.parent / ADDING
-    if place.exists():
-        shutil.rmtree(place)
-    path = place / target.name
+    scratch = target.parent / ADDING
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    new_folder = scratch / target.name
     try:
-        path.mkdir(parents=True)
+        new_folder.mkdir(parents=True)
         for file in sorted(pack.folder.iterdir()):
-            shutil.copyfile(file, path / file.name)
-            with (path / file.name).open("rb") as copied:
+            shutil.copyfile(file, new_folder / file.name)
+            with (new_folder / file.name).open("rb") as copied:
                 os.fsync(copied.fileno())
-        sync_folder(path)
-        path.rename(target)
+        sync_folder(new_folder)
+        new_folder.rename(target)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     sync_folder(target.parent)

@@ -9,7 +9,7 @@ import click
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack, State
-from regulars.options import PATH, config_option, models_option, settings_of, storage_options
+from regulars.options import PATH, choose_settings, config_option, models_option, storage_options
 
 _MIB = 1024 * 1024
 
@@ -34,7 +34,7 @@ def models(context: click.Context, models: Path | None) -> int:
     context.obj = models
     if context.invoked_subcommand is not None:
         return 0
-    path = settings_of(models=models, here=True).models
+    path = choose_settings(models=models, here=True).models
     packs.require_folder(path)
     wrong = [pack for name in packs.list_names(path) if not _report(pack := packs.read_pack(path, name))]
     for pack in wrong:
@@ -62,7 +62,7 @@ def add(before: Path | None, folder: Path, images: Path, population: Path, out: 
     """
     from regulars.models.add import add_pack
 
-    settings = settings_of(models=models or before, here=True)
+    settings = choose_settings(models=models or before, here=True)
     return add_pack(folder, settings.models, settings.fpir_target, images=images, population=population, out=out)
 
 
@@ -99,5 +99,5 @@ def reembed(
     """
     from regulars.models.reembed import reembed_tenants
 
-    settings = settings_of(data=data, models=models, stage=stage)
+    settings = choose_settings(data=data, models=models, stage=stage)
     return reembed_tenants(settings, pack, tenants, estimate_only=estimate)

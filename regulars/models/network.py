@@ -97,10 +97,10 @@ def _check_place(network: Network, folder: Path) -> None:
 def _check_points(network: Network) -> None:
     """Raise UnusableNetwork unless the landmarks' places are those of an upright face within the crop."""
     left_eye, right_eye, nose, left_mouth, right_mouth = network.points
-    inside = all(0 <= place <= network.size_px for point in network.points for place in point)
+    are_inside = all(0 <= place <= network.size_px for point in network.points for place in point)
     across = left_eye[0] < right_eye[0] and left_mouth[0] < right_mouth[0]
     down = max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
-    if not (inside and across and down):
+    if not (are_inside and across and down):
         raise UnusableNetwork(
             f"points of {network.file} are the pixels of both eyes, the nose tip and both corners of the mouth in a "
             f"crop of {network.size_px} by {network.size_px}, left before right: these are of no upright face"
@@ -125,20 +125,20 @@ def check_file(network: Network, model: bytes) -> None:
     if network.output not in outputs:
         raise UnusableNetwork(f"{network.file} has no output {network.output}: its outputs are {', '.join(outputs)}")
     grey = np.full((1, *shape), (WHITE / 2 - network.mean[0]) / network.deviation[0], np.float32)
-    (found,) = session.run([network.output], {inputs[0].name: grey})
-    if found.shape != (1, network.dimensions):
+    (embedding,) = session.run([network.output], {inputs[0].name: grey})
+    if embedding.shape != (1, network.dimensions):
         raise UnusableNetwork(
-            f"{network.file} gives {list(found.shape)} at {network.output}: its manifest has dimensions = "
+            f"{network.file} gives {list(embedding.shape)} at {network.output}: its manifest has dimensions = "
             f"{network.dimensions}, so [1, {network.dimensions}] is right"
         )
-    if not np.isfinite(found).all():
+    if not np.isfinite(embedding).all():
         raise UnusableNetwork(f"{network.file} gives numbers at {network.output} that are not finite")
 
 
-def _fits(shape: Sequence[Any], asked: Sequence[int]) -> bool:
+def _fits(shape: Sequence[Any], sizes: Sequence[int]) -> bool:
     """Return whether a network's shape, in which a text or None is any number, takes what is asked."""
-    return len(shape) == len(asked) and all(
-        not isinstance(own, int) or own == size for own, size in zip(shape, asked, strict=True)
+    return len(shape) == len(sizes) and all(
+        not isinstance(length, int) or length == size for length, size in zip(shape, sizes, strict=True)
     )
 
 
@@ -147,15 +147,17 @@ def vary_network(network: Network) -> Iterator[tuple[str, Network]]:
     other = next(channels for channels in CHANNELS if channels != network.channels)
     yield f'channels = "{other}"', replace(network, channels=other)
     for name, (mean, deviation) in USUAL_PIXELS.items():
-        given = [_of_colours(numbers) for numbers in (network.mean, network.deviation)]
-        if not np.allclose(given, [_of_colours(mean), _of_colours(deviation)], rtol=0.05, atol=3):
-            says = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
-            yield says, replace(network, mean=mean, deviation=deviation)
+        present_pixels = [_spread_to_channels(numbers) for numbers in (network.mean, network.deviation)]
+        if not np.allclose(
+            present_pixels, [_spread_to_channels(mean), _spread_to_channels(deviation)], rtol=0.05, atol=3
+        ):
+            difference = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
+            yield difference, replace(network, mean=mean, deviation=deviation)
     for name, parts in USUAL_POINTS.items():
         points = tuple((round(x * network.size_px, 2), round(y * network.size_px, 2)) for x, y in parts)
         if np.abs(np.array(points) - np.array(network.points)).max() > 0.03 * network.size_px:
             yield f"{name} points, {[list(point) for point in points]}", replace(network, points=points)
 
 
-def _of_colours(numbers: Sequence[float]) -> NDArray[np.float64]:
+def _spread_to_channels(numbers: Sequence[float]) -> NDArray[np.float64]:
     return np.broadcast_to(np.asarray(numbers, np.float64), 3)

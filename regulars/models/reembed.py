@@ -26,7 +26,7 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str], *,
     Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
     data folder, TenantNotFound.
     """
-    lost = 0
+    lost_count = 0
     with closing(open_services(settings)) as services:
         new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
@@ -37,8 +37,8 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str], *,
             if not estimate_only:
                 outcome = _change_model(services, tenant.name, old, new)
                 _print_outcome(tenant.name, outcome)
-                lost += len(outcome.lost)
-    return 1 if lost else 0
+                lost_count += len(outcome.lost)
+    return 1 if lost_count else 0
 
 
 def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
@@ -57,16 +57,16 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
     with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 
-        def show(seen: int, faces: int) -> None:
-            bar.update(task, completed=seen, total=faces)
+        def show(done_count: int, face_count: int) -> None:
+            bar.update(task, completed=done_count, total=face_count)
 
         return services.reembedding.change_model(tenant, old, new, show, threads=count_cores())
 
 
 def _print_outcome(tenant: str, outcome: Outcome) -> None:
     """Print how many faces have the new model's embeddings, and which have not, with the reasons."""
-    done = "searches go by it from now on" if outcome.switched else "they go by it already"
-    print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {done}")
+    outlook = "searches go by it from now on" if outcome.switched else "they go by it already"
+    print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {outlook}")
     if outcome.rejected.embedded or outcome.rejected.left:
         print(
             f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "

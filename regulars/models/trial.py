@@ -17,7 +17,7 @@ from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import DetectedFace
 from regulars.errors import UnusableNetwork
 from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.looking import ANY_PICTURE, person_in
+from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars.models.network import vary_network
 
 TRIED_PERSONS = 40
@@ -40,19 +40,22 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
         return  # by so few pairs, chance decides
     sessions = Sessions(draft)
 
-    def separate(network: Network) -> float:
-        role = EmbeddingRole("draft", 0, (network,))
+    def measure_network(network: Network) -> float:
+        role = EmbeddingRole(model="draft", number=0, networks=(network,))
         crops = [align_face(image, face.landmarks, network.points, network.size_px) for image, face in faces]
         work = plan_embeddings(sessions, role, [crops])
         return measure_separation(work.answer([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:
-        stated = separate(network)
-        better, says = max((separate(other), says) for says, other in vary_network(network))
-        if better > CLEARLY_BETTER * stated:
+        stated_separation = measure_network(network)
+        best_separation, difference = max(
+            (measure_network(other_network), difference) for difference, other_network in vary_network(network)
+        )
+        if best_separation > CLEARLY_BETTER * stated_separation:
             raise UnusableNetwork(
-                f"{network.file} tells {len(owners) // 2} of your people apart better with {says}: by {better:.1f} "
-                f"standard deviations, and by {stated:.1f} as its manifest says. Correct the manifest"
+                f"{network.file} tells {len(owners) // 2} of your people apart better with {difference}: by "
+                f"{best_separation:.1f} standard deviations, and by {stated_separation:.1f} as its manifest says. "
+                "Correct the manifest"
             )
 
 
@@ -64,9 +67,9 @@ def _find_pairs(vision: FacePipeline, people: LabelledFolder) -> tuple[list[Foun
     faces, owners = list[Found](), list[int]()
     for person, own_paths in files.items():
         if len(own_paths) > 1 and len(owners) < 2 * TRIED_PERSONS:
-            found = [face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None]
-            if len(found) == 2:
-                faces += found
+            found_faces = [face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None]
+            if len(found_faces) == 2:
+                faces += found_faces
                 owners += [person, person]
     return faces, np.array(owners, np.intp)
 
@@ -77,7 +80,7 @@ def _find_face(vision: FacePipeline, file: Path) -> Found | None:
     except Unusable:
         return None
     faces = vision.detect(image)
-    return (image, person_in(faces, image.shape[1], image.shape[0])) if faces else None
+    return (image, choose_main_face(faces, image.shape[1], image.shape[0])) if faces else None
 
 
 def measure_separation(rows: NDArray[np.float32], owners: NDArray[np.intp]) -> float:

@@ -22,6 +22,7 @@ QOS = 1
 
 ONLINE, OFFLINE = "online", "offline"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""Ports that are usual, if the address names none."""
 _LONGEST_WAIT_S = 60
 """Longest wait before the broker is called again, in s."""
 _GOODBYE_S = 2.0
@@ -138,6 +139,7 @@ class Broker:
             yield self._confirmed.popleft()
 
     def _handle_connect(self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any) -> None:
+        """Subscribe to the topics again, and say that the bridge is there: the broker has forgotten both."""
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             return

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, SERVICE_URL, together
+from regulars.options import PATH, SERVICE_URL, join_options
 from regulars.serve.service import stop_on_signals
 from regulars.transfer.command import Access, url_option
 
@@ -30,7 +30,7 @@ _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 _PATIENCE_S = 2.0
 """How long one request to the service is tried."""
 
-_broker_options = together(
+_broker_options = join_options(
     click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."),
     click.option("--user", help="The broker's user."),
     click.option(
@@ -96,8 +96,8 @@ def mqtt(
         address = Address.of(broker)
         login = _make_login(user, password_file)
         topics = Topics(service.get_session().tenant, discovery)
-        told = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
-        mailbox = mailbox and find_or_make_mailbox(service, mailbox, told)
+        recipients = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
+        mailbox = mailbox and find_or_make_mailbox(service, mailbox, recipients)
         # One name for good, so that a new connection ends one that hangs, and no two tell the same.
         client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
         available = topics.available if mailbox else topics.frigate_available
@@ -119,6 +119,7 @@ def _make_login(user: str | None, password_file: Path | None) -> Login | None:
 def _forget(
     tenant: str, discovery: str, url: str, user: str | None, password_file: Path | None, ca_file: Path | None
 ) -> int:
+    """Empty the tenant's retained messages, and print how many they were."""
     from regulars.mqtt.broker import Address, Broker
     from regulars.mqtt.discovery import Topics
     from regulars.mqtt.forgetting import forget_tenant
@@ -165,7 +166,9 @@ def _make_steps(
         descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
         steps.append(Publisher(service, mailbox, broker, descriptions, names=names).step)
     if frigate is not None:
-        snapshots = Snapshots(service, Frigate(frigate), names=names, connections=lambda: broker.connections)
-        broker.listen(TOPIC, snapshots.heard)
+        snapshots = Snapshots(
+            service, Frigate(frigate), gives_names=names, count_connections=lambda: broker.connections
+        )
+        broker.listen(TOPIC, snapshots.take_message)
         steps.append(snapshots.step)
     return steps

@@ -46,7 +46,7 @@ class Topics(Struct, frozen=True):
     def retained(self) -> tuple[str, ...]:
         """All that a broker retains of this tenant, as patterns."""
         of_today = self.today, self.today_config
-        return self.configs, self.person("+"), self.available, self.frigate_available, *of_today
+        return self.configs, self.name_person("+"), self.available, self.frigate_available, *of_today
 
     @property
     def _node(self) -> str:
@@ -61,23 +61,25 @@ class Topics(Struct, frozen=True):
         """Return a topic that is nobody's: those of people have one part more."""
         return f"{self.prefix}/sensor/{self._node}/config"
 
-    def camera(self, camera: str) -> str:
+    def name_camera(self, camera: str) -> str:
         return f"regulars/{self.tenant}/cameras/{camera}"
 
-    def person(self, face: str) -> str:
+    def name_person(self, face: str) -> str:
         return f"regulars/{self.tenant}/people/{face}"
 
-    def camera_config(self, camera: str) -> str:
+    def name_camera_config(self, camera: str) -> str:
         object_id = camera.replace(".", "_2e")  # Home Assistant takes no full stop there
         return f"{self.prefix}/event/{self._node}/{object_id}/config"
 
-    def person_config(self, face: str) -> str:
+    def name_person_config(self, face: str) -> str:
         return f"{self.prefix}/sensor/{self._node}/{face}/config"
 
-    def face_of(self, config: str) -> str | None:
+    def find_face(self, config: str) -> str | None:
         """Return the face whose description is at this topic; None if it is none of a person."""
-        found = re.fullmatch(rf"{re.escape(self.prefix)}/sensor/{self._node}/([A-Za-z0-9_-]{{1,64}})/config", config)
-        return found[1] if found else None
+        topic_match = re.fullmatch(
+            rf"{re.escape(self.prefix)}/sensor/{self._node}/([A-Za-z0-9_-]{{1,64}})/config", config
+        )
+        return topic_match[1] if topic_match else None
 
 
 class Descriptions(Struct, frozen=True):
@@ -87,17 +89,17 @@ class Descriptions(Struct, frozen=True):
     url: str
     version: str
 
-    def camera(self, camera: Camera) -> str:
-        topic = self.topics.camera(camera.id)
+    def describe_camera(self, camera: Camera) -> str:
+        topic = self.topics.name_camera(camera.id)
         return self._describe_entity(f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS)
 
-    def today(self) -> str:
+    def describe_today(self) -> str:
         topic, state = self.topics.today, "{{ value_json.visits }}"
         more = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
         return self._describe_entity("today", "Visits today", topic, **more)
 
-    def person(self, face: Face) -> str:
-        topic = self.topics.person(face.id)
+    def describe_person(self, face: Face) -> str:
+        topic = self.topics.name_person(face.id)
         return self._describe_entity(
             f"person_{face.id}",
             face.name,
@@ -107,8 +109,11 @@ class Descriptions(Struct, frozen=True):
             icon="mdi:account",
         )
 
-    def _describe_entity(self, key: str, name: str, topic: str, **more: Any) -> str:
-        """Return the description of an entity whose state is at `topic`, as JSON. `more`: fields of its component."""
+    def _describe_entity(self, key: str, name: str, topic: str, **fields: Any) -> str:
+        """Return the description of an entity whose state is at `topic`, as JSON.
+
+        `fields`: further fields, of the entity's component.
+        """
         tenant = self.topics.tenant
         device = {
             "identifiers": [f"regulars_{tenant}"],
@@ -117,7 +122,7 @@ class Descriptions(Struct, frozen=True):
             "sw_version": self.version,
             "configuration_url": self.url,
         }
-        return _json(
+        return _write_json(
             {
                 "name": name,
                 "unique_id": f"regulars_{tenant}_{key}",
@@ -126,14 +131,14 @@ class Descriptions(Struct, frozen=True):
                 "qos": 1,
                 "device": device,
                 "origin": {"name": "regulars", "sw_version": self.version},
-                **more,
+                **fields,
             }
         )
 
 
-def camera_event(event: Event, now: datetime, face: Face | None) -> str:
+def write_camera_event(event: Event, now: datetime, face: Face | None) -> str:
     """Say that something happened at a camera. `face`: whose name may be told; None: nobody's."""
-    told = {
+    members = {
         "event_type": event.type,
         "id": event.id,
         "at": event.at.isoformat(),
@@ -142,20 +147,22 @@ def camera_event(event: Event, now: datetime, face: Face | None) -> str:
         "group": event.group,
         "visit": event.data.get("arrive_count"),
     }
-    return _json(told | ({"name": face.name, "face": face.id} if face else {}))
+    return _write_json(members | ({"name": face.name, "face": face.id} if face else {}))
 
 
-def figures(totals: ArrivalTotals) -> str:
+def write_figures(totals: ArrivalTotals) -> str:
     """Say how many came: visits without staff, the people, and each kind of visit."""
     kinds = {kind: totals.kinds.get(kind, 0) for kind in ("new", "returning", "known")}
-    return _json({"visits": totals.arrivals, "people": totals.persons, **kinds, "staff": totals.staff})
+    return _write_json({"visits": totals.arrivals, "people": totals.persons, **kinds, "staff": totals.staff})
 
 
-def person_state(event: Event) -> str:
+def write_person_state(event: Event) -> str:
     """Name the camera that saw somebody."""
     at = event.at.isoformat()
-    return _json({"camera": event.camera, "at": at, "group": event.group, "visit": event.data.get("arrive_count")})
+    return _write_json(
+        {"camera": event.camera, "at": at, "group": event.group, "visit": event.data.get("arrive_count")}
+    )
 
 
-def _json(value: dict[str, Any]) -> str:
+def _write_json(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -21,14 +21,14 @@ _LOOK_S = 0.05
 
 def forget_tenant(broker: Broker, topics: Topics) -> int:
     """Empty the tenant's retained messages; return how many. Raises OperatorError if the broker does not do it."""
-    there: set[str] = set()
-    grown_at = 0.0
+    retained_topics: set[str] = set()
+    newest_at = 0.0
 
     def hear(topic: str, payload: bytes) -> None:
-        nonlocal grown_at
-        if payload and topic not in there:
-            grown_at = time.monotonic()
-        (there.add if payload else there.discard)(topic)
+        nonlocal newest_at
+        if payload and topic not in retained_topics:
+            newest_at = time.monotonic()
+        (retained_topics.add if payload else retained_topics.discard)(topic)
 
     for pattern in topics.retained:
         broker.listen(pattern, hear)
@@ -36,20 +36,22 @@ def forget_tenant(broker: Broker, topics: Topics) -> int:
     try:
         _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
         listens_at = time.monotonic()
-        while time.monotonic() - max(listens_at, grown_at) < _SETTLE_S:
+        while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
             time.sleep(_LOOK_S)
-        found = sorted(there)
-        for topic in found:
+        emptied_topics = sorted(retained_topics)
+        for topic in emptied_topics:
             broker.tell(topic, "", retain=True)
-        _wait_until(lambda: not there, "the broker still has messages of this tenant: may its user write them all?")
-        return len(found)
+        _wait_until(
+            lambda: not retained_topics, "the broker still has messages of this tenant: may its user write them all?"
+        )
+        return len(emptied_topics)
     finally:
         broker.stop()
 
 
-def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
+def _wait_until(is_so: Callable[[], bool], complaint: str) -> None:
     until = time.monotonic() + PATIENCE_S
     while not is_so():
         if time.monotonic() > until:
-            raise OperatorError(otherwise)
+            raise OperatorError(complaint)
         time.sleep(_LOOK_S)

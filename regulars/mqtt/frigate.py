@@ -23,6 +23,7 @@ MOST_BYTES = 20 * 2**20
 _MOST_LISTED_BYTES = 16 * 2**20
 """Bytes of a list of Frigate's that is read."""
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
+"""Seconds until Frigate takes the connection, and until it answers: it is in the same network."""
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")]
@@ -44,10 +45,13 @@ class Refused(Exception):
     """Frigate answered, and will not do this."""
 
 
-class Seen(Struct, frozen=True):
-    """A person whom Frigate follows. `at`: when the best picture so far was taken; `ended`: they are gone."""
+class FrigateEvent(Struct, frozen=True):
+    """A person whom Frigate follows.
 
-    event: str
+    `at`: when the best picture so far was taken, in s. `ended`: the person has gone.
+    """
+
+    id: str
     camera: str
     at: float
     ended: bool
@@ -86,22 +90,22 @@ class _Listed(Struct):
     data: _Data | None = None
 
 
-def read_event(payload: bytes) -> Seen | None:
+def read_event(payload: bytes) -> FrigateEvent | None:
     """Read a message at frigate/events; None: no person of whom there is a picture. Raises NotFrigates."""
     message = _read_json(payload, _Message)
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
         return None
-    at = after.snapshot.frame_time if after.snapshot else after.frame_time
-    return Seen(after.id, after.camera, at, message.type == "end")
+    picture_at_s = after.snapshot.frame_time if after.snapshot else after.frame_time
+    return FrigateEvent(after.id, after.camera, picture_at_s, message.type == "end")
 
 
-def read_events(body: bytes) -> list[Seen]:
+def read_events(body: bytes) -> list[FrigateEvent]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
-    listed: Sequence[_Listed] = _read_json(body, list[_Listed])
+    rows: Sequence[_Listed] = _read_json(body, list[_Listed])
     return [
-        Seen(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
-        for row in listed
+        FrigateEvent(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
+        for row in rows
         if row.has_snapshot and row.end_time is not None
     ]
 
@@ -120,23 +124,23 @@ class Frigate:
         self._url = url.rstrip("/")
         self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
 
-    def snapshot(self, event: str) -> bytes:
+    def fetch_snapshot(self, event: str) -> bytes:
         """Return the best picture of a person so far, cut out, without Frigate's drawings."""
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
         return self._send_request("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
 
-    def ended_since(self, at: float) -> list[Seen]:
-        """Return the people of whom there are pictures, and who have gone since `at`. Raises NotFrigates."""
-        query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": at}
+    def list_ended(self, since_s: float) -> list[FrigateEvent]:
+        """Return the people of whom there are pictures, and who have gone since `since_s`. Raises NotFrigates."""
+        query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": since_s}
         return read_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
 
-    def label(self, event: str, name: str, score: float) -> None:
+    def set_label(self, event: str, name: str, score: float) -> None:
         """Say who it is. `score` is told as more than 0 and at most 1, which Frigate wants."""
         body = {"subLabel": name[:LONGEST_SUB_LABEL], "subLabelScore": round(min(1.0, max(0.001, score)), 3)}
         self._send_request("POST", f"events/{event}/sub_label", MOST_BYTES, body)
 
-    def _send_request(self, method: str, path: str, most: int, body: dict[str, object] | None = None) -> bytes:
-        """Return the answer's body, of up to `most` bytes.
+    def _send_request(self, method: str, path: str, max_bytes: int, body: dict[str, object] | None = None) -> bytes:
+        """Return the answer's body, of up to `max_bytes` bytes.
 
         Raises Away if another try may succeed, Refused if not.
         """
@@ -145,7 +149,7 @@ class Frigate:
                 method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False
             )
             try:
-                read: bytes = answer.read(most + 1)
+                content: bytes = answer.read(max_bytes + 1)
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
@@ -154,6 +158,6 @@ class Frigate:
             raise Away(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if answer.status != 200:
             raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
-        if len(read) > most:
-            raise Refused(f"Frigate answered {method} {path} with more than {most} bytes")
-        return read
+        if len(content) > max_bytes:
+            raise Refused(f"Frigate answered {method} {path} with more than {max_bytes} bytes")
+        return content

@@ -69,7 +69,7 @@ class Publisher:
         """Ids of events that are not confirmed yet, by the number of their message."""
         self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
-        broker.listen(self._topics.configs, self._heard)
+        broker.listen(self._topics.configs, self._note_topic)
 
     def step(self) -> float:
         """Tell the new events; return the seconds until the next step. Raises RegularsError of the client."""
@@ -81,7 +81,7 @@ class Publisher:
         self._keep_entities()
         page = next(self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages())
         fresh = [delivery.event for delivery in page.deliveries if delivery.event.id not in self._event_ids]
-        faces = self._faces({str(event.data.get("faceid")) for event in fresh if "faceid" in event.data})
+        faces = self._read_named_faces({str(event.data.get("faceid")) for event in fresh if "faceid" in event.data})
         for event in sorted(fresh, key=lambda event: event.at):
             self._tell(event, faces.get(str(event.data.get("faceid"))))
         return CONFIRMED_S if self._unconfirmed_ids else EVERY_S
@@ -96,6 +96,7 @@ class Publisher:
             del self._confirmed_ids[:AT_ONCE]
 
     def _tell(self, event: Event, face: Face | None) -> None:
+        """Publish an event and, if the face may be named, its person. One without a camera is only acknowledged."""
         self._event_ids[event.id] = None
         if len(self._event_ids) > _REMEMBERED:
             del self._event_ids[next(iter(self._event_ids))]
@@ -103,10 +104,10 @@ class Publisher:
             self._confirmed_ids.append(event.id)
             return
         if face is not None:
-            self._describe(self._topics.person_config(face.id), self._descriptions.person(face))
-            self._broker.tell(self._topics.person(face.id), discovery.person_state(event), retain=True)
-        payload = discovery.camera_event(event, datetime.now(UTC), face)
-        self._unconfirmed_ids[self._broker.tell(self._topics.camera(event.camera), payload)] = event.id
+            self._describe(self._topics.name_person_config(face.id), self._descriptions.describe_person(face))
+            self._broker.tell(self._topics.name_person(face.id), discovery.write_person_state(event), retain=True)
+        payload = discovery.write_camera_event(event, datetime.now(UTC), face)
+        self._unconfirmed_ids[self._broker.tell(self._topics.name_camera(event.camera), payload)] = event.id
 
     def _keep_entities(self) -> None:
         """Describe the cameras and people anew if they changed, and take away those that are gone."""
@@ -118,35 +119,35 @@ class Publisher:
             self._published.clear()
         if time.monotonic() < self._tidy_at:
             return
-        there = self._topics_at_broker.copy()
-        known = [face for topic in there if (face := self._topics.face_of(topic))]
-        wanted = {
+        topics_at_broker = self._topics_at_broker.copy()
+        described_faces = [face for topic in topics_at_broker if (face := self._topics.find_face(topic))]
+        payload_by_topic = {
             **{
-                self._topics.camera_config(camera.id): self._descriptions.camera(camera)
+                self._topics.name_camera_config(camera.id): self._descriptions.describe_camera(camera)
                 for camera in self._service.list_cameras().cameras
             },
             **{
-                self._topics.person_config(face.id): self._descriptions.person(face)
-                for face in self._faces(known).values()
+                self._topics.name_person_config(face.id): self._descriptions.describe_person(face)
+                for face in self._read_named_faces(described_faces).values()
             },
         }
-        for topic in there - wanted.keys():
+        for topic in topics_at_broker - payload_by_topic.keys():
             self._take_away(topic)
-        wanted[self._topics.today_config] = self._descriptions.today()
+        payload_by_topic[self._topics.today_config] = self._descriptions.describe_today()
         self._tell_today()
-        for topic, payload in wanted.items():
+        for topic, payload in payload_by_topic.items():
             self._describe(topic, payload)
         self._tidy_at = time.monotonic() + self._tidy_s
 
     def _tell_today(self) -> None:
         totals = next(self._service.list_arrivals(limit=1, totals=True).pages()).totals
         if totals is not None:
-            self._broker.tell(self._topics.today, discovery.figures(totals), retain=True)
+            self._broker.tell(self._topics.today, discovery.write_figures(totals), retain=True)
 
-    def _faces(self, ids: Iterable[str]) -> dict[str, Face]:
+    def _read_named_faces(self, ids: Iterable[str]) -> dict[str, Face]:
         """Return those of the faces that are there, have a name and may be told by it."""
-        asked: Sequence[str] = sorted(ids) if self._shows_names else []
-        chunks = [list(asked[begin : begin + AT_ONCE]) for begin in range(0, len(asked), AT_ONCE)]
+        wanted_ids: Sequence[str] = sorted(ids) if self._shows_names else []
+        chunks = [list(wanted_ids[begin : begin + AT_ONCE]) for begin in range(0, len(wanted_ids), AT_ONCE)]
         faces = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
         return {face.id: face for face in faces if face.name}
 
@@ -156,13 +157,13 @@ class Publisher:
             self._published[topic] = payload
 
     def _take_away(self, topic: str) -> None:
-        face = self._topics.face_of(topic)
+        face = self._topics.find_face(topic)
         if face is not None:
-            self._broker.tell(self._topics.person(face), "", retain=True)
+            self._broker.tell(self._topics.name_person(face), "", retain=True)
         self._broker.tell(topic, "", retain=True)
         self._published.pop(topic, None)
 
-    def _heard(self, topic: str, payload: bytes) -> None:
+    def _note_topic(self, topic: str, payload: bytes) -> None:
         if payload:
             self._topics_at_broker.add(topic)
         else:

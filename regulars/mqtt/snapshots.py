@@ -18,13 +18,14 @@ from msgspec import Struct, field
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
-from regulars.mqtt.frigate import Away, Frigate, NotFrigates, Refused, Seen, read_event
+from regulars.mqtt.frigate import Away, Frigate, FrigateEvent, NotFrigates, Refused, read_event
 
 TOPIC = "frigate/events"
 BACK_S = 24 * 3600.0
 """How far back it looks for people who came while Frigate, the broker, the service or this program was away."""
 
 EVERY_S, NEXT_TRY_S = 0.5, 10.0
+"""Seconds between two looks at what is due, and until a picture that was not sent is tried again."""
 SETTLED_S = 600.0
 """So long a capture may take until it is resolved, and a name until Frigate takes it."""
 
@@ -55,42 +56,48 @@ class _Person(Struct):
 class _Due(Struct):
     """Something that Frigate showed and that is to be sent."""
 
-    seen: Seen
+    event: FrigateEvent
     at: float
+    """When it is sent, by the monotonic clock."""
     tries: int = 0
 
 
 class _Label(Struct, frozen=True):
-    event: str
-    capture: str
+    """A name that Frigate gets as soon as the capture is resolved. `until`: when it is given up, by the same clock."""
+
+    event_id: str
+    capture_id: str
     camera: str
     until: float
 
 
 class Snapshots:
-    """`names`: whether Frigate is told who it is. `connections`: how often the broker was there anew."""
+    """`gives_names`: whether Frigate is told who it is. `count_connections`: how often the broker was there anew.
+
+    `no_picture_s`: after which time a picture is asked for again that Frigate did not have yet.
+    """
 
     def __init__(
         self,
         service: Regulars,
         frigate: Frigate,
         *,
-        names: bool,
-        connections: Callable[[], int],
+        gives_names: bool,
+        count_connections: Callable[[], int],
         no_picture_s: float = NO_PICTURE_S,
     ) -> None:
         """Keep the service and Frigate; nobody was seen yet."""
-        self._service, self._frigate, self._names = service, frigate, names
-        self._connections = connections
+        self._service, self._frigate, self._gives_names = service, frigate, gives_names
+        self._count_connections = count_connections
         self._no_picture_s = no_picture_s
-        self._caught_up_at = 0
+        self._caught_up_connection = 0
         self._lock = threading.Lock()
         self._due: dict[str, _Due] = {}
         """By event; the newest picture replaces one that was not sent yet."""
         self._people: OrderedDict[str, _Person] = OrderedDict()
         self._labels: list[_Label] = []
 
-    def heard(self, topic: str, payload: bytes) -> None:
+    def take_message(self, topic: str, payload: bytes) -> None:
         """Take a message at frigate/events; in the connection's thread."""
         try:
             event = read_event(payload)
@@ -98,27 +105,27 @@ class Snapshots:
             _log.warning("%s: %s", topic, error)
             return
         if event is not None:
-            self._want(event)
+            self._note_due(event)
 
     def step(self) -> float:
         """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
         try:
-            if self._caught_up_at != self._connections():
-                before = self._connections()
+            if self._caught_up_connection != self._count_connections():
+                connection_number = self._count_connections()
                 self._catch_up()
-                self._caught_up_at = before
+                self._caught_up_connection = connection_number
             for due in self._take_due():
                 self._send(due)
             for label in [*self._labels]:
                 self._give_back(label)
         except Away:
-            self._caught_up_at = 0  # what it saw meanwhile was perhaps not told
+            self._caught_up_connection = 0  # what it saw meanwhile was perhaps not told
             raise
         return EVERY_S
 
-    def _want(self, event: Seen) -> None:
+    def _note_due(self, event: FrigateEvent) -> None:
         with self._lock:
-            self._due[event.event] = _Due(event, time.monotonic())
+            self._due[event.id] = _Due(event, time.monotonic())
             while len(self._due) > _REMEMBERED:
                 self._due.pop(next(iter(self._due)))
 
@@ -129,14 +136,14 @@ class Snapshots:
     def _forget_due(self, due: _Due) -> None:
         """Forget what is due, unless there is something newer by now."""
         with self._lock:
-            if self._due.get(due.seen.event) is due:
-                del self._due[due.seen.event]
+            if self._due.get(due.event.id) is due:
+                del self._due[due.event.id]
 
     def _catch_up(self) -> None:
-        """Note whom Frigate saw while nobody listened, if the service has no picture of that event."""
-        since = time.time() - BACK_S
+        """Note the people whom Frigate saw while nobody listened, if the service has no picture of them."""
+        since_s = time.time() - BACK_S
         try:
-            ended_events = [event for event in self._frigate.ended_since(since) if event.event not in self._people]
+            ended_events = [event for event in self._frigate.list_ended(since_s) if event.id not in self._people]
         except (NotFrigates, Refused) as error:
             _log.error("who came before cannot be asked of Frigate: %s", error)
             return
@@ -144,62 +151,62 @@ class Snapshots:
         for camera in {event.camera for event in ended_events}:
             try:
                 captures = self._service.list_captures(
-                    camera=camera, from_=datetime.fromtimestamp(since, UTC), limit=1000
+                    camera=camera, from_=datetime.fromtimestamp(since_s, UTC), limit=1000
                 )
                 known_tracks |= {capture.track for capture in captures}
             except codes.CameraNotFound:
                 continue
-        missed = [event for event in ended_events if event.event not in known_tracks]
+        missed = [event for event in ended_events if event.id not in known_tracks]
         for event in missed:
-            self._want(event)
+            self._note_due(event)
         if missed:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 
     def _send(self, due: _Due) -> None:
         """Fetch the event's picture from Frigate and send it to the service, unless that has it already."""
-        event = due.seen
+        event = due.event
         due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
-        person = self._person(event.event)
+        person = self._provide_person(event.id)
         if event.at in person.times or (len(person.times) >= MOST_PICTURES and not event.ended):
             self._forget_due(due)
             return
         try:
-            picture = self._frigate.snapshot(event.event)
+            picture = self._frigate.fetch_snapshot(event.id)
         except Refused as error:
-            self._without_picture(due, error)
+            self._put_off(due, error)
             return
         digest = hashlib.sha256(picture).hexdigest()
         if digest != person.digest:
-            capture = self._capture(event, picture)
-            if capture is not None and self._names:
+            capture = self._store_picture(event, picture)
+            if capture is not None and self._gives_names:
                 until = time.monotonic() + SETTLED_S
-                self._labels.append(_Label(event.event, capture.id, capture.camera, until))
+                self._labels.append(_Label(event.id, capture.id, capture.camera, until))
         person.digest = digest
         person.times.add(event.at)
         self._forget_due(due)
 
-    def _without_picture(self, due: _Due, error: Refused) -> None:
+    def _put_off(self, due: _Due, error: Refused) -> None:
         due.tries += 1
-        if due.seen.ended and due.tries < TRIES_AT_END:
+        if due.event.ended and due.tries < TRIES_AT_END:
             due.at = time.monotonic() + self._no_picture_s
             return
-        if due.seen.ended:
-            _log.warning("%s: there is no picture of this person: %s", due.seen.camera, error)
+        if due.event.ended:
+            _log.warning("%s: there is no picture of this person: %s", due.event.camera, error)
         self._forget_due(due)
 
-    def _capture(self, event: Seen, picture: bytes) -> models.Capture | None:
+    def _store_picture(self, event: FrigateEvent, picture: bytes) -> models.Capture | None:
         """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""
-        at = datetime.fromtimestamp(event.at, UTC)
+        captured_at = datetime.fromtimestamp(event.at, UTC)
         try:
             try:
                 return self._service.take_capture(
-                    picture=picture, camera=event.camera, captured_at=at, track=event.event
+                    picture=picture, camera=event.camera, captured_at=captured_at, track=event.id
                 )
             except codes.CameraNotFound:
                 self._service.add_camera(id=event.camera, name=event.camera)
                 _log.info("%s: the camera was not there and has been made", event.camera)
                 return self._service.take_capture(
-                    picture=picture, camera=event.camera, captured_at=at, track=event.event
+                    picture=picture, camera=event.camera, captured_at=captured_at, track=event.id
                 )
         except ApiError as error:
             if error.status >= 500 or isinstance(error, _OF_ALL):
@@ -208,9 +215,9 @@ class Snapshots:
             return None
 
     def _give_back(self, label: _Label) -> None:
-        """Tell Frigate who it is, as soon as the capture is resolved; the largest face counts."""
+        """Tell Frigate who it is, once the capture is resolved. The largest face counts, and the best score so far."""
         try:
-            capture = self._service.get_capture(label.capture, camera=label.camera)
+            capture = self._service.get_capture(label.capture_id, camera=label.camera)
         except codes.NotFound:  # deleted meanwhile
             self._labels.remove(label)
             return
@@ -218,18 +225,18 @@ class Snapshots:
             return
         face = capture.sightings[0] if capture.state == "resolved" and capture.sightings else None
         if face is not None and face.resolution == "matched" and face.name and face.score is not None:
-            person = self._person(label.event)
+            person = self._provide_person(label.event_id)
             if face.score > person.score:
                 try:
-                    self._frigate.label(label.event, face.name, face.score)
+                    self._frigate.set_label(label.event_id, face.name, face.score)
                 except Refused as error:
                     _log.error("%s: the name is not taken: %s", label.camera, error)
                 person.score = face.score
         self._labels.remove(label)
 
-    def _person(self, event: str) -> _Person:
-        person = self._people.setdefault(event, _Person())
-        self._people.move_to_end(event)
+    def _provide_person(self, event_id: str) -> _Person:
+        person = self._people.setdefault(event_id, _Person())
+        self._people.move_to_end(event_id)
         if len(self._people) > _REMEMBERED:
             self._people.popitem(last=False)
         return person

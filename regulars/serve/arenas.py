@@ -28,14 +28,14 @@ def give_large_blocks_back() -> bool:
     return _set(_M_MMAP_THRESHOLD, _LARGE_BYTES) and _set(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def limit_arenas(most: int) -> bool:
-    """Allow at most `most` pools. Return False if the C library is not glibc, which alone has such a limit.
+def limit_arenas(max_pools: int) -> bool:
+    """Allow at most `max_pools` pools. Return False if the C library is not glibc, which alone has such a limit.
 
     By default glibc makes up to eight pools a core. Each keeps tens of megabytes after a large picture: half a gigabyte
     after sixteen of them. Fewer pools cost no time, since Python's threads compute in turn, and only one thread a core
     looks at pictures.
     """
-    return _set(_M_ARENA_MAX, most)
+    return _set(_M_ARENA_MAX, max_pools)
 
 
 def _set(parameter: int, value: int) -> bool:

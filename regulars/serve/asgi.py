@@ -18,7 +18,7 @@ from chalicelib.doors.words.addresses import find_network, find_sender
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Budget, Holding
-from regulars.serve.messages import BAD_REQUEST, BodyTooLarge, Request, Response, message, of_json
+from regulars.serve.messages import BAD_REQUEST, BodyTooLarge, Request, Response, make_json_response, make_message
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -53,11 +53,11 @@ class Application:
         exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
-            with logs.observe_invocation("api") as this:
+            with logs.observe_invocation("api") as invocation:
                 telemetry.of_route(scope["method"], "-")  # until its route is known
                 response = await self._answer_request(scope, exchange)
-                this.status = response.status
-                await self._answer(exchange, response, this)
+                invocation.status = response.status
+                await self._answer(exchange, response, invocation)
         except Gone:
             if not connection.is_refused:  # else its client still reads the refusal
                 connection.abort()
@@ -70,19 +70,22 @@ class Application:
         finally:
             connection.end()
 
-    async def _answer(self, exchange: Exchange, response: Response, this: Invocation) -> None:
+    async def _answer(self, exchange: Exchange, response: Response, invocation: Invocation) -> None:
         """Send the answer, unless too much that was sent to this address is not read yet."""
         try:
             with Holding(self._answers, find_network(exchange.sender), _COPIES) as holding:
                 holding.grow(len(response.body))
                 await exchange.answer(response)
         except Busy as full:
-            this.status, this.code = 503, type(full).__name__
+            invocation.status, invocation.code = 503, type(full).__name__
             unread = "There is no room for this answer: read those that are on their way"
-            await exchange.answer(of_json(503, {"message": unread}, ("Retry-After", "1")))
+            await exchange.answer(make_json_response(503, {"message": unread}, ("Retry-After", "1")))
 
     async def _answer_request(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
-        """Have the handler answer the request, or answer 400 if its head is none. Raises Gone."""
+        """Have the handler answer the request; answer 400 if its head is no valid one.
+
+        Raises Gone if the client has left.
+        """
         if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address
             raise Gone
         try:
@@ -90,7 +93,7 @@ class Application:
         except ValueError as error:
             exchange.is_last = True
             telemetry.report_error_code(BAD_REQUEST, BAD_REQUEST)
-            return message(400, f"Bad Request: {error}")
+            return make_message(400, f"Bad Request: {error}")
         exchange.sender = request.client
         telemetry.of_address(request.client)
         exchange.is_whole = not request.is_chunked and not request.announced_bytes
@@ -102,7 +105,7 @@ class Application:
             raise
         except Exception:
             _log.exception("a %s failed", request.method)
-            return message(500, "Internal server error")
+            return make_message(500, "Internal server error")
 
 
 class Exchange:
@@ -118,11 +121,11 @@ class Exchange:
         """Whether the connection is closed after the answer."""
 
     async def read_body(self, limit: int, holding: Holding) -> bytes:
-        """Take the body, of at most so many bytes. Raises BodyTooLarge, Busy, Gone."""
+        """Receive the body, of at most `limit` bytes, which `holding` counts. Raises BodyTooLarge, Busy, Gone."""
         body, holding.stop = bytearray(), self._connection.abort
         self._connection.enter(Phase.BODY)
         while not self.is_whole:
-            piece = await self._more()
+            piece = await self._receive_piece()
             body += piece
             if len(body) > limit:
                 raise BodyTooLarge
@@ -131,7 +134,7 @@ class Exchange:
         holding.stop = None
         return bytes(body)
 
-    async def _more(self) -> bytes:
+    async def _receive_piece(self) -> bytes:
         self.must_ask = False
         event = await self._receive()
         if event["type"] != "http.request":
@@ -140,18 +143,18 @@ class Exchange:
         return bytes(event["body"])
 
     async def answer(self, response: Response) -> None:
-        """Send the answer, and read out the body if it was not wanted."""
+        """Send the answer. A body that was not read comes first to its end, or the connection is closed."""
         connection = self._connection
         if self.must_ask and not self.is_whole:  # body or next request may follow: both look alike
             self.is_last = True
-        headers = response.sent_headers()
+        headers = response.encode_headers()
         if self.is_last or connection.is_last:
             headers.append((b"connection", b"close"))
         connection.enter(Phase.LEAVING)
         await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": response.sent_body, "more_body": True})
         while not self.is_whole and not self.is_last:
-            await self._more()
+            await self._receive_piece()
         await self._send({"type": "http.response.body"})
 
 
@@ -172,7 +175,7 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("CONNECT is for proxies, and this is none")
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
-    path = path_of(scope)
+    path = read_path(scope)
     client, headers = find_sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
@@ -185,7 +188,7 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     )
 
 
-def path_of(scope: Mapping[str, Any]) -> str:
+def read_path(scope: Mapping[str, Any]) -> str:
     """Return the target's decoded path; a client may send a whole URL (RFC 9112, 3.2.2). Raises ValueError."""
     if scope["path"].startswith("/"):
         return str(scope["path"])

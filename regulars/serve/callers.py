@@ -22,7 +22,7 @@ from chalicelib.doors.http import ONE_BOX, HttpRequest
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.doors.words.addresses import find_network
 from chalicelib.services import Services
-from regulars.serve.gateway import views_of
+from regulars.serve.gateway import find_views
 from regulars.serve.messages import Request
 
 _SURE_S = 60.0
@@ -53,7 +53,7 @@ ReadCaller = Callable[[Request], CallerHint]
 """Reads in a head whose a request is; if it says `by_body`, again in the whole request."""
 
 
-def anybody(_request: Request) -> CallerHint:
+def claim_nothing(_request: Request) -> CallerHint:
     """Claim nothing, at a server without tenants."""
     return CallerHint(by_body=True)
 
@@ -71,21 +71,27 @@ class Tenants:
         """By claim: its tenant, and until when that is sure. A signature's has the sender, too."""
 
     def read_claim(self, request: Request) -> CallerHint:
-        """Read the claim in a head, or in a whole request. A signed path was checked already."""
+        """Read from a head, or from a whole request, whose request it claims to be.
+
+        Signatures of URLs were checked before.
+        """
         if request.path.startswith((PREFIX, PICTURES_PREFIX)):
             return CallerHint(request.path.split("/")[2])
         if (request.method, request.path) in v1.SIGN_IN:
             return CallerHint(by_body=True, claim=("sign-in",))
-        said = views_of(request.path).claim(self._services.settings, request)
-        if said is NOBODY:  # the console's start has its path in common with a dialect
-            said = v1.VIEWS.claim(self._services.settings, request)
-        if isinstance(said, SignatureClaim):
-            claim = (said.find, said.id, find_network(request.client))
-            return replace(self._claim(claim, partial(self._check_signature, said.find)), by_body=True)
-        hint = self._claim((said.find, said.key), lambda _request: self._find_tenant(said.find, said.key))
-        return replace(hint, tenant=said.tenant or hint.tenant, by_body=said.in_body)
+        dialect_claim = find_views(request.path).claim(self._services.settings, request)
+        if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
+            dialect_claim = v1.VIEWS.claim(self._services.settings, request)
+        if isinstance(dialect_claim, SignatureClaim):
+            claim = (dialect_claim.find, dialect_claim.id, find_network(request.client))
+            return replace(self._make_hint(claim, partial(self._check_signature, dialect_claim.find)), by_body=True)
+        hint = self._make_hint(
+            (dialect_claim.find, dialect_claim.key),
+            lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
+        )
+        return replace(hint, tenant=dialect_claim.tenant or hint.tenant, by_body=dialect_claim.in_body)
 
-    def _claim(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
+    def _make_hint(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
         formerly, sure_until = self._proved.get(claim, (None, 0.0))
         is_sure = time.monotonic() < sure_until
         return CallerHint(formerly if is_sure else None, prove, claim=claim, formerly=formerly)
@@ -100,18 +106,21 @@ class Tenants:
     def _find_tenant(self, find: FindTenant, key: str) -> str | None:
         """Look the tenant of a key up. Raises Busy, StorageUnavailable."""
         try:
-            found = find(self._services, key) if key else None
+            tenant = find(self._services, key) if key else None
         except (Busy, StorageUnavailable):
             raise
         except RegularsError:
-            found = None
-        if found is None:
+            tenant = None
+        if tenant is None:
             self._proved.pop((find, key), None)
             return None
-        return self._remember((find, key), found, _SURE_S)
+        return self._remember((find, key), tenant, _SURE_S)
 
     def _check_signature(self, find: FindSigner, request: Request) -> str | None:
-        """Check the signature. Of whatever is wrong with it, the application tells the sender."""
+        """Return the tenant that signed the request.
+
+        None if the signature is wrong: the application tells the sender why.
+        """
         sign_in = HttpRequest(
             method=request.method,
             path=request.path,

@@ -85,9 +85,11 @@ class Timeouts(Struct, frozen=True):
 class Phase(Enum):
     NEW = auto()
     KEPT = auto()
+    """An answer has gone, and the connection waits for its next request."""
     HEAD = auto()
     BODY = auto()
     OURS = auto()
+    """We work on the request, and wait for nothing from the client."""
     LEAVING = auto()
     """The answer is on its way."""
 
@@ -107,9 +109,9 @@ class _Flow(FlowControl):
 class Connection(H11Protocol):
     """One client of uvicorn's, with limits. asyncio, uvicorn and asgi.py call its methods."""
 
-    def __init__(self, limiter: ConnectionLimiter, sender: str, **of_uvicorn: Any) -> None:
+    def __init__(self, limiter: ConnectionLimiter, sender: str, **uvicorn_options: Any) -> None:
         """Begin a connection: nothing has come yet."""
-        super().__init__(**of_uvicorn, app_state={"connection": self})
+        super().__init__(**uvicorn_options, app_state={"connection": self})
         self.sender = sender
         """The network that it comes from."""
         self._has_eof = False
@@ -164,7 +166,7 @@ class Connection(H11Protocol):
         """Let h11 read. Only a head's first byte, and bytes of a body, are progress."""
         if self._is_in_body or self.is_refused:
             self._body_bytes += len(data)
-            self._progress(len(data))
+            self._renew_time(len(data))
         if not self.is_refused:
             self._unread += data
             self._read_request()
@@ -179,37 +181,38 @@ class Connection(H11Protocol):
     def _read_request(self) -> None:
         """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
         while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
-            begun = self.conn.trailing_data[0]
-            if self.conn.their_state is h11.IDLE and not begun:  # RFC 9112, 2.2: empty lines may precede a request
+            held_by_h11 = self.conn.trailing_data[0]
+            # RFC 9112, 2.2: empty lines may precede a request.
+            if self.conn.their_state is h11.IDLE and not held_by_h11:
                 del self._unread[: _EMPTY_LINES.match(self._unread).end()]  # type: ignore[union-attr]
             if not self._unread:
                 return
             if self._is_in_body:
-                self._read_body(begun)
+                self._read_body(held_by_h11)
             else:
-                self._read_head(begun)
+                self._read_head(held_by_h11)
         if self.is_open and self._unread and not self.is_refused:
             self.flow.pause_reading()
 
-    def _read_head(self, begun: bytes) -> None:
+    def _read_head(self, held_by_h11: bytes) -> None:
         """Have h11 read more of a head, and nothing behind its end: the limits of a body are others."""
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
-        known = begun + self._unread[: HEAD_BYTES - len(begun)]
-        end = known.find(b"\r\n\r\n", max(0, len(begun) - 3))
-        head = known if end < 0 else known[: end + 4]
-        del self._unread[: len(head) - len(begun)]
-        if len(head) == len(begun):
+        received = held_by_h11 + self._unread[: HEAD_BYTES - len(held_by_h11)]
+        end = received.find(b"\r\n\r\n", max(0, len(held_by_h11) - 3))
+        head = received if end < 0 else received[: end + 4]
+        del self._unread[: len(head) - len(held_by_h11)]
+        if len(head) == len(held_by_h11):
             self._refuse("The head of a request is too long.")
-        elif _NO_HEAD.search(head, max(0, len(begun) - 1)):
+        elif _NO_HEAD.search(head, max(0, len(held_by_h11) - 1)):
             self._refuse(_NO_REQUEST)
         else:
-            super().data_received(head[len(begun) :])
+            super().data_received(head[len(held_by_h11) :])
             self._is_chunked = self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
 
-    def _read_body(self, begun: bytes) -> None:
-        """Have h11 read more of a body. `begun`: a chunk's size line, or trailers, that have no end yet."""
-        room = max(0, (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(begun))
+    def _read_body(self, held_by_h11: bytes) -> None:
+        """Have h11 read more of a body. `held_by_h11`: a chunk's size line, or trailers, that have no end yet."""
+        room = max(0, (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(held_by_h11))
         piece = bytes(self._unread[:room])
         del self._unread[:room]
         if piece:
@@ -271,7 +274,7 @@ class Connection(H11Protocol):
         self.enter(Phase.OURS)
 
     def end(self) -> None:
-        """Go on with the next request, or wait for it. h11 begins anew with what it has not read."""
+        """Begin with the connection's next request, after an answer: a part of it may have come already."""
         self._task = None
         if self.is_refused:
             return
@@ -321,7 +324,7 @@ class Connection(H11Protocol):
         limits_s = {Phase.NEW: patience.new_s, Phase.KEPT: patience.kept_s, Phase.HEAD: patience.head_s}
         limit_s = limits_s.get(self._phase, patience.body_s)
         if unread_bytes := self._unsent_bytes:  # of an answer
-            self._progress(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
+            self._renew_time(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
             self._unread_bytes, limit_s = unread_bytes, patience.body_s
         return (now - self.since) / limit_s
 
@@ -331,8 +334,8 @@ class Connection(H11Protocol):
         elif self._task:
             self._task.cancel()
 
-    def _progress(self, size: int) -> None:
-        """Give a client that sends or reads its time anew, at the slowest allowed rate."""
+    def _renew_time(self, size: int) -> None:
+        """Give the client its time anew, less what `size` bytes take at the slowest allowed rate."""
         self.since = min(time.monotonic(), self.since + size / self._limiter.patience.bytes_a_second)
 
 
@@ -348,19 +351,19 @@ class Arrivals:
         self._by_sender.setdefault(find_network(address[0]), deque()).append(sock)
         self.number += 1
 
-    def some(self) -> Iterator[tuple[socket.socket, str]]:
+    def take_some(self) -> Iterator[tuple[socket.socket, str]]:
         """Yield one of each of some senders. What was given up is closed: to open it would take ten times as long."""
         for sender in [*self._by_sender][:SENDERS_AT_ONCE]:
-            theirs = self._by_sender.pop(sender)
-            while theirs:
-                sock = theirs.popleft()
+            sockets = self._by_sender.pop(sender)
+            while sockets:
+                sock = sockets.popleft()
                 self.number -= 1
                 if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     yield sock, sender
                     break
                 sock.close()
-            if theirs:
-                self._by_sender[sender] = theirs
+            if sockets:
+                self._by_sender[sender] = sockets
 
     def close(self) -> None:
         """Close those that are not opened."""
@@ -384,8 +387,8 @@ class ConnectionLimiter:
     def leave(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
-    def look(self) -> None:
-        """Close what has used up its time."""
+    def close_overdue(self) -> None:
+        """Close the connections that have used up their time."""
         now = time.monotonic()
         for connection in [each for each in self._connections if each.measure_used_share(self.patience, now) >= 1]:
             connection.abort()
@@ -398,7 +401,7 @@ class ConnectionLimiter:
                 connection.shutdown()
         while self._connections and time.monotonic() < began + timeout_s:
             await asyncio.sleep(LOOK_EVERY_S)
-            self.look()
+            self.close_overdue()
             for connection in [each for each in self._connections if each.is_idle]:  # such as one that shook hands now
                 connection.shutdown()
             if time.monotonic() > began + STILL_COMING_S:
@@ -410,23 +413,25 @@ class ConnectionLimiter:
     def _make_room(self) -> None:
         """Close some of the sender with the most: first what has used up most of its time, then what came last."""
         now = time.monotonic()
-        most = Counter(each.sender for each in self._connections).most_common(1)[0][0]
-        theirs = [each for each in self._connections if each.sender == most]
-        used = {each: each.measure_used_share(self.patience, now) for each in theirs}
-        waiting = sorted((each for each in theirs if used[each] > 0), key=used.__getitem__, reverse=True)
-        for connection in waiting[: max(1, self.places // 8)] or [max(theirs, key=lambda each: each.since)]:
+        busiest_sender = Counter(each.sender for each in self._connections).most_common(1)[0][0]
+        connections = [each for each in self._connections if each.sender == busiest_sender]
+        used_shares = {each: each.measure_used_share(self.patience, now) for each in connections}
+        waiting = sorted(
+            (each for each in connections if used_shares[each] > 0), key=used_shares.__getitem__, reverse=True
+        )
+        for connection in waiting[: max(1, self.places // 8)] or [max(connections, key=lambda each: each.since)]:
             connection.abort()
             self.leave(connection)  # now, since many come before it is lost
 
 
-def places(wanted: int = CONNECTIONS) -> int:
-    """Return the most connections: `wanted`, or fewer if the process may not open so many files.
+def count_places(wanted_count: int = CONNECTIONS) -> int:
+    """Return the most connections: `wanted_count`, or fewer if the process may not open so many files.
 
     It first raises the process's soft limit, which is often 1024, as far as needed and allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + OTHER_FILES
+    needed = wanted_count + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else max(32, min(wanted, soft - OTHER_FILES))
+    return wanted_count if soft == resource.RLIM_INFINITY else max(32, min(wanted_count, soft - OTHER_FILES))

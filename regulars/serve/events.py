@@ -47,6 +47,7 @@ Handler = Callable[[Mapping[str, Any], Context], Any]
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _HOURLY = re.compile(r"cron\(\d+ \* \* \* \? \*\)")
 _UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
+"""Seconds of the units that a schedule's rate may have."""
 
 
 class Background:
@@ -74,9 +75,10 @@ class Background:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, name: str, step: Callable[[], float]) -> None:
+        """Call `step` until the end, each time after the seconds that it returns, or FAILED_S if it fails."""
         if sys.platform == "linux":  # only there do threads have a niceness of their own
-            mine = os.PRIO_PROCESS, threading.get_native_id()
-            os.setpriority(*mine, os.getpriority(*mine) + NICENESS)
+            this_thread = os.PRIO_PROCESS, threading.get_native_id()
+            os.setpriority(*this_thread, os.getpriority(*this_thread) + NICENESS)
         while not self._stop.is_set():
             try:
                 wait_s = step()
@@ -89,15 +91,16 @@ class Background:
 def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background: Background) -> None:
     """Start the threads of each event handler that `app` has registered. Schedules run once at the start.
 
-    `queues`: with the number of threads, by the handler's name. If they are several, each takes one message at a time,
-    so that none waits behind another's. Raises ValueError if nothing on one box feeds a handler.
+    `queues`: the queue and the number of its threads, by the handler's name. Several threads of a queue take one
+    message each at a time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a
+    handler.
     """
     for source in app.event_sources:
         name, handler = source.name, app.handler_map[source.name]
         if isinstance(source, SQSEventConfig):
             _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):
-            every_s = interval_s(source.schedule_expression)
+            every_s = read_interval_s(source.schedule_expression)
             background.start(name, partial(_run_schedule, handler, name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
@@ -147,7 +150,7 @@ def handle_messages(
     return 0.0
 
 
-def interval_s(expression: str | ScheduleExpression) -> float:
+def read_interval_s(expression: str | ScheduleExpression) -> float:
     """Return the seconds between two runs of a schedule. Raises ValueError if it is no rate, nor a minute each hour."""
     text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
     if _HOURLY.fullmatch(text):

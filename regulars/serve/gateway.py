@@ -22,7 +22,7 @@ from chalicelib.doors.application import Routes, convert_to_rest_event
 from chalicelib.doors.dialects import find_owner
 from chalicelib.doors.http import MAX_BODY_BYTES, ONE_BOX, Views
 from chalicelib.doors.v1 import routes as v1
-from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, message, of_app
+from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, convert_response, make_message
 
 _log = logging.getLogger(__name__)
 _STATUSES: Mapping[type[Exception], int] = {NotFound: 404, BodyTooLarge: 413}
@@ -46,7 +46,7 @@ class Context(Struct, frozen=True):
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
-def views_of(path: str) -> Views:
+def find_views(path: str) -> Views:
     """Return the views of the dialect that owns a path: v1's, unless another does."""
     owner = find_owner(path)
     return v1.VIEWS if owner is None else owner.views
@@ -66,17 +66,17 @@ class Gateway:
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises NotFound."""
         route, _ = self._match_route(head)
-        return views_of(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
+        return find_views(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
 
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
-        views, status = views_of(head.path), _STATUSES.get(type(error))
+        views, status = find_views(head.path), _STATUSES.get(type(error))
         response = views.failed(views.too_long if isinstance(error, BodyTooLarge) else error, head.path)
         if status and response.status_code == 200:
             response.status_code = status
         if isinstance(error, Busy):
             response.headers.setdefault("Retry-After", "1")
-        return of_app(response)
+        return convert_response(response)
 
     def answer(self, request: Request) -> Response:
         """Answer one request by the app. An error of the app becomes the gateway's 502. Raises NotFound."""
@@ -86,33 +86,35 @@ class Gateway:
             return compress_response(_make_response(answer), request.headers.get("accept-encoding", ""))
         except Exception:
             _log.exception("the handler of a %s failed", request.method)
-            return message(502, "Internal server error")
+            return make_message(502, "Internal server error")
 
     def _match_route(self, head: Request) -> tuple[str, dict[str, str]]:
         """Return the route and its parameters. Raises NotFound."""
         matched = self._routes.match(head.method, head.path)
         if matched is None:
-            raise NotFound(views_of(head.path).unknown)
+            raise NotFound(find_views(head.path).unknown)
         telemetry.of_route(head.method, matched[0])
         return matched
 
 
 def _make_event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, Any]:
+    """Make the gateway's event of a request. `matched`: the route and the parameters of its path."""
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
-    this = telemetry.current()
+    invocation = telemetry.current()
     caller = {"method": request.method, "sourceIp": request.client, "userAgent": headers.get("User-Agent")}
     event = {
         "rawPath": request.called_path,
         "rawQueryString": request.query,
         "headers": headers,
-        "requestContext": {"http": caller, "requestId": this.request_id if this else str(uuid.uuid4())},
+        "requestContext": {"http": caller, "requestId": invocation.request_id if invocation else str(uuid.uuid4())},
         "body": request.body or None,
     }
     return convert_to_rest_event(event, *matched, ONE_BOX)
 
 
 def _make_response(answer: Mapping[str, Any]) -> Response:
+    """Make the response of the app's answer in the gateway's form."""
     headers = [(name, str(value)) for name, value in (answer.get("headers") or {}).items()]
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers += [(name, str(value)) for value in values]

@@ -56,10 +56,10 @@ class Lanes:
         self._works: set[Future[Any]] = set()
 
     async def run(self, lane: str, call: Callable[[], _Result]) -> _Result:
-        """Make the call in a thread, in the caller's context, when it is its turn.
+        """Make the call in a thread, in the caller's context, as soon as it is the lane's turn.
 
-        Raises Busy if as many wait in the lane as may, and what the call raises.
-        A caller that is cancelled leaves the lane if its call has not begun. The place is the call's, not the caller's.
+        A caller that is cancelled leaves the lane if its call has not begun; a call that has begun keeps its place
+        until its end. Raises Busy if as many wait in the lane as may, and what the call raises.
         """
         own_lane = self._lanes.setdefault(lane, _Lane(self._places))
         if own_lane.inside >= self._places + self._waiting:
@@ -77,14 +77,14 @@ class Lanes:
             self._give_back_after(future, undo.pop_all())
         return await asyncio.wrap_future(future)
 
-    def _give_back_after(self, work: Future[Any], held: ExitStack) -> None:
+    def _give_back_after(self, work: Future[Any], place_stack: ExitStack) -> None:
         loop = asyncio.get_running_loop()
         self._works.add(work)
-        held.callback(self._works.discard, work)
+        place_stack.callback(self._works.discard, work)
 
         def close_held(_: Future[Any]) -> None:
             with suppress(RuntimeError):  # the server has stopped meanwhile
-                loop.call_soon_threadsafe(held.close)
+                loop.call_soon_threadsafe(place_stack.close)
 
         work.add_done_callback(close_held)
 
@@ -93,8 +93,8 @@ class Lanes:
         if not self._lanes[lane].inside:
             del self._lanes[lane]
 
-    def look(self) -> dict[str, int]:
-        """Return for each lane at how many looks in a row no call had ended.
+    def count_still_looks(self) -> dict[str, int]:
+        """Return for each lane at how many looks in a row, this one with them, no call had ended.
 
         Such a lane may have nothing to do but one long call. A test call tells whether it moves.
         """
@@ -135,23 +135,26 @@ class Budget:
             self._held[holding.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return once the lane has room for so much more. Of strangers, the sender with most is ended. Raises Busy."""
+        """Return once the lane has room for `size` more bytes. Raises Busy.
+
+        Among requests of nobody known, the sender that holds the most has one of its own ended.
+        """
         while size and not self._has_room(lane, size):
             strangers = [
                 holding
                 for holding in self.holdings
                 if lane == holding.lane == UNPROVED and holding.stop and holding.held
             ]
-            by_sender: Counter[str] = Counter({asks.sender: size})
+            bytes_by_sender: Counter[str] = Counter({asks.sender: size})
             for holding in strangers:
-                by_sender[holding.sender] += holding.held
-            most = max(
+                bytes_by_sender[holding.sender] += holding.held
+            largest = max(
                 [asks, *strangers],
-                key=lambda holding: (by_sender[holding.sender], holding.held + size * (holding is asks)),
+                key=lambda holding: (bytes_by_sender[holding.sender], holding.held + size * (holding is asks)),
             )
-            if most is asks:
+            if largest is asks:
                 raise Busy(FULL)
-            most.end()
+            largest.end()
 
     def _has_room(self, lane: str, size: int) -> bool:
         would = self._held[lane] + size
@@ -187,9 +190,9 @@ class Holding:
     def move(self, lane: str) -> None:
         """Charge another lane for it. Raises Busy."""
         if lane != self.lane:
-            held, self.held = self.held, 0
-            self._budget.note(self, -held)
-            self._hold(lane, held)
+            held_bytes, self.held = self.held, 0
+            self._budget.note(self, -held_bytes)
+            self._hold(lane, held_bytes)
 
     def _hold(self, lane: str, size: int) -> None:
         self._budget.make_room(lane, size, self)

@@ -26,10 +26,10 @@ summary = logging.getLogger("regulars.summary")
 """The log of a start. It is written at every level but `error`."""
 
 
-def log_to_stderr(form: str | None, level: str, others: Iterable[logging.Logger] = ()) -> None:
+def log_to_stderr(form: str | None, level: str, other_loggers: Iterable[logging.Logger] = ()) -> None:
     """Write all logs from `level` on to stderr, so that stdout has only the ready line.
 
-    `form`: "text" or "json"; None: text on a terminal, else JSON. `others`: logs that lose handlers of their own.
+    `form`: "text" or "json"; None: text on a terminal, else JSON. `other_loggers`: they lose handlers of their own.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.terminator = ""  # the formatters end their lines
@@ -37,7 +37,7 @@ def log_to_stderr(form: str | None, level: str, others: Iterable[logging.Logger]
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for log in others:
+    for log in other_loggers:
         log.handlers = []
         log.setLevel(logging.NOTSET)
     summary.setLevel(root.level if root.level >= logging.ERROR else min(logging.INFO, root.level))
@@ -65,25 +65,35 @@ def observe_invocation(function: str, request_id: str | None = None) -> Abstract
     return observability.observe_invocation(_tell, function, request_id or str(uuid.uuid4()))
 
 
-def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
-    metrics.count(this, stages, ms)
-    level = _level(this)
+def _tell(invocation: Invocation, stages: Mapping[str, float], ms: float) -> None:
+    metrics.count(invocation, stages, ms)
+    level = _choose_level(invocation)
     if _log.isEnabledFor(level):
-        _log.log(level, "%s", _text(this, ms), extra={"line": observability.describe_invocation(this, stages, ms)})
+        _log.log(
+            level,
+            "%s",
+            _write_line(invocation, ms),
+            extra={"line": observability.describe_invocation(invocation, stages, ms)},
+        )
 
 
-def _level(this: Invocation) -> int:
+def _choose_level(invocation: Invocation) -> int:
     """Weigh a line. What asks every few seconds, an open console and Prometheus, would bury the rest."""
-    if (this.status or 0) >= REFUSED or this.code is not None or this.measured.get(CAPTURES_PARKED):
+    if (invocation.status or 0) >= REFUSED or invocation.code is not None or invocation.measured.get(CAPTURES_PARKED):
         return logging.WARNING
-    often = (this.route or "").startswith(("GET /console", f"GET {metrics.PATH}"))
-    return logging.DEBUG if often or this.status == HTTPStatus.NOT_MODIFIED else logging.INFO
+    often = (invocation.route or "").startswith(("GET /console", f"GET {metrics.PATH}"))
+    return logging.DEBUG if often or invocation.status == HTTPStatus.NOT_MODIFIED else logging.INFO
 
 
-def _text(this: Invocation, ms: float) -> str:
-    said = [this.route or this.function, this.status, this.code, None if this.error == this.code else this.error]
-    words = [str(word) for word in said if word is not None]
-    counts = [f"{name}={value:g}" for name, value in this.measured.items()]
-    named = {"[{}]": this.tenant, "by {}": this.caller, "from {}": this.address}
-    whose = [form.format(value) for form, value in named.items() if value]
-    return " ".join([*words, f"{ms:.0f} ms", *whose, *counts])
+def _write_line(invocation: Invocation, ms: float) -> str:
+    outcome = [
+        invocation.route or invocation.function,
+        invocation.status,
+        invocation.code,
+        None if invocation.error == invocation.code else invocation.error,
+    ]
+    words = [str(word) for word in outcome if word is not None]
+    counts = [f"{name}={value:g}" for name, value in invocation.measured.items()]
+    origin = {"[{}]": invocation.tenant, "by {}": invocation.caller, "from {}": invocation.address}
+    origin_words = [form.format(value) for form, value in origin.items() if value]
+    return " ".join([*words, f"{ms:.0f} ms", *origin_words, *counts])

@@ -21,6 +21,7 @@ BAD_REQUEST = "BadRequest"
 """Code of the log for bytes that are no request."""
 
 _WITHOUT_BODY = frozenset({204, 304})
+"""Statuses whose answers have no body, nor a Content-Length (RFC 9110, 6.4.1)."""
 
 
 class Request(Struct, frozen=True):
@@ -60,14 +61,14 @@ class Response(Struct, frozen=True):
         """The body, which some statuses do not have."""
         return b"" if self.status in _WITHOUT_BODY else self.body
 
-    def sent_headers(self) -> list[tuple[bytes, bytes]]:
+    def encode_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers as they are sent. Answers are never cached unless their headers say so."""
-        headers, this = list(self.headers), telemetry.current()
-        named = {name.lower() for name, _ in headers}
-        if "cache-control" not in named:
+        headers, invocation = list(self.headers), telemetry.current()
+        present_names = {name.lower() for name, _ in headers}
+        if "cache-control" not in present_names:
             headers.append(("Cache-Control", "no-store"))
-        if this is not None and "x-request-id" not in named:
-            headers.append(("X-Request-Id", this.request_id))
+        if invocation is not None and "x-request-id" not in present_names:
+            headers.append(("X-Request-Id", invocation.request_id))
         if self.status not in _WITHOUT_BODY:
             headers.append(("Content-Length", str(len(self.body))))
         return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
@@ -77,19 +78,19 @@ class BodyTooLarge(Exception):
     """A body has more bytes than were allowed."""
 
 
-def of_json(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:
+def make_json_response(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:
     return Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
 
 
-def of_app(made: AppResponse) -> Response:
+def convert_response(app_response: AppResponse) -> Response:
     """Convert a response that was made without the application."""
-    headers = tuple((name, str(value)) for name, value in made.headers.items())
-    return Response(made.status_code, headers, made.body.encode())
+    headers = tuple((name, str(value)) for name, value in app_response.headers.items())
+    return Response(app_response.status_code, headers, app_response.body.encode())
 
 
-def message(status: int, text: str) -> Response:
+def make_message(status: int, text: str) -> Response:
     """Make the gateway's answer to a request that no dialect sees."""
-    return of_json(status, {"message": text})
+    return make_json_response(status, {"message": text})
 
 
 LEAST_BYTES = 1024

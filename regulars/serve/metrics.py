@@ -29,7 +29,7 @@ from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, 
 from chalicelib.doors.http import Failure, Refused, answer_plainly
 from chalicelib.doors.sites import is_own_host
 from chalicelib.services import Services
-from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, of_app
+from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, convert_response
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of the histograms of times, in s."""
@@ -67,15 +67,15 @@ _COUNTERS = {
 ProcessCollector(registry=_SINCE_THE_START)
 
 
-def count(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+def count(invocation: Invocation, stages: Mapping[str, float], ms: float) -> None:
     """Count an invocation that has ended."""
-    if this.route is not None:
-        code = "" if this.code is None else str(this.code)
-        _REQUESTS.labels(this.route, str(this.status or "none"), code).inc()
-        _REQUEST_S.labels(this.route).observe(ms / 1000)
+    if invocation.route is not None:
+        code = "" if invocation.code is None else str(invocation.code)
+        _REQUESTS.labels(invocation.route, str(invocation.status or "none"), code).inc()
+        _REQUEST_S.labels(invocation.route).observe(ms / 1000)
     if "search" in stages:
         _SEARCH_S.observe(stages["search"] / 1000)
-    for name, value in this.measured.items():
+    for name, value in invocation.measured.items():
         if name in _LATEST:
             _LATEST[name].set(value)
         else:
@@ -91,7 +91,7 @@ class Figures:
     copies = 1
 
     def __init__(self, services: Services, names: Collection[str]) -> None:
-        self._everything, self._names = everything(services), names
+        self._everything, self._names = make_registry(services), names
 
     def admit(self, head: Request) -> int:
         """Allow no body. Raises Failure for another path, and if a page of a browser may be what asks."""
@@ -105,14 +105,14 @@ class Figures:
     def answer_error(self, _head: Request, error: Exception) -> Response:
         if isinstance(error, BodyTooLarge):
             error = Refused(413, "This takes no body.")
-        return of_app(answer_plainly(error if isinstance(error, Failure) else Failure("", str(error), 503)))
+        return convert_response(answer_plainly(error if isinstance(error, Failure) else Failure("", str(error), 503)))
 
     def answer(self, request: Request) -> Response:
         response = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
         return compress_response(response, request.headers.get("accept-encoding", ""))
 
 
-def everything(services: Services) -> CollectorRegistry:
+def make_registry(services: Services) -> CollectorRegistry:
     """Return the counts since the start and, read at each question, those of the storage."""
     registry = CollectorRegistry()
     for figures in (_SINCE_THE_START, Stored(services)):
@@ -131,12 +131,12 @@ class Stored(Collector):
             "regulars_database_damaged", "1 if damage was found.", self._services.readiness.is_damaged
         )
         try:
-            return [damaged, *self._metrics()]
+            return [damaged, *self._read_metrics()]
         except RegularsError as error:
             _log.warning("the metrics lack faces, cameras and disk: %s", error)
             return [damaged]
 
-    def _metrics(self) -> Iterator[Metric]:
+    def _read_metrics(self) -> Iterator[Metric]:
         """Yield the figures of now: faces, cameras that are heard, captures that wait, and the disk."""
         services = self._services
         faces = GaugeMetricFamily("regulars_faces", "Faces of a tenant.", labels=["tenant"])

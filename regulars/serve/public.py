@@ -13,8 +13,8 @@ from chalicelib.doors.words.addresses import find_network
 from chalicelib.services import Services
 from regulars.serve.asgi import Exchange
 from regulars.serve.gateway import Gateway
-from regulars.serve.messages import Request, Response, of_app
-from regulars.serve.server import signed_blobs
+from regulars.serve.messages import Request, Response, convert_response
+from regulars.serve.server import make_signed_blobs
 from regulars.serve.site import Site
 
 RATE = Rate("requests", "requests of an address", a_second=20, burst=200)
@@ -32,17 +32,18 @@ class PublicSite(Site):
     """Handler of a public demo's requests: only GET is answered, by the rights of one key, and no dialect."""
 
     def __init__(self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE) -> None:
-        super().__init__(Gateway(app), signed_blobs(services))
+        super().__init__(Gateway(app), make_signed_blobs(services))
         self._authorization = f"Bearer {api_key}"
         self._buckets = Buckets(rate)
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
+        """Answer what a stranger may ask, with the key of all strangers; refuse the rest."""
         try:
             self._buckets.take(find_network(head.client))
             if head.method != "GET" or (find_owner(head.path) is not None and head.path != CONSOLE_START):
                 raise NotAllowed(REFUSAL)
         except (NotAllowed, TooManyRequests) as error:
-            return of_app(v1.VIEWS.failed(error, head.path))
+            return convert_response(v1.VIEWS.failed(error, head.path))
         headers = {name: value for name, value in head.headers.items() if name in FORWARDED_HEADERS}
         return await super().__call__(
             replace(head, headers={**headers, "authorization": self._authorization}), exchange

@@ -42,7 +42,7 @@ from chalicelib.services import Services
 from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
-from regulars.mail import mailer_of
+from regulars.mail import make_mailer
 from regulars.serve import arenas, events, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
@@ -53,11 +53,11 @@ from regulars.serve.connections import (
     Connection,
     ConnectionLimiter,
     Timeouts,
-    places,
+    count_places,
 )
 from regulars.serve.gateway import Gateway
 from regulars.serve.service import stop_on_signals
-from regulars.serve.settings import ServeSettings, url_of
+from regulars.serve.settings import ServeSettings, make_url
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
@@ -96,38 +96,38 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     Raises FolderInUse, PortTaken, MissingModel, and the storage's errors.
     """
     settings, serving = configuration.settings, configuration.serving
-    numpy_on_one_thread()
+    limit_numpy_threads()
     arenas.limit_arenas(count_cores())
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     leave_no_core()
     stop = stop_on_signals()
-    with folder.hold_folder(data) as tell, listening(serving.host, serving.port) as sock:
+    with folder.hold_folder(data) as tell, open_listener(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
         from regulars.backup.receipts import require_erasures_done
 
         logs.log_to_stderr(serving.log_format, serving.log_level, [app.app.log])
-        services = bootstrap.build(settings, mailer=mailer_of(configuration.mail))
+        services = bootstrap.build(settings, mailer=make_mailer(configuration.mail))
         require_erasures_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
-        used = warm_up(services)
+        pack_names = warm_up(services)
         for line in describe_start(data, services, configuration.file):
             logs.summary.info("%s", line)
-        for pack in sorted(used):
+        for pack in sorted(pack_names):
             logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
         for warning in list_warnings(services, data):
             logs.summary.warning("%s", warning)
         services.watch.resume_all()
         app.provide.use(services)
-        app.console_files.use(libraries.modules())
+        app.console_files.use(libraries.find_modules())
         background = events.Background(stop)
         feed_handlers(app.app, services, background)
         front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
-        tell(front.url, "\n".join(configuration.lines()))
+        tell(front.url, "\n".join(configuration.write_lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
-        for line in console_lines(services, settings.public_url or front.url, data, asks=asks):
+        for line in write_console_lines(services, settings.public_url or front.url, data, asks=asks):
             logs.summary.info("%s", line)
         with serve_metrics(services, serving) as at:
             if at is not None:
@@ -144,14 +144,14 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
     """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers are kept."""
     disk = services.storage.disk and services.storage.disk()
     if disk and disk.is_full:
-        left, needed = disk.free_bytes / 1e6, FULL_BYTES / 1e6
-        yield f"the disk of {data} is full: {left:.1f} MB are left, and pictures are taken from {needed:.0f} MB on"
+        free_mb, full_mb = disk.free_bytes / 1e6, FULL_BYTES / 1e6
+        yield f"the disk of {data} is full: {free_mb:.1f} MB are left, and pictures are taken from {full_mb:.0f} MB on"
     for tenant in services.tenants.list_all():
         if tenant.asked and not tenant.disabled:
             yield f"{tenant.name}: {tenant.asked}"
 
 
-def numpy_on_one_thread() -> None:
+def limit_numpy_threads() -> None:
     """Have numpy compute on one thread, unless the environment says otherwise. Call it before numpy is loaded.
 
     Several spin for each other while the models' threads have the cores: a product of two small matrices took 6 ms in
@@ -186,23 +186,24 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"
     yield f"tenants: {len(tenants)}, faces: {faces}"
-    yield zones_text(tenants, data)
-    if (waiting := services.ports.storage.waiting) is not None and (left := waiting()):
-        yield f"captures that wait from before: {left}; they are resolved now, oldest first"
+    yield describe_zones(tenants, data)
+    if (waiting := services.ports.storage.waiting) is not None and (waiting_count := waiting()):
+        yield f"captures that wait from before: {waiting_count}; they are resolved now, oldest first"
 
 
-def zones_text(tenants: Sequence[Tenant], data: Path) -> str:
+def describe_zones(tenants: Sequence[Tenant], data: Path) -> str:
     """Say in which time zones the tenants' days are counted."""
     zones = Counter(tenant.time_zone for tenant in tenants).most_common()
-    named = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
+    zone_text = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
     another = f"`regulars tenants set NAME --time-zone ZONE --data {shlex.quote(str(data))}` sets another"
-    return f"days are counted in the time zone {named}; {another}"
+    return f"days are counted in the time zone {zone_text}; {another}"
 
 
-def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
-    """Print the console's URL. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
+def write_console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
+    """Return lines with the console's URL and, if `asks` and there are few tenants, with a link for each that signs in.
 
-    A log gets none: people who read it within ten minutes could sign in by it.
+    `asks`: whether somebody sits at the terminal. A log gets no links: people who read it within ten minutes could sign
+    in.
     """
     tenants = services.tenants.list_all()
     if not asks or len(tenants) > LINKED_TENANTS:
@@ -228,10 +229,10 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
 
 def make_site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
-    return Site(Gateway(app), signed_blobs(services), Tenants(services).read_claim)
+    return Site(Gateway(app), make_signed_blobs(services), Tenants(services).read_claim)
 
 
-def signed_blobs(services: Services) -> dict[str, SignedBlobs]:
+def make_signed_blobs(services: Services) -> dict[str, SignedBlobs]:
     """Return the parts of the server that answer signed URLs, by the prefix of their paths."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
     return {store.paths.prefix: SignedBlobs(store) for store in stores if isinstance(store, FolderUploadStore)}
@@ -239,15 +240,15 @@ def signed_blobs(services: Services) -> dict[str, SignedBlobs]:
 
 @contextmanager
 def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
-    """Answer GET /metrics at a port of its own, if one is set, and give its URL. Raises PortTaken.
+    """Serve GET /metrics at a port of its own, if one is set, and yield its URL; None: there is none. Raises PortTaken.
 
-    It has places of its own, few of them: connections that say nothing take no descriptors of the service.
+    It takes few connections: those that say nothing use up none of the service's descriptors.
     """
     if serving.metrics_port is None:
         yield None
         return
     host_names = {*list_own_names(services.settings.public_url), serving.metrics_host.lower()}
-    with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
+    with open_listener(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
         stop, metrics_site = threading.Event(), Site(metrics.Figures(services, host_names), threads=METRICS_THREADS)
         front = Front(metrics_site, sock, connections=METRICS_CONNECTIONS)
         thread = threading.Thread(target=front.run, args=(stop, STILL_COMING_S))
@@ -276,7 +277,7 @@ class Front:
         """Keep the site and its socket; nothing is served yet."""
         self._site, self._sock, self._tls, self._watchdog = site, sock, tls, watchdog
         patience = patience or Timeouts()
-        self._limiter = ConnectionLimiter(connections or places(), patience)
+        self._limiter = ConnectionLimiter(connections or count_places(), patience)
         self._state = ServerState()
         self._config = uvicorn.Config(
             Application(site, proxies),
@@ -289,7 +290,7 @@ class Front:
             proxy_headers=False,
         )
         host, port = sock.getsockname()[:2]
-        self.url = url_of(host, port, tls=tls is not None)
+        self.url = make_url(host, port, tls=tls is not None)
 
     def run(self, stop: threading.Event, drain_s: float = DRAIN_S) -> bool:
         """Serve until `stop` is set. Then answer what has come, for up to `drain_s`, and close.
@@ -301,16 +302,16 @@ class Front:
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
-        """Return when `stop` was set, by the monotonic clock. If a part of the server fails, so does the whole."""
+        """Serve until `stop` is set; return when that was, by the monotonic clock. If one part fails, all end."""
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self._take())
             while not stop.is_set():
                 self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
                 await asyncio.sleep(LOOK_EVERY_S)
-                self._limiter.look()
-                still = self._site.look()
+                self._limiter.close_overdue()
+                still_s, lane = self._site.measure_stillness()
                 if self._watchdog:
-                    self._watchdog.look(*still)
+                    self._watchdog.note_turn(still_s, lane)
                 if self._tls:
                     self._tls.renew()
             stopped_at = time.monotonic()
@@ -321,14 +322,17 @@ class Front:
         return stopped_at
 
     async def _take(self) -> None:
-        """Take all connections that have come, and open a few: each counts from there on, before its handshake."""
+        """Take all connections that have come, and open a few of them at a time.
+
+        An open one counts from then on, before its TLS handshake.
+        """
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
-        of_uvicorn = {"config": self._config, "server_state": self._state}
+        uvicorn_options = {"config": self._config, "server_state": self._state}
         with closing(Arrivals()) as arrivals:
             while True:
                 if not arrivals.number:
-                    await self._come()
+                    await self._wait_for_connection()
                 try:
                     while arrivals.number < max(self._limiter.places // 2, 1):
                         arrivals.add(*self._sock.accept())
@@ -336,12 +340,12 @@ class Front:
                     pass  # those are all
                 except OSError:  # there are no descriptors left
                     await asyncio.sleep(LOOK_EVERY_S)
-                for sock, sender in arrivals.some():
-                    connection = Connection(self._limiter, sender, **of_uvicorn)
+                for sock, sender in arrivals.take_some():
+                    connection = Connection(self._limiter, sender, **uvicorn_options)
                     connection.open(sock, self._tls.context if self._tls else None)
                 await asyncio.sleep(0)
 
-    async def _come(self) -> None:
+    async def _wait_for_connection(self) -> None:
         """Return when a connection has come. It is not taken yet: nobody would close it if the server stopped here."""
         loop, come = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._sock, come.set)
@@ -351,7 +355,7 @@ class Front:
             loop.remove_reader(self._sock)
 
 
-def listening(host: str, port: int, option: str = "--port") -> socket.socket:
+def open_listener(host: str, port: int, option: str = "--port") -> socket.socket:
     """Bind a socket, so that a taken port shows before the models are loaded. Raises PortTaken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

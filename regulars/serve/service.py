@@ -29,7 +29,7 @@ class Service(Struct, frozen=True):
 
 
 @contextmanager
-def running(
+def run_service(
     data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | None = None, *, log_level: str = "warning"
 ) -> Iterator[Service]:
     """Start a service on the folder `data`, wait until it is ready, and stop it at the end.
@@ -43,7 +43,7 @@ def running(
     # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603 - ours
     try:
-        yield Service(_ready(process), data, process)
+        yield Service(_wait_until_ready(process), data, process)
     finally:
         stop(process)
 
@@ -62,7 +62,8 @@ def stop(process: subprocess.Popen[str]) -> int:
             process.stdout.close()
 
 
-def _ready(process: subprocess.Popen[str]) -> str:
+def _wait_until_ready(process: subprocess.Popen[str]) -> str:
+    """Wait for the ready line that `serve` prints, and return its URL. Raises OperatorError if none comes in time."""
     assert process.stdout is not None  # noqa: S101 -- it was asked for
     late = threading.Timer(START_S, os.kill, (process.pid, signal.SIGKILL))
     late.start()

@@ -15,14 +15,14 @@ from chalicelib.settings import SettingError, read_networks
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
 
-def _port(text: str) -> int:
+def _read_port(text: str) -> int:
     """Read a port's number. Raises ValueError if it is not 0 to 65535."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
         raise ValueError("is a port, a number from 0 to 65535")
     return int(text)
 
 
-def _one_of(*choices: str) -> dict[str, Any]:
+def _make_choice(*choices: str) -> dict[str, Any]:
     def read_choice(text: str) -> str:
         if text not in choices:
             raise ValueError(f"is one of {', '.join(choices)}")
@@ -35,16 +35,18 @@ class ServeSettings(Struct, frozen=True):
     """Addresses, certificate and log of one box."""
 
     host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 is all of this machine")
-    port: int = setting(8000, "port to listen on; 0 picks a free one", read=_port)
+    port: int = setting(8000, "port to listen on; 0 picks a free one", read=_read_port)
     tls_cert: Path | None = setting(
         None, "certificate chain (PEM): the port speaks https only; needs tls_key", read=Path
     )
     tls_key: Path | None = setting(None, "the certificate's private key (PEM)", read=Path)
     log_format: str | None = setting(
-        None, "form of the log, text or json", nothing="text on a terminal, else json", **_one_of(*FORMS)
+        None, "form of the log, text or json", nothing="text on a terminal, else json", **_make_choice(*FORMS)
     )
     log_level: str = setting(
-        "info", "least level of the log: debug, info, warning (refusals and failures only) or error", **_one_of(*LEVELS)
+        "info",
+        "least level of the log: debug, info, warning (refusals and failures only) or error",
+        **_make_choice(*LEVELS),
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         (),
@@ -52,13 +54,13 @@ class ServeSettings(Struct, frozen=True):
         read=read_networks,
         nothing="none",
     )
-    metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_port)
+    metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_read_port)
     metrics_host: str = setting("127.0.0.1", "address of /metrics; all who reach it may read it")
 
     @property
     def url(self) -> str:
         """Return the beginning of the service's URLs, as these settings have it."""
-        return url_of(self.host, self.port, tls=self.tls_cert is not None)
+        return make_url(self.host, self.port, tls=self.tls_cert is not None)
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -69,18 +71,18 @@ _EVERYWHERE = {"0.0.0.0": ("192.0.2.1", "127.0.0.1"), "::": ("2001:db8::1", "::1
 """All addresses of this machine: one far away, which no machine has (RFC 5737, 3849), and this machine's to itself."""
 
 
-def url_of(host: str, port: int, *, tls: bool) -> str:
+def make_url(host: str, port: int, *, tls: bool) -> str:
     """Make the beginning of the service's URLs. If it listens everywhere, its host is the one that others reach."""
-    host = _outward(host) if host in _EVERYWHERE else host
+    host = _find_outward_address(host) if host in _EVERYWHERE else host
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _outward(host: str) -> str:
+def _find_outward_address(host: str) -> str:
     """Return this machine's address on its way to others, which the kernel knows without a packet being sent."""
-    far, own = _EVERYWHERE[host]
+    far_address, own_address = _EVERYWHERE[host]
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            sock.connect((far, 9))
+            sock.connect((far_address, 9))
         except OSError:  # there is no network
-            return own
+            return own_address
         return str(sock.getsockname()[0])

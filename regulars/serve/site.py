@@ -16,10 +16,10 @@ from chalicelib.book.words.errors import RegularsError
 from chalicelib.doors.http import Failure
 from chalicelib.doors.words.addresses import find_network
 from regulars.serve.asgi import Exchange
-from regulars.serve.callers import CallerHint, ReadCaller, anybody
+from regulars.serve.callers import CallerHint, ReadCaller, claim_nothing
 from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
-from regulars.serve.messages import BodyTooLarge, Request, Response, of_json
+from regulars.serve.messages import BodyTooLarge, Request, Response, make_json_response
 
 THREADS = count_cores() + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
@@ -80,13 +80,13 @@ class Site:
         self,
         gateway: Part,
         others: Mapping[str, Part] | None = None,
-        read_caller: ReadCaller = anybody,
+        read_caller: ReadCaller = claim_nothing,
         bodies_bytes: int = BODIES_BYTES,
         threads: int = THREADS,
         unwell_s: float = UNWELL_S,
     ) -> None:
         """Keep the parts of the site and the lanes of their work."""
-        self._gateway, self._others = gateway, others or {}
+        self._gateway, self._parts_by_prefix = gateway, others or {}
         self._read_caller = read_caller
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
@@ -94,14 +94,14 @@ class Site:
         self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
         self._still_s, self._unwell_s = 0.0, unwell_s
 
-    def look(self) -> tuple[float, str]:
-        """Return for how long no call has ended in a lane, and in which: of all the longest.
+    def measure_stillness(self) -> tuple[float, str]:
+        """Return for how many seconds no call has ended in the stillest lane, and the name of that lane.
 
         It counts looks, LOOK_EVERY_S apart, and not the clock: so a machine that has too much to do gets longer.
         """
-        looks = {**self._strangers.look(), **self._tenants.look()}
-        stillest = max(looks, key=looks.__getitem__, default="")
-        self._still_s = looks.get(stillest, 0) * LOOK_EVERY_S
+        looks_by_lane = {**self._strangers.count_still_looks(), **self._tenants.count_still_looks()}
+        stillest = max(looks_by_lane, key=looks_by_lane.__getitem__, default="")
+        self._still_s = looks_by_lane.get(stillest, 0) * LOOK_EVERY_S
         return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
@@ -109,8 +109,10 @@ class Site:
         if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
-            return of_json(200 if is_alive else 503, {"alive": is_alive})
-        part = next((part for at, part in self._others.items() if head.path.startswith(at)), self._gateway)
+            return make_json_response(200 if is_alive else 503, {"alive": is_alive})
+        part = next(
+            (part for prefix, part in self._parts_by_prefix.items() if head.path.startswith(prefix)), self._gateway
+        )
         try:
             limit = part.admit(head)
             claim = self._read_caller(head)
@@ -125,26 +127,26 @@ class Site:
         """Answer a request in its tenant's lane once it is proved whose it is."""
         tenant = claim.tenant
         if tenant is None and not claim.by_body:
-            found = await self._prove_tenant(part, head, claim)
-            if isinstance(found, Response):  # nobody's credentials: the answer needed no body
-                return found
-            tenant = found
+            tenant_or_answer = await self._prove_tenant(part, head, claim)
+            if isinstance(tenant_or_answer, Response):  # nobody's credentials: the answer needed no body
+                return tenant_or_answer
+            tenant = tenant_or_answer
         with Holding(self._budget, tenant or UNPROVED, part.copies, sender=find_network(head.client)) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
                 claim = self._read_caller(request)
-                found = claim.tenant or await self._prove_tenant(part, request, claim)
-                if isinstance(found, Response):
-                    return found
-                tenant = found
+                tenant_or_answer = claim.tenant or await self._prove_tenant(part, request, claim)
+                if isinstance(tenant_or_answer, Response):
+                    return tenant_or_answer
+                tenant = tenant_or_answer
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
 
     async def _prove_tenant(self, part: Part, request: Request, claim: CallerHint) -> str | Response:
-        """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Busy.
+        """Return the tenant whose credentials the request has; if they are nobody's, return the answer. Raises Busy.
 
-        What was proved before does not wait among strangers. Of a sender, what claims different things takes turns, and
-        so do short bodies and long ones, which take far longer to read.
+        A claim that was proved before does not wait among strangers. Of one sender, requests with different claims take
+        turns, and so do short bodies and long ones, which take far longer to read.
         """
         sender = find_network(request.client)
         lanes, lane = self._strangers, sender

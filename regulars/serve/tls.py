@@ -10,7 +10,7 @@ from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
 
-_Seen = list[tuple[int, int, int]]
+_FileStates = list[tuple[int, int, int]]
 
 
 class Certificate:
@@ -21,7 +21,7 @@ class Certificate:
 
     def __init__(self, chain: Path, key: Path) -> None:
         self._chain, self._key = chain, key
-        self._seen = self._look()
+        self._known_state = self._read_state()
         self.context = self._load_context()
 
     def renew(self) -> None:
@@ -30,20 +30,20 @@ class Certificate:
         Handshakes from then on see the new certificate; connections that are open stay.
         """
         try:
-            state = self._look()
+            state = self._read_state()
         except OperatorError:
             return  # in the middle of an exchange: one of them is away
-        if state == self._seen:
+        if state == self._known_state:
             return
-        self._seen = state
+        self._known_state = state
         try:
             self._load_context()  # first apart: a chain whose key does not fit would spoil the context
-            self.context.load_cert_chain(self._chain, self._key, _no_passphrase)
+            self.context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
             _log.info("the certificate %s was read again", self._chain)
         except (OperatorError, OSError) as error:
             _log.warning("the former certificate is kept: %s", error)
 
-    def _look(self) -> _Seen:
+    def _read_state(self) -> _FileStates:
         """Return what tells that a file was written or exchanged: its time, size and inode."""
         try:
             stats = [path.stat() for path in (self._chain, self._key)]
@@ -52,10 +52,11 @@ class Certificate:
         return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats]
 
     def _load_context(self) -> ssl.SSLContext:
+        """Make a TLS context of the files. Raises OperatorError if they cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self._chain, self._key, _no_passphrase)
+            context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
         except _Locked as error:
             raise OperatorError(f"{self._key} is locked by a passphrase: `openssl pkey` writes one without") from error
         except ssl.SSLError as error:
@@ -69,5 +70,5 @@ class _Locked(Exception):
     """Error: the key wants a passphrase, and nobody is there to type it."""
 
 
-def _no_passphrase() -> str:
+def _refuse_passphrase() -> str:
     raise _Locked

@@ -51,15 +51,15 @@ class SignedBlobs:
                 raise Failure("MissingContentLength", "You must provide the Content-Length HTTP header", 411)
             if head.announced_bytes > MAX_UPLOAD_BYTES:
                 raise BodyTooLarge
-        self._store.paths.require_signed(head.method, self._key(head), head.query, head.headers)
+        self._store.paths.require_signed(head.method, self._read_key(head), head.query, head.headers)
         return MAX_UPLOAD_BYTES
 
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in S3's words."""
         if isinstance(error, BodyTooLarge):
-            most = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
-            error = Failure("EntityTooLarge", most)
-        failure, key = translate_error(_TABLE, error), self._key(head)
+            limit_text = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
+            error = Failure("EntityTooLarge", limit_text)
+        failure, key = translate_error(_TABLE, error), self._read_key(head)
         report_answer(error, failure.code, f"{head.method} {self.prefix}{{key}}")
         id_ = uuid.uuid4().hex[:16].upper()
         elements = {"Code": failure.code, "Message": failure.text, "Resource": f"/{BUCKET}/{key}", "RequestId": id_}
@@ -73,18 +73,20 @@ class SignedBlobs:
         return self._put(request) if request.method == "PUT" else self._get(request)
 
     def _put(self, request: Request) -> Response:
-        body, key = request.body, self._key(request)
+        """Store an upload once, if its bytes have the checksum that was signed."""
+        body, key = request.body, self._read_key(request)
         sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
         if sha256 != request.headers["x-amz-checksum-sha256"]:
             raise Failure("BadDigest", "The SHA256 you specified did not match the calculated checksum")
         if not self._store.put_upload(key, body, request.headers["content-type"]):
             reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
             raise Failure("PreconditionFailed", reason, 412)
-        found = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
-        return Response(200, (*found, ("Content-Type", "application/xml")))
+        stored_headers = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
+        return Response(200, (*stored_headers, ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
-        data = self._store.get(self._key(request))
+        """Return an object, or answer 404 as S3 does."""
+        data = self._store.get(self._read_key(request))
         if data is None:
             raise Failure("NoSuchKey", "The specified key does not exist", 404)
         # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
@@ -97,5 +99,5 @@ class SignedBlobs:
         )
         return Response(200, headers, data)
 
-    def _key(self, request: Request) -> str:
+    def _read_key(self, request: Request) -> str:
         return request.path.removeprefix(self.prefix)

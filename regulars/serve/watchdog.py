@@ -23,13 +23,13 @@ class Watchdog:
         self._ends_after_s = ends_after_s
 
     def __enter__(self) -> Watchdog:
-        self.look(0.0, "")
+        self.note_turn(0.0, "")
         return self
 
     def __exit__(self, *_: object) -> None:
         faulthandler.cancel_dump_traceback_later()
 
-    def look(self, still_s: float, lane: str) -> None:
+    def note_turn(self, still_s: float, lane: str) -> None:
         """Take note that the loop turns, and that a lane has been still for so long."""
         faulthandler.dump_traceback_later(self._ends_after_s, exit=True)
         if still_s >= self._ends_after_s:

@@ -31,17 +31,17 @@ from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
     SERVICE_URL,
     ask_before_deed,
+    choose_settings,
+    choose_tenant,
     data_option,
+    join_options,
     named_tenant,
     open_services,
     read_configuration,
-    settings_of,
     storage_options,
-    tenant_of,
-    together,
     with_services,
 )
-from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
+from regulars.tenants.credentials import FILE, CredentialsFile, find_machine_zone, read_credentials
 
 if TYPE_CHECKING:
     from chalicelib.book.tenants import Tenants
@@ -49,25 +49,25 @@ if TYPE_CHECKING:
 _NONE = "none"
 
 
-def _names(text: str) -> frozenset[str]:
+def _read_names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))
     if not all(names):  # an empty shell variable must not turn everything on
         raise click.BadParameter(f"names with commas between them, or `none`, not {text[:40]!r}")
     return frozenset() if names == {_NONE} else names
 
 
-def _amount(text: str, kind: type[int | float] = float, said: str = "a number") -> float | str:
+def _read_amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
     try:
         return text if text == _NONE else kind(text)
     except ValueError:
-        raise click.BadParameter(f"{said}, or `none`, not {text[:40]!r}") from None
+        raise click.BadParameter(f"{expected}, or `none`, not {text[:40]!r}") from None
 
 
 def _count(text: str) -> float | str:
-    return _amount(text, int, "a whole number")
+    return _read_amount(text, int, "a whole number")
 
 
-def _option(setting: Setting) -> Callable[[Any], Any]:
+def _make_option(setting: Setting) -> Callable[[Any], Any]:
     """Make the option of a setting."""
     called = setting.name.replace("_", "-") if setting.option == "=" else setting.option
     if setting.kind is bool:
@@ -79,19 +79,21 @@ def _option(setting: Setting) -> Callable[[Any], Any]:
     bounds = f"Legal: {setting.bounds}{setting.or_none}." if setting.kind in (int, float) else ""
     begins = getattr(TenantSettings(), setting.name)
     initial = f"Initially {begins:,}." if isinstance(begins, int | float) else ""
-    says = " ".join(filter(None, (setting.says, bounds, initial)))
-    return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=says)
+    help_text = " ".join(filter(None, (setting.says, bounds, initial)))
+    return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=help_text)
 
 
-_KINDS = {int: (_count, "N"), float: (_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_names, "NAMES")}
-_settings_options = together(*(_option(one) for one in SETTINGS.values() if one.option))
+_KINDS = {int: (_count, "N"), float: (_read_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_read_names, "NAMES")}
+_settings_options = join_options(*(_make_option(one) for one in SETTINGS.values() if one.option))
 
 
-def _changes(given: dict[str, Any]) -> dict[str, Any]:
+def _list_changes(options: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
     texts = {name for name, setting in SETTINGS.items() if setting.kind is str}
     nothing = dict.fromkeys(texts, "")
-    return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}
+    return {
+        name: nothing.get(name) if value == _NONE else value for name, value in options.items() if value is not None
+    }
 
 
 @click.group(no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants.")
@@ -129,29 +131,29 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add door-7 --profile camera
       regulars tenants add shop-12 --strangers keep --stage prod --time-zone Europe/Berlin
     """
-    changes = _changes(given)
+    changes = _list_changes(given)
     if "strangers" not in changes and Profile(profile) is not Profile.CAMERA:
         raise click.UsageError(
             "say what becomes of strangers: --strangers forget keeps nothing of somebody who matches nobody, but a "
             "count; --strangers keep remembers them, so that they can become regulars. In the EU that needs a ground "
             "of the GDPR's Article 9(2), which you say by --basis (docs/tasks/consent.md)"
         )
-    with closing(open_services(settings_of(data=data, stage=stage), new=True)) as services:
+    with closing(open_services(choose_settings(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
-        settings = TenantSettings(**{"time_zone": zone_of_machine(), **changes})
+        settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
         _change_and_print_credentials(services, lambda book: book.add(name, Profile(profile), settings))
     print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
-    there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
-    where = there if stage else f" --data {quote(str(data))}" if data else ""
-    print(f"for a link that signs a browser in: regulars console --tenant {name}{where}", file=sys.stderr)
+    stage_options = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
+    place_options = stage_options if stage else f" --data {quote(str(data))}" if data else ""
+    print(f"for a link that signs a browser in: regulars console --tenant {name}{place_options}", file=sys.stderr)
 
 
 @tenants.command("list")
 @with_services
 def list_all(services: Services) -> None:
     """List all tenants."""
-    for line in table(services.tenants.list_all()):
+    for line in format_tenants(services.tenants.list_all()):
         print(line)
     for erasure in services.erasure.of_tenants.list_all():
         how = (
@@ -182,7 +184,7 @@ def change(services: Services, name: str, **given: Any) -> None:
       regulars tenants set shop-12 --attributes-off beauty,emotion
       regulars tenants set shop-12 --faces 100000
     """
-    changes = _changes(given)
+    changes = _list_changes(given)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     services.tenants.change_settings(name, changes)
@@ -192,9 +194,9 @@ def change(services: Services, name: str, **given: Any) -> None:
 @tenants.command(short_help="Give a tenant new keys and a new code.")
 @ask_before_deed
 @named_tenant
-def rotate(services: Services, tenant: Tenant, may: Callable[[str], bool]) -> None:
+def rotate(services: Services, tenant: Tenant, confirm: Callable[[str], bool]) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
-    if may(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
+    if confirm(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
         _change_and_print_credentials(services, lambda book: book.rotate_keys(tenant.name))
 
 
@@ -208,12 +210,12 @@ def key(name: str, data: Path | None) -> None:
     Examples:
       export REGULARS_API_KEY=$(regulars tenants key shop)
     """
-    storage = settings_of(data=data, here=True).storage
+    storage = choose_settings(data=data, here=True).storage
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
-    found = read_credentials(storage).get(name)
-    if found is None:
+    credentials_of_tenant = read_credentials(storage).get(name)
+    if credentials_of_tenant is None:
         raise OperatorError(f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all")
-    print(found.api_key)
+    print(credentials_of_tenant.api_key)
 
 
 @tenants.command("renew-signing")
@@ -260,8 +262,8 @@ def enable(services: Services, name: str) -> None:
 def _print_settings(services: Services, tenant: Tenant) -> None:
     """Print all settings of one tenant, a line each."""
     rows = describe_tenant(tenant)
-    for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
-        rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
+    for setting, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
+        rows[setting] = f"{days} (the service's)" if rows[setting] == "any" else rows[setting]
     for line in align_rows([*rows.items()]):
         print(line)
 
@@ -272,24 +274,25 @@ def describe_tenant(tenant: Tenant) -> dict[str, str]:
         "tenant": tenant.name,
         "profile": tenant.profile.value,
         "app_id": tenant.app_id,
-        "state": _state(tenant),
+        "state": _name_state(tenant),
         "since": f"{tenant.created_at:%Y-%m-%d}",
         **{
-            setting.name.removesuffix("_only").replace("_", "-"): _value(tenant, setting)
+            setting.name.removesuffix("_only").replace("_", "-"): _describe_value(tenant, setting)
             for setting in SETTINGS.values()
         },
-        "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
+        "enrol-quality": _write_in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "model": tenant.model,
     }
 
 
-def _value(tenant: Tenant, setting: Setting) -> str:
-    return _in_words(getattr(tenant, setting.name), "any" if setting.kind is int else "none")
+def _describe_value(tenant: Tenant, setting: Setting) -> str:
+    return _write_in_words(getattr(tenant, setting.name), "any" if setting.kind is int else "none")
 
 
-def _in_words(value: object, nothing: str = "none") -> str:
+def _write_in_words(value: object, nothing: str = "none") -> str:
+    """Write a setting's value. `nothing`: the word for one that is not set."""
     match value:
         case None | "":
             return nothing
@@ -302,16 +305,16 @@ def _in_words(value: object, nothing: str = "none") -> str:
     return str(value)
 
 
-def table(tenants: Iterable[Tenant]) -> list[str]:
+def format_tenants(tenants: Iterable[Tenant]) -> list[str]:
     """Format a heading and a line for each tenant, in aligned columns."""
     rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
     for tenant in tenants:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
-        only = ", ".join(rule for rule, holds in strict.items() if holds)
-        who = (tenant.name, tenant.profile.value, tenant.app_id)
-        quota = _in_words(tenant.requests_a_day, "any")
-        rows.append((*who, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
+        only = ", ".join(rule for rule, is_set in strict.items() if is_set)
+        identity = (tenant.name, tenant.profile.value, tenant.app_id)
+        quota = _write_in_words(tenant.requests_a_day, "any")
+        rows.append((*identity, _name_state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
     return align_rows(rows)
 
 
@@ -321,7 +324,7 @@ def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _state(tenant: Tenant) -> str:
+def _name_state(tenant: Tenant) -> str:
     return "disabled" if tenant.disabled else "active"
 
 
@@ -360,7 +363,7 @@ _MOST_READ = 1000
 
 _WITH_SERVICES = [one.name for one in dialects.DIALECTS if one.services]
 
-_key_files = together(
+_key_files = join_options(
     *(
         click.option(
             f"--{one}",
@@ -370,7 +373,7 @@ _key_files = together(
         for one in dialects.SERVICES
     )
 )
-_of_key = together(named_tenant, click.argument("key_id", metavar="ID"), ask_before_deed)
+_of_key = join_options(named_tenant, click.argument("key_id", metavar="ID"), ask_before_deed)
 
 
 @tenants.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
@@ -390,7 +393,7 @@ def keys() -> None:
 @named_tenant
 def list_keys(services: Services, tenant: Tenant) -> None:
     """List the keys: id, role, last use, end, name."""
-    for line in key_table(services.access.keys.list_all(tenant)):
+    for line in format_keys(services.access.keys.list_all(tenant)):
         print(line)
 
 
@@ -419,8 +422,10 @@ def add_key(
     if (dialect is None) != (group is None) or (dialect is None and any(files.values())):
         raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
     if dialect is not None and group is not None:
-        given = {service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()}
-        _add_services(services, tenant, key_name, [*dialects.find_dialect(dialect).services], group, given)
+        given_uuids = {
+            service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()
+        }
+        _add_services(services, tenant, key_name, [*dialects.find_dialect(dialect).services], group, given_uuids)
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
@@ -434,42 +439,47 @@ def _add_services(
     key_name: str,
     names: Sequence[str],
     group_name: str,
-    given: Mapping[str, str | None],
+    given_uuids: Mapping[str, str | None],
 ) -> None:
-    """Make and print keys for these services. The first is of the group of this name, made if need be."""
-    if not all(value is None or is_uuid(value) for value in given.values()):
+    """Make and print keys for these services. The first of them reaches the group `group_name`, made if need be."""
+    if not all(value is None or is_uuid(value) for value in given_uuids.values()):
         raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
-    if other := next((name for name, value in given.items() if value is not None and name not in names), None):
+    if other := next((name for name, value in given_uuids.items() if value is not None and name not in names), None):
         raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
     groups = services.groups
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.choose_implicit_capacity(tenant), "")
     group = groups.get_by_name(tenant, group_name)
     for service in names:
-        of = group.id if service == names[0] else ""
-        print(f"{service}:", add_service_key(services, tenant, f"{key_name}, {service}", service, of, given[service]))
+        group_id = group.id if service == names[0] else ""
+        print(
+            f"{service}:",
+            add_service_key(services, tenant, f"{key_name}, {service}", service, group_id, given_uuids[service]),
+        )
     print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
 
 
 @keys.command("renew", short_help="Give a key another secret; the old one stops.")
 @_of_key
-def renew_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
+def renew_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    if _confirm_key_change(services, tenant, key_id, may, "gets another secret"):
+    if _confirm_key_change(services, tenant, key_id, confirm, "gets another secret"):
         print(services.access.keys.renew(tenant, key_id))
 
 
 @keys.command("delete")
 @_of_key
-def delete_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
+def delete_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    if _confirm_key_change(services, tenant, key_id, may, "is deleted"):
+    if _confirm_key_change(services, tenant, key_id, confirm, "is deleted"):
         services.access.keys.delete(tenant, key_id)
 
 
-def _confirm_key_change(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool], what: str) -> bool:
+def _confirm_key_change(
+    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool], consequence: str
+) -> bool:
     key = services.access.keys.get(tenant, key_id)
-    return may(f"Key {key.id} ({key.name}) {what}, and who has it is signed out. Go on?")
+    return confirm(f"Key {key.id} ({key.name}) {consequence}, and who has it is signed out. Go on?")
 
 
 @click.command(short_help="Print a link that signs a browser in.")
@@ -492,8 +502,8 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
       regulars console --tenant shop
       regulars console --tenant shop-12 --url https://box.example
     """
-    at = url or services.settings.public_url or _listens(services.settings.storage)
-    print(make_link(services, tenant_of(services, tenant), key_id, at))
+    base_url = url or services.settings.public_url or _find_url(services.settings.storage)
+    print(make_link(services, choose_tenant(services, tenant), key_id, base_url))
 
 
 def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
@@ -502,7 +512,7 @@ def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     return f"{url.rstrip('/')}/console#code={code}"
 
 
-def _listens(storage: Path | AwsStorage) -> str:
+def _find_url(storage: Path | AwsStorage) -> str:
     """Return the folder's URL or, if no service runs, the one that it would have. Raises OperatorError for a stage."""
     if not isinstance(storage, Path):
         raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
@@ -510,11 +520,11 @@ def _listens(storage: Path | AwsStorage) -> str:
     return running.url if running and running.url else read_configuration().serving.url
 
 
-def key_table(api_keys: Iterable[ApiKey]) -> list[str]:
+def format_keys(api_keys: Iterable[ApiKey]) -> list[str]:
     """Format a heading and a line for each key, in aligned columns."""
     rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
     for key in api_keys:
-        used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
+        last_used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
+        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name))
     return align_rows(rows)

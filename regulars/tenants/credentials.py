@@ -36,7 +36,7 @@ FIRST_TENANT = ("shop", Profile.CLOUD)
 """Tenant that the first start of a data folder makes, unless one was added before. Every dialect works with it."""
 
 
-def zone_of_machine() -> str:
+def find_machine_zone() -> str:
     """Return the IANA name of the zone by which this machine shows the time; UTC if it has no zone with a name."""
     import tzlocal
 
@@ -59,20 +59,21 @@ class CredentialsFile:
     def provide(self) -> list[str]:
         """Make the first tenant if there is none, in the machine's time zone.
 
-        It is an act of the service, as `regulars tenants add` is one of the operator's: its entry is signed, so the
-        tenant has its signing key from then on, and every backup holds what knows a receipt's faces again. Return the
-        file's faults, a sentence each. They stop nothing: clients that have their keys are served.
+        Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
+
+        The audit notes it as an act of the service. So the tenant has its signing key from then on, and with it every
+        backup has what tells which faces a receipt is about.
         """
         with folder.hold_lock(self._data / LOCK):
             try:
-                known = _entries(self.path)
+                entries = _read_entries(self.path)
                 if self._tenants.is_unused():
                     with acts.begin_act(acts.chore("regulars tenants add", FIRST_TENANT[0])):
-                        made = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
-                    self._write_down(made, known)
+                        credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=find_machine_zone()))
+                    self._write_down(credentials, entries)
             except DamagedFile as error:
                 return [str(error)]
-            return [self._describe_lost_keys(name) for name in self._without_keys(known)]
+            return [self._describe_lost_keys(name) for name in self._list_without_keys(entries)]
 
     def add(self, name: str, profile: Profile, settings: TenantSettings) -> Credentials:
         """Make a tenant and write its credentials down.
@@ -81,9 +82,9 @@ class CredentialsFile:
         written.
         """
         with folder.hold_lock(self._data / LOCK):
-            known = _entries(self.path)
+            entries = _read_entries(self.path)
             self._tenants.list_all()  # raises for data of another format
-            return self._keep_credentials(self._tenants.add(name, profile, settings), known)
+            return self._keep_credentials(self._tenants.add(name, profile, settings), entries)
 
     def rotate_keys(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
@@ -91,20 +92,20 @@ class CredentialsFile:
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.hold_lock(self._data / LOCK):
-            known = _entries(self.path)
-            return self._keep_credentials(self._tenants.rotate_keys(name), known)
+            entries = _read_entries(self.path)
+            return self._keep_credentials(self._tenants.rotate_keys(name), entries)
 
     def forget(self, name: str) -> None:
         """Take the credentials of an erased tenant out of the file. Raises DamagedFile, OSError."""
         with folder.hold_lock(self._data / LOCK):
-            known = _entries(self.path)
-            if known.pop(name, None) is not None:
-                self._write(known)
+            entries = _read_entries(self.path)
+            if entries.pop(name, None) is not None:
+                self._write(entries)
 
-    def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
+    def _list_without_keys(self, entries: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""
         names = [tenant.name for tenant in self._tenants.list_all() if not tenant.disabled]
-        return [name for name in names if not self._opens(known.get(name))]
+        return [name for name in names if not self._opens(entries.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
         """Tell whether one of the entry's credentials is valid in the store: an admin may have renewed others there."""
@@ -121,12 +122,12 @@ class CredentialsFile:
     def _describe_lost_keys(self, name: str) -> str:
         return (
             f"{self.path} has no keys of {name} that work; clients that have them are served. Where they are lost, "
-            f"`{_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
+            f"`{_write_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
         )
 
-    def _keep_credentials(self, credentials: Credentials, known: dict[str, Credentials]) -> Credentials:
+    def _keep_credentials(self, credentials: Credentials, entries: dict[str, Credentials]) -> Credentials:
         try:
-            self._write_down(credentials, known)
+            self._write_down(credentials, entries)
         except OSError as error:
             raise NotWrittenDown(
                 f"the keys of {credentials.tenant} that stand above are valid and in no file: "
@@ -135,12 +136,12 @@ class CredentialsFile:
             ) from error
         return credentials
 
-    def _write_down(self, credentials: Credentials, known: dict[str, Credentials]) -> None:
-        known[credentials.tenant] = credentials
-        self._write(known)
+    def _write_down(self, credentials: Credentials, entries: dict[str, Credentials]) -> None:
+        entries[credentials.tenant] = credentials
+        self._write(entries)
 
-    def _write(self, known: dict[str, Credentials]) -> None:
-        folder.write_durably(self.path, json.dumps([asdict(entry) for entry in known.values()], indent=2) + "\n")
+    def _write(self, entries: dict[str, Credentials]) -> None:
+        folder.write_durably(self.path, json.dumps([asdict(entry) for entry in entries.values()], indent=2) + "\n")
 
 
 def read_credentials(data: Path) -> dict[str, Credentials]:
@@ -149,29 +150,29 @@ def read_credentials(data: Path) -> dict[str, Credentials]:
     if not path.exists():
         raise FileNotFoundError(
             f"there is no {path}: the first `regulars serve --data {shlex.quote(str(data))}` writes it, "
-            f"and if it was lost, `{_rotation('NAME', data)}` does"
+            f"and if it was lost, `{_write_rotation('NAME', data)}` does"
         )
-    return _entries(path)
+    return _read_entries(path)
 
 
-def _entries(path: Path) -> dict[str, Credentials]:
+def _read_entries(path: Path) -> dict[str, Credentials]:
     """Read a file's entries by tenant, in the file's order. Raises DamagedFile."""
     try:
         return {entry.tenant: entry for entry in msgspec.json.decode(path.read_bytes(), type=list[Credentials])}
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise _damage_error(path, f"cannot be read ({error.strerror})") from error
+        raise _make_damage_error(path, f"cannot be read ({error.strerror})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _damage_error(path, f"is not the JSON list that was written there ({error})") from error
+        raise _make_damage_error(path, f"is not the JSON list that was written there ({error})") from error
 
 
-def _damage_error(path: Path, how: str) -> DamagedFile:
+def _make_damage_error(path: Path, how: str) -> DamagedFile:
     return DamagedFile(
         f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair it, or move it away "
-        f"and run `{_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
+        f"and run `{_write_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
     )
 
 
-def _rotation(name: str, data: Path) -> str:
+def _write_rotation(name: str, data: Path) -> str:
     return f"regulars tenants rotate {name} --data {shlex.quote(str(data))}"

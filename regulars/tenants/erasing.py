@@ -49,7 +49,7 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
     erasure = services.erasure.of_tenants.find(name)
     if erasure is None:
         _require_name(services, name, typed)
-        erasure = services.erasure.of_tenants.begin(name, "operator", under_way=_under_way(services))
+        erasure = services.erasure.of_tenants.begin(name, "operator", under_way=_measure_under_way(services))
         print(
             f"{name} is gone; what it stored is deleted now. If this is stopped, the same command goes on", flush=True
         )
@@ -65,7 +65,7 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
     )
 
 
-def _under_way(services: Services) -> timedelta:
+def _measure_under_way(services: Services) -> timedelta:
     """Return for how long something may still write that knows the tenant: not at all while nobody serves a folder."""
     storage = services.settings.storage
     return timedelta(0) if isinstance(storage, Path) and find_server(storage) is None else UNDER_WAY
@@ -92,7 +92,7 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
     """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
-    told, erasures = "", services.erasure.of_tenants
+    last_reason, erasures = "", services.erasure.of_tenants
     while True:
         reason = ""
         try:
@@ -103,8 +103,8 @@ def finish_erasure(services: Services, name: str) -> TenantErasure:
                 reason = f"what was under way ends by {time_text(erasure.late_at)}"
         except Busy as error:
             reason = str(error)
-        if reason and reason != told:
+        if reason and reason != last_reason:
             click.echo(f"it waits: {reason}", err=True)
-        told = reason
+        last_reason = reason
         if reason:
             time.sleep(_PAUSE_S)

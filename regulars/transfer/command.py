@@ -14,7 +14,7 @@ import click
 from msgspec import Struct
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, together
+from regulars.options import PATH, join_options
 
 if TYPE_CHECKING:
     from regulars_client import Regulars
@@ -27,7 +27,7 @@ PATIENCE_S, _FIRST_PATIENCE_S = 120.0, 2.0
 """How long a request is tried, and the first one, which tells of a wrong URL."""
 
 url_option = click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
-_service_options = together(
+_service_options = join_options(
     url_option,
     click.option("--key-file", type=PATH, help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]"),
     click.option("--data", type=PATH, help="Data folder that nobody serves now, in place of --url and a key."),
@@ -83,19 +83,22 @@ class Access(Struct, frozen=True):
             return
         if self.url is not None or self.key_file is not None:
             raise click.UsageError("a tenant is reached by --url and a key, or in a folder by --data, not by both")
-        from regulars.serve.service import running
+        from regulars.serve.service import run_service
 
-        with running(self.data) as served, Regulars(served.url, api_key=_key(self.data, self.tenant)) as service:
+        with (
+            run_service(self.data) as served,
+            Regulars(served.url, api_key=_choose_key(self.data, self.tenant)) as service,
+        ):
             yield service
 
 
-def _key(data: Path, tenant: str | None) -> str:
+def _choose_key(data: Path, tenant: str | None) -> str:
     from regulars.tenants import credentials
 
-    known = credentials.read_credentials(data)
-    if tenant is not None and tenant not in known:
-        raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(known)}")
-    return known[tenant or next(iter(known))].api_key
+    credentials_by_tenant = credentials.read_credentials(data)
+    if tenant is not None and tenant not in credentials_by_tenant:
+        raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(credentials_by_tenant)}")
+    return credentials_by_tenant[tenant or next(iter(credentials_by_tenant))].api_key
 
 
 @click.command("import", short_help="Enrol many people: folders, a table, an export.")
@@ -164,31 +167,36 @@ def import_(  # the options are the command's, a name each
     with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
-        with show_progress(sum(len(person.photos) for person in people.people)) as told:
+        with show_progress(sum(len(person.photos) for person in people.people)) as advance:
             if dry_run:
-                with _told_if_stopped(lambda: "nothing was changed"):
-                    fates = rehearse_import(tenant, people.people, told)
+                with _tell_if_stopped(lambda: "nothing was changed"):
+                    fates = rehearse_import(tenant, people.people, advance)
             else:
                 about = {"from": source if "://" in source else str(place.resolve()), "into": into.name}
                 with (
                     open_journal(
                         journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}
                     ) as progress_journal,
-                    _told_if_stopped(
+                    _tell_if_stopped(
                         lambda: (
                             f"{progress_journal.people:,} of {len(people.people):,} people are in; nothing is lost, "
                             "and the same command goes on"
                         )
                     ),
                 ):
-                    fates = Import(tenant, progress_journal, group, if_known, trust, if_erased).run(
-                        people, told, with_rules=rules
-                    )
+                    fates = Import(
+                        service=tenant,
+                        journal=progress_journal,
+                        group=group,
+                        if_known=if_known,
+                        is_vouched_for=trust,
+                        if_erased=if_erased,
+                    ).run(people, advance, with_rules=rules)
     return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
 
 @contextmanager
-def _told_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
+def _tell_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
     """Say how far it came if Ctrl-C, or an error that is no refusal, ends it."""
     try:
         yield
@@ -213,8 +221,8 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     """
     from regulars.transfer import exports, importing
 
-    with Access(**access).open_client() as service, importing.show_progress(None) as told:
-        count = exports.export(service, file, history=history, told=told)
+    with Access(**access).open_client() as service, importing.show_progress(None) as advance:
+        count = exports.export(service, file, history=history, advance=advance)
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
     print("legal holds and restricted faces are not in it: `regulars backup` keeps those")
 

@@ -80,7 +80,7 @@ def open_export(path: Path) -> Iterator[Source]:
 
     Raises DamagedFile, OperatorError if it is another kind of file.
     """
-    archive.check_file(path, _wrong_format)
+    archive.check_file(path, _judge_format)
     with archive.open_archive(path, "r:") as tar:
         members, lock = {member.name: member for member in tar}, threading.Lock()
 
@@ -91,16 +91,17 @@ def open_export(path: Path) -> Iterator[Source]:
                     raise DamagedFile(f"{path} holds no {name}")
                 return content.read()
 
-        groups = _write_lines(path, GROUPS, read_member(GROUPS), GroupLine)
+        groups = _read_lines(path, GROUPS, read_member(GROUPS), GroupLine)
         people = [
             _export_person(path, line, members, read_member)
-            for line in _write_lines(path, FACES, read_member(FACES), FaceLine)
+            for line in _read_lines(path, FACES, read_member(FACES), FaceLine)
         ]
-        rules = next(iter(_write_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
+        rules = next(iter(_read_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
         yield Source(f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules)
 
 
 def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -> Person:
+    """Make the person of a line, whose photos `read` takes from the tar. Raises DamagedFile if one is not there."""
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
     more = {name: getattr(line, name) for name in ("note", "age", "gender", "attributes", "labels", "consent")}
@@ -115,24 +116,25 @@ def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read:
     )
 
 
-def _write_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
-    decoder, found = msgspec.json.Decoder(kind), []
+def _read_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
+    """Read a member of JSON lines, each as a `kind`. Raises DamagedFile, which names the line."""
+    decoder, rows = msgspec.json.Decoder(kind), []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
-            found.append(decoder.decode(line))
+            rows.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedFile(f"line {number} of {name} in {path} is none of ours: {error}") from error
-    return found
+    return rows
 
 
-def _wrong_format(file: str, found: object) -> str | None:
-    if found == FORMAT:
+def _judge_format(file: str, file_format: object) -> str | None:
+    if file_format == FORMAT:
         return None
-    if isinstance(found, int):
+    if isinstance(file_format, int):
         return f"{file} is a backup, not an export: `regulars restore` makes a data folder from it"
-    return f"{file} is an export of the format {found!r}, and this version reads {FORMAT}"
+    return f"{file} is an export of the format {file_format!r}, and this version reads {FORMAT}"
 
 
 OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
@@ -146,8 +148,8 @@ _NO_PICTURE = (403, 404)
 Exported = tuple[FaceLine, list[bytes]]
 
 
-def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int], object]) -> int:
-    """Write the tenant into a new file and return the number of faces. `told` hears of the faces that are written.
+def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[int], object]) -> int:
+    """Write the tenant into a new file and return the number of faces. `advance`: hears how many faces were written.
 
     Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses with.
     """
@@ -165,7 +167,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
                 _add(writer, name, data)
             lines.write(msgspec.json.encode(line) + b"\n")
             count += 1
-            told(1)
+            advance(1)
         size = lines.tell()
         lines.seek(0)
         writer.add_stream(FACES, lines, size)
@@ -181,15 +183,18 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     consents = {consent.face: consent for consent in service.list_consents()}
     faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        while some := list(islice(faces, _AT_ONCE)):
-            found = pool.map(lambda person: _fetch_pictures(service, *person), some)
-            yield from (exported for exported in found if exported is not None)
+        while batch := list(islice(faces, _AT_ONCE)):
+            exported_faces = pool.map(lambda person: _fetch_pictures(service, *person), batch)
+            yield from (exported for exported in exported_faces if exported is not None)
 
 
 def _fetch_pictures(
     service: Regulars, number: int, face: models.Face, consent: models.Consent | None
 ) -> Exported | None:
-    """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
+    """Fetch a face's pictures; None if the face was deleted meanwhile.
+
+    If a picture was, they are listed once more.
+    """
     for may_have_gone in (True, False):
         try:
             pictures = [picture for picture in service.list_pictures(face.id).pictures if picture.url]
@@ -205,15 +210,15 @@ def _fetch_pictures(
     raise AssertionError("a picture is there or not")
 
 
-def _make_line(number: int, face: models.Face, pictures: int, consent: models.Consent | None) -> FaceLine:
-    """Write down a face. An age or a gender that was estimated is left out, since it will be estimated anew."""
+def _make_line(number: int, face: models.Face, picture_count: int, consent: models.Consent | None) -> FaceLine:
+    """Make the line of a face. An age or a gender that was estimated is left out: an import estimates it anew."""
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
     is_estimated = estimates.gender is not None and face.gender == estimates.gender.value
     return FaceLine(
         id=face.id,
         group=face.group,
-        pictures=[f"pictures/{number}/{place}.jpg" for place in range(pictures)],
+        pictures=[f"pictures/{number}/{place}.jpg" for place in range(picture_count)],
         name=face.name,
         note=face.note,
         age=age,

@@ -34,7 +34,7 @@ from chalicelib.book.words.values import format_count, one_line, time_ordered_id
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import BARE, KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
-from regulars.transfer.sources import Person, Photo, Source, photo_id
+from regulars.transfer.sources import Person, Photo, Source, make_photo_id
 
 _LEAST_ROOM = 1000
 """Room in a group that is made for an import, if it must be limited."""
@@ -43,8 +43,8 @@ _OF_THE_PHOTO = (codes.Unusable, PictureTooLarge)
 _OF_THE_PERSON = (codes.InvalidInput, codes.AttributeNotFound, codes.FaceExists, codes.FaceKnown)
 """Refusals that are noted. Any other error ends the import: it would meet all the others, too."""
 
-Told = Callable[[int], object]
-"""Is told of how many more photos the fate is known."""
+Advance = Callable[[int], object]
+"""Moves a progress bar on: by so many photos whose fate is known now."""
 
 
 class Fate(Struct, frozen=True):
@@ -62,7 +62,7 @@ class Ready(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        return photo_id(self.data)
+        return make_photo_id(self.data)
 
 
 class Import(Struct):
@@ -76,7 +76,7 @@ class Import(Struct):
     is_vouched_for: bool = False
     if_erased: Literal["enrol", "refuse"] = "refuse"
 
-    def run(self, source: Source, told: Told, *, with_rules: bool) -> list[Fate]:
+    def run(self, source: Source, advance: Advance, *, with_rules: bool) -> list[Fate]:
         """Import them all; return the fate of each photo, now or in a run before.
 
         Raises the first error that is no refusal of one person or photo; what was done is noted. Raises OperatorError
@@ -91,17 +91,19 @@ class Import(Struct):
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        return process_people(source.people, self._import_person, told)
+        return process_people(source.people, self._import_person, advance)
 
     def _import_person(self, person: Person) -> list[Fate]:
         """Send a person's photos, the best first, and note what became of each, so that a next run goes on."""
-        progress = self.journal.of(person.key)
+        progress = self.journal.read_progress(person.key)
         photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:
-            order = self._best_first(person, [photo for photo in photos.values() if photo.id not in progress.order])
+            order = self._order_by_quality(
+                person, [photo for photo in photos.values() if photo.id not in progress.order]
+            )
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
             self.journal.note_order(person.key, faceid, [*progress.order, *order])
-        erased = ""
+        erasure_text = ""
         for photo in (photos[id_] for id_ in progress.order if id_ in photos and id_ not in progress.outcomes):
             if progress.kept == MAX_PICTURES:
                 self._note_outcome(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
@@ -109,23 +111,23 @@ class Import(Struct):
             try:
                 self._note_outcome(person, photo, KEPT, self._send(person, photo, progress))
             except codes.FaceErased as error:  # not noted: the next run may be told to enrol
-                erased = str(error)
+                erasure_text = str(error)
                 break
             except _OF_THE_PHOTO as error:
                 self._note_outcome(person, photo, REFUSED, str(error))
             except _OF_THE_PERSON as error:
-                for other in photos.values():
-                    if other.id not in progress.outcomes:
-                        self._note_outcome(person, other, REFUSED, str(error))
+                for other_photo in photos.values():
+                    if other_photo.id not in progress.outcomes:
+                        self._note_outcome(person, other_photo, REFUSED, str(error))
         known_outcomes = (
-            progress.outcomes.get(id_) or Outcome(photo.name, REFUSED, erased) for id_, photo in photos.items()
+            progress.outcomes.get(id_) or Outcome(photo.name, REFUSED, erasure_text) for id_, photo in photos.items()
         )
         return [Fate(person.key, outcome) for outcome in (*unreadable, *known_outcomes)]
 
     def _note_outcome(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
         self.journal.note_outcome(person.key, photo.id, Outcome(photo.name, state, why))
 
-    def _best_first(self, person: Person, photos: Sequence[Ready]) -> list[str]:
+    def _order_by_quality(self, person: Person, photos: Sequence[Ready]) -> list[str]:
         """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
         ids = [photo.id for photo in photos]
         if person.is_vouched_for or len(photos) < 2:
@@ -141,7 +143,10 @@ class Import(Struct):
         return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
 
     def _send(self, person: Person, photo: Ready, progress: Progress) -> str:
-        """Enrol the person by this photo, or add it to the face that is there. Return who else it looks like, or ""."""
+        """Enrol the person by this photo or, if an earlier one did, add it to the person's face.
+
+        Return who else the person looks like; "": nobody.
+        """
         if progress.kept:
             vouched = self.is_vouched_for or person.is_vouched_for
             self.service.add_picture(progress.faceid, picture=photo.data, trust=vouched)
@@ -162,7 +167,15 @@ class Import(Struct):
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
         """Enrol the photo as the face of this id. What is sent again after a kill has the same idempotency key."""
         group = person.group or self.group or ""
-        said = [faceid, photo.id, group, person.name, if_known, self.if_erased, dict(sorted(person.more.items()))]
+        request_parts = [
+            faceid,
+            photo.id,
+            group,
+            person.name,
+            if_known,
+            self.if_erased,
+            dict(sorted(person.more.items())),
+        ]
         enrol = partial(
             self.service.enrol_face,
             group=group,
@@ -174,7 +187,7 @@ class Import(Struct):
             **person.more,
         )
         try:
-            enrol(idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest())
+            enrol(idempotency_key=hashlib.sha256(repr(request_parts).encode()).hexdigest())
         except codes.FaceNotFound:
             enrol()  # an import of the same day did it, and the face was deleted since
 
@@ -214,26 +227,33 @@ def require_refusals(service: Regulars) -> None:
 
 
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:
-    """Make the groups that are not there yet, with the attributes that are used; those of an export as it says.
+    """Make the groups that are not there yet.
 
-    A group that is there is left as it is, unless it is empty and an export says how it was.
+    A group of an export gets the fields that the export has, also if it is there and empty. Another one gets the
+    attributes that its people have. `group`: of people without a group of their own.
     """
-    wanted_by_name = {each["name"]: each for each in source.groups}
+    exported_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
         counts = attribute_counts.setdefault(person.group or group or "", Counter())
         counts.update(["", *person.more.get("attributes", ())])
-    present = {each.name: each for each in service.list_groups()}
-    for name, wanted in wanted_by_name.items():
-        if name not in present:
-            later = {member: wanted[member] for member in ("learns", "staff") if member in wanted}
-            made = service.add_group(**{member: wanted[member] for member in wanted if member not in later})
-            if later != {"learns": True, "staff": False}:
-                service.change_group(made.id, **later)
-        elif not present[name].count and any(getattr(present[name], member) != wanted[member] for member in wanted):
-            service.change_group(present[name].id, **{member: wanted[member] for member in wanted if member != "name"})
+    group_by_name = {each.name: each for each in service.list_groups()}
+    for name, exported in exported_by_name.items():
+        if name not in group_by_name:
+            later_members = {member: exported[member] for member in ("learns", "staff") if member in exported}
+            new_group = service.add_group(
+                **{member: exported[member] for member in exported if member not in later_members}
+            )
+            if later_members != {"learns": True, "staff": False}:
+                service.change_group(new_group.id, **later_members)
+        elif not group_by_name[name].count and any(
+            getattr(group_by_name[name], member) != exported[member] for member in exported
+        ):
+            service.change_group(
+                group_by_name[name].id, **{member: exported[member] for member in exported if member != "name"}
+            )
     for name, counts in attribute_counts.items():
-        if name not in present and name not in wanted_by_name:
+        if name not in group_by_name and name not in exported_by_name:
             _add_group(service, name, sorted(counts.keys() - {""}), counts[""])
 
 
@@ -244,39 +264,39 @@ def _add_group(service: Regulars, name: str, attributes: list[str], people: int)
         service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
 
 
-def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
+def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], advance: Advance) -> list[Fate]:
     """Call `look` with each person, IN_FLIGHT of them at a time, and return all fates, by person and picture.
 
-    The first error ends it, when those that were begun are done. `told`: hears how many pictures are done.
+    The first error ends it, when those that were begun are done. `advance`: hears how many pictures are done.
     """
     people_left, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         try:
             running = {pool.submit(look, person) for person in islice(people_left, IN_FLIGHT)}
             while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
                     fates += future.result()
-                    told(len(future.result()))
-                running |= {pool.submit(look, person) for person in islice(people_left, len(done))}
+                    advance(len(future.result()))
+                running |= {pool.submit(look, person) for person in islice(people_left, len(finished))}
         except KeyboardInterrupt:
             print("stopping: people who are being looked after are finished first", file=sys.stderr)
             raise
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
 
 
-def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
-    """Return the fate that each photo would have. Whether people are known, or alike, shows only when they come in."""
-    least = service.get_settings().enrol_quality or MIN_QUALITY
+def rehearse_import(service: Regulars, people: Sequence[Person], advance: Advance) -> list[Fate]:
+    """Return what would become of each photo. Who is known, or alike, shows only when they are enrolled."""
+    min_quality = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:
-        flaws = ((photo.name, _find_flaw(service, photo, least)) for photo in person.photos)
+        flaws = ((photo.name, _find_flaw(service, photo, min_quality)) for photo in person.photos)
         return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
 
-    return process_people(people, look, told)
+    return process_people(people, look, advance)
 
 
-def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
+def _find_flaw(service: Regulars, photo: Photo, min_quality: float) -> str:
     """Say why the photo would be refused, or nothing."""
     try:
         faces = service.detect(picture=read_photo(photo).data).faces
@@ -285,7 +305,7 @@ def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
     if not faces:
         return "no face was found in the picture"
     best = max(faces, key=lambda face: face.quality)
-    return f"{best.flaw}: {math.floor(best.quality)} of {least:g}" if best.quality < least else ""
+    return f"{best.flaw}: {math.floor(best.quality)} of {min_quality:g}" if best.quality < min_quality else ""
 
 
 HEADER = ("person", "picture", "reason", "pictures in")
@@ -299,19 +319,19 @@ _EVERY_S = 60.0
 def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
     """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console, what = Console(stderr=True), "pictures" if total is not None else "faces"
-    done, told_at = 0, clock()
+    console, noun = Console(stderr=True), "pictures" if total is not None else "faces"
+    done_count, told_at = 0, clock()
 
     def advance(count: int) -> None:
-        nonlocal done, told_at
+        nonlocal done_count, told_at
         progress.advance(task, count)
-        done += count
+        done_count += count
         if not console.is_terminal and clock() - told_at >= _EVERY_S:
             told_at = clock()
-            print(f"{done:,}{'' if total is None else f' of {total:,}'} {what}", file=sys.stderr, flush=True)
+            print(f"{done_count:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
 
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(noun, total=total)
         yield advance
 
 
@@ -343,7 +363,7 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
             "refused pictures of the others:", [fate for fate in refused if pictures_kept[fate.person]], names
         )
         print("how often each reason was given:")
-        for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
+        for why, count in Counter(_shorten_reason(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")
     pictureless = [fate for fate in fates if fate.outcome.state == BARE]
@@ -374,7 +394,7 @@ def _print_examples(title: str, refused: Sequence[Fate], names: Mapping[str, str
         print(f"  and {len(refused) - _LISTED:,} more")
 
 
-def _kind(why: str) -> str:
+def _shorten_reason(why: str) -> str:
     """Return a reason without its numbers, names, ids and advice, which differ from picture to picture."""
     return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
 

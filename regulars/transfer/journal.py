@@ -52,6 +52,7 @@ class Progress(Struct):
 
 
 _NONCE_BYTES = 12
+"""Random bytes before each sealed line, as AES-GCM wants them (NIST SP 800-38D)."""
 
 _Noted = Mapping[str, Sequence[tuple[str, bool]]]
 """The sealed events, and whether a picture came in by each, by the hash of the person."""
@@ -68,7 +69,7 @@ class _Seals:
 
     def seal(self, person: str, event: Mapping[str, Any]) -> str:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._cipher(person).encrypt(nonce, json.dumps(event).encode(), None)
+        sealed = self._make_cipher(person).encrypt(nonce, json.dumps(event).encode(), None)
         return base64.b64encode(nonce + sealed).decode()
 
     def unseal(self, person: str, sealed: str) -> Mapping[str, Any]:
@@ -77,12 +78,12 @@ class _Seals:
 
         data = base64.b64decode(sealed)
         try:
-            event = json.loads(self._cipher(person).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None))
+            event = json.loads(self._make_cipher(person).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None))
         except InvalidTag as error:
             raise ValueError("a line was changed") from error
         return dict(event)
 
-    def _cipher(self, person: str) -> AESGCM:
+    def _make_cipher(self, person: str) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(self._make_digest("key", person))
@@ -101,10 +102,10 @@ class Journal:
         self._in = {hashed for hashed, events in noted.items() if any(is_in for _, is_in in events)}
         self._lock = threading.Lock()
 
-    def of(self, person: str) -> Progress:
+    def read_progress(self, person: str) -> Progress:
         """Return how far a person is. Raises DamagedFile."""
         with self._lock:
-            return self._of(person)
+            return self._provide_progress(person)
 
     @property
     def people(self) -> int:
@@ -119,14 +120,14 @@ class Journal:
     def note_outcome(self, person: str, photo: str, outcome: Outcome) -> None:
         self._note(person, {"photo": photo, "outcome": [outcome.name, outcome.state, outcome.why]})
 
-    def _of(self, person: str) -> Progress:
+    def _provide_progress(self, person: str) -> Progress:
         if person not in self._progress:
             progress = Progress()
             try:
                 for sealed, _ in self._noted.get(self._seals.hash_person(person), ()):
                     _apply(progress, self._seals.unseal(person, sealed))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
-                raise _damaged_error(self._path, error) from error
+                raise _make_damage_error(self._path, error) from error
             self._progress[person] = progress
         return self._progress[person]
 
@@ -135,7 +136,7 @@ class Journal:
         hashed = self._seals.hash_person(person)
         noted = {"person": hashed, "sealed": self._seals.seal(person, event), "in": is_in}
         with self._lock:
-            _apply(self._of(person), event)
+            _apply(self._provide_progress(person), event)
             self._in |= {hashed} if is_in else set()
             _write_line(self._descriptor, json.dumps(noted).encode() + b"\n")
             os.fdatasync(self._descriptor)
@@ -143,10 +144,10 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
-    """Open the journal, or begin it. `about`: what is imported into what, which must be as it was.
+    """Open the journal of an import, or begin it.
 
-    Raises FolderInUse if another import holds it, OperatorError if it is another import's or an earlier version's,
-    DamagedFile.
+    `about`: what is imported, and into what: the same as in earlier runs. Raises FolderInUse if another import holds
+    it, OperatorError if it is another import's or an earlier version's, DamagedFile.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -177,25 +178,25 @@ def _read_progress(descriptor: int, path: Path, about: Mapping[str, str]) -> tup
     try:
         first, *events = map(json.loads, complete_lines.splitlines())
         if first.keys() == {"import"}:
-            raise _early_error(path)
-        before, secret = first["import"], bytes.fromhex(first["secret"])
+            raise _make_version_error(path)
+        former_about, secret = first["import"], bytes.fromhex(first["secret"])
         for event in events:
             noted.setdefault(str(event["person"]), []).append((str(event["sealed"]), bool(event["in"])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _damaged_error(path, error) from error
-    if before != about:
+        raise _make_damage_error(path, error) from error
+    if former_about != about:
         raise OperatorError(
-            f"{path} is the journal of another import ({_describe_import(before)}; "
+            f"{path} is the journal of another import ({_describe_import(former_about)}; "
             f"this one: {_describe_import(about)}): name another one with --journal, or move it away"
         )
     return _Seals(secret), noted
 
 
-def _damaged_error(path: Path, error: Exception) -> DamagedFile:
+def _make_damage_error(path: Path, error: Exception) -> DamagedFile:
     return DamagedFile(f"{path} is no journal of an import: {error}. Move it away to begin anew")
 
 
-def _early_error(path: Path) -> OperatorError:
+def _make_version_error(path: Path) -> OperatorError:
     return OperatorError(
         f"{path} is the journal of an earlier version, and names people in clear: delete it. The import then begins "
         "anew; --if-known refuse leaves out those who are in"

@@ -41,20 +41,23 @@ class Api:
         )
 
     def get(self, path: str, **query: Any) -> bytes:
-        asked = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
+        """Return the body of an answer. Raises FileNotFoundError if it is 404, OperatorError if none comes."""
+        address = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
         try:
-            answer = self._http.request("GET", asked, preload_content=False)
+            answer = self._http.request("GET", address, preload_content=False)
             data = answer.read(_MOST_BYTES)
         except urllib3.exceptions.HTTPError as error:
             raise OperatorError(f"{self._url} does not answer: {error}") from error
         if answer.status == 404:
             raise FileNotFoundError(f"{path} is not there any more")
         if answer.status != 200:
-            said = escape_name(data[:200].decode(errors="replace"))
-            raise OperatorError(f"{asked} answers {answer.status}, {said!r}: check the address and --from-key-file")
+            answer_text = escape_name(data[:200].decode(errors="replace"))
+            raise OperatorError(
+                f"{address} answers {answer.status}, {answer_text!r}: check the address and --from-key-file"
+            )
         return data
 
-    def page(self, path: str, **query: Any) -> Any:
+    def get_json(self, path: str, **query: Any) -> Any:
         """Return an answer in JSON."""
         try:
             return json.loads(self.get(path, **query))
@@ -65,8 +68,8 @@ class Api:
 def list_compreface_people(api: Api) -> Iterator[Person]:
     """Yield the subjects of a recognition service, with their examples."""
     faces = "/api/v1/recognition/faces"
-    subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
-    pages = (api.page(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
+    subjects: dict[str, list[str]] = {name: [] for name in api.get_json("/api/v1/recognition/subjects")["subjects"]}
+    pages = (api.get_json(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
     for item in _list_items(pages, "image_id"):
         subjects.setdefault(item["subject"], []).append(item["image_id"])
     for name, ids in subjects.items():
@@ -80,14 +83,14 @@ def list_compreface_people(api: Api) -> Iterator[Person]:
 def list_immich_people(api: Api) -> Iterator[Person]:
     """Yield the people who have a name, each with the face that immich shows for them."""
 
-    def pages() -> Iterator[Any]:
+    def read_pages() -> Iterator[Any]:
         answer, number = {"hasNextPage": True}, 0
         while answer.get("hasNextPage"):
             number += 1
-            answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
+            answer = api.get_json("/api/people", page=number, size=_PAGE, withHidden="false")
             yield answer["people"]
 
-    for item in _list_items(pages(), "id"):
+    for item in _list_items(read_pages(), "id"):
         if item["name"]:
             read = partial(api.get, f"/api/people/{quote(item['id'], safe='')}/thumbnail")
             yield Person(
@@ -97,12 +100,12 @@ def list_immich_people(api: Api) -> Iterator[Person]:
 
 def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
     """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
-    known = set[str]()
+    known_ids = set[str]()
     for page in pages:
-        fresh = {row[id_]: row for row in page if row[id_] not in known}
+        fresh = {row[id_]: row for row in page if row[id_] not in known_ids}
         if not fresh:
             return
-        known.update(fresh)
+        known_ids.update(fresh)
         yield from fresh.values()
 
 
@@ -116,7 +119,7 @@ APIS: dict[str, Callable[[Api], Iterable[Person]]] = {
 def read_service(service: str, url: str, key_file: Path) -> Source:
     """Read the people of a service. Raises OperatorError, NoPictures if it has none."""
     try:
-        people = people_of(service, Api(url, read_secret(key_file)))
+        people = read_people(service, Api(url, read_secret(key_file)))
     except NotConfigured as error:
         raise OperatorError(str(error)) from error
     if not people:
@@ -124,7 +127,7 @@ def read_service(service: str, url: str, key_file: Path) -> Source:
     return Source(f"{url}, {service}'s people", people)
 
 
-def people_of(service: str, api: Api) -> list[Person]:
+def read_people(service: str, api: Api) -> list[Person]:
     """Read the people of a service by its answers. Raises OperatorError if these have another form."""
     try:
         return list(APIS[service](api))
@@ -166,7 +169,11 @@ def read_bucket(url: str, collection: str | None) -> Source:
             raise OSError(f"{key} cannot be read: {error}") from error
         return data
 
-    people = by_collection(faces, pictures) if collection is not None else by_key(pictures, PurePosixPath(prefix))
+    people = (
+        pair_with_collection(faces, pictures)
+        if collection is not None
+        else group_by_person(pictures, PurePosixPath(prefix))
+    )
     about = f"{url}, {'a folder a person' if collection is None else f'by the collection {collection}'}"
     return Source(
         about,
@@ -182,7 +189,7 @@ def read_bucket(url: str, collection: str | None) -> Source:
 People = dict[str, set[PurePosixPath]]
 
 
-def by_key(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
+def group_by_person(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
     """Divide pictures by person, as their folders say, or their names."""
     people: People = {}
     for key in pictures:
@@ -192,14 +199,14 @@ def by_key(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
     return people
 
 
-def by_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
+def pair_with_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
     """Give the faces of a collection their pictures. A face of which none is found has an empty set."""
-    named: dict[str, set[PurePosixPath]] = {}
+    paths_by_name: dict[str, set[PurePosixPath]] = {}
     for key in pictures:
         for name in (key.name, key.stem, key.parent.name):
-            named.setdefault(name, set()).add(key)
+            paths_by_name.setdefault(name, set()).add(key)
     people: People = {}
     for face in faces:
         image = face.get("ExternalImageId") or face["FaceId"]
-        people.setdefault(face.get("UserId") or image, set()).update(named.get(image, ()))
+        people.setdefault(face.get("UserId") or image, set()).update(paths_by_name.get(image, ()))
     return people

@@ -29,7 +29,7 @@ class Photo(Struct, frozen=True):
     read: Callable[[], bytes]
 
     @classmethod
-    def of(cls, file: Path, folder: Path) -> Photo:
+    def from_file(cls, file: Path, folder: Path) -> Photo:
         """Make the photo of a file, named by its place below the folder."""
         name = file.relative_to(folder) if file.is_relative_to(folder) else file
         return cls(escape_name(str(name)), file.read_bytes)
@@ -66,7 +66,7 @@ def escape_name(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def photo_id(data: bytes) -> str:
+def make_photo_id(data: bytes) -> str:
     """Return the id that the service gives this photo: the same bytes have the same id."""
     return hashlib.sha256(data).hexdigest()[:32]
 
@@ -85,14 +85,14 @@ def read_folder(folder: Path) -> Source:
     """
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
         if (folder / inner).is_dir():
-            return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
-    by_folder = _by_folder(folder)
+            return Source(f"{folder}, {about}", _make_people(_group_by_folder(folder / inner), folder / inner))
+    by_folder = _group_by_folder(folder)
     if by_folder:
         other_count = len(list_pictures(folder)) + _count_deeper_pictures(folder)
         left_out = f", without the {other_count:,} pictures beside the folders or deeper" if other_count else ""
-        source = Source(f"{folder}, a folder a person{left_out}", _people(by_folder, folder))
+        source = Source(f"{folder}, a folder a person{left_out}", _make_people(by_folder, folder))
     else:
-        source = Source(f"{folder}, by file name", _people(_by_prefix(list_pictures(folder)), folder))
+        source = Source(f"{folder}, by file name", _make_people(_group_by_prefix(list_pictures(folder)), folder))
     if not source.people:
         raise NoPictures(
             f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in it: "
@@ -112,30 +112,32 @@ def _is_picture(path: Path) -> bool:
 
 def _count_deeper_pictures(folder: Path) -> int:
     """Count the pictures in folders within people's folders."""
-    below = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
-    return sum(not any(part.startswith(".") for part in path.parts) for path in below)
+    deeper_paths = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
+    return sum(not any(part.startswith(".") for part in path.parts) for path in deeper_paths)
 
 
-def _by_folder(folder: Path) -> dict[str, list[Path]]:
-    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _group_by_folder(folder: Path) -> dict[str, list[Path]]:
+    inner_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {
         path.name: paths
-        for path in inside
+        for path in inner_folders
         if not (is_frigates and path.name == UNNAMED) and (paths := list_pictures(path))
     }
 
 
-def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
+def _group_by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
     people: dict[str, list[Path]] = {}
     for file in files:
         people.setdefault(file.stem.rpartition("_")[0] or file.stem, []).append(file)
     return people
 
 
-def _people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
+def _make_people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     return [
-        Person(key=escape_name(name), name=escape_name(name), photos=tuple(Photo.of(file, folder) for file in paths))
+        Person(
+            key=escape_name(name), name=escape_name(name), photos=tuple(Photo.from_file(file, folder) for file in paths)
+        )
         for name, paths in files.items()
     ]
 
@@ -165,30 +167,30 @@ def read_table(file: Path) -> Source:
     text, encoding = _decode_table(file.read_bytes())
     rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     faults: list[Fault] = []
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    first_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
     try:
         if "\0" in text:
             raise csv.Error("it has bytes that are no text")
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = _columns(reader.fieldnames or ())
+        columns = _name_columns(reader.fieldnames or ())
         if "path" not in columns.values():
             raise DamagedFile(
                 f"{file} has no column `path`: its first line names the columns, with path among them, and says "
-                f"{first.strip()[:80]!r}"
+                f"{first_line.strip()[:80]!r}"
             )
         for row in reader:
             if None in row or None in row.values():
                 faults.append((reader.line_num, "has not as many cells as the first line"))
                 continue
             cells = {columns[name]: value.strip() for name, value in row.items()}
-            rows.setdefault(_key_of_person(cells, reader.line_num), []).append((reader.line_num, cells))
+            rows.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
     except csv.Error as error:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
     people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
     if faults:
         more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
-        fault_list = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
+        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_TOLD])
         raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{more}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
@@ -196,7 +198,8 @@ def read_table(file: Path) -> Source:
 def _decode_table(data: bytes) -> tuple[str, str]:
     """Decode a spreadsheet's table; return the text and the name of its encoding.
 
-    Bytes above 127 stand in pairs in Chinese, and mostly alone in names of Europe.
+    What is not UTF is told apart by its bytes above 127: they stand in pairs in Chinese, and mostly alone in names of
+    Europe.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"
@@ -211,13 +214,15 @@ def _decode_table(data: bytes) -> tuple[str, str]:
 _ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-1252"}
 
 
-def _columns(names: Sequence[str]) -> dict[str, str]:
+def _name_columns(names: Sequence[str]) -> dict[str, str]:
     """Return our name of each column of a table; another program's names are taken unless ours are there."""
-    ours = {other: name for name, others in _OTHER_NAMES.items() if name not in names for other in others}
-    return {name: ours.get(name, name) for name in names}
+    our_name_by_other = {
+        other: name for name, other_names in _OTHER_NAMES.items() if name not in names for other in other_names
+    }
+    return {name: our_name_by_other.get(name, name) for name in names}
 
 
-def _key_of_person(cells: Row, line: int) -> tuple[str, str]:
+def _identify_person(cells: Row, line: int) -> tuple[str, str]:
     """Tell whose line it is. A line without id and name is a person of its own."""
     if cells.get("id"):
         return ("id", cells["id"])
@@ -231,25 +236,26 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
     for line, cells in lines:
         for name, value in cells.items():
             if name != "path" and value and value_by_name.setdefault(name, value) != value:
-                before = f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
-                faults.append((line, f"says {name} {value[:40]!r}, {before}"))
+                earlier_line = (
+                    f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
+                )
+                faults.append((line, f"says {name} {value[:40]!r}, {earlier_line}"))
         places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
         found_path = next(filter(_is_file, places), None)
         if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
-        elif not found_path.resolve().is_relative_to(
-            file.parent.resolve()
-        ):  # another's table may name our own pictures
+        elif not found_path.resolve().is_relative_to(file.parent.resolve()):
+            # Another's table may name our own pictures.
             faults.append((line, f"names {cells['path']!r}, which is not below the table's folder: copy it there"))
         else:
-            photos.append(Photo.of(found_path, file.parent))
+            photos.append(Photo.from_file(found_path, file.parent))
     return Person(
         key=":".join(key),
         name=value_by_name.get("name", ""),
         photos=tuple(photos),
         id=value_by_name.get("id"),
         group=value_by_name.get("group"),
-        more=_more(lines[0][0], value_by_name, faults),
+        more=_read_other_fields(lines[0][0], value_by_name, faults),
     )
 
 
@@ -260,13 +266,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _more(line: int, said: Row, faults: list[Fault]) -> dict[str, Any]:
-    more: dict[str, Any] = {name: said[name] for name in ("note", "gender") if name in said}
-    if re.fullmatch("[0-9]{1,9}", said.get("age", "")):
-        more["age"] = int(said["age"])
-    elif "age" in said:
-        faults.append((line, f"says age {said['age'][:40]!r}: an age is a whole number of years"))
-    labels = {letter: said[_LABEL + letter] for letter in LABELS if _LABEL + letter in said}
-    known = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
-    attributes = {name: value for name, value in said.items() if name not in known}
+def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
+    more: dict[str, Any] = {name: cells[name] for name in ("note", "gender") if name in cells}
+    if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
+        more["age"] = int(cells["age"])
+    elif "age" in cells:
+        faults.append((line, f"says age {cells['age'][:40]!r}: an age is a whole number of years"))
+    labels = {letter: cells[_LABEL + letter] for letter in LABELS if _LABEL + letter in cells}
+    known_columns = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
+    attributes = {name: value for name, value in cells.items() if name not in known_columns}
     return {**more, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from numpy.typing import NDArray
 
-from chalicelib.aws.search import VERSION, LambdaSearch, answer_search, event_of
+from chalicelib.aws.search import VERSION, LambdaSearch, answer_search, make_event
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.book.words import errors
 from chalicelib.book.words.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
@@ -222,7 +222,7 @@ def test_what_an_earlier_sender_did_not_know_has_its_default() -> None:
 def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> None:
     search = FakeSearch()
     asked = SearchRequest("m", rows(1), ["a"], 7, OperatingPoint(CURVE, 0.003), templates=True)
-    event = event_of("t", asked)
+    event = make_event("t", asked)
     point = event["operating_point"]
     event |= {"hint": "x"}
     event["operating_point"] = point | {"hint": 1, "curve": point["curve"] | {"hint": 1}}

@@ -13,7 +13,7 @@ from botocore.response import StreamingBody
 from moto import mock_aws
 
 from chalicelib.aws.blobs import WAIT_S, S3BlobStore, S3Objects
-from chalicelib.aws.clients import client_config
+from chalicelib.aws.clients import make_client_config
 from chalicelib.book.words.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.witness import open_witness
 
@@ -108,7 +108,7 @@ KEY = "staff/\u00e4nn +1%2f.jpg"
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
     with mock_aws():
-        client = boto3.client("s3", region_name="eu-central-1", config=client_config("s3", WAIT_S, of_others=True))
+        client = boto3.client("s3", region_name="eu-central-1", config=make_client_config("s3", WAIT_S, of_others=True))
         where: Any = {"LocationConstraint": "eu-central-1"}
         client.create_bucket(Bucket="photos", CreateBucketConfiguration=where)
         client.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
@@ -184,8 +184,8 @@ def test_a_server_that_says_too_little_of_the_length_is_not_believed() -> None:
 
 
 def test_others_buckets_have_the_addresses_that_the_environment_says() -> None:
-    assert client_config("s3", of_others=True).s3 is None
-    assert client_config("s3").s3 is not None
+    assert make_client_config("s3", of_others=True).s3 is None
+    assert make_client_config("s3").s3 is not None
 
 
 def test_the_heads_of_the_audit_go_to_a_bucket_with_object_lock_and_stay(monkeypatch: pytest.MonkeyPatch) -> None:

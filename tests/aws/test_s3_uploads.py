@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import pytest
 
 from chalicelib.aws.blobs import S3UploadStore
-from chalicelib.aws.clients import client_config
+from chalicelib.aws.clients import make_client_config
 from chalicelib.book.words.ports import Upload
 from tests.support.fakes import FakeClock
 
@@ -28,7 +28,7 @@ def store(region: str) -> S3UploadStore:
 
     # As in Lambda: the credentials of a role, which have a token.
     session = boto3.session.Session("AKIDEXAMPLE", SECRET, TOKEN, region)
-    client = session.client("s3", config=client_config("s3"))
+    client = session.client("s3", config=make_client_config("s3"))
     return S3UploadStore(client, "shop-captures", session.get_credentials, FakeClock(NOW).now)
 
 

@@ -107,7 +107,7 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
     with contextlib.ExitStack() as until_the_end:
         with pytest.MonkeyPatch.context() as patch:  # read at the start alone: tests of other files come after it
             patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
-            running = until_the_end.enter_context(service.running(tmp_path_factory.mktemp("console")))
+            running = until_the_end.enter_context(service.run_service(tmp_path_factory.mktemp("console")))
         assert main(["tenants", "add", "empty", "--strangers", "keep", "--data", str(running.data)]) == 0
         known = credentials.read_credentials(running.data)
         book = Book(running.url, running.data, known["shop"].api_key, known["empty"].api_key)

@@ -71,7 +71,7 @@ def test_somebody_is_added_by_the_webcam(browser: Browser, tmp_path: Path) -> No
     chromium = browser.browser_type.launch(
         executable_path=CHROMIUM, args=[*fake, f"--use-file-for-fake-video-capture={film}"]
     )
-    with service.running(tmp_path / "shop") as running:  # real eyes, and a book that no other flow looks at
+    with service.run_service(tmp_path / "shop") as running:  # real eyes, and a book that no other flow looks at
         key = credentials.read_credentials(running.data)["shop"].api_key
         visitor = Visitor(
             chromium.new_context(viewport=DESK, locale="en-GB"), Book(running.url, running.data, key, key)

@@ -106,7 +106,7 @@ def compare_all(shop: Shop, appcode: str) -> None:
         groups = {one.id: one.group for one in client.list_faces(ids=[*shown])}
         assert shown == groups, "a capture calls somebody by the group that the face is in"
         assert {*groups.values()} == {"stranger", "regular", "VIP", "Team"}
-        told = discovery.figures(totals)
+        told = discovery.write_figures(totals)
         assert f'"visits": {visits}, "people": {people}, "new": {kinds["new"]}' in told
 
     span_s = {"START_TIME": str(int(since.timestamp())), "END_TIME": str(int(until.timestamp()) - 1)}

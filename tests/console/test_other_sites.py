@@ -65,7 +65,7 @@ def box(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     with pytest.MonkeyPatch.context() as patch:  # read at the start alone
         patch.setenv("REGULARS_DEEPSTACK_TENANT", "shop")
         patch.setenv("REGULARS_DEEPSTACK_NETWORKS", "127.0.0.0/8")
-        with service.running(data) as running:
+        with service.run_service(data) as running:
             args = ["tenants", "keys", "add", "shop", "Viseron", "--for", "deepstack", "--group", "regular"]
             assert main([*args, "--data", str(data)]) == 0
             for name in ("Ann", "Bob"):

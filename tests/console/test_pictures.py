@@ -27,7 +27,7 @@ QUALITY = 84
 
 @pytest.fixture(scope="module")
 def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
-    with service.running(tmp_path_factory.mktemp("pictures")) as running:
+    with service.run_service(tmp_path_factory.mktemp("pictures")) as running:
         key = credentials.read_credentials(running.data)["shop"].api_key
         book = Book(running.url, running.data, key, key)
         with book.client() as client:

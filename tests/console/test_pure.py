@@ -17,7 +17,7 @@ from regulars_edge.config import read_config
 from chalicelib.book.words.local_time import LocalTime
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.console_files import locate_folder
-from regulars.libraries import modules
+from regulars.libraries import find_modules
 
 HERE, OURS = Path(__file__).parent, locate_folder()
 BROWSER = HERE / "browser.mjs"
@@ -33,7 +33,7 @@ _BEGUN = re.compile(r"( *)(?:export )?(?:default )?(?:async )?(?:function|const 
 
 def node(*words: str) -> str:
     """Run Node where modules find the console's libraries and the little of a browser that rules need."""
-    found = {name: path.as_uri() for name, path in modules().items()}
+    found = {name: path.as_uri() for name, path in find_modules().items()}
     said = subprocess.run(
         [compute_driver_executable()[0], "--import", BROWSER, "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", *words],
         env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},

@@ -17,7 +17,7 @@ from typing import Any
 
 from chalicelib.doors.v1.document import make_document
 from chalicelib.doors.v1.routes import OPERATIONS
-from regulars.libraries import Package, PackageUnavailable, archive, libraries
+from regulars.libraries import Package, PackageUnavailable, fetch_archive, read_libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "types"
@@ -41,7 +41,7 @@ def complaints() -> str:
     system, sha256 = _OF_MACHINES[platform.machine()]
     compiler = _fetched(Package(f"@typescript/typescript-{system}", VERSION, "npm", sha256), f"typescript-{VERSION}")
     for name in ("preact", "htm"):
-        _fetched(libraries()[name].package, name)
+        _fetched(read_libraries()[name].package, name)
     (FOLDER / "v1.d.ts").write_text("\n".join(_module(make_document(OPERATIONS))), encoding="utf-8")
     command = [compiler / "lib" / "tsc", "--project", PROJECT, "--pretty", "false"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
@@ -53,7 +53,10 @@ def _fetched(package: Package, name: str) -> Path:
     folder, stamp = FOLDER / name, FOLDER / f"{name}.sha256"
     if not (stamp.is_file() and stamp.read_text() == package.sha256):
         FOLDER.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=FOLDER) as made, tarfile.open(archive(package, Path(made))) as packed:
+        with (
+            tempfile.TemporaryDirectory(dir=FOLDER) as made,
+            tarfile.open(fetch_archive(package, Path(made))) as packed,
+        ):
             packed.extractall(folder, filter="data")
         stamp.write_text(package.sha256)
     return folder / "package"

@@ -15,7 +15,7 @@ OTHERS_NAMES = {
     *("LambdaContext", "PublicKeyCredential", "UserGuide", "to_image"),
 }
 """Programs, people, and names in the code of others."""
-EXAMPLES = {"IndexQueueUrl", "ann_lee", "itemN", "lisa", "lisa_zoom", "xywh"}
+EXAMPLES = {"IndexQueueUrl", "_at", "ann_lee", "itemN", "lisa", "lisa_zoom", "xywh"}
 
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -39,7 +39,7 @@ def test_there_is_a_line_in_the_runbook_for_every_alarm() -> None:
 def test_every_metric_is_explained(tmp_path: Path) -> None:
     assert rows("Logs and metrics") == set(UNITS)
     with closing(bootstrap.build(Settings(storage=tmp_path), vision=FakeVision)) as services:
-        families = list(metrics.everything(services).collect())
+        families = list(metrics.make_registry(services).collect())
     names = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
     explained = {name.partition("{")[0] for name in rows("Metrics of one box")}
     assert explained == {name for name in names if name.startswith("regulars_")}

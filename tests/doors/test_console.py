@@ -16,7 +16,7 @@ from chalicelib.bootstrap import build
 from chalicelib.doors import console
 from chalicelib.doors.console_files import LIBRARIES, list_own_files, locate_folder
 from chalicelib.settings import Settings
-from regulars.libraries import COMMAND, libraries, modules
+from regulars.libraries import COMMAND, find_modules, read_libraries
 from tests.support.api.gateway import Reply, send
 from tests.support.api.stage import make_stage
 
@@ -25,17 +25,17 @@ OURS = locate_folder()
 
 @pytest.fixture
 def fetched(tmp_path: Path) -> Path:
-    for library in libraries().values():
+    for library in read_libraries().values():
         for file in library.files:
-            library.path(file, tmp_path).parent.mkdir(parents=True, exist_ok=True)
-            library.path(file, tmp_path).write_text(f"/* {file} */")
+            library.find_path(file, tmp_path).parent.mkdir(parents=True, exist_ok=True)
+            library.find_path(file, tmp_path).write_text(f"/* {file} */")
     return tmp_path
 
 
 def app_of(libraries: Path, public_url: str | None = None) -> Iterator[Chalice]:
     services = build(Settings(storage=libraries / "data", public_url=public_url))
     page = console.Console(lambda: services)
-    page.use(modules(libraries))
+    page.use(find_modules(libraries))
     made = Chalice("console", configure_logs=False)
     made.register_blueprint(console.make_blueprint(page))
     yield made

@@ -114,7 +114,7 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
 from regulars.models import network
 from regulars.mqtt import frigate
-from regulars.serve.asgi import path_of
+from regulars.serve.asgi import read_path
 from regulars.serve.server import make_site
 from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
@@ -299,7 +299,7 @@ def compreface_request_of(data: bytes) -> object:
 
 def target_of(data: bytes) -> object:
     """A request's target, as uvicorn gives it: decoded, and as it came."""
-    return path_of({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
+    return read_path({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
 
 
 def function_url_of(data: bytes) -> object:
@@ -779,7 +779,7 @@ def journals_of_imports(folder: Path) -> Iterator[Read]:
         path = folder / "journal"
         path.write_bytes(data)
         with imports.open_journal(path, {}) as journal:
-            return journal.of("Ann").kept
+            return journal.read_progress("Ann").kept
 
     yield read
 
@@ -830,7 +830,7 @@ def message(read: Callable[[Services, str], object]) -> Opened:
 
 
 SEARCH = SearchRequest("m", np.zeros((2, 4), np.float32), ("g",))
-SEARCHES = [as_json(remote_search.event_of("shop", SEARCH))]
+SEARCHES = [as_json(remote_search.make_event("shop", SEARCH))]
 
 
 def search_of(data: bytes) -> object:
@@ -909,7 +909,7 @@ class Answered(services.Api):
 def answers_of_services(data: bytes) -> None:
     for service in services.APIS:
         with suppress(OperatorError):
-            services.people_of(service, Answered(data))
+            services.read_people(service, Answered(data))
 
 
 ANSWERS = [

@@ -18,7 +18,7 @@ from msgspec.structs import asdict
 
 import app
 from chalicelib import bootstrap, search_function
-from chalicelib.aws.clients import aws_client
+from chalicelib.aws.clients import open_aws_client
 from chalicelib.aws.queue import SqsQueue
 from chalicelib.book.words.ports import Vision
 from chalicelib.book.words.values import milliseconds
@@ -190,8 +190,8 @@ def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
     written.terminator = ""
     written.setLevel(logging.INFO)
     root.addHandler(written)
-    search = aws_client("lambda")
-    clients = [*(aws_client(service) for service in _CLIENTS), search]
+    search = open_aws_client("lambda")
+    clients = [*(open_aws_client(service) for service in _CLIENTS), search]
     for client in clients:
         recorder.watch(client)
     search.meta.events.register("before-call.lambda.Invoke", invoked, unique_id="invoked")

@@ -97,7 +97,7 @@ def _health(folder: Path) -> str:
 def _image(folder: Path, target: str, processor: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Load an archive; give the folder of its files and its configuration."""
     try:
-        file = folder / images.archive_name(target, processor)
+        file = folder / images.name_archive(target, processor)
         name = run_command([*BUILDAH, "pull", "--quiet", "--arch", processor, f"oci-archive:{file}"]).split()[-1]
         said = json.loads(run_command([*BUILDAH, "inspect", "--type", "image", name]))["OCIv1"]
         _require(said["architecture"] == processor, f"{target} is for {said['architecture']}")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib.aws.clients import aws_client
+from chalicelib.aws.clients import open_aws_client
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.book.commit import INDEX_EVERY
 from chalicelib.book.records.observations import review_item
@@ -738,7 +738,7 @@ def _dynamodb_answers(code: str | None) -> Iterator[None]:
             raise RuntimeError("a bug")
         return SimpleNamespace(status_code=400), refused
 
-    events = aws_client("dynamodb").meta.events
+    events = open_aws_client("dynamodb").meta.events
     events.register("before-call.dynamodb.Query", answer, unique_id="answer")
     try:
         yield

@@ -17,7 +17,7 @@ from chalicelib.doors.observability import NAMESPACE
 from chalicelib.doors.v1 import errors as v1
 from infra import template
 from infra.storage import HAS_KEY, QUEUES
-from regulars.deploy.deploy import rollback_alarms
+from regulars.deploy.deploy import find_rollback_alarms
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import LEAST_BYTES, Request
 from tests.infra.template import actions, resources, statements
@@ -53,7 +53,7 @@ def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packa
     functions = resources(packaged, "AWS::Serverless::Function")
     assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
-    roles = {function: template.role_name(name) for name, function in template.list_functions().items()}
+    roles = {function: template.name_role(name) for name, function in template.list_functions().items()}
     for name, function in functions.items():
         log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
         allowed = [
@@ -110,7 +110,7 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
 def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(packaged: dict[str, Any]) -> None:
     alarms = resources(packaged, "AWS::CloudWatch::Alarm")
     always = {name for name, one in packaged["Resources"].items() if one.get("Condition") != "HasAlarmTopic"}
-    assert always & alarms.keys() == set(rollback_alarms(packaged, {}))
+    assert always & alarms.keys() == set(find_rollback_alarms(packaged, {}))
     assert all(alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] <= 600 for name in always & alarms.keys())
     assert always & alarms.keys() == {"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"}
 
@@ -233,7 +233,7 @@ def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[s
     use = packaged["Resources"]["CustomerKeyUse"]
     assert use["Condition"] == HAS_KEY
     assert {r["Ref"] for r in use["Properties"]["Roles"]} == {
-        template.role_name(name) for name in template.list_functions()
+        template.name_role(name) for name in template.list_functions()
     }
 
 

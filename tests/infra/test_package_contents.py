@@ -26,7 +26,7 @@ LEFT = """
 import sys
 
 from botocore.exceptions import EndpointConnectionError
-from chalicelib.aws.clients import SERVICES, aws_client
+from chalicelib.aws.clients import SERVICES, open_aws_client
 from chalicelib.doors.multipart import read_parts
 
 CALLS = {
@@ -39,11 +39,11 @@ CALLS = {
 assert set(CALLS) == set(SERVICES)
 for service, (operation, parameters) in CALLS.items():
     try:
-        getattr(aws_client(service), operation)(**parameters)
+        getattr(open_aws_client(service), operation)(**parameters)
     except EndpointConnectionError:
         continue
     raise SystemExit(f"{service} reached somebody")
-assert aws_client("sqs").exceptions.ReceiptHandleIsInvalid
+assert open_aws_client("sqs").exceptions.ReceiptHandleIsInvalid
 form = b'--b\\r\\nContent-Disposition: form-data; name="image"; filename="a.jpg"\\r\\n\\r\\nxyz\\r\\n--b--\\r\\n'
 (part,) = read_parts(form, b"b", "utf-8")
 assert (part.name, part.filename, part.data) == ("image", "a.jpg", b"xyz")

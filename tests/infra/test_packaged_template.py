@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, ScheduleExpression
 
-from chalicelib.aws.clients import client_config
+from chalicelib.aws.clients import make_client_config
 from chalicelib.doors.batches import WORST_MESSAGE_S
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
@@ -129,7 +129,7 @@ def test_a_search_that_hangs_leaves_its_caller_time_to_say_so(
     packaged: dict[str, Any], function: str, within_s: float
 ) -> None:
     assert isinstance(settings(packaged, function).storage, AwsStorage)
-    config = client_config("lambda")
+    config = make_client_config("lambda")
     assert config.retries["total_max_attempts"] == 1
     assert config.read_timeout + config.connect_timeout < within_s - 5
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from infra import sbom
-from regulars.libraries import of_console
+from regulars.libraries import list_console_libraries
 
 
 def installed(folder: Path, name: str, version: str, licence: str) -> Path:
@@ -30,7 +30,7 @@ def bill(tmp_path: Path) -> Path:
     real = packs.read_pack()
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
     pack = Pack(replace(real.manifest, files=(file,)), model.parent)
-    pages = of_console()
+    pages = list_console_libraries()
     sbom.write_package_bill(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
     again = tmp_path / "again.json"
     sbom.write_package_bill(again, libraries, chalice, [pack], pages)

@@ -10,7 +10,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.settings import AwsStorage, SettingError, Settings
 from regulars.cli import main
-from regulars.options import settings_of
+from regulars.options import choose_settings
 
 Captured = pytest.CaptureFixture[str]
 
@@ -164,20 +164,20 @@ print(slow & set(sys.modules), file=sys.stderr)
 
 def test_tenants_of_the_cloud_are_reached_where_no_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REGULARS_DATA", raising=False)
-    assert settings_of().storage == Path("regulars-data")
+    assert choose_settings().storage == Path("regulars-data")
     for name, value in AWS.items():
         monkeypatch.setenv(name, value)
-    assert isinstance(settings_of().storage, AwsStorage)
-    assert settings_of(data=Path("d")).storage == Path("d")
+    assert isinstance(choose_settings().storage, AwsStorage)
+    assert choose_settings(data=Path("d")).storage == Path("d")
 
 
 def test_a_server_always_serves_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGULARS_DATA", "elsewhere")
-    assert settings_of(here=True).storage == Path("elsewhere")
+    assert choose_settings(here=True).storage == Path("elsewhere")
     monkeypatch.delenv("REGULARS_DATA")
     for name, value in AWS.items():
         monkeypatch.setenv(name, value)
-    assert settings_of(here=True).storage == Path("regulars-data")
+    assert choose_settings(here=True).storage == Path("regulars-data")
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.toml"
-        path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).lines()), "utf-8")
+        path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).write_lines()), "utf-8")
         texts = {name_variable(TABLE[key]): text(value) for key, value in environ.items()}
         read = configuration.read_settings(options, texts, path)
     assert {key: one.value for key, one in read.given.items()} == {**file, **environ, **options}
@@ -254,7 +254,7 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
 
 def test_the_pages_list_of_settings_is_what_the_command_prints() -> None:
     listed = (ROOT / "docs/settings.toml").read_text()
-    assert listed.splitlines() == list(configuration.read_settings({}, {}, None).lines()), (
+    assert listed.splitlines() == list(configuration.read_settings({}, {}, None).write_lines()), (
         "regulars config > docs/settings.toml"
     )
 

@@ -24,7 +24,7 @@ from chalicelib.services import Services
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.folder import hold_folder
-from regulars.options import services_of
+from regulars.options import open_services_of
 from regulars.privacy import erase_one, find_face_of_photo, mark_person
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
@@ -211,7 +211,7 @@ def subject_of(book: Book, number: int) -> list[str]:
 
 def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a_receipt(data: Path) -> None:
     receipt = data.parent / "receipt.json"
-    with served(data) as book, services_of(data, None) as services:
+    with served(data) as book, open_services_of(data, None) as services:
         faces = subject_of(book, 24)
         meanwhile = Meanwhile(services.items)
         meanwhile.first = [dict, lambda: book.services.faces.holds.set(book.tenant, faces[-1], "asked")]

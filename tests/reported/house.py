@@ -29,7 +29,7 @@ from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.serve.server import Front, listening, make_site
+from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition
@@ -138,7 +138,7 @@ def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House
         of_dialects={"deepstack": KeylessClients("home", (ip_network("127.0.0.0/8"),))},
     )
     stop = threading.Event()
-    with closing(build(settings, vision=lambda: vision)) as services, listening(host, 0) as sock:
+    with closing(build(settings, vision=lambda: vision)) as services, open_listener(host, 0) as sock:
         credentials = services.tenants.add("home", Profile.CLOUD)
         app = make_stage(services).app
         front = Front(make_site(app, services), sock)

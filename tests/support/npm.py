@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import playwright
 
-from regulars.libraries import npm
+from regulars.libraries import run_npm
 
 NODE = Path(playwright.__file__).with_name("driver") / "node"
 """Playwright brings it."""
@@ -31,6 +31,6 @@ def _install(program: Path, folder: Path) -> None:
     with TemporaryDirectory(dir=folder.parent) as made:
         for name in ("package.json", LOCK):
             shutil.copy(program / name, made)
-        npm(Path(made), "ci")
+        run_npm(Path(made), "ci")
         (Path(made) / "node_modules").rename(folder / "node_modules")
     shutil.copy(program / LOCK, folder)

@@ -74,10 +74,10 @@ import json, sys
 import numpy as np
 from types import SimpleNamespace
 from chalicelib import search_function
-from chalicelib.aws.search import event_of
+from chalicelib.aws.search import make_event
 from chalicelib.book.rules.decision import SearchRequest
 
-event = event_of("shop", SearchRequest("fake", np.zeros((1, 8), np.float32)))
+event = make_event("shop", SearchRequest("fake", np.zeros((1, 8), np.float32)))
 answer = search_function.search(event, SimpleNamespace(aws_request_id="1", function_name="search"))
 assert answer["gallery_size"] == 0, answer
 print(json.dumps(sorted(sys.modules)))

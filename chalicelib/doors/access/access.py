@@ -53,6 +53,7 @@ NAME_LENGTH = 100
 
 _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
+"""The day before which a key must end, if it ends at all."""
 
 _BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
 
@@ -74,7 +75,15 @@ class KeyRing(Outside):
         """
         now = self.book.clock.now()
         secret = api_keys.new_key(api_keys.OF_TENANT)
-        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
+        key = ApiKey(
+            id=time_ordered_id(now),
+            name=name,
+            role=role,
+            created_at=now,
+            digest=api_keys.digest(secret),
+            pictures=pictures,
+            expires_at=expires_at,
+        )
         return self._add_key(tenant, self._check_key(key), request), secret
 
     def add_service_key(
@@ -91,18 +100,28 @@ class KeyRing(Outside):
         if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
             raise InvalidInput("this key is in use already: give another one, or none")
         now = self.book.clock.now()
-        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), service=service, group=group)
+        key = ApiKey(
+            id=time_ordered_id(now),
+            name=name,
+            role=role,
+            created_at=now,
+            digest=api_keys.digest(secret),
+            service=service,
+            group=group,
+        )
         self._add_key(tenant, self._check_key(key))
         return secret
 
     @retry_if_changed(_BUSY)
     def _add_key(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
-        listed = self._list_keys(tenant.name)
-        if len(listed.rows) >= MAX_KEYS:
+        present_keys = self._list_keys(tenant.name)
+        if len(present_keys.rows) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, make_key_item(tenant.name, key), (absent("id-free"),))
-        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
-        self.book.requests.write_with_answer(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
+        let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
+        self.book.requests.write_with_answer(
+            tenant.name, [put, let_in_action, present_keys.changed], request, {"id": key.id}
+        )
         return key
 
     def list_all(self, tenant: Tenant) -> list[ApiKey]:
@@ -119,16 +138,16 @@ class KeyRing(Outside):
 
         The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
         """
-        listed = self._list_keys(tenant.name)
-        before = _find_changeable_key(listed.rows, id_)
-        if before.service and changes.get("role", before.role) is not before.role:
-            raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
-        key = self._check_key(replace(before, **changes, version=before.version + 1))
-        _require_permanent_admin(listed.rows, before, key)
+        present_keys = self._list_keys(tenant.name)
+        former_key = _find_changeable_key(present_keys.rows, id_)
+        if former_key.service and changes.get("role", former_key.role) is not former_key.role:
+            raise InvalidInput(f"the key of a service has the role {former_key.role}: it cannot be changed")
+        key = self._check_key(replace(former_key, **changes, version=former_key.version + 1))
+        _require_permanent_admin(present_keys.rows, former_key, key)
         update = Update(
-            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(before), set=make_key_fields(key)
+            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
         )
-        self.book.requests.write_with_answer(tenant.name, [update, listed.changed], request, {"id": id_})
+        self.book.requests.write_with_answer(tenant.name, [update, present_keys.changed], request, {"id": id_})
         return key
 
     @retry_if_changed(_BUSY)
@@ -138,16 +157,16 @@ class KeyRing(Outside):
         Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
-        listed = self._list_keys(tenant.name)
-        before = _find_changeable_key(listed.rows, id_)
-        if before.service:
+        present_keys = self._list_keys(tenant.name)
+        former_key = _find_changeable_key(present_keys.rows, id_)
+        if former_key.service:
             raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
-        key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)  # the secret's hash
+        key = replace(former_key, digest=api_keys.digest(secret), version=former_key.version + 1)  # the secret's hash
         update = Update(
-            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(before), set=make_key_fields(key)
+            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
         )
-        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
-        actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in, listed.changed]
+        let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
+        actions: list[Action] = [update, api_keys.shut_out(former_key.digest), let_in_action, present_keys.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return secret
 
@@ -157,10 +176,10 @@ class KeyRing(Outside):
 
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
-        listed = self._list_keys(tenant.name)
-        key = _find_key(listed.rows, id_)
-        _require_permanent_admin(listed.rows, key, None)
-        actions = [*_deletion_actions(tenant.name, key), listed.changed]
+        present_keys = self._list_keys(tenant.name)
+        key = _find_key(present_keys.rows, id_)
+        _require_permanent_admin(present_keys.rows, key, None)
+        actions = [*_make_deletion_actions(tenant.name, key), present_keys.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
@@ -183,9 +202,10 @@ class KeyRing(Outside):
         return None if owner is None else self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
-        """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
+        """Return the tenant and its key of this id, as they are now.
 
-        Raises WrongCredentials if the key's end has come.
+        None if the key was deleted or renewed: then the hash of its secret is no longer `digest`. Raises
+        WrongCredentials if the key's end has come.
         """
         places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
         tenant_record, key_record = self.book.items.get_many(keys.TENANTS, places)
@@ -211,8 +231,8 @@ class KeyRing(Outside):
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
         tenant_record, key_record, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if tenant_record is None else read_first_key(tenant_record, key_record)
-        others = map(key_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
-        by_age = sorted(others, key=lambda key: (key.created_at, key.id))
+        later_keys = map(key_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        by_age = sorted(later_keys, key=lambda key: (key.created_at, key.id))
         return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
     def _check_key(self, key: ApiKey) -> ApiKey:
@@ -227,34 +247,35 @@ class KeyRing(Outside):
         return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
 
 
-def _find_key(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+def _find_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return the key of that id. Raises KeyNotFound."""
-    key = next((key for key in listed if key.id == id_), None)
+    key = next((key for key in present_keys if key.id == id_), None)
     if key is None:
         raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
     return key
 
 
-def _find_changeable_key(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+def _find_changeable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return a key that may change. Raises KeyNotFound, InvalidInput."""
     if id_ == FIRST:
         raise InvalidInput(
             "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
         )
-    return _find_key(listed, id_)
+    return _find_key(present_keys, id_)
 
 
-def _require_permanent_admin(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
+def _require_permanent_admin(present_keys: Sequence[ApiKey], former_key: ApiKey, changed_key: ApiKey | None) -> None:
     """Raise LastAdminKey if a change would leave no admin's key without an end.
 
-    `before`, `after`: the key that changes; None: it is deleted.
+    `former_key`, `changed_key`: the key that changes; None: it is deleted.
     """
-    other_keys = [key for key in listed if key.id != before.id]
-    if before.is_permanent_admin and not any(
-        key.is_permanent_admin for key in [*other_keys, *([after] if after else [])]
+    other_keys = [key for key in present_keys if key.id != former_key.id]
+    if former_key.is_permanent_admin and not any(
+        key.is_permanent_admin for key in [*other_keys, *([changed_key] if changed_key else [])]
     ):
         raise LastAdminKey(
-            f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
+            f"{former_key.name!r} is the last admin's key without an end: make another one "
+            "before it goes or becomes less"
         )
 
 
@@ -263,7 +284,7 @@ def _expect_version(key: ApiKey) -> tuple[Any, ...]:
     return (equals("version", key.version, _SAME),)
 
 
-def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
+def _make_deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
     shut_out = api_keys.shut_out(key.digest)
     if key.id == FIRST:
         deleted_key_item = make_first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)

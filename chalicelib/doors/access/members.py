@@ -77,10 +77,12 @@ class Members(Outside):
         Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
         """
         now = self.book.clock.now()
-        new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
-        new = replace(new, page=page)
-        invitation, fields = self._make_invitation(tenant, new.id)
-        member = _check_member(replace(new, **fields))
+        new_member = Member(
+            time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen
+        )
+        new_member = replace(new_member, page=page)
+        invitation, fields = self._make_invitation(tenant, new_member.id)
+        member = _check_member(replace(new_member, **fields))
         members = self._list_members(tenant.name)
         _require_free(members.rows, member)
         if len(members.rows) >= MAX_MEMBERS:
@@ -96,21 +98,21 @@ class Members(Outside):
 
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
         """
-        return self._change_member(tenant.name, id_, lambda before: _check_member(replace(before, **changes)), request)
+        return self._change_member(tenant.name, id_, lambda member: _check_member(replace(member, **changes)), request)
 
     def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
         """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
         invitation, fields = self._make_invitation(tenant, id_)
-        return self._change_member(tenant.name, id_, lambda before: replace(before, **fields), request), invitation
+        return self._change_member(tenant.name, id_, lambda member: replace(member, **fields), request), invitation
 
     def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
-        def drop_passkey(before: Member) -> Member:
-            other_passkeys = tuple(each for each in before.passkeys if each.id != passkey)
-            if len(other_passkeys) == len(before.passkeys):
-                raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
-            return replace(before, passkeys=other_passkeys, digest=api_keys.new_secret())
+        def drop_passkey(member: Member) -> Member:
+            other_passkeys = tuple(each for each in member.passkeys if each.id != passkey)
+            if len(other_passkeys) == len(member.passkeys):
+                raise PasskeyNotFound(f"{member.name} has no passkey {passkey[:40]!r}: see the list")
+            return replace(member, passkeys=other_passkeys, digest=api_keys.new_secret())
 
         self._change_member(tenant.name, id_, drop_passkey, request)
 
@@ -124,18 +126,23 @@ class Members(Outside):
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
-        found = self._find_with_tenant(tenant, id_)
-        return found if found is not None and hmac.compare_digest(found[1].digest, digest) else None
+        tenant_and_member = self._find_with_tenant(tenant, id_)
+        return (
+            tenant_and_member
+            if tenant_and_member is not None and hmac.compare_digest(tenant_and_member[1].digest, digest)
+            else None
+        )
 
     def find_invited(self, invitation: str) -> tuple[Tenant, Member]:
         """Return an invitation's tenant and member. Raises WrongCredentials if it is used up, too old or not ours."""
         parts = _INVITATION.fullmatch(invitation)
-        found = self._find_with_tenant(parts[1], parts[2]) if parts else None
-        if parts and found:
-            kept, until = found[1].invitation or "", found[1].invited_until
-            fits = hmac.compare_digest(kept, api_keys.digest(parts[3]))
-            if fits and until is not None and until > self.book.clock.now():
-                return found
+        tenant_and_member = self._find_with_tenant(parts[1], parts[2]) if parts else None
+        if parts and tenant_and_member:
+            _, member = tenant_and_member
+            until = member.invited_until
+            is_newest = hmac.compare_digest(member.invitation or "", api_keys.digest(parts[3]))
+            if is_newest and until is not None and until > self.book.clock.now():
+                return tenant_and_member
         raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
 
     def find_by_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
@@ -180,20 +187,21 @@ class Members(Outside):
     def _list_members(self, tenant: str) -> CountedList[Member]:
         kind, place = keys.member_item(tenant, keys.CHANGES)
         changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
-        found = map(member_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
-        by_age = sorted(found, key=lambda member: (member.created_at, member.id))
+        members = map(member_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        by_age = sorted(members, key=lambda member: (member.created_at, member.id))
         return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
     @retry_if_changed(_BUSY)
     def _change_member(
-        self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None
+        self, tenant: str, id_: str, change: Callable[[Member], Member], request: RequestId | None
     ) -> Member:
+        """Store the member that `change` makes of the present one, and return it."""
         members = self._list_members(tenant)
-        before = _find_member(members.rows, id_)
-        member = replace(changed(before), version=before.version + 1)
+        former_member = _find_member(members.rows, id_)
+        member = replace(change(former_member), version=former_member.version + 1)
         _require_free(members.rows, member)
         self.book.requests.write_with_answer(
-            tenant, [make_member_put(tenant, member, before), members.changed], request, {"id": id_}
+            tenant, [make_member_put(tenant, member, former_member), members.changed], request, {"id": id_}
         )
         return member
 
@@ -216,9 +224,9 @@ def make_handle(tenant: str, member: Member) -> bytes:
     return f"{tenant}#{member.id}".encode()
 
 
-def make_member_put(tenant: str, member: Member, before: Member) -> Put:
+def make_member_put(tenant: str, member: Member, former_member: Member) -> Put:
     """Return the write of a member, unless somebody changed it since it was read."""
-    return Put(keys.TENANTS, make_member_item(tenant, member), expect_version(before))
+    return Put(keys.TENANTS, make_member_item(tenant, member), expect_version(former_member))
 
 
 def expect_version(member: Member) -> tuple[Any, ...]:

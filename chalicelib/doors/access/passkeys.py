@@ -54,11 +54,11 @@ def read_site(origin: str) -> Site:
 def check_registration(site: Site, challenge: str, response: Mapping[str, Any], now: datetime) -> Passkey:
     """Check the answer to "make a passkey" and return that. Raises WrongCredentials."""
     try:
-        found = _make_server(site).register_complete(_make_state(challenge), response)
-        data = found.credential_data
+        registration = _make_server(site).register_complete(_make_state(challenge), response)
+        data = registration.credential_data
         if data is None:
             raise ValueError("no credential in it")
-        return Passkey(websafe_encode(data.credential_id), site.host, bytes(data), found.counter, now)
+        return Passkey(websafe_encode(data.credential_id), site.host, bytes(data), registration.counter, now)
     except Exception as error:  # what a stranger sent goes through the library's parsers
         raise _make_refusal(error) from error
 
@@ -76,12 +76,12 @@ def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], respo
 
     Raises WrongCredentials if none of these gave it on this site, or if its counter says that it was copied.
     """
-    of_site = {passkey.id: passkey for passkey in passkeys if passkey.host == site.host}
+    passkeys_here = {passkey.id: passkey for passkey in passkeys if passkey.host == site.host}
     try:
-        credentials = [AttestedCredentialData(passkey.data) for passkey in of_site.values()]
+        credentials = [AttestedCredentialData(passkey.data) for passkey in passkeys_here.values()]
         answer = AuthenticationResponse.from_dict(response)
         credential = _make_server(site).authenticate_complete(_make_state(challenge), credentials, response)
-        passkey = of_site[websafe_encode(credential.credential_id)]
+        passkey = passkeys_here[websafe_encode(credential.credential_id)]
         counter = answer.response.authenticator_data.counter
     except Exception as error:  # what a stranger sent goes through the library's parsers
         raise _make_refusal(error) from error
@@ -111,5 +111,5 @@ def _make_state(challenge: str) -> Mapping[str, Any]:
 
 
 def _make_refusal(error: Exception) -> WrongCredentials:
-    said = f" ({error})" if isinstance(error, ValueError) and str(error).isprintable() else ""
-    return WrongCredentials(f"this passkey does not sign in here{said[:100]}: try once more, or ask for a new link")
+    reason = f" ({error})" if isinstance(error, ValueError) and str(error).isprintable() else ""
+    return WrongCredentials(f"this passkey does not sign in here{reason[:100]}: try once more, or ask for a new link")

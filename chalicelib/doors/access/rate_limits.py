@@ -86,12 +86,12 @@ class Buckets:
         not_full = sorted((full_at, caller) for caller, full_at in self._full_at.items() if full_at > now)
         self._full_at = {caller: full_at for full_at, caller in not_full[-_MAX_BUCKETS // 2 :]}
 
-    def _make_headers(self, left: int, full_in_s: int) -> Mapping[str, str]:
-        """Make the headers of draft-ietf-httpapi-ratelimit-headers-10. `left`: the tokens that are left."""
+    def _make_headers(self, tokens_left: int, full_in_s: int) -> Mapping[str, str]:
+        """Make the headers of draft-ietf-httpapi-ratelimit-headers-10. `tokens_left`: the tokens that are left."""
         name = self.rate.name
         return {
             "RateLimit-Policy": f'"{name}";q={self.rate.burst};w={self.rate.window_s}',
-            "RateLimit": f'"{name}";r={left};t={full_in_s}',
+            "RateLimit": f'"{name}";r={tokens_left};t={full_in_s}',
         }
 
 
@@ -125,11 +125,11 @@ class Rates:
 
     @contextmanager
     def count_guess(self, address: str, person: str) -> Iterator[None]:
-        """Count a wrong password of this person: the caller checks it inside, and raises an error if it is wrong.
+        """Count a password of this person as wrong, unless the block ends without an error.
 
-        A password can be guessed, unlike a key, so it is not looked at once too many were wrong: of this address, or of
-        this person from anywhere. Guesses from elsewhere do not count for an address that the person signed in from, so
-        nobody can lock somebody else out there. Raises TooManyRequests.
+        The caller checks the password in the block. It does not get there once too many were wrong: of this address, or
+        of this person from anywhere; TooManyRequests is raised then. From an address that the person has signed in
+        from, only its own wrong ones count. So nobody can lock somebody else out there.
         """
         address_of_person = f"{address} {person}"
         if address_of_person in self._signed_in:

@@ -40,7 +40,12 @@ CHALLENGE_LASTS = timedelta(minutes=5)
 """How long a browser may take to answer with a passkey."""
 MAX_PASSKEYS = 10
 """Passkeys of one member: all stand in the member's item."""
-_TOKEN_BYTES, _HALF_BYTES, _TIME_BYTES = 32, 16, 5
+_TOKEN_BYTES = 32
+"""Random bytes of a session's token or a code: 256 bits, which nobody guesses."""
+_HALF_BYTES = 16
+"""Bytes of each half of a challenge: random ones, and the signature's first ones. 128 bits each are enough."""
+_TIME_BYTES = 5
+"""Bytes of a challenge's end, in seconds since 1970: enough until the year 36812."""
 
 _NEVER = 2**40
 """Seconds since 1970 of a time that does not come."""
@@ -86,27 +91,29 @@ class Sessions(Outside):
 
         site, invited = passkeys.read_site(origin), read_optional(self.book.access.members.find_invited, invitation)
         until = int((self.book.clock.now() + CHALLENGE_LASTS).timestamp())
-        whose = (invited[0].name, invited[1].id) if invited else ("", "")
-        text = self._sign_challenge(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
+        tenant_and_member_names = (invited[0].name, invited[1].id) if invited else ("", "")
+        text = self._sign_challenge(
+            until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *tenant_and_member_names
+        )
         return Challenge(text, site.host, passkeys.algorithms, invited)
 
     def begin_by_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a key; return its token. Raises WrongCredentials, TenantDisabled."""
-        known = self.book.access.keys.find_by_api_key(api_key)
-        if known is None:
+        tenant_and_key = self.book.access.keys.find_by_api_key(api_key)
+        if tenant_and_key is None:
             raise WrongCredentials(_UNKNOWN_KEY)
-        return self._begin_session(known, [], keep=keep)
+        return self._begin_session(tenant_and_key, [], keep=keep)
 
     def begin_by_code(self, code: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a code, which is used up then; return its token. Raises as `begin_by_key`."""
         if not _SECRET.fullmatch(code):
             raise _make_unknown_code()
         place = keys.code_item(api_keys.digest(code))
-        known = self._read_sign_in(place)
-        if known is None:
+        sign_in = self._read_sign_in(place)
+        if sign_in is None:
             raise _make_unknown_code()
         try:
-            return self._begin_session(known[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))], keep=keep)
+            return self._begin_session(sign_in[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))], keep=keep)
         except ConditionFailed as error:
             raise _make_unknown_code() from error
 
@@ -124,14 +131,14 @@ class Sessions(Outside):
         A screen on the wall needs neither. A new password ends the member's other sessions. Raises InvalidInput,
         WrongCredentials, Busy, TenantDisabled.
         """
-        tenant, before = self.book.access.members.find_invited(invitation)
-        if ((password is None) == (passkey is None)) is not before.screen:
+        tenant, former_member = self.book.access.members.find_invited(invitation)
+        if ((password is None) == (passkey is None)) is not former_member.screen:
             raise InvalidInput(
                 "a screen on the wall signs in by its link alone"
-                if before.screen
+                if former_member.screen
                 else "send the password or the passkey that you sign in by from now on: one of the two"
             )
-        member = replace(before, invitation=None, invited_until=None)
+        member = replace(former_member, invitation=None, invited_until=None)
         actions: list[Action] = []
         if password is not None:
             passwords.require_password(password, member.name, tenant.name)
@@ -142,57 +149,60 @@ class Sessions(Outside):
 
             site = passkeys.read_site(origin)
             challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
-            new = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
-            other_passkeys = tuple(each for each in member.passkeys if each.id != new.id)
+            new_passkey = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
+            other_passkeys = tuple(each for each in member.passkeys if each.id != new_passkey.id)
             if len(other_passkeys) >= MAX_PASSKEYS:
                 raise InvalidInput(f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first")
-            member = replace(member, passkeys=(*other_passkeys, new))
+            member = replace(member, passkeys=(*other_passkeys, new_passkey))
             actions.append(use_up)
         try:
-            return self._begin_member_session(tenant, before, member, actions, keep=keep)
+            return self._begin_member_session(tenant, former_member, member, actions, keep=keep)
         except ConditionFailed as error:
             raise WrongCredentials("this link was used meanwhile: it is good once; ask for a new one") from error
 
     def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
-        """Begin a session with a name and a password; it takes as long if nobody has that name.
+        """Begin a session with a name and a password. A name that nobody has takes as long to be refused.
 
         `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong passwords are
         counted. `keep`: whether it lasts as on a person's own device. Raises WrongCredentials, TooManyRequests, Busy,
         TenantDisabled, InvalidInput if there are several tenants.
         """
-        tenant_name, found = self.book.access.members.find_by_name(tenant, name)
+        tenant_name, tenant_and_member = self.book.access.members.find_by_name(tenant, name)
         person = f"{tenant_name}#{normalize_name(name)}"
         with passwords.hold_hashing_place(), self.book.access.rates.count_guess(address, person):
-            stored_hash = found[1].password if found else None
+            stored_hash = tenant_and_member[1].password if tenant_and_member else None
             is_right = len(password) <= passwords.LENGTHS[-1] and passwords.matches_hash(password, stored_hash)
-            if found is None or not is_right:
+            if tenant_and_member is None or not is_right:
                 raise WrongCredentials("name and password do not fit: check both, or ask for a new link")
-        return self._sign_in_again(*found, [], keep=keep)
+        return self._sign_in_again(*tenant_and_member, [], keep=keep)
 
     def begin_by_passkey(self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a passkey's signature. Raises WrongCredentials, TenantDisabled, InvalidInput."""
         from chalicelib.doors.access import passkeys
 
         site, (challenge, use_up) = passkeys.read_site(origin), self._check_challenge(passkey)
-        found = self.book.access.members.find_by_handle(passkeys.read_handle(passkey))
-        used = passkeys.check_sign_in(site, challenge, found[1].passkeys if found else (), passkey)
-        if found is None:
+        tenant_and_member = self.book.access.members.find_by_handle(passkeys.read_handle(passkey))
+        used_passkey = passkeys.check_sign_in(
+            site, challenge, tenant_and_member[1].passkeys if tenant_and_member else (), passkey
+        )
+        if tenant_and_member is None:
             raise WrongCredentials(_UNKNOWN_KEY)
-        tenant, member = found
-        updated = tuple(used if each.id == used.id else each for each in member.passkeys)  # its counter is higher
-        return self._sign_in_again(tenant, replace(member, passkeys=updated), [use_up], keep=keep)
+        tenant, member = tenant_and_member
+        # The counter of the one that was used is higher now.
+        passkeys_now = tuple(used_passkey if each.id == used_passkey.id else each for each in member.passkeys)
+        return self._sign_in_again(tenant, replace(member, passkeys=passkeys_now), [use_up], keep=keep)
 
     def find(self, token: str) -> Session | None:
         """Return the session of a token, even of a disabled tenant; None: there is none, or it has ended.
 
         Raises WrongCredentials if the end of its key has come.
         """
-        found = self._read_sign_in(keys.session_item(api_keys.digest(token))) if _SECRET.fullmatch(token) else None
-        if found is None:
+        sign_in = self._read_sign_in(keys.session_item(api_keys.digest(token))) if _SECRET.fullmatch(token) else None
+        if sign_in is None:
             return None
-        (tenant, key), item = found
+        (tenant, key), item = sign_in
         until = item.get("expires_at")
         return Session(tenant, key, moment(item.get("begun_at", 0)), None if until is None else moment(until * 1000))
 
@@ -209,6 +219,7 @@ class Sessions(Outside):
         return delete_in_parts(self.book.items, keys.TENANTS, self._list_expired(tenant))
 
     def _list_expired(self, tenant: str) -> Iterator[Item]:
+        """Yield what has expired: sessions, codes and challenges. A session without an end is over with its holder."""
         now = self.book.clock.now().timestamp()
 
         def is_over(item: Item) -> bool:
@@ -226,8 +237,8 @@ class Sessions(Outside):
         item = self.book.items.get(keys.TENANTS, place)
         if item is None or ("expires_at" in item and item["expires_at"] <= self.book.clock.now().timestamp()):
             return None
-        known = self._find_holder(item)
-        return None if known is None else (known, item)
+        holder = self._find_holder(item)
+        return None if holder is None else (holder, item)
 
     def _find_holder(self, item: Item) -> tuple[Tenant, ApiKey | Member] | None:
         if "member" in item:
@@ -262,11 +273,11 @@ class Sessions(Outside):
     @cached_property
     def _challenge_key(self) -> bytes:
         place = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
-        made: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
+        key_item: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
         # it was made before
-        write_unless_changed(self.book.items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
+        write_unless_changed(self.book.items, [Put(keys.TENANTS, key_item, (absent("challenge-key-free"),))])
         item = self.book.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
-        return bytes((item or made)["key"])
+        return bytes((item or key_item)["key"])
 
     def _sign_in_again(
         self, tenant: Tenant, member: Member, actions: Sequence[Action], *, keep: bool
@@ -279,13 +290,13 @@ class Sessions(Outside):
             raise Busy("this person was changed meanwhile: try again") from error
 
     def _begin_member_session(
-        self, tenant: Tenant, before: Member, member: Member, actions: Sequence[Action], *, keep: bool
+        self, tenant: Tenant, former_member: Member, member: Member, actions: Sequence[Action], *, keep: bool
     ) -> tuple[str, Session]:
         """Begin a session of a member, and note when."""
-        member = replace(member, version=before.version + 1, signed_in_at=self.book.clock.now())
+        member = replace(member, version=former_member.version + 1, signed_in_at=self.book.clock.now())
         acts.add_details(member=member.audit_name)
         return self._begin_session(
-            (tenant, member), [*actions, make_member_put(tenant.name, member, before)], keep=keep
+            (tenant, member), [*actions, make_member_put(tenant.name, member, former_member)], keep=keep
         )
 
     def _begin_session(

@@ -25,6 +25,7 @@ _LEAST, _CLEAR = 0.75, 0.95
 """Scores of our detector: of what it calls a face at least, and of a clear one."""
 
 _SPREAD = 0.2
+"""By how much the probability is below 1 for a face that is only just found."""
 _ACROSS, _DOWN = 0.22, 0.10
 """Parts of a box's sides that their boxes are wider at each side, and higher above and below."""
 
@@ -42,11 +43,14 @@ class LookedAt(Struct, frozen=True):
     times: dict[str, float]
     detected: bool = True
 
-    def describe_face(self, number: int, **more: Any) -> Body:
-        """Return a face with its box and what was asked for. `more`: other members, None for those it has not."""
+    def describe_face(self, number: int, **members: Any) -> Body:
+        """Return a face with its box and what the options ask for.
+
+        `number`: the face's among those of the picture. `members`: further members of the answer.
+        """
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
-        body: Body = {"box": self._describe_box(face), **more}
+        body: Body = {"box": self._describe_box(face), **members}
         if "age" in plugins and estimates.age is not None:
             low = max(round(estimates.age) - _YEARS, 0)
             body["age"] = {"probability": 1.0, "high": round(estimates.age) + _YEARS, "low": low}
@@ -69,10 +73,11 @@ class LookedAt(Struct, frozen=True):
         if not self.options.status:
             return {}
         pack = call.services.tenant_vision.choose_vision(call.tenant.model).pack
-        named = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
-        return {"plugins_versions": named}
+        version_by_plugin = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
+        return {"plugins_versions": version_by_plugin}
 
     def _describe_box(self, face: DescribedFace) -> Body:
+        """Return a face's box in whole pixels, as wide and high as theirs; the whole picture if none was looked for."""
         width, height = self.seen.described.width, self.seen.described.height
         if not self.detected:
             return {"probability": 1.0, "x_max": width, "y_max": height, "x_min": 0, "y_min": 0}
@@ -119,28 +124,30 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
             checks_liveness=live,
             is_cropped=cropped,
         )
-    shown = replace(options, plugins=plugins - call.tenant.attributes_off)
+    shown_options = replace(options, plugins=plugins - call.tenant.attributes_off)
     times = _name_times(stages, models, embeds, plugins)
     if cropped:
-        return LookedAt(picture, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
+        return LookedAt(
+            picture, replace(shown_options, plugins=shown_options.plugins - {"pose"}), times, detected=False
+        )
     fit = picture.leave_out(lambda face: compute_probability(face.detected.score) < options.threshold)
     largest = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
     fit = fit.leave_out(lambda face: id(face) not in largest)
     if not fit.described.faces:
         raise Failure(28, NO_FACE)
-    return LookedAt(fit, shown, times)
+    return LookedAt(fit, shown_options, times)
 
 
-def keep_only_face(found: LookedAt) -> LookedAt:
+def keep_only_face(looked_at: LookedAt) -> LookedAt:
     """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
-    described_picture = found.seen.described
+    described_picture = looked_at.seen.described
     far_px = FAR * max(described_picture.width, described_picture.height)
-    near = [each for each in described_picture.faces if _measure_side(each.detected.box) >= far_px] or list(
+    near_faces = [each for each in described_picture.faces if _measure_side(each.detected.box) >= far_px] or list(
         described_picture.faces[:1]
     )
-    if len(near) > 1:
+    if len(near_faces) > 1:
         raise Failure(31, SEVERAL_FACES)
-    return replace(found, seen=found.seen.leave_out(lambda face: face is not near[0]))
+    return replace(looked_at, seen=looked_at.seen.leave_out(lambda face: face is not near_faces[0]))
 
 
 @contextmanager
@@ -160,14 +167,14 @@ def _measure_side(box: Box) -> float:
 
 
 def _name_times(
-    stages: dict[str, float], models: Sequence[str], embeds: bool, wanted: frozenset[str]
+    stages: dict[str, float], models: Sequence[str], embeds: bool, plugins: frozenset[str]
 ) -> dict[str, float]:
     """Return the milliseconds of what ran. Models run beside each other: each counts what all took together."""
-    together = stages.get("examine", 0.0) + stages.get("attributes", 0.0)
+    examine_ms = stages.get("examine", 0.0) + stages.get("attributes", 0.0)
     names = {
         "detector": stages.get("detect", 0.0),
-        **({"calculator": stages.get("embed", together)} if embeds else {}),
-        **dict.fromkeys(models, together),
-        **({"pose": together} if "pose" in wanted else {}),
+        **({"calculator": stages.get("embed", examine_ms)} if embeds else {}),
+        **dict.fromkeys(models, examine_ms),
+        **({"pose": examine_ms} if "pose" in plugins else {}),
     }
     return {name: round(ms, 1) for name, ms in names.items()}

@@ -13,26 +13,26 @@ LIMITS = "0.5 is the match, however many are enrolled, in place of a raw likenes
 
 def calls(keys: Keys) -> list[Probe]:
     """Ask each service whose key there is. Raises InvalidInput if there is none."""
-    asked, faceless = [], expect_member("code", _NO_FACE)
+    probes, faceless = [], expect_member("code", _NO_FACE)
     if key := keys.get("recognition"):
-        own = {"x-api-key": key}
-        asked += [
-            Probe("subjects", "/api/v1/recognition/subjects", is_done, headers=own, method="GET"),
+        key_header = {"x-api-key": key}
+        probes += [
+            Probe("subjects", "/api/v1/recognition/subjects", is_done, headers=key_header, method="GET"),
             Probe(
                 "search",
                 "/api/v1/recognition/recognize",
                 faceless,
-                *encode_multipart({"file": make_picture_file()}, own),
+                *encode_multipart({"file": make_picture_file()}, key_header),
             ),
         ]
     if key := keys.get("detection"):
-        form = encode_multipart({"file": make_picture_file()}, {"x-api-key": key})
-        asked.append(Probe("detect", "/api/v1/detection/detect", faceless, *form))
+        form_request = encode_multipart({"file": make_picture_file()}, {"x-api-key": key})
+        probes.append(Probe("detect", "/api/v1/detection/detect", faceless, *form_request))
     if key := keys.get("verification"):
         files = {"source_image": make_picture_file(), "target_image": make_picture_file()}
-        asked.append(
+        probes.append(
             Probe("verify", "/api/v1/verification/verify", faceless, *encode_multipart(files, {"x-api-key": key}))
         )
-    if not asked:
+    if not probes:
         raise InvalidInput("the file that --keys names has none of `recognition`, `detection` and `verification`")
-    return asked
+    return probes

@@ -26,7 +26,7 @@ PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
 LARGEST_FILE_BYTES = 5 * 1024 * 1024
 """Bytes of a picture, as CompreFace takes them."""
-RULES = PictureRules(FORMATS, LARGEST_FILE_BYTES, 8_192, 8_192)
+RULES = PictureRules(formats=FORMATS, max_bytes=LARGEST_FILE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
 
 _NAMES = (
     *("limit", "det_prob_threshold", "prediction_count", "face_plugins", "status", "detect_faces"),
@@ -38,9 +38,11 @@ _JOINED = re.compile(rf"\?(?=(?:{'|'.join(_NAMES)})=)")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
 _NOT_BASE64 = Failure(21, "Provided value is not Base64")
-_SHORT, _SPECIAL = 50, re.compile(r"[;/\\]")
-_MAX_PAGE, _PAGE = 2_000, 20
-_LARGEST = 2**31 - 1
+_MAX_NAME_CHARACTERS, _FORBIDDEN_CHARACTER = 50, re.compile(r"[;/\\]")
+_MAX_PAGE, _USUAL_PAGE = 2_000, 20
+"""Examples on a page at most, and on one whose size was not sent."""
+_MAX_WHOLE = 2**31 - 1
+"""The largest int of Java, in which CompreFace is written: a larger number counts as this one."""
 
 _Value = TypeVar("_Value", int, float, bool)
 
@@ -63,12 +65,14 @@ class Sent(Texts, frozen=True):
         if media_type.name == JSON:
             return cls(query, json=_read_json(body), is_json=True)
         if media_type.name == MULTIPART and not media_type.boundary:
-            media_type = replace(media_type, boundary=body.partition(b"\n")[0].strip()[2:])
+            first_line = body.partition(b"\n")[0].strip()  # "--" and the boundary, which the header did not name
+            media_type = replace(media_type, boundary=first_line[2:])
         try:
             form = read_form(media_type, body) if body else Form()
         except InvalidInput as error:
             raise Failure(0, str(error)) from error
-        return cls({**dict(reversed(form.fields)), **query}, form.uploads)
+        first_values = dict(reversed(form.fields))  # of a field that came twice, the first one counts
+        return cls({**first_values, **query}, form.uploads)
 
     def read_picture(self, name: str = "file") -> Photo:
         """Return a picture as it was sent. Raises Failure."""
@@ -81,10 +85,10 @@ class Sent(Texts, frozen=True):
 
     def read_member(self, name: str) -> Any:
         """Return a member of the JSON object. Raises Failure if it is missing or empty."""
-        found = self.json.get(name) if isinstance(self.json, dict) else None
-        if found is None or found in ([], ""):
+        member = self.json.get(name) if isinstance(self.json, dict) else None
+        if member is None or member in ([], ""):
             raise Failure(5, f"Field {name} cannot be empty")
-        return found
+        return member
 
     def read_subject(self) -> str:
         """Return the name in the parameter `subject`. Raises Failure."""
@@ -98,9 +102,9 @@ class Sent(Texts, frozen=True):
         name = self.json.get("subject") if isinstance(self.json, dict) else self.json
         if not isinstance(name, str) or not name.strip():
             raise Failure(26, "Subject name cannot be empty")
-        if len(name) > _SHORT:
-            raise Failure(26, f"Subject name size must be between 1 and {_SHORT}")
-        if _SPECIAL.search(name):
+        if len(name) > _MAX_NAME_CHARACTERS:
+            raise Failure(26, f"Subject name size must be between 1 and {_MAX_NAME_CHARACTERS}")
+        if _FORBIDDEN_CHARACTER.search(name):
             raise Failure(36, r"The name cannot contain the following special characters: ';', '/', '\'")
         return name
 
@@ -116,15 +120,15 @@ class Sent(Texts, frozen=True):
         """Return the number of the page, from 0, and its size; what is no such number counts as not sent."""
         page, size = (self.values.get(name, "") for name in ("page", "size"))
         number = int(page) if _WHOLE.fullmatch(page) else 0
-        wanted = int(size) if _WHOLE.fullmatch(size) else 0
-        return max(number, 0), min(wanted, _MAX_PAGE) if wanted > 0 else _PAGE
+        wanted_size = int(size) if _WHOLE.fullmatch(size) else 0
+        return max(number, 0), min(wanted_size, _MAX_PAGE) if wanted_size > 0 else _USUAL_PAGE
 
     def read_vectors(self, name: str) -> list[Any]:
         """Return a member that is a list of embeddings. Raises Failure."""
-        found = self.read_member(name)
-        if not isinstance(found, list):
+        embeddings = self.read_member(name)
+        if not isinstance(embeddings, list):
             raise Failure(0, f"{name} is a list of embeddings")
-        return found
+        return embeddings
 
 
 class Photo(Struct, frozen=True):
@@ -152,12 +156,12 @@ class Options(Struct, frozen=True):
     @classmethod
     def read(cls, sent: Sent) -> Options:
         """Read them. Raises Failure, which says all that is wrong with the values."""
-        usual = cls()
-        limit = _read_parameter(sent, "limit", usual.limit, _read_whole, "a whole number")
-        count = _read_parameter(sent, "prediction_count", usual.count, _read_whole, "a whole number")
-        threshold = _read_parameter(sent, "det_prob_threshold", usual.threshold, _read_finite, "a number")
-        status = _read_parameter(sent, "status", usual.status, _read_flag, "true or false")
-        detects = _read_parameter(sent, "detect_faces", usual.detects, _read_flag, "true or false")
+        defaults = cls()
+        limit = _read_parameter(sent, "limit", defaults.limit, _read_whole, "a whole number")
+        count = _read_parameter(sent, "prediction_count", defaults.count, _read_whole, "a whole number")
+        threshold = _read_parameter(sent, "det_prob_threshold", defaults.threshold, _read_finite, "a number")
+        status = _read_parameter(sent, "status", defaults.status, _read_flag, "true or false")
+        detects = _read_parameter(sent, "detect_faces", defaults.detects, _read_flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),
@@ -166,7 +170,14 @@ class Options(Struct, frozen=True):
         if text := "".join(text for text, is_there in flaws if is_there):
             raise Failure(26, text)
         names = {part.strip() for part in (sent.text("face_plugins") or "").split(",")}
-        return cls(limit, threshold, count, frozenset(names.intersection(PLUGINS)), status, detects)
+        return cls(
+            limit=limit,
+            threshold=threshold,
+            count=count,
+            plugins=frozenset(names.intersection(PLUGINS)),
+            status=status,
+            detects=detects,
+        )
 
 
 def check_name(name: str) -> str:
@@ -195,11 +206,11 @@ def read_image_id(value: Any) -> str:
 def _read_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
     """Yield the parameters, of repeated ones the first last, so that it counts."""
     for name, values in query.items():
-        first, *others = _JOINED.split(values[0])
-        for other in reversed(others):
+        first_part, *other_parts = _JOINED.split(values[0])
+        for other in reversed(other_parts):
             joined, _, value = other.partition("=")
             yield joined, value
-        yield name, first
+        yield name, first_part
 
 
 def _read_json(body: bytes) -> Any:
@@ -219,19 +230,19 @@ def _decode_base64(value: Any) -> bytes:
         raise _NOT_BASE64 from None
 
 
-def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], wanted: str) -> _Value:
+def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], meant: str) -> _Value:
     """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
     try:
         return default if text is None else read(text)
     except (ValueError, KeyError):
-        raise Failure(0, f"{name} is {wanted}, not {str(text)[:40]!r}") from None
+        raise Failure(0, f"{name} is {meant}, not {str(text)[:40]!r}") from None
 
 
 def _read_whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError(text)
-    return min(int(text), _LARGEST)
+    return min(int(text), _MAX_WHOLE)
 
 
 def _read_flag(text: str) -> bool:

@@ -45,26 +45,28 @@ if TYPE_CHECKING:
     from chalicelib.book.subjects import Example
     from chalicelib.settings import Settings
 
-_TINY = 1e-12
+_ZERO_LENGTH = 1e-12
+"""Length below which a vector counts as zero: it has no direction."""
 _MOST_NAMED = 100
 """Most subjects of which a search says how close they are."""
 
 
 def detect(call: Call) -> Body:
     photo = call.sent.read_picture()
-    found = look_at_picture(call, photo, embeds=False)
+    looked_at = look_at_picture(call, photo, embeds=False)
     return {
-        "result": [found.describe_face(number) for number in range(len(found.seen.described.faces))],
-        **found.describe_versions(call),
+        "result": [looked_at.describe_face(number) for number in range(len(looked_at.seen.described.faces))],
+        **looked_at.describe_versions(call),
     }
 
 
 def verify(call: Call) -> Body:
+    """Compare the only face of the source picture with each face of the target picture."""
     photos = call.sent.read_picture("source_image"), call.sent.read_picture("target_image")
     source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
     source = keep_only_face(source)
-    close = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
-    matches = [target.describe_face(number, similarity=value) for number, value in enumerate(close)]
+    closeness = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
+    matches = [target.describe_face(number, similarity=value) for number, value in enumerate(closeness)]
     return {
         "result": [
             {"source_image_face": source.describe_face(0), "face_matches": matches, **source.describe_versions(call)}
@@ -76,7 +78,7 @@ def verify_embeddings(call: Call) -> Body:
     """Compare embeddings with one that was sent or, in a recognition service, with an example."""
     if "id" in call.request.parameters:
         targets, id_ = call.sent.read_vectors("embeddings"), read_image_id(call.request.parameters["id"])
-        normalize_vectors(call, targets)
+        normalize_vectors(call, targets)  # what is wrong with them is said first
         example = _find_example(call, id_, "Image Id is incorrect")
         report_people([example.face.faceid])
         return {
@@ -107,36 +109,39 @@ def show_health(_services: Services, _request: HttpRequest) -> Body:
 
 def show_status(services: Services, _request: HttpRequest) -> Body:
     vision = services.ports.vision()
-    told = {"build_version": VERSION, "calculator_version": vision.model}
-    return {"status": "OK", **told, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
+    versions = {"build_version": VERSION, "calculator_version": vision.model}
+    return {"status": "OK", **versions, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
 
 
-def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
-    """Return how close embeddings are to a face, the closest first, each as it was sent."""
-    close = call.services.subjects.rate_closeness_to_each(
-        call.tenant, one, normalize_vectors(call, sent), [None] * len(sent)
+def compare_embeddings(call: Call, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
+    """Return each embedding as it was sent, with its closeness to a face, the closest first.
+
+    `template`: the face's.
+    """
+    closeness = call.services.subjects.rate_closeness_to_each(
+        call.tenant, template, normalize_vectors(call, embeddings), [None] * len(embeddings)
     )
-    bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
+    bodies = [{"embedding": each, "similarity": value} for each, value in zip(embeddings, closeness, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
 
-def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
+def normalize_vectors(call: Call, embeddings: Sequence[Any]) -> NDArray[np.float32]:
     """Return embeddings that were sent as rows of length 1. Raises Failure."""
     import numpy as np
 
     length = call.services.tenant_vision.choose_vision(call.tenant.model).dimensions
-    for embedding in sent:
+    for embedding in embeddings:
         if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
             raise Failure(0, "An embedding is a list of numbers")
         if len(embedding) != length:
             raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
-        rows = np.asarray(sent, dtype=np.float64)
-        rows /= max(float(np.abs(rows).max()), _TINY)  # so that no square of a number overflows
+        rows = np.asarray(embeddings, dtype=np.float64)
+        rows /= max(float(np.abs(rows).max()), _ZERO_LENGTH)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.isfinite(norms).all() or (norms < _TINY).any():
+    if not np.isfinite(norms).all() or (norms < _ZERO_LENGTH).any():
         raise Failure(36, f"An embedding is {length} finite numbers, and not all of them are 0")
     return np.asarray(rows / norms, dtype=np.float32)
 
@@ -155,7 +160,7 @@ def rename_subject(call: Call) -> Body:
     name, new = read_name_in_path(call.request), call.sent.read_new_name()
     if name == new:
         return {"updated": False}
-    _find_subject(call, name)
+    _find_subject(call, name)  # raises if there is none
     call.services.subjects.rename(call.tenant, call.group, name, new)
     return {"updated": True}
 
@@ -173,24 +178,25 @@ def delete_subjects(call: Call) -> Body:
 
 
 def list_examples(call: Call) -> Body:
-    users = _find_subjects(call, call.sent.text("subject"))
-    examples = call.services.subjects.list_examples(call.tenant, call.group, users)
-    found_examples = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
+    """List a page of the examples of one subject, or of all, oldest first."""
+    subjects = _find_subjects(call, call.sent.text("subject"))
+    examples = call.services.subjects.list_examples(call.tenant, call.group, subjects)
+    oldest_first = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = call.sent.read_page()
     return {
-        "faces": [_describe_example(each) for each in found_examples[page * size : (page + 1) * size]],
+        "faces": [_describe_example(each) for each in oldest_first[page * size : (page + 1) * size]],
         "page_number": page,
         "page_size": size,
-        "total_pages": -(-len(found_examples) // size),
-        "total_elements": len(found_examples),
+        "total_pages": -(-len(oldest_first) // size),
+        "total_elements": len(oldest_first),
     }
 
 
 def add_example(call: Call) -> Body:
     name, photo = call.sent.read_subject(), call.sent.read_picture()
-    least = compute_least_score(call.options.threshold)
+    least_score = compute_least_score(call.options.threshold)
     with translate_unusable(photo):
-        added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least)
+        added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least_score)
     if added.like:
         call.headers["X-Regulars-Looks-Like"] = quote(added.like)
     return {"image_id": added.id, "subject": added.subject}
@@ -251,10 +257,10 @@ def show_static(services: Services, request: HttpRequest) -> Response:
 
 def recognize(call: Call) -> Body:
     photo = call.sent.read_picture()
-    found = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
-    near = _find_nearest(call, found.seen.embeddings, found.seen.described.faces)
-    results = [found.describe_face(number, subjects=each) for number, each in enumerate(near)]
-    return {"result": results, **found.describe_versions(call)}
+    looked_at = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
+    subjects_by_face = _find_nearest(call, looked_at.seen.embeddings, looked_at.seen.described.faces)
+    results = [looked_at.describe_face(number, subjects=subjects) for number, subjects in enumerate(subjects_by_face)]
+    return {"result": results, **looked_at.describe_versions(call)}
 
 
 def verify_example(call: Call) -> Body:
@@ -264,24 +270,26 @@ def verify_example(call: Call) -> Body:
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _find_example(call, id_, "Image Id is incorrect")
     report_people([example.face.faceid])
-    own_templates = call.services.subjects.template_of(call.tenant, example.picture)
-    found = look_at_picture(call, photo, embeds=True, live=True)
-    faces, quality = found.seen.described.faces, example.picture.estimates.quality
-    close = call.services.subjects.rate_closeness_to_each(
-        call.tenant, own_templates, found.seen.embeddings, faces, quality
+    example_template = call.services.subjects.template_of(call.tenant, example.picture)
+    looked_at = look_at_picture(call, photo, embeds=True, live=True)
+    faces, quality = looked_at.seen.described.faces, example.picture.estimates.quality
+    closeness = call.services.subjects.rate_closeness_to_each(
+        call.tenant, example_template, looked_at.seen.embeddings, faces, quality
     )
     results = [
-        found.describe_face(number, subject=example.subject, similarity=value) for number, value in enumerate(close)
+        looked_at.describe_face(number, subject=example.subject, similarity=value)
+        for number, value in enumerate(closeness)
     ]
-    return {"result": results, **found.describe_versions(call)}
+    return {"result": results, **looked_at.describe_versions(call)}
 
 
 def recognize_embeddings(call: Call) -> Body:
     vectors = call.sent.read_vectors("embeddings")
-    near = _find_nearest(call, normalize_vectors(call, vectors), [None] * len(vectors))
+    subjects_by_embedding = _find_nearest(call, normalize_vectors(call, vectors), [None] * len(vectors))
     return {
         "result": [
-            {"embedding": embedding, "similarities": each} for embedding, each in zip(vectors, near, strict=True)
+            {"embedding": embedding, "similarities": each}
+            for embedding, each in zip(vectors, subjects_by_embedding, strict=True)
         ]
     }
 
@@ -305,11 +313,11 @@ def _find_subject(call: Call, name: str) -> User:
         raise Failure(42, f"Subject {name} not found", 404) from None
 
 
-def _find_example(call: Call, id_: str, otherwise: str) -> Example:
+def _find_example(call: Call, id_: str, absence_text: str) -> Example:
     try:
         return call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
-        raise Failure(44, otherwise, 404) from None
+        raise Failure(44, absence_text, 404) from None
 
 
 def _describe_example(example: Example) -> Body:

@@ -13,9 +13,9 @@ LIMITS = (
 
 def calls(keys: Keys) -> list[Probe]:
     """Ask with the key as a field, or without one, by the network."""
-    key, done = ({"api_key": keys["api_key"]} if "api_key" in keys else {}), expect_member("success", True)
+    key, expects_success = ({"api_key": keys["api_key"]} if "api_key" in keys else {}), expect_member("success", True)
     return [
-        Probe("ping", "/v1/server/status/ping", done, method="GET"),
-        Probe("list", f"{_FACE}list", done, *encode_multipart({**key, "limit": "1"})),
-        Probe("search", f"{_FACE}recognize", done, *encode_multipart({**key, "image": make_picture_file()})),
+        Probe("ping", "/v1/server/status/ping", expects_success, method="GET"),
+        Probe("list", f"{_FACE}list", expects_success, *encode_multipart({**key, "limit": "1"})),
+        Probe("search", f"{_FACE}recognize", expects_success, *encode_multipart({**key, "image": make_picture_file()})),
     ]

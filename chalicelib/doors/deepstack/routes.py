@@ -45,6 +45,7 @@ from chalicelib.settings import Settings
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
 _TABLE = {error: Wording(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
+"""Errors as HTTP statuses, by which the answer's `code` goes, too; a used-up limit is a bad request."""
 
 
 def translate_error(error: Exception) -> Failure:
@@ -83,10 +84,10 @@ class Call(Struct, frozen=True):
 
     def read_image(self) -> bytes:
         """Return the picture that was sent. Raises Failure."""
-        found = next((part.data for part in self.uploads if part.name == "image"), None)
-        if found is None:
+        image = next((part.data for part in self.uploads if part.name == "image"), None)
+        if image is None:
             raise Failure(0, NO_IMAGE)
-        return found
+        return image
 
     def read_least_confidence(self, default: float) -> float:
         """Return `min_confidence`. Raises Failure."""
@@ -104,7 +105,12 @@ class Call(Struct, frozen=True):
 
 Body = dict[str, Any]
 
-RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
+RULES = PictureRules(
+    formats=frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}),
+    max_bytes=10 * 2**20,
+    max_long_side_px=8_192,
+    max_short_side_px=8_192,
+)
 REGISTER_TIME = timedelta(seconds=10)
 """How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
 LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
@@ -112,9 +118,9 @@ LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 
 
 def detect(call: Call) -> Body:
-    image, least = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
+    image, min_score = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
     picture = _look_at_picture(call, image, embeds=False)
-    faces = [face for face in picture.described.faces if face.detected.score >= least]
+    faces = [face for face in picture.described.faces if face.detected.score >= min_score]
     return {
         "predictions": [
             {"confidence": round(face.detected.score, 5), **_describe_box(face, picture.described)} for face in faces
@@ -123,9 +129,10 @@ def detect(call: Call) -> Body:
 
 
 def register(call: Call) -> Body:
-    """Enrol somebody by the pictures of all files. Those without one clear face are named in the answer.
+    """Enrol somebody by the pictures of all files.
 
-    Raises the error of the first picture if all are refused. `looks_like`: somebody else whom they look like.
+    The answer's `refused` names pictures without one clear face, `looks_like` somebody else whom the pictures look
+    like. Raises the error of the first picture if all are refused.
     """
     name, subjects, clock = call.read_userid(), call.services.subjects, call.services.clock
     if not call.uploads:
@@ -157,15 +164,15 @@ def register(call: Call) -> Body:
 
 def recognize(call: Call) -> Body:
     """Say who each face of the picture is, or "unknown"."""
-    image, least = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
+    image, min_closeness = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
     picture = _look_at_picture(call, image, embeds=True)
     faces = picture.described.faces
     if not faces:
         return {"predictions": []}
     found_nearest = call.services.subjects.find_nearest(call.tenant, call.group, picture.embeddings, faces, 1)
     predictions = []
-    for face, near in zip(faces, found_nearest.near, strict=True):
-        nearest = near[0] if near and near[0].closeness >= least else None
+    for face, nearest_people in zip(faces, found_nearest.near, strict=True):
+        nearest = nearest_people[0] if nearest_people and nearest_people[0].closeness >= min_closeness else None
         if nearest is None:
             answer: Body = {"confidence": 0, "userid": "unknown"}
         else:
@@ -182,8 +189,8 @@ def match(call: Call) -> Body:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
     picture, other = (_keep_largest_face(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
-    (close,) = call.services.subjects.compare_pictures(call.tenant, picture, other)
-    return {"similarity": round(close, 5)}
+    (closeness,) = call.services.subjects.compare_pictures(call.tenant, picture, other)
+    return {"similarity": round(closeness, 5)}
 
 
 def list_names(call: Call) -> Body:
@@ -195,8 +202,8 @@ def list_names(call: Call) -> Body:
 def delete(call: Call) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = call.services.subjects
-    if (held := subjects.find(call.tenant, call.group, call.read_userid(), matches_case=True)) is not None:
-        subjects.delete(call.tenant, call.group, [held], call.key.id)
+    if (subject := subjects.find(call.tenant, call.group, call.read_userid(), matches_case=True)) is not None:
+        subjects.delete(call.tenant, call.group, [subject], call.key.id)
 
 
 def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
@@ -244,6 +251,7 @@ class Operation(Struct, frozen=True):
         )
 
     def _run_view(self, services: Services, request: HttpRequest) -> dict[str, Any]:
+        """Authenticate the form and answer by the view. If pictures were sent, the answer has their times."""
         most_bytes = request.limit_bytes(MAX_PICTURE_BYTES)
         form = read_sent_form(request, most_bytes) if request.read_body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
@@ -285,7 +293,9 @@ def _read_base64_pictures(form: Form) -> Iterator[Part]:
     for name, value in form.fields:
         if name == "image" and value:
             try:
-                yield Part(name, None, "", "", read_base64(clean_form_value(value)))
+                yield Part(
+                    name=name, filename=None, media_type="", charset="", data=read_base64(clean_form_value(value))
+                )
             except ValueError:
                 raise Failure(0, NO_IMAGE) from None
 
@@ -301,15 +311,15 @@ def _answer_status(_provide: Provide, _request: HttpRequest) -> Response:
     """Answer that the server is there, with its version and its one module."""
     major, minor, patch = map(int, VERSION.split("."))
     version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
-    known = {"version": version, "current": version, "latest": version, "updateAvailable": False}
+    version_members = {"version": version, "current": version, "latest": version, "updateAvailable": False}
     module = {"moduleId": "FaceProcessing", "name": "Face Processing", "version": VERSION, "status": "Started"}
-    return make_json_response({"success": True, "message": VERSION, "statuses": [module], **known})
+    return make_json_response({"success": True, "message": VERSION, "statuses": [module], **version_members})
 
 
 def authenticate(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
-    """Return whose call for an act it is: by its key or, without one, by the address that it comes from.
+    """Return the holder of the request's key or, without one, the tenant of the address that it comes from.
 
-    Raises Failure, TooManyRequests.
+    `act`: the operation's name among the dialect's acts. Raises Failure, TooManyRequests.
     """
     if secret:
         holder = find_holder(services, DIALECT, SERVICE, secret, act)

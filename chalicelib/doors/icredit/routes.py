@@ -76,7 +76,10 @@ def enrol(call: Call) -> Body:
 
 
 def search(call: Call) -> Body:
-    """Search; the answer carries the stored labels, and the observations those of the call."""
+    """Search for all faces of a picture, or for one by its token.
+
+    Labels in the answer are those that are stored with the faces; the observations get those of the call.
+    """
     parameters, analysis = call.parameters, call.services.recognition.face_analysis
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):
@@ -106,7 +109,7 @@ _CONTROLS: Mapping[str, Callable[[Call], Body]] = {"0": enrol, "1": search, "3":
 
 
 def _is_token(parameters: Parameters) -> bool:
-    """Tell whether IMAGE holds a PERSON_TOKEN; otherwise it holds a picture or its URL.
+    """Tell whether IMAGE holds a PERSON_TOKEN. If not, it holds a picture or a picture's URL.
 
     Raises InvalidInput for another IMAGE_TYPE.
     """
@@ -135,13 +138,13 @@ def _read_token_to_delete(parameters: Parameters) -> str:
 
     Raises InvalidInput if both are missing or they differ.
     """
-    named = parameters.text("PERSON_TOKEN")
-    held = parameters.text("IMAGE") if parameters.text("IMAGE_TYPE") in _TOKENS else None
-    if not named and not held:
+    person_token = parameters.text("PERSON_TOKEN")
+    image_token = parameters.text("IMAGE") if parameters.text("IMAGE_TYPE") in _TOKENS else None
+    if not person_token and not image_token:
         raise InvalidInput("a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with IMAGE_TYPE 3")
-    if named and held and named.strip() != held.strip():
+    if person_token and image_token and person_token.strip() != image_token.strip():
         raise InvalidInput("PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete")
-    return parameters.read_token("PERSON_TOKEN" if named else "IMAGE")
+    return parameters.read_token("PERSON_TOKEN" if person_token else "IMAGE")
 
 
 _UNITS: Mapping[str, tuple[Granularity, str]] = {
@@ -157,14 +160,14 @@ def query(call: Call) -> Body:
     """Return a page of the observations that match the filters, newest first."""
     from chalicelib.book.statistics.statistics import PAGE_SIZES
 
-    parameters, most = call.parameters, PAGE_SIZES[-1]
+    parameters, max_page_size = call.parameters, PAGE_SIZES[-1]
     start, end = _read_span(parameters)
     page = call.services.statistics.observations.query(
         call.tenant,
         _read_filter(parameters),
         start,
         end,
-        page_size=parameters.read_number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
+        page_size=parameters.read_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size) or max_page_size,
         page_token=parameters.text("PAGE_TOKEN"),
     )
     entities = [_describe_observation(observation) for observation in page.observations]
@@ -181,9 +184,9 @@ def analysis(call: Call) -> Body:
     start, end = _read_span(parameters)
     fill, distinct = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT")
     sent_filter = _read_filter(parameters)
-    without_staff = call.services.statistics.visitors.read_staff(call.tenant).leave_out(sent_filter)
+    visitor_filter = call.services.statistics.visitors.read_staff(call.tenant).leave_out(sent_filter)
     amounts = call.services.statistics.count_by_time(
-        call.tenant, without_staff, start, end, granularity, fill=fill, distinct=distinct
+        call.tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
     )
     if sent_filter.faceid is not None and any(amounts.values()):
         acts.report_people([sent_filter.faceid])
@@ -230,15 +233,15 @@ def _render_persons(entities: list[Body]) -> Body:
     return {**DONE, PERSONS: entities}
 
 
-def _render_person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body:
+def _render_person(enrolled: EnrolledFace | Match, decision: Decision | None = None) -> Body:
     """Render a face. Age and gender are the ones that were set, else the estimates."""
-    face, estimates = one.face, one.estimates
-    known = replace(
+    face, estimates = enrolled.face, enrolled.estimates
+    shown_estimates = replace(
         estimates,
         age=estimates.age if face.age is None else face.age,
         gender=estimates.gender if face.gender is None else face.gender,
     )
-    return _render_entity(face, one.group.name, known, box=one.box, decision=decision)
+    return _render_entity(face, enrolled.group.name, shown_estimates, box=enrolled.box, decision=decision)
 
 
 def _describe_observation(observation: Observation) -> Body:
@@ -251,20 +254,20 @@ def _describe_observation(observation: Observation) -> Body:
 
 
 def _render_entity(
-    of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
+    record: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
 ) -> Body:
     """Write a face or an observation as this dialect names its fields."""
-    acts.report_people([] if is_erased(of.faceid) else [of.faceid])
+    acts.report_people([] if is_erased(record.faceid) else [record.faceid])
     score = estimates.emotion_score
     return {
-        "PERSON_TOKEN": of.faceid,
+        "PERSON_TOKEN": record.faceid,
         **_render_box(box),
         "AGE": _render_whole(estimates.age),
         "BEAUTY": _render_whole(estimates.beauty),
         "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
         "EMOTION_TYPE": (estimates.emotion or "").upper(),
         "EMOTION_SCORE": _render_whole(None if score is None else score * 100),
-        **dict(zip(_LABELS, of.labels * 2, strict=True)),
+        **dict(zip(_LABELS, record.labels * 2, strict=True)),
         "PERSON_GROUP_LABEL": group_name,
         "POSE": _render_pose(estimates.pose),
         "SIMILARITY": render_similarity(decision),
@@ -276,9 +279,9 @@ def _render_box(box: Box | None) -> Body:
     """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
     if box is None:
         return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
-    left, top = max(round(box.x), 0), max(round(box.y), 0)
-    width, height = round(box.x + box.width) - left, round(box.y + box.height) - top
-    return {"LEFT": str(left), "TOP": str(top), "WIDTH": str(max(width, 0)), "HEIGHT": str(max(height, 0))}
+    left_px, top_px = max(round(box.x), 0), max(round(box.y), 0)
+    width_px, height_px = round(box.x + box.width) - left_px, round(box.y + box.height) - top_px
+    return {"LEFT": str(left_px), "TOP": str(top_px), "WIDTH": str(max(width_px, 0)), "HEIGHT": str(max(height_px, 0))}
 
 
 def _render_whole(value: float | None) -> str:

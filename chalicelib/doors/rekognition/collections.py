@@ -40,6 +40,7 @@ _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-
 
 
 def create_collection(call: Call, members: Members) -> Members:
+    """Make a group. A call that is repeated is answered as before."""
     name, groups = members["CollectionId"], call.services.groups
 
     def create() -> None:
@@ -66,17 +67,17 @@ def delete_collection(call: Call, members: Members) -> Members:
 
 def list_collections(call: Call, members: Members) -> Members:
     """List a page of the collections' names."""
-    most = members.get("MaxResults") or LARGEST_PAGE
+    max_groups = members.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
-    behind = read_place(tokens, members.get("NextToken"))
+    place = read_place(tokens, members.get("NextToken"))
     groups = [group for group in call.services.groups.list_all(call.tenant) if _is_collection(group)]
-    remaining_groups = [group for group in groups if behind is None or _make_sort_key(group) > behind]
-    page = remaining_groups[:most]
+    remaining_groups = [group for group in groups if place is None or _make_sort_key(group) > place]
+    page = remaining_groups[:max_groups]
     answer: dict[str, object] = {
         "CollectionIds": [group.name for group in page],
         "FaceModelVersions": [write_model_version(call)] * len(page),
     }
-    if len(remaining_groups) > most:
+    if len(remaining_groups) > max_groups:
         answer["NextToken"] = tokens.make_token(_make_sort_key(page[-1]))
     return answer
 
@@ -155,10 +156,10 @@ def _compute_account(tenant: Tenant) -> str:
 
 def _read_arn(text: str) -> str:
     """Return the collection that an ARN names. Raises Failure."""
-    found = _ARN.fullmatch(text)
-    if found is None:
+    arn_match = _ARN.fullmatch(text)
+    if arn_match is None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: ResourceArn is not that of a collection")
-    return found[1]
+    return arn_match[1]
 
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
@@ -199,15 +200,16 @@ def index_faces(call: Call, members: Members) -> Members:
 
 
 def list_faces(call: Call, members: Members) -> Members:
+    """List a page of a collection's faces: all of them, those of a user, or those with given ids."""
     group = find_collection(call, members["CollectionId"])
-    most = members.get("MaxResults") or LARGEST_PAGE
-    wanted = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
+    max_faces = members.get("MaxResults") or LARGEST_PAGE
+    wanted_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
     if "UserId" in members:
-        own = call.services.users.get(call.tenant, group, members["UserId"]).faceids
-        wanted = [faceid for faceid in own if wanted is None or faceid in wanted]
+        user_faces = call.services.users.get(call.tenant, group, members["UserId"]).faceids
+        wanted_ids = [faceid for faceid in user_faces if wanted_ids is None or faceid in wanted_ids]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
-    behind = read_place(tokens, members.get("NextToken"))
-    faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
+    place = read_place(tokens, members.get("NextToken"))
+    faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, max_faces, place, wanted_ids)
     version = write_model_version(call)
     answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
@@ -217,20 +219,21 @@ def delete_faces(call: Call, members: Members) -> Members:
     """Delete faces, MAX_DELETED at a time, and describe those that stay."""
     group = find_collection(call, members["CollectionId"])
     asked_ids = {read_faceid(text): text for text in members["FaceIds"]}
-    gone: set[str] = set()
-    for number, some in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
-        gone |= _delete_batch(call, group, some, number)
-    left = {faceid: text for faceid, text in asked_ids.items() if faceid not in gone}
-    kept_faces_by_id = call.services.faces.read_faces_in_group(call.tenant, group, [*left])
+    deleted_ids: set[str] = set()
+    for number, batch in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
+        deleted_ids |= _delete_batch(call, group, batch, number)
+    undeleted_ids = {faceid: text for faceid, text in asked_ids.items() if faceid not in deleted_ids}
+    kept_faces_by_id = call.services.faces.read_faces_in_group(call.tenant, group, [*undeleted_ids])
     return {
-        "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in gone],
+        "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in deleted_ids],
         "UnsuccessfulFaceDeletions": [
-            _describe_kept_face(text, kept_faces_by_id.get(faceid)) for faceid, text in left.items()
+            _describe_kept_face(text, kept_faces_by_id.get(faceid)) for faceid, text in undeleted_ids.items()
         ],
     }
 
 
 def search_faces(call: Call, members: Members) -> Members:
+    """Search for faces of the collection that are like one of them."""
     group, faceid = find_collection(call, members["CollectionId"]), read_faceid(members["FaceId"])
     face = find_face(call, group, faceid)
     acts.report_people([faceid])
@@ -250,32 +253,34 @@ def search_faces_by_image(call: Call, members: Members) -> Members:
     quality_filter = members.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
-    face_count = MOST_FACES if is_filtered else 1
+    max_described = MOST_FACES if is_filtered else 1
     seen_picture = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, max_faces=face_count, embeds=True, poses=is_filtered, checks_liveness=True
+        call.tenant, picture, RULES, max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True
     )
     fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest = fit.described.faces[0]
-    least, most = members.get("FaceMatchThreshold", MATCH), members.get("MaxFaces", LARGEST_PAGE)
+    min_similarity, max_faces = members.get("FaceMatchThreshold", MATCH), members.get("MaxFaces", LARGEST_PAGE)
     similar_faces = (
         []
         if largest.spoof
         else call.services.recognition.ranking.rank_faces(
-            call.tenant, group, RankingRequest(fit.embeddings[0], largest.quality.total, least, most)
+            call.tenant, group, RankingRequest(fit.embeddings[0], largest.quality.total, min_similarity, max_faces)
         )
     )
-    found_at = describe_box(Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height)))
+    box_members = describe_box(Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height)))
     return {
-        **{f"SearchedFace{name}": value for name, value in found_at.items()},
+        **{f"SearchedFace{name}": value for name, value in box_members.items()},
         **_describe_face_matches(call, similar_faces),
     }
 
 
-def _describe_face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
+def _describe_face_matches(call: Call, similar_faces: Sequence[Similar]) -> dict[str, Any]:
     version = write_model_version(call)
-    matches = [{"Similarity": similar.similarity, "Face": describe_face(similar.face, version)} for similar in found]
+    matches = [
+        {"Similarity": similar.similarity, "Face": describe_face(similar.face, version)} for similar in similar_faces
+    ]
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
@@ -301,8 +306,8 @@ def describe_face(face: Face, version: str) -> dict[str, Any]:
         answer["ExternalImageId"] = face.external_id
     if face.user:
         answer["UserId"] = face.user
-    if found := face.portrait.found:
-        answer |= describe_box(found)
+    if portrait_box := face.portrait.found:
+        answer |= describe_box(portrait_box)
     return {**answer, "IndexFacesModelVersion": version}
 
 
@@ -316,8 +321,8 @@ def write_faceid(faceid: str) -> str:
 
 def read_faceid(faceid: str) -> str:
     """Return the core's id of a face, in whichever form it was sent."""
-    found = _OF_NUMBER.fullmatch(faceid)
-    number = int(found[1] + found[2], 16) if found else 0
+    number_match = _OF_NUMBER.fullmatch(faceid)
+    number = int(number_match[1] + number_match[2], 16) if number_match else 0
     return str(number) if 0 < number < 2**63 else faceid
 
 
@@ -359,8 +364,8 @@ def delete_user(call: Call, members: Members) -> None:
 def list_users(call: Call, members: Members) -> Members:
     group = find_collection(call, members["CollectionId"])
     tokens = PageTokens(f"users {call.tenant.name} {group.id}")
-    behind = read_place(tokens, members.get("NextToken"))
-    users, following = call.services.users.read_page(call.tenant, group, members.get("MaxResults", MOST_USERS), behind)
+    place = read_place(tokens, members.get("NextToken"))
+    users, following = call.services.users.read_page(call.tenant, group, members.get("MaxResults", MOST_USERS), place)
     acts.report_users(users)
     answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
@@ -377,13 +382,14 @@ def disassociate_faces(call: Call, members: Members) -> Members:
 
 
 def _change_user_faces(call: Call, members: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
-    """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
+    """Change the faces of a user by `change`, and describe the outcome of each face.
+
+    `names`: names of two members of the answer: the faces that were changed, and those that were refused.
+    """
 
     def work() -> dict[str, Any]:
-        group, faceids = (
-            find_collection(call, members["CollectionId"]),
-            [read_faceid(one) for one in members["FaceIds"]],
-        )
+        group = find_collection(call, members["CollectionId"])
+        faceids = [read_faceid(text) for text in members["FaceIds"]]
         return asdict(change(call.tenant, group, members["UserId"], faceids, request=call.request))
 
     outcome = Outcome.read_progress(call.change_once(work))
@@ -398,18 +404,22 @@ def search_users(call: Call, members: Members) -> Members:
     """Search for users like a user or a face of the collection."""
     names = members.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
-        which = "not both" if names else "one of them is needed"
-        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {which}")
+        reason = "not both" if names else "one of them is needed"
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {reason}")
     group, ranking = find_collection(call, members["CollectionId"]), call.services.recognition.ranking
-    least, most = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
+    min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
     if "UserId" in members:
         user = call.services.users.get(call.tenant, group, members["UserId"])
         acts.report_users([user])
-        similar_users = ranking.rank_users_like_user(call.tenant, group, user, least_similarity=least, max_users=most)
+        similar_users = ranking.rank_users_like_user(
+            call.tenant, group, user, least_similarity=min_similarity, max_users=max_users
+        )
         return {**_describe_user_matches(call, similar_users), "SearchedUser": {"UserId": user.id}}
     face = find_face(call, group, read_faceid(members["FaceId"]))
     acts.report_people([face.faceid])
-    similar_users = ranking.rank_users_like_face(call.tenant, group, face, least_similarity=least, max_users=most)
+    similar_users = ranking.rank_users_like_face(
+        call.tenant, group, face, least_similarity=min_similarity, max_users=max_users
+    )
     return {**_describe_user_matches(call, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
@@ -425,23 +435,25 @@ def search_users_by_image(call: Call, members: Members) -> Members:
         describe_face_detail(face, described_picture.width, described_picture.height, [])
         for face in described_picture.faces
     ]
-    fit = [number for number, reason in enumerate(reasons) if not reason]
-    found: Sequence[SimilarUser] = ()
+    fit_numbers = [number for number, reason in enumerate(reasons) if not reason]
+    similar_users: Sequence[SimilarUser] = ()
     answer: dict[str, Any] = {}
-    if fit:
-        largest = described_picture.faces[fit[0]]
-        answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
+    if fit_numbers:
+        largest = described_picture.faces[fit_numbers[0]]
+        answer["SearchedFace"] = {"FaceDetail": details[fit_numbers[0]]}
         if not largest.spoof:
-            least, most = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
-            like = RankingRequest(seen_picture.embeddings[fit[0]], largest.quality.total, least, most)
-            found = call.services.recognition.ranking.rank_users(call.tenant, group, like)
-    searched = fit[:1]
+            min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
+            wanted = RankingRequest(
+                seen_picture.embeddings[fit_numbers[0]], largest.quality.total, min_similarity, max_users
+            )
+            similar_users = call.services.recognition.ranking.rank_users(call.tenant, group, wanted)
+    searched_numbers = fit_numbers[:1]
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)
-        if number not in searched
+        if number not in searched_numbers
     ]
-    return {**answer, **_describe_user_matches(call, found)}
+    return {**answer, **_describe_user_matches(call, similar_users)}
 
 
 def _describe_user_matches(call: Call, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
@@ -457,10 +469,10 @@ def _name_status(faces: int) -> str:
 
 
 def _describe_refusal(refusal: Refusal) -> dict[str, Any]:
-    told: dict[str, Any] = {"FaceId": write_faceid(refusal.faceid), "Reasons": [refusal.reason]}
+    answer: dict[str, Any] = {"FaceId": write_faceid(refusal.faceid), "Reasons": [refusal.reason]}
     if refusal.user:
         acts.report_people([refusal.faceid])
-        told["UserId"] = refusal.user
+        answer["UserId"] = refusal.user
     if refusal.similarity is not None:
-        told["Confidence"] = refusal.similarity
-    return told
+        answer["Confidence"] = refusal.similarity
+    return answer

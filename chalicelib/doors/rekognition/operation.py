@@ -50,7 +50,13 @@ ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
 
 BAD_REQUEST = "Request has invalid parameters"
 
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
+RULES = PictureRules(
+    formats=frozenset({"JPEG", "PNG"}),
+    max_bytes=MOST_BYTES,
+    max_long_side_px=8_192,
+    max_short_side_px=8_192,
+    min_short_side_px=80,
+)
 
 _INVALID = Wording("InvalidParameterException", text=BAD_REQUEST + ": {}")
 _LIMIT = Wording("ServiceQuotaExceededException")
@@ -150,10 +156,10 @@ View = Callable[[Call, Members], Members | None]
 
 def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) -> Response:
     """Answer a request by the view that has its operation's name in snake case. Raises WrongModel once."""
-    sent = {name.lower(): value for name, value in request.headers.items()}
-    operation = sent.get("x-amz-target", "").removeprefix(TARGET)
-    this = telemetry.current()
-    id_ = this.request_id if this else str(uuid.uuid4())
+    sent_headers = {name.lower(): value for name, value in request.headers.items()}
+    operation = sent_headers.get("x-amz-target", "").removeprefix(TARGET)
+    invocation = telemetry.current()
+    id_ = invocation.request_id if invocation else str(uuid.uuid4())
     headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_}
     members: Members = {}
 
@@ -161,7 +167,7 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         nonlocal members
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
-        call, members = _read_call(services, request, sent, operation)
+        call, members = _read_call(services, request, sent_headers, operation)
         with services.audit.reads.enter_act(DIALECT.make_act(operation, _CALLER, call.tenant)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
@@ -181,43 +187,45 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
 
 
 def _read_call(
-    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str
+    services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
 ) -> tuple[Call, Members]:
-    """Return the arguments of the operation's view. Raises Failure."""
+    """Return the arguments of the operation's view: the call, and the members that were sent. Raises Failure."""
     body = _read_body(request)
-    is_ours = sent.get("x-amz-target", "").startswith(TARGET)
+    is_ours = sent_headers.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
-    claim, tenant = _verify_signature(services, request, sent, body)
+    claim, tenant = _verify_signature(services, request, sent_headers, body)
     telemetry.of_tenant(tenant.name, _CALLER)
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read_members(body, requests.REQUESTS[operation])
-    id_ = sent.get(_INVOCATION) or claim.signature
-    call = Call(services, tenant, claim.region, id_, _identify_request(operation, sent, members))
-    # What is not signed tells attempts of a call, but not calls: who overheard a signature writes what they like.
-    name = members.get("ClientRequestToken") or sent.get(_INVOCATION)
+    id_ = sent_headers.get(_INVOCATION) or claim.signature
+    call = Call(services, tenant, claim.region, id_, _identify_request(operation, sent_headers, members))
+    # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two
+    # calls: somebody who overheard a signed request could send it again under another name.
+    name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
     name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
     if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
     return call, members
 
 
-def _identify_request(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:
-    """Return what is the same in all attempts of one call: the client's token, else the SDK's id of the call.
+def _identify_request(operation: str, sent_headers: Mapping[str, str], members: Members) -> RequestId | None:
+    """Return what is the same in all attempts of one call: the client's token or, without one, the SDK's id of it.
 
-    With another content a token is an error, and an id of the SDK means another call.
+    None if the operation changes nothing, or neither was sent. A token that comes with other content is an error. An
+    id of the SDK that comes with other content is another call.
     """
     token = members.get("ClientRequestToken")
-    name = token or sent.get(_INVOCATION)
+    name = token or sent_headers.get(_INVOCATION)
     if operation not in requests.CHANGES or not name:
         return None
     content = {key: value for key, value in members.items() if key != "ClientRequestToken"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=bytes.hex).encode()).hexdigest()
-    of_call = f"token-{token}" if token else f"call-{name}-{digest}"
+    call_name = f"token-{token}" if token else f"call-{name}-{digest}"
     reused = f"The ClientRequestToken: {token} you have supplied is already in use."
-    return RequestId(f"{operation}-{hashlib.sha256(of_call.encode()).hexdigest()}", digest, reused)
+    return RequestId(f"{operation}-{hashlib.sha256(call_name.encode()).hexdigest()}", digest, reused)
 
 
 def _read_body(request: HttpRequest) -> bytes:
@@ -231,21 +239,21 @@ def _read_body(request: HttpRequest) -> bytes:
 
 
 def _verify_signature(
-    services: Services, request: HttpRequest, sent: Mapping[str, str], body: bytes
+    services: Services, request: HttpRequest, sent_headers: Mapping[str, str], body: bytes
 ) -> tuple[signature.Claim, Tenant]:
-    """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
-    claim = _read_signature(request, sent)
-    known = services.tenants.find_by_access_key(claim.access_key_id)
-    if known is None:
+    """Return the signature, and the tenant whose key made it. `sent_headers`: headers, lower case. Raises Failure."""
+    claim = _read_signature(request, sent_headers)
+    tenant_and_secret = services.tenants.find_by_access_key(claim.access_key_id)
+    if tenant_and_secret is None:
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
-    tenant, secret = known
-    signed = signature.SignedRequest(request.called_path, sent, body, request.query)
+    tenant, secret = tenant_and_secret
+    signed = signature.SignedRequest(request.called_path, sent_headers, body, request.query)
     tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
-    public = urlsplit(services.settings.public_url or "")
+    public_url = urlsplit(services.settings.public_url or "")
     own_signed_hosts = services.settings.get_dialect_settings(DIALECT.name, SignedHosts)
-    hosts = [*own_signed_hosts.endpoint_hosts, *([public.netloc] if public.netloc else [])]
+    hosts = [*own_signed_hosts.endpoint_hosts, *([public_url.netloc] if public_url.netloc else [])]
     now = services.clock.now()
-    signature.verify_signature(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
+    signature.verify_signature(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public_url.path)
     if tenant.disabled:
         raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
     return claim, tenant

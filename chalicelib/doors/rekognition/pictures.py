@@ -19,8 +19,8 @@ Members = dict[str, Any]
 def require_one_picture(image: Mapping[str, Any]) -> None:
     """Raise Failure unless an Image member has a picture, once."""
     if len(image) != 1:
-        which = "not both" if image else "one of them is needed"
-        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an Image has Bytes or S3Object, {which}")
+        reason = "not both" if image else "one of them is needed"
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an Image has Bytes or S3Object, {reason}")
     if "S3Object" in image and not {"Bucket", "Name"} <= image["S3Object"].keys():
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
 
@@ -28,18 +28,18 @@ def require_one_picture(image: Mapping[str, Any]) -> None:
 def read_picture(call: Call, image: Mapping[str, Any]) -> bytes:
     """Return the bytes of an Image member. Raises Failure."""
     if "Bytes" in image:
-        sent: bytes = image["Bytes"]
-        return sent
+        sent_bytes: bytes = image["Bytes"]
+        return sent_bytes
     place = image["S3Object"]
-    found = call.services.recognition.stored_pictures.read_picture(
+    stored_bytes = call.services.recognition.stored_pictures.read_picture(
         call.tenant, place["Bucket"], place["Name"], place.get("Version")
     )
-    if found is None:
+    if stored_bytes is None:
         raise Failure(
             "InvalidS3ObjectException",
             "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
         )
-    return found
+    return stored_bytes
 
 
 MODELS: Mapping[str, str] = MappingProxyType(
@@ -65,6 +65,7 @@ _EMOTIONS = {
 }
 
 _LEAST_QUALITY = {"NONE": 0.0, "AUTO": MIN_QUALITY, "LOW": MIN_QUALITY, "MEDIUM": 40.0, "HIGH": 60.0}
+"""Quality, 0 to 100, from which on a face passes each QualityFilter. MEDIUM and HIGH are our choice."""
 _LEAST_SIDE_PX = 32.0
 """Shorter side of the smallest face that is described, in pixels."""
 
@@ -81,8 +82,8 @@ _REASONS = {
 
 def choose_models(attributes: Sequence[str]) -> frozenset[str]:
     """Return the attributes of the core that are asked for. An empty list asks for Rekognition's default members."""
-    asked = MODELS if "ALL" in attributes else attributes
-    return frozenset(MODELS[name] for name in asked if name in MODELS)
+    wanted_names = MODELS if "ALL" in attributes else attributes
+    return frozenset(MODELS[name] for name in wanted_names if name in MODELS)
 
 
 def describe_box(place: Found) -> Members:
@@ -123,10 +124,14 @@ def describe_face_detail(
     face: DescribedFace, width: int, height: int, attributes: Collection[str], *, unseen: bool = False
 ) -> Members:
     """Return a FaceDetail with the attributes that were asked for and are known. `unseen`: with those that are not."""
-    asked = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
-    made = {_name_member(name): _DESCRIBERS[name](face.estimates) for name in _DESCRIBERS if name in asked}
-    known = {name: value for name, value in made.items() if value is not None}
-    return {**describe_compared_face(face, width, height), **known, **(_describe_unseen(face, asked) if unseen else {})}
+    wanted_names = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
+    described = {_name_member(name): _DESCRIBERS[name](face.estimates) for name in _DESCRIBERS if name in wanted_names}
+    known_members = {name: value for name, value in described.items() if value is not None}
+    return {
+        **describe_compared_face(face, width, height),
+        **known_members,
+        **(_describe_unseen(face, wanted_names) if unseen else {}),
+    }
 
 
 def _name_member(attribute: str) -> str:
@@ -134,12 +139,12 @@ def _name_member(attribute: str) -> str:
     return attribute.title().replace("_", "")
 
 
-def _describe_unseen(face: DescribedFace, asked: Collection[str]) -> Members:
+def _describe_unseen(face: DescribedFace, wanted_names: Collection[str]) -> Members:
     """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the head."""
     answers: dict[str, Any] = {
-        _name_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in asked
+        _name_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in wanted_names
     }
-    if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in asked:
+    if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in wanted_names:
         answers["EyeDirection"] = {"Yaw": pose.yaw, "Pitch": -pose.pitch, "Confidence": 50.0}
     return answers
 
@@ -206,8 +211,8 @@ def compare_faces(call: Call, members: Members) -> Members:
     quality_filter = members.get("QualityFilter", "NONE")
     describe = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
     # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
-    most_in_source = 1 if quality_filter == "NONE" else MOST_FACES
-    seen_source = describe(call.tenant, read_picture(call, members["SourceImage"]), max_faces=most_in_source)
+    max_source_faces = 1 if quality_filter == "NONE" else MOST_FACES
+    seen_source = describe(call.tenant, read_picture(call, members["SourceImage"]), max_faces=max_source_faces)
     seen_target = describe(call.tenant, read_picture(call, members["TargetImage"]), max_faces=MOST_FACES)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
     source, target = seen_source.leave_out(is_unfit), seen_target.leave_out(is_unfit)
@@ -215,15 +220,15 @@ def compare_faces(call: Call, members: Members) -> Members:
         if not picture.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
-    similar = call.services.recognition.verification.rate_similarities(call.tenant, source, target)
-    least = members.get("SimilarityThreshold", MATCH)
+    similarities = call.services.recognition.verification.rate_similarities(call.tenant, source, target)
+    min_similarity = members.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [
         (similarity, describe_compared_face(face, *sides))
-        for similarity, face in zip(similar, target.described.faces, strict=True)
+        for similarity, face in zip(similarities, target.described.faces, strict=True)
     ]
     matches: list[dict[str, Any]] = [
-        {"Similarity": similarity, "Face": face} for similarity, face in compared if similarity >= least
+        {"Similarity": similarity, "Face": face} for similarity, face in compared if similarity >= min_similarity
     ]
     matches.sort(key=lambda match: -match["Similarity"])
     largest = source.described.faces[0].detected
@@ -232,5 +237,5 @@ def compare_faces(call: Call, members: Members) -> Members:
             Found.convert_face(largest, Sides(source.described.width, source.described.height))
         ),
         "FaceMatches": matches,
-        "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
+        "UnmatchedFaces": [face for similarity, face in compared if similarity < min_similarity],
     }

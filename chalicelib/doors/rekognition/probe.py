@@ -26,9 +26,9 @@ def _make_signed_ask(keys: Keys, subject: str, operation: str, members: Mapping[
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    own = Credentials(keys["access_key_id"], keys["secret_access_key"])
+    credentials = Credentials(keys["access_key_id"], keys["secret_access_key"])
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"RekognitionService.{operation}"}
     body = json.dumps(members).encode()
     aws_request = AWSRequest("POST", f"{keys['service']}/", headers, body)
-    SigV4Auth(own, "rekognition", keys.get("region", "eu-central-1")).add_auth(aws_request)
+    SigV4Auth(credentials, "rekognition", keys.get("region", "eu-central-1")).add_auth(aws_request)
     return Probe(subject, "/", is_done, body, dict(aws_request.headers))

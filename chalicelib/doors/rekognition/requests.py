@@ -88,18 +88,19 @@ class ListOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
+        """Read a list of texts; add to `problems` what is wrong with its length and its texts."""
         if not isinstance(value, list):
             raise _make_type_failure(place, value, "a list")
-        found = [self.member.read_value(member, place, []) for member in value if member is not None]
-        shown = f"[{', '.join(found)}]"
-        flaws = [what for member in found for what in self.member.list_flaws(member)]
+        members = [self.member.read_value(member, place, []) for member in value if member is not None]
+        quoted = f"[{', '.join(members)}]"
+        flaws = [what for member in members for what in self.member.list_flaws(member)]
         problems += (
-            _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(found), self.least, self.most)
+            _describe_flaw(quoted, place, what) for what in _list_bound_flaws(len(members), self.least, self.most)
         )
         problems += (
-            _describe_flaw(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
+            _describe_flaw(quoted, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
         )
-        return found
+        return members
 
 
 class MapOf(Struct, frozen=True):
@@ -112,18 +113,18 @@ class MapOf(Struct, frozen=True):
         """Read a map of texts; note what is wrong with its size, keys and values."""
         if not isinstance(value, dict):
             raise _make_type_failure(place, value, "an object")
-        found = {key: self.value.read_value(sent, place, []) for key, sent in value.items() if sent is not None}
-        shown = "{" + ", ".join(f"{key}={text}" for key, text in found.items()) + "}"
+        texts = {key: self.value.read_value(sent, place, []) for key, sent in value.items() if sent is not None}
+        quoted = "{" + ", ".join(f"{key}={text}" for key, text in texts.items()) + "}"
         problems += (
-            _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(found), self.least, self.most)
+            _describe_flaw(quoted, place, what) for what in _list_bound_flaws(len(texts), self.least, self.most)
         )
         for part, flaws in (
-            ("keys", [what for key in found for what in self.key.list_flaws(key)]),
-            ("value", [what for text in found.values() for what in self.value.list_flaws(text)]),
+            ("keys", [what for key in texts for what in self.key.list_flaws(key)]),
+            ("value", [what for text in texts.values() for what in self.value.list_flaws(text)]),
         ):
-            told = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
-            problems += (_describe_flaw(shown, place, what) for what in told)
-        return found
+            sentences = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
+            problems += (_describe_flaw(quoted, place, what) for what in sentences)
+        return texts
 
 
 class Members(Struct, frozen=True):
@@ -133,16 +134,17 @@ class Members(Struct, frozen=True):
     required: tuple[str, ...] = ()
 
     def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
+        """Read an object's members by their kinds; add to `problems` which are wrong or missing."""
         if not isinstance(value, dict):
             raise _make_type_failure(place or "the body", value, "an object")
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for name, kind in self.members.items():
             inner = ".".join(filter(None, (place, name[0].lower() + name[1:])))
             if value.get(name) is not None:
-                found[name] = kind.read_value(value[name], inner, problems)
+                members[name] = kind.read_value(value[name], inner, problems)
             elif name in self.required:
                 problems.append(f"Value null at '{inner}' failed to satisfy constraint: Member must not be null")
-        return found
+        return members
 
 
 Kind = Text | Number | Blob | ListOf | MapOf | Members
@@ -155,34 +157,38 @@ def read_members(body: bytes, request: Members) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise Failure("SerializationException", "The body is not one JSON object in UTF-8") from None
     problems: Problems = []
-    found = request.read_value(value, "", problems)
+    members = request.read_value(value, "", problems)
     if problems:
         number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
         raise Failure("ValidationException", f"{number}: {'; '.join(problems)}")
-    return found
+    return members
 
 
 def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _list_bound_flaws(size: float, least: int | None, most: int | None, what: str = "length") -> Iterator[str]:
-    """Say which bounds a length or a value does not keep."""
-    if least is not None and size < least:
-        yield f"Member must have {what} greater than or equal to {least}"
-    if most is not None and size > most:
-        yield f"Member must have {what} less than or equal to {most}"
+def _list_bound_flaws(
+    size: float, min_size: int | None, max_size: int | None, measured: str = "length"
+) -> Iterator[str]:
+    """Say which of its bounds a length or a value does not keep. `measured`: the word for what `size` is."""
+    if min_size is not None and size < min_size:
+        yield f"Member must have {measured} greater than or equal to {min_size}"
+    if max_size is not None and size > max_size:
+        yield f"Member must have {measured} less than or equal to {max_size}"
 
 
 def _describe_flaw(value: object, place: str, what: str) -> str:
     text = str(value)
-    shown = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
-    return f"Value '{shown}' at '{place}' failed to satisfy constraint: {what}"
+    quoted = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
+    return f"Value '{quoted}' at '{place}' failed to satisfy constraint: {what}"
 
 
-def _make_type_failure(place: str, value: object, wanted: str) -> Failure:
+def _make_type_failure(place: str, value: object, right_kind: str) -> Failure:
     kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
-    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value)) or str(value)[:20]}")
+    return Failure(
+        "SerializationException", f"{place} is {right_kind}, not {kinds.get(type(value)) or str(value)[:20]}"
+    )
 
 
 def _is_tag_text(text: str) -> bool:

@@ -26,11 +26,11 @@ def answer(provide: Provide, request: HttpRequest) -> Response:
 
 def read_claim(_settings: Settings, request: Head) -> Claim:
     """Read the id of the access key that signed a request."""
-    scheme, _, said = request.headers.get("authorization", "").strip().partition(" ")
+    scheme, _, parameters = request.headers.get("authorization", "").strip().partition(" ")
     if scheme != signature.ALGORITHM:
         return NOBODY
-    named = _ACCESS_KEY.search(said)
-    return SignatureClaim(operation.find_signer, named[1] if named else "")
+    key_match = _ACCESS_KEY.search(parameters)
+    return SignatureClaim(operation.find_signer, key_match[1] if key_match else "")
 
 
 VIEWS = Views(

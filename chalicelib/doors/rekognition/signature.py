@@ -65,10 +65,10 @@ def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Cl
     authorization = headers.get("authorization", "").strip()
     if presigned or not authorization:
         raise Failure(MISSING, "Missing Authentication Token")
-    algorithm, _, rest = authorization.partition(" ")
+    algorithm, _, parameters = authorization.partition(" ")
     if algorithm != ALGORITHM:
         raise _make_incomplete(f"Authorization must begin with {ALGORITHM}, not with {algorithm[:40]!r}")
-    pairs = (part.strip().partition("=") for part in rest.split(","))
+    pairs = (part.strip().partition("=") for part in parameters.split(","))
     parts = {name: value for name, _, value in pairs}
     lacking = [name for name in _PARTS if not parts.get(name)]
     if lacking:
@@ -82,8 +82,18 @@ def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Cl
     if unsigned:
         raise _make_incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
     id_, day, region, service, terminator = credential
-    sent_at, at = _read_time(headers)
-    return Claim(id_, day, region, service, terminator, signed, parts["Signature"], sent_at, at)
+    sent_at, signed_at = _read_time(headers)
+    return Claim(
+        access_key_id=id_,
+        day=day,
+        region=region,
+        service=service,
+        terminator=terminator,
+        signed_headers=signed,
+        signature=parts["Signature"],
+        sent_at=sent_at,
+        at=signed_at,
+    )
 
 
 def verify_signature(
@@ -103,21 +113,25 @@ def verify_signature(
     """
     _require_now(claim, now, tolerance)
     if (claim.service, claim.terminator) != (SERVICE, TERMINATOR) or claim.day != claim.sent_at[:8]:
-        wanted = f"<access key>/{claim.sent_at[:8]}/<region>/{SERVICE}/{TERMINATOR}"
-        raise Failure("InvalidSignatureException", f"{_DIFFERS} Credential should be scoped to {wanted}.")
-    hashed = hashlib.sha256(request.body).hexdigest()
-    sent = request.headers.get("x-amz-content-sha256", hashed)
-    if sent != hashed:
-        what = "is of another body" if _HEX_64.fullmatch(sent) else f"is a hash of the body here, not {sent[:60]!r}"
-        raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {what}.")
+        right_scope = f"<access key>/{claim.sent_at[:8]}/<region>/{SERVICE}/{TERMINATOR}"
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} Credential should be scoped to {right_scope}.")
+    body_hash = hashlib.sha256(request.body).hexdigest()
+    sent_hash = request.headers.get("x-amz-content-sha256", body_hash)
+    if sent_hash != body_hash:
+        fault = (
+            "is of another body"
+            if _HEX_64.fullmatch(sent_hash)
+            else f"is a hash of the body here, not {sent_hash[:60]!r}"
+        )
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {fault}.")
     candidates = [
-        compute_signature(claim, signed_request, hashed, secret)
+        compute_signature(claim, signed_request, body_hash, secret)
         for signed_request in _list_variants(request, hosts, prefix)
     ]
     matches = [hmac.compare_digest(candidate.encode(), claim.signature.encode()) for candidate in candidates]
     if not any(matches):
-        what = "The secret, the path, the host or a signed header differs from what arrived here"
-        raise Failure("InvalidSignatureException", f"{_DIFFERS} {what}; Host arrived as {_read_host(request)!r}.")
+        fault = "The secret, the path, the host or a signed header differs from what arrived here"
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} {fault}; Host arrived as {_read_host(request)!r}.")
 
 
 def compute_signature(claim: Claim, request: SignedRequest, hashed: str, secret: str) -> str:
@@ -135,14 +149,19 @@ def compute_signature(claim: Claim, request: SignedRequest, hashed: str, secret:
 
 def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
     """Yield the request as a client may have signed it."""
-    bare = request.path.rstrip("/")
-    ends = [begin for path in dict.fromkeys([bare, prefix + bare]) for begin in (path or "/", f"{path}/")]
+    path_without_slash = request.path.rstrip("/")
+    other_paths = [
+        begin
+        for path in dict.fromkeys([path_without_slash, prefix + path_without_slash])
+        for begin in (path or "/", f"{path}/")
+    ]
     for host in dict.fromkeys([_read_host(request), *hosts]):
-        for path in dict.fromkeys([request.path or "/", *ends]):
+        for path in dict.fromkeys([request.path or "/", *other_paths]):
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
 
 def _require_now(claim: Claim, now: datetime, tolerance: timedelta) -> None:
+    """Raise Failure, in the words of AWS, if the request was signed too long ago or too far ahead."""
     minutes = f"{tolerance.total_seconds() / 60:g} min."
     if claim.at < now - tolerance:
         limit = f"{(now - tolerance).strftime(_TIME)} ({now.strftime(_TIME)} - {minutes})"
@@ -178,5 +197,5 @@ def _compute_mac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _make_incomplete(what: str) -> Failure:
-    return Failure("IncompleteSignatureException", what)
+def _make_incomplete(fault: str) -> Failure:
+    return Failure("IncompleteSignatureException", fault)

@@ -72,6 +72,7 @@ NEVER_STORED = frozenset({INTERNAL, STORAGE_UNAVAILABLE, BUSY})
 """Codes after which the same request may be tried again."""
 
 _ALWAYS_LISTED = frozenset({0, 1, 2, 3, 5, 7, 211})
+"""Codes that the source lists for every endpoint."""
 
 LISTED: Mapping[str, frozenset[int]] = {
     endpoint: _ALWAYS_LISTED | codes
@@ -144,23 +145,28 @@ class Endpoint(Struct, frozen=True):
     means: Callable[[Form], Endpoint | None] | None = None
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
+        """Answer a request by this endpoint, or by the one that its form means (`means`)."""
         headers: dict[str, str] = {}
-        asked = self
+        meant_endpoint = self
 
         def work() -> Response:
-            nonlocal asked
+            nonlocal meant_endpoint
             form = read_sent_form(request)
-            asked = (self.means(form) if self.means else None) or self
-            return make_json_response(asked.respond(provide, request.path, form, headers), headers=headers)
+            meant_endpoint = (self.means(form) if self.means else None) or self
+            return make_json_response(meant_endpoint.respond(provide, request.path, form, headers), headers=headers)
 
-        return answer_request(request, work, lambda error: asked.answer_error(error, headers), self.name)
+        return answer_request(request, work, lambda error: meant_endpoint.answer_error(error, headers), self.name)
 
     def answer_error(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
         failure = self.describe_failure(error)
         return failure["code"], make_json_response(failure, headers=headers)
 
     def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
-        """Authenticate a signed form, run its view once, and render what it answers."""
+        """Authenticate a signed form, run its view once, and render the answer of it.
+
+        A request that changes something is identified, so that a repeat gets the stored answer; of one that only reads
+        the signature is remembered.
+        """
         signed = SignedForm.read(form)
         services = provide()
         caller = signed.authenticate(services)

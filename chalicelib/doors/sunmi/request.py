@@ -40,11 +40,11 @@ _COMMAS = re.compile("[,\uff0c]")
 """ASCII and full-width."""
 
 
-def match_name(sent: str, own: Collection[str]) -> str:
+def match_name(sent: str, names: Collection[str]) -> str:
     """Return our parameter's name that was meant, or the trimmed name if none was."""
     name = sent.strip()
     lowered = name[:1].lower() + name[1:]
-    return lowered if lowered in own else name
+    return lowered if lowered in names else name
 
 
 def omit_empty_files(uploads: Iterable[Part]) -> list[Part]:
@@ -62,11 +62,11 @@ class Parameters(Texts, frozen=True):
     @classmethod
     def read(cls, form: Form, own: frozenset[str]) -> Parameters:
         """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
-        known = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
+        known_names = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
 
         def read_name(sent: str) -> str:
-            name = match_name(sent, known)
-            return ALIASES.get(name, name) if name in known else name
+            name = match_name(sent, known_names)
+            return ALIASES.get(name, name) if name in known_names else name
 
         fields = [(read_name(name), value) for name, value in form.fields]
         files = [(read_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
@@ -116,9 +116,9 @@ class Parameters(Texts, frozen=True):
 def read_list(name: str, text: str) -> list[str]:
     """Read a JSON array of texts, also with other quotes; a text that is not JSON is split at its commas."""
     # Single quotes last: within double ones they are apostrophes.
-    for written in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
+    for json_text in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
         try:
-            parsed = json.loads(written, parse_int=str, parse_float=str, parse_constant=str)
+            parsed = json.loads(json_text, parse_int=str, parse_float=str, parse_constant=str)
         except (ValueError, RecursionError):
             continue
         if isinstance(parsed, list):
@@ -140,6 +140,7 @@ _REQUIRED = ("app_id", "random", "timestamp", "sign")
 _RANDOM = re.compile(r"[0-9A-Za-z]{6,10}")
 _DIGITS = re.compile(r"[0-9]+")
 _MILLISECOND_DIGITS = 13
+"""Digits of a timestamp in milliseconds, as some clients send it; in seconds it has 10."""
 
 
 class SignedForm(Struct, frozen=True):
@@ -164,8 +165,8 @@ class SignedForm(Struct, frozen=True):
         With a name sent twice, it would be unclear which value is signed.
         """
         collect_once([*form.fields, *((upload.name, "") for upload in form.uploads)])
-        named = ((match_name(sent, PUBLIC), value) for sent, value in form.fields)
-        public = collect_once((name, value) for name, value in named if name in PUBLIC)
+        named_fields = ((match_name(sent, PUBLIC), value) for sent, value in form.fields)
+        public = collect_once((name, value) for name, value in named_fields if name in PUBLIC)
         for name in _REQUIRED:
             if not public.get(name):
                 raise InvalidInput(
@@ -181,10 +182,10 @@ class SignedForm(Struct, frozen=True):
         if not _RANDOM.fullmatch(self.random):
             raise StaleRequest("random has 6 to 10 letters or digits")
         self._require_fresh(services.clock.now(), services.settings.clock_tolerance_s)
-        known = services.tenants.find_by_app_id(self.app_id)
-        if known is None:
+        tenant_and_key = services.tenants.find_by_app_id(self.app_id)
+        if tenant_and_key is None:
             raise WrongCredentials("this app_id is unknown: use the one of the tenant's credentials")
-        tenant, app_key = known
+        tenant, app_key = tenant_and_key
         if self.sign_type is SignType.MD5 and tenant.refuse_md5:
             raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
         is_newest = is_signed(self._list_signed_pairs(), app_key, self.sign, self.sign_type)
@@ -266,8 +267,11 @@ def sign(pairs: Pairs, app_key: str, sign_type: SignType = SignType.MD5) -> str:
 
 def is_signed(pairs: Pairs, app_key: str, claimed: str, sign_type: SignType = SignType.MD5) -> bool:
     """Tell, in constant time, whether `claimed`, hex in either case, signs the pairs with or without the empty ones."""
-    kept = list(pairs)
-    left = [pair for pair in kept if pair[1]]
-    wanted = claimed.encode().upper()
-    matches = [hmac.compare_digest(sign(each, app_key, sign_type).encode(), wanted) for each in (kept, left)]
+    all_pairs = list(pairs)
+    filled_pairs = [pair for pair in all_pairs if pair[1]]
+    claimed_bytes = claimed.encode().upper()
+    matches = [
+        hmac.compare_digest(sign(each, app_key, sign_type).encode(), claimed_bytes)
+        for each in (all_pairs, filled_pairs)
+    ]
     return any(matches)

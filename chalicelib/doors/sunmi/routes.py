@@ -54,13 +54,14 @@ def is_update(form: Form) -> bool:
 
     It is if it has no picture but a parameter that the source shows with updateFace only.
     """
-    known = _OF_FACE | _ONLY_UPDATED
-    sent = {match_name(name, known) for name, value in form.fields if value}
-    files = {match_name(upload.name, known) for upload in omit_empty_files(form.uploads)}
-    return "pic" not in sent | files and not sent.isdisjoint(_ONLY_UPDATED)
+    known_names = _OF_FACE | _ONLY_UPDATED
+    sent_names = {match_name(name, known_names) for name, value in form.fields if value}
+    file_names = {match_name(upload.name, known_names) for upload in omit_empty_files(form.uploads)}
+    return "pic" not in sent_names | file_names and not sent_names.isdisjoint(_ONLY_UPDATED)
 
 
 def add_face(call: Call, parameters: Parameters) -> Body:
+    """Enrol the largest face of a picture. Parameters with unknown names are values of the group's attributes."""
     enrolled = call.services.enrolment.enrol_largest_face(
         call.tenant,
         parameters.required_text("group_name"),
@@ -207,7 +208,8 @@ def _read_attribute_names(parameters: Parameters) -> list[str]:
 
 
 def _render_group(tenant: Tenant, group: Group, promotion_settings: PromotionSettings) -> Body:
-    moving = (
+    """Render a group; the strangers' has the rule by which they become regulars, too."""
+    promotion = (
         {"times": promotion_settings.arrive_times, "period": promotion_settings.period_days}
         if group.id == STRANGER
         else {}
@@ -217,7 +219,7 @@ def _render_group(tenant: Tenant, group: Group, promotion_settings: PromotionSet
         "capacity": tenant.limits.faces if group.capacity is None else group.capacity,
         "count": group.count,
         "description": group.description,
-        **moving,
+        **promotion,
     }
 
 
@@ -228,8 +230,8 @@ def render_face(face: Face, group: Group) -> Body:
 
 def _render_page(page: FacePage) -> Body:
     """Render a page of faces, with the count under both names that the source has for it."""
-    listed = [render_listed_face(each, page.group) for each in page.faces]
-    return {"num": len(listed), "return_num": len(listed), "faceid_list": listed}
+    rendered_faces = [render_listed_face(each, page.group) for each in page.faces]
+    return {"num": len(rendered_faces), "return_num": len(rendered_faces), "faceid_list": rendered_faces}
 
 
 def render_listed_face(face: Face, group: Group) -> Body:

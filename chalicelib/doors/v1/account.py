@@ -188,8 +188,8 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     if "attributes_off" in changes:
         changes["attributes_off"] = frozenset(changes["attributes_off"])
     if "no_pictures_of" in changes:
-        named = call.services.groups.get_by_name
-        changes["no_pictures_of"] = frozenset(named(call.tenant, name).id for name in changes["no_pictures_of"])
+        find_group = call.services.groups.get_by_name
+        changes["no_pictures_of"] = frozenset(find_group(call.tenant, name).id for name in changes["no_pictures_of"])
     call.services.account.change(call.tenant, changes, call.request)
     return get_settings(call)
 
@@ -197,13 +197,13 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 @operations("GET", "/v1/usage", Role.VIEWER)
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    used = call.services.account.measure_usage(call.tenant)
+    usage = call.services.account.measure_usage(call.tenant)
     return Usage.made_of(
-        used,
-        captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
-        disk=None if used.disk is None else Disk.made_of(used.disk),
-        nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in used.nobodies],
-        cost=_reckon_cost(call, used),
+        usage,
+        captures_kept=None if usage.kept is None else KeptCaptures.made_of(usage.kept, bytes=usage.kept.size),
+        disk=None if usage.disk is None else Disk.made_of(usage.disk),
+        nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in usage.nobodies],
+        cost=_reckon_cost(call, usage),
         limits=_describe_limits(call.tenant, call.http.limit_bytes(MAX_BYTES)),
     )
 
@@ -408,6 +408,6 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     )
 
 
-def _describe_entry(hour: int | None, said: dict[str, Any]) -> Entry:
-    id_, at, what, by = (said.pop(name) for name in ("id", "at", "what", "by"))
-    return Entry(id=id_, at=time_text(moment_of_text(at)), what=what, by=by, hour=hour, details=said)
+def _describe_entry(hour: int | None, entry: dict[str, Any]) -> Entry:
+    id_, at_text, what, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
+    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=what, by=by, hour=hour, details=entry)

@@ -141,8 +141,8 @@ def _authenticate_bearer(header: str, services: Services) -> Caller:
     key = key.strip()
     if scheme.lower() != "bearer" or not key:
         raise _make_no_key_error()
-    if named := services.access.keys.find_by_api_key(key):
-        return Caller(named[0], key=named[1])
+    if tenant_and_key := services.access.keys.find_by_api_key(key):
+        return Caller(tenant_and_key[0], key=tenant_and_key[1])
     if of_camera := services.cameras.find_by_api_key(key):
         return Caller(of_camera[0], camera=of_camera[1])
     raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")

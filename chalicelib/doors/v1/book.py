@@ -347,14 +347,14 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     )
 
 
-def _make_span(call: Call, first: datetime | None, end: datetime | None, otherwise: datetime | None = None) -> Span:
+def _make_span(call: Call, first: datetime | None, end: datetime | None, default_first: datetime | None = None) -> Span:
     """Return the span from `first` to the instant before `end`.
 
-    `end`: None: there is no end. `otherwise`: the first instant if `first` is None; without it, today's begin. Raises
-    InvalidInput.
+    `end`: None: there is no end. `default_first`: the first instant if `first` is None; if both are None, the span
+    begins today at midnight. Raises InvalidInput.
     """
     if first is None:
-        first = otherwise or LocalTime(call.tenant.time_zone).begin_of_day(call.services.clock.now())
+        first = default_first or LocalTime(call.tenant.time_zone).begin_of_day(call.services.clock.now())
     last_ms = 1000 * LAST_SECOND if end is None else milliseconds(end) - 1
     for name, ms in (("from", milliseconds(first)), ("to", last_ms)):
         if not 0 <= ms <= 1000 * LAST_SECOND:
@@ -381,6 +381,7 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
 
 
 def _describe_observation(call: Call, observation: observations.Observation, face: Face | None) -> Observation:
+    """Describe an observation. `face`: the one that was observed; None if it was deleted."""
     is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
     age = observation.estimates.age
     return Observation.made_of(
@@ -395,6 +396,7 @@ def _describe_observation(call: Call, observation: observations.Observation, fac
 
 
 def describe_arrival(call: Call, face_arrival: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
+    """Describe an arrival by its first sighting. `only`: the query's; a first visit has number 1 even if it is late."""
     first = face_arrival.first
     return FaceArrival.made_of(
         face_arrival,

@@ -453,23 +453,26 @@ def _describe_camera(call: Call, camera: captures.Camera) -> Camera:
 def _describe_cameras(
     call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
 ) -> list[_Camera]:
-    """Describe cameras. `more`: members that only this kind of answer has."""
+    """Describe cameras, by the names of their groups; groups that were deleted since are left out.
+
+    `kind`: the class of the answer. `more`: members that only this class has.
+    """
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
-    now, made = call.services.clock.now(), []
-    for watched in cameras:  # groups that were deleted since are left out
-        groups = None if watched.group_ids is None else [names[id_] for id_ in watched.group_ids if id_ in names]
-        made.append(
+    now, descriptions = call.services.clock.now(), []
+    for camera in cameras:
+        groups = None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
+        descriptions.append(
             kind.made_of(
-                watched,
+                camera,
                 groups=groups,
-                revision=watched.version,
-                health=_describe_health(call.tenant, watched, now),
+                revision=camera.version,
+                health=_describe_health(call.tenant, camera, now),
                 **more,
             )
         )
-    return made
+    return descriptions
 
 
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
@@ -482,6 +485,7 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
 
 
 def _name_state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:
+    """Name the camera's state: of several that fit, the first in this order."""
     from chalicelib.book.cameras import find_silence, is_unwatched  # not at the other routes' cold starts
 
     if not camera.enabled:

@@ -200,9 +200,9 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     with the day.
     """
     offers = []
-    for index, one in enumerate(body.captures):
+    for index, offered in enumerate(body.captures):
         with errors.mark_errors(index):
-            offers.append(_make_offer(call, one, f"captures[{index}]"))
+            offers.append(_make_offer(call, offered, f"captures[{index}]"))
     uploads = call.services.captures.offer_uploads(call.tenant, offers, call.caller.camera)
     now = call.services.clock.now()
     return Uploads(uploads=[_describe_upload(call, upload) for upload in uploads], server_time=time_text(now))
@@ -240,8 +240,10 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     state = None if query.state is None else CaptureState(query.state)
     only = CaptureFilter(query.since, query.until, state, query.faces)
     page = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, capture_filter=only)
-    faces = find_faces_seen(call, ((one, seen) for one in page.rows for seen in one.sightings))
-    return CapturesPage(captures=[_describe_capture(call, one, faces) for one in page.rows], next_token=page.next_token)
+    faces = find_faces_seen(call, ((capture, sighting) for capture in page.rows for sighting in capture.sightings))
+    return CapturesPage(
+        captures=[_describe_capture(call, capture, faces) for capture in page.rows], next_token=page.next_token
+    )
 
 
 @operations("GET", "/v1/captures/{id}", Role.VIEWER, of_cameras=True)
@@ -278,9 +280,9 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     number = call.path["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    kept = call.services.captures.kept
+    pictures = call.services.captures.kept
     return _redirect_to_picture(
-        call, query, lambda tenant, camera, id_: kept.get_crop_url(tenant, camera, id_, int(number))
+        call, query, lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number))
     )
 
 
@@ -294,22 +296,24 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     return _redirect_to_picture(call, query, call.services.captures.kept.get_thumbnail_url)
 
 
-def _redirect_to_picture(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
-    """Lead to what is `made` of a capture. Raises NotAllowed."""
+def _redirect_to_picture(call: Call, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]) -> Redirect:
+    """Redirect to the URL that `make_url` returns for a capture. Raises NotAllowed."""
     call.caller.require_pictures()
     camera, id_ = _find_camera_id(call, query), call.path["id"]
-    return Redirect(link_capture(call, camera, id_, made(call.tenant, camera, id_)) or "")
+    return Redirect(link_capture(call, camera, id_, make_url(call.tenant, camera, id_)) or "")
 
 
-def _choose_camera(call: Call, named: str | None) -> str | None:
+def _choose_camera(call: Call, camera_id: str | None) -> str | None:
     """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
-    call.caller.require_camera(named)
-    return call.caller.camera.id if call.caller.camera is not None else named
+    call.caller.require_camera(camera_id)
+    return call.caller.camera.id if call.caller.camera is not None else camera_id
 
 
-def _require_camera(call: Call, named: str | None, lacks: str = "camera is missing: say whose capture this is") -> str:
+def _require_camera(
+    call: Call, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
+) -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
-    camera = _choose_camera(call, named)
+    camera = _choose_camera(call, camera_id)
     if camera is None:
         raise errors.InvalidInput(lacks)
     return camera
@@ -340,28 +344,35 @@ class SeenNow(NamedTuple):
     group: str
 
 
-def find_faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sighting]]) -> Mapping[str, SeenNow]:
-    """Return whom sightings show now, by the sightings' ids. A camera's key learns of none."""
+def find_faces_seen(
+    call: Call, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
+) -> Mapping[str, SeenNow]:
+    """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets none.
+
+    A sighting may belong to another face now than to the one that its capture was resolved to.
+    """
     if call.caller.camera is not None:
         return {}
-    sightings = {
-        (milliseconds(capture.captured_at), sighting_id(capture.id, one.number)): one.faceid
-        for capture, one in seen
-        if one.faceid
+    faceid_by_sighting = {
+        (milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number)): sighting.faceid
+        for capture, sighting in sightings
+        if sighting.faceid
     }
-    found = call.services.faces.find_by_sightings(call.tenant, sightings)
+    face_by_sighting = call.services.faces.find_by_sightings(call.tenant, faceid_by_sighting)
     names = {id_: id_ for id_ in DEFAULT_GROUPS}
-    if any(face.group_id not in names for face in found.values()):
+    if any(face.group_id not in names for face in face_by_sighting.values()):
         names |= {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
-    return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in found.items()}
+    return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in face_by_sighting.items()}
 
 
 def _describe_one_capture(call: Call, capture: captures.Capture) -> Capture:
-    return _describe_capture(call, capture, find_faces_seen(call, ((capture, one) for one in capture.sightings)))
+    return _describe_capture(
+        call, capture, find_faces_seen(call, ((capture, sighting) for sighting in capture.sightings))
+    )
 
 
 def _describe_capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
-    """Describe a capture. `faces`: by the sighting's id, whose each sighting is now."""
+    """Describe a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
@@ -403,10 +414,10 @@ def _link_part(call: Call, camera: str, capture: str, part: str) -> str | None:
 def describe_sighting(
     call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
-    """Describe one face of a capture. `faces`: by the sighting's id, whose each is now."""
+    """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
     id_ = sighting_id(capture.id, sighting.number)
     face, group = faces.get(id_, (None, None))
-    acts.report_people(one for one in (sighting.faceid, face and face.faceid) if one and not is_erased(one))
+    acts.report_people(faceid for faceid in (sighting.faceid, face and face.faceid) if faceid and not is_erased(faceid))
     return Sighting.made_of(
         sighting,
         id=id_,
@@ -476,7 +487,7 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     `limit` and not be the last: go on until `next_token` is null.
     """
     page = call.services.sightings.reviews.read_page(call.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_describe_review(call, one) for one in page.rows], next_token=page.next_token)
+    return ReviewsPage(reviews=[_describe_review(call, review) for review in page.rows], next_token=page.next_token)
 
 
 @operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
@@ -486,7 +497,8 @@ def finish_review(call: Call) -> None:
 
 
 def _describe_review(call: Call, review: observations.Review) -> Review:
-    acts.report_people([review.faceid, *(one.faceid for one in review.near)])
+    """Describe a review, with its sighting's links and the faces that are nearest to it."""
+    acts.report_people([review.faceid, *(near_face.faceid for near_face in review.near)])
     return Review.made_of(
         review,
         face=review.faceid,
@@ -494,5 +506,5 @@ def _describe_review(call: Call, review: observations.Review) -> Review:
         sighting=review.sighting_id,
         **link_sighting(call, review.camera, review.sighting_id),
         **describe_decision(review.decision),
-        near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
+        near=[NearFace(face=near_face.faceid, score=near_face.score) for near_face in review.near],
     )

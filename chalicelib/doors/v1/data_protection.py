@@ -163,12 +163,15 @@ class Marked(Answer, kw_only=True):
 def _describe_mark(
     faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None
 ) -> dict[str, Any]:
-    """Return what the answers about holds and restrictions have in common. `person`: None, of the face alone."""
+    """Return what the answers about holds and restrictions have in common.
+
+    `person`: the face's person; None: the answer is about the face alone.
+    """
     faces, others = person or Person((faceid,), ())
     reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
-    said = reason, time_text(mark.at) if mark else None
+    since = time_text(mark.at) if mark else None
     acts.report_people([faceid, *faces, *others])
-    return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
+    return {"face": faceid, "reason": reason, "since": since, "faces": list(faces), "others": list(others)}
 
 
 def _read_face_and_person(call: Call) -> tuple[Face, Person]:
@@ -276,11 +279,13 @@ _ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn
 
 def _describe_restriction(call: Call, face: Face, person: Person | None = None) -> Restriction:
     mark = face.restriction
-    goes = erased_at(call.tenant, face) if call.tenant.expired_consent_erases and mark and mark.ended else None
+    erased_at_time = (
+        erased_at(call.tenant, face) if call.tenant.expired_consent_erases and mark and mark.ended else None
+    )
     return Restriction(
         restricted=mark is not None,
         ended=_ENDED.get(mark.ended) if mark else None,
-        erased_at=read_optional(time_text, goes),
+        erased_at=read_optional(time_text, erased_at_time),
         **_describe_mark(face.faceid, mark, person),
     )
 

@@ -121,10 +121,10 @@ class _Schemas:
 
     def __init__(self, kinds: Sequence[Any]) -> None:
         kinds = [*dict.fromkeys([errors.Problem, *kinds])]
-        found, self.components = msgspec.json.schema_components(
+        schemas, self.components = msgspec.json.schema_components(
             kinds, schema_hook=_describe_custom_type, ref_template=_REFERENCE
         )
-        self._by_kind = dict(zip(kinds, found, strict=True))
+        self._by_kind = dict(zip(kinds, schemas, strict=True))
         for kind in kinds:
             if inspect.isclass(kind) and issubclass(kind, Sent):
                 self.components[kind.__name__] |= kind.RULES
@@ -146,8 +146,8 @@ class _Schemas:
 
     def is_object(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether values of a schema are objects, which a form holds as JSON."""
-        named = self.components.get(schema.get("$ref", "").rpartition("/")[2], schema)
-        return bool(named.get("type") == "object")
+        resolved = self.components.get(schema.get("$ref", "").rpartition("/")[2], schema)
+        return bool(resolved.get("type") == "object")
 
 
 def _list_kinds(operation: Operation) -> list[Any]:
@@ -185,13 +185,13 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     """Describe an operation as OpenAPI does, by its view's docstring and types."""
-    summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
-    body, (first, *others) = operation.body, operation.view.__name__.split("_")
+    summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
+    body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
     return {
-        "operationId": first + "".join(map(str.capitalize, others)),
+        "operationId": first_word + "".join(map(str.capitalize, other_words)),
         "tags": [operation.tag or operation.view.__module__.rpartition(".")[2]],
         "summary": " ".join(summary.split()),
-        **({"description": rest.strip()} if rest else {}),
+        **({"description": description.strip()} if description else {}),
         **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
         **({"x-camera-key": True} if operation.of_cameras else {}),
         **_omit_if_empty("parameters", _describe_parameters(operation, schemas)),
@@ -235,6 +235,7 @@ def _describe_beside_picture(parameter: dict[str, Any], schemas: _Schemas) -> di
 
 
 def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
+    """Describe a parameter of the query by the schema of its member. `needed`: whether it has to be sent."""
     schema = _drop_null(member)
     if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
         schema = {
@@ -250,8 +251,11 @@ def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -
 def _list_members_beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
     """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
     members, _ = schemas.members(body)
-    others = {name: member for name, member in members.items() if not _is_file(member)}
-    return {name: {key: value for key, value in member.items() if key != "default"} for name, member in others.items()}
+    members_beside_picture = {name: member for name, member in members.items() if not _is_file(member)}
+    return {
+        name: {key: value for key, value in member.items() if key != "default"}
+        for name, member in members_beside_picture.items()
+    }
 
 
 def _is_file(member: Mapping[str, Any]) -> bool:
@@ -260,9 +264,9 @@ def _is_file(member: Mapping[str, Any]) -> bool:
 
 def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
-    plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
-    options = [schema for schema in plain.pop("anyOf", ()) if schema != {"type": "null"}]
-    return {**options[0], **plain} if len(options) == 1 else {**plain, **_omit_if_empty("anyOf", options)}
+    plain_schema = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
+    options = [schema for schema in plain_schema.pop("anyOf", ()) if schema != {"type": "null"}]
+    return {**options[0], **plain_schema} if len(options) == 1 else {**plain_schema, **_omit_if_empty("anyOf", options)}
 
 
 def _describe_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
@@ -307,9 +311,9 @@ def _describe_successes(operation: Operation, schemas: _Schemas) -> dict[str, An
             else:
                 answer["content"][JSON] = {"schema": schemas.of(kind)}
     if operation.method == "GET" and "200" in responses:
-        tagged = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
-        responses["200"] |= tagged
-        responses["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
+        etag_header = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
+        responses["200"] |= etag_header
+        responses["304"] = {"description": "It is as it was when it had this ETag.", **etag_header}
     if operation.role is not None:
         limits = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}
         for status, response in responses.items():
@@ -319,13 +323,13 @@ def _describe_successes(operation: Operation, schemas: _Schemas) -> dict[str, An
 
 def _list_codes() -> str:
     """List the codes of problems by their status."""
-    found: dict[int, list[str]] = {status: [errors.name_code(status)] for status in errors.REFUSALS}
+    codes_by_status: dict[int, list[str]] = {status: [errors.name_code(status)] for status in errors.REFUSALS}
     for error in every_error():
-        found.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
-    found.setdefault(500, []).append(errors.INTERNAL)
+        codes_by_status.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
+    codes_by_status.setdefault(500, []).append(errors.INTERNAL)
     lines = (
         f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"
-        for status, codes in sorted(found.items())
+        for status, codes in sorted(codes_by_status.items())
     )
     return "The codes of problems, by status:\n\n" + "\n".join(lines) + "\n"
 

@@ -76,14 +76,14 @@ class Call(Struct, frozen=True):
         """Complete the path of another route of ours, as the caller has to send it."""
         return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
 
-    def show_picture(self, url: str, of: str) -> str | None:
-        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees no pictures.
+    def show_picture(self, url: str, shown_faceid: str) -> str | None:
+        """Complete the URL of a face's picture, and note in the audit that the face was shown.
 
-        `of`: what the audit says was shown.
+        None if the key sees no pictures. `shown_faceid`: the face on it.
         """
         if not self.caller.is_shown_pictures:
             return None
-        acts.report_picture(of)
+        acts.report_picture(shown_faceid)
         return self.complete_url(url)
 
     def complete_url(self, url: str) -> str:
@@ -188,8 +188,8 @@ class Operation(Struct, frozen=True, dict=True):
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
         read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
         present = str(self._tag_answer(read, self._run_view(provide, read)).headers.get("ETag", ""))
-        known = {part.strip().removeprefix("W/") for part in request.headers["if-match"].split(",")}
-        if not known & {present.removeprefix("W/"), "*"}:
+        known_tags = {part.strip().removeprefix("W/") for part in request.headers["if-match"].split(",")}
+        if not known_tags & {present.removeprefix("W/"), "*"}:
             raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
 
     def _tag_answer(self, request: HttpRequest, response: Response) -> Response:
@@ -201,27 +201,28 @@ class Operation(Struct, frozen=True, dict=True):
             return response
         tag = f'W/"{hashlib.sha256(response.body.encode()).hexdigest()[:32]}"'
         response.headers["ETag"] = tag
-        known = {part.strip() for part in request.headers.get("if-none-match", "").split(",")}
-        if not known & {tag, tag.removeprefix("W/"), "*"}:
+        known_tags = {part.strip() for part in request.headers.get("if-none-match", "").split(",")}
+        if not known_tags & {tag, tag.removeprefix("W/"), "*"}:
             return response
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
     def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
-        """Authenticate, take from the key's rate, and answer by the view: a repeat from what was stored.
+        """Authenticate, count the request against the key's rate, and answer by the view.
 
-        `reading`: as `answer` takes it.
+        A repeat is answered from what was stored. `reading`: the operation that reads what this one changes, by which
+        `If-Match` is checked; None: there is none.
         """
         if self.role is None:
             return self._run_keyless_view(provide, request)
         services = provide()
-        who = authenticate(request, services)
-        telemetry.of_tenant(who.tenant.name, who.audit_name)
-        who.require_page(f"{self.method} {self.path}")
-        who.require_role(self.role, of_cameras=self.of_cameras)
+        caller = authenticate(request, services)
+        telemetry.of_tenant(caller.tenant.name, caller.audit_name)
+        caller.require_page(f"{self.method} {self.path}")
+        caller.require_role(self.role, of_cameras=self.of_cameras)
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
-        headers = dict(rate.take(f"{who.tenant.name}#{who.id}"))
-        id_ = identify_request(request, who.id, self.most_bytes)
-        call = Call(services, who, request.parameters, _read_origin(request), headers, http=request, request=id_)
+        headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))
+        id_ = identify_request(request, caller.id, self.most_bytes)
+        call = Call(services, caller, request.parameters, _read_origin(request), headers, http=request, request=id_)
         sent = self._read_request(request)
 
         def run() -> Any:
@@ -236,18 +237,19 @@ class Operation(Struct, frozen=True, dict=True):
 
         again = None if self.again is None else partial(self.again, call)
         is_search_without_answer = self.searches and self.again is None  # its use case may store one by itself
-        with services.audit.reads.enter_act(self._make_act(who, request)):
+        with services.audit.reads.enter_act(self._make_act(caller, request)):
             answer = run() if id_ is None or is_search_without_answer else answer_once(call, run, again=again)
         return _make_response(answer, self.status, call.headers)
 
-    def _make_act(self, who: Caller, request: HttpRequest) -> Act:
-        """Return the act for the audit. Reads by a camera's key are none: it sees its own captures only."""
+    def _make_act(self, caller: Caller, request: HttpRequest) -> Act:
+        """Return the act that the audit notes. A camera's key sees its own captures only: its reads are not noted."""
         name, id_ = f"{self.method} {self.path}", request.parameters.get("id")
-        kind = Kind.NOTHING if who.camera is not None else kind_of(name)
+        kind = Kind.NOTHING if caller.camera is not None else kind_of(name)
         about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
-        return Act(name, who.audit_name, kind, who.tenant.name, about)
+        return Act(name, caller.audit_name, kind, caller.tenant.name, about)
 
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
+        """Answer by a view that needs no key, such as the sign-in's."""
         headers: dict[str, str] = {}
         sent = self._read_request(request)
         if "door" in self.types:
@@ -257,21 +259,21 @@ class Operation(Struct, frozen=True, dict=True):
             return _make_response(self.view(**sent), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
-        """Read query and body, as far as the view takes them; what it does not take may not be sent."""
+        """Read the view's arguments `query` and `body`. If it takes one of them not, that has to be empty."""
         if self.takes_picture:
             return {"body": read_with_picture(request, self.types["body"])}
-        sent: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         query = read_query(request.query, self.query or Sent)
         if self.query is not None:
-            sent["query"] = query
+            arguments["query"] = query
         if self.method not in ("GET", "DELETE"):
             data = request.read_body()
             if data.strip():  # else it is an empty object, whatever its content type
                 request.read_media_type((JSON,))
             body = read_body(data, self.body or Sent)
             if self.body is not None:
-                sent["body"] = body
-        return sent
+                arguments["body"] = body
+        return arguments
 
 
 class Operations(list[Operation]):
@@ -327,8 +329,8 @@ def _read_origin(request: HttpRequest) -> str:
 def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
     """Wrap `answer` so that it adds the server's time."""
 
-    def answer_with_time(asked: _Asked) -> Response:
-        response = answer(asked)
+    def answer_with_time(request: _Asked) -> Response:
+        response = answer(request)
         try:
             now_ms = milliseconds(provide().clock.now())
         except Exception:  # there are no services; the answer itself reports that
@@ -345,14 +347,14 @@ def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> R
     The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: the limit
     of the body. Raises InvalidInput, Refused.
     """
-    sent = request.headers.get(IDEMPOTENCY_KEY.lower())
-    if sent is None or request.method == "GET":
+    sent_key = request.headers.get(IDEMPOTENCY_KEY.lower())
+    if sent_key is None or request.method == "GET":
         return None
-    if not _KEY.fullmatch(sent):
-        raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
+    if not _KEY.fullmatch(sent_key):
+        raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent_key[:64]!r}")
     head = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
     digest = hashlib.sha256(json.dumps(head).encode() + b"\n" + request.read_body(most_bytes))
-    key = hashlib.sha256(sent.encode()).hexdigest()
+    key = hashlib.sha256(sent_key.encode()).hexdigest()
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 

@@ -102,13 +102,13 @@ def name_code(status: int) -> str:
 
 def make_problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Make the body of an error, with the id that the log has of the request."""
-    this = telemetry.current()
+    invocation = telemetry.current()
     return {
         "type": f"urn:regulars:{code}",
         "title": re.sub(r"(?<!^)(?=[A-Z])", " ", code).capitalize(),
         "status": status,
         "detail": sentence,
-        **({"request_id": this.request_id} if this and this.request_id else {}),
+        **({"request_id": invocation.request_id} if invocation and invocation.request_id else {}),
         "code": code,
         **(details or {}),
     }

@@ -289,8 +289,8 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     if query.ids is not None:
         return FacesPage(faces=describe_faces(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
     if query.name is not None:
-        named = faces.search_by_name(call.tenant, query.name, query.limit, query.token)
-        return FacesPage(faces=describe_faces(call, named.rows), next_token=named.next_token)
+        name_page = faces.search_by_name(call.tenant, query.name, query.limit, query.token)
+        return FacesPage(faces=describe_faces(call, name_page.rows), next_token=name_page.next_token)
     page = faces.lists.read_page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
     return FacesPage(faces=describe_faces(call, page.rows), next_token=page.next_token)
 
@@ -450,12 +450,12 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
 def _answer_rejection_again(call: Call, body: Mapping[str, Any]) -> Rejected:
     faceid, sighting = call.path["id"], call.path["sighting"]
     if "visit" in body:
-        given = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
-        return _describe_rejection(call, given.rejected, given.sightings)
-    done = call.services.sightings.rejection.continue_rejection(
+        gift_answer = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
+        return _describe_rejection(call, gift_answer.rejected, gift_answer.sightings)
+    rejected = call.services.sightings.rejection.continue_rejection(
         call.tenant, faceid, sighting, body["camera"], body.get("other")
     )
-    return _describe_rejection(call, done, [sighting])
+    return _describe_rejection(call, rejected, [sighting])
 
 
 @operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_answer_rejection_again)
@@ -489,15 +489,19 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 
         only = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Gift(body.other, body.instead, body.name or "", only)
-        given = call.services.sightings.rejection.give_visit(call.tenant, faceid, sighting, gift, call.request)
-        return _describe_rejection(call, given.rejected, given.sightings)
-    done = call.services.sightings.rejection.reject(
+        gift_answer = call.services.sightings.rejection.give_visit(call.tenant, faceid, sighting, gift, call.request)
+        return _describe_rejection(call, gift_answer.rejected, gift_answer.sightings)
+    rejected = call.services.sightings.rejection.reject(
         call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
     )
-    return _describe_rejection(call, done, [sighting])
+    return _describe_rejection(call, rejected, [sighting])
 
 
 def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
+    """Describe a rejection: the sighting as it is now, the face that it left, and its new face's arrival, if any.
+
+    `ids`: all sightings that were rejected together.
+    """
     seen_sighting = rejected.sighting
     sighting = describe_sighting(
         call, rejected.capture, seen_sighting, find_faces_seen(call, [(rejected.capture, seen_sighting)])
@@ -562,11 +566,11 @@ def _describe_face_of_group(call: Call, face: model.Face | model.ListedFace, gro
 
 def _require_one_list(query: FacesWanted) -> None:
     """Raise InvalidInput if the query asks for two kinds of lists at once."""
-    asked = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
-    if query.ids is not None and (query.name is not None or query.token is not None or any(asked.values())):
+    order_parameters = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
+    if query.ids is not None and (query.name is not None or query.token is not None or any(order_parameters.values())):
         raise errors.InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
-    if query.name is not None and any(asked.values()):
-        names = ", ".join(name for name, is_sent in asked.items() if is_sent)
+    if query.name is not None and any(order_parameters.values()):
+        names = ", ".join(name for name, is_sent in order_parameters.items() if is_sent)
         raise errors.InvalidInput(f"names are searched in all groups, in the order of the names: leave out {names}")
 
 
@@ -617,7 +621,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):
-        call.services.groups.get_by_name(call.tenant, body.group)
+        call.services.groups.get_by_name(call.tenant, body.group)  # raises if there is none
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))

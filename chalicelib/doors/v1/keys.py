@@ -190,16 +190,17 @@ def list_dialects(call: Call) -> DialectKeys:
 
 
 def _describe_dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
-    used, renewal = call.tenant.dialects_used_at.get(id_), call.tenant.renewals.get(id_)
-    holds = renewal is not None and call.services.clock.now() < renewal.old_until
+    """Describe the key that all clients of a dialect share, and the old one while that still holds."""
+    last_used_at, renewal = call.tenant.dialects_used_at.get(id_), call.tenant.renewals.get(id_)
+    is_old_valid = renewal is not None and call.services.clock.now() < renewal.old_until
     return DialectKey.made_of(
         call,
         id=id_,
         app_id=_choose_app_id(call, key),
-        last_used_at=used,
-        old_until=renewal.old_until if renewal and holds else None,
-        old_used_at=call.tenant.dialects_used_at.get(name_old_key(id_)) if holds else None,
-        waits_for=renewal.name if renewal and used is None else "",
+        last_used_at=last_used_at,
+        old_until=renewal.old_until if renewal and is_old_valid else None,
+        old_used_at=call.tenant.dialects_used_at.get(name_old_key(id_)) if is_old_valid else None,
+        waits_for=renewal.name if renewal and last_used_at is None else "",
     )
 
 

@@ -106,14 +106,17 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     TooManyPictures if people gave it a hundred. Nobody arrives by this, and statistics do not count it. Searches know
     the picture at once.
     """
-    use, faceid = call.services.enrolment.pictures, call.path["id"]
+    pictures, faceid = call.services.enrolment.pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
         return _describe_picture(
-            call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
+            call,
+            pictures.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request),
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
         raise errors.InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
-    added = use.add_photo(call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request)
+    added = pictures.add_photo(
+        call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request
+    )
     return _describe_picture(call, added)
 
 
@@ -128,6 +131,7 @@ def delete_picture(call: Call) -> None:
 
 
 def _describe_picture(call: Call, picture: model.Picture) -> Picture:
+    """Describe one of a face's pictures, with its links."""
     acts.report_people([call.path["id"]])
     estimates = picture.estimates
     return Picture.made_of(
@@ -174,5 +178,5 @@ def delete_rejection(call: Call) -> None:
 
 def _describe_rejection(negative: model.Negative) -> Rejection:
     capture_id, _ = parts_of_sighting(negative.sighting_id)
-    at = moment(captured_ms(capture_id))
-    return Rejection.made_of(negative, sighting=negative.sighting_id, capture=capture_id, captured_at=at)
+    captured_at = moment(captured_ms(capture_id))
+    return Rejection.made_of(negative, sighting=negative.sighting_id, capture=capture_id, captured_at=captured_at)

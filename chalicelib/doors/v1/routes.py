@@ -39,8 +39,8 @@ _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
 
 
 def _find_bearer_tenant(services: Services, key: str) -> Tenant | None:
-    found = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(key)
-    return None if found is None else found[0]
+    tenant_and_key = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(key)
+    return None if tenant_and_key is None else tenant_and_key[0]
 
 
 def _find_session_tenant(services: Services, secret: str) -> Tenant | None:

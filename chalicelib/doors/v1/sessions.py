@@ -184,7 +184,10 @@ def end_session(call: Call) -> None:
 
 
 def _sign_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
-    """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
+    """Begin the session, and count a wrong sign-in of the address.
+
+    However many were wrong, a right key, code, invitation or passkey is taken, since nobody can guess one.
+    """
     sessions, keep = services.access.sessions, body.keep
     origin = find_origin(door.request, services.settings.public_url)
     with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
@@ -225,8 +228,8 @@ def _write_credential(passkey: PasskeyAnswer) -> dict[str, Any]:
         "signature": passkey.signature,
         "userHandle": passkey.user_handle,
     }
-    named = {name: value for name, value in response.items() if value is not None}
-    return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": named}
+    sent_members = {name: value for name, value in response.items() if value is not None}
+    return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": sent_members}
 
 
 def _describe_session(services: Services, caller: Caller) -> CurrentSession:

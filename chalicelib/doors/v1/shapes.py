@@ -138,20 +138,20 @@ class Estimates(Answer):
         """Give the estimates by name, each with its source; None if unknown or switched off."""
         source: dict[str, Any] = {name: estimates.find_source(name) for name in ATTRIBUTES}
 
-        def number(name: str) -> EstimatedNumber | None:
+        def make_number(name: str) -> EstimatedNumber | None:
             return EstimatedNumber(value=getattr(estimates, name), source=source[name]) if source[name] else None
 
-        def word(name: str) -> EstimatedName | None:
+        def make_name(name: str) -> EstimatedName | None:
             value, score = getattr(estimates, name), getattr(estimates, f"{name}_score")
             return EstimatedName(value=value, score=score, source=source[name]) if source[name] else None
 
         return cls(
-            age=number("age"),
-            gender=word("gender"),
-            emotion=word("emotion"),
+            age=make_number("age"),
+            gender=make_name("gender"),
+            emotion=make_name("emotion"),
             pose=describe_pose(estimates),
-            beauty=number("beauty"),
-            liveness=number("liveness"),
+            beauty=make_number("beauty"),
+            liveness=make_number("liveness"),
         )
 
 
@@ -200,6 +200,7 @@ class Portrait(Answer):
 
 
 def describe_portrait(call: Call, face: model.Face | model.ListedFace) -> Portrait:
+    """Describe the picture that stands for a face, with its links."""
     picture = face.portrait
     width, height = picture.sides or (None, None)
     return Portrait.made_of(
@@ -217,9 +218,12 @@ def link_picture(call: Call, picture: model.Picture) -> dict[str, str | None]:
     if not picture.key or not call.caller.is_shown_pictures:
         return {"url": None, "thumb_url": None}
     sign = call.services.ports.storage.blobs.signed_get
-    of = keys.faceid_of_picture(call.tenant.name, picture.key)
-    url = call.show_picture(sign(picture.key), of)
-    return {"url": url, "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
+    faceid = keys.faceid_of_picture(call.tenant.name, picture.key)
+    url = call.show_picture(sign(picture.key), faceid)
+    return {
+        "url": url,
+        "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), faceid) if picture.sides else url,
+    }
 
 
 def link_capture(call: Call, camera: str, capture: str, url: str) -> str | None:

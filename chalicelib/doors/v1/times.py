@@ -55,7 +55,7 @@ def _read_text(value: str) -> datetime:
         raise ValueError("not RFC 3339")
     day, clock, fraction, offset = parts.groups()
     try:
-        at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}").astimezone(UTC)
+        second = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}").astimezone(UTC)
     except OverflowError as error:
         raise ValueError("no year of the calendar in UTC") from error
-    return at + timedelta(milliseconds=int((fraction or "0")[:3].ljust(3, "0")))
+    return second + timedelta(milliseconds=int((fraction or "0")[:3].ljust(3, "0")))

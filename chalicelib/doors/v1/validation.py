@@ -47,27 +47,27 @@ def make_validation_error(
     if not has_null and isinstance(spot.kind, types.UnionType):
         other_kinds = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
         spot = replace(spot, kind=types.UnionType(other_kinds))
-    made = InvalidInput(_write_sentence(spot, text))
-    made.index = spot.index
-    return made
+    invalid_input = InvalidInput(_write_sentence(spot, text))
+    invalid_input.index = spot.index
+    return invalid_input
 
 
 def _write_sentence(spot: _Spot, text: str) -> str:
     """Say what is wrong at the spot, and what would be right. `text`: msgspec's error."""
     if isinstance(spot.kind, types.StructType) and isinstance(spot.value, Mapping):
-        known = [field.encode_name for field in spot.kind.fields]
+        field_names = [field.encode_name for field in spot.kind.fields]
         missing = _MISSING.match(text)
         if missing:
             return f"{spot.member(missing[1])} is missing: it is required"
         for name in spot.value:
-            if name not in known:
-                names = ", ".join(sorted(known)) if known else "none"
+            if name not in field_names:
+                names = ", ".join(sorted(field_names)) if field_names else "none"
                 return f"there is no field {spot.member(name[:_SHOWN])!r} here: {names} can be sent"
     if "`key` in `" in text and isinstance(spot.kind, types.DictType):
         return f"each name in {spot.name} is {_describe_type(spot.kind.key_type)}"
     is_map = isinstance(spot.kind, types.DictType) and isinstance(spot.value, Mapping)
-    sent = f"of {len(spot.value)}" if is_map else describe_value(spot.value)
-    return f"{spot.name or 'the body'} is {_describe_type(spot.kind)}, not {sent}"
+    sent_text = f"of {len(spot.value)}" if is_map else describe_value(spot.value)
+    return f"{spot.name or 'the body'} is {_describe_type(spot.kind)}, not {sent_text}"
 
 
 def _follow_path(spot: _Spot, path: str) -> _Spot:
@@ -87,8 +87,8 @@ def _follow_path(spot: _Spot, path: str) -> _Spot:
             index = int(number) if of_objects else spot.index
             spot = _Spot(kind.item_type, spot.value[int(number)], f"{spot.name}[{number}]", index)
         elif any_name and isinstance(kind, types.DictType):
-            wrong = next(key for key, value in spot.value.items() if not _is_of_kind(value, kind.value_type))
-            spot = _Spot(kind.value_type, spot.value[wrong], spot.member(wrong[:_SHOWN]), spot.index)
+            wrong_key = next(key for key, value in spot.value.items() if not _is_of_kind(value, kind.value_type))
+            spot = _Spot(kind.value_type, spot.value[wrong_key], spot.member(wrong_key[:_SHOWN]), spot.index)
         else:
             break
     return replace(spot, kind=_choose_type(spot.kind, spot.value))
@@ -103,10 +103,12 @@ def _choose_type(kind: types.Type, value: Any) -> types.Type:
     kind = _unwrap(kind)
     if not isinstance(kind, types.UnionType):
         return kind
-    wanted = types.ListType if isinstance(value, list) else (types.StructType, types.DictType)
+    wanted_kinds = types.ListType if isinstance(value, list) else (types.StructType, types.DictType)
     options = [_unwrap(option) for option in kind.types]
-    found = [option for option in options if isinstance(option, wanted)] if isinstance(value, (list, dict)) else []
-    return found[0] if found else kind
+    fitting_options = (
+        [option for option in options if isinstance(option, wanted_kinds)] if isinstance(value, (list, dict)) else []
+    )
+    return fitting_options[0] if fitting_options else kind
 
 
 def _is_of_kind(value: Any, kind: types.Type) -> bool:

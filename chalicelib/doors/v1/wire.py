@@ -179,8 +179,8 @@ def _find_kind(annotation: Any) -> type:
         isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
     ):
         return dict
-    found = {_find_kind(part) for part in get_args(annotation)}
-    return next((kind for kind in (bytes, list, dict) if kind in found), str)
+    part_kinds = {_find_kind(part) for part in get_args(annotation)}
+    return next((kind for kind in (bytes, list, dict) if kind in part_kinds), str)
 
 
 def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
@@ -276,7 +276,7 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
         return _read_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
         raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
-    read_query(request.query, Sent)
+    read_query(request.query, Sent)  # raises if it has anything: all stands in the body
     if media_type is not None and media_type.name == MULTIPART:
         form = read_form(media_type, data)
         return _read_texts(form.fields, [(part.name, part.data) for part in form.uploads], struct)
@@ -290,9 +290,9 @@ def _read_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, byt
         if kinds.get(name) is not bytes:
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
             raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
-    sent = [(name, text) for name, text in texts if text]
-    value: dict[str, Any] = collect_once([*files, *(pair for pair in sent if kinds.get(pair[0]) is not list)])
-    for name, text in sent:
+    filled_texts = [(name, text) for name, text in texts if text]
+    value: dict[str, Any] = collect_once([*files, *(pair for pair in filled_texts if kinds.get(pair[0]) is not list)])
+    for name, text in filled_texts:
         if kinds.get(name) is list:
             value.setdefault(name, []).append(text)
         elif kinds.get(name) is dict:

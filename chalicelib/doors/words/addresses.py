@@ -15,7 +15,7 @@ _V6_NETWORK = 64
 def find_sender(
     peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
 ) -> tuple[str, dict[str, str]]:
-    """Return the address that a request came from, and its headers without what our proxies told of its way.
+    """Return the address that a request came from, and its headers without what our proxies added about its way.
 
     The address is the peer's unless that is one of our proxies. Then it is the last in X-Forwarded-For that is none of
     them. What stands before it, anybody can have written: that stays.
@@ -23,9 +23,9 @@ def find_sender(
     Peer 10.0.0.1, a proxy, and `X-Forwarded-For: 198.51.100.1, 192.0.2.7`: 192.0.2.7, and 198.51.100.1 stays in the
     header.
     """
-    forwarded = headers.get("x-forwarded-for", "").split(",")
+    forwarded_for = headers.get("x-forwarded-for", "").split(",")
     sender, believed_count = peer, 0
-    for index, text in enumerate((peer, *reversed(forwarded))):
+    for index, text in enumerate((peer, *reversed(forwarded_for))):
         address = read_address(text)
         if address is None:
             break
@@ -34,23 +34,23 @@ def find_sender(
             break
     if not believed_count:
         return sender, dict(headers)
-    unbelieved = ",".join(forwarded[:-believed_count])
-    others = {name: value for name, value in headers.items() if name not in FORWARDING}
-    return sender, {**others, "x-forwarded-for": unbelieved} if unbelieved else others
+    unbelieved = ",".join(forwarded_for[:-believed_count])
+    other_headers = {name: value for name, value in headers.items() if name not in FORWARDING}
+    return sender, {**other_headers, "x-forwarded-for": unbelieved} if unbelieved else other_headers
 
 
 def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Tell whether one of the networks has the address."""
-    known = read_address(address)
-    return known is not None and any(known in network for network in networks)
+    ip = read_address(address)
+    return ip is not None and any(ip in network for network in networks)
 
 
 def find_network(address: str) -> str:
     """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
-    known = read_address(address)
-    if isinstance(known, IPv6Address):
-        return str(ip_network((known, _V6_NETWORK), strict=False))
-    return str(known or address)
+    ip = read_address(address)
+    if isinstance(ip, IPv6Address):
+        return str(ip_network((ip, _V6_NETWORK), strict=False))
+    return str(ip or address)
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address | None:

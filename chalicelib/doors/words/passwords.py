@@ -24,8 +24,10 @@ _COST, _BLOCK, _TIMES = 1 << 14, 8, 5
 _MOST_BYTES = 32 << 20
 """Memory that a hash may take, which scrypt asks for: twice what it needs."""
 _SALT_BYTES = _HASH_BYTES = 16
+"""128 bits each."""
 
-_AT_ONCE = threading.BoundedSemaphore(2)
+_HASHING_PLACES = threading.BoundedSemaphore(2)
+"""Two hashes at a time: each takes 16 MB, and a processor for a while."""
 
 
 def hold_hashing_place() -> AbstractContextManager[None]:
@@ -33,7 +35,7 @@ def hold_hashing_place() -> AbstractContextManager[None]:
 
     Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
     """
-    return hold_place(_AT_ONCE, "two others sign in at this moment: try again in a second")
+    return hold_place(_HASHING_PLACES, "two others sign in at this moment: try again in a second")
 
 
 def require_password(password: str, *names: str) -> None:
@@ -57,11 +59,11 @@ def hash_password(password: str) -> str:
     )
 
 
-def matches_hash(password: str, stored: str | None) -> bool:
+def matches_hash(password: str, stored_hash: str | None) -> bool:
     """Tell whether the password is the one that was hashed. It takes as long if nothing is stored."""
-    _, cost, block, times, salt, digest = (stored or _OF_NOBODY).split("$")
-    found = _compute_hash(password, base64.b64decode(salt), int(cost), int(block), int(times))
-    return hmac.compare_digest(found, base64.b64decode(digest)) and stored is not None
+    _, cost, block, times, salt, digest = (stored_hash or _OF_NOBODY).split("$")
+    hashed = _compute_hash(password, base64.b64decode(salt), int(cost), int(block), int(times))
+    return hmac.compare_digest(hashed, base64.b64decode(digest)) and stored_hash is not None
 
 
 def _compute_hash(password: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, times: int = _TIMES) -> bytes:

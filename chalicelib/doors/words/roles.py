@@ -136,3 +136,4 @@ ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 _CONSOLE_NAMES = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
 """Names that the console gives the roles."""
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+"""A role may do all that those of a lower rank may."""

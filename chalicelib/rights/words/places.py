@@ -408,7 +408,7 @@ PLACES = (
         "until you run `regulars mqtt --forget`. Programs that have read a message keep it",
         Fate("messages about the person go when `regulars mqtt` looks again"),
         Mark.AWAY,
-        topics=("camera", "camera_config", "person", "person_config"),
+        topics=("name_camera", "name_camera_config", "name_person", "name_person_config"),
     ),
     _outside(
         "receivers",

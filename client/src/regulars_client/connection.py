@@ -61,7 +61,8 @@ class Pages(Generic[Page, Item]):
 
 
 VARIABLE = "REGULARS_API_KEY"
-_LONGEST = 4096
+_MAX_KEY_BYTES = 4096
+"""Bytes of a key's file that are read: whatever is longer is no key."""
 
 
 class ApiKey(httpx.Auth):
@@ -80,16 +81,16 @@ class ApiKey(httpx.Auth):
         return "ApiKey(...)"
 
 
-def choose_key(given: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
+def choose_key(given_key: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
     """Choose the key: the one given, else the file's, else REGULARS_API_KEY. Raises NotConfigured."""
-    if given is not None:
-        return ApiKey(given.strip(), "api_key")
+    if given_key is not None:
+        return ApiKey(given_key.strip(), "api_key")
     if file is not None:
         return ApiKey(read_secret(file), str(file))
-    found = environment.get(VARIABLE, "").strip()
-    if not found:
+    environment_key = environment.get(VARIABLE, "").strip()
+    if not environment_key:
         raise NotConfigured(f"no API key: set {VARIABLE}, or name a file that holds it")
-    return ApiKey(found, VARIABLE)
+    return ApiKey(environment_key, VARIABLE)
 
 
 def read_secret(file: Path) -> str:
@@ -97,7 +98,7 @@ def read_secret(file: Path) -> str:
     try:
         with file.open(encoding="utf-8") as stream:
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            text = stream.read(_LONGEST).strip()
+            text = stream.read(_MAX_KEY_BYTES).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NotConfigured(f"the key in {file} cannot be read: {error}") from error
     if os.name == "posix" and mode & 0o077:
@@ -144,9 +145,9 @@ class Connection:
     ) -> None:
         base, key = _read_service_url(url), choose_key(api_key, key_file)
         self._patience_s = patience_s
-        self._ways = ProxyingTransport()
-        self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._ways)
-        self._strange = httpx.Client(timeout=timeout_s, transport=self._ways)
+        self._transport = ProxyingTransport()
+        self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._transport)
+        self._keyless_http = httpx.Client(timeout=timeout_s, transport=self._transport)
         """For URLs that are signed: the key is never sent to them."""
 
     @property
@@ -155,7 +156,7 @@ class Connection:
 
     def close(self) -> None:
         self._http.close()
-        self._strange.close()
+        self._keyless_http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +172,7 @@ class Connection:
         place = self._http.base_url.join(url)
         if crop := _CROP.search(place.raw_path.decode("ascii")):
             return self._bytes(crop[0])
-        return self._send_until_answered(lambda: self._strange.get(place, follow_redirects=True)).content
+        return self._send_until_answered(lambda: self._keyless_http.get(place, follow_redirects=True)).content
 
     def _call(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer:
         """Send a request and read its answer. Raises NoAnswer, WrongAnswer, and what `codes` has."""
@@ -201,12 +202,12 @@ class Connection:
         if body is not None:
             content = msgspec.json.encode({name: value for name, value in body.items() if value is not msgspec.UNSET})
             headers["Content-Type"] = "application/json"
-        sent = _write_query(query or {})
-        request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
+        query_pairs = _write_query(query or {})
+        request = self._http.build_request(method, path, params=query_pairs or None, headers=headers, content=content)
         return self._send_until_answered(lambda: self._http.send(request))
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
-        """Ask for what is no JSON. A signed URL to which the service points is asked without the key."""
+        """Return an answer that is no JSON. If it points to a signed URL, fetch that, without the key."""
         request = self._http.build_request("GET", path, params=_write_query(query or {}) or None)
         response = self._send_until_answered(lambda: self._http.send(request))
         return self.fetched(response.headers["Location"]) if response.is_redirect else response.content
@@ -221,30 +222,32 @@ class Connection:
         return Pages(ask, items, first if isinstance(first, str) else None)
 
     def _send_until_answered(self, send: Any) -> httpx.Response:
-        """Send until there is an answer that stands. Raises NoAnswer, ApiError."""
+        """Send the request again until its answer is final, and return a good one. Raises NoAnswer, ApiError."""
         try:
-            for attempt in stamina.retry_context(on=self._again, attempts=None, timeout=self._patience_s, wait_max=10):
+            for attempt in stamina.retry_context(
+                on=self._choose_retry, attempts=None, timeout=self._patience_s, wait_max=10
+            ):
                 with attempt:
                     response: httpx.Response = send()
                     if response.status_code >= 400:
-                        raise make_refusal(response, self._ways.proxy_for(response.request.url))
+                        raise make_refusal(response, self._transport.proxy_for(response.request.url))
                     return response
         except ApiError as error:
             raise error.with_traceback(None) from None  # not through the loop that tries again
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
             raise NoAnswer(
-                f"{self.url} does not answer: {why}{_find_hint(error)}{self._way(error.request.url)}"
+                f"{self.url} does not answer: {why}{_find_hint(error)}{self._describe_way(error.request.url)}"
             ) from error
         raise AssertionError("a retry either returns or raises")
 
-    def _way(self, url: httpx.URL) -> str:
+    def _describe_way(self, url: httpx.URL) -> str:
         """Say by which proxy a URL was asked, if by any."""
-        proxy = self._ways.proxy_for(url)
+        proxy = self._transport.proxy_for(url)
         return f". It was asked through {proxy}: NO_PROXY={url.host} asks it directly" if proxy else ""
 
-    def _again(self, error: Exception) -> bool | float:
-        """Say whether to try again, or in how many seconds."""
+    def _choose_retry(self, error: Exception) -> bool | float:
+        """Tell whether to send the request again after an error, or in how many seconds."""
         if isinstance(error, ApiError):
             if error.status not in RETRIED_STATUSES:
                 return False
@@ -279,21 +282,21 @@ def quote_part(part: str) -> str:
 def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
     """Make the error that an answer says. `proxy`: the one that it came through."""
     try:
-        said = msgspec.json.decode(response.content)
+        document = msgspec.json.decode(response.content)
     except _UNREADABLE:
-        said = None
-    problem = said if isinstance(said, dict) else {}
+        document = None
+    problem = document if isinstance(document, dict) else {}
     code = str(problem.get("code") or "")
     message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
     if proxy and not code:  # with one, it is the service's own
         message = f"{message}. It came through {proxy}, which may have said it"
-    known = ("type", "title", "status", "detail", "request_id", "code")
+    own_members = ("type", "title", "status", "detail", "request_id", "code")
     return codes.BY_CODE.get(code, ApiError)(
         str(message),
         code=code,
         status=response.status_code,
         request_id=str(problem.get("request_id") or ""),
-        details={name: value for name, value in problem.items() if name not in known},
+        details={name: value for name, value in problem.items() if name not in own_members},
         retry_after_s=_read_seconds(response.headers.get("Retry-After")),
     )
 

@@ -15,6 +15,7 @@ SHRUNK_SIDE_PX = 3_000
 """Of a shrunk picture. A face that is too small in it would be too small in the service, too."""
 
 _QUALITIES = (92, 85, 70)
+"""Qualities of a JPEG that are tried in turn until the picture is small enough."""
 _PILLOW = "`pip install Pillow` brings it"
 
 Picture = bytes | Path

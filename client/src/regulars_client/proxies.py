@@ -41,9 +41,13 @@ class ProxyingTransport(httpx.BaseTransport):
     """The transport that chooses for each request. Raises NotConfigured if a variable names no proxy."""
 
     def __init__(self) -> None:
-        found = getproxies()
-        named = {scheme: scheme if scheme in found else "all" for scheme in _SCHEMES}
-        self._proxies = {scheme: _read_proxy(name, found[name]) for scheme, name in named.items() if name in found}
+        url_by_scheme = getproxies()
+        scheme_or_all = {scheme: scheme if scheme in url_by_scheme else "all" for scheme in _SCHEMES}
+        self._proxies = {
+            scheme: _read_proxy(name, url_by_scheme[name])
+            for scheme, name in scheme_or_all.items()
+            if name in url_by_scheme
+        }
         self._transports: dict[Proxy | None, httpx.HTTPTransport] = {None: httpx.HTTPTransport()}
         for proxy in self._proxies.values():
             self._transports[proxy] = _open_transport(proxy)
@@ -63,7 +67,11 @@ class ProxyingTransport(httpx.BaseTransport):
 
 
 def _read_proxy(name: str, url: str) -> Proxy:
-    names = (one for one in sorted(os.environ, reverse=True) if one.lower() == f"{name}_proxy" and os.environ[one])
+    names = (
+        variable
+        for variable in sorted(os.environ, reverse=True)
+        if variable.lower() == f"{name}_proxy" and os.environ[variable]
+    )
     return Proxy(next(names, "the system's proxy"), url if "://" in url else f"http://{url}")
 
 

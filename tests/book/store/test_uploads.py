@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.aws.blobs import S3UploadStore
-from chalicelib.aws.clients import client_config
+from chalicelib.aws.clients import make_client_config
 from chalicelib.book.store.embedded.uploads import FolderUploadStore, SignedPaths
 from chalicelib.book.store.limits import MAX_UPLOAD_BYTES
 from chalicelib.book.words.errors import InvalidInput
@@ -27,7 +27,7 @@ def uploads(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) ->
     import boto3
 
     aws: Aws = request.getfixturevalue("aws")
-    client = boto3.client("s3", region_name=aws.region, config=client_config("s3"))
+    client = boto3.client("s3", region_name=aws.region, config=make_client_config("s3"))
     return S3UploadStore(client, aws.physical["CapturesBucket"])
 
 

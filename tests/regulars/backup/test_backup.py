@@ -28,7 +28,7 @@ from chalicelib.doors.words.roles import Role
 from chalicelib.services import Services
 from chalicelib.storage import DATABASE
 from regulars.backup import archive
-from regulars.backup.backup import backup, not_copied, restore
+from regulars.backup.backup import backup, make_copy_error, restore
 from regulars.cli import main
 from regulars.clients import Connection
 from regulars.demo import run
@@ -319,8 +319,8 @@ def test_a_disk_without_room_for_a_copy_is_told_and_another_failure_is_none(tmp_
             small.execute("CREATE TABLE more (one)")
         with pytest.raises(sqlite3.OperationalError) as other:
             small.execute("SELECT * FROM nothing")
-    assert "needs room for two more copies" in str(not_copied(Path("a.sqlite"), full.value))
-    assert "needs room" not in str(not_copied(Path("a.sqlite"), other.value))
+    assert "needs room for two more copies" in str(make_copy_error(Path("a.sqlite"), full.value))
+    assert "needs room" not in str(make_copy_error(Path("a.sqlite"), other.value))
 
 
 @pytest.mark.parametrize("place", [0, 4_096])

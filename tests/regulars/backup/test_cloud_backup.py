@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.aws.clients import aws_client
+from chalicelib.aws.clients import open_aws_client
 from chalicelib.book.words import keys
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.ports import Vision
@@ -115,7 +115,7 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     services.webhooks.hooks.add("shop", None, name="mailbox")
     services.audit.signing.read_public_keys("shop")
     restore(second, backup(first, tmp_path / "stage.tar"))
-    kms = aws_client("kms")
+    kms = open_aws_client("kms")
     own = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.disable_key(KeyId=first.storage.secrets_key)
     again = services_of(replace(second, storage=replace(second.storage, secrets_key=own)))
@@ -174,7 +174,7 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
         picture_of = picture(Person(len(enrolled)))
         services.enrolment.enrol_largest_face(tenant, "regular", picture_of, RULES, faceid=enrolled[-1])
 
-    events = aws_client("s3").meta.events
+    events = open_aws_client("s3").meta.events
     events.register("before-call.s3.ListObjectsV2", enrol_one_more, unique_id="meanwhile")
     try:
         file = backup(first, tmp_path / "stage.tar")
@@ -189,7 +189,7 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
         again.tenants.get_by_name("shop"), picture(Person(2)), RULES
     )
     assert found.match
-    tables = aws_client("dynamodb").get_paginator("list_tables").paginate()
+    tables = open_aws_client("dynamodb").get_paginator("list_tables").paginate()
     assert not [name for page in tables for name in page["TableNames"] if "backup" in name]
 
 
@@ -200,7 +200,7 @@ def test_all_tables_are_those_of_one_second(
     first, _ = stages
     services_of(first).tenants.add("shop", Profile.CLOUD)
     asked: list[datetime] = []
-    events, name = aws_client("dynamodb").meta.events, "provide-client-params.dynamodb.RestoreTableToPointInTime"
+    events, name = open_aws_client("dynamodb").meta.events, "provide-client-params.dynamodb.RestoreTableToPointInTime"
 
     def note(params: dict[str, Any], **_: object) -> None:
         asked.append(params["RestoreDateTime"])
@@ -226,7 +226,7 @@ def test_all_tables_are_those_of_one_second(
 def test_a_backup_that_cannot_begin_says_so_at_once_and_leaves_nothing(
     stages: tuple[Settings, Settings], tmp_path: Path, code: str, why: str
 ) -> None:
-    client, place = aws_client("dynamodb"), "before-call.dynamodb.RestoreTableToPointInTime"
+    client, place = open_aws_client("dynamodb"), "before-call.dynamodb.RestoreTableToPointInTime"
     second = f"regulars-test-{keys.TABLES[1].name}"
 
     def refuse(params: Any, **_: object) -> tuple[object, object] | None:

@@ -449,7 +449,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*receipt redo --data"):
             receipts.require_erasures_done(services, tmp_path / "disk")
-        found = receipts.read_receipts(receipts.places_of(tmp_path / "disk", services))
+        found = receipts.read_receipts(receipts.list_places(tmp_path / "disk", services))
         assert list(receipts.redo_erasures(services, found)) == [f"shop: erased again by receipt {id_}"]
         receipts.require_erasures_done(services, tmp_path / "disk")
         assert services.erasure.records.get("shop", id_).receipt is not None, "the person's own receipt is there again"
@@ -550,7 +550,7 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
                         receipts.require_erasures_done(restored.services, again)
                     list(
                         receipts.redo_erasures(
-                            restored.services, receipts.read_receipts(receipts.places_of(again, restored.services))
+                            restored.services, receipts.read_receipts(receipts.list_places(again, restored.services))
                         )
                     )
                 receipts.require_erasures_done(restored.services, again)

@@ -18,7 +18,7 @@ from chalicelib.doors import dialects
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.doors.words.roles import Role
 from regulars.serve.public import RATE, PublicSite
-from regulars.serve.server import Front, listening
+from regulars.serve.server import Front, open_listener
 from regulars.serve.service import stop
 from tests.support.api.stage import make_stage
 from tests.support.box.box import Box, serving
@@ -46,7 +46,7 @@ class Shown(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    with serving(tmp_path_factory.mktemp("public")) as box, listening("127.0.0.1", 0) as sock:
+    with serving(tmp_path_factory.mktemp("public")) as box, open_listener("127.0.0.1", 0) as sock:
         with box.client() as client:
             client.enrol_face(picture=picture(Person(1)), group="regular", name="Ann Lee")
         services, ended = box.services, threading.Event()

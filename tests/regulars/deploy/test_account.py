@@ -286,5 +286,5 @@ def test_no_function_runs_while_a_stage_is_filled_nor_after_a_failure(session: S
 )
 def test_the_templates_address_is_that_of_the_regions_partition(session: Session, region: str, host: str) -> None:
     account = Account(Session(region))
-    bucket = account.bucket_for_packages(None)
+    bucket = account.provide_bucket(None)
     assert account.upload_text(bucket, "key.json", "{}") == f"https://{bucket}.{host}/key.json"

@@ -12,7 +12,7 @@ from infra import template
 from regulars import cli
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
-from regulars.deploy.package import options_of_packs, shipped_packs
+from regulars.deploy.package import find_shipped_packs, list_pack_options
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 from tests.regulars.deploy.cloud import REGION, Emulated, Session
@@ -113,14 +113,14 @@ def test_a_stage_whose_alarms_nobody_would_hear_is_warned_of(
 
 def test_a_bucket_that_is_not_there_or_not_ours_is_refused(session: Session) -> None:
     with pytest.raises(NotDeployed, match="somebody-elses is not to be used"):
-        Account(session).bucket_for_packages("somebody-elses")
+        Account(session).provide_bucket("somebody-elses")
 
 
 def test_an_unchanged_package_is_not_uploaded_again(
     session: Session, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account = Account(session)
-    bucket = account.bucket_for_packages(None)
+    bucket = account.provide_bucket(None)
     assert account.upload(bucket, "key.zip", archive) == account.upload(bucket, "key.zip", archive)
     assert capsys.readouterr().out.count("uploading") == 1
 
@@ -128,7 +128,7 @@ def test_an_unchanged_package_is_not_uploaded_again(
 def test_only_functions_get_the_codes_address(archive: Path) -> None:
     whole = small_template("Work")
     whole["Resources"]["Search"] = {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "./deployment.zip"}}
-    resources = json.loads(Plan(STACK, archive, whole, {}).template_with_code("s3://b/k"))["Resources"]
+    resources = json.loads(Plan(STACK, archive, whole, {}).write_template("s3://b/k"))["Resources"]
     assert resources["Search"]["Properties"]["CodeUri"] == "s3://b/k"
     assert "CodeUri" not in resources["Work"]["Properties"]
 
@@ -179,7 +179,7 @@ def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive:
     ]
     (cost,) = [line for line in lines if line.startswith("costs")]
     assert re.search(r"[0-9]+\.[0-9]{2} USD a month", cost)
-    made = json.loads(plan.template_with_code("s3://b/k"))
+    made = json.loads(plan.write_template("s3://b/k"))
     assert made["Outputs"]["Pack"] == {"Value": NAME}
     assert made["Globals"]["Function"]["Environment"]["Variables"]["REGULARS_PACK"] == NAME
 
@@ -188,7 +188,7 @@ def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
     own_pack(tmp_path)
 
     def shipped(models: Path | None, *names: str, **environ: str) -> list[str]:
-        return [pack.manifest.name for pack in shipped_packs(models, names, environ)]
+        return [pack.manifest.name for pack in find_shipped_packs(models, names, environ)]
 
     assert shipped(None) == shipped(tmp_path) == ["face-pack-3", "face-pack-1", "face-pack-2"]
     assert shipped(tmp_path, NAME) == [NAME, "face-pack-3", "face-pack-1", "face-pack-2"]
@@ -207,9 +207,9 @@ def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
 
 def test_a_folder_of_packs_is_the_callers_though_the_packaging_runs_in_the_checkout() -> None:
     here = ["--pack", NAME, "--models", str(Path.cwd() / "models")]
-    assert options_of_packs(Path("models"), [NAME], {"REGULARS_MODELS": "others"}) == here
-    assert options_of_packs(None, [NAME], {"REGULARS_MODELS": "models"}) == here
-    assert options_of_packs(None, [NAME], {}) == ["--pack", NAME]
+    assert list_pack_options(Path("models"), [NAME], {"REGULARS_MODELS": "others"}) == here
+    assert list_pack_options(None, [NAME], {"REGULARS_MODELS": "models"}) == here
+    assert list_pack_options(None, [NAME], {}) == ["--pack", NAME]
 
 
 def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:

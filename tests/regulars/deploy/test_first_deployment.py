@@ -93,4 +93,4 @@ def test_a_table_that_is_there_without_its_stack_is_named_and_nothing_is_removed
 
 def test_a_stack_that_was_made_was_no_failure(session: Session, plan: Plan) -> None:
     deploy.deploy(plan, Account(session), None, yes)
-    assert not Account(session).failed_before(STACK, TABLES)
+    assert not Account(session).has_failed_record(STACK, TABLES)

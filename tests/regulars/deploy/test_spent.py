@@ -14,7 +14,7 @@ from chalicelib.book.words.tenant_settings import TenantSettings
 from regulars.deploy.spent import COMPARED, compare_month, count_shops, describe_difference
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from regulars.options import open_services, settings_of
+from regulars.options import choose_settings, open_services
 from tests.regulars.deploy.cloud import Session
 from tests.support.storage.emulated import STACK, Aws
 
@@ -59,7 +59,7 @@ def test_what_cloudwatch_does_not_count_changes_nothing() -> None:
 @pytest.fixture(scope="module", autouse=True)
 def shops(aws: Aws) -> None:
     """Two shops with a camera each."""
-    with closing(open_services(settings_of(stage="test"))) as services:
+    with closing(open_services(choose_settings(stage="test"))) as services:
         for name in ("north", "south"):
             services.tenants.add(name, Profile.CAMERA, TenantSettings(time_zone="UTC"))
             services.cameras.add(services.tenants.get_by_name(name), "door", "Door")
@@ -126,7 +126,7 @@ def test_units_are_those_of_the_stacks_own_tables_and_functions_within_the_month
 
 def test_a_stage_that_was_much_dearer_is_told_of_and_its_shops_are_counted(aws: Aws, account: Account) -> None:
     now = LATER
-    with closing(open_services(settings_of(stage="test"))) as services:
+    with closing(open_services(choose_settings(stage="test"))) as services:
         shops = count_shops(services, now)
     assert shops == {"stage": 1, "start": 2, "tenant": 2, "camera": 2, "face": 0, "search": 0}
     assert [*compare_month(account, "test", STACK, now)] == []

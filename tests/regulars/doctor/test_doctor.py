@@ -43,10 +43,10 @@ from regulars.doctor.machine import (
     check_ports,
     check_python,
     check_service,
-    cores_left,
-    file_system,
+    describe_cores,
+    describe_memory,
     judge_free_space,
-    memory_left,
+    name_file_system,
 )
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
@@ -195,8 +195,8 @@ def test_a_file_of_another_user_in_the_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_the_file_system_is_named_as_the_kernel_does(tmp_path: Path) -> None:
-    assert file_system(Path("/proc")) == "proc"
-    assert file_system(tmp_path) not in ("unknown", "proc")
+    assert name_file_system(Path("/proc")) == "proc"
+    assert name_file_system(tmp_path) not in ("unknown", "proc")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Lev
 def test_what_the_machine_has_is_told_and_what_a_quota_leaves_of_it(
     quota: Quota, levels: tuple[Level, Level], said: tuple[str, str]
 ) -> None:
-    cores, memory = cores_left(16, quota), memory_left(8 * 10**9, quota, 2 * 10**9)
+    cores, memory = describe_cores(16, quota), describe_memory(8 * 10**9, quota, 2 * 10**9)
     assert ((cores.level, memory.level), (cores.says, memory.says)) == (levels, said)
 
 

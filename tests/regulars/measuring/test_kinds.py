@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population
 from regulars.measuring import curves
-from regulars.measuring.kinds import FEWEST, ONE_KIND, clusters, kinds
+from regulars.measuring.kinds import FEWEST, ONE_KIND, find_clusters, measure_kinds
 from regulars.measuring.open_set import Rule
 
 DIMENSIONS = 64
@@ -30,10 +30,10 @@ LABELS = {"kind": ["others"] * 300 + ["alike"] * 100, "few": ["x"] * (FEWEST - 1
 
 def test_people_who_look_alike_are_one_cluster_and_taken_for_each_other() -> None:
     rows = crowd(1)
-    numbers = clusters(rows)
+    numbers = find_clusters(rows)
     assert len({*numbers}) == 2
     assert len({*numbers[300:]}) == 1
-    found = kinds(rows, LABELS, PLAIN)
+    found = measure_kinds(rows, LABELS, PLAIN)
     rates = {one.value: one for one in found if one.column == "kind"}
     assert [one.fpir for one in found] == sorted((one.fpir for one in found), reverse=True)
     assert "few" not in {one.column for one in found}
@@ -46,7 +46,7 @@ def test_people_who_look_alike_are_one_cluster_and_taken_for_each_other() -> Non
 def test_a_make_population_other_people_keeps_strangers_of_each_kind_unknown() -> None:
     rows = curves.make_population(crowd(2))
     usual = float(np.quantile(Population(rows, 0.0).measure_nearness(crowd(3)), curves.USUAL))
-    rates = {one.value: one for one in kinds(crowd(1), LABELS, Rule(POINT, Population(rows, usual)))}
+    rates = {one.value: one for one in measure_kinds(crowd(1), LABELS, Rule(POINT, Population(rows, usual)))}
     assert rates["alike"].fpir < 0.05
     nobody = rates["alike"] if rates["alike"].fpir == 0 else rates["others"]
     if nobody.fpir == 0:

@@ -19,7 +19,7 @@ from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.folder import hold_lock
-from regulars.measuring.looking import ANY_PICTURE, MEMORY, looked_by
+from regulars.measuring.looking import ANY_PICTURE, MEMORY, digest_vision
 from regulars.measuring.memory import Memory, PictureResult
 from regulars.measuring.pairs import Faces
 from regulars.models.build import ADDING, FEWEST_PERSONS, LOCK, Measured, copy_pack, make_draft, place_pack
@@ -185,7 +185,7 @@ def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
             turned = own[owner] + random.standard_normal(dimensions) * 0.6
             row = np.asarray(turned / np.linalg.norm(turned), np.float32)
             seen.append((hashlib.sha256(name.encode()).hexdigest(), PictureResult("", 1, 80.0, {"embed": 8.0}, row)))
-        memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
+        memory = Memory(tmp_path / "out" / MEMORY, digest_vision(pack))
         memory.keep(seen)
         memory.close()
     return seeing

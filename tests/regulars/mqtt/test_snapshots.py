@@ -42,9 +42,13 @@ def bridged(shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = T
     connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-frigate", "regulars/shop/available")
     with shop.box.client() as service:
         snapshots = Snapshots(
-            service, Frigate(fake.url), names=names, connections=lambda: connection.connections, no_picture_s=0.1
+            service,
+            Frigate(fake.url),
+            gives_names=names,
+            count_connections=lambda: connection.connections,
+            no_picture_s=0.1,
         )
-        connection.listen(TOPIC, snapshots.heard)
+        connection.listen(TOPIC, snapshots.take_message)
         thread = threading.Thread(target=bridge.run, args=(connection, [snapshots.step], stop, 0.3))
         thread.start()
         try:
@@ -215,7 +219,7 @@ def test_messages_that_are_none_are_said_and_change_nothing(
 def test_of_a_message_what_is_wanted_is_read() -> None:
     encoded = bytes_of(message(EVENT, 1607123965.975463, "end"))
     found = read_event(encoded)
-    assert (found.event, found.camera, found.at, found.ended) == (EVENT, "front_door", 1607123965.975463, True)
+    assert (found.id, found.camera, found.at, found.ended) == (EVENT, "front_door", 1607123965.975463, True)
     for unwanted in ({"label": "car"}, {"has_snapshot": False}, {"false_positive": True}):
         assert read_event(bytes_of(message(EVENT, 1.0, **unwanted))) is None
 
@@ -241,13 +245,13 @@ def test_of_a_list_those_are_read_who_have_gone() -> None:
     gone = {"id": "a", "camera": "door", "start_time": 1.0, "end_time": 2.0, "has_snapshot": True}
     newer = gone | {"id": "b", "data": {"snapshot_frame_time": 1.5, "box": []}}
     listed = [gone, newer, gone | {"end_time": None}, gone | {"has_snapshot": False}]
-    assert [(one.event, one.at) for one in read_events(bytes_of(listed))] == [("a", 1.0), ("b", 1.5)]
+    assert [(one.id, one.at) for one in read_events(bytes_of(listed))] == [("a", 1.0), ("b", 1.5)]
 
 
 def test_a_snapshot_without_end_is_refused(frigates: FakeFrigate) -> None:
     frigates.pictures["large"] = bytes(MOST_BYTES + 1)
     with pytest.raises(Refused, match=f"more than {MOST_BYTES} bytes"):
-        Frigate(frigates.url).snapshot("large")
+        Frigate(frigates.url).fetch_snapshot("large")
 
 
 def bytes_of(value: object) -> bytes:

@@ -234,9 +234,9 @@ def test_more_than_a_page_of_arrivals_is_told_in_the_end(shop: Shop, broker: Mos
 
 def test_the_same_full_stop_and_hyphen_are_two_cameras() -> None:
     topics = Topics("shop")
-    assert len({topics.camera_config(camera) for camera in ("a.b", "a-b", "a_b")}) == 3
-    assert topics.face_of(topics.person_config("7")) == "7"
-    assert topics.face_of(Topics("other").person_config("7")) is None
+    assert len({topics.name_camera_config(camera) for camera in ("a.b", "a-b", "a_b")}) == 3
+    assert topics.find_face(topics.name_person_config("7")) == "7"
+    assert topics.find_face(Topics("other").name_person_config("7")) is None
 
 
 def test_what_a_broker_retains_of_an_erased_tenant_is_emptied_and_nothing_of_others(

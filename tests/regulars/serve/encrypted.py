@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars.serve.gateway import Gateway
-from regulars.serve.server import Front, listening
+from regulars.serve.server import Front, open_listener
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
 from tests.support.box.apps import echo_app
@@ -22,7 +22,7 @@ def encrypted(
     folder: Path, stop: threading.Event | None = None, drain_s: float = PATIENCE_S, **of_the_front: Any
 ) -> Iterator[tuple[str, int]]:
     stop = stop or threading.Event()
-    with listening("127.0.0.1", 0) as sock:
+    with open_listener("127.0.0.1", 0) as sock:
         front = Front(Site(Gateway(echo_app())), sock, tls=Certificate(*certificate(folder)), **of_the_front)
         assert front.url.startswith("https://127.0.0.1:")
         thread = threading.Thread(target=front.run, args=(stop, drain_s))

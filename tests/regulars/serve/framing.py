@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from chalicelib.doors.http import Refused
 from regulars.serve.callers import CallerHint
-from regulars.serve.messages import Request, Response, of_json
+from regulars.serve.messages import Request, Response, make_json_response
 from regulars.serve.site import Site
 from tests.support.box.apps import serving
 from tests.support.needs import needed
@@ -68,10 +68,10 @@ class Recorder:
             ]
             self.head_bytes = sum(len(line) + 2 for line in lines)
         self.seen[number].append((request.method, path, request.body))
-        return of_json(200, {"length": len(request.body)})
+        return make_json_response(200, {"length": len(request.body)})
 
     def answer_error(self, _head: Request, error: Exception) -> Response:
-        return of_json(error.status if isinstance(error, Refused) else 500, {"message": str(error)})
+        return make_json_response(error.status if isinstance(error, Refused) else 500, {"message": str(error)})
 
     def read(self, head: Request) -> CallerHint:
         return CallerHint(head.path.rpartition("/")[2], None, by_body=False)

@@ -4,8 +4,8 @@ import threading
 import time
 
 from regulars.serve.callers import CallerHint
-from regulars.serve.messages import Request, Response, message
-from regulars.serve.server import Front, listening
+from regulars.serve.messages import Request, Response, make_message
+from regulars.serve.server import Front, open_listener
 from regulars.serve.site import Site
 from regulars.serve.watchdog import Watchdog
 
@@ -27,10 +27,10 @@ class Shop:
         if request.path == "/never":
             NEVER.wait()
         time.sleep(WORK_S)
-        return message(200, "done")
+        return make_message(200, "done")
 
     def answer_error(self, _head: Request, error: Exception) -> Response:
-        return message(503, str(error))
+        return make_message(503, str(error))
 
     def read(self, head: Request) -> CallerHint:
         return CallerHint(head.headers.get("x-tenant"))
@@ -38,7 +38,7 @@ class Shop:
 
 if __name__ == "__main__":
     part = Shop()
-    with listening("127.0.0.1", 0) as sock:
+    with open_listener("127.0.0.1", 0) as sock:
         print(sock.getsockname()[1], flush=True)
         front = Front(Site(part, read_caller=part.read, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
         front.run(threading.Event())

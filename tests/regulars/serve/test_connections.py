@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, places
+from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, count_places
 from tests.support.box.apps import echo_app, served
 from tests.support.waiting import PATIENCE_S
 
@@ -201,9 +201,9 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
     assert hard == resource.RLIM_INFINITY or hard > 1100
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
-        assert places(500) == 500
+        assert count_places(500) == 500
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 500 + OTHER_FILES
-        assert hard == resource.RLIM_INFINITY or places(hard) == hard - OTHER_FILES
+        assert hard == resource.RLIM_INFINITY or count_places(hard) == hard - OTHER_FILES
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -223,8 +223,8 @@ def test_senders_take_turns_to_be_let_in_and_who_gave_up_costs_no_turn() -> None
         for client in crowd[1:10]:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             client.close()
-        assert [sender for _, sender in arrivals.some()] == ["198.51.100.1", "192.0.2.1"]
-        assert [len([*arrivals.some()]) for _ in range(11)] == [1] * 10 + [0]
+        assert [sender for _, sender in arrivals.take_some()] == ["198.51.100.1", "192.0.2.1"]
+        assert [len([*arrivals.take_some()]) for _ in range(11)] == [1] * 10 + [0]
         assert arrivals.number == 0
         waits = arrive("192.0.2.1")
         arrivals.close()

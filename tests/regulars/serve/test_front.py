@@ -24,8 +24,8 @@ from regulars.serve.callers import CallerHint
 from regulars.serve.connections import HEAD_BYTES, Connection, Timeouts
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding, Lanes
-from regulars.serve.messages import Request, Response, message
-from regulars.serve.server import Front, listening
+from regulars.serve.messages import Request, Response, make_message
+from regulars.serve.server import Front, open_listener
 from regulars.serve.site import PLACES, Site
 from tests.regulars.serve.encrypted import encrypted
 from tests.support.box.apps import echo_app, served, serving
@@ -58,12 +58,12 @@ class Shop:
             self.slow.append(request.path)
             self.go_on.wait(PATIENCE_S)
         self.answered.append(request.path)
-        return message(200, self.text or str(len(request.body)))
+        return make_message(200, self.text or str(len(request.body)))
 
     def answer_error(self, _head: Request, error: Exception) -> Response:
         if isinstance(error, Busy):
             return Response(503, (("Retry-After", "1"),))
-        return message(error.status if isinstance(error, Refused) else 413, str(error))
+        return make_message(error.status if isinstance(error, Refused) else 413, str(error))
 
     def read(self, head: Request) -> CallerHint:
         tenant = head.headers.get("x-tenant")
@@ -573,7 +573,7 @@ def test_a_connection_that_comes_as_the_server_stops_is_left_open_by_nobody() ->
 
     with warnings.catch_warnings(record=True) as found:
         for turns in range(5):
-            with listening("127.0.0.1", 0) as sock:
+            with open_listener("127.0.0.1", 0) as sock:
                 asyncio.run(stopped(sock, turns))
         gc.collect()
     assert [str(one.message) for one in found] == []

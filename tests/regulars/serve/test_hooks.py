@@ -43,11 +43,11 @@ def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
     monkeypatch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
     data = tmp_path / "data"
     with receiving(answers(503), answers(200)) as receiver:
-        with service.running(data) as first, client(first) as cloud:
+        with service.run_service(data) as first, client(first) as cloud:
             hook = cloud.add_hook(url=receiver.url, groups=["vip"])
         killed = subprocess.run([sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False)
         assert killed.returncode == -9
-        with service.running(data):
+        with service.run_service(data):
             until(lambda: len(receiver.heard) == 2)
     once, again = receiver.heard
     assert once.body == again.body
@@ -63,5 +63,5 @@ def test_hook_into_the_boxs_own_network_is_refused_unless_the_operator_says_so(
 ) -> None:
     monkeypatch.delenv("REGULARS_HOOK_NETWORKS", raising=False)
     refused = pytest.raises(codes.InvalidInput, match=r"not public.*REGULARS_HOOK_NETWORKS")
-    with service.running(tmp_path / "data") as running, client(running) as cloud, refused:
+    with service.run_service(tmp_path / "data") as running, client(running) as cloud, refused:
         cloud.add_hook(url="http://127.0.0.1:8000/")

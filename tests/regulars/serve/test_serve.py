@@ -23,9 +23,9 @@ from regulars.cli import main
 from regulars.clients import Connection
 from regulars.errors import WrongAnswer
 from regulars.serve import server, service
-from regulars.serve.server import LINKED_TENANTS, console_lines, zones_text
+from regulars.serve.server import LINKED_TENANTS, describe_zones, write_console_lines
 from regulars.serve.service import Service
-from regulars.serve.settings import url_of
+from regulars.serve.settings import make_url
 from regulars.tenants import credentials
 from tests.support.api.over_http import Icredit, Sunmi
 from tests.support.box.server import Server
@@ -85,24 +85,24 @@ def test_a_crash_leaves_no_core() -> None:
 
 
 def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:
-    with service.running(tmp_path) as first:
+    with service.run_service(tmp_path) as first:
         assert first.url.startswith("http://127.0.0.1:")
         assert (tmp_path / credentials.FILE).stat().st_mode & 0o777 == 0o600
         assert [entry.tenant for entry in credentials.read_credentials(tmp_path).values()] == ["shop"]
         make_group(first, "vip")
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(60) == 0
-    with service.running(tmp_path) as second:
+    with service.run_service(tmp_path) as second:
         assert "vip" in groups(second)
         make_group(second, "staff")
         os.kill(second.process.pid, signal.SIGKILL)
         second.process.wait(60)
-    with service.running(tmp_path) as third:
+    with service.run_service(tmp_path) as third:
         assert {"vip", "staff"} <= groups(third)
 
 
 def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) -> None:
-    with service.running(tmp_path) as running:
+    with service.run_service(tmp_path) as running:
         make_group(running, "before")
         added = regulars("tenants", "add", "other", "--profile", "camera", data=tmp_path)
         assert added.returncode == 0, added.stderr
@@ -126,7 +126,7 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
         assert "disabled" in shown[1]
         assert regulars("tenants", "enable", "other", data=tmp_path).returncode == 0
         assert "of the other" in groups(running, "other")
-    with service.running(tmp_path) as again:
+    with service.run_service(tmp_path) as again:
         assert {"before", "after"} <= groups(again)
 
 
@@ -135,16 +135,16 @@ def test_serve_says_in_which_zones_days_are_counted() -> None:
         now = datetime(2026, 3, 2, tzinfo=UTC)
         return [Tenant(f"shop-{n}", Profile.CAMERA, "A", now, "fake", time_zone=zone) for n, zone in enumerate(zones)]
 
-    assert zones_text(tenants("Europe/Berlin"), Path("a shop")) == (
+    assert describe_zones(tenants("Europe/Berlin"), Path("a shop")) == (
         "days are counted in the time zone Europe/Berlin; "
         "`regulars tenants set NAME --time-zone ZONE --data 'a shop'` sets another"
     )
-    several = zones_text(tenants("Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"), Path())
+    several = describe_zones(tenants("Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"), Path())
     assert "zone Asia/Tokyo (tenants: 2), Europe/Berlin (tenants: 1); " in several
 
 
 def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:
-    with service.running(tmp_path / "one") as running:
+    with service.run_service(tmp_path / "one") as running:
         port = running.url.rpartition(":")[2]
         second = regulars("serve", "--port", "0", data=tmp_path / "one")
         assert (second.returncode, second.stdout) == (1, "")
@@ -167,7 +167,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
     assert (refused.returncode, refused.stdout) == (1, "")
     assert file.read_text() == "{broken"
     capfd.readouterr()
-    with service.running(tmp_path) as running:
+    with service.run_service(tmp_path) as running:
         warnings = capfd.readouterr().err
         assert '"level":"WARNING"' in warnings
         assert f"{file}" in warnings
@@ -177,7 +177,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
             assert regulars("tenants", "rotate", name, "--yes", data=tmp_path).returncode == 0
             assert "regular" in groups(running, name)
     capfd.readouterr()
-    with service.running(tmp_path):
+    with service.run_service(tmp_path):
         said = [json.loads(line)["message"] for line in capfd.readouterr().err.splitlines()]
         assert said[0] == f"regulars {version('regulars')}, data in {tmp_path}, keys of its tenants in {file}"
         assert said[1] == "tenants: 2, faces: 0"
@@ -216,12 +216,12 @@ def test_a_folder_of_models_that_is_not_there_is_refused_and_nothing_is_made(
     ],
 )
 def test_the_host_is_the_one_that_is_listened_at(host: str, tls: bool, url: str) -> None:
-    assert url_of(host, 8000, tls=tls) == url
+    assert make_url(host, 8000, tls=tls) == url
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_everywhere_is_no_place_to_go_to(host: str) -> None:
-    assert urlsplit(url_of(host, 8000, tls=False)).hostname not in ("0.0.0.0", "::", None)
+    assert urlsplit(make_url(host, 8000, tls=False)).hostname not in ("0.0.0.0", "::", None)
 
 
 def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path: Path) -> None:
@@ -248,22 +248,22 @@ def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) ->
     services = bootstrap.build(Settings(storage=tmp_path))
     services.tenants.add("shop", Profile.CAMERA)
     link = "console of tenant shop: http://box:8000/console#code="
-    [told] = console_lines(services, "http://box:8000", tmp_path, asks=True)
+    [told] = write_console_lines(services, "http://box:8000", tmp_path, asks=True)
     assert told.startswith(link)
     assert services.access.sessions.begin_by_code(told.removeprefix(link))[1].tenant.name == "shop"
-    [told] = console_lines(services, "http://box:8000", tmp_path, asks=False)
+    [told] = write_console_lines(services, "http://box:8000", tmp_path, asks=False)
     assert "code=" not in told
     assert f"`regulars console --tenant NAME --data {tmp_path}`" in told
     for number in range(LINKED_TENANTS):
         services.tenants.add(f"shop-{number}", Profile.CAMERA)
-    assert "code=" not in str(console_lines(services, "http://box:8000", tmp_path, asks=True))
+    assert "code=" not in str(write_console_lines(services, "http://box:8000", tmp_path, asks=True))
 
 
 _THREADS_OF_NUMPY = """
 import os, sys
 os.environ.pop("OPENBLAS_NUM_THREADS", None)
 from regulars.serve import server
-server.numpy_on_one_thread()
+server.limit_numpy_threads()
 import numpy as np
 np.ones((600, 600)) @ np.ones((600, 600))
 print(len(os.listdir("/proc/self/task")))

@@ -17,7 +17,7 @@ from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.serve.callers import Tenants
-from regulars.serve.messages import Request, Response, message
+from regulars.serve.messages import Request, Response, make_message
 from regulars.serve.site import STRANGERS_PLACES, STRANGERS_THREADS, Site
 from tests.regulars.serve.calls import Call, rekognition, sunmi
 from tests.support.box.apps import serving
@@ -45,10 +45,10 @@ class Counter:
         if NOBODYS in request.body:
             self.begun += 1
             self.let_go.acquire(timeout=PATIENCE_S)
-        return message(200, "done")
+        return make_message(200, "done")
 
     def answer_error(self, _head: Request, error: Exception) -> Response:
-        return message(503, str(error))
+        return make_message(503, str(error))
 
 
 class Street:

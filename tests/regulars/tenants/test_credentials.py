@@ -18,7 +18,7 @@ from chalicelib.book.words.errors import InvalidInput, TenantExists, TenantNotFo
 from chalicelib.book.words.model import Credentials, Profile
 from chalicelib.book.words.tenant_settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
-from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
+from regulars.tenants.credentials import FILE, CredentialsFile, find_machine_zone, read_credentials
 from tests.support.book.book_with import book_of
 
 pytestmark = pytest.mark.disk
@@ -85,7 +85,7 @@ def assert_all_usable(data: Path, names: set[str]) -> None:
 def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Path) -> None:
     CredentialsFile(data, book(data)).provide()
     assert_all_usable(data, {"shop"})
-    assert book(data).get_by_name("shop").time_zone == zone_of_machine()
+    assert book(data).get_by_name("shop").time_zone == find_machine_zone()
     assert (data / FILE).stat().st_mode & 0o777 == 0o600
     entries = json.loads((data / FILE).read_text())
     assert [(entry["tenant"], entry["profile"]) for entry in entries] == [("shop", "cloud")]
@@ -104,7 +104,7 @@ def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Pat
     ],
 )
 def test_the_zone_of_the_machine_is_read_from_it_and_utc_if_it_has_no_name(machine: str, zone: str) -> None:
-    program = "from regulars.tenants.credentials import zone_of_machine; print(zone_of_machine())"
+    program = "from regulars.tenants.credentials import find_machine_zone; print(find_machine_zone())"
     asked = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "TZ": machine})
     assert done.stdout.strip() == zone

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
 from regulars.cli import main
-from regulars.options import open_services, settings_of
+from regulars.options import choose_settings, open_services
 from regulars.tenants.credentials import FILE
 from tests.support.book.book import Book
 from tests.support.book.erased_tenant import traces
@@ -49,7 +49,7 @@ def test_it_goes_with_its_keys_and_its_receipt_is_written_and_verified(
     assert "shop has 1 face in 2 groups" in said
     assert json.loads(receipt.read_text())["statement"]["kind"] == RECEIPT_OF_TENANT
     assert json.loads((data / FILE).read_text()) == []
-    with closing(open_services(settings_of(data=data))) as services:
+    with closing(open_services(choose_settings(data=data))) as services:
         assert services.tenants.list_all() == []
     assert main(["receipt", "verify", str(receipt)]) == 2
     assert "unchanged" in capsys.readouterr().out

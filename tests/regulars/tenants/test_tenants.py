@@ -11,7 +11,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from regulars.cli import main
-from regulars.tenants.credentials import zone_of_machine
+from regulars.tenants.credentials import find_machine_zone
 
 
 def tenants(data: Path, *command: str) -> int:
@@ -46,10 +46,10 @@ def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is
         == 0
     )
     assert tenants(data, "add", "strict", "--strangers", "keep", "--refuse-md5") == 0
-    others = {"other": ["Europe/Berlin", "500"], "strict": [zone_of_machine(), "any", "HMAC-SHA256"]}
+    others = {"other": ["Europe/Berlin", "500"], "strict": [find_machine_zone(), "any", "HMAC-SHA256"]}
     for options, shown in (
-        ((), [zone_of_machine(), "any"]),
-        (("--requests-a-day", "500"), [zone_of_machine(), "500"]),
+        ((), [find_machine_zone(), "any"]),
+        (("--requests-a-day", "500"), [find_machine_zone(), "500"]),
         (("--time-zone", "America/New_York"), ["America/New_York", "500"]),
         (("--requests-a-day", "none"), ["America/New_York", "any"]),
         (("--requests-a-day", "1", "--time-zone", "UTC"), ["UTC", "1"]),
@@ -107,7 +107,7 @@ def test_what_cannot_be_set_changes_nothing(
 ) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     assert tenants(data, "set", "shop", *options) == 2
-    assert listed(data, capsys)["shop"] == [zone_of_machine(), "any"]
+    assert listed(data, capsys)["shop"] == [find_machine_zone(), "any"]
 
 
 def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) 
         capture = client.take_capture(picture=picture(Person(1, quality=90.0)), camera="door")
         box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
         assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [True, False]
-        assert export(client, tmp_path / "shop.tar", history=False, told=lambda _: None) == 1
+        assert export(client, tmp_path / "shop.tar", history=False, advance=lambda _: None) == 1
     with open_export(tmp_path / "shop.tar") as source:
         assert [len(person.photos) for person in source.people] == [1]
 
@@ -158,7 +158,7 @@ class Fleeting(Regulars):
 def test_what_goes_meanwhile_is_left_out_and_stops_no_export(shop: Box, tmp_path: Path) -> None:
     with Fleeting(shop.url, api_key=shop.key) as service:
         _, service.gone, _, service.poorer = (face.id for face in service.list_faces(order="id"))
-        count = export(service, tmp_path / "shop.tar", history=False, told=lambda _: None)
+        count = export(service, tmp_path / "shop.tar", history=False, advance=lambda _: None)
     with open_export(tmp_path / "shop.tar") as source:
         people = {person.id: len(person.photos) for person in source.people}
     assert count == len(people) == len(NAMES) - 1

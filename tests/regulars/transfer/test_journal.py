@@ -24,11 +24,11 @@ def test_what_was_noted_is_there_in_the_next_run(tmp_path: Path) -> None:
     with open_journal(path, ABOUT) as journal:
         write(journal)
     with open_journal(path, ABOUT) as journal:
-        ann, bo = journal.of("Ann"), journal.of("Bo\n")
+        ann, bo = journal.read_progress("Ann"), journal.read_progress("Bo\n")
         assert (ann.faceid, ann.order, ann.kept) == ("7", ["p1", "p2"], 1)
         assert (bo.faceid, bo.kept) == ("8", 0)
         assert ann.outcomes == {"p1": GOOD, "p2": BAD}
-        assert not journal.of("Cy").faceid
+        assert not journal.read_progress("Cy").faceid
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -38,7 +38,7 @@ def test_nobody_is_named_in_it(tmp_path: Path) -> None:
     with open_journal(path, ABOUT) as journal:
         journal.note_order("Zacharias", "faceid-7", ["photo-1"])
         journal.note_outcome("Zacharias", "photo-1", Outcome("zach.jpg", REFUSED, "looks like Zacharias"))
-        assert journal.of("Zacharias").outcomes["photo-1"].name == "zach.jpg"
+        assert journal.read_progress("Zacharias").outcomes["photo-1"].name == "zach.jpg"
     data = path.read_bytes()
     for said in (b"acharias", b"faceid-7", b"photo-1", b"zach.jpg", b"looks"):
         assert said not in data
@@ -59,7 +59,7 @@ def test_a_line_of_another_person_is_no_line_of_this_one(tmp_path: Path) -> None
     ann, bo = (json.loads(lines[place]) for place in (0, 3))
     path.write_text("\n".join([first, json.dumps({**ann, "sealed": bo["sealed"]})]) + "\n")
     with open_journal(path, ABOUT) as journal, pytest.raises(DamagedFile, match="a line was changed"):
-        journal.of("Ann")
+        journal.read_progress("Ann")
 
 
 def test_a_line_that_was_cut_off_anywhere_is_not_read_and_not_left(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_a_line_that_was_cut_off_anywhere_is_not_read_and_not_left(tmp_path: Pat
         with open_journal(path, ABOUT) as journal:
             journal.note_outcome("Cy", "p1", GOOD)
         with open_journal(path, ABOUT) as journal:
-            assert journal.of("Cy").kept
-            assert journal.of("Ann").kept == (whole[:length].count(b"\n") >= 3)
+            assert journal.read_progress("Cy").kept
+            assert journal.read_progress("Ann").kept == (whole[:length].count(b"\n") >= 3)
 
 
 def test_two_imports_do_not_share_a_journal(tmp_path: Path) -> None:

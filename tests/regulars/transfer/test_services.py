@@ -181,5 +181,5 @@ def test_a_collection_says_by_user_or_external_image_id_who_is_on_the_pictures()
         {"FaceId": "f4", "ImageId": "i4", "ExternalImageId": "Bo"},
         {"FaceId": "f5", "ImageId": "i5"},
     ]
-    found = services.by_collection(faces, keys)
+    found = services.pair_with_collection(faces, keys)
     assert found == {"ann": {*keys[:2]}, "Bo": {*keys[2:4]}, "f5": set()}

@@ -12,7 +12,7 @@ from chalicelib.doors.v1 import blueprint as v1
 from chalicelib.services import Services
 from regulars import libraries
 
-_modules = cache(libraries.modules)
+_modules = cache(libraries.find_modules)
 """Read once: thousands of tests make a stage."""
 
 

@@ -24,7 +24,7 @@ from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.frigate import Frigate
 from regulars.mqtt.snapshots import TOPIC, Snapshots
-from regulars.serve.server import Front, listening, make_site
+from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.icredit.client import tokens
@@ -90,7 +90,7 @@ def served(box: Box, broker: Mosquitto) -> Iterator[House]:
     beside = build(Settings(storage=box.folder, **UNHURRIED), clock=box.clock, vision=lambda: box.vision)
     with ExitStack() as ends:
         ends.callback(beside.close)
-        sock = ends.enter_context(listening("127.0.0.1", 0))
+        sock = ends.enter_context(open_listener("127.0.0.1", 0))
         front = Front(make_site(make_stage(beside).app, beside), sock)
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
@@ -232,8 +232,10 @@ def _frigate(house: House, one: Somebody) -> str:
     at = (MONDAY + timedelta(days=5, minutes=one.seed % 999)).timestamp()
     connection = house.connection(f"frigate-{one.seed}", "regulars/shop/frigate")
     with frigate() as fake, house.client() as service, hearing(house.broker) as listener:
-        taken = Snapshots(service, Frigate(fake.url), names=True, connections=lambda: connection.connections)
-        connection.listen(TOPIC, taken.heard)
+        taken = Snapshots(
+            service, Frigate(fake.url), gives_names=True, count_connections=lambda: connection.connections
+        )
+        connection.listen(TOPIC, taken.take_message)
         with bridged(connection, taken.step):
             until(lambda: any("/api/events?" in path for path in fake.asked))
             fake.sees(listener, f"{at}-{one.seed}", at, one.photo, kind="new")

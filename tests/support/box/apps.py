@@ -9,7 +9,7 @@ from chalice.app import Chalice, Response
 
 from chalicelib.doors.application import PerThread
 from regulars.serve.gateway import Gateway
-from regulars.serve.server import Front, listening
+from regulars.serve.server import Front, open_listener
 from regulars.serve.site import Site
 from tests.support.waiting import PATIENCE_S
 
@@ -66,7 +66,7 @@ def served(app: Chalice, **of_the_front: Any) -> AbstractContextManager[tuple[st
 def serving(site: Site, *, drain_s: float = DRAIN_S, **of_the_front: Any) -> Iterator[tuple[str, int, threading.Event]]:
     """As `served`, of any site. `drain_s`: how long requests in flight may take after the stop."""
     stop = threading.Event()
-    with listening("127.0.0.1", 0) as sock:
+    with open_listener("127.0.0.1", 0) as sock:
         host, port = sock.getsockname()[:2]
         front = Front(site, sock, **of_the_front)
         thread = threading.Thread(target=front.run, args=(stop, drain_s))

@@ -8,7 +8,7 @@ from pathlib import Path
 from chalicelib.book.store.embedded.queue import SqliteQueue
 from chalicelib.book.store.embedded.uploads import FolderUploadStore, SignedPaths, signing_secret
 from chalicelib.book.store.in_process import SystemClock
-from regulars.serve.server import Front, listening
+from regulars.serve.server import Front, open_listener
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 
@@ -24,7 +24,7 @@ def opened(data: Path) -> tuple[FolderUploadStore, SqliteQueue]:
 
 def main() -> None:
     store, _ = opened(Path(sys.argv[1]))
-    with listening("127.0.0.1", 0) as sock:
+    with open_listener("127.0.0.1", 0) as sock:
         front = Front(Site(SignedBlobs(store)), sock)
         print(sock.getsockname()[1], flush=True)
         front.run(threading.Event())

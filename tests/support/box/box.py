@@ -13,7 +13,7 @@ from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.serve.server import Front, listening, make_site
+from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.stage import make_stage
 from tests.support.fakes import FakeClock, FakeVision
 
@@ -35,7 +35,10 @@ class Box(Struct, frozen=True):
 def serving(data: Path, vision: Vision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
     vision, stop = vision or FakeVision(), threading.Event()
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
-    with closing(build(settings, clock=clock, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
+    with (
+        closing(build(settings, clock=clock, vision=lambda: vision)) as services,
+        open_listener("127.0.0.1", 0) as sock,
+    ):
         key = services.tenants.add("shop", Profile.CAMERA).api_key
         front = Front(make_site(make_stage(services).app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))

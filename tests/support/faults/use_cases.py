@@ -18,7 +18,7 @@ from msgspec import Struct
 from rich.console import Console
 
 import app
-from chalicelib.aws.search import event_of as search_event
+from chalicelib.aws.search import make_event as search_event
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.words import acts
 from chalicelib.book.words.acts import Act, Kind
@@ -34,7 +34,7 @@ from chalicelib.doors.sunmi import routes as sunmi
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.rights.words.signing import renewal_of
 from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantStep
-from regulars.tenants.command import describe_tenant, key_table, table
+from regulars.tenants.command import describe_tenant, format_keys, format_tenants
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
 from regulars.today import print_today
@@ -810,12 +810,12 @@ def _printed(box: Box) -> str:
 CHORES = (
     UseCase("today", _printed),
     UseCase("tenants add", _added, or_says="TenantExists"),
-    UseCase("tenants list", lambda box: table(box.services.tenants.list_all())),
+    UseCase("tenants list", lambda box: format_tenants(box.services.tenants.list_all())),
     UseCase("tenants show", lambda box: describe_tenant(box.services.tenants.get_by_name("shop"))),
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
     UseCase("tenants renew-signing", _renewed_signing),
-    UseCase("tenants keys", lambda box: key_table(box.services.access.keys.list_all(box.tenant))),
+    UseCase("tenants keys", lambda box: format_keys(box.services.access.keys.list_all(box.tenant))),
     UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
     UseCase("tenants erase", _erased_whole, shop="leaving"),
     UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),

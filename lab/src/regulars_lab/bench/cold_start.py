@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from chalicelib.aws.search import event_of
+from chalicelib.aws.search import make_event
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.model import Credentials
@@ -164,7 +164,7 @@ def _search_event(tenant: str) -> Any:
     model = packs.read_pack().manifest.embedding
     probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype(np.float32)
     probe /= np.linalg.norm(probe)
-    return event_of(tenant, SearchRequest(model.model, probe))
+    return make_event(tenant, SearchRequest(model.model, probe))
 
 
 def _event_of(kind: str, function: str) -> Any:

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from chalicelib.book.rules.decision import OperatingPoint
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.pictures import DetectedFace
-from regulars.measuring.looking import ANY_PICTURE, person_in
+from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars_lab import studio
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
@@ -97,7 +97,7 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
     def find_face(file: Path) -> tuple[Picture, DetectedFace | None]:
         image = vision.read_picture(file.read_bytes(), ANY_PICTURE)
         found = vision.detect(image)
-        return image, person_in(found, image.shape[1], image.shape[0]) if found else None
+        return image, choose_main_face(found, image.shape[1], image.shape[0]) if found else None
 
     def embed_face(image: Picture, face: DetectedFace | None) -> NDArray[np.float32] | None:
         return None if face is None else vision.embed(image, [face])[0]
@@ -108,7 +108,7 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
             return embed_face(image, face)
         changed = WAYS[way](image, face)
         found = vision.detect(changed)
-        return embed_face(changed, person_in(found, image.shape[1], image.shape[0])) if found else None
+        return embed_face(changed, choose_main_face(found, image.shape[1], image.shape[0])) if found else None
 
     pictures, gallery, own = _pictures(), [], {}
     for enrolled, _ in itertools.chain(*pictures.values()):

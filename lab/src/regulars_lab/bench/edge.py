@@ -30,7 +30,7 @@ from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
 
 from regulars.serve.service import Service
-from regulars.serve.service import running as running_service
+from regulars.serve.service import run_service as running_service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import memory_bytes, parser, processor_s, time_call, write
 

@@ -30,7 +30,7 @@ from regulars_edge.choose.faces import Detector
 
 from chalicelib.doors.sunmi.probe import DONE
 from regulars.clients import Connection
-from regulars.serve.service import Service, running
+from regulars.serve.service import Service, run_service
 from regulars.tenants import credentials
 from regulars_lab import studio
 from regulars_lab.bench.edge import EDGE, environment, key_of
@@ -251,7 +251,7 @@ def paste(
 def play_film(film: Path, began: datetime, visits: Sequence[Visit], way: str) -> dict[str, Any]:
     """Send the film in one way to a service that is new; return what came of it."""
     known = set(islice(photos(), ENROLLED))
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as service:
+    with tempfile.TemporaryDirectory() as folder, run_service(Path(folder) / "data") as service:
         enrol(service, known)
         config = Path(folder) / "edge.toml"
         config.write_text(

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = os.sched_getaffinity(0)
     own, *others = sorted(before)
     os.sched_setaffinity(0, others or [own])
-    with tempfile.TemporaryDirectory() as folder, service.running(Path(folder), log_level="error") as running:
+    with tempfile.TemporaryDirectory() as folder, service.run_service(Path(folder), log_level="error") as running:
         key, port = credentials.read_credentials(running.data)["shop"].api_key, urlsplit(running.url).port or 0
         parts = [
             measure_calls("nobody", arguments.seconds, port, key),

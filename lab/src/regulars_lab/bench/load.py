@@ -108,7 +108,7 @@ def shops_served(data: Path, arguments: argparse.Namespace) -> Iterator[tuple[se
             group = services.groups.get_by_name(tenant, GROUP)
             write_faces(services.ports.storage.items, tenant, group, arguments.faces, vision)
             shops.append(Shop(own, pictures[:half], pictures[half:] or pictures))
-    with service.running(data) as running, Connection(running.url) as connection:
+    with service.run_service(data) as running, Connection(running.url) as connection:
         for shop in shops:
             V1(connection, shop.credentials.api_key).add_camera(CAMERA)
             for number, picture in enumerate(shop.known):

@@ -38,7 +38,7 @@ from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.measuring.looking import person_in
+from regulars.measuring.looking import choose_main_face
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.evaluate.book import Sighting, trueness
@@ -120,7 +120,7 @@ def _play_captures(
         found = services.sightings.ingest.resolve_capture(SHOP, CAMERA, capture_id).sightings
         height, width, _ = services.ports.vision().read_picture(file.read_bytes(), RULES).shape
         seen.append(
-            (number, person, sighting_id(capture_id, person_in(found, width, height).number) if found else None)
+            (number, person, sighting_id(capture_id, choose_main_face(found, width, height).number) if found else None)
         )
     said = change.communicate()[0].splitlines() if change else []
     services.sweep.sweep_tenant(services.tenants.get_by_name(SHOP), clock.now())

@@ -101,7 +101,7 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
             services.groups.create(tenant, GROUP, 10_000, "made by a benchmark")
             group = services.groups.get_by_name(tenant, GROUP)
             write_faces(services.ports.storage.items, tenant, group, gallery_size - 1, vision)
-        with service.running(data) as running, Connection(running.url) as connection:
+        with service.run_service(data) as running, Connection(running.url) as connection:
             sunmi = Sunmi(connection, credentials.read_credentials(data)["shop"])
             added = sunmi.add_face(GROUP, "portrait", picture)
             require(added.code == DONE, added)

@@ -93,9 +93,9 @@ def prepare(folder: Path, tenants: int, faces: int) -> None:
 def measure_searches(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Search in a process that has loaded what the search function loads. Sizes are in MiB."""
     import app  # noqa: F401
-    from chalicelib.aws.clients import aws_client
+    from chalicelib.aws.clients import open_aws_client
 
-    _clients = [aws_client(name).meta for name in ("dynamodb", "s3")]  # `meta` makes them; they count, too
+    _clients = [open_aws_client(name).meta for name in ("dynamodb", "s3")]  # `meta` makes them; they count, too
     environ = {"REGULARS_DATA": str(folder), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(arguments.memory)}
     share = Settings.from_environment(environ).search_memory_mb
     items, blobs = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES), FolderBlobStore(folder / "blobs")

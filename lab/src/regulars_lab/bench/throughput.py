@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         every = os.sched_getaffinity(0)
         os.sched_setaffinity(0, sorted(every)[: arguments.cores])  # the box gets them from its parent
         bare_ms = bare(scenes)
-        with service.running(Path(folder)) as box:
+        with service.run_service(Path(folder)) as box:
             os.sched_setaffinity(0, every)
             figures = Run(box, metrics, hook, arguments.cameras).figures(scenes, arguments.captures, arguments.rate)
     figures |= {"cores": arguments.cores, "load": os.getloadavg()[1], "bare_cpu_ms": round(bare_ms, 1)}

@@ -32,7 +32,7 @@ from chalicelib.book.words.ports import Vision
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.measuring.looking import person_in
+from regulars.measuring.looking import choose_main_face
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +207,7 @@ class Player:
         if not resolved.sightings:
             return None
         height, width, _ = self._vision.read_picture(picture, RULES).shape
-        return sighting_id(capture.id, person_in(resolved.sightings, width, height).number)
+        return sighting_id(capture.id, choose_main_face(resolved.sightings, width, height).number)
 
 
 def _faces(services: Services, tenant: Tenant) -> dict[str, str]:

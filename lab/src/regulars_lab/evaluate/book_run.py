@@ -17,7 +17,7 @@ from rich.table import Table
 
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
-from regulars.measuring.labelled import LabelledFolder, readable
+from regulars.measuring.labelled import LabelledFolder, make_readable
 from regulars_lab import page
 from regulars_lab.evaluate.book import SCENES, Player, RememberedVision, Sighting, Trueness, trueness
 
@@ -63,7 +63,7 @@ def evaluate_book(
     played = _play_scenes(players, orders, scenes, console)
     found = {kind: [trueness(sightings) for sightings in of_orders] for kind, of_orders in played.items()}
     about = ", ".join(
-        f"{readable(str(one.folder))}: {len(one.files)} pictures of {len(one.persons)} persons" for one in folders
+        f"{make_readable(str(one.folder))}: {len(one.files)} pictures of {len(one.persons)} persons" for one in folders
     )
     about += f", {pack.manifest.name}, {orders} orders"
     console.print(about)

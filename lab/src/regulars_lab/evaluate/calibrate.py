@@ -9,10 +9,10 @@ from rich.console import Console
 from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
 from regulars.measuring import labelled
 from regulars.measuring.curves import make_population, measure_model, write_curve
-from regulars.measuring.labelled import describe_folder, readable
+from regulars.measuring.labelled import describe_folder, make_readable
 from regulars.measuring.looking import gather_faces, look_at_folder
 from regulars.measuring.open_set import Rule
-from regulars.measuring.suspects import one_each
+from regulars.measuring.suspects import choose_one_each
 from regulars_lab.evaluate import labels, run, table
 from regulars_lab.evaluate.figures import kinds_of
 
@@ -40,7 +40,7 @@ def calibrate(
     if population is not None:
         others = labelled.read_folder(population)
         made = make_population(
-            one_each(gather_faces(others, look_at_folder(others, pack, out, console)), others.persons)[0]
+            choose_one_each(gather_faces(others, look_at_folder(others, pack, out, console)), others.persons)[0]
         )
     with console.status("comparing"):
         entry, left_out = measure_model(
@@ -56,5 +56,5 @@ def calibrate(
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
     values = {} if groups is None else labels.read_groups(groups, folder)
     console.print(table.render_sections([table.kinds(kinds_of(faces, values, decides))]))
-    console.print(f"the curve is in {readable(str(file.resolve()))}", markup=False, soft_wrap=True)
+    console.print(f"the curve is in {make_readable(str(file.resolve()))}", markup=False, soft_wrap=True)
     return 0

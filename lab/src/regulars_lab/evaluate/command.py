@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regulars.options import PATH, models_option, settings_of, together
+from regulars.options import PATH, choose_settings, join_options, models_option
 
 if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 _images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
-_options = together(
+_options = join_options(
     click.option("--out", type=PATH, default=Path("evaluation"), help="Folder for the page and results to reuse."),
     click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-3]"),
     models_option,
@@ -52,7 +52,7 @@ def evaluate(
     """
     from regulars_lab.evaluate import run
 
-    settings = settings_of(models=models, here=True)
+    settings = choose_settings(models=models, here=True)
     if book is not None and images is None:
         return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
     if book is not None or images is None:
@@ -109,7 +109,7 @@ def calibrate(
     from chalicelib.book.vision.packs.packs import DEFAULT_PACK
     from regulars_lab.evaluate import calibrate
 
-    settings = settings_of(models=models, here=True)
+    settings = choose_settings(models=models, here=True)
     name = pack or settings.pack or DEFAULT_PACK
     folder = to or (settings.models / name if settings.models else None)
     if folder is None:

@@ -10,13 +10,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from regulars.measuring import open_set
-from regulars.measuring.kinds import Kind, kinds
+from regulars.measuring.kinds import Kind, measure_kinds
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.looking import gather_faces
 from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule, Searches
-from regulars.measuring.pairs import Faces, PairScores, all_pairs, edges
-from regulars.measuring.suspects import Suspects, one_each, suspects
+from regulars.measuring.pairs import Faces, PairScores, list_bin_edges, score_all_pairs
+from regulars.measuring.suspects import Suspects, choose_one_each, find_suspects
 from regulars_lab.evaluate import verification
 from regulars_lab.evaluate.labels import Pair
 from regulars_lab.evaluate.verification import Accuracy
@@ -80,8 +80,8 @@ class Figures(Struct, frozen=True):
             "pairs_from": "file" if self.own_pairs else "drawn",
             "mated_pairs": len(self.pairs.mated),
             "non_mated_pairs": self.pairs.non_mated_pairs,
-            "fnmr": {str(fmr): self.pairs.fnmr_at(fmr) for fmr in FMRS},
-            "fnir": {str(fpir): one.fnir_at(fpir) for fpir in FPIRS},
+            "fnmr": {str(fmr): self.pairs.measure_fnmr(fmr) for fmr in FMRS},
+            "fnir": {str(fpir): one.measure_fnir(fpir) for fpir in FPIRS},
             "identification": {str(photos): _identification(found) for photos, found in self.searches.items()},
             "fpir_target": self.decides.point.fpir_target,
             "groups": [asdict(group) for group in self.groups],
@@ -92,7 +92,9 @@ class Figures(Struct, frozen=True):
 
 def _identification(found: Searches) -> dict[str, Any]:
     rates = {"fnir": False, "fnir_plain_score": True}
-    by_rate = {name: {str(fpir): found.fnir_at(fpir, plain=plain) for fpir in FPIRS} for name, plain in rates.items()}
+    by_rate = {
+        name: {str(fpir): found.measure_fnir(fpir, plain=plain) for fpir in FPIRS} for name, plain in rates.items()
+    }
     return {
         "gallery_size": found.gallery_size,
         "mated_searches": len(found.mated),
@@ -111,14 +113,14 @@ def measure_figures(
     groups: Mapping[str, Sequence[str | None]],
 ) -> Figures:
     faces = gather_faces(labelled, seen)
-    scores = all_pairs(faces)
+    scores = score_all_pairs(faces)
     called = list(pairs) if pairs is not None else verification.drawn_pairs(faces)
     stages = sorted({stage for one in seen for stage in one.stages_ms}, key=_ORDER.index)
     return Figures(
         pictures=len(seen),
         persons=len(labelled.persons),
         failed=tuple((labelled.name(i), one.failure) for i, one in enumerate(seen) if one.embedding is None),
-        suspects=suspects(*one_each(faces, labelled.persons), scores.mated),
+        suspects=find_suspects(*choose_one_each(faces, labelled.persons), scores.mated),
         accuracy=verification.accuracy(verification.pair_scores(faces, called), called),
         own_pairs=pairs is not None,
         pairs=scores,
@@ -143,20 +145,20 @@ def kinds_of(faces: Faces, labels: Mapping[str, Sequence[str | None]], decides: 
     _, first = np.unique(faces.person_of[found], return_index=True)
     chosen = found[first]
     own = {column: [values[picture] for picture in chosen.tolist()] for column, values in labels.items()}
-    return kinds(faces.embeddings[chosen], own, decides)
+    return measure_kinds(faces.embeddings[chosen], own, decides)
 
 
 def _groups(faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str | None]]) -> list[Group]:
-    threshold = scores.threshold_at(FMRS[0])
+    threshold = scores.find_threshold(FMRS[0])
     found = []
     for column, values in groups.items():
         for value in sorted({value for value in values if value}):
-            own = faces.subset(np.array([one == value for one in values], bool))
-            pairs = all_pairs(own)
+            own = faces.select_faces(np.array([one == value for one in values], bool))
+            pairs = score_all_pairs(own)
             fnmr = fmr = None
             if threshold is not None:
                 fnmr = float(np.mean(pairs.mated < threshold)) if len(pairs.mated) else None
-                edge = int(np.searchsorted(edges(), threshold))
-                fmr = float(pairs.fmr()[edge]) if pairs.non_mated_pairs else None
+                edge = int(np.searchsorted(list_bin_edges(), threshold))
+                fmr = float(pairs.compute_fmr()[edge]) if pairs.non_mated_pairs else None
             found.append(Group(column, value, len(own.found), float(1 - np.mean(own.found)), fnmr, fmr))
     return found

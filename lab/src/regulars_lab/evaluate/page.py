@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.measuring.open_set import Searches
-from regulars.measuring.pairs import BINS, PairScores, edges
+from regulars.measuring.pairs import BINS, PairScores, list_bin_edges
 from regulars_lab import page
 from regulars_lab.evaluate import chart, table
 from regulars_lab.evaluate.figures import FMRS, Figures
@@ -49,7 +49,7 @@ def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:
 
 def det(pairs: PairScores) -> str:
     """Draw FNMR over FMR."""
-    thresholds, fmr = edges(), pairs.fmr()
+    thresholds, fmr = list_bin_edges(), pairs.compute_fmr()
     fnmr = np.searchsorted(np.sort(pairs.mated), thresholds, side="left") / max(len(pairs.mated), 1)
     seen = (fmr > 0) & (fmr < 1)
     curves = {"all pairs": (fmr[seen], fnmr[seen])}
@@ -77,7 +77,7 @@ def _trade(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> chart.
 def histogram(pairs: PairScores) -> str:
     """Draw densities of mated and non-mated scores, and the thresholds for FMRS."""
     wide = pairs.non_mated.reshape(_WIDE_BINS, BINS // _WIDE_BINS).sum(axis=1)
-    found = [(fmr, pairs.threshold_at(fmr)) for fmr in FMRS]
+    found = [(fmr, pairs.find_threshold(fmr)) for fmr in FMRS]
     marks = [(threshold, f"FMR {fmr:g}") for fmr, threshold in found if threshold is not None]
     return chart.densities("scores of pairs", _counts(wide, pairs.mated), marks)
 

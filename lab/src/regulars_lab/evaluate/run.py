@@ -12,7 +12,7 @@ from chalicelib.book.rules.decision import OperatingPoint
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from regulars.errors import OperatorError
-from regulars.measuring.labelled import read_folder, readable
+from regulars.measuring.labelled import make_readable, read_folder
 from regulars.measuring.looking import look_at_folder
 from regulars.measuring.open_set import Rule
 from regulars_lab.evaluate import chart, figures, labels, page, table
@@ -45,7 +45,7 @@ def evaluate(
     with console.status("comparing"):
         found = figures.measure_figures(folder, seen, decides, pairs, groups)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
-    about = f"{readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
+    about = f"{make_readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
     console.print(table.render_sections(table.sections(found)))
     file = (out / PAGE).resolve()
     file.write_text(page.html(found, about), encoding="utf-8")

@@ -77,9 +77,9 @@ def _verification(figures: Figures) -> Rows:
         ("mated, non-mated pairs", f"{len(pairs.mated)}, {pairs.non_mated_pairs}"),
     ]
     for fmr in FMRS:
-        threshold = pairs.threshold_at(fmr)
+        threshold = pairs.find_threshold(fmr)
         at = "" if threshold is None else f"  (score {threshold:.4f})"
-        rows.append((f"FNMR at FMR {fmr:g}", rate(pairs.fnmr_at(fmr)) + at))
+        rows.append((f"FNMR at FMR {fmr:g}", rate(pairs.measure_fnmr(fmr)) + at))
     return rows
 
 
@@ -89,9 +89,9 @@ def _identification(searches: Searches) -> Rows:
         ("enrolled, mated searches, by strangers", f"{searches.gallery_size}, {len(searches.mated)}, {strangers}"),
     ]
     for fpir in FPIRS:
-        plain = searches.fnir_at(fpir, plain=True)
+        plain = searches.measure_fnir(fpir, plain=True)
         with_plain = "" if plain is None else f"  (by the plain score {plain:.4f})"
-        rows.append((f"FNIR at FPIR {fpir:g}", rate(searches.fnir_at(fpir)) + with_plain))
+        rows.append((f"FNIR at FPIR {fpir:g}", rate(searches.measure_fnir(fpir)) + with_plain))
     rows.append(("as the service decides", f"FPIR {rate(searches.fpir)}, FNIR {rate(searches.fnir)}"))
     return rows
 

@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from regulars.clients import Connection
-from regulars.demo.run import TENANT, ended_by_signals, find_pictures, scratch_folder, wait_for_end, wait_until_resolved
+from regulars.demo.run import (
+    TENANT,
+    end_by_signals,
+    find_pictures,
+    open_scratch_folder,
+    wait_for_end,
+    wait_until_resolved,
+)
 from regulars.demo.story import format_name
 from regulars.serve import service
 from regulars.tenants import credentials
@@ -53,9 +60,9 @@ def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = F
     pictures = draw(photos, out, last_week(datetime.now(UTC)))
     console.print(f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True)
     with (
-        ended_by_signals(),
-        scratch_folder() as data,
-        service.running(data, models=models) as running,
+        end_by_signals(),
+        open_scratch_folder() as data,
+        service.run_service(data, models=models) as running,
         Connection(running.url) as connection,
     ):
         known = credentials.read_credentials(running.data)[TENANT]
