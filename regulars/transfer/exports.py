@@ -59,7 +59,9 @@ class GroupLine(msgspec.Struct, kw_only=True):
 
 
 class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A face, as it is made again. `age` and `gender` only if somebody set them."""
+    """A face, as it is made again by an enrolment, whose members these are. `age` and `gender` only if somebody set
+    them.
+    """
 
     id: str
     group: str
@@ -104,7 +106,8 @@ def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read:
     """Make the person of a line, whose photos `read` takes from the tar. Raises DamagedFile if one is not there."""
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
-    more = {name: getattr(line, name) for name in ("note", "age", "gender", "attributes", "labels", "consent")}
+    others = ("id", "group", "pictures", "name")
+    more = {name: getattr(line, name) for name in FaceLine.__struct_fields__ if name not in others}
     return Person(
         key=line.id,
         name=line.name,
@@ -215,20 +218,17 @@ def _make_line(number: int, face: models.Face, picture_count: int, consent: mode
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
     is_estimated = estimates.gender is not None and face.gender == estimates.gender.value
-    return FaceLine(
-        id=face.id,
-        group=face.group,
-        pictures=[f"pictures/{number}/{place}.jpg" for place in range(picture_count)],
-        name=face.name,
-        note=face.note,
-        age=age,
-        gender=None if is_estimated or face.gender == "unknown" else face.gender,
-        attributes=face.attributes,
-        labels={name: value for name, value in msgspec.to_builtins(face.labels).items() if value},
-        consent=None
+    unlike: dict[str, Any] = {
+        "pictures": [f"pictures/{number}/{place}.jpg" for place in range(picture_count)],
+        "age": age,
+        "gender": None if is_estimated or face.gender == "unknown" else face.gender,
+        "labels": {name: value for name, value in msgspec.to_builtins(face.labels).items() if value},
+        "consent": None
         if consent is None
         else {name: getattr(consent, name) for name in ("basis", "given_at", "evidence", "expires_at")},
-    )
+    }
+    alike = {name: getattr(face, name) for name in FaceLine.__struct_fields__ if name not in unlike}
+    return FaceLine(**alike, **unlike)
 
 
 def _add(writer: archive.Writer, name: str, data: bytes) -> None:

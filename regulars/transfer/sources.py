@@ -267,7 +267,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
-    more: dict[str, Any] = {name: cells[name] for name in ("note", "gender") if name in cells}
+    own = ("name", "id", "group")
+    more: dict[str, Any] = {name: cells[name] for name in TEXTS if name in cells and name not in own}
     if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
         more["age"] = int(cells["age"])
     elif "age" in cells:

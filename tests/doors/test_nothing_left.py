@@ -28,6 +28,7 @@ from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
 from tests.support.book.book import MINUTE, MONDAY, Shot
+from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, photo, picture
 from tests.support.faults.shop import Box, furnished
 from tests.support.faults.use_cases import everything
@@ -139,7 +140,7 @@ def live(box: Box, one: Somebody, beside: Somebody) -> None:
     box.v1.done("POST", "/v1/identify", {"picture": sent, "record": True})
     box.camera.call("getFaceByPicture", {}, picture(Person(one.seed, side_px=142.0)))
     box.market.search(one.group, picture(Person(one.seed, side_px=143.0)))
-    box.v1.done("PATCH", f"/v1/faces/{one.faceid}", {"note": one.note})
+    box.v1.done("PATCH", f"/v1/faces/{one.faceid}", changed_texts(one.name, one.note))
     box.services.sightings.rejection.reject(box.tenant, one.faceid, f"{wrong.id}-0")
     one.also = box.services.captures.get(box.tenant, "door", wrong.id).sightings[0].faceid or ""
     box.v1.done("GET", f"/v1/faces/{one.faceid}/everything")

@@ -286,13 +286,11 @@ class EnrolledFace(Struct, frozen=True):
         )
 
 
-AGE, GENDER = "age", "gender"
-
-
 class FaceChanges(Struct, frozen=True):
     """The values to set; None leaves one as it is.
 
-    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: AGE, GENDER.
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: names of
+    fields that are to say nothing.
     """
 
     new_group_name: str | None = None

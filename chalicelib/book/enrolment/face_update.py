@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import Change, GalleryMoved, limited_groups, make_face_change
-from chalicelib.book.enrolment.enrolment import AGE, GENDER, FaceChanges, find_attribute_values, require_attributes
+from chalicelib.book.enrolment.enrolment import FaceChanges, find_attribute_values, require_attributes
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
@@ -48,12 +48,10 @@ from chalicelib.book.words.errors import (
     require_revision,
 )
 from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
-from chalicelib.book.words.model import MAX_PICTURES, Face, Group, Picture, Tenant
+from chalicelib.book.words.model import BLANK, MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.book.words.names import face_name, face_note
 from chalicelib.book.words.pictures import PictureRules
 from chalicelib.book.words.ports import Action, Check
-
-_Value = TypeVar("_Value")
 
 
 class FaceUpdate(UseCase):
@@ -230,23 +228,18 @@ def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges
     ids_by_name = {attribute.name: attribute.id for attribute in target.attributes}
     values_by_id = {ids_by_name[name]: value for name, value in values_by_name.items() if name in ids_by_name}
     values_by_id |= find_attribute_values(target, changes.values)
+    own = {name: value for name in _CHANGED if (value := getattr(changes, name)) is not None}
     return replace(
         face,
         group_id=target.id,
         user=face.user if target.id == face.group_id else "",
-        age=_choose_value(AGE, face.age, changes.age, changes),
-        gender=_choose_value(GENDER, face.gender, changes.gender, changes),
         attributes={id_: value for id_, value in values_by_id.items() if value},
-        name=face.name if changes.name is None else changes.name,
-        note=face.note if changes.note is None else changes.note,
         labels=face.labels._replace(**changes.labels),
+        **own | {name: BLANK[name] for name in changes.taken_back},
     )
 
 
-def _choose_value(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges) -> _Value | None:
-    if name in changes.taken_back:
-        return None
-    return old if new is None else new
+_CHANGED = [name for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"]
 
 
 class FailedFace(Struct, frozen=True):

@@ -24,6 +24,7 @@ from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.faces import FACE_FREE, face_puts
 from chalicelib.book.records.merges import (
     MAX_MERGES,
+    TAKEN,
     UNDONE_WITHIN,
     Duplicate,
     Merge,
@@ -64,6 +65,7 @@ from chalicelib.book.words.items import Changed, retry_if_changed
 from chalicelib.book.words.keys import LAST_MS
 from chalicelib.book.words.local_time import DAY_MS, Span
 from chalicelib.book.words.model import (
+    BLANK,
     MAX_COMPARED,
     MAX_PICTURES,
     REGULAR,
@@ -216,9 +218,7 @@ class Merging(UseCase):
         face = replace(
             apply_plan(survivor.face, plan),
             changed_at=survivor.face.changed_at if joined else now,
-            name=survivor.face.name or other.face.name,
-            note=survivor.face.note or other.face.note,
-            consent=survivor.face.consent or other.face.consent,
+            **{name: getattr(survivor.face, name) or getattr(other.face, name) for name in TAKEN},
             pictures=pictures,
             negatives=len(own_negatives) + len(taken_negatives),
             merges=merge_count,
@@ -400,9 +400,7 @@ class Merging(UseCase):
         )
         survivor_after = replace(
             apply_plan(survivor.face, plan.survivor),
-            name=_drop_given_text(survivor.face.name, backup.name),
-            note=_drop_given_text(survivor.face.note, backup.note),
-            consent=None if survivor.face.consent == backup.consent else survivor.face.consent,
+            **{name: BLANK[name] for name in TAKEN if getattr(survivor.face, name) == getattr(backup, name)},
             pictures=self._choose_own_pictures(tenant, survivor.face.pictures, backup),
             merges=len(survivor_merges) - len(other_merges) - 1,
             moving=merge.id,
@@ -502,9 +500,7 @@ def _make_backup(
         spare=tuple(picture.id for picture in survivor.face.pictures if picture.spare),
         learnt=tuple(picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt),
         given=tuple(negative.sighting_id for negative in taken_negatives),
-        name="" if survivor.face.name else other.face.name,
-        note="" if survivor.face.note else other.face.note,
-        consent=None if survivor.face.consent else other.face.consent,
+        **{name: getattr(other.face, name) for name in TAKEN if not getattr(survivor.face, name)},
     )
 
 
@@ -681,11 +677,6 @@ class _UndoPlan(Struct, frozen=True):
 
 def _is_of_model(tenant: Tenant, face: Face) -> bool:
     return any(picture.has(tenant.model) for picture in face.compared)
-
-
-def _drop_given_text(text: str, given_text: str) -> str:
-    """Return the survivor's name or note without the one that came from the other, unless a user changed it since."""
-    return "" if text == given_text else text
 
 
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:

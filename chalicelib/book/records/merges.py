@@ -15,7 +15,7 @@ from chalicelib.book.rules.decision import is_one_person
 from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent
-from chalicelib.book.words.model import Decision, Face, Negative
+from chalicelib.book.words.model import BLANK, Decision, Face, Negative
 from chalicelib.book.words.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
 from chalicelib.book.words.values import Codec, Form, many, read_optional, time_ordered_id
 
@@ -62,6 +62,10 @@ class MergeBackup(Struct, frozen=True):
     """The survivor's note if it came from the other face; else ""."""
     consent: Consent | None = None
     """The survivor's record of consent if it came from the other face; else None."""
+
+
+TAKEN = tuple(name for name in MergeBackup.__struct_fields__ if name in BLANK)
+"""Fields of a face that the survivor takes over if its own says nothing, and loses by an undo if it is as it was."""
 
 
 PHOTOS = ("pictures", "spare")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chalicelib.book.words.errors import FaceHeld
-from chalicelib.book.words.model import Face
+from chalicelib.book.words.model import BLANK, Face
 
-_KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_id", "own_user")
+_BY_PART = ("attributes", "labels")
+_KEPT = ("own_group_id", "own_user", *(name for name in BLANK if name not in _BY_PART))
 
 
 def loses_anything(before: Face, after: Face) -> bool:

@@ -63,7 +63,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.grounds import require_record
 from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
-from chalicelib.book.words.model import REGULAR, Face, Learnt, Negative, Picture, Tenant
+from chalicelib.book.words.model import BLANK, REGULAR, Face, Learnt, Negative, Picture, Tenant
 from chalicelib.book.words.names import face_name
 from chalicelib.book.words.observations import ChangedObservation, Observation, ReviewKind, review_id
 from chalicelib.book.words.pictures import FaceJpeg
@@ -465,7 +465,7 @@ class Rejection(UseCase):
             and any(rejection.is_first(tenant, observation) for observation in visit)
         )
         comes_back = self._comes_back(tenant, other, visit)
-        if is_nothing_else and comes_back and _is_bare(face_visits.face):
+        if is_nothing_else and comes_back and is_bare(face_visits.face):
             visit.sort(
                 key=lambda observation: rejection.is_first(tenant, observation)
             )  # what the face was made from goes last
@@ -633,10 +633,9 @@ def _is_by_hand(face: Face) -> bool:
     return any(picture.founded_at is None for picture in list_given_pictures(face.pictures))
 
 
-def _is_bare(face: Face) -> bool:
+def is_bare(face: Face) -> bool:
     """Return whether nobody noted anything of the face but a name, so that it can go without a trace."""
-    nothing = replace(face, age=None, gender=None, attributes={}, note="", consent=None, external_id="", user="")
-    return face == replace(nothing, merges=0, moving="")
+    return face == replace(face, **{**BLANK, "name": face.name}, user="", merges=0, moving="")
 
 
 class Given(Struct, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -436,6 +436,22 @@ class Face(Struct, frozen=True):
         """Keys of all pictures that are kept."""
         return tuple(picture.key for picture in self.pictures if picture.key)
 
+
+OF_THE_SERVICE = frozenset(
+    (
+        *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
+        *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
+        *("changed_at", "revision", "version"),
+    )
+)
+"""Fields of a face that the service writes. All others are what somebody wrote of the person."""
+
+_NOBODY = Face("", "", datetime.min.replace(tzinfo=UTC), ())
+BLANK = {name: getattr(_NOBODY, name) for name in Face.__struct_fields__ if name not in OF_THE_SERVICE}
+"""What somebody wrote of a person, by field, with the value that says nothing.
+
+A legal hold, a merge and its undo, and a rejection that unmakes a face go by it.
+"""
 
 _FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

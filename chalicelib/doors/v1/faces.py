@@ -368,17 +368,15 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     from chalicelib.book.enrolment import enrolment  # not at the other routes' cold starts
 
     changes = list_sent_members(body)
-    taken_back = {name for name in (enrolment.AGE, enrolment.GENDER) if name in changes and changes[name] is None}
     revision = changes.pop("revision", None)
-    fields: dict[str, Any] = {
-        **{name: changes[name] for name in ("name", "note", "age", "gender") if name in changes},
-        "new_group_name": changes.get("group"),
-        "values": changes.get("attributes", {}),
-        "labels": changes.get("labels", {}),
-        "taken_back": frozenset(taken_back),
-    }
+    face_changes = enrolment.FaceChanges(
+        new_group_name=changes.pop("group", None),
+        values=changes.pop("attributes", {}),
+        taken_back=frozenset(name for name, value in changes.items() if value is None),
+        **changes,
+    )
     face = call.services.enrolment.update.change_face(
-        call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
+        call.tenant, call.path["id"], face_changes, revision=revision, request=call.request
     )
     return describe_face(call, face)
 

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import AGE, GENDER, FaceChanges
+from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.model import Labels, Tenant
 from chalicelib.services import Services
@@ -82,7 +82,7 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
     assert values(services, camera, face) == {"weight": "60", "phone": "1"}
     assert (stored.group_id, stored.revision) == (services.groups.get_by_name(camera, "gold").id, 2)
     services.enrolment.update.change_face(
-        camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({AGE, GENDER}))
+        camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({"age", "gender"}))
     )
     stored = services.faces.get(camera, face)
     assert (stored.name, stored.note, stored.labels, stored.age) == ("", "likes tea", Labels("y", "x"), None)

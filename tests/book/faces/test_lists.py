@@ -21,6 +21,7 @@ from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.recount import every_face
 from tests.support.book.synthetic import write_faces
+from tests.support.book.written import CHANGES
 from tests.support.fakes import FakeClock, FakeVision, Person
 from tests.support.paged import paged
 from tests.support.storage.meter import MeteredItems
@@ -102,14 +103,15 @@ def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop
         return {face.faceid: face for face in page.rows}
 
     [faceid, *_] = shown()
-    changes = FaceChanges(name="Ann Lee", note="left-handed", age=34, labels={"a": "x"})
+    changes = FaceChanges(**CHANGES, labels={"a": "x"})
     services.enrolment.update.change_face(shop, faceid, changes)
     face = services.faces.get(shop, faceid)
     after = shown()[faceid]
     for field in fields(ListedFace):
         expected = replace(face.portrait, templates=()) if field.name == "portrait" else getattr(face, field.name)
         assert getattr(after, field.name) == expected
-    assert (after.name, after.note, after.age, after.revision) == ("Ann Lee", "left-handed", 34, 2)
+    assert {name: getattr(after, name) for name in CHANGES} == CHANGES
+    assert (after.labels.a, after.revision) == ("x", 2)
     without = replace(shop, attributes_off=frozenset({"age"}))
     [first, *_] = services.faces.lists.read_page(without, "vip", FaceOrder.ARRIVED, 100).rows
     assert (first.estimates.age, first.estimates.quality) == (None, face.estimates.quality)

@@ -1,9 +1,11 @@
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import fields, replace
+from msgspec.structs import FieldInfo, fields, replace
 
 from chalicelib.book.records.faces import (
     face_from,
@@ -17,18 +19,24 @@ from chalicelib.book.records.faces import (
 )
 from chalicelib.book.store.limits import attribute_size
 from chalicelib.book.words import keys
+from chalicelib.book.words.consent import Basis, Consent, Ending
 from chalicelib.book.words.model import (
     Attribute,
     Edit,
     Face,
     Group,
+    Hold,
     JournalEntry,
     Labels,
     ListedFace,
     Picture,
+    Restriction,
     Template,
 )
 from chalicelib.book.words.pictures import Box, Estimates, Gender, Pose, Sides
+from tests.support.book.written import kinds_of
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -49,36 +57,43 @@ estimates = st.builds(
     st.none() | thousandths,
     st.frozensets(st.sampled_from(["age", "beauty"])),
 )
-faces = st.builds(
-    Face,
-    st.just("f"),
-    st.just("g"),
-    moments,
-    st.lists(
-        st.builds(
-            Picture,
-            st.binary(min_size=16, max_size=16).map(bytes.hex),
-            st.sampled_from(["", keys.face_picture("t", "f", "0123456789abcdef")]),
-            moments,
-            templates,
-            estimates,
-            meant=st.none() | st.just(Box(12.5, 0.0, 250.1, 301.0)),
-        ),
-        min_size=1,
-        max_size=3,
-    ).map(tuple),
-    st.none() | st.integers(0, 120),
-    st.none() | st.sampled_from(Gender),
-    st.dictionaries(st.integers(1, 9), st.text(max_size=3)),
-    st.builds(Labels, st.text(max_size=3), st.text(max_size=3)),
-    name=st.text(max_size=3),
-    note=st.text(max_size=3),
-    arrive_count=st.integers(0, 10),
-    last_arrival_at=st.none() | moments,
-    negatives=st.integers(0, 2),
-    revision=st.integers(1, 3),
-    version=st.integers(1, 9),
-)
+pictures = st.lists(
+    st.builds(
+        Picture,
+        st.binary(min_size=16, max_size=16).map(bytes.hex),
+        st.sampled_from(["", keys.face_picture("t", "f", "0123456789abcdef")]),
+        moments,
+        templates,
+        estimates,
+        meant=st.none() | st.just(Box(12.5, 0.0, 250.1, 301.0)),
+    ),
+    min_size=1,
+    max_size=3,
+).map(tuple)
+texts = st.text(max_size=3)
+BY_NAME = {"faceid": st.just("f"), "group_id": st.just("g"), "pictures": pictures}
+BY_KIND = {
+    str: texts,
+    int: st.integers(1, 999),
+    datetime: moments,
+    Gender: st.sampled_from(Gender),
+    Mapping[int, str]: st.dictionaries(st.integers(1, 9), texts),
+    Labels: st.builds(Labels, texts, texts),
+    Consent: st.builds(Consent, st.sampled_from(Basis), moments, texts, st.none() | moments),
+    Hold: st.builds(Hold, texts, moments),
+    Restriction: st.builds(Restriction, texts, moments, texts, texts, texts, st.sampled_from(Ending)),
+}
+
+
+def values_of(field: FieldInfo) -> st.SearchStrategy[Any]:
+    """Values of a field of a face: what says nothing, or another. A new field needs nothing here unless its kind is."""
+    if field.name in BY_NAME:
+        return BY_NAME[field.name]
+    values = BY_KIND[kinds_of(field.type)[0]]
+    return values if field.required else st.just(getattr(Face("f", "g", START, ()), field.name)) | values
+
+
+faces = st.builds(Face, **{field.name: values_of(field) for field in fields(Face)})
 
 
 @given(faces)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import logging
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,8 @@ class Reply(Struct, frozen=True):
     headers: Mapping[str, str]
     body: str
     is_base64: bool = False
+    faults: tuple[str, ...] = ()
+    """If the status is 500, the exceptions that were logged, with their places: a failing test shows them."""
 
     @property
     def data(self) -> bytes:
@@ -66,13 +70,30 @@ def send(
 ) -> Reply:
     """Send a request. `called`: the whole path, if it is not the stage's and `path`."""
     sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
-    answer = app(
-        _event(app, method, path, sent, query, body, f"/api{path}" if called is None else called),
-        SimpleNamespace(aws_request_id=LAMBDAS_ID),
-    )
+    logged = _Faults()
+    logging.getLogger().addHandler(logged)
+    try:
+        answer = app(
+            _event(app, method, path, sent, query, body, f"/api{path}" if called is None else called),
+            SimpleNamespace(aws_request_id=LAMBDAS_ID),
+        )
+    finally:
+        logging.getLogger().removeHandler(logged)
     headers_of = {name.lower(): value for name, value in answer["headers"].items()}
     sent_body = "" if method == "HEAD" else answer["body"]  # as any HTTP server does
-    return Reply(answer["statusCode"], headers_of, sent_body, bool(answer.get("isBase64Encoded")))
+    faults = tuple(logged.found) if answer["statusCode"] == 500 else ()
+    return Reply(answer["statusCode"], headers_of, sent_body, bool(answer.get("isBase64Encoded")), faults)
+
+
+class _Faults(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1]:
+            *_, frame = traceback.extract_tb(record.exc_info[2])
+            self.found.append(f"{record.exc_info[1]!r} in {frame.filename}:{frame.lineno}")
 
 
 def _event(

@@ -12,6 +12,7 @@ from chalicelib.book.words.model import Decision, Face
 from chalicelib.rights.subject_access import Subject, read_holdings
 from chalicelib.rights.words.erasures import SETTLED
 from tests.support.book.book import Book, Shot, shot
+from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, picture
 
 EVA, FINN, GUS, ANN = 11, 12, 13, 14
@@ -65,7 +66,8 @@ def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
 
 
 def changes(name: str, note: str) -> Any:
-    return FaceChanges(name=name, note=note)
+    """Make the changes by which she has a name, and the note in all other texts that there are of a person."""
+    return FaceChanges(**changed_texts(name, note))
 
 
 def faces(book: Book, *faceids: str) -> list[Face]:

@@ -1,0 +1,166 @@
+"""What somebody writes of a person is in every place that such a thing belongs to, or here is why not.
+
+A new field of `Face` fails here until it is.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import face_item
+from chalicelib.book.records.merges import TAKEN
+from chalicelib.book.rules.hold import loses_anything
+from chalicelib.book.sightings.rejection import is_bare
+from chalicelib.book.words import keys
+from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.items import FaceOrder
+from chalicelib.book.words.model import BLANK, OF_THE_SERVICE, Face, Labels, ListedFace
+from chalicelib.book.words.ports import Put
+from chalicelib.doors.v1 import faces as v1
+from regulars.transfer.exports import FaceLine
+from regulars.transfer.sources import TEXTS as COLUMNS
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client
+from tests.support.book.book import Book
+from tests.support.book.written import WRITTEN
+from tests.support.fakes import Person
+
+ROOT = Path(__file__).parents[2]
+
+
+def require_decided(place: str, names: Collection[str], found: Collection[str], why_not: Mapping[str, str]) -> None:
+    """Fail for each field that is neither there nor left out for a reason; the reasons are of fields that are not."""
+    new = [name for name in names if name not in found and name not in why_not]
+    assert not new, f"Face.{new[0]} is new: put it into {place}, or say in {Path(__file__).name} why it is not there"
+    assert not {*why_not} & {*found}, "the reason is out of date"
+
+
+def test_each_field_is_of_the_service_or_somebody_wrote_it() -> None:
+    assert not OF_THE_SERVICE - {*Face.__struct_fields__}
+    assert {*BLANK, *OF_THE_SERVICE} == {*Face.__struct_fields__}
+
+
+class Shop:
+    """A shop that knows Eva, of whom all is written that can be, and Gus, of whom nothing is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.book = book = Book(folder)
+        app = make_stage(book.services).app
+        self.v1 = V1Client(app, book.services.tenants.rotate_keys("shop").api_key)
+        self.v1.done("POST", "/v1/groups", {"name": "vip", "attributes": ["hobby"]})
+        self.eva, self.gus = book.enrol(Person(1), "vip"), book.enrol(Person(2), "vip")
+        self.eva = replace(self.eva, **WRITTEN)
+        book.storage.items.transact([Put(keys.FACES, face_item("shop", self.eva))])
+
+    def written(self, face: Face) -> dict[str, Any]:
+        stored = self.book.services.faces.get(self.book.tenant, face.faceid)
+        return {name: getattr(stored, name) for name in BLANK}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = Shop(tmp_path_factory.mktemp("written"))
+    yield shop
+    shop.book.services.close()
+
+
+def test_a_hold_keeps_it(shop: Shop) -> None:
+    kept = [name for name in BLANK if loses_anything(shop.eva, replace(shop.eva, **{name: BLANK[name]}))]
+    require_decided("chalicelib/book/rules/hold.py", BLANK, kept, {})
+    assert not [name for name in BLANK if loses_anything(shop.gus, replace(shop.gus, **{name: WRITTEN[name]}))]
+
+
+def test_a_rejection_that_unmakes_a_face_does_not_lose_it(shop: Shop) -> None:
+    assert is_bare(shop.gus)
+    lost = [name for name in BLANK if is_bare(replace(shop.gus, **{name: WRITTEN[name]}))]
+    kept = [name for name in BLANK if name not in lost]
+    why_not = {"name": "who gives a visit back to its person has named the face by mistake"}
+    require_decided("is_bare (chalicelib/book/sightings/rejection.py)", BLANK, kept, why_not)
+
+
+def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    with closing(shop.book.services):
+        why_not = {
+            **dict.fromkeys(("age", "gender"), "the survivor's is estimated from its own pictures"),
+            **dict.fromkeys(("attributes", "labels"), "a program finds the survivor by its own, as they are"),
+            "external_id": "it is the name of the photo that the survivor was indexed from",
+        }
+        require_decided("MergeBackup (chalicelib/book/records/merges.py)", BLANK, TAKEN, why_not)
+        merging = shop.book.services.merges.merging
+        merge = merging.merge(shop.book.tenant, shop.gus.faceid, shop.eva.faceid)
+        assert shop.written(shop.gus) == {**BLANK, **{name: WRITTEN[name] for name in TAKEN}}
+        merging.undo(shop.book.tenant, merge.id)
+        assert (shop.written(shop.gus), shop.written(shop.eva)) == (BLANK, WRITTEN)
+
+
+def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:
+    file = BytesIO()
+    shop.book.services.archives.write(shop.book.tenant, shop.eva.faceid, file, "en")
+    page = ZipFile(file).read("index.html").decode()
+    shown = [name for name in BLANK if all(f">{text}" in page for text in show(WRITTEN[name]))]
+    why_not = {"external_id": "everything.json has it"}
+    require_decided("_list_record_rows (chalicelib/rights/subject_access.py)", BLANK, shown, why_not)
+
+
+def show(value: Any) -> list[str]:
+    """Return texts of a value as a page begins a cell with them."""
+    if isinstance(value, Consent):
+        return [value.evidence]
+    if isinstance(value, Mapping):
+        return [", ".join(value.values())]
+    return [", ".join(filter(None, value))] if isinstance(value, Labels) else [str(value)]
+
+
+def test_v1_answers_and_takes_it(shop: Shop) -> None:
+    index = "external_id", "only Rekognition knows it"
+    consent = "consent", "it has routes of its own"
+    place = "{} (chalicelib/doors/v1/faces.py)"
+    for kind, why_not in ((v1.Face, [index, consent]), (v1.NewFace, [index]), (v1.FaceChanges, [index, consent])):
+        require_decided(place.format(kind.__name__), BLANK, kind.__struct_fields__, dict(why_not))
+    answer = shop.v1.done("GET", f"/v1/faces/{shop.eva.faceid}")
+    plain = {name: WRITTEN[name] for name in BLANK if name in answer and name not in ("attributes", "labels")}
+    assert {name: answer[name] for name in plain} == plain
+
+
+@pytest.mark.parametrize("order", FaceOrder)
+def test_each_list_answers_it_as_the_face_does(shop: Shop, order: FaceOrder) -> None:
+    listed = {face["id"]: face for face in shop.v1.done("GET", "/v1/faces", order=order)["faces"]}
+    answer = shop.v1.done("GET", f"/v1/faces/{shop.eva.faceid}")
+    unlike = {"kept_until", "portrait"}  # a list does not say the first; the other has a signed URL
+    for name in answer.keys() - unlike:
+        assert listed[shop.eva.faceid][name] == answer[name], f"by {order}: put {name} into {LISTED}"
+
+
+LISTED = (
+    "ListedFace, and into by_arrival (chalicelib/book/words/keys.py), but ask first: a stage on AWS that exists cannot "
+    "change a local secondary index"
+)
+
+
+def test_the_index_by_arrival_is_as_stages_have_it() -> None:
+    names = {"group_id": "group", "picture_count": "pictures"}
+    wanted = {names.get(name, name) for name in ListedFace.__struct_fields__} - {"faceid"}
+    new = wanted.symmetric_difference(keys.FACES.projections["by_arrival"])
+    assert not new, f"{new} is either in ListedFace or in the index: put it into {LISTED}"
+
+
+def test_an_export_and_a_table_bring_along_what_an_enrolment_takes() -> None:
+    names = {*v1.NewFace.__struct_fields__} - {"picture", "if_known", "if_erased"}
+    require_decided("FaceLine (regulars/transfer/exports.py)", sorted(names), FaceLine.__struct_fields__, {})
+    others = {"age", "attributes", "labels"}  # a number, any other column, and a column each
+    why_not = {"consent": "an import gives it for all (`--consent-basis`)"}
+    require_decided("TEXTS (regulars/transfer/sources.py)", sorted(names), {*COLUMNS} | others, why_not)
+
+
+def test_the_console_shows_a_person_what_may_be_changed() -> None:
+    page = "".join(path.read_text() for path in sorted((ROOT / "console/people").glob("*.js")))
+    names = [name for name in v1.FaceChanges.__struct_fields__ if name != "revision"]
+    shown = [name for name in names if f"one.{name}" in page or f"face.{name}" in page]
+    require_decided("the person's page (console/people/person.js)", names, shown, {})
