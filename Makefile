@@ -85,7 +85,7 @@ test: .venv/compiled  ## All tests of the gate; TESTS='tests/book/words' for som
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
 LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
 
-quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests; TESTS='tests/book/words' for some
+quick: .venv/test  ## The rules, the use cases and the dialects, in three to four minutes: all but the longest tests; TESTS='tests/book/words' for some
 	$(PYTEST) $(or $(TESTS),tests/book tests/rights tests/doors tests/whole --ignore=tests/book/index --ignore=tests/book/store --ignore=tests/book/vision) -k 'not ($(LONG))'
 
 book: .venv/test  ## The visitor book's own tests: words, rules, rooms, index, vision and store, without rights and doors
