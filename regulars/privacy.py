@@ -700,6 +700,6 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 --stage prod
     """
     from chalicelib.rights.notices import write_record
-    from regulars.protection import list_measures
+    from regulars.protection import list_protection_measures
 
-    print(write_record(services.notices.read_facts(tenant), list_measures(services, tenant)), end="")
+    print(write_record(services.notices.read_facts(tenant), list_protection_measures(services, tenant)), end="")

@@ -27,8 +27,8 @@ _ENCRYPTS = "CRYPT-"
 """Beginning of the kernel's id of a device that dm-crypt makes, LUKS among them."""
 
 
-def list_measures(services: Services, tenant: Tenant) -> list[str]:
-    """List the measures, with brackets for what no program can know."""
+def list_protection_measures(services: Services, tenant: Tenant) -> list[str]:
+    """List what protects a tenant's data, as lines of a record; a person fills in the lines in [brackets]."""
     storage = services.settings.storage
     place_measures = list(_list_box_measures(storage)) if isinstance(storage, Path) else list(_list_stage_measures())
     hook_urls = [hook.url or hook.address for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled]

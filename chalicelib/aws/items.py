@@ -237,21 +237,23 @@ class DynamoItemStore(Items):
     def _transact(self, actions: Sequence[Action]) -> None:
         """Do the actions; try again while nobody knows whether an attempt was executed.
 
-        A repeat does no harm: a transaction's token stays the same, and `find_single_write` takes no other writes.
+        A repeat does no harm. DynamoDB knows a transaction's second attempt by its token. A write outside of a
+        transaction has none, so it is one that changes nothing if it is repeated (`find_single_write`), and its item is
+        read to see whether an attempt that failed was executed.
         """
         write = self._prepare_write(actions)
-        is_unknown = False  # whether an earlier attempt may have been executed
+        may_be_executed = False  # by an attempt whose answer did not come
         for attempt in range(_TRANSACT_ATTEMPTS):
             try:
                 write()
                 return
             except FAILURES as failure:
-                is_unknown = is_unknown or is_ambiguous(failure)
+                may_be_executed = may_be_executed or is_ambiguous(failure)
                 refusal = _translate_refusal(failure, actions)
-                if (is_unknown or _was_repeated(failure)) and _is_stored(find_single_write(actions), failure):
+                if (may_be_executed or _was_repeated(failure)) and _is_stored(find_single_write(actions), failure):
                     return
                 # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
-                if not is_unknown or isinstance(refusal, ConditionFailed | InvalidInput):
+                if not may_be_executed or isinstance(refusal, ConditionFailed | InvalidInput):
                     raise refusal from failure
                 if attempt == _TRANSACT_ATTEMPTS - 1:
                     raise StorageUnavailable(f"{_SERVICE} did not say how a write ended") from failure

@@ -85,18 +85,18 @@ class Absences(UseCase):
         event.
         """
         outbox = self.book.webhooks.outbox
-        told_until = outbox.read_told_place(tenant.name, EventKind.FACE_OVERDUE)
+        last_told = outbox.read_told_position(tenant.name, EventKind.FACE_OVERDUE)
         groups = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
         closed_days = self.book.statistics.list_days_without_anybody(tenant)
         events = [event for group in groups for event in self._list_overdue(tenant, group, now, closed_days)]
         events_by_place = {_place_of_absence(event): event for event in events}
         events_by_place = {
-            place: event for place, event in events_by_place.items() if told_until is None or place > told_until
+            place: event for place, event in events_by_place.items() if last_told is None or place > last_told
         }
         for count, place in enumerate(sorted(events_by_place)):
-            if not outbox.tell_once(tenant.name, place, told_until, events_by_place[place]):
+            if not outbox.tell_once(tenant.name, place, last_told, events_by_place[place]):
                 return count
-            told_until = place
+            last_told = place
         return len(events_by_place)
 
     def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]) -> list[Event]:

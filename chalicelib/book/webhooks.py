@@ -341,26 +341,30 @@ class Outbox(UseCase):
                     report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
 
-    def read_told_place(self, tenant: str, kind: EventKind) -> str | None:
-        """Return the place up to which events that the sweep finds were told; None: none was told yet."""
+    def read_told_position(self, tenant: str, kind: EventKind) -> str | None:
+        """Return the position of the last event of a kind that the sweep told; None: none was told yet."""
         return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
 
-    def tell_once(self, tenant: str, told_place: str, place_before: str | None, event: Event) -> bool:
-        """Send hooks an event that the sweep found, and note `told_place` with it; so no event is told twice.
+    def tell_once(self, tenant: str, position: str, position_before: str | None, event: Event) -> bool:
+        """Send hooks an event that the sweep found; return False if another sweep was quicker.
 
-        `told_place`: the event's place, up to which all of its kind are told then; `place_before`: the one noted
-        before. Return False if another sweep was quicker.
+        The sweep finds events of a kind in the order of their positions. The position of the last one is noted in the
+        write that makes its deliveries, so no event is told twice. `position`: this event's; `position_before`: the
+        one that `read_told_position` returned.
         """
         actions = self.make_delivery_puts(tenant, [event])
-        place, name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
-        if self.book.items.get(keys.DIRECTORY, place) is None:
+        item_key, field_name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
+        if self.book.items.get(keys.DIRECTORY, item_key) is None:
             write_unless_changed(
-                self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": place[1]}, (absent("not-swept"),))]
+                self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": item_key[1]}, (absent("not-swept"),))]
             )
-        mark = Update(
-            keys.DIRECTORY, place, (equals(name, place_before, "not-told-meanwhile"),), set={name: told_place}
+        note = Update(
+            keys.DIRECTORY,
+            item_key,
+            (equals(field_name, position_before, "not-told-meanwhile"),),
+            set={field_name: position},
         )
-        if not write_unless_changed(self.book.items, [mark, *actions]):
+        if not write_unless_changed(self.book.items, [note, *actions]):
             return False
         self.send_messages(tenant, actions)
         return True

@@ -96,11 +96,11 @@ class Weeks(UseCase):
             return False
         monday = this_monday - timedelta(DAYS)
         outbox = self.book.webhooks.outbox
-        told_until, week_to_tell = outbox.read_told_place(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
-        if told_until is not None and told_until >= week_to_tell:
+        last_told, week_to_tell = outbox.read_told_position(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
+        if last_told is not None and last_told >= week_to_tell:
             return False
         return outbox.tell_once(
-            tenant.name, week_to_tell, told_until, _make_event(self.count_week(tenant, monday), tenant, now)
+            tenant.name, week_to_tell, last_told, _make_event(self.count_week(tenant, monday), tenant, now)
         )
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:

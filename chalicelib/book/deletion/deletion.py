@@ -372,18 +372,16 @@ class GroupDeletion(UseCase):
         departure.follow()
 
     def _delete_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
-        """Delete as many of the faces as one transaction takes, and return the others."""
+        """Delete as many of the faces as one transaction takes, and return those that are left. Raises Busy."""
         chunk = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
-        faces_left = [faces[faceid] for faceid in chunk]
+        to_delete = [faces[faceid] for faceid in chunk]
         for _ in count_attempts():
-            deletes = [action for face in faces_left for action in face_deletes(self.book.items, tenant.name, face)]
+            deletes = [action for face in to_delete for action in face_deletes(self.book.items, tenant.name, face)]
             try:
                 write(self.book.items, deletes)
             except ConditionFailed:  # another worker was first, or a request under way changed one
-                faces_left = self._read_faces(
-                    [(tenant.name, face.faceid) for face in faces_left], faces_left[0].group_id
-                )
-                if faces_left:
+                to_delete = self._read_faces([(tenant.name, face.faceid) for face in to_delete], to_delete[0].group_id)
+                if to_delete:
                     continue
             return {faceid: face for faceid, face in faces.items() if faceid not in chunk}
         raise Busy("these faces are changed by others all the time: they are erased later")

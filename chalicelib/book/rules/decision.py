@@ -435,7 +435,7 @@ _CLOSE, _JUST_NOT_CLOSE = 0.5, 0.49999
 def rate_closeness(
     score: float,
     curve: ImpostorCurve,
-    faces: int = 1,
+    gallery_size: int = 1,
     fpir_target: float = PAIR_FMR,
     *,
     match: bool | None = None,
@@ -443,11 +443,12 @@ def rate_closeness(
 ) -> float:
     """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match, whatever the gallery's size.
 
-    It falls with the chance that a stranger's search of so many faces finds anybody with as high a score. `match`: the
-    decision, which knows more than the score; None: the score decides. `is_fit`: False if one is too poor to be
-    compared, or was turned down; then no client's threshold is reached. docs/decisions/0085 has the reasons.
+    It falls with the chance that a stranger's search in a gallery of `gallery_size` faces finds anybody with as high a
+    score. `match`: the decision, which knows more than the score; None: the score decides. `is_fit`: False if a picture
+    is too poor to be compared, or the pair was rejected; then it is below every client's threshold (_TOO_POOR).
+    docs/decisions/0085 has the reasons.
     """
-    chance = -math.expm1(faces * math.log1p(-curve.fmr_at(score)))  # 1 - (1 - FMR)^faces
+    chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))  # 1 - (1 - FMR)^gallery_size
     ratio = chance / fpir_target
     closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
     rounded = math.floor(closeness * 1e5 + 0.5) / 1e5

@@ -27,7 +27,7 @@ class Quota(Struct, frozen=True):
 
 def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
     """Read the quota of a process, by its number. What cannot be read, as on other systems, is none."""
-    groups = [*_list_groups(root / f"proc/{process}/cgroup", root)]
+    groups = [*_list_cgroup_folders(root / f"proc/{process}/cgroup", root)]
     return Quota(
         _read_least(groups, _read_cores, _read_cores_of_version_1),
         _read_least(groups, _read_memory, _read_memory_of_version_1),
@@ -64,24 +64,27 @@ def _read_memory_of_version_1(group: Path) -> int:
     return size if size < _ALL_BYTES else 0
 
 
-def _list_groups(cgroup_file: Path, root: Path) -> Iterator[Path]:
+def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
     """Yield the folders of the process's cgroups, and of those above, as far as they are mounted.
 
     `cgroup_file`: its /proc/self/cgroup, with lines as `0::/user.slice` (cgroups(7)). A line of mountinfo (proc(5)) has
     the mounted folder and where it is mounted in its fields 4 and 5, and behind " - " type and options.
     """
     try:
-        members = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
+        memberships = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
         mounts = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return
     for line in mounts:
         mount_text, _, type_text = line.partition(" - ")
         mount_root, mount_point = mount_text.split()[3:5]
-        kind, _, options = type_text.split(maxsplit=2)
-        for controllers, path in members:
-            has_controllers = {*controllers.split(",")} <= {*options.split(",")}
-            if kind == "cgroup2" if not controllers else kind == "cgroup" and has_controllers:
+        kind, _, mount_options = type_text.split(maxsplit=2)
+        for controllers, path in memberships:
+            if controllers:  # of version 1, which mounts a folder for each controller
+                is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= {*mount_options.split(",")}
+            else:
+                is_mounted_here = kind == "cgroup2"
+            if is_mounted_here:
                 mounted = root / mount_point.lstrip("/")
                 yield from _list_upwards(mounted, path, mount_root)
 

@@ -151,9 +151,10 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 
 @contextmanager
 def collect_stages() -> Iterator[dict[str, float]]:
-    """Collect milliseconds by stage name of the work inside, in this thread or task; a stage entered twice adds up.
+    """Collect, while the `with` block runs, how many milliseconds each `count_stage` inside takes, by stage name.
 
-    An outer `collect_stages` gets the same stages when this one ends.
+    It sees this thread or task alone. A stage that is entered twice adds up. An outer `collect_stages` gets the same
+    stages when this one ends.
     """
     stages: dict[str, float] = {}
     outer = _stages.get()

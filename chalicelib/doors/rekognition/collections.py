@@ -373,18 +373,20 @@ def list_users(call: Call, members: Members) -> Members:
 
 def associate_faces(call: Call, members: Members) -> Members:
     associate = partial(call.services.users.associate_faces, least_similarity=members.get("UserMatchThreshold", _LEAST))
-    return _change_user_faces(call, members, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
+    return _change_user_faces(call, members, associate, "AssociatedFaces", "UnsuccessfulFaceAssociations")
 
 
 def disassociate_faces(call: Call, members: Members) -> Members:
-    names = ("DisassociatedFaces", "UnsuccessfulFaceDisassociations")
-    return _change_user_faces(call, members, call.services.users.disassociate_faces, names)
+    disassociate = call.services.users.disassociate_faces
+    return _change_user_faces(call, members, disassociate, "DisassociatedFaces", "UnsuccessfulFaceDisassociations")
 
 
-def _change_user_faces(call: Call, members: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
-    """Change the faces of a user by `change`, and describe the outcome of each face.
+def _change_user_faces(
+    call: Call, members: Members, change: Callable[..., Outcome], done_member: str, refused_member: str
+) -> Members:
+    """Add faces to a user or remove them by `change`, and describe the outcome of each face.
 
-    `names`: names of two members of the answer: the faces that were changed, and those that were refused.
+    A request that is sent again gets the outcome of the first. `done_member`, `refused_member`: members of the answer.
     """
 
     def work() -> dict[str, Any]:
@@ -394,9 +396,9 @@ def _change_user_faces(call: Call, members: Members, change: Callable[..., Outco
 
     outcome = Outcome.read_progress(call.change_once(work))
     return {
-        names[0]: [{"FaceId": write_faceid(faceid)} for faceid in outcome.done],
-        names[1]: [_describe_refusal(refusal) for refusal in outcome.refused],
-        "UserStatus": _name_status(outcome.held),
+        done_member: [{"FaceId": write_faceid(faceid)} for faceid in outcome.done],
+        refused_member: [_describe_refusal(refusal) for refusal in outcome.refused],
+        "UserStatus": _name_status(face_count=outcome.held),
     }
 
 
@@ -464,8 +466,8 @@ def _describe_user_matches(call: Call, similar_users: Sequence[SimilarUser]) -> 
     return {"UserMatches": users, "FaceModelVersion": write_model_version(call)}
 
 
-def _name_status(faces: int) -> str:
-    return "ACTIVE" if faces else "CREATED"
+def _name_status(face_count: int) -> str:
+    return "ACTIVE" if face_count else "CREATED"
 
 
 def _describe_refusal(refusal: Refusal) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Traces(Outside):
                 return None
             return Put(keys.REVIEWS, {**item, "near": others}, (exists("still-there"),))
 
-        self._change_items(tenant, keys.REVIEWS, faceids, make_action)
+        self._rewrite_items(tenant, keys.REVIEWS, faceids, make_action)
 
     def delete_duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the pairs that the faces are in."""
@@ -97,12 +97,12 @@ class Traces(Outside):
             is_of_them = not gone_ids.isdisjoint(keys.parts_of_duplicate(item["id"]))
             return Delete(keys.DUPLICATES, (tenant.name, item["id"])) if is_of_them else None
 
-        self._change_items(tenant, keys.DUPLICATES, faceids, make_action)
+        self._rewrite_items(tenant, keys.DUPLICATES, faceids, make_action)
 
     def remove_from_hooks(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the faces out of what hooks tell of."""
         if any(item.get("people") for item in walk_items(self.book.items, keys.HOOKS, tenant.name)):
-            self._change_items(tenant, keys.HOOKS, faceids, without_people, "created_at")
+            self._rewrite_items(tenant, keys.HOOKS, faceids, without_people, "created_at")
 
     def delete_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
@@ -112,11 +112,11 @@ class Traces(Outside):
             is_of_them = not gone_ids.isdisjoint(_find_ids([item["id"], json.loads(item["payload"])], ids))
             return Delete(keys.OUTBOX, (tenant.name, item["id"])) if is_of_them else None
 
-        self._change_items(tenant, keys.OUTBOX, faceids, make_action, "created_at")
+        self._rewrite_items(tenant, keys.OUTBOX, faceids, make_action, "created_at")
 
     def remove_names_from_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the name out of each event about the faces that waits: nobody is told the name."""
-        self._change_items(tenant, keys.OUTBOX, faceids, without_name, "created_at")
+        self._rewrite_items(tenant, keys.OUTBOX, faceids, without_name, "created_at")
 
     def delete_answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete stored answers that name the faces. That of an erasure stays, without them.
@@ -134,7 +134,7 @@ class Traces(Outside):
             nameless_body = json.dumps({**body, "success": [], "not_exist": []})
             return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": nameless_body})
 
-        self._change_items(tenant, keys.REQUESTS, faceids, make_action)
+        self._rewrite_items(tenant, keys.REQUESTS, faceids, make_action)
 
     def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
@@ -176,7 +176,7 @@ class Traces(Outside):
                 return False
         return True
 
-    def _change_items(
+    def _rewrite_items(
         self,
         tenant: Tenant,
         table: Table,
@@ -184,15 +184,17 @@ class Traces(Outside):
         make_action: Callable[[Item, set[str]], Action | None],
         time_field: str = "at",
     ) -> None:
-        """Change a table's items of the faces. `make_action`: makes the change of an item, if there is one to make.
+        """Change or delete the items of a table that name erased faces.
 
-        It gets the item, and those of the ids that were these faces' at the item's time. `time_field`: the field of
-        that time. Faces that have one of the ids since are read after the table.
+        Somebody else may be enrolled with an erased face's id. An item counts for an id only if it is older than that,
+        by `time_field`. Enrolments are read after the items: then none of a later person is taken for an erased one's.
+        `make_action` gets an item and the ids that count, and returns what is to be done with the item, if anything.
         """
         items = list(walk_items(self.book.items, table, tenant.name))
         enrolled_at = self.read_later_enrolments(tenant, faceids)
         actions = [make_action(item, _list_ids_at(item.get(time_field, 0), faceids, enrolled_at)) for item in items]
         write_in_parts(self.book.items, (action for action in actions if isinstance(action, Delete)))
+        # A change has a condition: an item that changed or went meanwhile has been seen to by somebody else.
         for change in (action for action in actions if action is not None and not isinstance(action, Delete)):
             write_unless_changed(self.book.items, [change])
 

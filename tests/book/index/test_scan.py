@@ -18,9 +18,9 @@ from chalicelib.book.index.scan.coder import (
     Tier,
     _bound_ordinary,
     _with_tiers,
+    describe_coder,
     encode,
     fit,
-    of_coder,
     row_norms,
 )
 from chalicelib.book.index.scan.scan import (
@@ -61,7 +61,7 @@ def queries(coder: Coder, probe: NDArray[np.float32]) -> list[Query]:
     """The probe as the kernel codes it for each tier. The first slack covers the errors of rotation and rounding."""
     compiled = load_kernel()
     assert compiled is not None, "no kernel was compiled, which codes probes: make kernels"
-    room, _ = compiled._run_search(of_coder(coder), coder, [(probe, BestFaces(0))])
+    room, _ = compiled._run_search(describe_coder(coder), coder, [(probe, BestFaces(0))])
     call = Call.from_buffer(room)
     codes = (np.frombuffer(ctypes.string_at(tier.query, tier.width), np.int8) for tier in call.tiers)
     tiers = zip(call.tiers[: call.tier_count], codes, strict=False)

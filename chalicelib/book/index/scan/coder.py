@@ -24,7 +24,7 @@ by, times |y| <= sqrt(1 + |I - R'R|) |x|, is added to the score. The rounding of
 rotation's rows are the eigenvectors of the templates' second moment, largest eigenvalue first: no other rotation puts
 more of the templates' energy into its leading numbers. It is estimated from a sample of the templates that will be
 searched. So it needs no other pictures, fits the model and population that made them, and is stored in the snapshot.
-Answers never depend on it: a coder bounds everything that it leaves out. `of_coder` tells it to kernel.c.
+Answers never depend on it: a coder bounds everything that it leaves out. `describe_coder` tells it to kernel.c.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class Call(ctypes.Structure):
     )  # fmt: skip
 
 
-def of_coder(coder: Coder) -> Call:
+def describe_coder(coder: Coder) -> Call:
     """Tell how the gallery is coded."""
     call = Call(tier_count=len(coder.tiers), dimensions=coder.dimensions, off=coder.off, face=-1)
     for told_tier, tier in zip(call.tiers, coder.tiers, strict=False):

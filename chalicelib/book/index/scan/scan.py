@@ -20,7 +20,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.book.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Tier, find_address, of_coder, row_norms
+from chalicelib.book.index.scan.coder import (
+    COLUMNS,
+    Call,
+    CodedRows,
+    Coder,
+    Tier,
+    describe_coder,
+    find_address,
+    row_norms,
+)
 from chalicelib.book.words.errors import InvalidInput
 
 
@@ -33,7 +42,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     coder: Coder
     codes: CodedRows
     first_row: NDArray[np.uint32]
-    """(faces + 1,)"""
+    """(faces + 1,) number of each face's first row; the last is the number of all rows"""
     group: NDArray[np.int32]
     """(faces,) group number, -1: the face is gone"""
     taken: NDArray[np.bool_]
@@ -51,9 +60,9 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         return np.where((group >= 0) & self.taken[group], faces, -1)
 
     @cached_property
-    def call(self) -> Call:
-        """Return what the kernel is told of these rows, made once for all searches."""
-        call, has_one_row_each = of_coder(self.coder), len(self.first_row) == len(self.templates) + 1
+    def kernel_call(self) -> Call:
+        """Return the addresses and counts of these rows, as kernel.c takes them; all searches of the rows share it."""
+        call, has_one_row_each = describe_coder(self.coder), len(self.first_row) == len(self.templates) + 1
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
             tier.codes = find_address(codes)
         call.rows, call.faces = len(self.templates), len(self.first_row) - 1
@@ -177,7 +186,7 @@ class Kernel:
 
     def search(self, rows: Rows, probes: Found) -> None:
         """Add the best of the rows' faces for each probe."""
-        room, probe_bytes = self._run_search(rows.call, rows.coder, probes)
+        room, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
         for begin, (_, best) in zip(range(_FOUND, len(room), probe_bytes), probes, strict=True):
             (face_count,) = _HELD.unpack_from(room, begin - 8)
             numbers = unpack_from("dq" * face_count, room, begin)

@@ -36,7 +36,7 @@ from chalicelib.book.words.slots import hold_place
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
 _REDIRECTS = (301, 302, 303, 307, 308)
-_FOUND = 200
+_OK = 200
 _PART_BYTES = 64 * 1024
 """Bytes that are read at once."""
 _MEDIA_TYPE = re.compile(r"\s*([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40})\s*(?:;.*)?", re.DOTALL)
@@ -66,8 +66,8 @@ def _read_location(target: Target, response: HTTPResponse) -> Target:
 
 
 def _require_picture_head(response: HTTPResponse) -> None:
-    """Raise Unusable unless an answer's head says that a picture follows, uncompressed, and how long it is."""
-    if response.status != _FOUND:
+    """Raise Unusable unless an answer's head says that a picture follows, uncompressed, and of one length if of any."""
+    if response.status != _OK:
         raise Unusable(f"the URL's host answered with status {response.status}, not 200: send a URL that is public")
     if (response.getheader("Content-Encoding") or "identity").strip().lower() != "identity":
         raise Unusable("the URL's host sent the picture compressed: send a URL that answers as Accept-Encoding asks")
