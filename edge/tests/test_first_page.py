@@ -22,7 +22,7 @@ from regulars_edge.setup import first_page
 from regulars_edge.setup.first_page import FirstPage, Form
 from rig.box import until
 from rig.film import RATE
-from rig.html import Texts
+from rig.page_texts import Texts
 from rig.real import Regulars
 from rig.uploader import ENTRY
 

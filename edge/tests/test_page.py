@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from regulars_edge import page
 from regulars_edge.capture import Shot
 from rig import pictures
-from rig.html import Texts
+from rig.page_texts import Texts
 
 from tests.support.ports import free_port
 
