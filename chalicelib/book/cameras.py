@@ -104,7 +104,7 @@ _BUSY = "this camera is changed by others all the time: send the request again i
 
 
 class CameraSettings(CameraOptions, frozen=True, kw_only=True):
-    """The settings of a core.captures.Camera, with the names of its groups in place of their ids."""
+    """The settings of a Camera of book/words/captures.py, with the names of its groups in place of their ids."""
 
     groups: tuple[str, ...] | None = None
 
@@ -647,7 +647,10 @@ def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _make_code_error() -> WrongCredentials:
-    return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
+    minutes = CODE_GOOD_FOR // timedelta(minutes=1)
+    return WrongCredentials(
+        f"this code is not good any more: it claims a camera once, within {minutes} minutes; make another"
+    )
 
 
 def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:

@@ -1,7 +1,7 @@
 """HTTP for all dialects: requests with limits, responses with timings, refusals that need no dialect, and errors.
 
 Chalice accepts every method and content type, so that the gateway passes them and we answer. 405 comes first, then the
-dialect's own checks; 415 and 413 come when it reads the content type and the body. STATUSES has the core's errors; a
+dialect's own checks; 415 and 413 come when it reads the content type and the body. STATUSES has the book's errors; a
 dialect with words of its own has a table in which `find_nearest` looks, too. `report_answer` counts and logs.
 """
 
@@ -64,7 +64,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Failure(Exception):
-    """A failure in a dialect's own words, for what the core has none: no fault of ours. `code`: the dialect's."""
+    """A failure in a dialect's own words, for what the book has none: no fault of ours. `code`: the dialect's."""
 
     def __init__(self, code: int | str, text: str, status: int = 400, headers: Mapping[str, str] = NOTHING) -> None:
         super().__init__(text)
@@ -383,9 +383,9 @@ def describe_error(error: Exception) -> str:
 
 
 class Wording(Struct, frozen=True):
-    """A dialect's words for one of the core's errors.
+    """A dialect's words for one of the book's errors.
 
-    `text`: a format, in which `{}` is the core's sentence, and `{UserId}` the member of that name that was sent.
+    `text`: a format, in which `{}` is the book's sentence, and `{UserId}` the member of that name that was sent.
     """
 
     code: int | str

@@ -257,7 +257,10 @@ class Sessions(Outside):
         until = int.from_bytes(unsigned[:_TIME_BYTES])
         is_ours = hmac.compare_digest(text, self._sign_challenge(unsigned, tenant, member))
         if not is_ours or until <= self.book.clock.now().timestamp():
-            raise WrongCredentials("this took longer than five minutes, or was made for something else: try once more")
+            minutes = CHALLENGE_LASTS // timedelta(minutes=1)
+            raise WrongCredentials(
+                f"this took longer than {minutes} minutes, or was made for something else: try once more"
+            )
         kind, id_ = keys.challenge_item(api_keys.digest(text))
         used_up = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": until}
         return text, Put(keys.TENANTS, used_up, (absent("challenge-unused"),))
@@ -322,4 +325,5 @@ def _compute_end(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime
 
 
 def _make_unknown_code() -> WrongCredentials:
-    return WrongCredentials("this code is not good any more: it signs in once, within ten minutes; make another")
+    minutes = CODE_LASTS // timedelta(minutes=1)
+    return WrongCredentials(f"this code is not good any more: it signs in once, within {minutes} minutes; make another")

@@ -320,7 +320,7 @@ def write_faceid(faceid: str) -> str:
 
 
 def read_faceid(faceid: str) -> str:
-    """Return the core's id of a face, in whichever form it was sent."""
+    """Return the book's id of a face, in whichever form it was sent."""
     number_match = _OF_NUMBER.fullmatch(faceid)
     number = int(number_match[1] + number_match[2], 16) if number_match else 0
     return str(number) if 0 < number < 2**63 else faceid

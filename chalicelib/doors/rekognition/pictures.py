@@ -45,13 +45,13 @@ def read_picture(call: Call, image: Mapping[str, Any]) -> bytes:
 MODELS: Mapping[str, str] = MappingProxyType(
     {"AGE_RANGE": "age", "GENDER": "gender", "EMOTIONS": "emotion", "SMILE": "emotion"}
 )
-"""The attribute of core.pictures.ATTRIBUTES that each of Rekognition's needs."""
+"""The attribute of ATTRIBUTES (book/words/pictures.py) that each of Rekognition's needs."""
 
 _UNSEEN = ("EYEGLASSES", "SUNGLASSES", "BEARD", "MUSTACHE", "EYES_OPEN", "MOUTH_OPEN", "FACE_OCCLUDED")
 """Attributes that no model here sees. Of two values, a Confidence is 50 at least."""
 
 _LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
-"""In the order of the core's."""
+"""In the order of the book's."""
 
 _EMOTIONS = {
     "happy": "HAPPY",
@@ -81,7 +81,7 @@ _REASONS = {
 
 
 def choose_models(attributes: Sequence[str]) -> frozenset[str]:
-    """Return the attributes of the core that are asked for. An empty list asks for Rekognition's default members."""
+    """Return the attributes of the book that are asked for. An empty list asks for Rekognition's default members."""
     wanted_names = MODELS if "ALL" in attributes else attributes
     return frozenset(MODELS[name] for name in wanted_names if name in MODELS)
 

@@ -105,7 +105,7 @@ def trueness(sightings: Iterable[Sighting]) -> Trueness:
 
 
 class RememberedVision:
-    """A core.ports.Vision that looks at each picture once, however often it is played."""
+    """A Vision (book/words/ports.py) that looks at each picture once, however often it is played."""
 
     def __init__(self, vision: Vision) -> None:
         self._vision = vision

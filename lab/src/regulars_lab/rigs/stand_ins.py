@@ -32,7 +32,10 @@ _LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352
 
 
 class Eyes:
-    """core.ports.Vision whose pictures are a number: who is in it, if anybody. Its answers are as long as real ones."""
+    """A Vision (book/words/ports.py) whose pictures are a number: who is in it, if anybody.
+
+    Its answers are as long as real ones.
+    """
 
     model = "face_reid_0095,dlib_resnet_v1+flip,256"
     impostor_curve = ImpostorCurve(
@@ -115,7 +118,7 @@ class Photos:
 
 
 class Postman:
-    """core.ports.Postman whose receivers take everything at once."""
+    """A Postman (book/words/ports.py) whose receivers take everything at once."""
 
     def require_url(self, url: str) -> None:
         pass
