@@ -161,7 +161,7 @@ def test_a_new_box_is_connected_on_its_own_page_with_what_the_console_shows(
     dialog.get_by_role("button", name="IP camera").click()
     dialog.get_by_label("Name", exact=True).fill(tmp_path.name)
     dialog.get_by_role("button", name="Create the camera").click()
-    expect(dialog.get_by_text("http://ADDRESS-OF-THE-BOX:9110")).to_be_visible()
+    expect(dialog.get_by_text("such as 192.168.7.9:9110")).to_be_visible()
     looked_at(page, "camera-on-page")
     code, port = dialog.get_by_label("Code for a box").input_value(), free_port()
     with serving_picture(FOLDER / PORTRAIT) as camera, showing_first_page(tmp_path / "edge.toml", port) as box:
