@@ -121,7 +121,7 @@ class Subject(Outside):
 
 
 _MORE_FIT = "the tenant says that {{}} more {} fit, and {{}} do"
-"""What is wrong with a number of free places. Filled in twice: with what the places are for, then with two numbers."""
+"""Fault in a number of free places. Filled in twice: with what the places are for, then with two numbers."""
 
 _SAME = "as-it-was-read"
 """Name of the condition that a mended record is still as it was read."""

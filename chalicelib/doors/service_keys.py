@@ -25,7 +25,7 @@ _DETECTS = "detect"
 """The act of any dialect that looks for faces in a picture and decides nothing."""
 
 NO_GROUP = Group(id="", name="", description="", count=0, capacity=None)
-"""What a key reaches whose service has no group."""
+"""Reach of a key whose service has no group."""
 
 
 def add_service_key(

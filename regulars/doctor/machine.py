@@ -224,7 +224,7 @@ def is_set_by_network() -> bool | None:
     """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
     command = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 - ours
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 -- a command of this module
     except (OSError, subprocess.SubprocessError):
         return None
     return "=yes" in answer if "=" in answer else None

@@ -1,4 +1,4 @@
-"""What somebody writes of a person is in every place that such a thing belongs to, or here is why not.
+"""Fields that somebody writes of a person are in every place where they belong, or here is why not.
 
 A new field of `Face` fails here until it is.
 """
@@ -58,7 +58,7 @@ class Shop:
         self.eva = replace(self.eva, **WRITTEN)
         book.storage.items.transact([Put(keys.FACES, face_item("shop", self.eva))])
 
-    def written(self, face: Face) -> dict[str, Any]:
+    def write_members(self, face: Face) -> dict[str, Any]:
         stored = self.book.services.faces.get(self.book.tenant, face.faceid)
         return {name: getattr(stored, name) for name in BLANK}
 
@@ -95,9 +95,9 @@ def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> Non
         require_decided("MergeBackup (chalicelib/book/records/merges.py)", BLANK, TAKEN, why_not)
         merging = shop.book.services.merges.merging
         merge = merging.merge(shop.book.tenant, shop.gus.faceid, shop.eva.faceid)
-        assert shop.written(shop.gus) == {**BLANK, **{name: WRITTEN[name] for name in TAKEN}}
+        assert shop.write_members(shop.gus) == {**BLANK, **{name: WRITTEN[name] for name in TAKEN}}
         merging.undo(shop.book.tenant, merge.id)
-        assert (shop.written(shop.gus), shop.written(shop.eva)) == (BLANK, WRITTEN)
+        assert (shop.write_members(shop.gus), shop.write_members(shop.eva)) == (BLANK, WRITTEN)
 
 
 def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:

@@ -1,1 +1,1 @@
-"""What does the service cost on AWS? Measured use, dated public prices, and a tenant's month."""
+"""Costs of the service on AWS: measured use, dated public prices, and a tenant's month."""

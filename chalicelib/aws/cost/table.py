@@ -1,4 +1,4 @@
-"""What a month of given numbers costs, from a table that the lab has measured.
+"""Cost of a month of given numbers, from a table that the lab has measured.
 
 `python -m regulars_lab.rigs.shop --write` writes table.json: AWS's charges for one capture, search and face kept, and
 for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.

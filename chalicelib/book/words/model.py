@@ -448,7 +448,7 @@ OF_THE_SERVICE = frozenset(
 
 _NOBODY = Face("", "", datetime.min.replace(tzinfo=UTC), ())
 BLANK = {name: getattr(_NOBODY, name) for name in Face.__struct_fields__ if name not in OF_THE_SERVICE}
-"""What somebody wrote of a person, by field, with the value that says nothing.
+"""Fields that somebody wrote of a person, each with the value that says nothing.
 
 A legal hold, a merge and its undo, and a rejection that unmakes a face go by it.
 """

@@ -185,7 +185,7 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     """Describe an operation as OpenAPI does, by its view's docstring and types."""
-    summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
+    summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr] # every view has a docstring
     body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
     return {
         "operationId": first_word + "".join(map(str.capitalize, other_words)),

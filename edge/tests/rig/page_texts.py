@@ -1,4 +1,4 @@
-"""What a page says, read from its HTML."""
+"""Texts of a page, read from its HTML."""
 
 from html.parser import HTMLParser
 

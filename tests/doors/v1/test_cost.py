@@ -112,8 +112,8 @@ def test_who_may_not_administrate_sees_no_money(v1: V1Client, on_aws: Services, 
 
 
 @pytest.fixture
-def metered(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[Services, Tenant, Meter]]:
-    settings, vision = Settings(storage=tmp_path / "metered", **UNHURRIED), FakeVision()
+def metered_shop(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[Services, Tenant, Meter]]:
+    settings, vision = Settings(storage=tmp_path / "metered_shop", **UNHURRIED), FakeVision()
     storage, meter = meter_storage(open_storage(settings, clock))
     services = build(settings, clock=clock, vision=lambda: vision, storage=storage)
     services.tenants.add("shop", Profile.CAMERA, TenantSettings())
@@ -122,9 +122,9 @@ def metered(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[Services, Tenant
     services.close()
 
 
-def test_a_month_costs_a_few_reads_and_no_write(metered: tuple[Services, Tenant, Meter], clock: FakeClock) -> None:
+def test_a_month_costs_a_few_reads_and_no_write(metered_shop: tuple[Services, Tenant, Meter], clock: FakeClock) -> None:
     """Days are sealed by the sweep, so a shop of any traffic reads one item a day."""
-    services, tenant, meter = metered
+    services, tenant, meter = metered_shop
     for day in range(29):
         observe(services, clock.now() + day * DAY, 40)
     clock.advance(29 * DAY)

@@ -25,17 +25,17 @@ class Lambda:
     def get_account_settings(self) -> dict[str, Any]:
         return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
 
-    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         return {"FunctionName": FunctionName, "MemorySize": 2_048}
 
-    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, int]:  # noqa: N803
+    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, int]:  # noqa: N803 -- boto3's names
         found = self.reserved.get(FunctionName)
         return {} if found is None else {"ReservedConcurrentExecutions": found}
 
-    def put_function_concurrency(self, *, FunctionName: str, ReservedConcurrentExecutions: int) -> None:  # noqa: N803
+    def put_function_concurrency(self, *, FunctionName: str, ReservedConcurrentExecutions: int) -> None:  # noqa: N803 -- boto3's names
         self.reserved[FunctionName] = ReservedConcurrentExecutions
 
-    def delete_function_concurrency(self, *, FunctionName: str) -> None:  # noqa: N803
+    def delete_function_concurrency(self, *, FunctionName: str) -> None:  # noqa: N803 -- boto3's names
         del self.reserved[FunctionName]
 
 
@@ -68,7 +68,7 @@ class Emulated:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803
+    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803 -- boto3's names
         assert EnableTerminationProtection
         self.protected.add(StackName)
 
@@ -93,12 +93,12 @@ class Failing:
         """Resources of the stack, as CloudFormation lists them."""
         self._events: list[dict[str, str]] = []
 
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         if StackName not in self.stacks:
             raise refused("describe_stacks", f"Stack with id {StackName} does not exist")
         return {"Stacks": [self.stacks[StackName]]}
 
-    def get_template_summary(self, *, TemplateURL: str) -> dict[str, Any]:  # noqa: N803
+    def get_template_summary(self, *, TemplateURL: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         return {"Parameters": [{"ParameterKey": name} for name in self._template(TemplateURL).get("Parameters", {})]}
 
     def create_change_set(self, **asked: Any) -> None:
@@ -121,9 +121,9 @@ class Failing:
     def execute_change_set(
         self,
         *,
-        StackName: str,  # noqa: N803
-        ClientRequestToken: str,  # noqa: N803
-        RetainExceptOnCreate: bool,  # noqa: N803
+        StackName: str,  # noqa: N803 -- boto3's names
+        ClientRequestToken: str,  # noqa: N803 -- boto3's names
+        RetainExceptOnCreate: bool,  # noqa: N803 -- boto3's names
         **_named: Any,
     ) -> None:
         assert RetainExceptOnCreate
@@ -161,12 +161,12 @@ class Failing:
 
     def delete_change_set(self, **_named: Any) -> None: ...
 
-    def delete_stack(self, *, StackName: str) -> None:  # noqa: N803
+    def delete_stack(self, *, StackName: str) -> None:  # noqa: N803 -- boto3's names
         del self.stacks[StackName]
 
     def update_termination_protection(self, **_named: Any) -> None: ...
 
-    def _wait(self, waited: str, *, StackName: str, **_named: Any) -> None:  # noqa: N803
+    def _wait(self, waited: str, *, StackName: str, **_named: Any) -> None:  # noqa: N803 -- boto3's names
         status = self.stacks.get(StackName, {}).get("StackStatus", "DELETE_COMPLETE")
         done = not self.nothing_changes if waited.startswith("change_set") else waited == f"stack_{status.lower()}"
         if not done:

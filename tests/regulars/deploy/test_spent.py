@@ -1,4 +1,4 @@
-"""What AWS counted of a stage's last month, against the forecast: a line beyond a third, and none within."""
+"""Counts by AWS of a stage's last month, against the forecast: a line beyond a third, and none within."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing

@@ -33,7 +33,7 @@ TEXTS = tuple(name for name in BLANK if KINDS[name] is str)
 """Fields of a face that are texts which somebody wrote."""
 WRITTEN = {name: f"her-{name}" if KINDS[name] is str else _BY_KIND[KINDS[name]] for name in BLANK}
 CHANGES = {name: WRITTEN[name] for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"}
-"""What a change of a face says by the field's own name."""
+"""Fields that a change of a face gives by their own names."""
 
 
 def changed_texts(name: str, others: str) -> dict[str, str]:

@@ -202,11 +202,11 @@ class Call(ctypes.Structure):
 
 
 def describe_coder(coder: Coder) -> Call:
-    """Tell how the gallery is coded."""
+    """Return a call of the kernel, in which the coder's numbers are filled in."""
     call = Call(tier_count=len(coder.tiers), dimensions=coder.dimensions, off=coder.off, face=-1)
-    for told_tier, tier in zip(call.tiers, coder.tiers, strict=False):
+    for call_tier, tier in zip(call.tiers, coder.tiers, strict=False):
         for name in ("begin", "end", "columns", "width", "scale", "unit", "code_norm", "error_norm"):
-            setattr(told_tier, name, getattr(tier, name))
+            setattr(call_tier, name, getattr(tier, name))
     call.room = ctypes.sizeof(call) + 8 * coder.dimensions + sum(tier.width for tier in coder.tiers)
     return call
 

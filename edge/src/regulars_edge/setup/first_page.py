@@ -324,7 +324,7 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
     try:
         server = _Server(arguments.page, first_page)
     except OSError as error:
-        raise EdgeError(f"port {arguments.page} cannot be had: {error.strerror}") from error
+        raise EdgeError(f"the page cannot take port {arguments.page}: {error.strerror}") from error
     with server:
         say(f"to connect a camera, open http://{find_own_address()}:{arguments.page} in a browser of this network")
         while not first_page.is_over:
