@@ -116,23 +116,24 @@ class Upload:
 
     def _find_or_add(self, path: Path) -> int | NoPicture:
         """Return the id of the file's picture in the spool, which takes it in if it does not know the file."""
-        mark = read_mark(path)
-        if not isinstance(mark, FileMark):
-            return mark
-        known = self.spool.find_picture(self.uploader.camera, mark)
-        if known is not None:
-            return known
-        one = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
-        if not isinstance(one, Picture):
-            return one
-        add = partial(
-            self.spool.add_picture, Origin(self.uploader.camera, SOURCE), one.data, one.content, one.stamp, one.mark
+        file_mark = read_mark(path)
+        if not isinstance(file_mark, FileMark):
+            return file_mark
+        known_id = self.spool.find_picture(self.uploader.camera, file_mark)
+        if known_id is not None:
+            return known_id
+        picture = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
+        if not isinstance(picture, Picture):
+            return picture
+        origin = Origin(self.uploader.camera, SOURCE)
+        add_picture = partial(
+            self.spool.add_picture, origin, picture.data, picture.content, picture.stamp, picture.mark
         )
         try:
-            return add().id
-        except SpoolFull:
+            return add_picture().id
+        except SpoolFull:  # send what waits, so that there is room for this picture
             self._send_spooled(to_the_end=False)
-            return add().id
+            return add_picture().id
 
 
 def list_summary(report: Report) -> list[str]:
