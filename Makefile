@@ -91,8 +91,8 @@ quick: .venv/test  ## The rules, the use cases and the dialects, in three to fou
 book: .venv/test  ## The visitor book's own tests: words, rules, rooms, index, vision and store, without rights and doors
 	$(PYTEST) tests/book -k 'not ($(LONG))'
 
-lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart
-	$(PYTEST) lab/tests
+lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart; ALL=1 with all pictures
+	$(PYTEST) $(if $(ALL),--hypothesis-profile long) lab/tests
 
 check: .venv/check  ## Format, lint, types, layers; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .

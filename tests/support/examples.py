@@ -34,6 +34,11 @@ def drawn(cases: Sequence[Case], gate: int) -> list[Case]:
     return random.Random(commit()).sample(list(cases), min(gate, len(cases)))
 
 
+def every(cases: Sequence[Case], step: int) -> list[Case]:
+    """Return each `step`th case, the same ones in each run, since a rate is judged; `make lab ALL=1` takes all."""
+    return list(cases) if settings.get_current_profile_name() == LONG else list(cases[::step])
+
+
 def examples(gate: int, every: int) -> Callable[[Any], Any]:
     """Marks a property `slow`: its examples take long, so the gate tries the first number of them only."""
     count = every if settings.get_current_profile_name() == LONG else gate
