@@ -137,11 +137,9 @@ def _book(services: Services, seen: Sequence[tuple[int, int, str | None]]) -> di
     stored = [face_from(item) for item in walk_items(services.storage.items, keys.FACES, SHOP)]
     enrolled = [face for face in stored if face.faceid.startswith(KNOWN)]
     lacking = [face.faceid for face in enrolled if tenant.model not in [one.model for one in face.templates]]
-    observed, token = dict[str, str](), None
+    observed, token, end = dict[str, str](), None, int(time.time()) + 1
     for _ in count():
-        page = services.statistics.observations.query(
-            tenant, ObservationFilter(), 0, int(time.time()) + 1, page_token=token
-        )
+        page = services.statistics.observations.query(tenant, ObservationFilter(), 0, end, page_token=token)
         observed |= {one.id: one.faceid for one in page.observations}
         token = page.next_token
         if token is None:
