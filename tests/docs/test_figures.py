@@ -62,8 +62,6 @@ def test_readme_says_what_the_lab_measured_of_a_box() -> None:
     [high, low] = re.findall(r"([\d.]+) and ([\d.]+) a second", measured)[0]
     said = read(ROOT / "README.md").replace("\n", " ")
     assert f"takes {int(float(low))} to {int(float(high))} pictures a second" in said
-    assert "Fifty cameras, five captures a second in all" in measured
-    assert "fifty cameras in a trial sent five a second together" in said
 
 
 def test_pages_of_the_console_are_called_as_it_calls_them() -> None:
