@@ -46,9 +46,9 @@ def canary(event: dict[str, str], _context: object) -> None:
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
     """Write a snapshot of a tenant whose journal has grown, or do its hourly chores. A second delivery does no harm."""
-    left_s = partial(batches.read_time_left_s, event)
+    remaining_s = partial(batches.read_time_left_s, event)
     for record in event.to_dict()["Records"]:
-        provide().sweep.handle_message(record["body"], batches.count_receives(record), left_s)
+        provide().sweep.handle_message(record["body"], batches.count_receives(record), remaining_s)
 
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")

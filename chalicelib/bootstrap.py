@@ -123,11 +123,11 @@ class Adapters:
 
         return Compactor(self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget)
 
-    def journal(self, tenant: str, held_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
-        """Read the changes with seq `held_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""
+    def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
+        """Read the changes with seq `after_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""
         from chalicelib.book.index import journal
 
-        return journal.read_changes(self.storage.items, tenant, held_seq, wanted_seq)
+        return journal.read_changes(self.storage.items, tenant, after_seq, wanted_seq)
 
     def list_indexed_faces(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         """Read each face that a search process finds which has just started."""

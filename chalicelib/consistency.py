@@ -186,8 +186,8 @@ class GalleryRecords(Subject):
                 # The capacity is the sum of count and free places. It stays if the tenant's sum of capacities is right.
                 free_change = {"free": -uncounted} if group.capacity is not None and is_sum_right else {}
                 when = (equals("count", group.count, _SAME), equals("version", group.version, _SAME))
-                place = (tenant.name, keys.group_item(group.id))
-                update = Update(keys.DIRECTORY, place, when, add={"count": uncounted, **free_change})
+                group_key = (tenant.name, keys.group_item(group.id))
+                update = Update(keys.DIRECTORY, group_key, when, add={"count": uncounted, **free_change})
                 text = f"group {group.name} says that it holds {group.count} faces, and holds {face_counts[group.id]}"
                 yield self.make_disagreement(text, (seq,), update, self._check_seq(tenant, seq))
         for group_id in face_counts.keys() - {group.id for group in groups}:
@@ -302,11 +302,11 @@ class NameRecords(Subject):
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
                     text = f"face {face.faceid} is not found by {term!r}"
                     yield self._make_face_disagreement(tenant, face.faceid, face, text, put)
-        for place in sorted(stored_terms):
-            term, faceid = keys.parts_of_name_term(place)
+        for term_key in sorted(stored_terms):
+            term, faceid = keys.parts_of_name_term(term_key)
             owner = faces.get(faceid)
             if owner is None or term not in make_terms(owner.name, owner.number):
-                delete = Delete(keys.NAMES, (tenant.name, place))
+                delete = Delete(keys.NAMES, (tenant.name, term_key))
                 text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
                 yield self._make_face_disagreement(tenant, faceid, owner, text, delete)
         yield from self._compare_holds(tenant, faces)
@@ -415,9 +415,9 @@ class PointerRecords(Subject):
     def _compare_pointers(self, tenant: Tenant, expected: list[_Pointer]) -> Iterator[Disagreement]:
         """Compare the pointers that their owners need with those that are stored."""
         stored_pointers = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
-        by_place = {_locate_item(pointer.table, pointer.item): pointer for pointer in expected}
-        for place, (table, item, says, owner) in by_place.items():
-            _, stored_item = stored_pointers.pop(place, (table, {}))
+        pointer_by_key = {_locate_item(pointer.table, pointer.item): pointer for pointer in expected}
+        for pointer_key, (table, item, says, owner) in pointer_by_key.items():
+            _, stored_item = stored_pointers.pop(pointer_key, (table, {}))
             if dict(stored_item) != dict(item):
                 yield self.make_disagreement(f"{says} does not lead to it", (owner,), owner, Put(table, item))
         for (_, *key), (table, item) in stored_pointers.items():
@@ -481,12 +481,12 @@ class PointerRecords(Subject):
                 yield _Pointer(keys.CAMERAS, name_item, f"the name {name} of camera {camera['id']}", owner)
 
     def _compare_camera_count(self, tenant: Tenant) -> Iterator[Disagreement]:
-        place = (tenant.name, keys.CAMERAS_LEFT)
-        counted = self.book.items.get(keys.CAMERAS, place)
+        count_key = (tenant.name, keys.CAMERAS_LEFT)
+        counted = self.book.items.get(keys.CAMERAS, count_key)
         number = sum(1 for _ in walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
         if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
             when = (equals("left", counted["left"], _SAME),)
-            update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})
+            update = Update(keys.CAMERAS, count_key, when, set={"left": MAX_CAMERAS - number})
             text = f"the tenant says that {counted['left']} more cameras fit, and {MAX_CAMERAS - number} do"
             yield self.make_disagreement(text, (), update)
 
@@ -656,11 +656,11 @@ class CaptureRecords(Subject):
             if self._keeps_observations(tenant, capture):
                 of_faces = (sighting for sighting in capture.sightings if sighting.faceid is not None)
                 sightings += ((capture, sighting, item.get("corrections")) for sighting in of_faces)
-        places = [
+        observation_keys = [
             keys.observation(tenant.name, milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number))
             for capture, sighting, _ in sightings
         ]
-        observations = self.book.items.get_many(keys.OBSERVATIONS, places)
+        observations = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
         for (capture, sighting, corrections), observation in zip(sightings, observations, strict=True):
             if observation is None:
                 yield Disagreement(
@@ -682,12 +682,12 @@ class CaptureRecords(Subject):
             if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
         )
         for batch in cut_in_parts(sightings, _BATCH):
-            places = [
+            capture_keys = [
                 keys.capture(tenant.name, observation.camera, observation.id.rpartition("-")[0] or observation.id)
                 for observation in batch
             ]
-            items = self.book.items.get_many(keys.CAPTURES, places)
-            for sighting, (_, capture_id), item in zip(batch, places, items, strict=True):
+            items = self.book.items.get_many(keys.CAPTURES, capture_keys)
+            for sighting, (_, capture_id), item in zip(batch, capture_keys, items, strict=True):
                 if item is None or parts_of_sighting(sighting.id)[1] >= len(capture_from(item).sightings):
                     yield Disagreement(
                         f"face {sighting.faceid} was sighted in capture {capture_id} of camera {sighting.camera}, and "

@@ -59,7 +59,7 @@ class Sweep(Outside):
             except RegularsError as error:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
-    def handle_message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
+    def handle_message(self, body: str, received: int, remaining_s: Callable[[], float]) -> None:
         """Do the work of a message of the index queue. Its members say which work that is.
 
         - "hour", "chores" and "after": do these chores of a tenant.
@@ -69,32 +69,34 @@ class Sweep(Outside):
         - none of these: build a snapshot, and join faces that are one person.
 
         `received`: how often the message was received. The second time, each of its chores gets a message of its own,
-        so that one that never ends holds up no other. `left_s`: returns how long this run may still take. Raises Busy
-        if a chore failed, and what `build` raises.
+        so that one that never ends holds up no other. `remaining_s`: returns how long this run may still take. Raises
+        Busy if a chore failed, and what `build` raises.
         """
         message = json.loads(body)
         telemetry.of_tenant(message["tenant"])
         if "consents" in message:  # here is time for all of them: who reads the tenant restricts some only
             with suppress(TenantNotFound):
-                self.book.restrictions.restrict_expired(self.book.tenants.read_stored(message["tenant"]), left_s=left_s)
+                self.book.restrictions.restrict_expired(
+                    self.book.tenants.read_stored(message["tenant"]), remaining_s=remaining_s
+                )
             return
         tenant = self.book.tenants.find(message["tenant"])
         if tenant is None:
             return  # it was erased since
         if "erasure" in message:
-            self.book.erasure.steps.go_on(tenant, message["erasure"], left_s)
+            self.book.erasure.steps.go_on(tenant, message["erasure"], remaining_s)
         elif "group" in message:
             if message["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.book.deletion.groups.erase_faces(tenant, message["group"], left_s)
+                self.book.deletion.groups.erase_faces(tenant, message["group"], remaining_s)
         elif "hour" not in message:
             self.book.index.build(message["tenant"], erase=False)
             with acts.begin_act(chore("index joining", message["tenant"])):
-                self.book.joining.join_tenant(tenant, left_s)
+                self.book.joining.join_tenant(tenant, remaining_s)
         else:
-            self._sweep_by_message(tenant, message, received, left_s)
+            self._sweep_by_message(tenant, message, received, remaining_s)
 
     def _sweep_by_message(
-        self, tenant: Tenant, message: Mapping[str, Any], received: int, left_s: Callable[[], float]
+        self, tenant: Tenant, message: Mapping[str, Any], received: int, remaining_s: Callable[[], float]
     ) -> None:
         """Do the chores that a message names. A message that came before is cut into one for each of its chores."""
         hour, names = moment(message["hour"]), message["chores"]
@@ -104,7 +106,7 @@ class Sweep(Outside):
             for name in names:
                 self._send_message(tenant, hour, [name], is_part=True)
             return
-        self.sweep_tenant(tenant, hour, names, message["after"], left_s, is_part=message.get("is_part", False))
+        self.sweep_tenant(tenant, hour, names, message["after"], remaining_s, is_part=message.get("is_part", False))
 
     def sweep_tenant(
         self,
@@ -112,24 +114,24 @@ class Sweep(Outside):
         hour: datetime,
         chores: Sequence[str] = (),
         after: str = "",
-        left_s: Callable[[], float] = lambda: float("inf"),
+        remaining_s: Callable[[], float] = lambda: float("inf"),
         *,
         is_part: bool = False,
     ) -> None:
         """Do a tenant's chores. Each may be cut off anywhere and repeated; one that fails stops no other.
 
-        `chores`: their names; none: all. `after`: the place from which the first chore goes on. `left_s`: returns how
-        long this run may still take. `is_part`: whether other messages ask for other chores, so that this does not
+        `chores`: their names; none: all. `after`: the place from which the first chore goes on. `remaining_s`: returns
+        how long this run may still take. `is_part`: whether other messages ask for other chores, so that this does not
         count as a whole sweep.
 
         If the time runs out, a message for the chores that are left is sent, which comes at once. The first chore is
         always begun, so each run does something. Raises Busy if a chore failed.
         """
-        all_chores, context = self._list_chores(hour), ChoreContext(tenant, hour, left_s, after)
+        all_chores, context = self._list_chores(hour), ChoreContext(tenant, hour, remaining_s, after)
         failed: list[str] = []
         names = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
         for number, name in enumerate(names):
-            if number and left_s() < STOPS_AT_S:
+            if number and remaining_s() < STOPS_AT_S:
                 if failed:
                     failed += names[number:]
                     break
@@ -153,9 +155,9 @@ class Sweep(Outside):
     def _note_sweep(self, tenant: Tenant, field: str = "at") -> None:
         """Note the time in a field of the tenant's record of sweeps: a chore's name, or `at` for all chores."""
         noted = {field: milliseconds(self.book.clock.now())}
-        place = {"tenant": tenant.name, "item": keys.SWEPT_ITEM}
+        sweep_key = {"tenant": tenant.name, "item": keys.SWEPT_ITEM}
         update = Update(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted)
-        first = Put(keys.DIRECTORY, {**place, **noted}, (absent("not-swept"),))
+        first = Put(keys.DIRECTORY, {**sweep_key, **noted}, (absent("not-swept"),))
         # Another sweep may make the record between the two, and note in it whom it told of: that is not overwritten.
         any(write_unless_changed(self.book.items, [action]) for action in (update, first, update))
 
@@ -231,17 +233,17 @@ class Watch(Outside):
     On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.
     """
 
-    def run(self, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+    def run(self, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Report the age of the oldest sweep, and do all chores of all tenants; one that fails holds up no other.
 
-        `left_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits for
-        long if the time runs out. Silent cameras of a disabled tenant are not reported.
+        `remaining_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits
+        for long if the time runs out. Silent cameras of a disabled tenant are not reported.
         """
         tenants = self.book.tenants.list_all()
         self._report_oldest_sweep(tenants)
         first = choose_first_tenant(len(tenants), self.book.clock.now())
         for done_count, tenant in enumerate([*tenants[first:], *tenants[:first]]):
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 waiting_count = len(tenants) - done_count
                 _log.warning("the time ran out: %s of %s tenants wait for the next run", waiting_count, len(tenants))
                 return

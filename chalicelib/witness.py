@@ -35,40 +35,40 @@ class PostedHeads:
             raise Unusable(f"the witness answered {status} to head {name}: it is sent again within the hour")
 
 
-def open_witness(place: str, postman: Callable[[], Postman]) -> Witness:
+def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:
     """Make the keeper that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there."""
-    if place.startswith("s3://"):
+    if address.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore
         from chalicelib.aws.clients import open_aws_client
 
-        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        bucket, _, prefix = address.removeprefix("s3://").partition("/")
         return StoredHeads(S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else "")
-    if "://" in place:
-        return PostedHeads(postman, place)
+    if "://" in address:
+        return PostedHeads(postman, address)
     from chalicelib.book.store.embedded.blobs import FolderBlobStore
 
-    if not Path(place).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
-        raise StorageUnavailable(f"the folder {place} for the heads of the audit is not there: is it mounted?")
-    return StoredHeads(FolderBlobStore(Path(place)))
+    if not Path(address).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
+        raise StorageUnavailable(f"the folder {address} for the heads of the audit is not there: is it mounted?")
+    return StoredHeads(FolderBlobStore(Path(address)))
 
 
-def read_documents(place: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def read_documents(address: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield the name of each document of a keeper, and the function that reads it. A URL gives nothing back.
 
-    `place`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
+    `address`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
     """
-    if place.startswith("s3://"):
+    if address.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore
         from chalicelib.aws.clients import open_aws_client
 
-        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        bucket, _, prefix = address.removeprefix("s3://").partition("/")
         blobs, begin = S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else ""
         for blob in blobs.walk(begin + below):
             yield blob.key.removeprefix(begin), partial(_read_blob, blobs, blob.key)
-    elif "://" not in place:
-        root = Path(place)
+    elif "://" not in address:
+        root = Path(address)
         if not root.is_dir():
-            raise StorageUnavailable(f"the folder {place} is not there: is it mounted?")
+            raise StorageUnavailable(f"the folder {address} is not there: is it mounted?")
         for path in sorted((root / below).rglob("*.json")):
             yield path.relative_to(root).as_posix(), path.read_bytes
 

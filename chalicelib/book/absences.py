@@ -69,8 +69,8 @@ def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -
     return overdue_since
 
 
-def _place_of_absence(event: Event) -> str:
-    """Return the place of an absence among all, by its time and then its face: couples have the same time.
+def _position_of_absence(event: Event) -> str:
+    """Return the position of an absence among all, by its time and then its face: couples have the same time.
 
     It is stored for longer than the face may be, so it has a hash of the face's id.
     """
@@ -79,25 +79,29 @@ def _place_of_absence(event: Event) -> str:
 
 class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Send hooks an event of each person who became overdue in the last day and was not told yet; return how many.
+        """Send hooks an event of each person who became overdue in the last day and was not reported yet.
+
+        Return how many.
 
         Stop if another process tells them at this moment. The caller has looked whether a hook names this kind of
         event.
         """
         outbox = self.book.webhooks.outbox
-        last_told = outbox.read_told_position(tenant.name, EventKind.FACE_OVERDUE)
+        last_sent_position = outbox.read_last_position(tenant.name, EventKind.FACE_OVERDUE)
         groups = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
         closed_days = self.book.statistics.list_days_without_anybody(tenant)
         events = [event for group in groups for event in self._list_overdue(tenant, group, now, closed_days)]
-        events_by_place = {_place_of_absence(event): event for event in events}
-        events_by_place = {
-            place: event for place, event in events_by_place.items() if last_told is None or place > last_told
+        event_by_position = {_position_of_absence(event): event for event in events}
+        event_by_position = {
+            position: event
+            for position, event in event_by_position.items()
+            if last_sent_position is None or position > last_sent_position
         }
-        for count, place in enumerate(sorted(events_by_place)):
-            if not outbox.tell_once(tenant.name, place, last_told, events_by_place[place]):
+        for count, position in enumerate(sorted(event_by_position)):
+            if not outbox.send_event_once(tenant.name, position, last_sent_position, event_by_position[position]):
                 return count
-            last_told = place
-        return len(events_by_place)
+            last_sent_position = position
+        return len(event_by_position)
 
     def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]) -> list[Event]:
         first_arrival, last_arrival = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE

@@ -271,7 +271,7 @@ class Cameras(UseCase):
             )
         except ConditionFailed as error:
             if _NAME_FREE in error.names:
-                raise _name_taken_error(changed_camera.name) from error
+                raise _make_name_in_use_error(changed_camera.name) from error
             raise
         return changed_camera
 
@@ -310,12 +310,12 @@ class Cameras(UseCase):
         item = {"kind": kind, "id": code_digest, "tenant": tenant.name, "camera": id_, "digest": digest}
         if_free = (absent("code-free"),)
         write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(expires_at.timestamp())}, if_free)])
-        return "-".join(code[place : place + 4] for place in range(0, _CODE_LENGTH, 4)), expires_at
+        return "-".join(code[begin : begin + 4] for begin in range(0, _CODE_LENGTH, 4)), expires_at
 
     def redeem_code(self, code: str) -> tuple[Camera, str]:
         """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
-        place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD_LETTERS)))
-        item = self.book.items.get(keys.TENANTS, place)
+        code_key = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD_LETTERS)))
+        item = self.book.items.get(keys.TENANTS, code_key)
         if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():
             raise _make_code_error()
         if (tenant := self.book.tenants.find(item["tenant"])) is None:
@@ -327,7 +327,7 @@ class Cameras(UseCase):
         acts.add_details(of=id_)
         try:
             camera = self.get(tenant, id_)
-            write(self.book.items, [Delete(keys.TENANTS, place, (exists("code-unused"),)), *actions])
+            write(self.book.items, [Delete(keys.TENANTS, code_key, (exists("code-unused"),)), *actions])
         except (CameraNotFound, ConditionFailed) as error:
             raise _make_code_error() from error
         return camera, key
@@ -423,7 +423,7 @@ class Cameras(UseCase):
                 self._note_fields(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
 
     def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("usual", lambda turn: self.learn_usual(turn.tenant), nightly=True),)
+        return (Chore("usual", lambda context: self.learn_usual(context.tenant), nightly=True),)
 
     def ask_for_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
@@ -579,9 +579,9 @@ class Cameras(UseCase):
         if _ROOM in error.names:
             raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
         if _NAME_FREE in error.names:
-            raise _name_taken_error(camera.name) from error
+            raise _make_name_in_use_error(camera.name) from error
         if _ID_FREE in error.names and not may_choose_id:
-            raise _name_taken_error(camera.id) from error
+            raise _make_name_in_use_error(camera.id) from error
 
 
 class Silence(StrEnum):
@@ -681,7 +681,7 @@ def _make_name_put(tenant: str, name: str, id_: str, condition: str) -> Put:
     return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
 
 
-def _name_taken_error(name: str) -> CameraExists:
+def _make_name_in_use_error(name: str) -> CameraExists:
     return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")
 
 

@@ -357,8 +357,8 @@ def follow_face_changes(
     actions: list[Action] = []
     entries: list[JournalEntry] = []
     lost_users: Counter[str] = Counter()
-    places = [(tenant, keys.user_item(user_entry)) for user_entry in changes_by_user]
-    stored_items = items.get_many(keys.DIRECTORY, places) if places else []
+    user_keys = [(tenant, keys.user_item(user_entry)) for user_entry in changes_by_user]
+    stored_items = items.get_many(keys.DIRECTORY, user_keys) if user_keys else []
     for user in map(user_from, filter(None, stored_items)):
         changes = changes_by_user[user.entry]
         leaving_faceids = {

@@ -86,25 +86,25 @@ class DailyLimits(UseCase):
         if tenant.capture_mb_a_day is None:
             return True
         quota, counter_id = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
-        place, day_and_quota = (tenant.name, counter_id), (_day_of(tenant, self.book.clock.now()), quota)
-        if self._take_ahead(place, day_and_quota, size):
+        counter_key, day_and_quota = (tenant.name, counter_id), (_day_of(tenant, self.book.clock.now()), quota)
+        if self._take_ahead(counter_key, day_and_quota, size):
             return True
         part_bytes = quota // PARTS
         if part_bytes > size and self._take_amount(tenant, counter_id, part_bytes, quota, repeatable=True):
             # It keeps what this capture leaves of the part.
-            return self._take_ahead(place, day_and_quota, size - part_bytes)
+            return self._take_ahead(counter_key, day_and_quota, size - part_bytes)
         return self._take_amount(tenant, counter_id, size, quota, repeatable=True)
 
-    def _take_ahead(self, place: tuple[str, str], day_and_quota: tuple[str, int], size: int) -> bool:
+    def _take_ahead(self, counter_key: tuple[str, str], day_and_quota: tuple[str, int], size: int) -> bool:
         """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough.
 
         What was counted ahead on another day, or for another quota, is lost.
         """
         with self._lock:
-            counted_for, left_bytes = self._ahead.get(place, (day_and_quota, 0))
+            counted_for, left_bytes = self._ahead.get(counter_key, (day_and_quota, 0))
             left_bytes = left_bytes - size if counted_for == day_and_quota else -size
             if left_bytes >= 0:
-                self._ahead[place] = day_and_quota, left_bytes
+                self._ahead[counter_key] = day_and_quota, left_bytes
             return left_bytes >= 0
 
     def seconds_until_day_ends(self, tenant: Tenant) -> int:

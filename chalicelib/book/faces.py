@@ -52,7 +52,7 @@ from chalicelib.book.words.items import (
     PageTokens,
     cut_in_parts,
     faces_in,
-    restricted_faces,
+    list_restricted_faceids,
     retry_if_changed,
     walk_items,
 )
@@ -129,12 +129,12 @@ class Faces(UseCase):
 
     def list_restricted(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
-        return list(self.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values())
+        return list(self.by_id(tenant, list_restricted_faceids(self.book.items, tenant.name), restricted=True).values())
 
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
-        place = tenant.name, keys.user_item(entry)
-        return read_optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
+        user_key = tenant.name, keys.user_item(entry)
+        return read_optional(user_from, self.book.items.get(keys.DIRECTORY, user_key)) if entry else None
 
     def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face that has the visits of the face's user: the first one of the user."""
@@ -208,8 +208,8 @@ class Faces(UseCase):
         faceids = {id_: faceid for (_, id_), faceid in sightings.items()}
         without_face = [sighting for sighting, faceid in sightings.items() if faceid not in faces]
         if without_face:
-            places = [keys.observation(tenant.name, *sighting) for sighting in without_face]
-            observations = self.book.items.get_many(keys.OBSERVATIONS, places)
+            observation_keys = [keys.observation(tenant.name, *sighting) for sighting in without_face]
+            observations = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
             moved_faceids = {
                 id_: str(item["faceid"]) for (_, id_), item in zip(without_face, observations, strict=True) if item
             }
@@ -285,23 +285,23 @@ class Faces(UseCase):
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
         longest_prefix = prefix(max(words, key=len))
         between = keys.name_terms_range(longest_prefix)
-        behind = pages.read_place(token, lambda place: bytes.fromhex(place).decode())
+        behind = pages.read_position(token, lambda text: bytes.fromhex(text).decode())
         stored_items = walk_items(
             self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE
         )
 
-        def find_faces(places: list[str]) -> list[tuple[str, Face]]:
+        def find_faces(term_keys: list[str]) -> list[tuple[str, Face]]:
             """Return the faces that all words find, each with the first of its terms that the longest word finds."""
-            parts_of_places = [(place, *keys.parts_of_name_term(place)) for place in places]
-            faces = self.by_id(tenant, [faceid for _, _, faceid in parts_of_places])
+            parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
+            faces = self.by_id(tenant, [faceid for _, _, faceid in parsed_keys])
             found_faces: list[tuple[str, Face]] = []
-            for place, term, faceid in parts_of_places:
+            for term_key, term, faceid in parsed_keys:
                 face_terms = _terms(faces[faceid]) if faceid in faces else ()  # others, if it was renamed just now
                 first_term = min(
                     (face_term for face_term in face_terms if face_term.startswith(longest_prefix)), default=None
                 )
                 if term == first_term and is_found(face_terms, words):
-                    found_faces.append((place, faces[faceid]))
+                    found_faces.append((term_key, faces[faceid]))
             return found_faces
 
         page = pages.make_filtered_page(
@@ -408,10 +408,10 @@ class Holds(UseCase):
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be held."""
-        held_ids = {held_face.faceid for held_face in self.list_all(tenant.name)}
-        if len(held_ids.union(faceids)) > max(self.most, len(held_ids)):
+        ids_on_hold = {face_on_hold.faceid for face_on_hold in self.list_all(tenant.name)}
+        if len(ids_on_hold.union(faceids)) > max(self.most, len(ids_on_hold)):
             raise TooMany(
-                f"a tenant holds {self.most} faces at most, {len(held_ids)} now: lift the holds that are over"
+                f"a tenant holds {self.most} faces at most, {len(ids_on_hold)} now: lift the holds that are over"
             )
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
@@ -499,8 +499,8 @@ def _term_key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
 
 
-def _to_hex(place: str) -> str:
-    return place.encode().hex()
+def _to_hex(term_key: str) -> str:
+    return term_key.encode().hex()
 
 
 MAX_MERGED = 100
@@ -552,7 +552,7 @@ class FaceLists(UseCase):
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         if order in _SORTED:
             return self._make_sorted_page(tenant, group_name, order, limit, pages, token, descending=descending)
-        behind = pages.read_place(token, str)
+        behind = pages.read_position(token, str)
         if order is FaceOrder.ID:
             stored_rows = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
         else:
@@ -562,33 +562,37 @@ class FaceLists(UseCase):
         rows: list[Item | None] = [row for _, row in page.rows]
         if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
             rows = self.book.items.get_many(
-                keys.FACES, [(tenant.name, _faceid_of_place(place)) for place, _ in page.rows]
+                keys.FACES, [(tenant.name, _faceid_of_position(position)) for position, _ in page.rows]
             )
         return ListPage([make_listed_face(tenant, row) for row in rows if row], page.next_token)
 
     def list_by_enrolment(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted_faceids: Sequence[str] | None = None
     ) -> tuple[list[Face], str | None]:
-        """Return `limit` faces of a group behind a place, by enrolment, oldest first; and the place of the next ones.
+        """Return `limit` faces of a group behind a position, the first enrolled first; and the next page's position.
 
-        A face that is there throughout is listed once, whatever comes and goes. `behind`: None for the first page;
-        `wanted_faceids`: only faces of these ids.
+        A face that is there throughout is listed once, whatever comes and goes. `behind`: the position; None: the
+        first page. `wanted_faceids`: the ids of the faces to list; None: all.
         """
         if wanted_faceids is None:
             merged = self._merge_group_lists(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
-            places = [place for place, _ in islice(merged, limit + 1)]
+            positions = [position for position, _ in islice(merged, limit + 1)]
         else:
             stored_items = self.book.items.get_many(
                 keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
             )
-            places_in_group = [
-                _place_in_list(item, "by_enrolment") for item in stored_items if item and item["group"] == group.id
+            positions_in_group = [
+                _position_in_list(item, "by_enrolment") for item in stored_items if item and item["group"] == group.id
             ]
-            places = sorted(place for place in places_in_group if behind is None or place > behind)[: limit + 1]
-        page_places = places[:limit]
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid_of_place(place)) for place in page_places])
+            positions = sorted(position for position in positions_in_group if behind is None or position > behind)[
+                : limit + 1
+            ]
+        page_positions = positions[:limit]
+        items = self.book.items.get_many(
+            keys.FACES, [(tenant.name, _faceid_of_position(position)) for position in page_positions]
+        )
         faces = [read_visible_face(tenant, item) for item in items if item and item["group"] == group.id]
-        return faces, page_places[-1] if len(places) > limit else None
+        return faces, page_positions[-1] if len(positions) > limit else None
 
     def list_ids(
         self,
@@ -626,11 +630,11 @@ class FaceLists(UseCase):
         if order in _SORTED:
             ranked = sorted((_make_rank(item, order) for item in shown), reverse=descending)
             return FaceIds([faceid for *_, faceid in ranked], seq)
-        places = sorted(
-            (item["faceid"] if order is FaceOrder.ID else _place_in_list(item, index) for item in shown),
+        positions = sorted(
+            (item["faceid"] if order is FaceOrder.ID else _position_in_list(item, index) for item in shown),
             reverse=descending,
         )
-        return FaceIds([_faceid_of_place(place) for place in places], seq)
+        return FaceIds([_faceid_of_position(position) for position in positions], seq)
 
     def list_every_id(self, tenant: Tenant) -> Iterator[str]:
         """Yield the ids of all faces, however many, restricted ones too."""
@@ -659,7 +663,7 @@ class FaceLists(UseCase):
                 "which has all in this order"
             )
         now_ms = milliseconds(self.book.clock.now())
-        begun_ms, behind = pages.read_place(token, partial(read_rank_place, order)) or (now_ms, None)
+        begun_ms, behind = pages.read_position(token, partial(read_rank_position, order)) or (now_ms, None)
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
             raise InvalidInput(
                 "this page token is stale: a list in this order goes on for an hour after its first page; start again "
@@ -685,7 +689,7 @@ class FaceLists(UseCase):
 
     def _count_visits_since(self, tenant: Tenant, row: Item, order: FaceOrder, since_ms: int) -> int:
         """Count the visits of a face since a time, if they are counted in this order."""
-        if order is not FaceOrder.VISITS or int(_place_in_list(row, "by_arrival").partition("#")[0]) < since_ms:
+        if order is not FaceOrder.VISITS or int(_position_in_list(row, "by_arrival").partition("#")[0]) < since_ms:
             return 0
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, row["faceid"])))
         return sum(arrival.first_ms >= since_ms for arrival in visits.arrivals.recent)
@@ -722,9 +726,10 @@ class FaceLists(UseCase):
         *,
         descending: bool,
     ) -> Iterator[tuple[str, Item]]:
-        """Merge the lists of several groups into one list in this order, from behind a place on.
+        """Merge the lists of several groups into one list in this order, from behind a position on.
 
-        Yield (place, item) of each face. The item is what the index has of the face: a list's row, or its keys alone.
+        Yield (position, item) of each face. The item is what the index has of the face: a list's row, or its keys
+        alone.
         """
         items, index = self.book.items, _INDEXES[order]
         has_rows = index in keys.FACES.projections
@@ -740,15 +745,15 @@ class FaceLists(UseCase):
                 "page_size": at_once + 2,
             }
             return (
-                (_place_in_list(item, index), item)
+                (_position_in_list(item, index), item)
                 for item in faces_in(items, tenant.name, group.id, index, **query_options)
             )
 
         return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)
 
 
-def _place_in_list(item: Item, index: str) -> str:
-    """Return the place of a face in its group's list: the instant, and its id."""
+def _position_in_list(item: Item, index: str) -> str:
+    """Return the position of a face in its group's list: the instant, and its id."""
     return str(item[keys.FACES.indexes[index]]).partition("#")[2]
 
 
@@ -760,13 +765,13 @@ def _make_rank(row: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any,
     return not name, sorting_form(name), row["faceid"]
 
 
-def read_rank_place(order: FaceOrder, place: str) -> tuple[int, tuple[Any, ...]]:
-    """Read a page's place: when the first page was read, and what the last face was sorted by. Raises ValueError."""
-    begun_ms, rank = json.loads(place)
+def read_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:
+    """Read a page's position: when the first page was read, and what the last face was sorted by. Raises ValueError."""
+    begun_ms, rank = json.loads(text)
     if (int, _SORTED[order]) != (type(begun_ms), tuple(map(type, rank))):
-        raise ValueError("no place of this order")
+        raise ValueError("no position of this order")
     return begun_ms, tuple(rank)
 
 
-def _faceid_of_place(place: str) -> str:
-    return place.rpartition("#")[2]
+def _faceid_of_position(position: str) -> str:
+    return position.rpartition("#")[2]

@@ -80,7 +80,7 @@ class Groups(UseCase):
         now = self.book.clock.now()
         group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
         group = replace_attributes(group, attributes)
-        if self._is_taken(tenant, name):
+        if self._is_name_in_use(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
         item = group_item(tenant.name, group, now)
@@ -143,7 +143,7 @@ class Groups(UseCase):
         group = read_group()
         changed_group = change(group)
         self._require_values_kept(tenant, group, {*group.attributes} - {*changed_group.attributes})
-        if changed_group.name != group.name and self._is_taken(tenant, changed_group.name):
+        if changed_group.name != group.name and self._is_name_in_use(tenant, changed_group.name):
             raise GroupExists(f"there is a group {changed_group.name!r} already: choose another name")
         if changed_group.capacity != group.capacity:
             self._require_capacity(tenant, changed_group.capacity, group.count)
@@ -285,14 +285,14 @@ class Groups(UseCase):
         stored_items = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
         delete_in_parts(self.book.items, keys.DIRECTORY, stored_items)
 
-    def _is_taken(self, tenant: Tenant, name: str) -> bool:
+    def _is_name_in_use(self, tenant: Tenant, name: str) -> bool:
         return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
 
     def _require_values_kept(self, tenant: Tenant, group: Group, removed_attributes: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
         spared_ids = spared_faces(self.book.items, tenant.name) if removed_attributes else ()
-        places = [(tenant.name, faceid) for faceid in spared_ids]
-        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places))):
+        face_keys = [(tenant.name, faceid) for faceid in spared_ids]
+        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, face_keys))):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {attribute.id for attribute in removed_attributes}
                 require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
@@ -408,9 +408,9 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
         fields["free"] = after.capacity - group.count
     elif group.capacity is not None:
         removed_fields = ("free",)
-    place = (tenant, keys.group_item(group.id))
+    item_key = (tenant, keys.group_item(group.id))
     actions: list[Action] = [
-        Update(keys.DIRECTORY, place, tuple(conditions), set=fields, add=added_counts, remove=removed_fields),
+        Update(keys.DIRECTORY, item_key, tuple(conditions), set=fields, add=added_counts, remove=removed_fields),
     ]
     if gained_capacity := (after.capacity or 0) - (group.capacity or 0):
         if_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT))

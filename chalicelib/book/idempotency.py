@@ -233,7 +233,7 @@ class Requests:
         return delete_in_parts(self._items, keys.REQUESTS, answers, self._clock.now())
 
     def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("requests", lambda turn: self.forget_expired(turn.tenant.name), of_expired=True),)
+        return (Chore("requests", lambda context: self.forget_expired(context.tenant.name), of_expired=True),)
 
 
 def _format_body(body: Mapping[str, Any]) -> str:

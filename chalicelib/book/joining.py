@@ -85,7 +85,7 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 class Joining(UseCase):
     def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("joining", lambda turn: say_rest(self.join_tenant(turn.tenant, turn.left_s))),)
+        return (Chore("joining", lambda context: say_rest(self.join_tenant(context.tenant, context.remaining_s))),)
 
     def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -170,21 +170,22 @@ class Joining(UseCase):
         ]
         return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 
-    def join_tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+    def join_tenant(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
 
-        `left_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all the
-        time, that is reported, and the next run looks at it again. Raises Busy if a search fails, StorageUnavailable.
+        `remaining_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all
+        the time, that is reported, and the next run looks at it again. Raises Busy if a search fails,
+        StorageUnavailable.
         """
         if not tenant.learns:
             return True
         progress = _PROGRESS.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
-        if progress.again and left_s() >= STOPS_AT_S:
+        if progress.again and remaining_s() >= STOPS_AT_S:
             faces = list(self.book.faces.by_id(tenant, progress.again).values())
             progress = replace(progress, again=self._decide_faces(tenant, faces))
             self._store_progress(tenant, progress)
         while progress.until is not None or progress.seq < self.book.writer.read_seq(tenant.name):
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 return False
             progress = self._decide_next_faces(tenant, progress)
             self._store_progress(tenant, progress)

@@ -67,5 +67,5 @@ class Machinery(Protocol):
     def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
         """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
 
-    def journal(self, tenant: str, held_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
-        """Read the changes with seq `held_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""
+    def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
+        """Read the changes with seq `after_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""

@@ -81,8 +81,8 @@ class Messages(UseCase):
         return public_key(self._read_private_key(tenant))
 
     def _read_private_key(self, tenant: str) -> str:
-        place, context = keys.push_key(tenant), keys.hook_secret(tenant, keys.PUSH_KEY)
-        if item := self.book.items.get(keys.HOOKS, place):
+        item_key, context = keys.push_key(tenant), keys.hook_secret(tenant, keys.PUSH_KEY)
+        if item := self.book.items.get(keys.HOOKS, item_key):
             return self.book.storage.vault.unseal(bytes(item["secret"]), context)
         item_made = {"tenant": tenant, "id": keys.PUSH_KEY, "secret": self.book.storage.vault.seal(new_key(), context)}
         write_unless_changed(self.book.items, [Put(keys.HOOKS, item_made, (absent("key-free"),))])
@@ -139,14 +139,16 @@ class Messages(UseCase):
         """
         if not (name := hook.name_pause(delivery)):
             return True
-        claims, mark, at_ms = _read_claims(hook), _make_mark(delivery), milliseconds(delivery.created_at)
+        claims, event_hash, at_ms = _read_claims(hook), _hash_event_id(delivery), milliseconds(delivery.created_at)
         running_claims = {
-            claimed_name: claim for claimed_name, claim in claims.items() if abs(at_ms - claim[0]) < hook.pause_s * 1000
+            claimed_name: begin_and_hash
+            for claimed_name, begin_and_hash in claims.items()
+            if abs(at_ms - begin_and_hash[0]) < hook.pause_s * 1000
         }
         if name in running_claims:
-            _, mark_of_claim = running_claims[name]
-            return bool(mark_of_claim == mark)
-        if not self._write_claims(hook, delivery, {**running_claims, name: [at_ms, mark]}):
+            _, claimed_event_hash = running_claims[name]
+            return bool(claimed_event_hash == event_hash)
+        if not self._write_claims(hook, delivery, {**running_claims, name: [at_ms, event_hash]}):
             raise Busy("another message of this hook is sent just now")
         return True
 
@@ -157,11 +159,15 @@ class Messages(UseCase):
         if item := self.book.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
             now = hook_from(item)
             claims = _read_claims(now)
-            if claims.get(name, [0, ""])[1] == _make_mark(delivery):
+            if claims.get(name, [0, ""])[1] == _hash_event_id(delivery):
                 self._write_claims(
                     now,
                     delivery,
-                    {claimed_name: claim for claimed_name, claim in claims.items() if claimed_name != name},
+                    {
+                        claimed_name: begin_and_hash
+                        for claimed_name, begin_and_hash in claims.items()
+                        if claimed_name != name
+                    },
                 )
 
     def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
@@ -212,12 +218,15 @@ class Messages(UseCase):
 
 
 def _read_claims(hook: Hook) -> dict[str, Any]:
-    """Return the pauses of a hook by name (`Hook.name_pause`), each as [ms at which it began, mark of its event]."""
+    """Return the pauses of a hook by name (`Hook.name_pause`), each as [begin in ms, hash of its event's id]."""
     return dict(json.loads(hook.claims or "{}"))
 
 
-def _make_mark(delivery: Delivery) -> str:
-    """Make an event's mark, by which a repeat knows its claim. Its id may have a face's, so it is not stored."""
+def _hash_event_id(delivery: Delivery) -> str:
+    """Hash an event's id, by which a repeat knows its claim.
+
+    The id may have a face's id, so it is not stored itself.
+    """
     return sha256(delivery.event_id.encode()).hexdigest()[:16]
 
 

@@ -21,8 +21,11 @@ class UseCase:
 
 
 class Made(lazy[_T]):
-    """An attribute of a room that makes a use case when it is read. `place`: its class below chalicelib."""
+    """An attribute of a room that makes a use case when it is read.
 
-    def __init__(self, place: str) -> None:
-        module, _, name = place.rpartition(".")
+    `class_path`: below chalicelib, as `book.week.Weeks`.
+    """
+
+    def __init__(self, class_path: str) -> None:
+        module, _, name = class_path.rpartition(".")
         super().__init__(lambda owner: getattr(import_module(f"chalicelib.{module}"), name)(owner.book))

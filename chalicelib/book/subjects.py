@@ -185,16 +185,20 @@ class Subjects(UseCase):
         return None
 
     def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("subjects", lambda turn: say_rest(self.unite_all(turn.tenant, turn.left_s)), nightly=True),)
+        return (
+            Chore(
+                "subjects", lambda context: say_rest(self.unite_all(context.tenant, context.remaining_s)), nightly=True
+            ),
+        )
 
-    def unite_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+    def unite_all(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Make the faces of each subject one. Return False if the time ran out first.
 
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
         for group in self.book.groups.list_all(tenant) if tenant.format >= UNITED else ():
             for subject in self.list_all(tenant, group) if group.users else ():
-                if left_s() < STOPS_AT_S:
+                if remaining_s() < STOPS_AT_S:
                     return False
                 self._unite_faces(tenant, group, subject)
         return True
@@ -452,13 +456,13 @@ class Subjects(UseCase):
             for restriction in restrictions
             if restriction.group_id == group.id and restriction.user.startswith(first_id)
         }
-        taken_ids = {subject.id for subject in subjects_alike}
+        used_ids = {subject.id for subject in subjects_alike}
         ids_of_same_name = (
             id_
             for id_, restricted_name in restricted_names.items()
-            if id_ not in taken_ids and is_same_name(restricted_name, name, matches_case=matches_case)
+            if id_ not in used_ids and is_same_name(restricted_name, name, matches_case=matches_case)
         )
-        id_ = next(ids_of_same_name, None) or free_subject_id(name, taken_ids | restricted_names.keys())
+        id_ = next(ids_of_same_name, None) or free_subject_id(name, used_ids | restricted_names.keys())
         return User(group.id, id_, name=normal_name, created_at=self.book.clock.now())
 
     def _list_alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
@@ -577,8 +581,8 @@ class Subjects(UseCase):
     def _read_names(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
-        places = [(tenant.name, keys.user_item(entry)) for entry in entries]
-        stored_items = self.book.items.get_many(keys.DIRECTORY, places)
+        user_keys = [(tenant.name, keys.user_item(entry)) for entry in entries]
+        stored_items = self.book.items.get_many(keys.DIRECTORY, user_keys)
         return {user.entry: user.name for user in map(user_from, filter(None, stored_items)) if user.name}
 
     def _search_candidates(

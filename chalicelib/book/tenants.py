@@ -213,8 +213,8 @@ class Tenants(UseCase):
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("format", lambda turn: self._upgrade_format(turn.tenant)),
-            Chore("old keys", lambda turn: self._forget_old_keys(turn.tenant)),
+            Chore("format", lambda context: self._upgrade_format(context.tenant)),
+            Chore("old keys", lambda context: self._forget_old_keys(context.tenant)),
         )
 
     @retry_if_changed(_KEYS_CHANGE)
@@ -283,9 +283,9 @@ class Tenants(UseCase):
 
     def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
         """Return the tenant whose appcode this was before the newest, while it holds."""
-        place = keys.appcode_item(api_keys.digest(appcode))
-        item = self._read_item_of_credential(place)
-        if item is None or item.get(OLD_APPCODE) != place[1]:
+        appcode_key = keys.appcode_item(api_keys.digest(appcode))
+        item = self._read_item_of_credential(appcode_key)
+        if item is None or item.get(OLD_APPCODE) != appcode_key[1]:
             return None
         tenant = self.open_tenant(item)
         return tenant if self._old_key_holds(tenant, dialect) else None

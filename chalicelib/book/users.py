@@ -160,17 +160,17 @@ class Users(UseCase):
                 for faceid, similarity in similarities.items()
                 if similarity < least_similarity
             ]
-            taken_faceids = [
+            accepted_faceids = [
                 faceid for faceid in free_faceids if similarities.get(faceid, least_similarity) >= least_similarity
             ]
             # The first one of the user has its visits.
-            taken_faceids.sort(key=lambda faceid: -faces[faceid].arrive_count)
-            if len(user.faceids) + len(taken_faceids) > MAX_FACES:
+            accepted_faceids.sort(key=lambda faceid: -faces[faceid].arrive_count)
+            if len(user.faceids) + len(accepted_faceids) > MAX_FACES:
                 raise TooManyFaces(
-                    f"user {id_!r} has {len(user.faceids)} faces, and {len(taken_faceids)} more would pass "
+                    f"user {id_!r} has {len(user.faceids)} faces, and {len(accepted_faceids)} more would pass "
                     f"{MAX_FACES}, the most of one user: take some away first"
                 )
-            return taken_faceids, refusals
+            return accepted_faceids, refusals
 
         return self._change_faces(tenant, group, id_, faceids, request, judge_faces, joins=True)
 

@@ -60,7 +60,7 @@ from chalicelib.book.words.items import (
 )
 from chalicelib.book.words.names import legal_group_name
 from chalicelib.book.words.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
-from chalicelib.book.words.slots import hold_place
+from chalicelib.book.words.slots import hold_slot
 from chalicelib.book.words.telemetry import report_failure
 from chalicelib.book.words.values import milliseconds, moment, read_optional, time_ordered_id
 from chalicelib.book.words.webhooks import (
@@ -341,16 +341,16 @@ class Outbox(UseCase):
                     report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
 
-    def read_told_position(self, tenant: str, kind: EventKind) -> str | None:
+    def read_last_position(self, tenant: str, kind: EventKind) -> str | None:
         """Return the position of the last event of a kind that the sweep told; None: none was told yet."""
         return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
 
-    def tell_once(self, tenant: str, position: str, position_before: str | None, event: Event) -> bool:
+    def send_event_once(self, tenant: str, position: str, position_before: str | None, event: Event) -> bool:
         """Send hooks an event that the sweep found; return False if another sweep was quicker.
 
         The sweep finds events of a kind in the order of their positions. The position of the last one is noted in the
         write that makes its deliveries, so no event is told twice. `position`: this event's; `position_before`: the
-        one that `read_told_position` returned.
+        one that `read_last_position` returned.
         """
         actions = self.make_delivery_puts(tenant, [event])
         item_key, field_name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
@@ -533,7 +533,7 @@ class DeliverySlots:
                 limit = self._limits[kind]
                 slot = self._slots.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
                 slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
-                slots.enter_context(hold_place(slot, slow, self._waited_s))
+                slots.enter_context(hold_slot(slot, slow, self._waited_s))
             yield
 
 
@@ -715,4 +715,4 @@ class Webhooks(UseCase):
     deliveries: Made[Deliveries] = Made("book.webhooks.Deliveries")
 
     def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("events", lambda turn: self.outbox.forget_expired(turn.tenant.name), of_expired=True),)
+        return (Chore("events", lambda context: self.outbox.forget_expired(context.tenant.name), of_expired=True),)

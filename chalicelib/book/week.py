@@ -96,11 +96,11 @@ class Weeks(UseCase):
             return False
         monday = this_monday - timedelta(DAYS)
         outbox = self.book.webhooks.outbox
-        last_told, week_to_tell = outbox.read_told_position(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
-        if last_told is not None and last_told >= week_to_tell:
+        last_reported_week, week_to_tell = outbox.read_last_position(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
+        if last_reported_week is not None and last_reported_week >= week_to_tell:
             return False
-        return outbox.tell_once(
-            tenant.name, week_to_tell, last_told, _make_event(self.count_week(tenant, monday), tenant, now)
+        return outbox.send_event_once(
+            tenant.name, week_to_tell, last_reported_week, _make_event(self.count_week(tenant, monday), tenant, now)
         )
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:

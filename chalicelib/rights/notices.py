@@ -336,7 +336,7 @@ class Notices(Outside):
             keeps_strangers=not tenant_now.forgets_strangers
             and (has_strangers or not cameras or any(camera.keeps_strangers for camera in cameras)),
             own_days=tuple(group.unseen_days for group in groups if not group.is_default),
-            receivers=hosts_told(self.book.webhooks.hooks.list_all(tenant_now.name)),
+            receivers=list_recipients(self.book.webhooks.hooks.list_all(tenant_now.name)),
             on_aws=not isinstance(self.book.settings.storage, Path),
         )
 
@@ -351,9 +351,9 @@ class Notices(Outside):
         return write_receipt_page(self.read_facts(tenant), language, receipt, programs)
 
 
-def hosts_told(hooks: Collection[Hook]) -> tuple[str, ...]:
+def list_recipients(hooks: Collection[Hook]) -> tuple[str, ...]:
     """Return whom these hooks tell of people now."""
-    told_hooks = (
+    reporting_hooks = (
         hook for hook in hooks if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds))
     )
-    return tuple(sorted({hook.recipient for hook in told_hooks} - {""}))
+    return tuple(sorted({hook.recipient for hook in reporting_hooks} - {""}))

@@ -36,7 +36,7 @@ from chalicelib.book.words.items import (
     ListPage,
     PageTokens,
     faces_in,
-    restricted_faces,
+    list_restricted_faceids,
     walk_items,
     write_unless_changed,
 )
@@ -64,7 +64,7 @@ class Restrictions(Outside):
         """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
         pages = PageTokens(f"restricted faces of {tenant.name}")
         items = faces_in(
-            self.book.items, tenant.name, RESTRICTED, behind=pages.read_place(token, str), page_size=limit + 2
+            self.book.items, tenant.name, RESTRICTED, behind=pages.read_position(token, str), page_size=limit + 2
         )
         page = pages.make_first_page(items, limit, lambda item: str(item["enrolment_key"]))
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)
@@ -81,11 +81,11 @@ class Restrictions(Outside):
 
         def restrict_face(face: Face) -> tuple[Face, Change] | None:
             _require_settled(face)
-            if (mark := face.restriction) is None:
+            if (restriction := face.restriction) is None:
                 return self._restrict(tenant, face, reason)
-            if mark.reason:
+            if restriction.reason:
                 return None
-            return replace(face, restriction=mark._replace(reason=reason)), Change((), ())
+            return replace(face, restriction=restriction._replace(reason=reason)), Change((), ())
 
         return self.book.faces.change_face(tenant, faceid, restrict_face, request, restricted=True)
 
@@ -107,20 +107,20 @@ class Restrictions(Outside):
         """
         if self.book.merges.mover.settle_faces(tenant, face):
             raise Changed
-        if (mark := face.restriction) is None or not mark.ended:
+        if (restriction := face.restriction) is None or not restriction.ended:
             return face, Change((), ())
-        if mark.reason:
-            return replace(face, restriction=mark._replace(ended=Ending.NONE)), Change((), ())
-        return self._return_to_group(tenant, face, mark)
+        if restriction.reason:
+            return replace(face, restriction=restriction._replace(ended=Ending.NONE)), Change((), ())
+        return self._return_to_group(tenant, face, restriction)
 
     def restrict_expired(
-        self, tenant: Tenant, *, looks: bool = False, left_s: Callable[[], float] | None = None
+        self, tenant: Tenant, *, looks: bool = False, remaining_s: Callable[[], float] | None = None
     ) -> None:
         """Restrict the faces whose records of consent have expired by now, and note when the next one does.
 
-        `looks`: look even if the tenant's record says that none has expired. `left_s`: how long the caller may take;
-        None: it has a client who waits, so that `at_once` faces are restricted. One is, however little time there is.
-        Raises Busy if more are left: nobody reads them meanwhile.
+        `looks`: look even if the tenant's record says that none has expired. `remaining_s`: how long the caller may
+        take; None: it has a client who waits, so that `at_once` faces are restricted. One is, however little time there
+        is. Raises Busy if more are left: nobody reads them meanwhile.
         """
         now, end = self.book.clock.now(), tenant.consents_end_at
         if not looks and (end is None or end > now):
@@ -134,7 +134,11 @@ class Restrictions(Outside):
                 if next_end != end:  # if others have noted one meanwhile, the next reader looks again
                     self.book.tenants.note_consent_end(tenant, next_end)
                 return
-            if (restricted_count >= self.at_once) if left_s is None else (restricted_count and left_s() < STOPS_AT_S):
+            if (
+                (restricted_count >= self.at_once)
+                if remaining_s is None
+                else (restricted_count and remaining_s() < STOPS_AT_S)
+            ):
                 raise Busy("the consent of many people has just expired, and they are put away: send the request again")
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
@@ -179,7 +183,7 @@ class Restrictions(Outside):
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be restricted."""
-        away = {*restricted_faces(self.book.items, tenant.name)}
+        away = {*list_restricted_faceids(self.book.items, tenant.name)}
         if len(away.union(faceids)) > max(self.most, len(away)):
             raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
 
@@ -209,31 +213,33 @@ class Restrictions(Outside):
 
         def lift_restriction(face: Face) -> tuple[Face, Change] | None:
             _require_settled(face)
-            if (mark := face.restriction) is None:
+            if (restriction := face.restriction) is None:
                 return None
-            if not mark.ended:
-                return self._return_to_group(tenant, face, mark)
-            if not mark.reason:
+            if not restriction.ended:
+                return self._return_to_group(tenant, face, restriction)
+            if not restriction.reason:
                 raise ConsentMissing(
-                    f"face {faceid!r} is restricted since {mark.said}: write a record of consent down again, or erase "
-                    "the person"
+                    f"face {faceid!r} is restricted since {restriction.said}: write a record of consent down again, "
+                    "or erase the person"
                 )
-            return replace(face, restriction=mark._replace(reason=""), changed_at=self.book.clock.now()), Change((), ())
+            return replace(face, restriction=restriction._replace(reason=""), changed_at=self.book.clock.now()), Change(
+                (), ()
+            )
 
         return self.book.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
 
-    def _return_to_group(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
-        """Return the face in the group and with the user that `mark` says, and the change that this needs."""
-        is_group_there = self.book.groups.find_by_id(tenant, mark.group_id) is not None
-        group_id, values = (mark.group_id, face.attributes) if is_group_there else (REGULAR, {})
-        user_id = mark.user if is_group_there else ""
+    def _return_to_group(self, tenant: Tenant, face: Face, restriction: Restriction) -> tuple[Face, Change]:
+        """Return the face in the group and with the user that `restriction` says, and the change that this needs."""
+        is_group_there = self.book.groups.find_by_id(tenant, restriction.group_id) is not None
+        group_id, values = (restriction.group_id, face.attributes) if is_group_there else (REGULAR, {})
+        user_id = restriction.user if is_group_there else ""
         user = self.book.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
         has_room = bool(user_id) and (user is None or len(user.faceids) < MAX_FACES)
         after = replace(face, group_id=group_id, attributes=values, user=user_id if has_room else "")
         after = replace(after, restriction=None, changed_at=self.book.clock.now())
         put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
         is_made = has_room and user is None
-        change = self._make_user_again(tenant.name, after, mark.subject) if is_made else Change((), ())
+        change = self._make_user_again(tenant.name, after, restriction.subject) if is_made else Change((), ())
         counts, limited_groups = {group_id: 1}, self.book.groups.list_limited(tenant, [group_id])
         change = replace(change, journal=(put, *change.journal), counts=counts, limited_groups=limited_groups)
         return after, replace(change, skips_model_check=True)

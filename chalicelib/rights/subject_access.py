@@ -115,11 +115,11 @@ def _read_arrivals(subject: Subject) -> Iterator[Item]:
 
 
 def _read_names(subject: Subject) -> Iterator[Item]:
-    places = [
+    name_keys = [
         (subject.tenant.name, keys.name_term(term, subject.faceid))
         for term in make_terms(subject.face.name, subject.face.number)
     ]
-    return (item for item in subject.items.get_many(keys.NAMES, places) if item) if places else iter([])
+    return (item for item in subject.items.get_many(keys.NAMES, name_keys) if item) if name_keys else iter([])
 
 
 def _read_users(subject: Subject) -> Iterator[Item]:
@@ -142,17 +142,17 @@ _OF_ALL = ("detection", "again")
 
 def _read_captures(subject: Subject) -> Iterator[Item]:
     """Read the captures that show the person, each with its own sightings only."""
-    numbers_by_place: dict[tuple[str, str], set[int]] = {}
+    numbers_by_key: dict[tuple[str, str], set[int]] = {}
     for observation in subject.sightings.values():
         capture, number = parts_of_sighting(observation.id)
-        numbers_by_place.setdefault((keys.captures(subject.tenant.name, observation.camera), capture), set()).add(
-            number
-        )
-    places = list(numbers_by_place)
-    for place, item in zip(places, subject.items.get_many(keys.CAPTURES, places) if places else [], strict=True):
+        numbers_by_key.setdefault((keys.captures(subject.tenant.name, observation.camera), capture), set()).add(number)
+    capture_keys = list(numbers_by_key)
+    for capture_key, item in zip(
+        capture_keys, subject.items.get_many(keys.CAPTURES, capture_keys) if capture_keys else [], strict=True
+    ):
         if item is not None:
             own_sightings = [
-                sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in numbers_by_place[place]
+                sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in numbers_by_key[capture_key]
             ]
             yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own_sightings}
 
@@ -461,9 +461,9 @@ class Archives(Outside):
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
-        after = pages.read_place(part, _place)
+        after = pages.read_position(part, _require_sighting_id)
         file, ends_at = io.BytesIO(), time.monotonic() + PART_S
-        next_place = self.write(
+        next_sighting_id = self.write(
             tenant,
             faceid,
             file,
@@ -476,7 +476,7 @@ class Archives(Outside):
         return Part(
             self.book.storage.blobs.signed_get(key),
             file.tell(),
-            None if next_place is None else pages.make_token(next_place),
+            None if next_sighting_id is None else pages.make_token(next_sighting_id),
         )
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
@@ -619,8 +619,8 @@ class Archives(Outside):
             (observation.camera, parts_of_sighting(observation.id)[0]): None
             for observation in subject.sightings.values()
         }
-        places = [keys.capture(name, camera, capture) for camera, capture in ids]
-        items = self.book.items.get_many(keys.CAPTURES, places) if places else []
+        capture_keys = [keys.capture(name, camera, capture) for camera, capture in ids]
+        items = self.book.items.get_many(keys.CAPTURES, capture_keys) if capture_keys else []
         since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
         return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
 
@@ -655,7 +655,7 @@ def capture_name(capture: Capture) -> str:
     return f"captures/{capture.camera_id}/{capture.id}.{'png' if 'png' in capture.content_type else 'jpg'}"
 
 
-def _place(text: str) -> str:
+def _require_sighting_id(text: str) -> str:
     """Read a sighting's id. Raises ValueError."""
     parts_of_sighting(text)
     return text

@@ -118,9 +118,9 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a query's number": (100_000, lambda n: lambda: read_query({"limit": ["9" * n]}, CapturesWanted)),
     "a query's time": (100_000, lambda n: lambda: read_time_parameter("9" * n)),
     # tokens
-    "a token": (100_000, lambda n: lambda: TOKENS.read_place("A" * n, str)),
-    "a token without padding": (100_000, lambda n: lambda: TOKENS.read_place("=" * n, str)),
-    "a forged number": (100_000, lambda n: lambda: TOKENS.read_place(TOKENS.make_token("9" * n), int)),
+    "a token": (100_000, lambda n: lambda: TOKENS.read_position("A" * n, str)),
+    "a token without padding": (100_000, lambda n: lambda: TOKENS.read_position("=" * n, str)),
+    "a forged number": (100_000, lambda n: lambda: TOKENS.read_position(TOKENS.make_token("9" * n), int)),
     # connections
     "bodies that come at once": (250, lambda n: lambda: bodies_at_once(n)),
     # names

@@ -46,7 +46,7 @@ from urllib3 import HTTPHeaderDict
 
 from chalicelib.aws import search as remote_search
 from chalicelib.book.cameras import CameraSettings, legal_camera_name
-from chalicelib.book.faces import read_rank_place
+from chalicelib.book.faces import read_rank_position
 from chalicelib.book.index.snapshots import segment
 from chalicelib.book.index.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.book.records import columns
@@ -719,7 +719,7 @@ def page_token_of(data: bytes) -> None:
 def sorted_list_place_of(data: bytes) -> None:
     for order in (FaceOrder.NAME, FaceOrder.VISITS):
         with suppress(ValueError, TypeError):  # of which a page token makes a refusal
-            read_rank_place(order, data.decode("utf-8", "replace"))
+            read_rank_position(order, data.decode("utf-8", "replace"))
 
 
 def backup_of(*names: str) -> bytes:

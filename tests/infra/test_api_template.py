@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words.pictures import require_places
+from chalicelib.book.words.pictures import require_buckets
 from tests.infra.template import actions, resources, statements
 
 
@@ -131,7 +131,7 @@ def test_as_many_picture_buckets_as_the_parameter_takes_fit_into_a_policy_beside
 @pytest.mark.parametrize("places", ["", "photos", "photos,archive/2026/staff", "a-b.c1/d_e.f=g+h@i-j"])
 def test_picture_buckets_are_as_tenants_have_them(packaged: dict[str, Any], places: str) -> None:
     assert re.fullmatch(packaged["Parameters"]["PictureBuckets"]["AllowedPattern"], places)
-    require_places([place for place in places.split(",") if place])
+    require_buckets([place for place in places.split(",") if place])
 
 
 @pytest.mark.parametrize("places", ["*", "photos/*", "photos,", "photos/", "photos/a?", "${aws:username}", "a,b c"])

@@ -48,7 +48,7 @@ class Hour:
         )
         self.failed: list[str] = []
 
-    def tick(self, left_s: float = 300.0, at: datetime | None = None) -> int:
+    def tick(self, remaining_s: float = 300.0, at: datetime | None = None) -> int:
         """The scheduler calls the sweep; then the queue's messages are worked off. Return how many there were."""
         app.provide.use(self.services)
         when = (at or self.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -56,9 +56,9 @@ class Hour:
         event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
         with self._tried():
             app.sweep({**event, **more}, Context("sweep"))
-        return self.work_off(left_s)
+        return self.work_off(remaining_s)
 
-    def work_off(self, left_s: float = 300.0) -> int:
+    def work_off(self, remaining_s: float = 300.0) -> int:
         messages = 0
         while found := self.storage.index_queue.receive(10, 1_800):
             for message in found:
@@ -66,7 +66,7 @@ class Hour:
                 record = {"messageId": "m", "receiptHandle": "r", "body": message.body, "eventSource": "aws:sqs"}
                 record["attributes"] = {"ApproximateReceiveCount": str(message.receive_count)}
                 with self._tried():
-                    context = replace(Context("build_index"), deadline=Context("").deadline - 30 + left_s)
+                    context = replace(Context("build_index"), deadline=Context("").deadline - 30 + remaining_s)
                     app.build_index({"Records": [record]}, context)
                     self.storage.index_queue.delete(message.receipt)
         return messages
@@ -230,7 +230,7 @@ def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late
 
 
 def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
-    messages = hour.tick(left_s=30.0)
+    messages = hour.tick(remaining_s=30.0)
     assert messages == len(hour.services.sweep._list_chores(hour.clock.now()))
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     assert hour.failed == []
@@ -255,18 +255,18 @@ def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_a
     ill = {"shop"}
     hour = Hour(tmp_path, failing(ill))
     hour.services.tenants.add("shop", Profile.CAMERA)
-    assert hour.tick(left_s=30.0) == 2, "one more, since no group is to be erased, which cannot fail"
+    assert hour.tick(remaining_s=30.0) == 2, "one more, since no group is to be erased, which cannot fail"
     for _ in range(3):
         before = len(hour.failed)
         hour.clock.advance(timedelta(minutes=30))
-        hour.work_off(left_s=30.0)  # comes to an end
+        hour.work_off(remaining_s=30.0)  # comes to an end
         assert len(hour.failed) > before
     assert swept_at(hour, "shop") is None
     ill.clear()
     hour.clock.advance(timedelta(minutes=30))
-    hour.work_off(left_s=30.0)
+    hour.work_off(remaining_s=30.0)
     assert swept_at(hour, "shop") is None, "of chores in messages of their own, nobody knows whether they were all"
-    hour.tick(left_s=30.0)
+    hour.tick(remaining_s=30.0)
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     hour.services.close()
 

@@ -231,7 +231,7 @@ class Captures(UseCase):
                 ["captures", tenant.name, camera_id, *capture_filter.ids, capture_filter.state, capture_filter.faces]
             )
         )
-        below_id = tokens.read_place(token, str)
+        below_id = tokens.read_position(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(self._newest_first(tenant, camera_id, capture_filter, below_id, at_once), _MOST_READ)
         captures: list[Capture] = []

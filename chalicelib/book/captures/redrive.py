@@ -78,7 +78,7 @@ class Redrive(UseCase):
             size = self.page_size
             items = captures_of(self.book.items, context.tenant.name, camera, between=capture_range, page_size=size)
             for number, item in enumerate(items, 1):
-                if number > self.page_size and context.left_s() < STOPS_AT_S:
+                if number > self.page_size and context.remaining_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
                 if _is_overdue(item, now, LOST_AFTER):
                     self._send_lost(context.tenant, item, now)

@@ -95,12 +95,14 @@ class Deletion(UseCase):
         return (
             Chore(
                 "groups",
-                lambda context: self.groups.continue_tenant(context.tenant, context.left_s),
+                lambda context: self.groups.continue_tenant(context.tenant, context.remaining_s),
                 ignores_clock=True,
             ),
             Chore(
                 "pictures",
-                lambda context: self.orphans.delete(context.tenant.name, context.hour, context.after, context.left_s),
+                lambda context: self.orphans.delete(
+                    context.tenant.name, context.hour, context.after, context.remaining_s
+                ),
             ),
         )
 
@@ -303,12 +305,12 @@ class GroupDeletion(UseCase):
                 self.book.writer.commit(tenant.name, self._make_change(tenant, group, seq, request, by=by))
         return self.book.wake(tenant.name, group=group.id)
 
-    def continue_tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+    def continue_tenant(self, tenant: Tenant, remaining_s: Callable[[], float]) -> None:
         """Go on with all groups whose faces are not erased yet."""
         for group_id in sorted(tenant.gone):
-            self.erase_faces(tenant, group_id, left_s)
+            self.erase_faces(tenant, group_id, remaining_s)
 
-    def erase_faces(self, tenant: Tenant, group_id: str, left_s: Callable[[], float]) -> None:
+    def erase_faces(self, tenant: Tenant, group_id: str, remaining_s: Callable[[], float]) -> None:
         """Erase the faces of a deleted group. May be cut off anywhere, and called again, also by two at once.
 
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
@@ -320,7 +322,7 @@ class GroupDeletion(UseCase):
             if self.book.merges.mover.settle_faces(replace(tenant, gone=frozenset()), *faces):
                 continue
             self._erase(tenant, faces, options)
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 self.book.wake(tenant.name, group=group_id)
                 return
         self.book.groups.forget_users(tenant, group_id)
@@ -329,9 +331,9 @@ class GroupDeletion(UseCase):
         self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
-        held_faceids = [face.faceid for face in self.book.faces.holds.list_all(tenant.name)]
-        held_faces = self.book.faces.by_id(tenant, held_faceids, restricted=True).values()
-        require_free(face for face in held_faces if face.own_group_id == group.id)
+        faceids_on_hold = [face.faceid for face in self.book.faces.holds.list_all(tenant.name)]
+        faces_on_hold = self.book.faces.by_id(tenant, faceids_on_hold, restricted=True).values()
+        require_free(face for face in faces_on_hold if face.own_group_id == group.id)
 
     def _make_change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
@@ -350,14 +352,14 @@ class GroupDeletion(UseCase):
         """Read as many of the group's faces as one record takes, with those that were merged into them."""
         max_number = MOST_LEAVING if options.erases else self.a_record
         face_keys = islice(faces_in(self.book.items, tenant.name, group_id), max_number)
-        places = [(tenant.name, item["faceid"]) for item in face_keys]
-        faces = self._read_faces(places, group_id) if places else []
+        face_keys_to_read = [(tenant.name, item["faceid"]) for item in face_keys]
+        faces = self._read_faces(face_keys_to_read, group_id) if face_keys_to_read else []
         recorded = accumulate(map(weight_of, faces))
         return [face for face, number in zip(faces, recorded, strict=True) if number <= max_number]
 
-    def _read_faces(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
+    def _read_faces(self, face_keys: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
-        faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, places) if item]
+        faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, face_keys) if item]
         return [face for face in faces if face.group_id == group_id]
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:

@@ -39,7 +39,7 @@ class OrphanedPictures(UseCase):
     page_size = 1_000
 
     def delete(
-        self, tenant: str, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: float("inf")
+        self, tenant: str, hour: datetime, after: str = "", remaining_s: Callable[[], float] = lambda: float("inf")
     ) -> Rest | None:
         """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
 
@@ -53,7 +53,7 @@ class OrphanedPictures(UseCase):
         blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
         for page in cut_in_parts(blobs, self.page_size):
             self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > stored_since])
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 return Rest(page[-1].key)
         return None
 

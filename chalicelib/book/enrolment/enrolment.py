@@ -241,8 +241,8 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
     InvalidInput if a value has over 50 characters.
     """
     values_by_id = {}
-    for place, attribute in enumerate(group.attributes, start=1):
-        value = values.get(attribute.name, values.get(f"item{place}"))
+    for number, attribute in enumerate(group.attributes, start=1):
+        value = values.get(attribute.name, values.get(f"item{number}"))
         if value is not None:
             if len(value) > VALUE_LENGTH:
                 raise InvalidInput(
@@ -289,7 +289,7 @@ class EnrolledFace(Struct, frozen=True):
 class FaceChanges(Struct, frozen=True):
     """The values to set; None leaves one as it is.
 
-    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: names of
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `cleared_names`: names of
     fields that are to say nothing.
     """
 
@@ -301,4 +301,4 @@ class FaceChanges(Struct, frozen=True):
     name: str | None = None
     note: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    taken_back: frozenset[str] = frozenset()
+    cleared_names: frozenset[str] = frozenset()

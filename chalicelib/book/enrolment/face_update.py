@@ -235,7 +235,7 @@ def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges
         user=face.user if target.id == face.group_id else "",
         attributes={id_: value for id_, value in values_by_id.items() if value},
         labels=face.labels._replace(**changes.labels),
-        **own | {name: BLANK[name] for name in changes.taken_back},
+        **own | {name: BLANK[name] for name in changes.cleared_names},
     )
 
 

@@ -43,7 +43,7 @@ BETTER_PICTURE = 5.0
 A_TRANSACTION = 40
 """Faces that are indexed all or none; more take several transactions."""
 
-SAME_PLACE = 0.5
+SAME_FACE_OVERLAP = 0.5
 """A stored face is another one than the photo's of the same id if their boxes overlap by less than this share."""
 
 
@@ -305,7 +305,7 @@ class GroupEnrolment(UseCase):
             numbers_left = []
             for number, faceid in ids.items():
                 face = stored_faces_by_id.get(faceid)
-                if face is not None and not _is_at_place(face, photo, number):
+                if face is not None and not _is_same_face(face, photo, number):
                     numbers_left.append(number)
                 else:
                     chosen[number] = faceid, face
@@ -361,10 +361,10 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
     return str(uuid.int >> 65) if tenant.numeric_faceids_only else str(uuid)
 
 
-def _is_at_place(face: Face, photo: _Photo, number: int) -> bool:
+def _is_same_face(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
-    stored_place = face.portrait.found
-    return stored_place is None or stored_place.measure_overlap(_make_found(photo.seen, number)) >= SAME_PLACE
+    stored_box = face.portrait.found
+    return stored_box is None or stored_box.measure_overlap(_make_found(photo.seen, number)) >= SAME_FACE_OVERLAP
 
 
 def _make_found(seen_picture: SeenPicture, number: int) -> Found:

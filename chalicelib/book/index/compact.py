@@ -181,8 +181,8 @@ class Compactor:
         """Store a snapshot, then let the pointer say so; `more`: other fields of it."""
         if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
-        place: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
-        self._switch_pointer({**place, **more}, old, key)
+        key_and_seq: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
+        self._switch_pointer({**key_and_seq, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
         if seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq):
@@ -195,16 +195,16 @@ class Compactor:
         limit_ms = milliseconds(self._clock.now() - TAIL_AGE)
         return bool(oldest) and oldest[0]["at"] < limit_ms
 
-    def _switch_pointer(self, place: Item, old_pointer: Item | None, new_key: str) -> None:
+    def _switch_pointer(self, key_and_fields: Item, old_pointer: Item | None, new_key: str) -> None:
         """Point at the new snapshot. If the pointer was changed since it was read, delete the new snapshot instead.
 
-        `place`: the pointer's key and what it says of the new snapshot.
+        `key_and_fields`: the pointer's key and what it says of the new snapshot.
         """
         now, build_times = milliseconds(self._clock.now()), read_build_times(old_pointer) if old_pointer else {}
         too_close = _find_too_close(build_times)
         kept_snapshots = {key: built_at for key, built_at in build_times.items() if key != too_close}
         pointer: Item = {
-            **place,
+            **key_and_fields,
             "built_at": now,
             "snapshots": [*kept_snapshots, new_key],
             "built": [*kept_snapshots.values(), now],

@@ -120,9 +120,9 @@ class Galleries:
         raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
 
     def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
-        place = partial(self._scratch.open_file, make_room=self._make_room)
+        open_file = partial(self._scratch.open_file, make_room=self._make_room)
         with count_stage("load"):
-            return load_from_snapshot(self._items, self._blobs, tenant, model, place)
+            return load_from_snapshot(self._items, self._blobs, tenant, model, open_file)
 
     def _follow_journal(self, gallery: Gallery, tenant: str, wanted_seq: int) -> bool:
         """Apply the journal up to `wanted_seq`; False if a part of it was trimmed."""

@@ -129,13 +129,13 @@ class View(Struct, frozen=True, dict=True):
             if len(self.base.templates):
                 scan(chosen.rows, bests)
             if self.tail.rows:  # afterwards, since few of its rows then have a score that counts
-                self._search_tail(bests, chosen.rows.taken)
+                self._search_tail(bests, chosen.rows.is_group_searched)
         return [best for _, best in bests]
 
-    def _search_tail(self, place: Found, is_group_chosen: NDArray[np.bool_]) -> None:
+    def _search_tail(self, bests: Found, is_group_chosen: NDArray[np.bool_]) -> None:
         tail = self.tail
         faces = np.where(is_group_chosen[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
-        for probe, best in place:
+        for probe, best in bests:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
     def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -62,8 +62,8 @@ class Merges(UseCase):
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("merges", lambda turn: self.mover.work_off_merges(turn.tenant)),
-            Chore("duplicates", lambda turn: self.duplicates.delete_past_pairs(turn.tenant), nightly=True),
+            Chore("merges", lambda context: self.mover.work_off_merges(context.tenant)),
+            Chore("duplicates", lambda context: self.duplicates.delete_past_pairs(context.tenant), nightly=True),
         )
 
 
@@ -86,7 +86,9 @@ class MergeRecords(UseCase):
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
         merges = (
-            merge for merge in self.list_all(tenant.name, survivor, pages.read_place(token, str)) if not merge.is_return
+            merge
+            for merge in self.list_all(tenant.name, survivor, pages.read_position(token, str))
+            if not merge.is_return
         )
         return pages.make_first_page(merges, limit, lambda merge: merge.id)
 
@@ -142,8 +144,8 @@ class Duplicates(UseCase):
             return [face.faceid, *(merge.other for merge in merges)]
 
         faceids, other_faceids = list_faceids(face), list_faceids(other)
-        places = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
-        return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, places) if item]
+        pair_keys = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
+        return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, pair_keys) if item]
 
     def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
         """Suggest the pair, unless somebody said just now that they are two."""
@@ -159,7 +161,7 @@ class Duplicates(UseCase):
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
-        behind = tokens.read_place(token, str)
+        behind = tokens.read_position(token, str)
         stored_items = walk_items(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
         suggested_pairs = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
         return tokens.make_filtered_page(
@@ -241,11 +243,11 @@ class Duplicates(UseCase):
 
         `duplicates`: what was read of the two.
         """
-        place = (tenant, keys.duplicate(face.faceid, other.faceid))
+        pair_key = (tenant, keys.duplicate(face.faceid, other.faceid))
         if_not_two: Condition = equals("are_two", None, _SAME)
-        if any(_id_of_pair(duplicate) == place[1] for duplicate in duplicates):
-            return Delete(keys.DUPLICATES, place, (if_not_two,))
-        return Check(keys.DUPLICATES, place, (absent(_SAME),))
+        if any(_id_of_pair(duplicate) == pair_key[1] for duplicate in duplicates):
+            return Delete(keys.DUPLICATES, pair_key, (if_not_two,))
+        return Check(keys.DUPLICATES, pair_key, (absent(_SAME),))
 
 
 def _id_of_pair(duplicate: Duplicate) -> str:

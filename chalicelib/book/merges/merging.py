@@ -212,7 +212,7 @@ class Merging(UseCase):
         own_sightings = {negative.sighting_id for negative in own_negatives}
         # Oldest first.
         lacked_negatives = [negative for negative in other_negatives if negative.sighting_id not in own_sightings]
-        taken_negatives = lacked_negatives[: max(MAX_NEGATIVES - len(own_negatives), 0)]
+        adopted_negatives = lacked_negatives[: max(MAX_NEGATIVES - len(own_negatives), 0)]
         merge_count = self._count_merges(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
@@ -220,7 +220,7 @@ class Merging(UseCase):
             changed_at=survivor.face.changed_at if joined else now,
             **{name: getattr(survivor.face, name) or getattr(other.face, name) for name in TAKEN},
             pictures=pictures,
-            negatives=len(own_negatives) + len(taken_negatives),
+            negatives=len(own_negatives) + len(adopted_negatives),
             merges=merge_count,
             moving=merge_id,
         )
@@ -234,7 +234,7 @@ class Merging(UseCase):
             renaming=find_renaming_times(promotion_before, plan.visits.promotion)
             if survivor.is_grouped_by_visits
             else None,
-            kept=_make_backup(survivor, other, pictures, other_negatives, taken_negatives),
+            kept=_make_backup(survivor, other, pictures, other_negatives, adopted_negatives),
             joined=joined,
         )
         negatives = [
@@ -244,7 +244,7 @@ class Merging(UseCase):
             ),
             *(
                 self.book.recognition.negatives.make_put(tenant.name, face.faceid, negative)
-                for negative in taken_negatives
+                for negative in adopted_negatives
             ),
         ]
         actions = (
@@ -484,11 +484,11 @@ def _make_backup(
     other: FaceVisits,
     pictures: Sequence[Picture],
     other_negatives: Sequence[Negative],
-    taken_negatives: Sequence[Negative],
+    adopted_negatives: Sequence[Negative],
 ) -> MergeBackup:
     """Return the record for an undo.
 
-    `other_negatives`: all of the other face; `taken_negatives`: those of them that the survivor takes on.
+    `other_negatives`: all of the other face; `adopted_negatives`: those of them that the survivor takes on.
     """
     return MergeBackup(
         face=other.face,
@@ -499,7 +499,7 @@ def _make_backup(
         pictures=tuple(picture.id for picture in pictures if not picture.is_among(survivor.face.pictures)),
         spare=tuple(picture.id for picture in survivor.face.pictures if picture.spare),
         learnt=tuple(picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt),
-        given=tuple(negative.sighting_id for negative in taken_negatives),
+        given=tuple(negative.sighting_id for negative in adopted_negatives),
         **{name: getattr(other.face, name) for name in TAKEN if not getattr(survivor.face, name)},
     )
 

@@ -221,10 +221,10 @@ class ObservationMover(UseCase):
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
-                places = [
+                observation_keys = [
                     keys.observation(tenant.name, read_before.at_ms, read_before.id) for read_before in observations
                 ]
-                observations = self.read_by_keys({plan.source}, places)
+                observations = self.read_by_keys({plan.source}, observation_keys)
             else:
                 return
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")

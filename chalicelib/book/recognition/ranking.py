@@ -54,8 +54,8 @@ class Ranking(UseCase):
     def rank_users(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `rank_faces` does."""
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
-        places = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
-        acts.report_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
+        user_keys = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
+        acts.report_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, user_keys) if item)
         return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
     def rank_users_like_face(

@@ -415,8 +415,8 @@ class Negatives(UseCase):
 
     def make_put(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
-        place = {"tenant": tenant, "id": keys.negative(faceid, negative.sighting_id)}
-        return Put(keys.NEGATIVES, {**place, **_NEGATIVE.write(negative)})
+        item_key = {"tenant": tenant, "id": keys.negative(faceid, negative.sighting_id)}
+        return Put(keys.NEGATIVES, {**item_key, **_NEGATIVE.write(negative)})
 
     def make_delete(self, tenant: str, faceid: str, sighting_id: str) -> Action:
         """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""

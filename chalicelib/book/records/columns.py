@@ -109,7 +109,7 @@ class Columns(Struct, frozen=True, dict=True):
     dimension: NDArray[np.uint32]
     """(n,)"""
     gender: NDArray[np.uint8]
-    """(n,), places in Gender"""
+    """(n,), indexes of Gender's members"""
     decade: NDArray[np.uint8]
     """(n,)"""
     gap_s: NDArray[np.uint32]
@@ -160,15 +160,20 @@ class Columns(Struct, frozen=True, dict=True):
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
         rows = np.arange(begin, end)
         if observation_filter.by_dimensions:
-            is_taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
-            rows = rows[is_taken[self.dimension[rows]]]
+            is_wanted_dimension = np.array(
+                [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
+            )
+            rows = rows[is_wanted_dimension[self.dimension[rows]]]
         if observation_filter.by_face:
-            is_face_taken = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
-            rows = rows[is_face_taken[self.face[rows]]]
+            is_wanted_face = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
+            rows = rows[is_wanted_face[self.face[rows]]]
         return rows
 
     def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-        """Return the value of each row by a split: (n,) places in the names that come with it; None: all are ""."""
+        """Return the value of each row by a split: (n,) indexes of the names, and the names.
+
+        `split`: None: all are "".
+        """
         import numpy as np
 
         match split:
@@ -176,13 +181,13 @@ class Columns(Struct, frozen=True, dict=True):
                 return self.gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
             case Split.AGE:
                 return self.decade.astype(np.intp), (*(str(10 * n) for n in range(_DECADES)), UNKNOWN)
-        places, names = list_values(self.dimensions, split)
-        return places[self.dimension], names
+        value_indexes, names = list_values(self.dimensions, split)
+        return value_indexes[self.dimension], names
 
     def count_by_hour(self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None) -> CountsByHour:
         """Count these rows by hour of the day (`hours`, as many as `rows`) and by the values of a split."""
-        places, names = self.list_values(split)
-        return count_by_hour(places[rows], names, hours)
+        value_indexes, names = self.list_values(split)
+        return count_by_hour(value_indexes[rows], names, hours)
 
 
 CountsByHour = Mapping[str, "NDArray[np.int64]"]
@@ -190,25 +195,25 @@ CountsByHour = Mapping[str, "NDArray[np.int64]"]
 
 
 def list_values(dimensions: Sequence[Dimensions], split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return the value of each of the dimensions: places in the names that come with it; None: all are ""."""
+    """Return each dimension's value: indexes of the names, and the names. `split`: None: all values are ""."""
     import numpy as np
 
     names: dict[str, int] = {}
     values = (dimension_values.value(split) if split else "" for dimension_values in dimensions)
-    places = [names.setdefault(value, len(names)) for value in values]
-    return np.array(places, np.intp), tuple(names)
+    value_indexes = [names.setdefault(value, len(names)) for value in values]
+    return np.array(value_indexes, np.intp), tuple(names)
 
 
 def count_by_hour(
-    places: NDArray[np.intp],
+    value_indexes: NDArray[np.intp],
     names: Sequence[str],
     hours: NDArray[np.int64],
     counts: NDArray[np.uint32] | None = None,
 ) -> CountsByHour:
-    """Add up by value and hour of the day. `places`, `hours`, `counts` (None: 1 each) are of the same length."""
+    """Add up by value and hour of the day. `value_indexes`, `hours`, `counts` (None: 1 each) are of the same length."""
     import numpy as np
 
-    summed = np.bincount(places * HOURS + hours, counts, len(names) * HOURS).astype(np.int64).reshape(-1, HOURS)
+    summed = np.bincount(value_indexes * HOURS + hours, counts, len(names) * HOURS).astype(np.int64).reshape(-1, HOURS)
     return {name: by_hour for name, by_hour in zip(names, summed, strict=True) if by_hour.any()}
 
 
@@ -291,10 +296,14 @@ class LabelCounts(Struct, frozen=True):
         """
         import numpy as np
 
-        is_taken = np.array([observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool)
-        is_chosen = is_taken[self.dimension] if len(is_taken) else np.zeros(0, bool)
-        places, names = list_values(self.dimensions, split)
-        return count_by_hour(places[self.dimension[is_chosen]], names, self.hour[is_chosen], self.count[is_chosen])
+        is_wanted_dimension = np.array(
+            [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
+        )
+        is_chosen = is_wanted_dimension[self.dimension] if len(is_wanted_dimension) else np.zeros(0, bool)
+        value_indexes, names = list_values(self.dimensions, split)
+        return count_by_hour(
+            value_indexes[self.dimension[is_chosen]], names, self.hour[is_chosen], self.count[is_chosen]
+        )
 
 
 def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:

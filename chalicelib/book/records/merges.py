@@ -178,9 +178,9 @@ def merge_item(tenant: str, merge: Merge) -> Item:
 
 def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
     """Return the actions that write a merge, and the word that leads from its other face to the survivor."""
-    place = (tenant, keys.merged_item(merge.other))
-    into = {"tenant": tenant, "item": place[1], "into": merge.survivor}
-    move_action: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)
+    item_key = (tenant, keys.merged_item(merge.other))
+    into = {"tenant": tenant, "item": item_key[1], "into": merge.survivor}
+    move_action: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, item_key)
     return Put(keys.MERGES, merge_item(tenant, merge), (when,)), move_action
 
 

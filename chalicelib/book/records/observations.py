@@ -215,10 +215,10 @@ def make_calendar_actions(tenant: str, days: Iterable[int], late_days: Iterable[
     `late_days`: the day of each late observation; a day that is named twice there counts twice.
     """
     late_counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for month, field in map(keys.calendar_place, late_days):
+    for month, field in map(keys.calendar_field, late_days):
         late_counts[month][field] += 1
     new_days: dict[str, set[str]] = defaultdict(set)
-    for month, field in map(keys.calendar_place, days):
+    for month, field in map(keys.calendar_field, days):
         if month in months and field not in (months[month] or {}):
             new_days[month].add(field)
     return [

@@ -26,9 +26,9 @@ class PromotionRule(Struct, frozen=True):
         Both ends of the period count. `containing`: only periods that hold this arrival count.
         """
         starts = [arrival.first_ms for arrival in arrivals]
-        for place in range(self.arrive_times - 1, len(starts)):
-            end = starts[place]
-            if starts[place - self.arrive_times + 1] < end - self.period_ms:
+        for index in range(self.arrive_times - 1, len(starts)):
+            end = starts[index]
+            if starts[index - self.arrive_times + 1] < end - self.period_ms:
                 continue
             if containing is None or end - self.period_ms <= containing.first_ms <= end:
                 return end

@@ -248,7 +248,9 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     if not other_faces or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None:
         return False
     scores = ((judge.score_likeness(seen_face, face), -number) for number, seen_face in other_faces)
-    return any(score is not None and (score, place) > (own_score, -own_number) for score, place in scores)
+    return any(
+        score is not None and (score, negated_number) > (own_score, -own_number) for score, negated_number in scores
+    )
 
 
 class EvictedStranger(Struct, frozen=True):
@@ -287,7 +289,7 @@ class Context(Struct, frozen=True, dict=True):
 
     `face_visits`: the sighting's face with its visits; a new face has neither these nor pictures. `plan`: by
     `plan_visits`. `decision`: why it is that face; for a new one, why it is no other; None: somebody said so.
-    `sightings`: the face's, of the arrivals that the plan touches (book/rules/visits). `full_told_at`: time of
+    `sightings`: the face's, of the arrivals that the plan touches (book/rules/visits). `full_reported_at`: time of
     the last event that `full_group` is full. `hooks`: read only if it `has_events`. `months`: items of the calendar
     that may lack these days.
     """
@@ -300,7 +302,7 @@ class Context(Struct, frozen=True, dict=True):
     judge: Judge | None = None
     evicted: EvictedStranger | None = None
     sightings: Sequence[Observation] = ()
-    full_told_at: datetime | None = None
+    full_reported_at: datetime | None = None
     hooks: Sequence[Hook] = ()
     months: Mapping[str, Item | None] = field(default_factory=dict)
 
@@ -332,7 +334,7 @@ class Context(Struct, frozen=True, dict=True):
     def tells_full(self) -> bool:
         """Return whether an event says that a group is full: it does so once an hour."""
         return self.full_group is not None and (
-            self.full_told_at is None or self.open_sighting.now - self.full_told_at >= FULL_AGAIN_AFTER
+            self.full_reported_at is None or self.open_sighting.now - self.full_reported_at >= FULL_AGAIN_AFTER
         )
 
     @cached_property

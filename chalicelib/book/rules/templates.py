@@ -257,10 +257,10 @@ def subject_id(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
 
 
-def free_subject_id(name: str, taken_ids: Container[str]) -> str:
+def free_subject_id(name: str, used_ids: Container[str]) -> str:
     """Return the id of a new subject of this name: of those that fold to the same, all but the first are numbered."""
     first_id = subject_id(name)
-    return next(id_ for number in count() if (id_ := f"{first_id}-{number}" if number else first_id) not in taken_ids)
+    return next(id_ for number in count() if (id_ := f"{first_id}-{number}" if number else first_id) not in used_ids)
 
 
 def entry_of(group_id: str, id_: str) -> str:

@@ -75,7 +75,7 @@ def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
     for hour, count in known_counts.items():
         hour_sums[hour_of_week(hour)] += count
     day_counts = Counter(hour_of_week(day * HOURS) // HOURS for day in range(first_day, today))
-    means = [hour_sums[place] / day_counts[place // HOURS] for place in range(WEEK)]
+    means = [hour_sums[week_hour] / day_counts[week_hour // HOURS] for week_hour in range(WEEK)]
     recent_hours = range((today - _RECENT_DAYS) * HOURS, end_hour)
     expected = sum(means[hour_of_week(hour)] for hour in recent_hours)
     share = min(sum(known_counts.get(hour, 0) for hour in recent_hours) / expected, 1.0) if expected else 0.0

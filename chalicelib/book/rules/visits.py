@@ -103,10 +103,10 @@ class Arrivals(Struct, frozen=True):
 
     def find_around(self, at_ms: int) -> Arrival | None:
         """Return the arrival that a sighting at this time belongs to; None if there is none."""
-        place = bisect_right(self.recent, at_ms, key=lambda arrival: arrival.first_ms) - 1
-        if place < 0 or self.recent[place].until_ms <= at_ms:
+        index = bisect_right(self.recent, at_ms, key=lambda arrival: arrival.first_ms) - 1
+        if index < 0 or self.recent[index].until_ms <= at_ms:
             return None
-        return self.recent[place]
+        return self.recent[index]
 
     def recount_arrival(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
         """Rebuild one of the arrivals from its `sightings`, (at_ms, gap_ms) each."""
@@ -208,8 +208,8 @@ class Visits(Struct, frozen=True):
         """Return the pages by their starts, and the head, as they are stored."""
         recent = self.arrivals.recent
         bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
-        places = [bisect_left(recent, bound, key=lambda arrival: arrival.first_ms) for bound in bounds]
-        *parts, tail = (recent[first:end] for first, end in pairwise([0, *places, len(recent)]))
+        indexes = [bisect_left(recent, bound, key=lambda arrival: arrival.first_ms) for bound in bounds]
+        *parts, tail = (recent[first:end] for first, end in pairwise([0, *indexes, len(recent)]))
         return self._make_pages_and_head(
             {start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail
         )

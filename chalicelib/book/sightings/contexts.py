@@ -192,11 +192,11 @@ class Contexts(UseCase):
             if open_sighting.is_of_arrival
             else ()
         )
-        told_item = full_group and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
+        full_item = full_group and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
         context = replace(
             context,
             sightings=tuple(touched_sightings),
-            full_told_at=moment(told_item["at"]) if told_item else None,
+            full_reported_at=moment(full_item["at"]) if full_item else None,
             months=self.book.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
         return replace(context, hooks=self.book.webhooks.hooks.list_all(tenant)) if context.has_events else context

@@ -81,12 +81,12 @@ class Ingest(UseCase):
         """
         for key, is_sent_again in _stored_keys(body):
             try:
-                place = keys.capture_of_picture(key)
-                telemetry.of_tenant(place[0])
+                capture_ids = keys.capture_of_picture(key)
+                telemetry.of_tenant(capture_ids[0])
                 if sent_at and not is_sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
-                    self.book.captures.redrive.send(*place)
+                    self.book.captures.redrive.send(*capture_ids)
                 else:
-                    self.resolve_capture(*place, is_repeat=is_sent_again or receive_count > 1)
+                    self.resolve_capture(*capture_ids, is_repeat=is_sent_again or receive_count > 1)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
@@ -104,10 +104,10 @@ class Ingest(UseCase):
             wait_for_picture = self.book.storage.begin_call(
                 partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
             )
-            place = tenant_name, camera_id, capture_id
+            capture_ids = tenant_name, camera_id, capture_id
             try:
                 with acts.begin_act(act):
-                    tenant, capture = self._resolve_stored(place, wait_for_picture, is_repeat)
+                    tenant, capture = self._resolve_stored(capture_ids, wait_for_picture, is_repeat)
             except WrongModel:
                 continue
             except ConditionFailed as error:
@@ -119,15 +119,15 @@ class Ingest(UseCase):
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
     def _resolve_stored(
-        self, place: tuple[str, str, str], wait_for_picture: Callable[[], bytes | None], is_repeat: bool
+        self, capture_ids: tuple[str, str, str], wait_for_picture: Callable[[], bytes | None], is_repeat: bool
     ) -> tuple[Tenant, Capture]:
         """Resolve a capture as it is stored, from the point at which the last worker stopped.
 
-        `place`: names of tenant, camera and capture; `wait_for_picture`: returns the picture when it is there, None if
-        there is none. The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel,
-        and ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
+        `capture_ids`: names of tenant, camera and capture; `wait_for_picture`: returns the picture when it is there,
+        None if there is none. The tenant is read each time, since its model may be another. Raises CaptureNotFound,
+        WrongModel, and ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
-        tenant_name, camera_id, capture_id = place
+        tenant_name, camera_id, capture_id = capture_ids
         tenant_item, camera_item, item = self.book.items.get_each(
             [
                 (keys.TENANTS, keys.tenant_item(tenant_name)),
@@ -235,11 +235,11 @@ class Ingest(UseCase):
 
     def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
         """Return the update that counts a face that matched nobody, in the hour in which it was seen."""
-        place = tenant, keys.nobodies_item(hour_ms)
-        if self.book.items.get(keys.DIRECTORY, place) is None:
-            none_yet = {"tenant": tenant, "item": place[1], "at": hour_ms, "number": 0}
+        counter_key = tenant, keys.nobodies_item(hour_ms)
+        if self.book.items.get(keys.DIRECTORY, counter_key) is None:
+            none_yet = {"tenant": tenant, "item": counter_key[1], "at": hour_ms, "number": 0}
             write_unless_changed(self.book.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))])
-        return Update(keys.DIRECTORY, place, (exists("hour-begun"),), add={"number": 1})
+        return Update(keys.DIRECTORY, counter_key, (exists("hour-begun"),), add={"number": 1})
 
     def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Write a sighting of a known face, which may learn its picture: `crop` cuts that out of the capture.

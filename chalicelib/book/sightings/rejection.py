@@ -196,8 +196,8 @@ class Rejection(UseCase):
         if negative is None and other is not None:
             negative = negatives.find_by_sighting(tenant.name, other, sighting_id)
         if negative is not None:
-            place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
-            item = self.book.items.get(keys.CAPTURES, place)
+            capture_key = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
+            item = self.book.items.get(keys.CAPTURES, capture_key)
             if item is not None and is_waiting_for(item, faceid):
                 return self.continue_rejection(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)

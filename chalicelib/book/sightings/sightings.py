@@ -118,7 +118,7 @@ class Sightings(UseCase):
         face = self.book.faces.get(tenant, faceid)
         visits = read_visits(self.book.items, tenant.name, faceid)
         pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
-        below = pages.read_place(token, time_id)
+        below = pages.read_position(token, time_id)
         newest_first = visits.arrivals.recent[::-1]
         sightings = chain.from_iterable(
             sightings_of_arrival(self.book.items, tenant.name, face, arrival, below) for arrival in newest_first
@@ -180,19 +180,21 @@ class ArrivalBook(UseCase):
         InvalidInput if the token is damaged or of another query.
         """
         observation_filter = normalise_filter(observation_filter)
-        pages = PageTokens(json.dumps(["arrivals", tenant.name, observation_filter.place, asdict(span), choice]))
-        below = pages.read_place(token, time_id)
+        pages = PageTokens(
+            json.dumps(["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice])
+        )
+        below = pages.read_position(token, time_id)
         every_group = replace(observation_filter, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
         uncertain = self.book.sightings.reviews.find_uncertain(tenant, span) if choice is Only.UNCERTAIN else None
         first_sightings: list[Observation] = []
-        read_count, next_place = 0, None
+        read_count, next_position = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
         for items in _by_instants(observed.newest_first(span, at_once, below), at_once):
             if len(first_sightings) > limit or read_count >= self.most_read:
                 break
-            read_count, next_place = read_count + len(items), items[-1]["time_id"]
+            read_count, next_position = read_count + len(items), items[-1]["time_id"]
             begin_sightings = [observation_from(item) for item in reading.list_begins(items, every_group)]
             begin_sightings = self._choose_of_group(tenant, begin_sightings, observation_filter)
             if choice is Only.FIRST:
@@ -208,11 +210,11 @@ class ArrivalBook(UseCase):
                 else [sighting for sighting in begin_sightings if sighting.id in uncertain]
             )
         else:
-            next_place = None
+            next_position = None
         if len(first_sightings) > limit:
             last = first_sightings[limit - 1]
-            next_place = keys.observation(tenant.name, last.at_ms, last.id)[1]
-        return pages.make_page(self._describe_arrivals(tenant, reading, first_sightings[:limit]), next_place)
+            next_position = keys.observation(tenant.name, last.at_ms, last.id)[1]
+        return pages.make_page(self._describe_arrivals(tenant, reading, first_sightings[:limit]), next_position)
 
     def find_by_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
@@ -272,7 +274,7 @@ class ArrivalBook(UseCase):
         arrivals = []
         for first_sighting in first_sightings:
             begin = _begin_of_arrival(first_sighting)
-            number, before_at = reading.find_place(begin)
+            number, before_at = reading.find_number(begin)
             arrival = FaceArrival(
                 first=first_sighting,
                 last_at=moment(whole_arrivals[begin].last_ms),
@@ -326,13 +328,16 @@ class _Reading:
         arrivals = {begin: arrival for begin, arrival in kept_arrivals.items() if arrival is not None}
         return arrivals | (self._follow_sightings(begins_left) if begins_left else {})
 
-    def find_place(self, begin: Begin) -> tuple[int | None, datetime | None]:
-        """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
+    def find_number(self, begin: Begin) -> tuple[int | None, datetime | None]:
+        """Return the number of an arrival among its face's arrivals, from 1 on, and the end of the one before it.
+
+        Either is None if it is not known.
+        """
         arrivals, kept_arrival = self._visits[begin[1]].arrivals, self._find_kept_arrival(begin)
         if kept_arrival is None:
             return None, None
-        place = arrivals.recent.index(kept_arrival)
-        return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
+        index = arrivals.recent.index(kept_arrival)
+        return arrivals.folded + index + 1, moment(arrivals.recent[index - 1].last_ms) if index else None
 
     def read_visits(self, begins: Iterable[Begin]) -> None:
         unread_begins = [
@@ -423,7 +428,7 @@ class Reviews(UseCase):
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
-        reviews = self._list_reviews(tenant.name, between, tokens.read_place(token, str))
+        reviews = self._list_reviews(tenant.name, between, tokens.read_position(token, str))
         return tokens.make_filtered_page(reviews, _id_of, limit, partial(self._open, tenant), _id_of)
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
@@ -477,21 +482,21 @@ class Reviews(UseCase):
         young_reviews = [review for review in reviews if review.at >= oldest]
         faces = self._read_items(keys.FACES, {review.id: (tenant.name, review.faceid) for review in young_reviews})
         uncertain_reviews = [review for review in young_reviews if review.kind is ReviewKind.UNCERTAIN]
-        places = {
+        key_by_id = {
             review.id: keys.observation(tenant.name, milliseconds(review.at), review.sighting_id)
             for review in uncertain_reviews
         }
-        sightings = self._read_items(keys.OBSERVATIONS, places)
+        sightings = self._read_items(keys.OBSERVATIONS, key_by_id)
         shown_faces = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
         return [
             review for review in young_reviews if _is_open(review, shown_faces.get(review.id), sightings.get(review.id))
         ]
 
-    def _read_items(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
+    def _read_items(self, table: Table, key_by_id: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
         """Read the item of each review's place, by the review's id."""
-        unique = list(dict.fromkeys(places.values()))
-        item_of_place = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
-        return {id_: item_of_place[place] for id_, place in places.items()}
+        unique = list(dict.fromkeys(key_by_id.values()))
+        item_by_key = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
+        return {id_: item_by_key[key] for id_, key in key_by_id.items()}
 
 
 def _id_of(review: Review) -> str:

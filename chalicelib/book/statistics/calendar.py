@@ -41,12 +41,12 @@ class ObservedDays(Struct, frozen=True):
     months: Mapping[str, Item]
 
     def __contains__(self, day: int) -> bool:
-        month, place = keys.calendar_place(day)
-        return place in self.months.get(month, {})
+        month, day_index = keys.calendar_field(day)
+        return day_index in self.months.get(month, {})
 
     def count_late(self, days: Iterable[int]) -> tuple[int, ...]:
         """Return how many observations of each day were late; 0 for a day without observations."""
-        return tuple(int(self.months.get(month, {}).get(field, 0)) for month, field in map(keys.calendar_place, days))
+        return tuple(int(self.months.get(month, {}).get(field, 0)) for month, field in map(keys.calendar_field, days))
 
     def list_within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
@@ -60,7 +60,7 @@ class ObservedDays(Struct, frozen=True):
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
         """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
         conditions_of_month: dict[str, list[Condition]] = defaultdict(list)
-        for month, day in map(keys.calendar_place, days):
+        for month, day in map(keys.calendar_field, days):
             if month in self.months:
                 conditions_of_month[month].append(equals(day, self.months[month].get(day), LATE_SAME))
             else:
@@ -80,7 +80,7 @@ class Calendar:
 
     def read_days(self, tenant: str, days: range) -> ObservedDays:
         """Read the months of these UTC days. Only months with observations are stored."""
-        (first, _), (last, _) = keys.calendar_place(days[0]), keys.calendar_place(days[-1])
+        (first, _), (last, _) = keys.calendar_field(days[0]), keys.calendar_field(days[-1])
         months = walk_items(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
@@ -88,7 +88,7 @@ class Calendar:
         """Read the months of those of these days that this process does not know to be in the calendar."""
         months: dict[str, Item | None] = {}
         for day in days:
-            month, field = keys.calendar_place(day)
+            month, field = keys.calendar_field(day)
             if (tenant, day) not in self._known and month not in months:
                 months[month] = self._items.get(keys.SUMMARIES, (keys.calendar(tenant), month))
             if field in (months.get(month) or {}):
@@ -120,8 +120,8 @@ class Seal(Struct, frozen=True):
 
     `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
     the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: marks of the day's faces
-    (`make_marks`), if read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts; None:
-    none were stored, or some are of another seal.
+    (`make_face_hashes`), if read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts;
+    None: none were stored, or some are of another seal.
     """
 
     day: int
@@ -138,7 +138,7 @@ class Seal(Struct, frozen=True):
 
     def may_hold(self, faceids: Iterable[str]) -> bool:
         """Tell if the day may have observations of one of these faces; False is sure."""
-        return self.faces is None or bool(_marks(self.faces).intersection(map(_mark, faceids)))
+        return self.faces is None or bool(_split_face_hashes(self.faces).intersection(map(_hash_faceid, faceids)))
 
     def is_valid(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
@@ -154,21 +154,21 @@ class Seal(Struct, frozen=True):
         return self.sealed_at_ms > milliseconds(now)
 
 
-def make_marks(faceids: Iterable[str]) -> bytes | None:
+def make_face_hashes(faceids: Iterable[str]) -> bytes | None:
     """Return two bytes for each of a day's faces; None if they are too many to be read with each seal."""
-    marks = sorted({_mark(faceid) for faceid in faceids})
-    return b"".join(marks) if len(marks) <= _MARKED else None
+    face_hashes = sorted({_hash_faceid(faceid) for faceid in faceids})
+    return b"".join(face_hashes) if len(face_hashes) <= _MOST_HASHED else None
 
 
-_MARKED = 1_024
-"""Faces of a day of which a seal has marks: 2 KB. One in 64 days of so many has a face's mark by chance."""
+_MOST_HASHED = 1_024
+"""Most faces of a day whose hashes a seal has: 2 KB. One in 64 days of so many has a face's hash by chance."""
 
 
-def _mark(faceid: str) -> bytes:
+def _hash_faceid(faceid: str) -> bytes:
     return hashlib.blake2b(faceid.encode(), digest_size=2).digest()  # of a CRC, similar names collide in rows
 
 
-def _marks(faces: bytes) -> set[bytes]:
+def _split_face_hashes(faces: bytes) -> set[bytes]:
     return {faces[at : at + 2] for at in range(0, len(faces), 2)}
 
 
@@ -198,14 +198,14 @@ class Seals(UseCase):
     def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
         """Return the actions that store a seal in place of the one that was read (condition SEAL_SAME)."""
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
-        place = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
-        actions: list[Action] = [Put(keys.SUMMARIES, {**place, **_SEAL.write(seal)}, same)]
+        seal_key = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
+        actions: list[Action] = [Put(keys.SUMMARIES, {**seal_key, **_SEAL.write(seal)}, same)]
         partition = keys.label_counts(tenant, zone)
         for number in range(max(seal.chunks, 1)):
             about = _SEAL.write(seal, *_IN_EACH) if number == 0 else {"seal": seal.id}
             counts = {"counts": chunks[number]} if number < seal.chunks else {}
-            place = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
-            actions.append(Put(keys.SUMMARIES, {**place, **about, **counts}))
+            seal_key = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
+            actions.append(Put(keys.SUMMARIES, {**seal_key, **about, **counts}))
         for number in range(max(seal.chunks, 1), old.chunks if old else 0):
             actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
         return actions

@@ -28,7 +28,7 @@ from chalicelib.book.statistics.calendar import (
     MAX_CHUNKS,
     ObservedDays,
     Seal,
-    make_marks,
+    make_face_hashes,
     utc_days_of,
 )
 from chalicelib.book.words import keys
@@ -216,14 +216,14 @@ class ObservedSpan(Struct):
 
         presence, columns_of = Presence(), {}
         waiting_sightings: _Sightings | None = None
-        for place, (day, columns) in enumerate(self.read_columns(self.days)):
+        for index, (day, columns) in enumerate(self.read_columns(self.days)):
             columns_of[day] = columns
             sightings = presence.read_sightings(day, columns)
             if waiting_sightings is not None:
                 sightings = waiting_sightings.join_with(sightings)
             is_due = np.ones(len(sightings.at_ms), bool)
-            if place + 1 < len(self.days):
-                is_due = sightings.at_ms < self.local.pieces_of(self.days[place + 1])[0].first_ms
+            if index + 1 < len(self.days):
+                is_due = sightings.at_ms < self.local.pieces_of(self.days[index + 1])[0].first_ms
             waiting_sightings, due_sightings = sightings.part(~is_due), sightings.part(is_due)
             begin_sightings = due_sightings.part(presence.mark_begins(due_sightings))
             for begin_day in np.unique(begin_sightings.day).tolist():
@@ -426,9 +426,9 @@ class Sealing(UseCase):
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
         late_counts = observed_days.count_late(utc_days)
-        face_marks = make_marks(columns.faceids)
+        face_hashes = make_face_hashes(columns.faceids)
         seal = Seal(
-            day, nonce(), late_counts, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=face_marks
+            day, nonce(), late_counts, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=face_hashes
         )
         actions = [
             *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),
@@ -463,13 +463,13 @@ class Sealing(UseCase):
 class ObservationExpiry(UseCase):
     """Observations go by whole UTC days: the days in whose partitions they lie."""
 
-    def list_due(self, tenant: Tenant, at: datetime, held_faceids: Collection[str]) -> Iterator[Due[Observation]]:
+    def list_due(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Observation]]:
         """Yield the observations of the days that are over by then, oldest first, but not those of held faces."""
         kept_for = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
             goes_at = moment((day + 1) * DAY_MS) + kept_for
             for item in observed_on(self.book.items, tenant.name, day):
-                if item["faceid"] not in held_faceids:
+                if item["faceid"] not in faceids_on_hold:
                     observation = observation_from(item)
                     yield Due(observation.at, goes_at, observation)
 
@@ -501,7 +501,7 @@ class ObservationExpiry(UseCase):
         observed_days = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
         if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
-        (month, field), (late,) = keys.calendar_place(day), observed_days.count_late([day])
+        (month, field), (late,) = keys.calendar_field(day), observed_days.count_late([day])
         key = keys.calendar(tenant.name), month
         # The month stays: a process that remembers the day may still count a late observation there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))

@@ -39,7 +39,7 @@ from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.book.words.items import PageTokens, count_attempts, cut_in_parts, restricted_faces, write
+from chalicelib.book.words.items import PageTokens, count_attempts, cut_in_parts, list_restricted_faceids, write
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.local_time import (
     DAY_MS,
@@ -505,9 +505,9 @@ class Observations(UseCase):
     ) -> ObservationPage:
         """Return a page of the observations from `start` to `end`, UNIX seconds, both included.
 
-        A token marks a place between two observations, and new observations do not shift it. So the pages together hold
-        each observation that was there at the first page exactly once. Raises InvalidInput if the end is before the
-        start, or the token is damaged or of another query.
+        A token marks a position between two observations, and new observations do not shift it. So the pages together
+        hold each observation that was there at the first page exactly once. Raises InvalidInput if the end is before
+        the start, or the token is damaged or of another query.
         """
         return self.read_page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
 
@@ -526,8 +526,8 @@ class Observations(UseCase):
         The total counts restricted faces, and no page shows them. So a page may have fewer rows than `page_size`.
         """
         observation_filter = normalise_filter(observation_filter)
-        pages = PageTokens(json.dumps([tenant.name, observation_filter.place, asdict(span)]))
-        below = pages.read_place(page_token, time_id)
+        pages = PageTokens(json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)]))
+        below = pages.read_position(page_token, time_id)
         observed_span = self.book.statistics.days.open_span(tenant, span, observation_filter, counts=count)
         empty_days: set[int] = set()
         total = None
@@ -539,7 +539,7 @@ class Observations(UseCase):
             empty_days, total = {day for day in observed_span.days if not counts.get(day)}, sum(counts.values())
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
-        restricted_faceids = {*restricted_faces(self.book.items, tenant.name)}
+        restricted_faceids = {*list_restricted_faceids(self.book.items, tenant.name)}
         shown_observations = [
             _read_visible(tenant, item) for item in page.rows if item["faceid"] not in restricted_faceids
         ]

@@ -28,7 +28,19 @@ from msgspec import Struct
 from chalicelib.book.words.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.book.words.items import PageTokens
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES
-from chalicelib.book.words.ports import Action, Check, Condition, Delete, Item, Page, Place, Put, Table, Update, Upload
+from chalicelib.book.words.ports import (
+    Action,
+    Check,
+    Condition,
+    Delete,
+    Item,
+    Page,
+    Put,
+    Table,
+    TableKey,
+    Update,
+    Upload,
+)
 
 Stored = Mapping[str, Any] | str
 """An item in DynamoDB's notation, as it is or as JSON."""
@@ -442,7 +454,7 @@ class Span(Struct, frozen=True):
 
         Raises InvalidInput if the token is damaged or belongs to another query.
         """
-        return None if token is None else self._tokens.read_place(token, _position)
+        return None if token is None else self._tokens.read_position(token, _position)
 
     @property
     def _tokens(self) -> PageTokens:
@@ -467,10 +479,10 @@ class Items(ABC):
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         return self.get_each([(table, key) for key in keys])
 
-    def get_each(self, places: Sequence[Place]) -> list[Item | None]:
-        for table, key in places:
+    def get_each(self, table_keys: Sequence[TableKey]) -> list[Item | None]:
+        for table, key in table_keys:
             require_key(table, key)
-        return _read_items(self._read_many(places))
+        return _read_items(self._read_many(table_keys))
 
     def query(
         self,
@@ -511,7 +523,7 @@ class Items(ABC):
         """Read an item."""
 
     @abstractmethod
-    def _read_many(self, places: Sequence[Place]) -> Sequence[Stored | None]:
+    def _read_many(self, table_keys: Sequence[TableKey]) -> Sequence[Stored | None]:
         """Read the item of each place, in their order."""
 
     @abstractmethod

@@ -23,7 +23,7 @@ def new_secret() -> str:
     return secrets.token_hex(_SECRET_BYTES)
 
 
-_ACCESS_MARK = "RK"
+_ACCESS_PREFIX = "RK"
 _BASE32 = string.ascii_uppercase + "234567"
 _ACCESS_CHARACTERS, _SECRET_CHARACTERS = 18, 40
 
@@ -32,17 +32,17 @@ def new_access_key() -> tuple[str, str]:
     """Make a pair for Signature Version 4: an id, `RK` and 18 of A-Z and 2-7, and a secret of 40 letters and digits."""
     id_ = "".join(secrets.choice(_BASE32) for _ in range(_ACCESS_CHARACTERS))
     letters = string.ascii_letters + string.digits
-    return _ACCESS_MARK + id_, "".join(secrets.choice(letters) for _ in range(_SECRET_CHARACTERS))
+    return _ACCESS_PREFIX + id_, "".join(secrets.choice(letters) for _ in range(_SECRET_CHARACTERS))
 
 
-def new_key(mark: str) -> str:
-    """Make a random key that begins with `mark`: OF_TENANT or OF_CAMERA."""
-    return mark + new_secret()
+def new_key(prefix: str) -> str:
+    """Make a random key that begins with `prefix`: OF_TENANT or OF_CAMERA."""
+    return prefix + new_secret()
 
 
-def is_key(text: str, mark: str) -> bool:
+def is_key(text: str, prefix: str) -> bool:
     """Return whether the text has the form of a key of this kind."""
-    return text.startswith(mark) and _RANDOM.fullmatch(text, len(mark)) is not None
+    return text.startswith(prefix) and _RANDOM.fullmatch(text, len(prefix)) is not None
 
 
 def digest(secret: str) -> str:

@@ -90,11 +90,11 @@ def _require_own(group: Group) -> None:
         raise DefaultGroup(f"the default group {group.name!r} has no attributes: use a group of your own")
 
 
-def _require_legal(names: Sequence[str], taken_names: Collection[str]) -> None:
-    for place, name in enumerate(names):
+def _require_legal(names: Sequence[str], used_names: Collection[str]) -> None:
+    for index, name in enumerate(names):
         if not 0 < len(name) <= NAME_LENGTH:
             raise IllegalAttribute(
                 f"an attribute's name has 1 to {NAME_LENGTH} characters, {name[:60]!r} has {len(name)}"
             )
-        if name in taken_names or name in names[:place]:
+        if name in used_names or name in names[:index]:
             raise IllegalAttribute(f"the name {name!r} is reserved, there already, or sent twice: choose another")

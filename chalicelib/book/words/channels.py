@@ -211,8 +211,8 @@ _SAMPLES = {
 
 def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
     """Return the fields that all events of these kinds have; None: of all kinds."""
-    kinds_told = [kind for kind in kinds or FIELDS if kind is not EventKind.TEST]
-    common = set.intersection(*(set(FIELDS[kind]) for kind in kinds_told))
+    event_kinds = [kind for kind in kinds or FIELDS if kind is not EventKind.TEST]
+    common = set.intersection(*(set(FIELDS[kind]) for kind in event_kinds))
     return [*OF_ALL, *(name for name in _SAMPLES if name in common)]
 
 

@@ -54,11 +54,14 @@ def judge_clock(before: Called | None, now: datetime) -> Called:
 
 
 class ChoreContext(Struct, frozen=True):
-    """One tenant's turn. `after`: the place that `do` returned the last time; `left_s`: how long the run may take."""
+    """One tenant's turn. `after`: the position that `do` returned the last time.
+
+    `remaining_s`: returns how long the run may still take.
+    """
 
     tenant: Tenant
     hour: datetime
-    left_s: Callable[[], float]
+    remaining_s: Callable[[], float]
     after: str = ""
 
 

@@ -134,19 +134,19 @@ def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     return sorted({item.get("camera", item["id"]) for item in stored_items})
 
 
-def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
+def list_restricted_faceids(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces that are kept and used for nothing."""
     return [item["faceid"] for item in faces_in(items, tenant, RESTRICTED)]
 
 
-def held_faces(items: ItemStore, tenant: str) -> list[str]:
+def list_faceids_on_hold(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces under legal hold. Reads the list of these only."""
     return [item["faceid"] for item in walk_items(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
 
 
 def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
     """Return the ids of the faces of which no clock and no setting takes anything: held ones and restricted ones."""
-    return frozenset(held_faces(items, tenant)).union(restricted_faces(items, tenant))
+    return frozenset(list_faceids_on_hold(items, tenant)).union(list_restricted_faceids(items, tenant))
 
 
 def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
@@ -233,11 +233,11 @@ def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
 
 
 class CountedList(Struct, Generic[_R], frozen=True):
-    """A list as it was read. `counter`: the item at a place of the table that counts its changes; it was read first."""
+    """A list as it was read. `counter`: the item that counts the list's changes, which was read before the list."""
 
     rows: Sequence[_R]
     table: Table
-    place: Mapping[str, str]
+    counter_key: Mapping[str, str]
     counter: Item | None
 
     @property
@@ -245,7 +245,7 @@ class CountedList(Struct, Generic[_R], frozen=True):
         """Return the action that counts a change, if nobody changed the list since it was read."""
         n = int(self.counter["n"]) if self.counter else 0
         same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
-        return Put(self.table, {**self.place, "n": n + 1}, (same,))
+        return Put(self.table, {**self.counter_key, "n": n + 1}, (same,))
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
@@ -268,7 +268,7 @@ def delete_in_parts(
     return write_in_parts(items, (Delete(table, (item[table.partition], item[table.sort])) for item in old))
 
 
-Place = TypeVar("Place")
+Position = TypeVar("Position")
 
 MOST_READ = 1_000
 """Stored rows that a page reads at most to find those that it shows. Many may be over."""
@@ -291,7 +291,7 @@ class ListPage(Struct, Generic[_Row], frozen=True):
 
 
 class PageTokens:
-    """The tokens of one query: a place each, with a checksum of it and of the query. They do not expire.
+    """The tokens of one query. Each holds a position in its list, and a checksum of both. They do not expire.
 
     `query` holds everything that makes it different from others: tenant, filters, order.
     """
@@ -299,47 +299,50 @@ class PageTokens:
     def __init__(self, query: str) -> None:
         self._query = query.encode()
 
-    def make_token(self, place: str) -> str:
-        """Make the token of a place, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
-        payload = place.encode("ascii")
+    def make_token(self, position: str) -> str:
+        """Make the token of a position, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
+        payload = position.encode("ascii")
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
     def make_page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
-        """Make a page. `end`: the place of the next one; None: this is the last."""
+        """Make a page. `end`: the position at which the next page begins; None: this is the last."""
         return ListPage(rows, None if end is None else self.make_token(end))
 
-    def make_first_page(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
-        """Make a page of the first `limit` rows. `place`: gives that of a row, behind which the next page begins."""
+    def make_first_page(self, rows: Iterable[_Row], limit: int, position: Callable[[_Row], str]) -> ListPage[_Row]:
+        """Make a page of the first `limit` rows.
+
+        `position`: returns a row's position, behind which the next page begins.
+        """
         first_rows = list(islice(rows, limit + 1))
-        return self.make_page(first_rows[:limit], place(first_rows[limit - 1]) if len(first_rows) > limit else None)
+        return self.make_page(first_rows[:limit], position(first_rows[limit - 1]) if len(first_rows) > limit else None)
 
     def make_filtered_page(
         self,
         stored_rows: Iterable[_Stored],
-        place_of_stored: Callable[[_Stored], str],
+        position_of_stored: Callable[[_Stored], str],
         limit: int,
         make_rows: Callable[[list[_Stored]], list[_Row]],
-        place_of_row: Callable[[_Row], str],
+        position_of_row: Callable[[_Row], str],
     ) -> ListPage[_Row]:
         """Make a page of the first `limit` rows that `make_rows` makes of the stored ones, some at a time.
 
         It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not be the last. The
-        places are those behind which the next page begins.
+        positions are those behind which the next page may begin.
         """
         rows: list[_Row] = []
-        rows_left, read_count, last_place = iter(stored_rows), 0, None
+        rows_left, read_count, last_position = iter(stored_rows), 0, None
         at_once = max(limit + 1, _AT_ONCE)
         while len(rows) <= limit and (batch := list(islice(rows_left, min(at_once, MOST_READ - read_count)))):
-            read_count, last_place = read_count + len(batch), place_of_stored(batch[-1])
+            read_count, last_position = read_count + len(batch), position_of_stored(batch[-1])
             rows += make_rows(batch)
         if len(rows) > limit:
-            return self.make_page(rows[:limit], place_of_row(rows[limit - 1]))
-        return self.make_page(rows, last_place if read_count == MOST_READ else None)
+            return self.make_page(rows[:limit], position_of_row(rows[limit - 1]))
+        return self.make_page(rows, last_position if read_count == MOST_READ else None)
 
-    def read_place(self, token: str | None, parse_place: Callable[[str], Place]) -> Place | None:
-        """Read from a token the place at which its page begins; None: the first page, which has no token.
+    def read_position(self, token: str | None, parse_position: Callable[[str], Position]) -> Position | None:
+        """Read from a token the position at which its page begins; None: the first page, which has no token.
 
-        `parse_place`: makes the place of its text, and raises ValueError or TypeError for what is no place. Raises
+        `parse_position`: makes the position of its text, and raises ValueError or TypeError for another text. Raises
         InvalidInput if the token is damaged or of another query. The checksum has no key, so people who know the query
         can forge one.
         """
@@ -350,7 +353,7 @@ class PageTokens:
             check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
             if not payload or check != self._check(payload):
                 raise ValueError("another checksum")
-            return parse_place(payload.decode("ascii"))
+            return parse_position(payload.decode("ascii"))
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidInput(
                 "the page token is damaged or belongs to another query: start again without it"

@@ -349,14 +349,14 @@ def calendar(tenant: str) -> str:
     return f"{tenant}#calendar"
 
 
-def calendar_place(utc_day: int) -> tuple[str, str]:
+def calendar_field(utc_day: int) -> tuple[str, str]:
     """Make a month's key in the calendar, and the name of the day's field in it."""
     day = day_text(utc_day)
     return day[:6], f"d{day[6:]}"
 
 
 def calendar_day(month: str, field: str) -> int:
-    """Invert `calendar_place`."""
+    """Invert `calendar_field`."""
     return day_number(month + field[1:])
 
 

@@ -126,8 +126,8 @@ class LocalTime:
         """Divide the span into stretches of one offset, in order."""
         changes = [change for year in _years(span) for change in _offsets(self._zone, year)]
         pieces: list[Piece] = []
-        for place, (since_ms, offset_ms) in enumerate(changes):
-            until_ms = changes[place + 1][0] - 1 if place + 1 < len(changes) else span.last_ms
+        for index, (since_ms, offset_ms) in enumerate(changes):
+            until_ms = changes[index + 1][0] - 1 if index + 1 < len(changes) else span.last_ms
             part = span.cut(Span(since_ms, until_ms))
             if part.last_ms < part.first_ms:
                 continue
@@ -143,8 +143,8 @@ class LocalTime:
         if not len(at_ms):
             return at_ms
         pieces = self.divide_span(Span(int(at_ms.min()), int(at_ms.max())))
-        place = np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
-        offset_ms = np.array([piece.offset_ms for piece in pieces], np.int64)[place]
+        piece_indexes = np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
+        offset_ms = np.array([piece.offset_ms for piece in pieces], np.int64)[piece_indexes]
         return np.asarray((at_ms + offset_ms) // HOUR_MS, np.int64)
 
     def days(self, span: Span) -> list[int]:

@@ -231,7 +231,7 @@ class ObservationFilter(Struct, frozen=True):
         return self.faceid in (None, faceid) and faceid not in self.without_faces
 
     @property
-    def place(self) -> str:
+    def text_for_tokens(self) -> str:
         """Return the filter as a text that stays the same while staff come and go, for the tokens of pages."""
         return json.dumps(asdict(self.with_all()), default=list)
 

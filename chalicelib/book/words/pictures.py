@@ -25,13 +25,13 @@ MAX_PICTURE_BYTES = 20 * 1024 * 1024
 FOUND_DIGITS = 6
 """Digits to which the place of a face is stored."""
 
-MOST_PLACES = 20
+MOST_BUCKETS = 20
 """Buckets that a tenant may name, from which pictures of requests are taken."""
 
 _LONGEST = 512
 """Characters of a bucket's name and prefix."""
 
-_PLACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_.=+@-]+)*/?")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_.=+@-]+)*/?")
 """A bucket's name in S3, and segments without signs that mean something in a policy of AWS or in a URL."""
 
 _SEGMENTS = re.compile(r"[/\\]")
@@ -151,8 +151,8 @@ class Found(NamedTuple):
         """Convert a face that was found in an upright picture of these sides."""
         box = face.box
         across, down = sides
-        places = (box.x / across, box.y / down, box.width / across, box.height / down, face.score)
-        return cls(*(round(place, FOUND_DIGITS) for place in places))
+        box_and_score = (box.x / across, box.y / down, box.width / across, box.height / down, face.score)
+        return cls(*(round(number, FOUND_DIGITS) for number in box_and_score))
 
     def measure_overlap(self, other: Found) -> float:
         """Return the area that both boxes share by the area that they cover together, 0..1."""
@@ -220,19 +220,19 @@ class PictureRules(Struct, frozen=True):
     """A picture with more is reduced, so that it takes little time, and a JPEG little memory; None: none is."""
 
 
-def require_places(places: Collection[str]) -> None:
+def require_buckets(buckets: Collection[str]) -> None:
     """Raise InvalidInput unless these are buckets, or prefixes in them."""
-    if len(places) > MOST_PLACES:
-        raise InvalidInput(f"picture buckets are {MOST_PLACES} at most, not {len(places)}")
-    for place in sorted(places):
-        if not _PLACE.fullmatch(place) or len(place) > _LONGEST or _leads_elsewhere(place):
+    if len(buckets) > MOST_BUCKETS:
+        raise InvalidInput(f"picture buckets are {MOST_BUCKETS} at most, not {len(buckets)}")
+    for bucket in sorted(buckets):
+        if not _BUCKET.fullmatch(bucket) or len(bucket) > _LONGEST or _leads_elsewhere(bucket):
             raise InvalidInput(
                 "a picture bucket is as `bucket` or `bucket/prefix`: a bucket's name, for a prefix whole segments of "
-                f"letters, digits and _.=+@-, not {place[:100]!r}"
+                f"letters, digits and _.=+@-, not {bucket[:100]!r}"
             )
 
 
-def may_be_read(places: Collection[str], bucket: str, key: str) -> bool:
+def may_be_read(picture_buckets: Collection[str], bucket: str, key: str) -> bool:
     """Tell whether an object may be read: it is in one of the buckets, and below the prefix, segment by segment.
 
     `bucket`: without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3 takes it as it is, a
@@ -240,7 +240,7 @@ def may_be_read(places: Collection[str], bucket: str, key: str) -> bool:
     """
     if _leads_elsewhere(key):
         return False
-    return any(f"{bucket}/{key}".startswith(f"{place.rstrip('/')}/") for place in places)
+    return any(f"{bucket}/{key}".startswith(f"{picture_bucket.rstrip('/')}/") for picture_bucket in picture_buckets)
 
 
 def _leads_elsewhere(key: str) -> bool:

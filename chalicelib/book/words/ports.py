@@ -127,7 +127,7 @@ class Check(Struct, frozen=True):
 
 
 Action = Put | Update | Delete | Check
-Place = tuple[Table, tuple[str, str]]
+TableKey = tuple[Table, tuple[str, str]]
 
 
 class Page(Struct, frozen=True):
@@ -150,7 +150,7 @@ class ItemStore(Protocol):
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         """Read the item of each key, in the keys' order; each read is strongly consistent, but they are no snapshot."""
 
-    def get_each(self, places: Sequence[Place]) -> list[Item | None]:
+    def get_each(self, table_keys: Sequence[TableKey]) -> list[Item | None]:
         """Read the item of each table and key, as `get_many` does."""
 
     def query(

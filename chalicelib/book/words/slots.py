@@ -1,4 +1,4 @@
-"""Places of which each is held by one call at a time."""
+"""Slots, each of which one call has at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from chalicelib.book.words.errors import Busy
 
 
 @contextmanager
-def hold_place(places: BoundedSemaphore, busy_message: str, waited_s: float = 0.0) -> Iterator[None]:
-    """Hold one of the places. Raises Busy with `busy_message` if none is free within `waited_s`."""
-    if not places.acquire(timeout=waited_s):
+def hold_slot(slots: BoundedSemaphore, busy_message: str, waited_s: float = 0.0) -> Iterator[None]:
+    """Take one of the slots, and give it back at the end.
+
+    Raises Busy with `busy_message` if none is free in `waited_s`.
+    """
+    if not slots.acquire(timeout=waited_s):
         raise Busy(busy_message)
     try:
         yield
     finally:
-        places.release()
+        slots.release()

@@ -14,7 +14,7 @@ from msgspec import Struct
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.local_time import require_zone
 from chalicelib.book.words.opening import read_opening
-from chalicelib.book.words.pictures import ATTRIBUTES, require_places
+from chalicelib.book.words.pictures import ATTRIBUTES, require_buckets
 from chalicelib.book.words.setting import Setting, require, setting, settings_of
 
 MAX_FACES = 1_000_000
@@ -258,7 +258,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
         read_opening(self.opening)
         if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
             raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
-        require_places(self.picture_buckets)
+        require_buckets(self.picture_buckets)
         require_notice_url(self.notice_url)
 
 

@@ -131,7 +131,7 @@ def read_place(tokens: PageTokens, token: str | None) -> str | None:
     if not token:
         return None
     try:
-        return tokens.read_place(token, str)
+        return tokens.read_position(token, str)
     except InvalidInput:
         raise Failure("InvalidPaginationTokenException", "Invalid Pagination Token") from None
 

@@ -372,7 +372,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     face_changes = enrolment.FaceChanges(
         new_group_name=changes.pop("group", None),
         values=changes.pop("attributes", {}),
-        taken_back=frozenset(name for name, value in changes.items() if value is None),
+        cleared_names=frozenset(name for name, value in changes.items() if value is None),
         **changes,
     )
     face = call.services.enrolment.update.change_face(

@@ -14,7 +14,7 @@ import unicodedata
 from contextlib import AbstractContextManager
 
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.slots import hold_place
+from chalicelib.book.words.slots import hold_slot
 
 LENGTHS = range(12, 201)
 """Characters: long rather than odd ones (NIST SP 800-63B)."""
@@ -35,7 +35,7 @@ def hold_hashing_place() -> AbstractContextManager[None]:
 
     Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
     """
-    return hold_place(_HASHING_PLACES, "two others sign in at this moment: try again in a second")
+    return hold_slot(_HASHING_PLACES, "two others sign in at this moment: try again in a second")
 
 
 def require_password(password: str, *names: str) -> None:

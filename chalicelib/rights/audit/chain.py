@@ -114,14 +114,16 @@ class Chain(Outside):
         return _END.read(self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END)) or {})
 
     def find_element(self, tenant: str, number: int) -> Element | None:
-        place = keys.audit_heads(tenant), keys.audit_number(number)
-        return read_optional(read_element, self.book.items.get(keys.AUDIT, place))
+        element_key = keys.audit_heads(tenant), keys.audit_number(number)
+        return read_optional(read_element, self.book.items.get(keys.AUDIT, element_key))
 
     def list_elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
         """Yield the closed hours in order. `behind`: only those after the one of this number."""
-        place = None if behind is None else keys.audit_number(behind)
+        behind_key = None if behind is None else keys.audit_number(behind)
         heads = keys.audit_heads(tenant)
-        yield from map(read_element, walk_items(self.book.items, keys.AUDIT, heads, behind=place, reverse=newest_first))
+        yield from map(
+            read_element, walk_items(self.book.items, keys.AUDIT, heads, behind=behind_key, reverse=newest_first)
+        )
 
     def read_leaves(self, element: Element) -> list[Leaf]:
         """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
@@ -290,15 +292,15 @@ class Chain(Outside):
         It may end early, even empty, when many hours were looked through.
         """
         tokens = PageTokens(f"audit {tenant} {entry_filter!r}")
-        after = tokens.read_place(token, _read_place)
+        after = tokens.read_position(token, _read_position)
         rows: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
-        for place, entry in self._list_from(tenant, after, entry_filter):
-            hours.add(place.hour)
-            if entry is not None and entry_filter.lets_pass(place.at_ms, entry):
-                rows.append((place.hour or None, entry))
+        for position, entry in self._list_from(tenant, after, entry_filter):
+            hours.add(position.hour)
+            if entry is not None and entry_filter.lets_pass(position.at_ms, entry):
+                rows.append((position.hour or None, entry))
             if len(rows) == limit or len(hours) > self.hours_a_page:
-                return tokens.make_page(rows, "/".join(map(str, astuple(place))))
+                return tokens.make_page(rows, "/".join(map(str, astuple(position))))
         return tokens.make_page(rows, None)
 
     def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
@@ -334,47 +336,49 @@ class Chain(Outside):
         write_in_parts(self.book.items, (Delete(keys.AUDIT, entry.item) for entry in entries if entry.item is not None))
 
     def _list_from(
-        self, tenant: str, after: _Place | None, entry_filter: EntryFilter
-    ) -> Iterator[tuple[_Place, Entry | None]]:
-        """Yield entries behind a place, newest first: those that were open at the first page, then hour by hour.
+        self, tenant: str, after: _Position | None, entry_filter: EntryFilter
+    ) -> Iterator[tuple[_Position, Entry | None]]:
+        """Yield the entries behind a position, newest first: those that were open at the first page, then hour by hour.
 
         Behind each hour's entries comes its end, without an entry: a page may end there.
         """
         end = self.read_end(tenant)
         last_number = end.number if after is None else after.last
-        closed_place = None if after is None or after.is_open else after
-        if closed_place is None:
+        closed_position = None if after is None or after.is_open else after
+        if closed_position is None:
             yield from _list_behind(after, self._list_open_entries(tenant, end, last_number))
-        behind = (closed_place.hour if closed_place else last_number) + 1
+        behind = (closed_position.hour if closed_position else last_number) + 1
         for element in self.list_elements(tenant, behind=behind, newest_first=True):
             head = element.head
             if entry_filter.since_ms is not None and head.hour + HOUR_MS <= entry_filter.since_ms:
                 return
-            is_hour_of_place = closed_place is not None and head.number == closed_place.hour
+            is_hour_of_position = closed_position is not None and head.number == closed_position.hour
             yield from _list_behind(
-                closed_place if is_hour_of_place else None, self._list_closed_entries(element, last_number)
+                closed_position if is_hour_of_position else None, self._list_closed_entries(element, last_number)
             )
-            yield _Place(head.number, last_number, at_ms=-1, id=""), None  # behind all entries of the hour
+            yield _Position(head.number, last_number, at_ms=-1, id=""), None  # behind all entries of the hour
 
-    def _list_open_entries(self, tenant: str, end: ChainEnd, last: int) -> list[tuple[_Place, Entry]]:
+    def _list_open_entries(self, tenant: str, end: ChainEnd, last: int) -> list[tuple[_Position, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
         now, last_hour = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
         entries_by_id = {
-            pending_entry.id: (_Place(_OPEN, last, pending_entry.at_ms, pending_entry.id), entry)
+            pending_entry.id: (_Position(_OPEN, last, pending_entry.at_ms, pending_entry.id), entry)
             for pending_entry in self.list_pending(tenant, end, last_hour, now)
             if (entry := pending_entry.leaf.content) is not None
         }
         for element in self.list_elements(tenant, newest_first=True):
             if element.head.number <= last:
                 break
-            entries_by_id |= {place.id: (place, entry) for place, entry in self._list_closed_entries(element, last)}
+            entries_by_id |= {
+                position.id: (position, entry) for position, entry in self._list_closed_entries(element, last)
+            }
         return list(entries_by_id.values())
 
-    def _list_closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
+    def _list_closed_entries(self, element: Element, last: int) -> list[tuple[_Position, Entry]]:
         head, leaves = element.head, [leaf.content for leaf in self.read_leaves(element)]
         return [
             (
-                _Place(head.number, last, at_ms(entry), entry["id"]),
+                _Position(head.number, last, at_ms(entry), entry["id"]),
                 {**entry, "late": True} if at_ms(entry) < head.hour else entry,
             )
             for entry in leaves
@@ -384,8 +388,12 @@ class Chain(Outside):
 
 def _make_element_item(document: Document, entries: str | None) -> Item:
     head = head_of(document)
-    place = {"tenant": keys.audit_heads(head.tenant), "id": keys.audit_number(head.number)}
-    return {**place, "document": canonical_json(document).decode(), **({} if entries is None else {"entries": entries})}
+    element_key = {"tenant": keys.audit_heads(head.tenant), "id": keys.audit_number(head.number)}
+    return {
+        **element_key,
+        "document": canonical_json(document).decode(),
+        **({} if entries is None else {"entries": entries}),
+    }
 
 
 def read_element(item: Item) -> Element:
@@ -555,8 +563,10 @@ _OPEN = 0
 """In place of an hour's number, for an entry whose hour is not closed."""
 
 
-class _Place(Struct, frozen=True):
-    """An entry's place. `hour`: its closed hour's number, or _OPEN; `last`: that of the newest at the first page."""
+class _Position(Struct, frozen=True):
+    """The position of an entry in a list. `hour`: the number of its closed hour, or _OPEN.
+
+    `last`: the number of the newest closed hour at the first page."""
 
     hour: int
     last: int
@@ -573,13 +583,13 @@ class _Place(Struct, frozen=True):
         return self.at_ms, self.id
 
 
-def _list_behind(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
-    """Yield entries, the newest first, those only that come after a place."""
-    for place, entry in sorted(entries, key=lambda pair: pair[0].order, reverse=True):
-        if after is None or place.order < after.order:
-            yield place, entry
+def _list_behind(after: _Position | None, entries: list[tuple[_Position, Entry]]) -> Iterator[tuple[_Position, Entry]]:
+    """Yield the entries that come after a position, the newest first."""
+    for position, entry in sorted(entries, key=lambda pair: pair[0].order, reverse=True):
+        if after is None or position.order < after.order:
+            yield position, entry
 
 
-def _read_place(text: str) -> _Place:
+def _read_position(text: str) -> _Position:
     hour, last, at_ms, id_ = text.split("/", 3)
-    return _Place(int(hour), int(last), int(at_ms), id_)
+    return _Position(int(hour), int(last), int(at_ms), id_)

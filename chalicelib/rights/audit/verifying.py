@@ -76,9 +76,9 @@ class _Statements(Struct):
 
 
 class _ErasedLeaf(NamedTuple):
-    """A leaf whose entry was erased. `place`: what findings call it, such as an hour's head and the entry's number."""
+    """A leaf whose entry was erased. `name`: of the leaf in findings, such as an hour's head and the entry's number."""
 
-    place: str
+    name: str
     hash: str
 
 
@@ -218,7 +218,7 @@ def _compare_all(
     renewal_findings = list(_follow_renewals(statements.tenant, statements.keys, verified))
     erased_leaves = erased_leaves + _verify_entries(elements, leaves_of, verified, statements)
     verified.findings += [
-        f"{leaf.place} was erased, and no signed entry says so: leaf {leaf.hash}"
+        f"{leaf.name} was erased, and no signed entry says so: leaf {leaf.hash}"
         for leaf in erased_leaves
         if leaf.hash not in statements.erased
     ]
@@ -262,12 +262,12 @@ def _verify_entries(
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             verified.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
             continue
-        for place, leaf in enumerate(leaves, 1):
+        for leaf_number, leaf in enumerate(leaves, 1):
             if leaf.is_whole:
                 verified.findings += statements.note(leaf, head)
                 verified.entries += 1
                 if leaf.entry is None:
-                    erased_leaves.append(_ErasedLeaf(f"{head.name}: entry {place}", leaf.hash))
+                    erased_leaves.append(_ErasedLeaf(f"{head.name}: entry {leaf_number}", leaf.hash))
     return erased_leaves
 
 
@@ -314,12 +314,12 @@ def _verify_leaves(head: Head, leaves: list[Leaf], hours_by_id: dict[str, int]) 
         yield f"{head.name}: has {format_count(len(leaves), 'entry', 'entries')}, not {head.count}"
     elif compute_root(leaf.hash for leaf in leaves) != head.root:
         yield f"{head.name}: its entries are not those that it was closed with, or in another order"
-    for place, leaf in enumerate(leaves, 1):
+    for leaf_number, leaf in enumerate(leaves, 1):
         if not leaf.is_whole:
-            yield f"{head.name}: entry {place} was changed"
+            yield f"{head.name}: entry {leaf_number} was changed"
         elif (entry := leaf.content) is not None:
             if at_ms(entry) >= head.hour + HOUR_MS:
-                yield f"{head.name}: entry {place} says {entry['at']}, which is later"
+                yield f"{head.name}: entry {leaf_number} says {entry['at']}, which is later"
             if entry["id"] in hours_by_id:
                 yield f"{head.name}: entry {entry['id']} stands in hour {hours_by_id[entry['id']]}, too"
             hours_by_id[entry["id"]] = head.number

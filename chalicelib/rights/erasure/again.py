@@ -89,21 +89,23 @@ class Again(Outside):
     def list_unknown_names(self, names: Iterable[str]) -> list[str]:
         """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
         tenants = {tenant.app_id: tenant.name for tenant in self.book.tenants.list_all()}
-        places = {
+        erasure_keys = {
             name: (tenants[app_id], id_)
             for name in names
             for app_id, id_ in [name.removesuffix(".json").split("/")[-2:]]
             if app_id in tenants
         }
-        known_places = self._find_known(list(places.values()))
-        return [name for name, place in places.items() if place not in known_places]
+        known_keys = self._find_known(list(erasure_keys.values()))
+        return [name for name, erasure_key in erasure_keys.items() if erasure_key not in known_keys]
 
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
         tenants = {tenant.name: tenant.app_id for tenant in self.book.tenants.list_all()}
         receipts_here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
-        known_places = self._find_known(list(receipts_here))
-        remaining_receipts = [receipt for place, receipt in receipts_here.items() if place not in known_places]
+        known_keys = self._find_known(list(receipts_here))
+        remaining_receipts = [
+            receipt for erasure_key, receipt in receipts_here.items() if erasure_key not in known_keys
+        ]
         of_here = (
             receipt
             for receipt in remaining_receipts
@@ -231,8 +233,8 @@ class Again(Outside):
             receipt=receipt.document,
             is_told=True,
         )
-        mark = self.book.erasure.refusals.make_mark(receipt.tenant)
-        write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), mark])
+        version_put = self.book.erasure.refusals.make_version_put(receipt.tenant)
+        write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), version_put])
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""
@@ -256,13 +258,13 @@ class Again(Outside):
         items = self.book.storage.items.scan(table, tenant)
         return (item for item in items if keys.is_of_tenant(table, item, tenant))
 
-    def _find_known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    def _find_known(self, erasure_keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the tenants' erasures that this book has a record of."""
-        known_places = set[tuple[str, str]]()
-        for part in cut_in_parts(places, _AT_ONCE):
+        known_keys = set[tuple[str, str]]()
+        for part in cut_in_parts(erasure_keys, _AT_ONCE):
             items = self.book.items.get_many(keys.ERASURES, part)
-            known_places |= {place for place, item in zip(part, items, strict=True) if item is not None}
-        return known_places
+            known_keys |= {erasure_key for erasure_key, item in zip(part, items, strict=True) if item is not None}
+        return known_keys
 
 
 def _is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:

@@ -55,10 +55,13 @@ class CaptureErasure(Outside):
         Return the fate of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
         there is none. May be cut off anywhere and repeated.
         """
-        place, picture_place = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
-        item = self.book.items.get(keys.CAPTURES, place)
+        capture_key, capture_ids = (
+            keys.capture(tenant.name, camera_id, capture_id),
+            (tenant.name, camera_id, capture_id),
+        )
+        item = self.book.items.get(keys.CAPTURES, capture_key)
         if item is None:
-            return self._delete_picture(*picture_place, max(numbers) + 1)
+            return self._delete_picture(*capture_ids, max(numbers) + 1)
         capture = capture_from(item)
         sightings = [sighting for sighting in capture.sightings if sighting.number in numbers]
         is_done = all(sighting.reason == ERASED for sighting in sightings)
@@ -72,9 +75,9 @@ class CaptureErasure(Outside):
                 if sighting.number in numbers or sighting.reason == ERASED
             ]
             fate, fields = self._hide_faces(tenant, capture, boxes)
-        fate = fate or self._delete_picture(*picture_place, len(capture.sightings))
+        fate = fate or self._delete_picture(*capture_ids, len(capture.sightings))
         self._rename_photo(tenant, capture, numbers)
-        write(self.book.items, [_make_update(place, capture, item, numbers, fields)])
+        write(self.book.items, [_make_update(capture_key, capture, item, numbers, fields)])
         return fate
 
     def _rename_photo(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> None:
@@ -112,11 +115,13 @@ class CaptureErasure(Outside):
             sighting for sighting in capture.sightings if sighting.faceid is not None and sighting.number not in numbers
         ]
         at_ms = milliseconds(capture.captured_at)
-        places = [
+        observation_keys = [
             keys.observation(tenant.name, at_ms, sighting_id(capture.id, sighting.number))
             for sighting in other_sightings
         ]
-        observed_faceids = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
+        observed_faceids = [
+            str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, observation_keys) if item
+        ]
         faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in other_sightings), *observed_faceids])
         present_faces = self.book.faces.by_id(tenant, faceids, restricted=True)
         errors = [
@@ -179,9 +184,9 @@ def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> boo
 
 
 def _make_update(
-    place: tuple[str, str], capture: Capture, item: Item, numbers: Collection[int], fields: dict[str, Any]
+    capture_key: tuple[str, str], capture: Capture, item: Item, numbers: Collection[int], fields: dict[str, Any]
 ) -> Update:
-    """Return the update that leaves of these sightings the place only, unless others changed the capture."""
+    """Return the update that leaves only the boxes of these sightings, unless others changed the capture."""
     sightings = [
         Sighting(sighting.number, Resolution.SKIPPED, sighting.box, reason=ERASED)
         if sighting.number in numbers
@@ -206,4 +211,4 @@ def _make_update(
         ]
     if_same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
     if_same += require_no_erasure(capture, "as-it-was-read")
-    return Update(keys.CAPTURES, place, if_same, set=new_fields)
+    return Update(keys.CAPTURES, capture_key, if_same, set=new_fields)

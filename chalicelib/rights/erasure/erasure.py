@@ -74,16 +74,20 @@ class Forgetting(Outside):
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
             Chore(
-                "erasures", lambda context: self.steps.continue_all(context.tenant, context.left_s), ignores_clock=True
+                "erasures",
+                lambda context: self.steps.continue_all(context.tenant, context.remaining_s),
+                ignores_clock=True,
             ),
             Chore(
                 "strangers",
-                lambda context: say_rest(self.strangers.forget(context.tenant, context.left_s)),
+                lambda context: say_rest(self.strangers.forget(context.tenant, context.remaining_s)),
                 ignores_clock=True,
             ),
             Chore(
                 "pictures off",
-                lambda context: say_rest(self.pictures.remove_pictures(context.tenant, context.hour, context.left_s)),
+                lambda context: say_rest(
+                    self.pictures.remove_pictures(context.tenant, context.hour, context.remaining_s)
+                ),
             ),
             Chore("consents", self._restrict_expired),
             Chore(
@@ -94,14 +98,14 @@ class Forgetting(Outside):
             Chore("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
             Chore(
                 "rejections",
-                lambda context: say_rest(self.traces.forget_memories(context.tenant, context.left_s)),
+                lambda context: say_rest(self.traces.forget_memories(context.tenant, context.remaining_s)),
                 nightly=True,
             ),
         )
 
     def _restrict_expired(self, context: ChoreContext) -> Rest | None:
-        self.book.restrictions.restrict_expired(context.tenant, looks=True, left_s=context.left_s)
+        self.book.restrictions.restrict_expired(context.tenant, looks=True, remaining_s=context.remaining_s)
         return self._apply_retention(context, Kind.CONSENTS)
 
     def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Rest | None:
-        return say_rest(self.retention.sweep_tenant(context.tenant, context.left_s, swept_kinds=kinds))
+        return say_rest(self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds))

@@ -84,7 +84,7 @@ class Erasures(Outside):
         if_new = (absent("erasure-new"),)
         puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), if_new) for erasure in erasures]
         is_refusing = any(erasure.erases for erasure in erasures)
-        return [*puts, self.book.erasure.refusals.make_mark(tenant.name)] if is_refusing else [*puts]
+        return [*puts, self.book.erasure.refusals.make_version_put(tenant.name)] if is_refusing else [*puts]
 
     def send_message(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
@@ -111,7 +111,7 @@ class Erasures(Outside):
         Raises InvalidInput if the token is damaged.
         """
         pages = PageTokens(f"erasures of {tenant}")
-        behind = pages.read_place(token, str)
+        behind = pages.read_position(token, str)
         stored_items = walk_items(
             self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1
         )

@@ -26,7 +26,7 @@ _TENANTS_KEPT = 8
 
 
 _READ_AGAIN = timedelta(minutes=10)
-"""A version before this one, which may run beside it during an update, makes no mark of an erasure."""
+"""A version before this one, which may run beside it during an update, makes no new version for an erasure."""
 
 
 class NamedFaces(Struct, frozen=True):
@@ -39,12 +39,13 @@ class NamedFaces(Struct, frozen=True):
 
 
 class ErasedPeople(Struct, frozen=True):
-    """All people that a tenant's erasures name. `mark`: the tenant's mark before they were read; `key`: of the hashes.
+    """All people that a tenant's erasures name. `key`: the key of the hashes.
 
-    `templates`: the erasure that removed a template, by the template's SHA-256.
+    `version`: the version of the tenant's erasures, which was read before them. `templates`: the erasure that removed a
+    template, by the template's SHA-256.
     """
 
-    mark: str
+    version: str
     read_at: datetime
     key: bytes
     erasures: tuple[NamedFaces, ...]
@@ -78,25 +79,28 @@ class Refusals(Outside):
                 "wants to be in the book again"
             )
 
-    def make_mark(self, tenant: str) -> Put:
-        """Return the action by which all processes read the erasures again: of each transaction that adds people."""
+    def make_version_put(self, tenant: str) -> Put:
+        """Return the action that gives a tenant's erasures a new version, so that all processes read them again.
+
+        It belongs into each transaction that adds erased people.
+        """
         return Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.ERASURES_ITEM, "mark": secrets.token_hex(8)})
 
     def _read_people(self, tenant: str) -> ErasedPeople:
-        mark_item = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
-        mark = mark_item["mark"] if mark_item else ""  # earlier versions made none
+        version_item = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
+        version = version_item["mark"] if version_item else ""  # earlier versions made none
         people = self._people.pop(tenant, None)
         now = self.book.clock.now()
-        if people is None or people.mark != mark or now - people.read_at > _READ_AGAIN:
+        if people is None or people.version != version or now - people.read_at > _READ_AGAIN:
             key = self.book.audit.signing.read_face_key(tenant)
-            people = _list_people(mark, now, key, self.book.erasure.records.list_all(tenant))
+            people = _list_people(version, now, key, self.book.erasure.records.list_all(tenant))
         self._people[tenant] = people  # behind the others, of which the first goes
         for longest_unused in [*self._people][:-_TENANTS_KEPT]:
             self._people.pop(longest_unused, None)
         return people
 
 
-def _list_people(mark: str, now: datetime, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
+def _list_people(version: str, now: datetime, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
     """List the erased people by whose ids and templates an enrolment is refused."""
     erased_faces, templates = [], {}
     for erasure in erasures:
@@ -112,4 +116,4 @@ def _list_people(mark: str, now: datetime, key: bytes, erasures: Iterable[Erasur
         )
         erased_faces.append(named_faces)
         templates.update(dict.fromkeys(removed.get("templates", ()), named_faces))
-    return ErasedPeople(mark, now, key, tuple(erased_faces), templates)
+    return ErasedPeople(version, now, key, tuple(erased_faces), templates)

@@ -121,7 +121,7 @@ class Retention(Outside):
     def sweep_tenant(
         self,
         tenant: Tenant,
-        left_s: Callable[[], float] = lambda: float("inf"),
+        remaining_s: Callable[[], float] = lambda: float("inf"),
         *,
         swept_kinds: Collection[Kind] = SWEPT,
         is_confirmed: bool = False,
@@ -149,7 +149,7 @@ class Retention(Outside):
             due_things = kept_kind.due(now)
             while batch := [due_thing.what for due_thing in islice(due_things, _A_STEP)]:
                 kept_kind.delete(batch)
-                if left_s() < STOPS_AT_S:
+                if remaining_s() < STOPS_AT_S:
                     return False
         if Kind.OBSERVATIONS in swept_kinds:
             self.book.statistics.expiry.forget_days(tenant, now)
@@ -237,13 +237,13 @@ class Retention(Outside):
         match kind:
             case Kind.CAPTURES:
                 days = captures_kept(tenant, self.book.settings.capture_days)
-                pictures = partial(self._list_pictures, tenant, held_faceids=read_spared())
+                pictures = partial(self._list_pictures, tenant, faceids_on_hold=read_spared())
                 yield _Kept(kind, None, days, pictures, self._delete_pictures)
             case Kind.SIGHTINGS:
-                records = partial(self._list_records, tenant, held_faceids=read_spared())
+                records = partial(self._list_records, tenant, faceids_on_hold=read_spared())
                 yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
             case Kind.OBSERVATIONS:
-                due = partial(observations.list_due, tenant, held_faceids=read_spared())
+                due = partial(observations.list_due, tenant, faceids_on_hold=read_spared())
                 yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
             case Kind.FACES:
                 for group in self.book.groups.list_all(tenant):
@@ -326,33 +326,33 @@ class Retention(Outside):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
                 self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_recent)
 
-    def _list_pictures(self, tenant: Tenant, at: datetime, held_faceids: Collection[str]) -> Iterator[Due[str]]:
+    def _list_pictures(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
 
         They lie by camera and time, so that of each camera only those are listed that are old enough.
         """
         kept_for = timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
-        for blob in self._taken_until(tenant.name, at - kept_for):
+        for blob in self._list_captured_until(tenant.name, at - kept_for):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
-            since = _taken_at(blob) if is_crop else blob.stored_at
+            since = _read_capture_time(blob) if is_crop else blob.stored_at
             if since + kept_for > at:  # or written anew since, by a restore or by an erasure that hid somebody
                 since = min(since, self._offered_at(tenant.name, blob.key) or since)
-            if since + kept_for <= at and not self._shows_one_of(tenant, blob.key, held_faceids):
+            if since + kept_for <= at and not self._shows_one_of(tenant, blob.key, faceids_on_hold):
                 yield Due(since, since + kept_for, blob.key)
 
     def _delete_pictures(self, picture_keys: Iterable[str]) -> None:
         for key in picture_keys:
             self.book.storage.uploads.delete(key)
 
-    def _list_records(self, tenant: Tenant, at: datetime, held_faceids: Collection[str]) -> Iterator[Due[Delete]]:
+    def _list_records(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         kept_for = timedelta(days=sightings_kept(tenant))
         for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept_for), 0)):
             since = moment(item["offered_at"])
-            if since + kept_for <= at and not self._shows_one_of(tenant, item["capture"], held_faceids):
+            if since + kept_for <= at and not self._shows_one_of(tenant, item["capture"], faceids_on_hold):
                 yield Due(since, since + kept_for, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
 
-    def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
+    def _list_captured_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
         """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
 
         Of a camera whose clock is ahead, those that were stored before may come later.
@@ -362,7 +362,7 @@ class Retention(Outside):
             folder = blob.key.rpartition("/")[0] + "/"
             after = folder + keys.BEHIND_CAPTURES
             for blob in self.book.storage.uploads.walk(folder):
-                if _taken_at(blob) > limit:
+                if _read_capture_time(blob) > limit:
                     break
                 yield blob
 
@@ -393,14 +393,14 @@ class Retention(Outside):
             write(self.book.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
 
 
-def _taken_at(blob: BlobInfo) -> datetime:
+def _read_capture_time(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
 
 
 class PicturesOff(Outside):
     """The removal of all pictures that may not be kept since a setting says so."""
 
-    def remove_pictures(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
+    def remove_pictures(self, tenant: Tenant, hour: datetime, remaining_s: Callable[[], float]) -> bool:
         """Remove the pictures that the tenant may not keep; return False if the time ran out: another call goes on.
 
         How far it came is noted. After a change of the setting, and each day, it begins anew.
@@ -417,15 +417,15 @@ class PicturesOff(Outside):
         )
         steps |= {"captures": self._delete_pictures_of_captures}
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
-        first_step, after_place = (
+        first_step, after_key = (
             (item["step"], item["after"]) if item and item["run"] == run_id else (next(iter(steps)), "")
         )
         for name in list(steps)[list(steps).index(first_step) :] if first_step != _DONE else []:
-            for place in steps[name](tenant, after_place):
-                if left_s() < STOPS_AT_S:
-                    self._note(tenant, run_id, name, place)
+            for last_key in steps[name](tenant, after_key):
+                if remaining_s() < STOPS_AT_S:
+                    self._note(tenant, run_id, name, last_key)
                     return False
-            after_place = ""
+            after_key = ""
         if first_step != _DONE:
             self._note(tenant, run_id, _DONE, "")
         return True
@@ -435,7 +435,7 @@ class PicturesOff(Outside):
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
     def _delete_pictures_of_faces(self, tenant: Tenant, after: str) -> Iterator[str]:
-        """Take the pictures of faces away, and yield the place after each part. Templates stay."""
+        """Take the pictures of faces away, and yield the last faceid of each part. Templates stay."""
         faces = walk_items(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
         for part in cut_in_parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
@@ -447,10 +447,10 @@ class PicturesOff(Outside):
 
     def _delete_pictures_of_merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
-        held_faceids = Marked(self.book.items, tenant.name).list_spared_faces("merges")
+        faceids_on_hold = Marked(self.book.items, tenant.name).list_spared_faces("merges")
         for part in cut_in_parts(self.book.merges.records.list_all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
             for merge in part:
-                if merge.kept is None or merge.survivor in held_faceids:
+                if merge.kept is None or merge.survivor in faceids_on_hold:
                     continue
                 if (face := drop_unwanted_pictures(tenant, merge.kept.face)) == merge.kept.face:
                     continue
@@ -468,15 +468,17 @@ class PicturesOff(Outside):
             yield part[-1].key
 
     def _delete_unseen(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
-        places = {blob.key: _capture_of(blob.key) for blob in blobs}
-        unique_places = list(dict.fromkeys(places.values()))
-        items = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in unique_places])
+        capture_ids_by_key = {blob.key: _capture_of(blob.key) for blob in blobs}
+        unique_ids = list(dict.fromkeys(capture_ids_by_key.values()))
+        items = self.book.items.get_many(
+            keys.CAPTURES, [keys.capture(tenant.name, *capture_ids) for capture_ids in unique_ids]
+        )
         captures = [capture_from(item) for item in items if item]
-        hidden_places = {
+        forgotten_ids = {
             (capture.camera_id, capture.id) for capture in self.book.captures.kept.list_to_forget(tenant, captures)
         }
-        for key, place in places.items():
-            if place in hidden_places:
+        for key, capture_ids in capture_ids_by_key.items():
+            if capture_ids in forgotten_ids:
                 self.book.storage.uploads.delete(key)
 
 

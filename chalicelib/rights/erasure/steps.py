@@ -74,7 +74,7 @@ class ErasureSteps(Outside):
 
     most_named: int = MOST_NAMED
 
-    def continue_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+    def continue_all(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message.
 
         Then the witness gets the receipts that it has not. Raises its errors.
@@ -83,14 +83,14 @@ class ErasureSteps(Outside):
         unfinished = [erasure for erasure in erasures if erasure.done_at is None]
         joined_ids = self._join_records(tenant, unfinished)
         for erasure in (erasure for erasure in unfinished if erasure.id not in joined_ids):
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 self.book.erasure.records.send_message(tenant.name, erasure)
             else:
-                self.go_on(tenant, erasure.id, left_s)
+                self.go_on(tenant, erasure.id, remaining_s)
         for erasure in erasures:
             self._give_witness_receipt(tenant, erasure)
 
-    def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+    def go_on(self, tenant: Tenant, id_: str, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
         while True:
             item = self.book.items.get(keys.ERASURES, (tenant.name, id_))
@@ -102,7 +102,7 @@ class ErasureSteps(Outside):
                 return self.book.erasure.records.send_message(tenant.name, erasure, int(wait_s) + 1)
             if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
                 return self.book.erasure.records.send_message(tenant.name, erasure, _APART_S)
-            if not self._do_next_step(tenant, erasure, left_s):
+            if not self._do_next_step(tenant, erasure, remaining_s):
                 return self.book.erasure.records.send_message(tenant.name, erasure)
 
     def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
@@ -137,16 +137,16 @@ class ErasureSteps(Outside):
 
     def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
         """Tell if a face of the erasure is of a deleted group that has not been erased so far (deletion)."""
-        places = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
-        return any(item and item["group"] in tenant.gone for item in self.book.items.get_many(keys.FACES, places))
+        face_keys = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
+        return any(item and item["group"] in tenant.gone for item in self.book.items.get_many(keys.FACES, face_keys))
 
-    def _do_next_step(self, tenant: Tenant, erasure: Erasure, left_s: Callable[[], float]) -> bool:
+    def _do_next_step(self, tenant: Tenant, erasure: Erasure, remaining_s: Callable[[], float]) -> bool:
         """Do the next step. Return False if the time has run out before its end."""
         match erasure.next_step:
             case Step.TRACES:
                 self._erase_traces(tenant, erasure)
             case Step.SIGHTINGS:
-                if not self._erase_sightings(tenant, erasure, STORABLE, left_s):
+                if not self._erase_sightings(tenant, erasure, STORABLE, remaining_s):
                     return False
             case Step.DAYS:
                 self.book.statistics.sealing.forget_other_zones(tenant)
@@ -154,7 +154,7 @@ class ErasureSteps(Outside):
             case Step.LATE:
                 at_ms = milliseconds(erasure.at)
                 span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.book.clock.now()))
-                if not self._erase_sightings(tenant, erasure, span, left_s):
+                if not self._erase_sightings(tenant, erasure, span, remaining_s):
                     return False
                 self._erase_traces(tenant, erasure)
                 self._erase_traces(tenant, erasure, Step.LATE)
@@ -171,14 +171,14 @@ class ErasureSteps(Outside):
             self._finish(tenant, erasure)
         else:
             self._save(tenant, erasure, {"step": erasure.step + 1})
-        return left_s() >= STOPS_AT_S
+        return remaining_s() >= STOPS_AT_S
 
     def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
         for place in done_in(step, erases=erasure.erases):
             erase = self.book.erasure.traces.find_eraser(place, erases=erasure.erases)
             erase(tenant, erasure.faceids, milliseconds(erasure.at))
 
-    def _erase_sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
+    def _erase_sightings(self, tenant: Tenant, erasure: Erasure, span: Span, remaining_s: Callable[[], float]) -> bool:
         """Change the faces' observations of a time span, and the captures of an erasure. Return False if time ran out.
 
         For an erasure they get another name, and the captures lose the person. Else they lose age and gender.
@@ -201,7 +201,7 @@ class ErasureSteps(Outside):
                 self._rename_observations(tenant, erasure, own_observations, picture_counts)
             else:
                 self._remove_estimates(tenant, own_observations)
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 return False
         return True
 
@@ -225,7 +225,7 @@ class ErasureSteps(Outside):
         for camera_id, capture_id, number in _list_sighting_places(observations):
             numbers_of.setdefault((camera_id, capture_id), set()).add(number)
         hide = self.book.erasure.captures.hide
-        fates = Counter(hide(tenant, *place, numbers) for place, numbers in numbers_of.items())
+        fates = Counter(hide(tenant, *capture_ids, numbers) for capture_ids, numbers in numbers_of.items())
         return Counter(captures_deleted=fates["deleted"], captures_hidden=fates["hidden"])
 
     def _rename_observations(
@@ -278,9 +278,9 @@ class ErasureSteps(Outside):
             replace(template, id=str(int(erasure.id) + number), faceids=(*ids,))
             for number, ids in enumerate(other_parts, 1)
         ]
-        mark = self.book.erasure.refusals.make_mark(tenant.name)  # this record names more people, too
-        puts = self.book.erasure.records.make_put_actions(tenant, *further_erasures)  # with a mark, if there are any
-        self._save(tenant, erasure, {"faceids": first_faceids}, puts or [mark])
+        version_put = self.book.erasure.refusals.make_version_put(tenant.name)  # this record names more people, too
+        puts = self.book.erasure.records.make_put_actions(tenant, *further_erasures)  # with a version, if there are any
+        self._save(tenant, erasure, {"faceids": first_faceids}, puts or [version_put])
         for further_erasure in further_erasures:
             self.book.erasure.records.send_message(tenant.name, further_erasure)
         return first_faceids

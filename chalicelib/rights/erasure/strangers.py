@@ -19,7 +19,7 @@ _AT_ONCE = 40
 
 
 class KeptStrangers(Outside):
-    def forget(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+    def forget(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Erase the strangers of a tenant that forgets them; return False if the time ran out first.
 
         A face that has a name, a given picture or a user is no stranger, and a held face stays. May be cut off anywhere
@@ -37,7 +37,7 @@ class KeptStrangers(Outside):
                 self.book.deletion.delete_faces(
                     tenant, forgotten_faceids, by="strangers are forgotten", erase=True, only=_is_forgotten
                 )
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 return False
         return True
 

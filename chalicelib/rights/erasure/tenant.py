@@ -118,10 +118,10 @@ class TenantErasures(Outside):
         return erasure
 
     def _require_free(self, name: str) -> None:
-        held_count = sum(1 for _ in self.book.faces.holds.list_all(name))
-        if held_count:
+        hold_count = sum(1 for _ in self.book.faces.holds.list_all(name))
+        if hold_count:
             raise FaceHeld(
-                f"{format_count(held_count, 'face', 'faces')} of {name} under legal hold: "
+                f"{format_count(hold_count, 'face', 'faces')} of {name} under legal hold: "
                 "lift that first (`regulars hold list`)"
             )
 
@@ -147,21 +147,21 @@ class TenantErasures(Outside):
                 for part in cut_in_parts(files, _LISTED):
                     list(threads.map(deletes[kind], part))
         for table in keys.TABLES:
-            for places in cut_in_parts(self._list_places(table, erasure.tenant), _A_TRANSACTION):
-                self._delete(erasure, table, places)
+            for item_keys in cut_in_parts(self._list_places(table, erasure.tenant), _A_TRANSACTION):
+                self._delete(erasure, table, item_keys)
 
     def _list_places(self, table: Table, name: str) -> Iterator[tuple[str, str]]:
         prefix = "" if table.name == keys.TENANTS.name else name
         for item in self.book.storage.items.scan(table, prefix):
-            place = item[table.partition], item[table.sort]
-            if keys.is_of_tenant(table, item, name) and place != keys.signing_key(name):
-                yield place
+            item_key = item[table.partition], item[table.sort]
+            if keys.is_of_tenant(table, item, name) and item_key != keys.signing_key(name):
+                yield item_key
 
-    def _delete(self, erasure: TenantErasure, table: Table, places: Sequence[tuple[str, str]]) -> None:
+    def _delete(self, erasure: TenantErasure, table: Table, item_keys: Sequence[tuple[str, str]]) -> None:
         """Delete items, and count them in the same transaction."""
-        deletes = (Delete(table, place) for place in places)
+        deletes = (Delete(table, item_key) for item_key in item_keys)
         same = (equals("step", erasure.step, "step-same"),)
-        number = {f"{COUNT}{table.name}": len(places)}
+        number = {f"{COUNT}{table.name}": len(item_keys)}
         record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, add=number)
         write(self.book.storage.items, [*deletes, record])
 

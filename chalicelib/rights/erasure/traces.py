@@ -34,7 +34,7 @@ from chalicelib.rights.words.places import Marked
 class Traces(Outside):
     """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
 
-    def find_eraser(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
+    def find_eraser(self, place_name: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
         """Return the function that takes deleted faces out of a place (rights/words/places). Raises KeyError."""
         erasers: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
             "face pictures": lambda tenant, faceids, _: self.book.deletion.empty_folders(tenant, faceids),
@@ -47,7 +47,7 @@ class Traces(Outside):
             "outbox": self.delete_events if erases else self.remove_names_from_events,
             "requests": self.delete_answers,
         }
-        return erasers[place]
+        return erasers[place_name]
 
     def read_later_enrolments(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
@@ -126,13 +126,13 @@ class Traces(Outside):
         ids = make_ids_pattern(faceids)
 
         def make_action(item: Item, gone_ids: set[str]) -> Action | None:
-            place, body = (tenant.name, item["request"]), json.loads(item["body"])
+            answer_key, body = (tenant.name, item["request"]), json.loads(item["body"])
             if (item["code"] == PARTIAL and "erasures" in body) or gone_ids.isdisjoint(_find_ids(body, ids)):
                 return None
             if not body.get("erasures"):
-                return Delete(keys.REQUESTS, place)
+                return Delete(keys.REQUESTS, answer_key)
             nameless_body = json.dumps({**body, "success": [], "not_exist": []})
-            return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": nameless_body})
+            return Update(keys.REQUESTS, answer_key, (exists("still-there"),), set={"body": nameless_body})
 
         self._rewrite_items(tenant, keys.REQUESTS, faceids, make_action)
 
@@ -152,7 +152,7 @@ class Traces(Outside):
         rejection_delete = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
         write_unless_changed(self.book.items, [rejection_delete, count_update])
 
-    def forget_memories(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+    def forget_memories(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Take out of old rejections what a request to take them back needs, since it is refused by then.
 
         Their templates stay, so that the face matches no such picture. Return False if the time ran out, and another
@@ -172,7 +172,7 @@ class Traces(Outside):
             if_same = (equals("templates", item["templates"], "templates-same"),)  # reembed may add one meanwhile
             # If it was changed, the next night does it.
             write_unless_changed(self.book.items, [Put(keys.NEGATIVES, without_memory, if_same)])
-            if left_s() < STOPS_AT_S:
+            if remaining_s() < STOPS_AT_S:
                 return False
         return True
 

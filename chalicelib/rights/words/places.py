@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.book.words.items import held_faces, restricted_faces
+from chalicelib.book.words.items import list_faceids_on_hold, list_restricted_faceids
 from chalicelib.book.words.ports import ItemStore
 from chalicelib.rights.words.retention import Kind
 
@@ -443,7 +443,7 @@ NOBODYS = {
     "summaries": (
         "counts for each day, and two bytes of a hash for each face that was seen that day. They are deleted "
         "together with `sealed days`",
-        "calendar calendar_place totals label_counts label_chunk",
+        "calendar calendar_field totals label_counts label_chunk",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "erasures": (
@@ -468,7 +468,7 @@ class Marked:
 
     @cached_property
     def _faces(self) -> tuple[list[str], list[str]]:
-        return held_faces(self._items, self._tenant), restricted_faces(self._items, self._tenant)
+        return list_faceids_on_hold(self._items, self._tenant), list_restricted_faceids(self._items, self._tenant)
 
     def list_spared_faces(self, name: str) -> frozenset[str]:
         """Return the faces of which no clock or setting takes anything out of a place."""

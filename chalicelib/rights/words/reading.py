@@ -133,8 +133,8 @@ def kinds_of(act: Act) -> frozenset[Data]:
 def group_by_kinds(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     """Return subjects by all the kinds that are told of them, as entries have them. `kinds`: kinds by subject."""
     subjects_by_kinds = defaultdict[str, list[str]](list)
-    for subject, kinds_told in kinds.items():
-        subjects_by_kinds[" ".join(sorted(kinds_told))].append(subject)
+    for subject, subject_kinds in kinds.items():
+        subjects_by_kinds[" ".join(sorted(subject_kinds))].append(subject)
     return dict(subjects_by_kinds)
 
 
@@ -154,7 +154,9 @@ def count_key(number: int) -> str:
 
 def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
     """Yield what the entries of one answer say: `read`, and the first one `unnamed`. `kinds`: by subject."""
-    named_subjects = {subject: kinds_told for subject, kinds_told in kinds.items() if not subject.startswith(_UNNAMED)}
+    named_subjects = {
+        subject: subject_kinds for subject, subject_kinds in kinds.items() if not subject.startswith(_UNNAMED)
+    }
     unnamed_counts = Counter(chain.from_iterable([*named_subjects.values()][MOST_NAMED:]))
     for kind in kinds.keys() - named_subjects.keys():
         unnamed_counts.update(dict.fromkeys(kinds[kind], int(kind.removeprefix(_UNNAMED))))

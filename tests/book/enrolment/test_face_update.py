@@ -82,7 +82,7 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
     assert values(services, camera, face) == {"weight": "60", "phone": "1"}
     assert (stored.group_id, stored.revision) == (services.groups.get_by_name(camera, "gold").id, 2)
     services.enrolment.update.change_face(
-        camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({"age", "gender"}))
+        camera, face, FaceChanges(name="", labels={"a": "y"}, cleared_names=frozenset({"age", "gender"}))
     )
     stored = services.faces.get(camera, face)
     assert (stored.name, stored.note, stored.labels, stored.age) == ("", "likes tea", Labels("y", "x"), None)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.records.observations import LATE_AFTER, STORABLE
-from chalicelib.book.statistics.calendar import make_marks
+from chalicelib.book.statistics.calendar import make_face_hashes
 from chalicelib.book.statistics.days import OBJECT_GRACE, SEAL_AFTER
 from chalicelib.book.words import keys
 from chalicelib.book.words.local_time import Granularity, day_number
@@ -138,8 +138,8 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
 
 
 def test_a_seal_has_marks_of_a_thousand_faces_at_most() -> None:
-    assert len(make_marks(str(number) for number in range(1_024)) or b"") > 2_000
-    assert make_marks(str(number) for number in range(2_000)) is None
+    assert len(make_face_hashes(str(number) for number in range(1_024)) or b"") > 2_000
+    assert make_face_hashes(str(number) for number in range(2_000)) is None
 
 
 def test_late_observation_makes_its_day_raw_until_it_is_sealed_again(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.pictures import MOST_PLACES, may_be_read, require_places
+from chalicelib.book.words.pictures import MOST_BUCKETS, may_be_read, require_buckets
 
 PLACES = frozenset({"photos", "archive/2026/staff", "slashed/faces/"})
 KEYS = st.text(st.sampled_from("ab/.%2eE5cCfF\\ ?*#"), max_size=12)
@@ -64,7 +64,7 @@ def test_what_is_allowed_begins_with_a_place_and_never_climbs(bucket: str, key: 
 
 @pytest.mark.parametrize("place", ["photos", "archive/2026/staff", "slashed/faces/", "a-b.c1/d_e.f=g+h@i-j"])
 def test_buckets_and_prefixes_are_places(place: str) -> None:
-    require_places({place})
+    require_buckets({place})
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_buckets_and_prefixes_are_places(place: str) -> None:
 )
 def test_all_else_is_refused_with_what_would_be_right(place: str) -> None:
     with pytest.raises(InvalidInput, match="as `bucket` or `bucket/prefix`"):
-        require_places({place})
+        require_buckets({place})
 
 
 def test_there_are_twenty_places_at_most() -> None:
-    require_places({f"photos-{number}" for number in range(MOST_PLACES)})
+    require_buckets({f"photos-{number}" for number in range(MOST_BUCKETS)})
     with pytest.raises(InvalidInput, match="20 at most, not 21"):
-        require_places({f"photos-{number}" for number in range(MOST_PLACES + 1)})
+        require_buckets({f"photos-{number}" for number in range(MOST_BUCKETS + 1)})

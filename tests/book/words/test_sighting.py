@@ -348,7 +348,7 @@ def test_a_new_face_needs_a_place_and_it_is_told_when_the_last_one_is_taken(
 def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
     default = groups(stranger=(2, 3))
     for since, told in ((FULL_AGAIN_AFTER, True), (FULL_AGAIN_AFTER - timedelta(seconds=1), False)):
-        events = resolve_sighting(newcomer(default, full_told_at=NOW - since)).events
+        events = resolve_sighting(newcomer(default, full_reported_at=NOW - since)).events
         assert (EventKind.GROUP_FULL in [event.kind for event in events]) == told
     [event] = [one for one in resolve_sighting(newcomer(default)).events if one.kind is EventKind.GROUP_FULL]
     assert event.id == f"group.full-stranger-{milliseconds(NOW)}"

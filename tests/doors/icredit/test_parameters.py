@@ -177,6 +177,6 @@ def test_a_forged_page_token_is_no_fault_of_ours(market: MarketClient, place: st
     for _ in range(2):
         market.enrol("vip", ANN)
     span = Span.of_seconds(int(EVER["START_TIME"]), int(EVER["END_TIME"]))
-    query = json.dumps(["shop", ObservationFilter().place, asdict(span)])
+    query = json.dumps(["shop", ObservationFilter().text_for_tokens, asdict(span)])
     answer = market.query(PAGE_TOKEN=PageTokens(query).make_token(place))
     assert answer.get("ERROR_CODE") in (None, "INVALID_PARAMETER"), answer

@@ -314,9 +314,9 @@ def test_a_message_whose_time_runs_out_comes_again(book: Book) -> None:
     book.clock.advance(2 * DAY)
     book.services.watch.run()
     [body] = messages(book)
-    left_s = iter([60.0, 59.0])
+    remaining_s = iter([60.0, 59.0])
     with pytest.raises(Busy, match="put away"):
-        book.services.sweep.handle_message(body, 1, lambda: next(left_s))
+        book.services.sweep.handle_message(body, 1, lambda: next(remaining_s))
     restricted = [one.faceid for one in people if read_face(book, one.faceid).restriction is not None]
     assert len(restricted) == 2
     book.services.sweep.handle_message(body, 2, lambda: 600.0)

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from chalicelib.aws.items import DELETES_AT_ONCE, are_plain_deletes, find_single_write
 from chalicelib.book.store.limits import attribute_size, index_entry_size
 from chalicelib.book.words.errors import ConditionFailed, RegularsError
-from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Place, Storage, Table
+from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Storage, Table, TableKey
 from tests.support.storage.prices import waiting_ms
 
 _T = TypeVar("_T")
@@ -151,9 +151,9 @@ class MeteredItems:
             self._count_read(f"{table.name} batch get", sum(units.values()))
         return items
 
-    def get_each(self, places: Sequence[Place]) -> list[Item | None]:
-        items = self._items.get_each(places)
-        for (table, _), item in zip(places, items, strict=True):
+    def get_each(self, table_keys: Sequence[TableKey]) -> list[Item | None]:
+        items = self._items.get_each(table_keys)
+        for (table, _), item in zip(table_keys, items, strict=True):
             self.spent[f"{table.name} get"] += read_units(stored_bytes(item))
         self._meter.count_call("dynamodb")
         return items

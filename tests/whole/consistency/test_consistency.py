@@ -167,7 +167,7 @@ def today(book: Book) -> int:
 
 
 def no_day(book: Book) -> None:
-    month, field = keys.calendar_place(today(book))
+    month, field = keys.calendar_field(today(book))
     change(book, Update(keys.SUMMARIES, (keys.calendar("shop"), month), (exists("there"),), remove=(field,)))
 
 

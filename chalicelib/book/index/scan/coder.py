@@ -213,8 +213,8 @@ def describe_coder(coder: Coder) -> Call:
 
 def find_address(array: NDArray[np.generic]) -> int:
     """Return the array's place in memory."""
-    place: int = array.__array_interface__["data"][0]  # array.ctypes takes three times as long
-    return place
+    address: int = array.__array_interface__["data"][0]  # array.ctypes takes three times as long
+    return address
 
 
 ROTATED_FROM = 4_096

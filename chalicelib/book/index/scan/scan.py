@@ -45,7 +45,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     """(faces + 1,) number of each face's first row; the last is the number of all rows"""
     group: NDArray[np.int32]
     """(faces,) group number, -1: the face is gone"""
-    taken: NDArray[np.bool_]
+    is_group_searched: NDArray[np.bool_]
     """by group number: whether it is searched"""
     numbers: NDArray[np.int32] | None = None
     """the rows to look at, ascending, if they are few: a small group of a large gallery; None: all"""
@@ -57,7 +57,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         else:
             faces = np.searchsorted(self.first_row, numbers, side="right").astype(np.int64) - 1
         group = self.group[faces]
-        return np.where((group >= 0) & self.taken[group], faces, -1)
+        return np.where((group >= 0) & self.is_group_searched[group], faces, -1)
 
     @cached_property
     def kernel_call(self) -> Call:
@@ -69,7 +69,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         call.templates, call.group, call.taken = (
             find_address(self.templates),
             find_address(self.group),
-            find_address(self.taken),
+            find_address(self.is_group_searched),
         )
         call.first_row = None if has_one_row_each else find_address(self.first_row)
         if self.numbers is not None:
@@ -111,11 +111,11 @@ class BestFaces:
         scores = np.concatenate((self.scores, scores[is_good]))
         order = np.lexsort((faces, -scores))
         _, first = np.unique(faces[order], return_index=True)
-        kept_places = order[np.sort(first)]
-        if len(kept_places) >= self.limit:
-            self.cut = max(self.cut, float(scores[kept_places[self.limit - 1]]))
-            kept_places = kept_places[scores[kept_places] >= self.cut]
-        self.faces, self.scores = faces[kept_places].tolist(), scores[kept_places].tolist()
+        kept_indexes = order[np.sort(first)]
+        if len(kept_indexes) >= self.limit:
+            self.cut = max(self.cut, float(scores[kept_indexes[self.limit - 1]]))
+            kept_indexes = kept_indexes[scores[kept_indexes] >= self.cut]
+        self.faces, self.scores = faces[kept_indexes].tolist(), scores[kept_indexes].tolist()
 
     def rank(self, name_of: Callable[[int], str]) -> None:
         """Keep only `limit` faces, those that tie in the order of their names."""
@@ -201,8 +201,8 @@ class Kernel:
         probe_bytes = call.room + 16 * max([best.limit for _, best in probes])
         room = bytearray(probe_bytes * len(rows))
         wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
-        place = ctypes.byref(ctypes.c_char.from_buffer(room))
-        self._search(ctypes.byref(call), len(rows), plain, turned, wants, place)
+        room_pointer = ctypes.byref(ctypes.c_char.from_buffer(room))
+        self._search(ctypes.byref(call), len(rows), plain, turned, wants, room_pointer)
         return room, probe_bytes
 
 

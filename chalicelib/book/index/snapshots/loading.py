@@ -18,7 +18,7 @@ import numpy as np
 
 from chalicelib.book.index.gallery import Gallery
 from chalicelib.book.index.snapshots import delta
-from chalicelib.book.index.snapshots.scratch import Place
+from chalicelib.book.index.snapshots.scratch import OpenFile
 from chalicelib.book.index.snapshots.segment import (
     PART,
     PREFIX,
@@ -47,7 +47,7 @@ SIDE_BY_SIDE = 8
 """Requests at once: one S3 connection is slower than a function's network."""
 
 
-def fetch(blobs: BlobStore, key: str, place: Place) -> Segment | None:
+def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
     """Download the snapshot; None if there is no such object. Raises DamagedSnapshot, StorageUnavailable, Busy."""
     size = blobs.size(key)
     if size is None:
@@ -60,13 +60,13 @@ def fetch(blobs: BlobStore, key: str, place: Place) -> Segment | None:
         raise DamagedSnapshot(f"its header is longer than its {size} bytes")
     if length > len(head):
         head = _read_range(blobs, key, 0, length)
-    return _load_segment(blobs, key, read_layout(head[:length], size), place)
+    return _load_segment(blobs, key, read_layout(head[:length], size), open_file)
 
 
-def _load_segment(blobs: BlobStore, key: str, layout: Layout, place: Place) -> Segment:
-    """Download a snapshot's parts side by side: up to the templates into memory, these into a file of `place`."""
+def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
+    """Download a snapshot's parts side by side: up to the templates into memory, these into a file of `open_file`."""
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
-    with place(hot_bytes, cold_bytes) as (descriptor, mapped):
+    with open_file(hot_bytes, cold_bytes) as (descriptor, mapped):
         hot = np.empty(hot_bytes, dtype=np.uint8)
 
         def load_part(number: int) -> None:
@@ -123,11 +123,11 @@ def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
     return items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
 
 
-def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, place: Place) -> Gallery:
+def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile) -> Gallery:
     """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
     for key in reversed(_list_snapshots(items, tenant, model)):
         try:
-            gallery = _load_snapshot(blobs, key, model, place)
+            gallery = _load_snapshot(blobs, key, model, open_file)
         except DamagedSnapshot as error:
             _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
             continue
@@ -137,11 +137,11 @@ def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: s
     return Gallery(model, None)
 
 
-def _load_snapshot(blobs: BlobStore, key: str, model: str, place: Place) -> Gallery | None:
+def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) -> Gallery | None:
     """Load one snapshot, if it is a delta with its base; None if an object is missing. Raises as `fetch`."""
     base = keys.base_of_snapshot(key)
     changes = changes_of(blobs, key)
-    segment = None if changes is None else fetch(blobs, base, place)
+    segment = None if changes is None else fetch(blobs, base, open_file)
     if changes is None or segment is None:
         return None
     gallery = Gallery(model, segment)

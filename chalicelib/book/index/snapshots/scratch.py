@@ -22,7 +22,7 @@ PATIENCE_S = 2.0
 """Time to wait until searches under way no longer need what was let go."""
 
 
-Place = Callable[[int, int], AbstractContextManager[tuple[int, mmap.mmap]]]
+OpenFile = Callable[[int, int], AbstractContextManager[tuple[int, mmap.mmap]]]
 """Scratch.open_file, with or without somebody who makes room."""
 
 

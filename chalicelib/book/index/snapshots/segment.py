@@ -129,7 +129,7 @@ class Segment(Struct, frozen=True):
     @property
     def hot_bytes(self) -> int:
         """Bytes of memory that every search needs."""
-        held: tuple[FaceIds | NDArray[Any], ...] = (
+        arrays_in_memory: tuple[FaceIds | NDArray[Any], ...] = (
             self.ids,
             self.face_group,
             self.first_row,
@@ -137,11 +137,11 @@ class Segment(Struct, frozen=True):
             self.codes.loose,
             *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
-        return sum(array.nbytes for array in held) + (0 if self.on_disk else self.templates.nbytes)
+        return sum(array.nbytes for array in arrays_in_memory) + (0 if self.on_disk else self.templates.nbytes)
 
 
 class Layout(Struct, frozen=True):
-    """Contents of a header: all places, counted from the object's first byte."""
+    """Contents of a header. All offsets count from the object's first byte."""
 
     header: Mapping[str, Any]
     body_at: int
@@ -155,9 +155,9 @@ class Layout(Struct, frozen=True):
 def encode_segment(segment: Segment) -> bytes:
     """Write a segment as a snapshot's bytes, in the layout that this module's docstring has."""
     sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _list_sections(segment).items()}
-    places, pieces, offset = {}, [], 0
+    offsets_and_shapes, pieces, offset = {}, [], 0
     for name, array in sections.items():
-        places[name] = [offset, *array.shape]
+        offsets_and_shapes[name] = [offset, *array.shape]
         padding = -array.nbytes % _ALIGNMENT
         pieces += [array.reshape(-1).view(np.uint8).data if array.size else b"", b"\0" * padding]
         offset += array.nbytes + padding
@@ -169,7 +169,7 @@ def encode_segment(segment: Segment) -> bytes:
         "dimensions": segment.coder.dimensions,
         "largest_norm": segment.coder.largest_norm,
         "tiers": [asdict(tier) for tier in segment.coder.tiers],
-        "sections": places,
+        "sections": offsets_and_shapes,
         "body": offset,
         "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, offset, PART)],
     }

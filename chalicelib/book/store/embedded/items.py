@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from chalicelib.book.store.limits import Change, Items, Position, Span, Stored, list_changes
 from chalicelib.book.words.errors import Busy, StorageUnavailable
-from chalicelib.book.words.ports import Action, Place, Table, Update
+from chalicelib.book.words.ports import Action, Table, TableKey, Update
 
 LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
@@ -227,10 +227,10 @@ class SqliteItemStore(Items):
     def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
         return self._read_many([(table, key)])[0]
 
-    def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        self._require(table for table, _ in places)
+    def _read_many(self, table_keys: Sequence[TableKey]) -> list[Stored | None]:
+        self._require(table for table, _ in table_keys)
         with self.file.reading() as connection:
-            return _read_items(connection, places)
+            return _read_items(connection, table_keys)
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         """Read a page, and the position at which it ended: None if nothing follows."""
@@ -277,14 +277,16 @@ class SqliteItemStore(Items):
             raise StorageUnavailable(f"this store has no table {', '.join(missing)}")
 
 
-def _read_items(connection: sqlite3.Connection, places: Iterable[Place]) -> list[Stored | None]:
+def _read_items(connection: sqlite3.Connection, table_keys: Iterable[TableKey]) -> list[Stored | None]:
     sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
-    rows = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
+    rows = [
+        connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in table_keys
+    ]
     return [row and row[0] for row in rows]
 
 
-def _keys_at(span: Span, place: Position) -> Stored:
-    texts = zip(span.attributes, (span.partition, place.sort, place.value), strict=True)
+def _keys_at(span: Span, position: Position) -> Stored:
+    texts = zip(span.attributes, (span.partition, position.sort, position.value), strict=True)
     return {name: {"S": text} for name, text in texts}
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.book.store.web.url import PORTS, Address, Target, is_public
 from chalicelib.book.words.errors import Busy, Unusable
-from chalicelib.book.words.slots import hold_place
+from chalicelib.book.words.slots import hold_slot
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -137,9 +137,9 @@ def dial(address: Address, port: int, timeout_s: float) -> socket:
 
 
 class Connector:
-    """The maker of connections, to `allowed` addresses only. `hint`: what to do about one that is not.
+    """The maker of connections, to `allowed` addresses only. `hint`: what to do about another address.
 
-    At most `at_once` calls hold a place at a time.
+    At most `at_once` calls have a slot at a time.
     """
 
     def __init__(
@@ -152,17 +152,20 @@ class Connector:
         allowed: Callable[[Address], bool] = is_public,
         hint: str = "use a host of the public internet",
     ) -> None:
-        """Keep the means to connect, and as many places as calls may run at once."""
+        """Keep the means to connect, and `at_once` slots.
+
+        `tls`: the TLS context; None: one of the system's authorities.
+        """
         self._resolver = resolver
         self._dial = dial
         self._given_tls = tls
         self._allowed, self._hint = allowed, hint
-        self._places = BoundedSemaphore(at_once)
+        self._slots = BoundedSemaphore(at_once)
         self._lookups = BoundedSemaphore(at_once * _LOOKUPS_PER_CALL)
 
-    def place(self) -> AbstractContextManager[None]:
-        """Hold one of the `at_once` places. Raises Busy, without waiting, if all are taken."""
-        return hold_place(self._places, _BUSY)
+    def hold_slot(self) -> AbstractContextManager[None]:
+        """Take one of the `at_once` slots, and give it back at the end. Raises Busy at once if none is free."""
+        return hold_slot(self._slots, _BUSY)
 
     def open_connection(self, target: Target, deadline: Deadline) -> socket:
         """Connect to the target's host; for https with TLS, after a check of the certificate for the host's name.
@@ -185,9 +188,9 @@ class Connector:
 
     def _dial_host(self, target: Target, deadline: Deadline) -> socket:
         addresses = self._allowed_addresses(target, deadline)[:_ADDRESSES_TRIED]
-        for place, address in enumerate(addresses):
+        for index, address in enumerate(addresses):
             try:
-                return self._dial(address, target.port, deadline.remaining_s() / (len(addresses) - place))
+                return self._dial(address, target.port, deadline.remaining_s() / (len(addresses) - index))
             except OSError:
                 deadline.remaining_s()
         raise Unusable("no connection was made to the URL's host: check that it serves the public internet")

@@ -31,7 +31,7 @@ from chalicelib.book.store.web.connection import (
 )
 from chalicelib.book.store.web.url import Address, Target, is_public, read_redirect, read_url
 from chalicelib.book.words.errors import InvalidInput, Unusable
-from chalicelib.book.words.slots import hold_place
+from chalicelib.book.words.slots import hold_slot
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
@@ -133,7 +133,7 @@ class SafeFetcher:
         """Keep the limits; the defaults are those of the service."""
         self._connector = Connector(resolver, dial, tls=tls, at_once=at_once)
         self._of_tenant = of_tenant
-        self._places: dict[str, BoundedSemaphore] = {}
+        self._tenant_slots: dict[str, BoundedSemaphore] = {}
         self._limit_s = limit_s
         self._max_bytes = max_bytes
 
@@ -144,7 +144,7 @@ class SafeFetcher:
         """
         target = read_url(url)
         try:
-            with self._place_of(tenant), self._connector.place():
+            with self._hold_tenant_slot(tenant), self._connector.hold_slot():
                 return self._follow_redirects(target, Deadline(self._limit_s))
         except TimeoutError as error:
             raise Unusable(
@@ -165,11 +165,9 @@ class SafeFetcher:
         except OSError as error:
             raise Unusable("the connection to the URL's host broke off: try again, or use another host") from error
 
-    def _place_of(self, tenant: str) -> AbstractContextManager[None]:
-        places = self._places.setdefault(tenant, BoundedSemaphore(self._of_tenant))  # one step
-        return hold_place(
-            places, f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment"
-        )
+    def _hold_tenant_slot(self, tenant: str) -> AbstractContextManager[None]:
+        slots = self._tenant_slots.setdefault(tenant, BoundedSemaphore(self._of_tenant))  # one step
+        return hold_slot(slots, f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment")
 
     def _follow_redirects(self, target: Target, deadline: Deadline) -> bytes:
         for _ in range(1 + MAX_REDIRECTS):
@@ -228,7 +226,7 @@ class SafePostman:
         """
         target = self._read_target(url)
         try:
-            with self._connector.place():
+            with self._connector.hold_slot():
                 deadline = Deadline(self._limit_s)
                 with closing(self._connector.open_connection(target, deadline)) as sock:
                     return _post_body(Exchange(sock, target, deadline), method, body, headers)
