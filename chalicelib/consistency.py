@@ -65,7 +65,7 @@ from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Templat
 from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
 from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
-from chalicelib.book.words.tenant_settings import sightings_kept
+from chalicelib.book.words.tenant_settings import count_sighting_days
 from chalicelib.book.words.values import milliseconds, moment, read_optional
 from chalicelib.doors.words.roles import FIRST
 from chalicelib.rights.outside import Outside
@@ -631,7 +631,7 @@ class CaptureRecords(Subject):
             for item in items:
                 yield from self._compare_picture(tenant, item)
             yield from self._find_observations(tenant, items)
-        since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
+        since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, count_sighting_days(tenant) * DAY_MS)
         for _, observations in read_observations_by_day(self.book, tenant):
             recent = [observation for observation in observations if observation.at_ms > since_ms]
             yield from self._find_captures(tenant, recent)

@@ -30,7 +30,7 @@ from chalicelib.book.words.chores import (
     Chore,
     ChoreContext,
     Chores,
-    Rest,
+    Unfinished,
     judge_clock,
 )
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
@@ -140,7 +140,7 @@ class Sweep(Outside):
             try:
                 with acts.begin_act(chore(f"sweep {name}", tenant.name)):
                     result = all_chores[name].do(context)
-                    if isinstance(result, Rest):
+                    if isinstance(result, Unfinished):
                         self._send_message(tenant, hour, [name], result.after, is_part=True)
                     elif name in OWED:
                         self._note_sweep(tenant, name)

@@ -217,9 +217,11 @@ class Cameras(UseCase):
         with suppress(CameraNotFound):
             return self.get(tenant, id_or_name)
         with suppress(InvalidInput):
-            claim = self.book.items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
-            if claim is not None:
-                return self.get(tenant, claim["camera"])
+            name_item = self.book.items.get(
+                keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name)))
+            )
+            if name_item is not None:
+                return self.get(tenant, name_item["camera"])
         raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
 
     def id_of(self, tenant: Tenant, id_or_name: str) -> str:
@@ -448,7 +450,11 @@ class Cameras(UseCase):
         if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
             raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
         kind, id_ = keys.still_item(tenant.name, camera.id)
-        fields = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
+        fields = {
+            "picture": picture,
+            "taken_at": milliseconds(now),
+            "expires_at": int((now + STILL_SHOWN_FOR).timestamp()),
+        }
         if_same_request = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
         request_end = Update(keys.CAMERAS, (tenant.name, camera.id), if_same_request, remove=("still_asked_at",))
         try:
@@ -550,8 +556,8 @@ class Cameras(UseCase):
     def _choose_free_id(self, tenant: Tenant, wanted_id: str) -> str:
         ids = [wanted_id, *(f"{wanted_id}-{number}" for number in range(2, MAX_CAMERAS + 2))]
         for batch in cut_in_parts(ids, 100):
-            claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch])
-            free_ids = [id_ for id_, claim in zip(batch, claims, strict=True) if claim is None]
+            name_items = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch])
+            free_ids = [id_ for id_, name_item in zip(batch, name_items, strict=True) if name_item is None]
             if free_ids:
                 return free_ids[0]
         return wanted_id
@@ -669,7 +675,7 @@ def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Act
     fields = {**setting_fields(after), "version": after.version}
     actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields)]
     old_keys, new_keys = _list_name_keys(before.id, before.name), _list_name_keys(after.id, after.name)
-    actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old_keys - new_keys)]
+    actions += [Delete(keys.CAMERAS, (tenant, name_key)) for name_key in sorted(old_keys - new_keys)]
     return actions + [_make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new_keys - old_keys]
 
 
@@ -686,9 +692,9 @@ def _make_name_in_use_error(name: str) -> CameraExists:
 
 
 ASKED_FOR = timedelta(minutes=10)
-"""So long may the box answer that was asked for a still."""
-KEPT = timedelta(hours=1)
-"""So long is a still shown."""
+"""How long after the request a box may send the still."""
+STILL_SHOWN_FOR = timedelta(hours=1)
+"""How long a still is shown."""
 MAX_BYTES = 256 * 1024
 """Bytes of a still at most: one item holds it, which may have 400 KB on DynamoDB."""
 _JPEG = b"\xff\xd8\xff"

@@ -101,11 +101,11 @@ class DailyLimits(UseCase):
         What was counted ahead on another day, or for another quota, is lost.
         """
         with self._lock:
-            counted_for, left_bytes = self._ahead.get(counter_key, (day_and_quota, 0))
-            left_bytes = left_bytes - size if counted_for == day_and_quota else -size
-            if left_bytes >= 0:
-                self._ahead[counter_key] = day_and_quota, left_bytes
-            return left_bytes >= 0
+            counted_for, remaining_bytes = self._ahead.get(counter_key, (day_and_quota, 0))
+            remaining_bytes = remaining_bytes - size if counted_for == day_and_quota else -size
+            if remaining_bytes >= 0:
+                self._ahead[counter_key] = day_and_quota, remaining_bytes
+            return remaining_bytes >= 0
 
     def seconds_until_day_ends(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""

@@ -40,7 +40,7 @@ from chalicelib.book.records.faces import (
 )
 from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.templates import User, entry_of, reduce_templates, user_of
 from chalicelib.book.rules.visits import IN_HEAD
 from chalicelib.book.visits import face_put, visits_deletes
@@ -480,7 +480,7 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
 
     Raises FaceHeld.
     """
-    require_kept(face)
+    require_no_loss(face)
     if_same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
     stored_item = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
     return [

@@ -15,7 +15,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.book.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
 from chalicelib.book.words import keys
 from chalicelib.book.words.attributes import append_attributes, drop_attributes, replace_attributes
@@ -295,7 +295,7 @@ class Groups(UseCase):
         for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, face_keys))):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {attribute.id for attribute in removed_attributes}
-                require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
+                require_no_loss(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
 
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
         limits = tenant.limits
@@ -413,9 +413,9 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
         Update(keys.DIRECTORY, item_key, tuple(conditions), set=fields, add=added_counts, remove=removed_fields),
     ]
     if gained_capacity := (after.capacity or 0) - (group.capacity or 0):
-        if_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT))
+        if_enough_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT))
         actions.append(
-            Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_left, add={CAPACITY_LEFT: -gained_capacity})
+            Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_enough_left, add={CAPACITY_LEFT: -gained_capacity})
         )
     if after.name != group.name:
         old_name_delete = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))

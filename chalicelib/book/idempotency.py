@@ -46,14 +46,14 @@ class RequestId(Struct, frozen=True):
     """The identity of a request.
 
     `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included. `reused`: the
-    sentence, in the dialect's own names, for a key that comes with other content. `kept`: how long the answer is kept
-    at least; None: as long as Requests says.
+    sentence, in the dialect's own names, for a key that comes with other content. `kept_for`: how long the answer is
+    kept at least; None: as long as Requests says.
     """
 
     key: str
     digest: str
     reused: str = "this request's id was used for another request: take a new one"
-    kept: timedelta | None = None
+    kept_for: timedelta | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -80,7 +80,7 @@ class Requests:
     ) -> None:
         self._items = items
         self._clock = clock
-        self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
+        self._kept_for = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
         self._signatures = signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
@@ -154,7 +154,7 @@ class Requests:
         Its condition is RECORDED: there is no record yet or, with `partial_body`, a PARTIAL one that has this body.
         """
         now = self._clock.now()
-        expires_at = now + max(self._kept, request.kept or self._kept)
+        expires_at = now + max(self._kept_for, request.kept_for or self._kept_for)
         item: Item = {
             "tenant": tenant,
             "request": request.key,
@@ -245,15 +245,15 @@ MOST = 100_000
 
 
 class Signatures:
-    """The keys of reads' signatures in this process's memory. `kept`: for how long after its arrival one may hold.
+    """The keys of reads' signatures in this process's memory. `kept_for`: for how long after its arrival one may hold.
 
     A camera's signature covers neither the path nor a file, so somebody who overhears a read over plain http could send
     it as a change, with a picture of their own.
     """
 
-    def __init__(self, clock: Clock, kept: timedelta, most: int = MOST) -> None:
+    def __init__(self, clock: Clock, kept_for: timedelta, most: int = MOST) -> None:
         self._clock = clock
-        self._kept = kept
+        self._kept_for = kept_for
         self._most = most
         self._first: OrderedDict[str, datetime] = OrderedDict()
         self._lock = threading.Lock()
@@ -264,13 +264,13 @@ class Signatures:
         with self._lock:
             self._first.setdefault(key, now)
             for oldest in list(islice(self._first, 2)):  # two for each that comes: those that have expired run out
-                if len(self._first) > self._most or self._first[oldest] + self._kept < now:
+                if len(self._first) > self._most or self._first[oldest] + self._kept_for < now:
                     del self._first[oldest]
 
     def __contains__(self, key: str) -> bool:
         with self._lock:
             first = self._first.get(key)
-        return first is not None and self._clock.now() <= first + self._kept
+        return first is not None and self._clock.now() <= first + self._kept_for
 
     def __len__(self) -> int:
         return len(self._first)

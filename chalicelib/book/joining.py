@@ -42,7 +42,7 @@ from chalicelib.book.rules.templates import of_model, read_vector, reduce_templa
 from chalicelib.book.rules.visits import FaceVisits
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import SeenFace, parts_of_sighting
-from chalicelib.book.words.chores import Chore, say_rest
+from chalicelib.book.words.chores import Chore, make_unfinished
 from chalicelib.book.words.errors import Busy, ConsentMissing, LimitReached
 from chalicelib.book.words.items import Changed, cut_in_parts, observed_on, retry_if_changed, walk_items, write
 from chalicelib.book.words.local_time import DAY_MS
@@ -85,7 +85,9 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 class Joining(UseCase):
     def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("joining", lambda context: say_rest(self.join_tenant(context.tenant, context.remaining_s))),)
+        return (
+            Chore("joining", lambda context: make_unfinished(self.join_tenant(context.tenant, context.remaining_s))),
+        )
 
     def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.

@@ -52,7 +52,7 @@ class ReembeddedNegatives(Struct, frozen=True):
     """Counts of negatives that got a template of the new model now, and that cannot get one: their capture is gone."""
 
     embedded: int = 0
-    left: int = 0
+    without_capture: int = 0
 
 
 class Remaining(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Remaining(Struct, frozen=True):
 class Outcome(Struct, frozen=True):
     """The outcome of a run.
 
-    `left`: faces with a picture that could not be embedded, and why, by faceid; they are kept as they are. `lost`:
+    `failures`: why a picture could not be embedded, by faceid; these faces are kept as they are. `lost`:
     those of them without any template of the new model, which searches no longer find. `rejected`: the same for
     negatives.
     """
@@ -73,7 +73,7 @@ class Outcome(Struct, frozen=True):
     model: str
     switched: bool = False
     embedded: int = 0
-    left: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
     rejected: ReembeddedNegatives = field(default_factory=ReembeddedNegatives)
 
@@ -156,7 +156,9 @@ class Reembedding(UseCase):
                     raise Busy(f"tenant {tenant!r} is being changed to another model: let one run end") from error
             # Pictures that were rejected since, until the switch.
             later_negatives = self._embed_negatives(tenant, Embedder(old, new))
-            negatives = ReembeddedNegatives(negatives.embedded + later_negatives.embedded, later_negatives.left)
+            negatives = ReembeddedNegatives(
+                negatives.embedded + later_negatives.embedded, later_negatives.without_capture
+            )
             return replace(run.make_outcome(switched=True), rejected=negatives)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
 
@@ -198,16 +200,16 @@ class Reembedding(UseCase):
 
     def _embed_negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
         """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
-        embedded_count = left_count = 0
+        embedded_count = gone_count = 0
         for faceid, negative in self.book.recognition.negatives.list_all(tenant):
             if any(template.model == embedder.model for template in negative.templates):
                 continue
             template = self._embed_negative(tenant, negative, embedder)
             if template is None:
-                left_count += 1
+                gone_count += 1
             elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
                 embedded_count += 1
-        return ReembeddedNegatives(embedded_count, left_count)
+        return ReembeddedNegatives(embedded_count, gone_count)
 
     def _embed_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
         try:
@@ -232,18 +234,18 @@ class _Run(Struct):
     on_progress: Callable[[int, int], None]
     faces: int
     threads: int
-    seen: int = 0
+    done_faces: int = 0
     embedded: int = 0
-    left: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     def embed_all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
-        self.seen = 0
+        self.done_faces = 0
         faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_FACES_A_PAGE))
         for chunk in cut_in_parts(faces, CHUNK_FACES):
             self._commit_templates(chunk)
-            self.seen += len(chunk)
-            self.on_progress(self.seen, max(self.faces, self.seen))
+            self.done_faces += len(chunk)
+            self.on_progress(self.done_faces, max(self.faces, self.done_faces))
 
     def embed_some_faces(self, faceids: Sequence[str]) -> None:
         """Embed likewise the pictures of those of the faces that still exist."""
@@ -286,7 +288,7 @@ class _Run(Struct):
             try:
                 template = picture_templates.get(id_and_key) or self._make_template(face, picture)
             except Unusable as error:
-                self.left[face.faceid] = str(error)
+                self.failures[face.faceid] = str(error)
             else:
                 if template is not None:
                     templates[id_and_key] = template
@@ -309,7 +311,7 @@ class _Run(Struct):
     def make_outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
         model, reasons, lost_faceids = self.embedder.model, {}, set()
-        for faceid, reason in sorted(self.left.items()):
+        for faceid, reason in sorted(self.failures.items()):
             face = self._read_face(faceid)
             if face is None or not self._lacks_templates(face):
                 continue

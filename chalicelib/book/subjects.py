@@ -47,7 +47,7 @@ from chalicelib.book.users import user_count_update
 from chalicelib.book.visits import face_put
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.chores import Chore, say_rest
+from chalicelib.book.words.chores import Chore, make_unfinished
 from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
@@ -187,7 +187,9 @@ class Subjects(UseCase):
     def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore(
-                "subjects", lambda context: say_rest(self.unite_all(context.tenant, context.remaining_s)), nightly=True
+                "subjects",
+                lambda context: make_unfinished(self.unite_all(context.tenant, context.remaining_s)),
+                nightly=True,
             ),
         )
 

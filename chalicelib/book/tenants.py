@@ -51,8 +51,8 @@ from chalicelib.book.words.tenant_settings import (
     RETENTION,
     SIGHTING_DAYS,
     TenantSettings,
-    captures_kept,
-    sightings_kept,
+    count_capture_days,
+    count_sighting_days,
 )
 from chalicelib.book.words.values import milliseconds, read_optional
 
@@ -565,8 +565,8 @@ def require_retention(tenant: Tenant, max_capture_days: int) -> None:
             f"capture_days is {max_capture_days} at most, for which this service keeps the pictures of captures, "
             f"not {tenant.capture_days}: its operator may raise that (docs/operations.md)"
         )
-    least_days = min(captures_kept(tenant, max_capture_days), SIGHTING_DAYS)
-    if sightings_kept(tenant) < least_days:
+    least_days = min(count_capture_days(tenant, max_capture_days), SIGHTING_DAYS)
+    if count_sighting_days(tenant) < least_days:
         raise InvalidInput(
             f"sighting_days is {least_days} at least, not {tenant.sighting_days}: pictures of captures are kept so "
             "long, and nobody could see or delete one without its record"

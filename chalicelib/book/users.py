@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_EXISTS, Change, make_user_edit, replace_user_faces
 from chalicelib.book.idempotency import RequestId
@@ -53,13 +53,17 @@ class Refusal(NamedTuple):
 class Outcome(Struct, frozen=True):
     """The faces that were done and those that were not.
 
-    `left`: what a next transaction does; `held`: how many faces the user has after it.
+    `remaining`: what a next transaction does; `face_count`: how many faces the user has after it.
     """
 
     done: Sequence[str] = ()
     refused: Sequence[Refusal] = ()
-    left: Sequence[str] = ()
-    held: int = 0
+    remaining: Sequence[str] = ()
+    face_count: int = 0
+
+    def write_progress(self) -> dict[str, Any]:
+        """Return the outcome as it is stored beside the request, for a repeat of it."""
+        return {"done": self.done, "refused": self.refused, "left": self.remaining, "held": self.face_count}
 
     @classmethod
     def read_progress(cls, body: Mapping[str, Any]) -> Outcome:
@@ -204,21 +208,21 @@ class Users(UseCase):
 
         `judge`: returns which of the faces are given or taken, and which are refused; `joins`: they are given.
         """
-        outcome = Outcome(left=[*dict.fromkeys(faceids)])
+        outcome = Outcome(remaining=[*dict.fromkeys(faceids)])
 
         def plan_part(user: User) -> tuple[_Plan, Outcome]:
             """Plan what one transaction does, and return the outcome so far with it."""
             body = self.book.requests.read_progress(tenant.name, request) or {}
             before = Outcome.read_progress(body) if body else outcome
-            faces = self.book.faces.read_faces_in_group(tenant, group, before.left)
+            faces = self.book.faces.read_faces_in_group(tenant, group, before.remaining)
             fit_faceids, unfit_refusals = judge(user, before, faces)
             faceids_now, faceids_later = fit_faceids[:A_TRANSACTION], fit_faceids[A_TRANSACTION:]
             if joins:
                 user_faceids = [*user.faceids, *faceids_now]
             else:
                 user_faceids = [faceid for faceid in user.faceids if faceid not in {*faceids_now}]
-            refusals = [*_list_refusals(user, before.left, faces), *unfit_refusals]
-            refusals.sort(key=lambda refusal: before.left.index(refusal.faceid))
+            refusals = [*_list_refusals(user, before.remaining, faces), *unfit_refusals]
+            refusals.sort(key=lambda refusal: before.remaining.index(refusal.faceid))
             after = Outcome(
                 [*before.done, *faceids_now], [*before.refused, *refusals], faceids_later, len(user_faceids)
             )
@@ -231,11 +235,11 @@ class Users(UseCase):
                 puts, journal = make_user_edit(tenant.name, user, user_after)
                 actions += puts
             actions += self.book.requests.make_answer_actions(
-                tenant.name, request, asdict(after), before=body, is_last=not faceids_later
+                tenant.name, request, after.write_progress(), before=body, is_last=not faceids_later
             )
             return (actions, journal), after
 
-        while outcome.left:
+        while outcome.remaining:
             outcome = self._commit_plan(tenant, group, id_, request, plan_part)
         return outcome
 

@@ -19,7 +19,7 @@ from chalicelib.book.records.observations import (
     visits_item,
 )
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.promotion import PromotionRule
 from chalicelib.book.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
 from chalicelib.book.tenants import FACES_LEFT, NUMBERED
@@ -144,7 +144,7 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     Always: nobody moved it to another group. If it is moved now: nobody holds it, and it has the same user, which it
     then leaves. If its pictures change: nobody changed anything of it. Raises FaceHeld, ConsentMissing.
     """
-    require_kept(before, after)
+    require_no_loss(before, after)
     require_ground(tenant, before, after)
     item = face_item(tenant.name, after)
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
@@ -173,7 +173,7 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     If another name is set, the same transaction needs `rename_actions` of book/faces. Raises FaceHeld,
     ConsentMissing.
     """
-    require_kept(before, after)
+    require_no_loss(before, after)
     require_ground(tenant, before, after)
     revision = before.revision + (after != before)
     item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))

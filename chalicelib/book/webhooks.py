@@ -685,8 +685,8 @@ class Deliveries(UseCase):
             return False
         paused_until_ms = None if hook.paused_until is None else milliseconds(hook.paused_until)
         nobody_else = equals("paused_until", paused_until_ms, "nobody-else-tries")
-        claim = {"paused_until": milliseconds(now + ATTEMPT)}
-        return self.hooks.note_fields(delivery.tenant, hook.id, nobody_else, set=claim)
+        probe_fields = {"paused_until": milliseconds(now + ATTEMPT)}
+        return self.hooks.note_fields(delivery.tenant, hook.id, nobody_else, set=probe_fields)
 
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
         """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""

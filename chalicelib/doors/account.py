@@ -19,11 +19,11 @@ from chalicelib.book.groups import make_promotion_settings_update
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Kept
+from chalicelib.book.words.captures import PictureCount
 from chalicelib.book.words.items import directory_of, retry_if_changed, walk_items
 from chalicelib.book.words.model import PromotionSettings, Tenant
 from chalicelib.book.words.ports import Action, Disk
-from chalicelib.book.words.tenant_settings import OF_TENANT, captures_kept
+from chalicelib.book.words.tenant_settings import OF_TENANT, count_capture_days
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.rights.outside import Outside
 
@@ -45,7 +45,7 @@ class Usage(Struct, frozen=True):
     hooks: int
     requests_today: int | None
     """None: they are not counted, since the tenant may send any number."""
-    kept: Kept | None
+    kept: PictureCount | None
     """None: the captures were not counted yet."""
     changes: int
     """How many changes its gallery has seen."""
@@ -94,7 +94,7 @@ class Account(Outside):
             cameras=self.book.cameras.count(tenant),
             hooks=len(self.book.webhooks.hooks.list_all(tenant.name)),
             requests_today=self.book.daily_limits.read_requests_today(tenant),
-            kept=self.book.captures.kept.get(tenant.name),
+            kept=self.book.captures.pictures.get(tenant.name),
             changes=changes,
             nobodies=tuple(self._read_nobodies(tenant)),
             disk=None if self.book.storage.disk is None else self.book.storage.disk(),
@@ -120,7 +120,7 @@ class Account(Outside):
             searches_a_day=0,
             cameras=usage.cameras,
             picture_kb=kept.size // kept.captures // 1000 if kept and kept.captures else PICTURE_KB,
-            picture_days=captures_kept(tenant, self.book.settings.capture_days) if tenant.keeps_pictures else 0,
+            picture_days=count_capture_days(tenant, self.book.settings.capture_days) if tenant.keeps_pictures else 0,
         )
         traffic = self.count_traffic(tenant, month.find_first_day(today, made_on), today)
         return month.reckon_month(stock, traffic, today, made_on)

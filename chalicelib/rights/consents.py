@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.merges import kept_update
+from chalicelib.book.records.merges import make_backup_update
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent, Ending, require_legal
 from chalicelib.book.words.errors import ConsentNotFound
@@ -113,8 +113,8 @@ class Consents(Outside):
         """Return the actions that take the records out of what an undo would restore."""
         updates = list[Action]()
         for merge in self.book.merges.records.list_below(tenant, face.faceid) if face.merges else []:
-            if (backup := merge.kept) is not None:
+            if (backup := merge.backup) is not None:
                 without = replace(backup, face=replace(backup.face, consent=None), consent=None)
                 if without != backup:
-                    updates.append(kept_update(tenant, merge, without))
+                    updates.append(make_backup_update(tenant, merge, without))
         return updates

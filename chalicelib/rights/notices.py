@@ -18,7 +18,13 @@ from msgspec import Struct
 from chalicelib.book.words.duties import FULL
 from chalicelib.book.words.model import STRANGER, Tenant
 from chalicelib.book.words.qr_code import draw_code
-from chalicelib.book.words.tenant_settings import NONE_SAID, OF_NOTICE, NoticeSetting, captures_kept, sightings_kept
+from chalicelib.book.words.tenant_settings import (
+    NONE_SAID,
+    OF_NOTICE,
+    NoticeSetting,
+    count_capture_days,
+    count_sighting_days,
+)
 from chalicelib.book.words.webhooks import EventKind, Hook
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.places import table, what_happens, what_is_stored
@@ -176,7 +182,7 @@ def _write_what_happens(to: _Writer) -> list[str]:
 
 
 def _of_captures(to: _Writer) -> str:
-    days = captures_kept(to.tenant, to.facts.capture_days)
+    days = count_capture_days(to.tenant, to.facts.capture_days)
     return to.say_duration("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
 
 
@@ -203,7 +209,7 @@ def _list_retention(writer: _Writer) -> list[str]:
         writer.say_duration("regulars", tenant.regular_days, "unseen"),
         *([writer.say_duration("groups", longest, "unseen")] if group_days else []),
         writer.say_duration("visits", tenant.observation_days),
-        writer.say_duration("sightings", sightings_kept(tenant)),
+        writer.say_duration("sightings", count_sighting_days(tenant)),
         writer.say_duration("acts", tenant.audit_days),
         writer.words["backups"],
     ]

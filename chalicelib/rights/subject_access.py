@@ -44,13 +44,13 @@ from chalicelib.book.words.model import MEMORY, Face, Group, Tenant
 from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.observations import Observation, ObservationKind, keep_own
 from chalicelib.book.words.ports import Item, ItemStore, Table
-from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
+from chalicelib.book.words.tenant_settings import count_capture_days, count_sighting_days
 from chalicelib.book.words.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
 from chalicelib.book.words.webhooks import KEPT_FOR
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.audit import Entry, faces_of, list_absorbed_faces
 from chalicelib.rights.words.places import PLACES
-from chalicelib.rights.words.retention import face_kept
+from chalicelib.rights.words.retention import find_unseen_days_of_face
 from chalicelib.rights.words.texts import Language, direction_of, isolate, words_of
 
 
@@ -575,13 +575,13 @@ class Archives(Outside):
     def _list_retention(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
         """Return for how many days what is kept; None: until somebody deletes the face."""
         return {
-            "capture_pictures": captures_kept(tenant, self.book.settings.capture_days),
-            "captures": sightings_kept(tenant),
+            "capture_pictures": count_capture_days(tenant, self.book.settings.capture_days),
+            "captures": count_sighting_days(tenant),
             "learnt_pictures": tenant.learnt_days,
             "audit": tenant.audit_days,
             "merges": UNDONE_WITHIN.days,
             "events": KEPT_FOR.days,
-            "unseen": face_kept(tenant, group, face) if group else None,
+            "unseen": find_unseen_days_of_face(tenant, group, face) if group else None,
             "observations": tenant.observation_days,
         }
 
@@ -604,7 +604,7 @@ class Archives(Outside):
 
     def _list_pictures(self, subject: Subject) -> Iterator[tuple[str, str]]:
         """Yield the name and the key of each picture of the face, and of the faces that are this person, too."""
-        merged = [merge.kept.face for merge in subject.merges if merge.is_active and merge.kept is not None]
+        merged = [merge.backup.face for merge in subject.merges if merge.is_active and merge.backup is not None]
         for folder, face in (("pictures", subject.face), *((f"merged/{face.faceid}", face) for face in merged)):
             for number, picture in enumerate(face.pictures):
                 if picture.key:

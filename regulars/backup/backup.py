@@ -169,8 +169,8 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
         for merge in walk_items(items, keys.MERGES, name):
             stored_merge = merge_from(merge)
             yield from (
-                _list_picture_keys(stored_merge.kept.face.pictures)
-                if stored_merge.is_active and stored_merge.kept
+                _list_picture_keys(stored_merge.backup.face.pictures)
+                if stored_merge.is_active and stored_merge.backup
                 else ()
             )
         for pointer in walk_items(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):

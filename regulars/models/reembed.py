@@ -67,16 +67,16 @@ def _print_outcome(tenant: str, outcome: Outcome) -> None:
     """Print how many faces have the new model's embeddings, and which have not, with the reasons."""
     outlook = "searches go by it from now on" if outcome.switched else "they go by it already"
     print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {outlook}")
-    if outcome.rejected.embedded or outcome.rejected.left:
+    if outcome.rejected.embedded or outcome.rejected.without_capture:
         print(
             f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "
-            f"{outcome.rejected.left} no longer tell it from others: their captures are gone"
+            f"{outcome.rejected.without_capture} no longer tell it from others: their captures are gone"
         )
     if outcome.lost:
         print(f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} and are not found:")
         _print_reasons(outcome, outcome.lost)
         print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
-    poorer = outcome.left.keys() - outcome.lost
+    poorer = outcome.failures.keys() - outcome.lost
     if poorer:
         print(f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another one:")
         _print_reasons(outcome, poorer)
@@ -84,7 +84,7 @@ def _print_outcome(tenant: str, outcome: Outcome) -> None:
 
 def _print_reasons(outcome: Outcome, faceids: Collection[str]) -> None:
     for faceid in sorted(faceids):
-        print(f"  {faceid}  {outcome.left[faceid]}")
+        print(f"  {faceid}  {outcome.failures[faceid]}")
 
 
 def _describe_duration(seconds: float) -> str:

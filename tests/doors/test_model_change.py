@@ -67,7 +67,7 @@ class Shop:
     def change_elsewhere(self, old: FakeVision = OLD, new: FakeVision = NEW) -> None:
         with closing(self.process()) as operators:
             outcome = operators.reembedding.change_model("shop", old, new)
-            assert (outcome.switched, outcome.left) == (True, {})
+            assert (outcome.switched, outcome.failures) == (True, {})
 
     def change_during_the_next_request(self) -> None:
         self.old.first = [self.change_elsewhere]

@@ -134,8 +134,8 @@ def live(box: Box, one: Somebody, beside: Somebody) -> None:
         box.see(Shot(at + 2 * MINUTE, (Person(one.seed, side_px=91.0),)))[0],
     )
     for capture in (alone, both):
-        box.services.captures.kept.get_thumbnail_url(box.tenant, "door", capture.id)
-        box.services.captures.kept.get_crop_url(box.tenant, "door", capture.id, 0)
+        box.services.captures.pictures.get_thumbnail_url(box.tenant, "door", capture.id)
+        box.services.captures.pictures.get_crop_url(box.tenant, "door", capture.id, 0)
     sent = photo(one.seed, side_px=141.0)
     box.v1.done("POST", "/v1/identify", {"picture": sent, "record": True})
     box.camera.call("getFaceByPicture", {}, picture(Person(one.seed, side_px=142.0)))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chalicelib.book.records.faces import face_item
 from chalicelib.book.records.merges import TAKEN
 from chalicelib.book.rules.hold import loses_anything
-from chalicelib.book.sightings.rejection import is_bare
+from chalicelib.book.sightings.rejection import has_only_a_name
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.items import FaceOrder
@@ -77,11 +77,11 @@ def test_a_hold_keeps_it(shop: Shop) -> None:
 
 
 def test_a_rejection_that_unmakes_a_face_does_not_lose_it(shop: Shop) -> None:
-    assert is_bare(shop.gus)
-    lost = [name for name in BLANK if is_bare(replace(shop.gus, **{name: WRITTEN[name]}))]
+    assert has_only_a_name(shop.gus)
+    lost = [name for name in BLANK if has_only_a_name(replace(shop.gus, **{name: WRITTEN[name]}))]
     kept = [name for name in BLANK if name not in lost]
     why_not = {"name": "who gives a visit back to its person has named the face by mistake"}
-    require_decided("is_bare (chalicelib/book/sightings/rejection.py)", BLANK, kept, why_not)
+    require_decided("has_only_a_name (chalicelib/book/sightings/rejection.py)", BLANK, kept, why_not)
 
 
 def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ from chalicelib.book.words.ports import Item, PresignedRequest, Put, Update, Upl
 from chalicelib.book.words.values import milliseconds, moment, read_optional
 
 if TYPE_CHECKING:
-    from chalicelib.book.captures.kept import KeptCaptures
+    from chalicelib.book.captures.pictures import CapturePictures
     from chalicelib.book.captures.redrive import Redrive
 
 OFFERS = range(1, 101)
@@ -167,7 +167,7 @@ ALL = CaptureFilter()
 
 
 class Captures(UseCase):
-    kept: Made[KeptCaptures] = Made("book.captures.kept.KeptCaptures")
+    pictures: Made[CapturePictures] = Made("book.captures.pictures.CapturePictures")
     redrive: Made[Redrive] = Made("book.captures.redrive.Redrive")
 
     def offer_uploads(
@@ -438,7 +438,7 @@ class Captures(UseCase):
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("usage", lambda context: self.kept.count(context.tenant.name)),
+            Chore("usage", lambda context: self.pictures.count(context.tenant.name)),
             Chore("lost captures", self.redrive.send_lost_of_hour),
         )
 

@@ -16,7 +16,7 @@ from chalicelib.book.records.captures import ATTEMPTS, SENT_AT, STEP, capture_fr
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
-from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
+from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Unfinished
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
 from chalicelib.book.words.items import camera_ids, captures_of, count_attempts, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
@@ -61,7 +61,7 @@ class Redrive(UseCase):
         items = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in items if _is_overdue(item, now, after))
 
-    def send_lost_of_hour(self, context: ChoreContext) -> Rest | None:
+    def send_lost_of_hour(self, context: ChoreContext) -> Unfinished | None:
         """Send lost captures, as `send_all_lost` does, camera by camera, as far back as this hour's sweep looks.
 
         If the time runs out, it returns the place `camera/capture`, from which the next call goes on.
@@ -79,7 +79,7 @@ class Redrive(UseCase):
             items = captures_of(self.book.items, context.tenant.name, camera, between=capture_range, page_size=size)
             for number, item in enumerate(items, 1):
                 if number > self.page_size and context.remaining_s() < STOPS_AT_S:
-                    return Rest(f"{camera}/{item['capture']}")
+                    return Unfinished(f"{camera}/{item['capture']}")
                 if _is_overdue(item, now, LOST_AFTER):
                     self._send_lost(context.tenant, item, now)
         return None

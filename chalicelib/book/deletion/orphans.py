@@ -15,7 +15,7 @@ from itertools import islice
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
-from chalicelib.book.words.chores import STOPS_AT_S, Rest
+from chalicelib.book.words.chores import STOPS_AT_S, Unfinished
 from chalicelib.book.words.items import cut_in_parts
 from chalicelib.book.words.ports import BlobInfo
 
@@ -40,7 +40,7 @@ class OrphanedPictures(UseCase):
 
     def delete(
         self, tenant: str, hour: datetime, after: str = "", remaining_s: Callable[[], float] = lambda: float("inf")
-    ) -> Rest | None:
+    ) -> Unfinished | None:
         """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
 
         In the first of these hours of a month, delete all of them, however old. `after`: a picture's key, after which
@@ -54,7 +54,7 @@ class OrphanedPictures(UseCase):
         for page in cut_in_parts(blobs, self.page_size):
             self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > stored_since])
             if remaining_s() < STOPS_AT_S:
-                return Rest(page[-1].key)
+                return Unfinished(page[-1].key)
         return None
 
     def delete_of(self, tenant: str, faceids: Iterable[str]) -> None:

@@ -298,15 +298,15 @@ class GroupEnrolment(UseCase):
         An id that a face at another place of the photo has is passed over: the next one is derived.
         """
         chosen: dict[int, tuple[str, Face | None]] = {}
-        numbers_left, tries = list(numbers), 0
-        while numbers_left:
-            ids = {number: _derive_faceid(tenant, photo, number, tries) for number in numbers_left}
+        remaining_numbers, tries = list(numbers), 0
+        while remaining_numbers:
+            ids = {number: _derive_faceid(tenant, photo, number, tries) for number in remaining_numbers}
             stored_faces_by_id = self.book.faces.by_id(tenant, ids.values(), restricted=True)
-            numbers_left = []
+            remaining_numbers = []
             for number, faceid in ids.items():
                 face = stored_faces_by_id.get(faceid)
                 if face is not None and not _is_same_face(face, photo, number):
-                    numbers_left.append(number)
+                    remaining_numbers.append(number)
                 else:
                     chosen[number] = faceid, face
             tries += 1

@@ -36,7 +36,7 @@ from chalicelib.book.records.merges import (
 from chalicelib.book.records.observations import STORABLE, visits_item
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.choice import Chooser
-from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.promotion import Promotion, PromotionRule
 from chalicelib.book.rules.templates import (
     ensure_given_picture,
@@ -175,7 +175,7 @@ class Merging(UseCase):
         survivor = self.book.face_visits.read_face(tenant, merge.survivor)
         if survivor is None:
             raise self._survivor_gone_error(tenant, merge)
-        require_kept(survivor.face)
+        require_no_loss(survivor.face)
         if self.book.merges.mover.settle_faces(tenant, survivor.face):
             raise Changed
         survivor = self.book.face_visits.store_in_one_item(tenant, survivor)
@@ -234,7 +234,7 @@ class Merging(UseCase):
             renaming=find_renaming_times(promotion_before, plan.visits.promotion)
             if survivor.is_grouped_by_visits
             else None,
-            kept=_make_backup(survivor, other, pictures, other_negatives, adopted_negatives),
+            backup=_make_backup(survivor, other, pictures, other_negatives, adopted_negatives),
             joined=joined,
         )
         negatives = [
@@ -278,9 +278,9 @@ class Merging(UseCase):
         return len(earlier_merges) + 1
 
     def _require_backup(self, merge: Merge) -> MergeBackup:
-        if merge.kept is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:
+        if merge.backup is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:
             raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
-        return merge.kept
+        return merge.backup
 
     def _survivor_gone_error(self, tenant: Tenant, merge: Merge) -> Exception:
         into = self.book.merges.records.find_absorbing_merge(tenant.name, merge.survivor)
@@ -509,7 +509,7 @@ def make_absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Act
 
     Conditions FACE_SAME, VISITS_SAME. Raises FaceHeld: another face may become a part of a held one, not it of another.
     """
-    require_kept(face)
+    require_no_loss(face)
     if_same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),

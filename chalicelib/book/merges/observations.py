@@ -156,7 +156,7 @@ class ObservationMover(UseCase):
 
     def _make_merge_plan(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _MovePlan:
         """Return the plan of a merge: of what the other face's id has, that face's own."""
-        face = merge.kept.face if merge.kept else None
+        face = merge.backup.face if merge.backup else None
         is_given = face is not None and not is_new_id(face) and self._is_enrolled(tenant, merge, face)
         return _MovePlan(
             merge, merge.other, merge.survivor, _make_reassignment(merge), span, face if is_given else None
@@ -235,7 +235,7 @@ class ObservationMover(UseCase):
         is_undone = merge.state is MergeState.UNDOING
         finished_merge = replace(merge, state=MergeState.UNDONE if is_undone else MergeState.DONE, renaming=None)
         if is_undone:
-            finished_merge = replace(finished_merge, kept=None)
+            finished_merge = replace(finished_merge, backup=None)
         items = self.book.items.get_many(
             keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if is_undone else [])]
         )
@@ -317,7 +317,7 @@ def _make_reassignment(merge: Merge) -> Reassignment:
 
 def _make_return(merge: Merge) -> Reassignment:
     """Return the function that gives an observation back to the other face, by an undo."""
-    backup = merge.kept
+    backup = merge.backup
 
     def assign_back(observation: Observation, other: FaceVisits) -> Observation | None:
         """Return the observation as the other face's; None: this merge did not move it."""

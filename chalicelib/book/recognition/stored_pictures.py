@@ -18,10 +18,10 @@ from the time of the answer. S3 says no within it."""
 
 
 class StoredPictures(Struct):
-    """Pictures in S3. `objects` makes the reader at the first use. `own`: the deployment's buckets, never read."""
+    """Pictures in S3. `objects`: makes the reader. `own_buckets`: buckets of this deployment, which are never read."""
 
     objects: Callable[[], ObjectReader]
-    own: Collection[str] = ()
+    own_buckets: Collection[str] = ()
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
 
@@ -33,7 +33,7 @@ class StoredPictures(Struct):
         if not tenant.picture_buckets:
             return None
         began = self.monotonic()
-        if bucket not in self.own and may_be_read(tenant.picture_buckets, bucket, key):
+        if bucket not in self.own_buckets and may_be_read(tenant.picture_buckets, bucket, key):
             picture = self.objects().read_object(bucket, key, version, MOST_BYTES)
             if picture is not None:
                 return picture

@@ -54,7 +54,7 @@ def setting_fields(camera: Camera) -> Item:
     return _CAMERA.write(camera, "name", "group_ids", *CameraOptions.__struct_fields__)
 
 
-KEPT = timedelta(days=SIGHTING_DAYS)
+_KEPT_FOR = timedelta(days=SIGHTING_DAYS)
 """Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
 
 
@@ -94,7 +94,7 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
     return {
         "tenant_camera": keys.captures(tenant, capture.camera_id),
         "offered_at": milliseconds(offered_at),
-        "expires_at": int((offered_at + KEPT).timestamp()),
+        "expires_at": int((offered_at + _KEPT_FOR).timestamp()),
         **CAPTURE.write(capture),
     }
 

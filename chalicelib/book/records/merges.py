@@ -73,7 +73,7 @@ PHOTOS = ("pictures", "spare")
 
 
 class Merge(Struct, frozen=True):
-    """A merge of two faces: `survivor` absorbed `other`. `kept`: None once it is undone."""
+    """A merge of two faces: `survivor` absorbed `other`. `backup`: the data for its undo; None once it is undone."""
 
     id: str
     survivor: str
@@ -83,7 +83,7 @@ class Merge(Struct, frozen=True):
     renaming: tuple[int, int] | None = None
     """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
     group changes, or all are changed."""
-    kept: MergeBackup | None = None
+    backup: MergeBackup | None = None
     joined: bool = False
     """The service joined the two by itself; else a person merged them."""
     is_return: bool = False
@@ -102,7 +102,7 @@ class Merge(Struct, frozen=True):
     @property
     def picture_keys(self) -> tuple[str, ...]:
         """Keys of the other face's pictures, which must stay while the face can come back; else none."""
-        return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()
+        return self.backup.face.picture_keys if self.is_active and self.backup is not None else ()
 
 
 class Duplicate(Struct, frozen=True):
@@ -159,7 +159,7 @@ def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, 
 
 
 _NEGATIVE = Codec(Negative, {"sighting_id": "sighting"})
-_KEPT = Codec(
+_BACKUP = Codec(
     MergeBackup,
     {"survivor_group_id": "survivor_group"},
     apart="face visits survivor_visits",
@@ -167,12 +167,12 @@ _KEPT = Codec(
     negatives=many(_NEGATIVE),
     consent=CONSENT,
 )
-_MERGE = Codec(Merge, apart="kept", rare="joined is_return", renaming=many(Form(int, int)))
+_MERGE = Codec(Merge, apart="backup", rare="joined is_return", renaming=many(Form(int, int)))
 _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DECISION)
 
 
 def merge_item(tenant: str, merge: Merge) -> Item:
-    backup = {} if merge.kept is None else {"kept": _kept_item(tenant, merge.survivor, merge.kept)}
+    backup = {} if merge.backup is None else {"kept": _backup_item(tenant, merge.survivor, merge.backup)}
     return {"tenant": tenant, **_MERGE.write(merge), **backup}
 
 
@@ -202,28 +202,28 @@ def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, 
     return *move_deletes, Delete(keys.MERGES, (tenant, merge.id), when)
 
 
-def kept_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
-    """Return the update of what an undo needs, if the merge is as it was read."""
+def make_backup_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
+    """Return the update that writes a merge's backup, if the merge's state is as it was read."""
     if_same = (equals("state", merge.state, "merge-state"),)
-    return Update(keys.MERGES, (tenant, merge.id), if_same, set={"kept": _kept_item(tenant, merge.survivor, backup)})
+    return Update(keys.MERGES, (tenant, merge.id), if_same, set={"kept": _backup_item(tenant, merge.survivor, backup)})
 
 
 def merge_from(item: Item) -> Merge:
-    return _MERGE.read(item, kept=read_optional(_kept_from, item.get("kept")))
+    return _MERGE.read(item, backup=read_optional(_backup_from, item.get("kept")))
 
 
-def _kept_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:
+def _backup_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:
     return {
         "face": face_item(tenant, backup.face),
         "visits": visits_item(tenant, backup.face.faceid, backup.visits),
         "survivor_visits": visits_item(tenant, survivor, backup.survivor_visits),
-        **_KEPT.write(backup),
+        **_BACKUP.write(backup),
     }
 
 
-def _kept_from(item: Item) -> MergeBackup:
+def _backup_from(item: Item) -> MergeBackup:
     visits, of_survivor = visits_from(item["visits"]), visits_from(item["survivor_visits"])
-    return _KEPT.read(item, face=face_from(item["face"]), visits=visits, survivor_visits=of_survivor)
+    return _BACKUP.read(item, face=face_from(item["face"]), visits=visits, survivor_visits=of_survivor)
 
 
 def duplicate_item(tenant: str, duplicate: Duplicate) -> Item:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.rules.decision import PAIR_FMR, ImpostorCurve, Population, subtract_demand
-from chalicelib.book.rules.templates import choose_kept_pictures, fuse_embeddings, list_given_pictures, read_vector
+from chalicelib.book.rules.templates import choose_pictures_to_keep, fuse_embeddings, list_given_pictures, read_vector
 from chalicelib.book.words.model import MAX_COMPARED, Picture, Template
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class Chooser(Struct, frozen=True):
             if (template := _template_of(picture, self.model))
         }
         if not vectors:
-            return choose_kept_pictures(pictures)
+            return choose_pictures_to_keep(pictures)
         compared_ids = self._list_compared_and_alike(pictures, vectors)
         mean = _mean_of(vectors, compared_ids)
         while len(compared_ids) > max(max_compared, 1):
             compared_ids.remove(_find_least_missed(vectors, compared_ids, mean))
-        return choose_kept_pictures(
+        return choose_pictures_to_keep(
             replace(picture, spare=picture.id not in compared_ids) if picture.id in vectors else picture
             for picture in pictures
         )

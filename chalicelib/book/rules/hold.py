@@ -11,14 +11,14 @@ from chalicelib.book.words.errors import FaceHeld
 from chalicelib.book.words.model import BLANK, Face
 
 _BY_PART = ("attributes", "labels")
-_KEPT = ("own_group_id", "own_user", *(name for name in BLANK if name not in _BY_PART))
+_PROTECTED_FIELDS = ("own_group_id", "own_user", *(name for name in BLANK if name not in _BY_PART))
 
 
 def loses_anything(before: Face, after: Face) -> bool:
     """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
     and that is refused beforehand.
     """
-    pairs = [(getattr(before, name), getattr(after, name)) for name in _KEPT]
+    pairs = [(getattr(before, name), getattr(after, name)) for name in _PROTECTED_FIELDS]
     pairs += zip(before.labels, after.labels, strict=True)
     pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
     return (
@@ -29,7 +29,7 @@ def loses_anything(before: Face, after: Face) -> bool:
     )
 
 
-def require_kept(before: Face, after: Face | None = None) -> None:
+def require_no_loss(before: Face, after: Face | None = None) -> None:
     """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or sightings of it."""
     if before.hold is not None and (after is None or loses_anything(before, after)):
         raise FaceHeld(
@@ -41,4 +41,4 @@ def require_kept(before: Face, after: Face | None = None) -> None:
 def require_free(faces: Iterable[Face]) -> None:
     """Raise FaceHeld if one of these faces, which are to go or to lose something, is held."""
     for face in faces:
-        require_kept(face)
+        require_no_loss(face)

@@ -26,7 +26,7 @@ from chalicelib.book.rules.decision import (
 )
 from chalicelib.book.rules.hold import loses_anything
 from chalicelib.book.rules.templates import (
-    choose_kept_pictures,
+    choose_pictures_to_keep,
     is_sure,
     mean_of_given,
     of_model,
@@ -408,7 +408,7 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     if has_photo or not _may_learn(context):
         return face.pictures
     new_picture = _make_learnt_picture(context.open_sighting)
-    pictures_after = choose_kept_pictures((*face.pictures, new_picture))
+    pictures_after = choose_pictures_to_keep((*face.pictures, new_picture))
     is_gain = new_picture in pictures_after and shows_more_than(face.pictures, new_picture, capture.captured_at)
     is_allowed = face.hold is None or not loses_anything(face, replace(face, pictures=pictures_after))
     return (

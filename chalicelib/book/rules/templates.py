@@ -124,7 +124,7 @@ def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     return tuple(picture for picture in pictures if picture.learnt is None)
 
 
-def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the given pictures, in their order, and the learnt ones that are kept, the first choice first.
 
     Of one photo only one picture is kept: the given one, else that of the first sighting. Learnt ones have the room

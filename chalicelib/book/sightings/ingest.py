@@ -114,7 +114,7 @@ class Ingest(UseCase):
                 if STEP not in error.names:
                     raise
                 continue
-            self.book.captures.kept.forget(tenant, capture)
+            self.book.captures.pictures.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 

@@ -25,7 +25,7 @@ from chalicelib.book.records.captures import AGAIN, STEP, capture_from, require_
 from chalicelib.book.records.merges import return_put
 from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.sighting import Gift, Rejected
 from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, remove_rejected_pictures
 from chalicelib.book.rules.visits import (
@@ -127,7 +127,7 @@ class Rejection(UseCase):
             face_visits = self.book.face_visits.read_face(tenant, faceid)
             if face_visits is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            require_kept(face_visits.face)
+            require_no_loss(face_visits.face)
             if self.book.merges.mover.settle_faces(tenant, face_visits.face):
                 continue
             observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
@@ -144,15 +144,15 @@ class Rejection(UseCase):
                 seen_face = self.book.captures.read_face_in_box(
                     tenant, sighting.capture.camera_id, sighting.capture.id, box
                 ).seen
-            choose_kept = partial(_keep_own_pictures, seen_face=seen_face, photos=sighting.capture.photos)
-            if not unmakes and (kept_pictures := choose_kept(face_visits.face)) != face_visits.face.pictures:
+            remove_pictures = partial(_remove_pictures_of, seen_face=seen_face, photos=sighting.capture.photos)
+            if not unmakes and (kept_pictures := remove_pictures(face_visits.face)) != face_visits.face.pictures:
                 removed_pictures = (picture for picture in face_visits.face.pictures if picture not in kept_pictures)
                 learnt |= {
                     picture.learnt.sighting_id: milliseconds(picture.added_at)
                     for picture in removed_pictures
                     if picture.learnt
                 }
-                self.book.enrolment.pictures.keep_pictures(tenant, faceid, choose_kept)
+                self.book.enrolment.pictures.keep_pictures(tenant, faceid, remove_pictures)
                 continue
             try:
                 with self.book.requests.raise_if_answered(tenant.name, request):
@@ -390,13 +390,13 @@ class Rejection(UseCase):
         """
         negatives = self.book.recognition.negatives
 
-        def taken_back(face: Face) -> tuple[Face, Change]:
+        def delete_negative(face: Face) -> tuple[Face, Change]:
             if negatives.find_by_sighting(tenant.name, faceid, sighting_id) is None:
                 raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
             forgotten = negatives.make_delete(tenant.name, faceid, sighting_id)
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
-        self.book.faces.change_face(tenant, faceid, taken_back, request)
+        self.book.faces.change_face(tenant, faceid, delete_negative, request)
 
     def give_visit(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
@@ -465,7 +465,7 @@ class Rejection(UseCase):
             and any(rejection.is_first(tenant, observation) for observation in visit)
         )
         comes_back = self._comes_back(tenant, other, visit)
-        if is_nothing_else and comes_back and is_bare(face_visits.face):
+        if is_nothing_else and comes_back and has_only_a_name(face_visits.face):
             visit.sort(
                 key=lambda observation: rejection.is_first(tenant, observation)
             )  # what the face was made from goes last
@@ -621,7 +621,7 @@ def _make_waiting_update(
     return sightings_update(tenant, capture_after, if_same, {AGAIN: correction, "corrections": correction_count + 1})
 
 
-def _keep_own_pictures(face: Face, seen_face: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
+def _remove_pictures_of(face: Face, seen_face: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.book.rules.templates import read_vector
 
@@ -633,7 +633,7 @@ def _is_by_hand(face: Face) -> bool:
     return any(picture.founded_at is None for picture in list_given_pictures(face.pictures))
 
 
-def is_bare(face: Face) -> bool:
+def has_only_a_name(face: Face) -> bool:
     """Return whether nobody noted anything of the face but a name, so that it can go without a trace."""
     return face == replace(face, **{**BLANK, "name": face.name}, user="", merges=0, moving="")
 

@@ -54,7 +54,7 @@ from chalicelib.book.words.observations import (
     ReviewKind,
 )
 from chalicelib.book.words.ports import Delete, Item, ItemStore, Table, exists
-from chalicelib.book.words.tenant_settings import captures_kept
+from chalicelib.book.words.tenant_settings import count_capture_days
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.book.words.webhooks import EventKind
 
@@ -324,9 +324,9 @@ class _Reading:
     def read_whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Return the arrivals that begin so."""
         kept_arrivals = {begin: self._find_kept_arrival(begin) for begin in begins}
-        begins_left = [begin for begin, arrival in kept_arrivals.items() if arrival is None]
+        unknown_begins = [begin for begin, arrival in kept_arrivals.items() if arrival is None]
         arrivals = {begin: arrival for begin, arrival in kept_arrivals.items() if arrival is not None}
-        return arrivals | (self._follow_sightings(begins_left) if begins_left else {})
+        return arrivals | (self._follow_sightings(unknown_begins) if unknown_begins else {})
 
     def find_number(self, begin: Begin) -> tuple[int | None, datetime | None]:
         """Return the number of an arrival among its face's arrivals, from 1 on, and the end of the one before it.
@@ -478,7 +478,7 @@ class Reviews(UseCase):
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over."""
-        oldest = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
+        oldest = self.book.clock.now() - timedelta(days=count_capture_days(tenant, self.book.settings.capture_days))
         young_reviews = [review for review in reviews if review.at >= oldest]
         faces = self._read_items(keys.FACES, {review.id: (tenant.name, review.faceid) for review in young_reviews})
         uncertain_reviews = [review for review in young_reviews if review.kind is ReviewKind.UNCERTAIN]

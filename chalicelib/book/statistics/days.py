@@ -136,14 +136,14 @@ class ObservedSpan(Struct):
 
     def count_hours(self) -> Iterator[tuple[int, CountsByHour]]:
         """Yield each local day, in any order, with the numbers of its wanted observations in the span."""
-        days_left = []
+        remaining_days = []
         for day in self.days:
             by_hour = self._read_sealed_counts(day)
             if by_hour is None:
-                days_left.append(day)
+                remaining_days.append(day)
             else:
                 yield day, by_hour
-        for day, columns in self.read_columns(days_left):
+        for day, columns in self.read_columns(remaining_days):
             rows = columns.select_rows(self.wanted, self.span)
             yield day, columns.count_by_hour(rows, self.local.find_hours(columns.at_ms[rows]) - day * 24, self.split)
 
@@ -465,9 +465,9 @@ class ObservationExpiry(UseCase):
 
     def list_due(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Observation]]:
         """Yield the observations of the days that are over by then, oldest first, but not those of held faces."""
-        kept_for = timedelta(days=tenant.observation_days or 0)
+        retention_period = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
-            goes_at = moment((day + 1) * DAY_MS) + kept_for
+            goes_at = moment((day + 1) * DAY_MS) + retention_period
             for item in observed_on(self.book.items, tenant.name, day):
                 if item["faceid"] not in faceids_on_hold:
                     observation = observation_from(item)

@@ -594,17 +594,17 @@ def time_id(text: str) -> str:
 
 
 def _list_wanted_keys(
-    observed_span: ObservedSpan, empty_days: Set[int], span: Span, days_left: list[int]
+    observed_span: ObservedSpan, empty_days: Set[int], span: Span, remaining_days: list[int]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the keys of the wanted observations of the UTC days `days_left` in the span, newest first, by columns.
+    """Yield the keys of the wanted observations of the UTC days `remaining_days` in the span, newest first, by columns.
 
     It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
     then of twice as many each time, in parallel.
     """
     wanted_by_day: dict[int, list[tuple[int, str]]] = {}  # time in ms and id of each wanted one, by local day
     at_once = 1
-    while days_left:
-        utc_days, days_left = days_left[-at_once:], days_left[:-at_once]
+    while remaining_days:
+        utc_days, remaining_days = remaining_days[-at_once:], remaining_days[:-at_once]
         at_once = min(2 * at_once, _MOST_DAYS)
         local_days = {day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days}
         needed_days = sorted({day for days in local_days.values() for day in days})

@@ -221,17 +221,17 @@ class Capture(Struct, frozen=True):
     @property
     def photo(self) -> str:
         """Id of its photo for a picture that a face gets of it."""
-        return self.photo_of_rest if self.is_of_rest else photo_id(self.sha256)
+        return self.photo_after_erasure if self.is_of_rest else photo_id(self.sha256)
 
     @property
-    def photo_of_rest(self) -> str:
+    def photo_after_erasure(self) -> str:
         """Id of its photo once somebody on it was erased: it follows from the capture's id, not from the picture."""
         return photo_id(hashlib.sha256(self.id.encode()).hexdigest())
 
     @property
     def photos(self) -> frozenset[str]:
         """Ids by which a face may have its photo: an erasure renames face by face, and older versions did not."""
-        return frozenset({photo_id(self.sha256), self.photo_of_rest})
+        return frozenset({photo_id(self.sha256), self.photo_after_erasure})
 
     def with_sighting(self, sighting: Sighting, state: CaptureState) -> Capture:
         """Return the capture with the sighting at its number: replaced, or appended."""
@@ -448,7 +448,7 @@ def begin_wave(before: Wave, settings: Mapping[str, Any], now: datetime) -> Wave
     return Wave(now, settings)
 
 
-class Kept(Struct, frozen=True):
+class PictureCount(Struct, frozen=True):
     """The pictures of captures that were kept at a time."""
 
     captures: int

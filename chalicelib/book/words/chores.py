@@ -65,8 +65,8 @@ class ChoreContext(Struct, frozen=True):
     after: str = ""
 
 
-class Rest(Struct, frozen=True):
-    """The answer of a chore that has not done all: another message goes on with it, at `after`."""
+class Unfinished(Struct, frozen=True):
+    """The answer of a chore whose time ran out. Another message goes on with it behind `after`."""
 
     after: str = ""
 
@@ -74,8 +74,8 @@ class Rest(Struct, frozen=True):
 class Chore(Struct, frozen=True):
     """A chore, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
 
-    `do`: returns a Rest if the time has run out, or anything else. `nightly`: once a day. `ignores_clock`: it does the
-    same whatever the clock says. `of_expired`: it deletes what has expired, which some storage does by itself.
+    `do`: returns an Unfinished if the time has run out, else anything. `nightly`: once a day. `ignores_clock`: it does
+    the same whatever the clock says. `of_expired`: it deletes what has expired, which some storage does by itself.
     """
 
     name: str
@@ -92,9 +92,9 @@ class Chores(Protocol):
         """Return the chores, in their order."""
 
 
-def say_rest(is_done: bool) -> Rest | None:
-    """Return the rest of a chore that finds its place by itself."""
-    return None if is_done else Rest()
+def make_unfinished(is_done: bool) -> Unfinished | None:
+    """Return Unfinished for a chore that was not done. Its next run finds by itself where to go on."""
+    return None if is_done else Unfinished()
 
 
 class Due(NamedTuple, Generic[What]):

@@ -96,8 +96,8 @@ def walk_items(
 
 def cut_in_parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
     """Yield the rows in lists of `size`, the last one of those that are left."""
-    rows_left = iter(rows)
-    while part := list(islice(rows_left, size)):
+    remaining_rows = iter(rows)
+    while part := list(islice(remaining_rows, size)):
         yield part
 
 
@@ -330,9 +330,9 @@ class PageTokens:
         positions are those behind which the next page may begin.
         """
         rows: list[_Row] = []
-        rows_left, read_count, last_position = iter(stored_rows), 0, None
+        remaining_rows, read_count, last_position = iter(stored_rows), 0, None
         at_once = max(limit + 1, _AT_ONCE)
-        while len(rows) <= limit and (batch := list(islice(rows_left, min(at_once, MOST_READ - read_count)))):
+        while len(rows) <= limit and (batch := list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))):
             read_count, last_position = read_count + len(batch), position_of_stored(batch[-1])
             rows += make_rows(batch)
         if len(rows) > limit:

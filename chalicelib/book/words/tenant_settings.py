@@ -273,11 +273,11 @@ RETENTION = ("capture_days", "sighting_days", "stranger_days", "regular_days", "
 """Settings of a tenant."""
 
 
-def captures_kept(tenant: StoredSettings, max_days: int) -> int:
+def count_capture_days(tenant: StoredSettings, max_days: int) -> int:
     """Return for how many days the tenant's pictures of captures are kept. `max_days`: the deployment's days."""
     return min(tenant.capture_days or max_days, max_days)
 
 
-def sightings_kept(tenant: StoredSettings) -> int:
+def count_sighting_days(tenant: StoredSettings) -> int:
     """Return for how many days the records of the tenant's captures are kept."""
     return tenant.sighting_days or SIGHTING_DAYS

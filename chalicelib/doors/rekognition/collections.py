@@ -398,7 +398,7 @@ def _change_user_faces(
     return {
         done_member: [{"FaceId": write_faceid(faceid)} for faceid in outcome.done],
         refused_member: [_describe_refusal(refusal) for refusal in outcome.refused],
-        "UserStatus": _name_status(face_count=outcome.held),
+        "UserStatus": _name_status(face_count=outcome.face_count),
     }
 
 

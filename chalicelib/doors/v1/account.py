@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from chalicelib.book.words import acts
 from chalicelib.book.words.model import MAX_PICTURES, Tenant
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES
-from chalicelib.book.words.tenant_settings import OF_TENANT, SETTINGS, NoticeSetting, captures_kept
+from chalicelib.book.words.tenant_settings import OF_TENANT, SETTINGS, NoticeSetting, count_capture_days
 from chalicelib.book.words.values import milliseconds, moment_of_text, time_text
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_as
 from chalicelib.doors.v1.shapes import draw_qr_code
@@ -172,7 +172,7 @@ def get_settings(call: Call) -> Settings:
     return Settings.made_of(
         tenant,
         **asdict(promotion_settings),
-        captures_kept_days=captures_kept(tenant, call.services.settings.capture_days),
+        captures_kept_days=count_capture_days(tenant, call.services.settings.capture_days),
         attributes_off=sorted(tenant.attributes_off),
         no_pictures_of=[group.name for group in groups if group.id in tenant.no_pictures_of],
     )

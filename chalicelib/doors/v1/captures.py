@@ -280,7 +280,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     number = call.path["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    pictures = call.services.captures.kept
+    pictures = call.services.captures.pictures
     return _redirect_to_picture(
         call, query, lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number))
     )
@@ -293,7 +293,7 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
     any more.
     """
-    return _redirect_to_picture(call, query, call.services.captures.kept.get_thumbnail_url)
+    return _redirect_to_picture(call, query, call.services.captures.pictures.get_thumbnail_url)
 
 
 def _redirect_to_picture(call: Call, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]) -> Redirect:

@@ -116,7 +116,7 @@ def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
 def _describe_merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
     acts.report_people([merge.survivor, merge.other])
-    other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
+    other = merge.backup.face if merge.backup and face else None  # whom the gone one went into may be restricted
     return Merge.made_of(
         merge,
         face=merge.survivor,

@@ -45,12 +45,14 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 
-_Told = tuple[str, str, int, str]
+_ReadKey = tuple[str, str, int, str]
 """Tenant, caller, hour, and a subject that the caller was told of."""
 _NOTHING, _PICTURES = frozenset[Data](), frozenset({Data.PICTURES})
 _MOST_REMEMBERED = 50_000
 """Subjects that a process remembers to have entered in this hour, so that each is entered once: 10 MB."""
-_BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
+_FOLLOWING_TABLES = {
+    table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)
+}
 """Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
 _OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
 
@@ -89,7 +91,7 @@ class Reads(Outside):
 
     def __init__(self, book: Services) -> None:
         super().__init__(book)
-        self._known: OrderedDict[_Told, frozenset[Data]] = OrderedDict()
+        self._known: OrderedDict[_ReadKey, frozenset[Data]] = OrderedDict()
 
     @contextmanager
     def enter_act(self, act: Act) -> Iterator[None]:
@@ -143,7 +145,7 @@ class Reads(Outside):
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
 
-    def _find_new_reads(self, act: Act) -> dict[_Told, frozenset[Data]]:
+    def _find_new_reads(self, act: Act) -> dict[_ReadKey, frozenset[Data]]:
         """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
         hour, kinds = milliseconds(self.book.clock.now()) // HOUR_MS, kinds_of(act)
         read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
@@ -163,7 +165,7 @@ def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
     changes = [action for action in actions if not isinstance(action, Check)]
     match act.kind:
         case Kind.CHANGE:
-            return any(change.table.name not in _BESIDE and not _only_counts(change) for change in changes)
+            return any(change.table.name not in _FOLLOWING_TABLES and not _only_counts(change) for change in changes)
         case Kind.DECISION:
             return bool(act.decided) and not act.entered
         case Kind.CHORE:

@@ -93,7 +93,7 @@ class AuditErasing(Outside):
                 if entry.leaf.hash in hashes:
                     self._erase_open(entry)
             for element, leaves in closed:
-                new_leaves = [leaf.bare if leaf.hash in hashes else leaf for leaf in leaves]
+                new_leaves = [leaf.without_entry if leaf.hash in hashes else leaf for leaf in leaves]
                 if new_leaves != leaves:
                     self.book.audit.chain.replace_leaves(element, new_leaves)
             erased += hashes

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.records.captures import capture_from, require_no_erasure, sighting_item
-from chalicelib.book.records.merges import PHOTOS, MergeBackup, kept_update
+from chalicelib.book.records.merges import PHOTOS, MergeBackup, make_backup_update
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import (
     ERASED,
@@ -85,7 +85,7 @@ class CaptureErasure(Outside):
 
         They are found by the new id, too. May be cut off anywhere and repeated, before the capture is changed.
         """
-        old_id, new_id = photo_id(capture.sha256), capture.photo_of_rest
+        old_id, new_id = photo_id(capture.sha256), capture.photo_after_erasure
 
         def rename(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
             return tuple(replace(picture, id=new_id) if picture.id == old_id else picture for picture in pictures)
@@ -96,8 +96,12 @@ class CaptureErasure(Outside):
 
         def rename_of_face(face: Face) -> tuple[Face, Change] | None:
             merges = self.book.merges.records.list_below(tenant.name, face.faceid) if face.merges else []
-            backups = [(merge, merge.kept, rename_in_backup(merge.kept)) for merge in merges if merge.kept is not None]
-            updates = [kept_update(tenant.name, merge, after) for merge, before, after in backups if after != before]
+            backups = [
+                (merge, merge.backup, rename_in_backup(merge.backup)) for merge in merges if merge.backup is not None
+            ]
+            updates = [
+                make_backup_update(tenant.name, merge, after) for merge, before, after in backups if after != before
+            ]
             renamed_face = replace(face, pictures=rename(face.pictures))
             return (
                 (renamed_face, make_face_change(face, renamed_face, updates))

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from chalicelib.book.deletion.deletion import Deleted
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.rooms import Made
-from chalicelib.book.words.chores import Chore, ChoreContext, Rest, say_rest
+from chalicelib.book.words.chores import Chore, ChoreContext, Unfinished, make_unfinished
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.observations import is_of
 from chalicelib.rights.outside import Outside
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.rights.erasure.refusals import Refusals
     from chalicelib.rights.erasure.retention import PicturesOff, Retention
     from chalicelib.rights.erasure.steps import ErasureSteps
-    from chalicelib.rights.erasure.strangers import KeptStrangers
+    from chalicelib.rights.erasure.strangers import StrangerErasure
     from chalicelib.rights.erasure.tenant import TenantErasures
     from chalicelib.rights.erasure.traces import Traces
 
@@ -40,7 +40,7 @@ class Forgetting(Outside):
     of_tenants: Made[TenantErasures] = Made("rights.erasure.tenant.TenantErasures")
     pictures: Made[PicturesOff] = Made("rights.erasure.retention.PicturesOff")
     retention: Made[Retention] = Made("rights.erasure.retention.Retention")
-    strangers: Made[KeptStrangers] = Made("rights.erasure.strangers.KeptStrangers")
+    strangers: Made[StrangerErasure] = Made("rights.erasure.strangers.StrangerErasure")
 
     def erase_gone_face(
         self,
@@ -80,12 +80,12 @@ class Forgetting(Outside):
             ),
             Chore(
                 "strangers",
-                lambda context: say_rest(self.strangers.forget(context.tenant, context.remaining_s)),
+                lambda context: make_unfinished(self.strangers.forget(context.tenant, context.remaining_s)),
                 ignores_clock=True,
             ),
             Chore(
                 "pictures off",
-                lambda context: say_rest(
+                lambda context: make_unfinished(
                     self.pictures.remove_pictures(context.tenant, context.hour, context.remaining_s)
                 ),
             ),
@@ -98,14 +98,14 @@ class Forgetting(Outside):
             Chore("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
             Chore(
                 "rejections",
-                lambda context: say_rest(self.traces.forget_memories(context.tenant, context.remaining_s)),
+                lambda context: make_unfinished(self.traces.forget_memories(context.tenant, context.remaining_s)),
                 nightly=True,
             ),
         )
 
-    def _restrict_expired(self, context: ChoreContext) -> Rest | None:
+    def _restrict_expired(self, context: ChoreContext) -> Unfinished | None:
         self.book.restrictions.restrict_expired(context.tenant, looks=True, remaining_s=context.remaining_s)
         return self._apply_retention(context, Kind.CONSENTS)
 
-    def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Rest | None:
-        return say_rest(self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds))
+    def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Unfinished | None:
+        return make_unfinished(self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds))

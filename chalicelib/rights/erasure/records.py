@@ -66,7 +66,9 @@ class Erasures(Outside):
         erasure = replace(new_erasure, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erases:
             return erasure
-        absorbed_faces = [merge.kept.face for merge in absorbed_merges if merge.is_active and merge.kept is not None]
+        absorbed_faces = [
+            merge.backup.face for merge in absorbed_merges if merge.is_active and merge.backup is not None
+        ]
         names = {name for face in (*faces, *absorbed_faces) for name in names_of(face)}
         return replace(
             _add_pseudonym(erasure), hashes=self.hash_contents([*faces, *absorbed_faces]), names=tuple(sorted(names))

@@ -29,7 +29,7 @@ from msgspec.structs import replace
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.records.captures import capture_from
 from chalicelib.book.records.faces import face_from
-from chalicelib.book.records.merges import kept_update
+from chalicelib.book.records.merges import make_backup_update
 from chalicelib.book.records.observations import list_shown_faces
 from chalicelib.book.visits import face_put
 from chalicelib.book.words import keys
@@ -46,7 +46,7 @@ from chalicelib.book.words.items import (
 )
 from chalicelib.book.words.model import Face, Group, Picture, Tenant
 from chalicelib.book.words.ports import BlobInfo, Delete, Put
-from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
+from chalicelib.book.words.tenant_settings import count_capture_days, count_sighting_days
 from chalicelib.book.words.values import milliseconds, moment, time_text
 from chalicelib.rights.erasure.traces import delete_stills
 from chalicelib.rights.outside import Outside
@@ -60,9 +60,9 @@ from chalicelib.rights.words.retention import (
     Withheld,
     consent_ended_at,
     erased_at,
+    find_unseen_days,
     find_withheld,
     goes_at,
-    unseen_kept,
     unseen_since,
 )
 
@@ -100,13 +100,13 @@ class Planned(Struct, frozen=True):
     waits_until: datetime | None = None
 
 
-class _Kept(Struct, frozen=True):
+class _RetainedKind(Struct, frozen=True):
     """A kind with its setting, the things that are `due` by a time, and how to delete some of them."""
 
     kind: Kind
     group: str | None
     days: int | None
-    due: Callable[[datetime], Iterator[Due[Any]]]
+    list_due: Callable[[datetime], Iterator[Due[Any]]]
     delete: Callable[[Sequence[Any]], object]
 
     @property
@@ -133,22 +133,22 @@ class Retention(Outside):
         """
         now = self.book.clock.now()
         kinds = [
-            kept_kind
-            for kept_kind in self._list_kinds(tenant, swept_kinds)
-            if kept_kind.days is not None
-            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept_kind.kind))
+            retained_kind
+            for retained_kind in self._list_kinds(tenant, swept_kinds)
+            if retained_kind.days is not None
+            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, retained_kind.kind))
         ]
         if not kinds:
             return True
         waiting_kinds = self.withhold(
-            tenant, {kept_kind.name: kept_kind.due for kept_kind in kinds}, is_confirmed=is_confirmed
+            tenant, {retained_kind.name: retained_kind.list_due for retained_kind in kinds}, is_confirmed=is_confirmed
         )
-        for kept_kind in kinds:
-            if kept_kind.name in waiting_kinds:
+        for retained_kind in kinds:
+            if retained_kind.name in waiting_kinds:
                 continue
-            due_things = kept_kind.due(now)
-            while batch := [due_thing.what for due_thing in islice(due_things, _A_STEP)]:
-                kept_kind.delete(batch)
+            due_entries = retained_kind.list_due(now)
+            while batch := [entry.what for entry in islice(due_entries, _A_STEP)]:
+                retained_kind.delete(batch)
                 if remaining_s() < STOPS_AT_S:
                     return False
         if Kind.OBSERVATIONS in swept_kinds:
@@ -204,31 +204,33 @@ class Retention(Outside):
             name: withheld for name, withheld in withheld_kinds.items() if name in due_readers and not withheld.is_over
         }
 
-    def _plan_kind(self, kept_kind: _Kept, now: datetime, waits: Withheld | None) -> Planned:
+    def _plan_kind(self, retained_kind: _RetainedKind, now: datetime, waits: Withheld | None) -> Planned:
         """Count what goes of a kind now and soon, MOST_COUNTED at most."""
-        if kept_kind.days is None:
-            return Planned(kept_kind.kind, kept_kind.group, None)
-        due_soon = list(islice(kept_kind.due(now + SOON), MOST_COUNTED + 1))
-        counted = due_soon[:MOST_COUNTED]
+        if retained_kind.days is None:
+            return Planned(retained_kind.kind, retained_kind.group, None)
+        entries = list(islice(retained_kind.list_due(now + SOON), MOST_COUNTED + 1))
+        counted_entries = entries[:MOST_COUNTED]
         return Planned(
-            kept_kind.kind,
-            kept_kind.group,
-            kept_kind.days,
-            now=sum(due.goes_at <= now for due in counted),
-            soon=len(counted),
-            more=len(due_soon) > MOST_COUNTED,
-            oldest=min((due.since for due in counted), default=None),
+            retained_kind.kind,
+            retained_kind.group,
+            retained_kind.days,
+            now=sum(entry.goes_at <= now for entry in counted_entries),
+            soon=len(counted_entries),
+            more=len(entries) > MOST_COUNTED,
+            oldest=min((entry.since for entry in counted_entries), default=None),
             waits_until=waits.goes_at if waits else None,
         )
 
-    def _list_kinds(self, tenant: Tenant, kinds: Collection[Kind]) -> Iterator[_Kept]:
+    def _list_kinds(self, tenant: Tenant, kinds: Collection[Kind]) -> Iterator[_RetainedKind]:
         """Walk the kinds, each in the place that it ends (rights/words/places), which says what is spared there."""
         spared_marks = Marked(self.book.items, tenant.name)
         places = {kind: place.name for place in PLACES for kind in place.clocks}
         for kind in kinds:
-            yield from self._list_kept(tenant, kind, partial(spared_marks.list_spared_faces, places[kind]))
+            yield from self._list_retained(tenant, kind, partial(spared_marks.list_spared_faces, places[kind]))
 
-    def _list_kept(self, tenant: Tenant, kind: Kind, read_spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
+    def _list_retained(
+        self, tenant: Tenant, kind: Kind, read_spared: Callable[[], Collection[str]]
+    ) -> Iterator[_RetainedKind]:
         """Yield what is kept of a kind: one a group for faces, else one or none.
 
         `read_spared`: reads the faces of which nothing goes, since they are held or restricted.
@@ -236,36 +238,40 @@ class Retention(Outside):
         observations = self.book.statistics.expiry
         match kind:
             case Kind.CAPTURES:
-                days = captures_kept(tenant, self.book.settings.capture_days)
+                days = count_capture_days(tenant, self.book.settings.capture_days)
                 pictures = partial(self._list_pictures, tenant, faceids_on_hold=read_spared())
-                yield _Kept(kind, None, days, pictures, self._delete_pictures)
+                yield _RetainedKind(kind, None, days, pictures, self._delete_pictures)
             case Kind.SIGHTINGS:
                 records = partial(self._list_records, tenant, faceids_on_hold=read_spared())
-                yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
+                yield _RetainedKind(
+                    kind, None, count_sighting_days(tenant), records, partial(write_in_parts, self.book.items)
+                )
             case Kind.OBSERVATIONS:
                 due = partial(observations.list_due, tenant, faceids_on_hold=read_spared())
-                yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
+                yield _RetainedKind(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
             case Kind.FACES:
                 for group in self.book.groups.list_all(tenant):
                     unseen = partial(self._list_unseen, tenant, group)
-                    unseen_days, delete = unseen_kept(tenant, group), partial(self._delete_unseen, tenant)
-                    yield _Kept(kind, group.name, unseen_days, unseen, delete)
+                    unseen_days, delete = find_unseen_days(tenant, group), partial(self._delete_unseen, tenant)
+                    yield _RetainedKind(kind, group.name, unseen_days, unseen, delete)
             case Kind.CONSENTS:
                 if tenant.expired_consent_erases:
                     ended = partial(self._list_ended, tenant)
-                    yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant))
+                    yield _RetainedKind(kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant))
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
                     learnt = partial(self._list_learnt, tenant, spared_faceids=read_spared())
-                    yield _Kept(kind, None, tenant.learnt_days, learnt, partial(self._remove_learnt_pictures, tenant))
+                    yield _RetainedKind(
+                        kind, None, tenant.learnt_days, learnt, partial(self._remove_learnt_pictures, tenant)
+                    )
 
     def _list_unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces of a group that nobody saw or changed for too long by then.
 
         The index by arrival has those first that were away longest, so it reads no more than these.
         """
-        kept_for, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
-        for face in self.book.faces.list_by_arrival(tenant, group, until=at - kept_for, at_once=_A_STEP):
+        retention_period, in_review = timedelta(days=find_unseen_days(tenant, group) or 0), None
+        for face in self.book.faces.list_by_arrival(tenant, group, until=at - retention_period, at_once=_A_STEP):
             goes = goes_at(tenant, group, face)
             if goes is not None and goes <= at:
                 in_review = self.book.sightings.reviews.find_reviewed_faces(tenant) if in_review is None else in_review
@@ -307,11 +313,11 @@ class Retention(Outside):
 
     def _list_learnt(self, tenant: Tenant, at: datetime, spared_faceids: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
-        kept_for = timedelta(days=tenant.learnt_days or 0)
+        retention_period = timedelta(days=tenant.learnt_days or 0)
         for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name)):
             for since in (picture.learnt.captured_at for picture in face.pictures if picture.learnt is not None):
-                if since + kept_for < at and face.faceid not in spared_faceids:
-                    yield Due(since, since + kept_for, face.faceid)
+                if since + retention_period < at and face.faceid not in spared_faceids:
+                    yield Due(since, since + retention_period, face.faceid)
 
     def _remove_learnt_pictures(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Remove the learnt pictures of faces that are over now."""
@@ -331,14 +337,14 @@ class Retention(Outside):
 
         They lie by camera and time, so that of each camera only those are listed that are old enough.
         """
-        kept_for = timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
-        for blob in self._list_captured_until(tenant.name, at - kept_for):
+        retention_period = timedelta(days=count_capture_days(tenant, self.book.settings.capture_days))
+        for blob in self._list_captured_until(tenant.name, at - retention_period):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
             since = _read_capture_time(blob) if is_crop else blob.stored_at
-            if since + kept_for > at:  # or written anew since, by a restore or by an erasure that hid somebody
+            if since + retention_period > at:  # or written anew since, by a restore or by an erasure that hid somebody
                 since = min(since, self._offered_at(tenant.name, blob.key) or since)
-            if since + kept_for <= at and not self._shows_one_of(tenant, blob.key, faceids_on_hold):
-                yield Due(since, since + kept_for, blob.key)
+            if since + retention_period <= at and not self._shows_one_of(tenant, blob.key, faceids_on_hold):
+                yield Due(since, since + retention_period, blob.key)
 
     def _delete_pictures(self, picture_keys: Iterable[str]) -> None:
         for key in picture_keys:
@@ -346,11 +352,15 @@ class Retention(Outside):
 
     def _list_records(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
-        kept_for = timedelta(days=sightings_kept(tenant))
-        for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept_for), 0)):
+        retention_period = timedelta(days=count_sighting_days(tenant))
+        for item in captures_of(
+            self.book.items, tenant.name, None, last_ms=max(milliseconds(at - retention_period), 0)
+        ):
             since = moment(item["offered_at"])
-            if since + kept_for <= at and not self._shows_one_of(tenant, item["capture"], faceids_on_hold):
-                yield Due(since, since + kept_for, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
+            if since + retention_period <= at and not self._shows_one_of(tenant, item["capture"], faceids_on_hold):
+                yield Due(
+                    since, since + retention_period, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"]))
+                )
 
     def _list_captured_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
         """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
@@ -450,13 +460,13 @@ class PicturesOff(Outside):
         faceids_on_hold = Marked(self.book.items, tenant.name).list_spared_faces("merges")
         for part in cut_in_parts(self.book.merges.records.list_all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
             for merge in part:
-                if merge.kept is None or merge.survivor in faceids_on_hold:
+                if merge.backup is None or merge.survivor in faceids_on_hold:
                     continue
-                if (face := drop_unwanted_pictures(tenant, merge.kept.face)) == merge.kept.face:
+                if (face := drop_unwanted_pictures(tenant, merge.backup.face)) == merge.backup.face:
                     continue
-                update = kept_update(tenant.name, merge, replace(merge.kept, face=face))
+                update = make_backup_update(tenant.name, merge, replace(merge.backup, face=face))
                 if write_unless_changed(self.book.items, [update]):
-                    self.book.face_pictures.discard_pictures(merge.kept.face.picture_keys)
+                    self.book.face_pictures.discard_pictures(merge.backup.face.picture_keys)
             yield part[-1].id
 
     def _delete_pictures_of_captures(self, tenant: Tenant, after: str) -> Iterator[str]:
@@ -475,7 +485,7 @@ class PicturesOff(Outside):
         )
         captures = [capture_from(item) for item in items if item]
         forgotten_ids = {
-            (capture.camera_id, capture.id) for capture in self.book.captures.kept.list_to_forget(tenant, captures)
+            (capture.camera_id, capture.id) for capture in self.book.captures.pictures.list_to_forget(tenant, captures)
         }
         for key, capture_ids in capture_ids_by_key.items():
             if capture_ids in forgotten_ids:

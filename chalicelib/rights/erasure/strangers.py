@@ -18,7 +18,7 @@ _AT_ONCE = 40
 """Strangers that are forgotten in one step."""
 
 
-class KeptStrangers(Outside):
+class StrangerErasure(Outside):
     def forget(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Erase the strangers of a tenant that forgets them; return False if the time ran out first.
 

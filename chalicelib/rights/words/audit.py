@@ -74,7 +74,7 @@ class Leaf(Struct, frozen=True):
         return any(faceid not in since or at < since[faceid] for faceid in named_faceids)
 
     @property
-    def bare(self) -> Leaf:
+    def without_entry(self) -> Leaf:
         """The leaf without what it is the hash of."""
         return Leaf(self.hash)
 

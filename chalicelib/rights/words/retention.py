@@ -82,17 +82,17 @@ def find_withheld(before: Withheld | None, overdue: int, total: int, now: dateti
     return Withheld(overdue, now - (before.at - before.since) - counted, now)
 
 
-def unseen_kept(tenant: Tenant, group: Group) -> int | None:
+def find_unseen_days(tenant: Tenant, group: Group) -> int | None:
     """Return after how many days without a visit a face of the group without a name is deleted; None: never."""
     return {STRANGER: tenant.stranger_days, REGULAR: tenant.regular_days}.get(group.id, group.unseen_days)
 
 
-def face_kept(tenant: Tenant, group: Group, face: Face) -> int | None:
+def find_unseen_days_of_face(tenant: Tenant, group: Group, face: Face) -> int | None:
     """Return after how many days without a visit the face of that group is deleted; None: never.
 
     A stranger who has a name is kept as long as a regular.
     """
-    days = unseen_kept(tenant, group)
+    days = find_unseen_days(tenant, group)
     if days is not None and group.id == STRANGER and face.name:
         return None if tenant.regular_days is None else max(days, tenant.regular_days)
     return days
@@ -100,7 +100,7 @@ def face_kept(tenant: Tenant, group: Group, face: Face) -> int | None:
 
 def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
     """Return when the face is deleted unless somebody sees or changes it before; None: never."""
-    days = face_kept(tenant, group, face)
+    days = find_unseen_days_of_face(tenant, group, face)
     return None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
 
 

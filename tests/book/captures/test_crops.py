@@ -16,7 +16,7 @@ TWO = shot(0, 1, 2)
 
 
 def small(book: Book, capture: Capture) -> str:
-    return book.services.captures.kept.get_thumbnail_url(book.tenant, "door", capture.id)
+    return book.services.captures.pictures.get_thumbnail_url(book.tenant, "door", capture.id)
 
 
 def crops(book: Book) -> list[str]:
@@ -24,7 +24,7 @@ def crops(book: Book) -> list[str]:
 
 
 def looked_at(book: Book, capture: Capture, number: int) -> str:
-    return book.services.captures.kept.get_crop_url(book.tenant, "door", capture.id, number)
+    return book.services.captures.pictures.get_crop_url(book.tenant, "door", capture.id, number)
 
 
 def test_a_crop_is_made_once_and_shows_that_face(book: Book) -> None:
@@ -43,7 +43,7 @@ def test_what_is_not_there_cannot_be_looked_at(book: Book) -> None:
     with pytest.raises(CaptureNotFound, match="has no face 2: it has 2, counted from 0"):
         looked_at(book, capture, 2)
     with pytest.raises(CaptureNotFound):
-        book.services.captures.kept.get_crop_url(book.tenant, "gate", capture.id, 0)
+        book.services.captures.pictures.get_crop_url(book.tenant, "gate", capture.id, 0)
     book.storage.uploads.delete(keys.capture_picture("shop", "door", capture.id))
     with pytest.raises(Conflict, match="not kept any more"):
         looked_at(book, capture, 0)

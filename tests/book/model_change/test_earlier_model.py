@@ -90,7 +90,7 @@ def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(f
     tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
     outcome = operator.reembedding.change_model("cloud", EARLIER, PRESENT)
-    assert (outcome.switched, outcome.embedded, outcome.left) == (True, len(PEOPLE), {})
+    assert (outcome.switched, outcome.embedded, outcome.failures) == (True, len(PEOPLE), {})
     tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
     assert tenant.model == serving.reembedding.read_model("cloud") == PRESENT.model

@@ -34,7 +34,7 @@ def rejected(book: Book, capture: Capture, faceid: str) -> Rejected:
 def changed_elsewhere(folder: Path) -> None:
     """By a process of its own."""
     with closing(Book(folder)) as elsewhere:
-        assert change(elsewhere).left == {}
+        assert change(elsewhere).failures == {}
 
 
 def lose_pictures(book: Book) -> None:
@@ -164,20 +164,20 @@ def test_a_rejected_picture_whose_capture_is_gone_is_counted(book: Book) -> None
     [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
     book.services.sightings.rejection.reject(book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0))
     book.storage.uploads.delete(f"shop/door/{second.id}")
-    assert change(book).rejected == ReembeddedNegatives(left=1)
-    assert change(book).left == {}
+    assert change(book).rejected == ReembeddedNegatives(without_capture=1)
+    assert change(book).failures == {}
 
 
 def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_and_after(book: Book) -> None:
     [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
     book.services.merges.merging.merge(book.tenant, one, other)
     assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [one]]
-    assert change(book).left == {}
+    assert change(book).failures == {}
     [face] = book.faces()
     assert [{template.model for template in each.templates} for each in face.pictures] == [{"fake", "other"}] * 2
     assert len(set(face.picture_keys)) == 2
     assert [faceids(capture) for capture in book.see(shot(180, 1), shot(181, 2))] == [[one], [one]]
-    assert change(book).left == {}
+    assert change(book).failures == {}
 
 
 def test_a_merge_is_undone_after_the_change_and_both_are_found(book: Book) -> None:
@@ -218,7 +218,7 @@ def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_wa
     [face] = book.faces()
     book.storage.blobs.delete(face.picture_key)
     outcome = change(book)
-    assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
+    assert (sorted(outcome.failures), outcome.lost) == ([one], frozenset())
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
 
@@ -226,7 +226,7 @@ def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_wa
 def test_two_faces_that_have_no_picture_for_the_new_model_can_still_be_merged(book: Book) -> None:
     [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
     lose_pictures(book)
-    assert sorted(change(book).left) == sorted([one, other])
+    assert sorted(change(book).failures) == sorted([one, other])
     book.services.merges.merging.merge(book.tenant, one, other)
     assert [face.faceid for face in book.faces()] == [one]
 

@@ -40,7 +40,7 @@ class TestOneChange:
     def test_everybody_is_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2 + 3))
         outcome = change(shop, tenant)
-        assert outcome == Outcome("other", switched=True, embedded=len(people), left={})
+        assert outcome == Outcome("other", switched=True, embedded=len(people), failures={})
         assert shop.reembedding.read_model(tenant.name) == "other"
         assert {seed: found(shop, tenant, seed) for seed in people} == people
         assert {tuple(models(face)) for face in every_face(shop, tenant)} == {("fake", "other")}
@@ -70,7 +70,7 @@ class TestOneChange:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
         seq = shop.writer.read_seq(tenant.name)
-        assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, left={})
+        assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, failures={})
         assert shop.writer.read_seq(tenant.name) == seq
 
     def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
@@ -122,7 +122,7 @@ class TestFacesThatCannotBeEmbedded:
         shop.storage.blobs.delete(gone.picture_key)
         outcome = change(shop, tenant)
         assert outcome.switched
-        assert outcome.left == {people[2]: GONE}
+        assert outcome.failures == {people[2]: GONE}
         assert shop.faces.get(tenant, people[2]) == gone
         assert found(shop, tenant, 2) is None
         assert found(shop, tenant, 1) == people[1]
@@ -131,32 +131,32 @@ class TestFacesThatCannotBeEmbedded:
         people = enrol(shop, tenant, 1, 2)
         shop.storage.blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
         change(shop, tenant)
-        assert change(shop, tenant).left == {people[2]: GONE}
+        assert change(shop, tenant).failures == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
         shop.enrolment.update.change_in_group(
             shop.tenants.get_by_name(tenant.name), "regular", people[2], changes, RULES
         )
-        assert change(shop, tenant).left == {}
+        assert change(shop, tenant).failures == {}
         assert found(shop, tenant, 2) == people[2]
 
     def test_a_picture_of_somebody_else_is_not_taken(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1)
         replace_picture(shop, shop.faces.get(tenant, people[1]), picture(Person(77)))
-        (reason,) = change(shop, tenant).left.values()
+        (reason,) = change(shop, tenant).failures.values()
         assert reason == "the face in its picture is not the one that was enrolled"
 
     def test_of_several_faces_in_a_picture_the_enrolled_one_is_taken(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1)
         both = picture(Person(77, side_px=200), Person(1))
         replace_picture(shop, shop.faces.get(tenant, people[1]), both)
-        assert change(shop, tenant).left == {}
+        assert change(shop, tenant).failures == {}
         assert found(shop, tenant, 1) == people[1]
         assert found(shop, tenant, 77) is None
 
     def test_a_picture_that_is_none(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1)
         replace_picture(shop, shop.faces.get(tenant, people[1]), b"no picture")
-        assert list(change(shop, tenant).left) == [people[1]]
+        assert list(change(shop, tenant).failures) == [people[1]]
 
 
 def replace_picture(services: Services, face: Face, data: bytes) -> None:
@@ -185,7 +185,7 @@ class TestWhatHappensMeanwhile:
             shop.enrolment.update.change_in_group(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
             shop.deletion.delete_faces_of_group(tenant, "regular", [people[1], people[last - 2]])
 
-        assert change(shop, tenant, meanwhile).left == {}
+        assert change(shop, tenant, meanwhile).failures == {}
         gone = {1, CHUNK_FACES + 1}
         expected = {seed: faceid for seed, faceid in (people | late).items() if seed not in gone and seed != 0}
         assert {seed: found(shop, tenant, seed) for seed in expected} == expected
@@ -242,7 +242,7 @@ class TestWhatHappensMeanwhile:
         threads[0].join()
         assert wrong == []
         assert outcome.switched
-        assert outcome.left == {}
+        assert outcome.failures == {}
         assert {seed: found(shop, tenant, seed) for seed in enrolled} == enrolled
         other.close()
 

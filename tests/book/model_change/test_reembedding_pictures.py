@@ -29,7 +29,7 @@ def test_each_picture_is_embedded_anew_and_the_face_is_their_mean(shop: Services
     people = enrol(shop, tenant, 1, 2)
     add(shop, tenant, people[1], 1, 0, 1)
     outcome = change(shop, tenant)
-    assert (outcome.switched, outcome.embedded, outcome.left) == (True, 2, {})
+    assert (outcome.switched, outcome.embedded, outcome.failures) == (True, 2, {})
     assert models(shop, tenant, people[1]) == [["fake", "other"]] * 3
     assert {seed: found(shop, tenant, seed) for seed in people} == people
     assert disagreements(shop, tenant) == []
@@ -42,12 +42,12 @@ def test_a_picture_that_is_gone_is_named_and_the_face_is_found_by_the_others(sho
     for faceid in (people[1], people[3]):
         blobs.delete(shop.faces.get(tenant, faceid).picture_key)
     outcome = change(shop, tenant)
-    assert outcome.left == {people[1]: GONE, people[3]: GONE}
+    assert outcome.failures == {people[1]: GONE, people[3]: GONE}
     assert outcome.lost == {people[3]}
     assert models(shop, tenant, people[1]) == [["fake"], ["fake", "other"], ["fake", "other"]]
     assert [found(shop, tenant, seed) for seed in people] == [people[1], people[2], None]
     again = change(shop, tenant)
-    assert (again.embedded, again.left) == (0, outcome.left)
+    assert (again.embedded, again.failures) == (0, outcome.failures)
 
 
 def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_for(
@@ -76,7 +76,7 @@ def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(shop: Services
                 shop.enrolment.pictures.remove_picture(tenant, faceid, portrait.id)
 
     outcome = change(shop, tenant, meanwhile)
-    assert outcome.left == {}
+    assert outcome.failures == {}
     assert [models(shop, tenant, faceid) for faceid in (early, late)] == [[["fake", "other"]] * 3] * 2
     assert {seed: found(shop, tenant, seed) for seed in people} == people
     assert disagreements(shop, tenant) == []

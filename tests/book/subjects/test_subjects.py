@@ -423,7 +423,7 @@ def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_non
             enrolled(book.services, book.tenant, "Ann", seed, number)
         enrolled(book.services, book.tenant, "Ann", 2)
         done = book.services.reembedding.change_model("shop", FakeVision(), OtherVision())
-        assert (done.switched, done.left) == (True, {})
+        assert (done.switched, done.failures) == (True, {})
         [face] = book.faces()
         assert all(one.has(OtherVision.model) for one in face.pictures)
         assert (face.picture_count, len(face.compared)) == (13, MAX_COMPARED)

@@ -65,7 +65,12 @@ def test_faces_are_given_and_taken_whole(tmp_path: Path, at: int, fault: Fault) 
     cut_off(tmp_path, at, fault, associate)
     with closing(Book(tmp_path)) as book:
         outcome = answered(book, associate)
-        assert (sorted(outcome.done), list(outcome.refused), list(outcome.left), outcome.held) == (ids, [], [], 100)
+        assert (sorted(outcome.done), list(outcome.refused), list(outcome.remaining), outcome.face_count) == (
+            ids,
+            [],
+            [],
+            100,
+        )
         assert {face.user for face in book.faces()} == {"ann"}
         assert book.disagreements() == []
 
@@ -80,7 +85,7 @@ def test_faces_are_taken_away_whole_and_a_user_is_deleted_whole(tmp_path: Path, 
     cut_off(tmp_path, at, fault, disassociate)
     with closing(Book(tmp_path)) as book:
         outcome = answered(book, disassociate)
-        assert (sorted(outcome.done), list(outcome.left), outcome.held) == (ids, [], 0)
+        assert (sorted(outcome.done), list(outcome.remaining), outcome.face_count) == (ids, [], 0)
         associate(book, None)
 
     def delete(book: Book) -> None:

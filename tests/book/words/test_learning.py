@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.rules import templates
 from chalicelib.book.rules.decision import anchor_threshold
-from chalicelib.book.rules.templates import MAX_LEARNT, choose_kept_pictures, is_sure, make_template
+from chalicelib.book.rules.templates import MAX_LEARNT, choose_pictures_to_keep, is_sure, make_template
 from chalicelib.book.words.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.book.words.pictures import Estimates
 from tests.support.fakes import CURVE, embedding_of
@@ -79,7 +79,7 @@ def _before(one: Picture, other: Picture) -> bool:
 def test_the_best_of_each_day_is_kept_then_the_second_best_of_another_hour(
     own: list[Picture], seen: list[Picture]
 ) -> None:
-    found = choose_kept_pictures([*own, *seen])
+    found = choose_pictures_to_keep([*own, *seen])
     assert list(found[: len(own)]) == own
     room = min(MAX_LEARNT, MAX_COMPARED - len(own))
     assert {one.id for one in found[len(own) :]} == by_definition(seen, room)
@@ -89,10 +89,10 @@ def test_the_best_of_each_day_is_kept_then_the_second_best_of_another_hour(
 def test_one_after_the_other_in_any_order_and_twice_the_same_are_kept(
     own: list[Picture], seen: list[Picture], rng: random.Random
 ) -> None:
-    held = choose_kept_pictures(own)
+    held = choose_pictures_to_keep(own)
     for one in rng.sample(seen * 2, 2 * len(seen)):
-        held = choose_kept_pictures([*held, one])
-    assert held == choose_kept_pictures([*own, *seen])
+        held = choose_pictures_to_keep([*held, one])
+    assert held == choose_pictures_to_keep([*own, *seen])
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), sightings), min_size=2, max_size=4), st.randoms())
@@ -107,14 +107,14 @@ def test_faces_merged_in_any_grouping_keep_the_same(
         for number, (photos, shots) in enumerate(found)
     ]
     given_ones = list(dict.fromkeys(one for own, _ in faces for one in own))[:MAX_COMPARED]
-    everything = choose_kept_pictures([*given_ones, *(one for _, seen in faces for one in seen)])
-    groups = [choose_kept_pictures([*own, *seen]) for own, seen in faces]
+    everything = choose_pictures_to_keep([*given_ones, *(one for _, seen in faces for one in seen)])
+    groups = [choose_pictures_to_keep([*own, *seen]) for own, seen in faces]
     while len(groups) > 1:
         first, second = (groups.pop(rng.randrange(len(groups))) for _ in range(2))
         both = list(dict.fromkeys([*templates.list_given_pictures(first), *templates.list_given_pictures(second)]))[
             :MAX_COMPARED
         ]
-        groups.append(choose_kept_pictures([*both, *(one for one in (*first, *second) if one.learnt)]))
+        groups.append(choose_pictures_to_keep([*both, *(one for one in (*first, *second) if one.learnt)]))
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
 
 
@@ -139,21 +139,21 @@ def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view(
 def test_of_good_pictures_those_of_the_first_three_days_are_kept_for_good() -> None:
     three = [learnt(day, 24 * day, 80 + day) for day in range(3)]
     later = [learnt(day, 24 * day + 5, 99) for day in range(3, 40)]
-    assert choose_kept_pictures([owned(100), *three, *later]) == (owned(100), *three)
+    assert choose_pictures_to_keep([owned(100), *three, *later]) == (owned(100), *three)
 
 
 def test_a_photo_that_was_given_is_not_learnt_as_well() -> None:
     one = learnt(1, 0, 90)
     mine = Picture(one.id, "mine.jpg", FIRST, one.templates)
-    assert choose_kept_pictures([one, mine]) == (mine,)
+    assert choose_pictures_to_keep([one, mine]) == (mine,)
 
 
 def test_of_one_photo_the_picture_of_the_first_sighting_is_learnt() -> None:
     first = learnt(1, 0, 60)
     again = replace(learnt(2, 24, 80), id=first.id)
     assert (
-        choose_kept_pictures([owned(1), again, first])
-        == choose_kept_pictures([owned(1), first, again])
+        choose_pictures_to_keep([owned(1), again, first])
+        == choose_pictures_to_keep([owned(1), first, again])
         == (owned(1), first)
     )
 

@@ -173,12 +173,12 @@ def test_captures_that_are_kept_are_counted_once_a_day(
         keys.crop("shop", "door", "1772366400000-" + "0" * 24, 0), b"crop", "image/jpeg"
     )
     size = sum(len(picture(Person(seed))) for seed in range(3)) + len(b"crop")
-    services.captures.kept.count(shop.tenant)
+    services.captures.pictures.count(shop.tenant)
     counted = {"captures": 3, "bytes": size, "counted_at": "2026-03-01T12:00:00.000Z"}
     assert v1.done("GET", USAGE)["captures_kept"] == counted
     v1.send("POST", "/v1/captures", picture(Person(9)), query={"camera": "door"}, content_type="image/jpeg")
     clock.advance(timedelta(hours=19))
-    services.captures.kept.count(shop.tenant)
+    services.captures.pictures.count(shop.tenant)
     assert v1.done("GET", USAGE)["captures_kept"] == counted
     clock.advance(timedelta(hours=2))
     services.sweep.sweep_tenant(services.tenants.get_by_name(shop.tenant), clock.now())

@@ -96,7 +96,7 @@ def test_pictures_are_priced_by_their_counted_size_and_days(v1: V1Client, on_aws
     v1.send("POST", "/v1/captures", picture(Person(1)), query={"camera": "door"}, content_type="image/jpeg")
     clock.advance(DAY)
     usual = v1.done("GET", USAGE)["cost"]["usd_to_date"]
-    on_aws.captures.kept.count("shop")
+    on_aws.captures.pictures.count("shop")
     small = v1.done("GET", USAGE)["cost"]["usd_to_date"]
     v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     none = v1.done("GET", USAGE)["cost"]["usd_to_date"]

@@ -85,7 +85,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     assert set(number) == {gone, other}
     crops = {one: keys.crop("shop", "door", capture.id, number[one]) for one in faceids}
     for one in faceids:
-        shop.services.captures.kept.get_crop_url(shop.tenant, "door", capture.id, number[one])
+        shop.services.captures.pictures.get_crop_url(shop.tenant, "door", capture.id, number[one])
 
     assert shop.erase(gone) == {"observations": 2, "captures_deleted": 0, "captures_hidden": 1}
 
@@ -93,7 +93,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     assert after is not None
     assert shop.known(after) == {other}
     assert shop.services.ports.storage.uploads.size(crops[gone]) is None
-    shop.services.captures.kept.get_crop_url(shop.tenant, "door", capture.id, number[other])
+    shop.services.captures.pictures.get_crop_url(shop.tenant, "door", capture.id, number[other])
     assert shop.services.ports.storage.uploads.size(crops[other])
     enrolled_anew = shop.enrol(again[erased])
     assert shop.known(before) == {enrolled_anew, other}

@@ -116,7 +116,7 @@ def erases_without_an_entry(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
     leaves = made.chain.read_leaves(element)
     place = place if leaves[place].entry else 0  # only one of them was erased
-    leaves[place] = leaves[place].bare
+    leaves[place] = leaves[place].without_entry
     made.overwrite(element, leaves)
 
 

@@ -200,7 +200,7 @@ def says_that_another_tenants_key_was_renewed(made: Desk, stolen: str) -> None:
 def erases_by_the_old_key(made: Desk, stolen: str) -> None:
     """Blank an entry, and say so in an entry that is dated before the renewal."""
     first, *others = made.chain.read_leaves(made.elements[0])
-    made.overwrite(made.elements[0], [first.bare, *others])
+    made.overwrite(made.elements[0], [first.without_entry, *others])
     entry = {**new_entry(made.clock, "audit erased", "regulars"), "at": said(made)["since"]}
     statement = {"kind": entry["what"], "tenant": TENANT, "at": entry["at"], "erasure": "1", "leaves": [first.hash]}
     write(made.items, [entry_put(TENANT, {**entry, "signed": signing.sign_statement(statement, stolen)})])

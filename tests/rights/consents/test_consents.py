@@ -218,7 +218,9 @@ def undo(book: Book, _told: Told, place: int) -> None:
 
 def evidence(book: Book, faceids: set[str]) -> set[str]:
     """All evidence that is stored with these faces: of themselves, and kept by merges for them."""
-    kept = [one.kept.face for one in book.services.merges.records.list_all("shop") if one.kept and one.other in faceids]
+    kept = [
+        one.backup.face for one in book.services.merges.records.list_all("shop") if one.backup and one.other in faceids
+    ]
     return {
         face.consent.evidence for face in (*book.faces(), *kept) if face.faceid in faceids and face.consent is not None
     }

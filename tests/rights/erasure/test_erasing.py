@@ -215,7 +215,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
     gone = [str(one.sightings[0].faceid) for one in captures]
-    book.services.captures.kept.get_crop_url(book.tenant, "door", captures[0].id, 0)
+    book.services.captures.pictures.get_crop_url(book.tenant, "door", captures[0].id, 0)
     book.see(*(shot(60 * n, n) for n in range(3, 5)))
     book.sweep()
     person.worked_off(book)

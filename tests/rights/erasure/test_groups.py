@@ -220,7 +220,7 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     services, tenant = book.services, book.tenant
     group = services.groups.get_by_name(tenant, "staff")
     services.users.create(tenant, group, "ann")
-    assert services.users.associate_faces(tenant, group, "ann", [one, two], 0).held == 2
+    assert services.users.associate_faces(tenant, group, "ann", [one, two], 0).face_count == 2
     services.deletion.groups.delete(tenant, "staff")
     probe = embedding_of(1)[None, :]
     request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)

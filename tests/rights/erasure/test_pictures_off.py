@@ -51,7 +51,7 @@ def some_of_everything(book: Book) -> list[Capture]:
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     book.services.merges.merging.merge(book.tenant, bob, eve)
-    book.services.captures.kept.get_crop_url(book.tenant, "door", seen[0].id, 0)
+    book.services.captures.pictures.get_crop_url(book.tenant, "door", seen[0].id, 0)
     return seen
 
 
@@ -139,7 +139,7 @@ def test_what_needs_a_picture_says_that_there_is_none(book: Book) -> None:
     with pytest.raises(Conflict, match="keeps_pictures"):
         book.services.sightings.rejection.reject(book.tenant, face, f"{again.id}-0")
     with pytest.raises(Conflict, match="keeps_pictures"):
-        book.services.captures.kept.get_crop_url(book.tenant, "door", seen.id, 0)
+        book.services.captures.pictures.get_crop_url(book.tenant, "door", seen.id, 0)
     with pytest.raises(Conflict, match="keeps no pictures"):
         book.services.reembedding.change_model("shop", FakeVision(), OtherVision())
     assert book.services.reembedding.read_model("shop") == FakeVision.model
@@ -183,7 +183,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
         book.sweep()
         assert stored(book) == []
         assert [key for face in book.faces() for key in face.picture_keys] == []
-        kept = [one.kept.face.picture_keys for one in book.services.merges.records.list_all("shop") if one.kept]
+        kept = [one.backup.face.picture_keys for one in book.services.merges.records.list_all("shop") if one.backup]
         assert [key for some in kept for key in some] == []
         assert wrong(book) == []
         assert all(face.templates for face in book.faces())

@@ -192,8 +192,8 @@ def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
 def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
-    book.services.captures.kept.get_crop_url(book.tenant, "door", alone.id, 0)
-    book.services.captures.kept.get_crop_url(book.tenant, "door", both.id, 0)
+    book.services.captures.pictures.get_crop_url(book.tenant, "door", alone.id, 0)
+    book.services.captures.pictures.get_crop_url(book.tenant, "door", both.id, 0)
     archive = opened(book, ann.faceid)
     assert archive.read(f"captures/door/{alone.id}.jpg") == shot(0, ANN).picture
     shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]

@@ -154,7 +154,7 @@ class Book:
         self.date_pictures(self.clock.now() - timedelta(hours=7))
         self.services.sweep.sweep_tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]), ["pictures"])
         merges = self.services.merges.records.list_all("shop")
-        faces = [*self.faces(), *(one.kept.face for one in merges if one.kept and one.is_active)]
+        faces = [*self.faces(), *(one.backup.face for one in merges if one.backup and one.is_active)]
         stored = stored_of(picture for face in faces for picture in face.pictures)
         return sorted(blob.key for blob in self.storage.blobs.walk("shop/faces/")) == sorted(stored)
 

@@ -43,9 +43,9 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     services.enrolment.update.change_face(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
     services.merges.duplicates.suggest_pair(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
     for capture in (captures[0], captures[3]):
-        services.captures.kept.get_thumbnail_url(tenant, "door", capture.id)
+        services.captures.pictures.get_thumbnail_url(tenant, "door", capture.id)
         for number in range(len(capture.sightings)):
-            services.captures.kept.get_crop_url(tenant, "door", capture.id, number)
+            services.captures.pictures.get_crop_url(tenant, "door", capture.id, number)
     services.sweep.sweep_tenant(tenant, book.clock.now())
     means = join_user(book, eva, finn)
     face = services.faces.get(tenant, eva)

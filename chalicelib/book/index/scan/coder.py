@@ -104,7 +104,7 @@ class Coder(Struct, frozen=True, dict=True):
         return self.largest_norm * (self.skew + (1 + self.skew) * self.rounding + _FLOAT64)
 
 
-def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
+def rotate_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
     """Rotate templates: (rows, dimensions) R x in float32, and the largest error of a row as a share of |x|."""
     rows = templates.astype(np.float32)
     if coder.rotation is None:
@@ -125,11 +125,11 @@ def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
     loose = np.zeros(len(templates), dtype=bool)
     for begin in range(0, len(templates), _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        turned, off = turned_rows(coder, templates[block])
+        rotated, off = rotate_rows(coder, templates[block])
         norms = row_norms(templates[block].astype(np.float32))
         loose[block] |= ~(norms <= coder.largest_norm)
         for tier, target in zip(coder.tiers, codes, strict=True):
-            loose[block] |= _write_codes(tier, turned, norms * off, target[block])
+            loose[block] |= _write_codes(tier, rotated, norms * off, target[block])
     return CodedRows(codes, np.flatnonzero(loose).astype(np.uint32))
 
 
@@ -144,14 +144,15 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _write_codes(
-    tier: Tier, turned: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
+    tier: Tier, rotated: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
     """Write a tier's codes into `target`; return a mask of the rows that exceed the tier's bounds.
 
-    `turned`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row by at most; `target`:
-    (rows, tier.width). Behind the codes stand the columns, which bound the rest of each row in steps of `tier.unit`.
+    `rotated`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row by at most;
+    `target`: (rows, tier.width). Behind the codes stand the columns, which bound the rest of each row in steps of
+    `tier.unit`.
     """
-    part = turned[:, tier.begin : tier.end]
+    part = rotated[:, tier.begin : tier.end]
     scale = np.float32(tier.scale)
     with np.errstate(over="ignore", invalid="ignore"):
         codes = np.clip(np.rint(part / scale), -_TOP, _TOP)
@@ -161,7 +162,7 @@ def _write_codes(
     exceeds = (length > tier.code_norm) | (error + off > tier.error_norm)
     if tier.columns:
         # 1e-6 more, so that no rounding of this line makes a bound too low.
-        steps = np.ceil((row_norms(turned[:, tier.end :]) + off) * (1 + 1e-6) / tier.unit)
+        steps = np.ceil((row_norms(rotated[:, tier.end :]) + off) * (1 + 1e-6) / tier.unit)
         exceeds |= ~(steps <= _TOP)
         target[:, tier.numbers : tier.numbers + tier.columns] = np.minimum(steps, _TOP)[:, None]
     return ~np.isfinite(part).all(axis=1) | exceeds
@@ -281,7 +282,7 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
     Cauchy-Schwarz bound reaches the score that only `share` of the pairs reach, if scores are normally distributed. The
     alternative is one tier of all dimensions.
     """
-    rotated, _ = turned_rows(coder, sample.astype(np.float16))
+    rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
     last_end = min(int(np.searchsorted(energy, energy[-1] * (1 - _NOTHING))) + 1, coder.dimensions)
     probes = rotated[:: max(1, len(rotated) // _PROBES)][:_PROBES]
@@ -301,32 +302,32 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
 
 
 def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int, int]]) -> Coder:
-    turned, off = turned_rows(coder, sample.astype(np.float16))
+    rotated, off = rotate_rows(coder, sample.astype(np.float16))
     return Coder(
         coder.dimensions,
         coder.rotation,
-        tuple(_measure_tier(turned, off, begin, end) for begin, end in spans if begin < end),
+        tuple(_measure_tier(rotated, off, begin, end) for begin, end in spans if begin < end),
         coder.largest_norm,
     )
 
 
-def _measure_tier(turned: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
+def _measure_tier(rotated: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
     """Compute scale and bounds of the tier of the numbers `begin` to `end` from the rotated sample.
 
-    `turned`: (rows, dimensions); `off`: what rotation and rounding change a row by at most, as a share of its length.
+    `rotated`: (rows, dimensions); `off`: what rotation and rounding change a row by at most, as a share of its length.
     """
-    part, dimensions = turned[:, begin:end], turned.shape[1]
+    part, dimensions = rotated[:, begin:end], rotated.shape[1]
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)
     scale = float(np.float32(max(_bound_ordinary(peaks) / _TOP, 1e-30)))
     rebuilt = np.clip(np.rint(part / np.float32(scale)), -_TOP, _TOP) * np.float32(scale)
     length, error = norms_up(part, rebuilt.astype(np.float32))
-    norms = row_norms(turned)
+    norms = row_norms(rotated)
     return Tier(
         begin=begin,
         end=end,
         columns=COLUMNS if end < dimensions else 0,
         scale=scale,
-        unit=max(_bound_ordinary(row_norms(turned[:, end:]) + norms * off) / _TOP, 1e-30),
+        unit=max(_bound_ordinary(row_norms(rotated[:, end:]) + norms * off) / _TOP, 1e-30),
         code_norm=_bound_ordinary(length),
         error_norm=_bound_ordinary(error + norms * off),
     )

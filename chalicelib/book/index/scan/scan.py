@@ -195,14 +195,14 @@ class Kernel:
     def _run_search(self, call: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
         """Search; return the kernel's room, and how many bytes of it are each probe's."""
         rows = [np.asarray(probe, np.float32) for probe, _ in probes]
-        plain = turned = b"".join([row.tobytes() for row in rows])
+        plain = rotated = b"".join([row.tobytes() for row in rows])
         if coder.rotation is not None:
-            turned = b"".join([coder.rotation.dot(row).tobytes() for row in rows])
+            rotated = b"".join([coder.rotation.dot(row).tobytes() for row in rows])
         probe_bytes = call.room + 16 * max([best.limit for _, best in probes])
         room = bytearray(probe_bytes * len(rows))
         wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
         room_pointer = ctypes.byref(ctypes.c_char.from_buffer(room))
-        self._search(ctypes.byref(call), len(rows), plain, turned, wants, room_pointer)
+        self._search(ctypes.byref(call), len(rows), plain, rotated, wants, room_pointer)
         return room, probe_bytes
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from chalicelib.book.records.observations import list_shown_faces
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import ERASED, RULES, Capture, CaptureState, Kept, Sighting, shows_nobody
+from chalicelib.book.words.captures import ERASED, RULES, Capture, CaptureState, PictureCount, Sighting, shows_nobody
 from chalicelib.book.words.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.book.words.items import spared_faces, write
 from chalicelib.book.words.model import Tenant
@@ -26,13 +26,13 @@ COUNTED_EVERY = timedelta(hours=20)
 """A list of 1,000 pictures is one call to S3, so each day one sweep counts, and not each hour's."""
 
 
-_KEPT = Codec(Kept, {"counted_at": "at"})
+_PICTURE_COUNT = Codec(PictureCount, {"counted_at": "at"})
 
 
-class KeptCaptures(UseCase):
-    def get(self, tenant: str) -> Kept | None:
+class CapturePictures(UseCase):
+    def get(self, tenant: str) -> PictureCount | None:
         """Return what was counted last; None if nothing was counted yet."""
-        return read_optional(_KEPT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
+        return read_optional(_PICTURE_COUNT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
 
     def count(self, tenant: str) -> None:
         """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
@@ -43,7 +43,7 @@ class KeptCaptures(UseCase):
         for blob in self.book.storage.uploads.walk(keys.capture_pictures(tenant)):
             captures += not blob.key.startswith(keys.crops(tenant))
             size += blob.size
-        item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_KEPT.write(Kept(captures, size, now))}
+        item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_PICTURE_COUNT.write(PictureCount(captures, size, now))}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
@@ -141,7 +141,7 @@ class KeptCaptures(UseCase):
         Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an erasure.
         """
         if not tenant.keeps_pictures:
-            raise Conflict(NONE_KEPT)
+            raise Conflict(NO_PICTURES_KEPT)
         part_key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
         if self.book.storage.uploads.size(part_key) is None:
             whole_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
@@ -160,7 +160,7 @@ class KeptCaptures(UseCase):
         return self.book.storage.uploads.signed_get(part_key)
 
 
-NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
+NO_PICTURES_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
 
 
 THUMBNAIL_SIDE_PX = 320
