@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.book.words.local_time import HOURS, Span
+from chalicelib.book.words.local_time import HOURS_PER_DAY, Span
 from chalicelib.book.words.observations import Dimensions, ObservationFilter, Split
 from chalicelib.book.words.pictures import Gender
 
@@ -213,7 +213,11 @@ def count_by_hour(
     """Add up by value and hour of the day. `value_indexes`, `hours`, `counts` (None: 1 each) are of the same length."""
     import numpy as np
 
-    summed = np.bincount(value_indexes * HOURS + hours, counts, len(names) * HOURS).astype(np.int64).reshape(-1, HOURS)
+    summed = (
+        np.bincount(value_indexes * HOURS_PER_DAY + hours, counts, len(names) * HOURS_PER_DAY)
+        .astype(np.int64)
+        .reshape(-1, HOURS_PER_DAY)
+    )
     return {name: by_hour for name, by_hour in zip(names, summed, strict=True) if by_hour.any()}
 
 
@@ -281,11 +285,11 @@ class LabelCounts(Struct, frozen=True):
         """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
         import numpy as np
 
-        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS + hour, return_counts=True)
+        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour, return_counts=True)
         return cls(
             columns.dimensions,
-            (entry // HOURS).astype(np.uint32),
-            (entry % HOURS).astype(np.uint8),
+            (entry // HOURS_PER_DAY).astype(np.uint32),
+            (entry % HOURS_PER_DAY).astype(np.uint8),
             count.astype(np.uint32),
         )
 

@@ -392,10 +392,11 @@ def judge_in_visit(
     beside_sighting: str,
     gallery_size: int,
 ) -> Verdict:
-    """Judge a candidate that was surely seen in the same visit, as in a gallery of those faces only.
+    """Judge a candidate that was surely seen in the same visit, as in a gallery of that visit's few faces.
 
-    `demand`: that of the pair; `beside_sighting`: the sighting that was surely the candidate; `gallery_size`: how many
-    faces were searched before.
+    `demand`: the pair's addition to the threshold. `same_track`: whether both are of one track of the camera; else they
+    are of one minute. `beside_sighting`: the id of the sighting that was surely the candidate;
+    `gallery_size`: how many faces the search before looked at.
     """
     face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
     threshold = curve.identify_threshold(face_count) + demand
@@ -441,12 +442,12 @@ def rate_closeness(
     match: bool | None = None,
     is_fit: bool = True,
 ) -> float:
-    """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match, whatever the gallery's size.
+    """Return how close two faces are, 0..1 with five decimals. From 0.5 on they match, whatever the gallery's size.
 
-    It falls with the chance that a stranger's search in a gallery of `gallery_size` faces finds anybody with as high a
-    score. `match`: the decision, which knows more than the score; None: the score decides. `is_fit`: False if a picture
-    is too poor to be compared, or the pair was rejected; then it is below every client's threshold (_TOO_POOR).
-    docs/decisions/0085 has the reasons.
+    The chance that counts: a stranger's search in `gallery_size` faces finds one with at least this score. The higher
+    the chance, the lower the closeness; it is 0.5 at the chance `fpir_target`. `match`: the decision on the two, which
+    overrules the score; None: the score decides. `is_fit`: False if a picture is too poor to be compared, or the pair
+    was rejected: the closeness is then below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
     """
     chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))  # 1 - (1 - FMR)^gallery_size
     ratio = chance / fpir_target
@@ -507,16 +508,17 @@ def judge_candidates(
     population: Population,
     probes: NDArray[np.float32],
 ) -> list[list[Verdict]]:
-    """Judge each probe against its candidates. `answer`: of a search that asked for the candidates' templates, too.
+    """Judge each probe against its candidates. `answer`: the answer of the search, with the candidates' templates.
 
-    Each probe gets a verdict for every candidate, the best first, or one verdict on nobody if it has no candidate.
+    Each probe gets a verdict for every candidate, the best first. A probe without candidates gets one verdict on
+    nobody. Each candidate's threshold is raised by the demand of the probe and the candidate.
     """
     from chalicelib.book.rules.templates import vectors_of
 
     judgements: list[list[Verdict]] = []
     for probe, found_candidates, templates in zip(probes, answer.candidates, answer.templates, strict=True):
         candidates: Sequence[Candidate | None] = found_candidates or (None,)
-        # Looks that many people have need a higher score: by so much each candidate's.
+        # The more people look like a candidate and the probe, the higher the score that the two need.
         demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
         pairs = zip(candidates, demands, strict=True)
         judgements.append(

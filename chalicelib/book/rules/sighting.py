@@ -231,10 +231,11 @@ class Judge(Struct, frozen=True):
 
 
 def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
-    """Return whether the same picture shows the face twice, and the other sighting is more like it, or is before this.
+    """Return whether another face in the same picture is the better sighting of this person.
 
-    Nobody stands twice before a camera: one of the two is somebody alike, a mirror or a poster. The one of a correction
-    counts as the lesser, since what is stored of the other has no template.
+    Nobody stands twice before a camera: one of the two is somebody who looks alike, a mirror or a poster. The better
+    one has the higher score with the person's face; of equal scores, the first in the picture is better. In a
+    correction, each other sighting of the person is better: it is stored without a template, so there is no score.
     """
     if open_sighting.correction:
         other_sightings = (
@@ -264,7 +265,7 @@ class EvictedStranger(Struct, frozen=True):
 
 
 def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPlan:
-    """Plan the face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
+    """Plan the face's visits with the sighting. If it comes too late to be part of an arrival, nothing changes.
 
     A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
     """
@@ -368,7 +369,7 @@ class Outcome(Struct, frozen=True):
 
 
 def resolve_sighting(context: Context) -> Outcome:
-    """Decide what a sighting of a face, known or new, changes."""
+    """Return all that a sighting changes: the face, its visits, capture and observation, events and reviews."""
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
     face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
     face = replace(
@@ -399,9 +400,10 @@ def make_founding_picture(open_sighting: OpenSighting) -> Picture:
 
 
 def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
-    """Return the pictures of a known face after a sighting, and among them the sighting's if the face learns it.
+    """Return the pictures of a known face after a sighting. They have the sighting's picture if the face learns it.
 
-    A face under legal hold learns only what pushes nothing out.
+    It learns the picture if all of this is so: it has no picture of this photo, `_may_learn` allows it, the picture
+    shows more than the others, and it is like the given ones. A face under legal hold loses no picture for it.
     """
     face, capture = context.face_visits.face, context.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
@@ -447,7 +449,11 @@ def _is_like_given(judge: Judge | None, new_picture: Picture, pictures: tuple[Pi
 
 
 def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
-    """Make the unit that statistics count of a sighting. One that comes back to its face is as it was, if it can be."""
+    """Make the observation of a sighting, which statistics count.
+
+    If the face had the sighting before, the observation keeps the passages and the time of writing that it had. Of a
+    face that was never promoted, it keeps the group's name, too.
+    """
     open_sighting, plan = context.open_sighting, context.plan
     is_before_enrolment = open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
     group_name = context.face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
@@ -473,8 +479,11 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
 
 
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
-    """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full group."""
-    if context.open_sighting.earlier_observation is not None:  # all of it was told when the face had it first
+    """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full group.
+
+    If the face had the sighting before, there are none: they were sent then.
+    """
+    if context.open_sighting.earlier_observation is not None:
         return ()
     kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
     if context.begins_arrival:
@@ -520,12 +529,16 @@ def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sightin
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
-    """Return what somebody should look at: a close match, and a stranger who became a regular."""
+    """Return the reviews that ask a person to look at the sighting.
+
+    UNCERTAIN: it matched by a score near the threshold. PROMOTED: it made a stranger a regular. If the face had the
+    sighting before, the promotion was reviewed then.
+    """
     open_sighting, kinds = context.open_sighting, []
     is_matched = sighting.resolution is Resolution.MATCHED
     if is_matched and open_sighting.is_uncertain(sighting.decision):
         kinds.append(ReviewKind.UNCERTAIN)
-    # With an earlier observation, it was asked when the face was promoted first.
+
     if context.is_promoted and open_sighting.earlier_observation is None:
         kinds.append(ReviewKind.PROMOTED)
     return tuple(

@@ -15,14 +15,14 @@ from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct
 
-from chalicelib.book.words.local_time import HOURS
+from chalicelib.book.words.local_time import HOURS_PER_DAY
 
-WEEK = 7 * HOURS
+HOURS_PER_WEEK = 7 * HOURS_PER_DAY
 """Hours of a week."""
 WEEKS = 8
 """Weeks by which is known what is usual at an hour of the week."""
 _DAYS, _RECENT_DAYS = 7 * WEEKS, 14
-LEAST = 30
+LEAST_PEOPLE = 30
 """People that the eight weeks need, so that anything is usual."""
 
 FALSE_ALARMS_A_MONTH = 0.1
@@ -52,47 +52,48 @@ class Usual(Struct, frozen=True):
 
 
 def hour_of_week(hour: int) -> int:
-    return (hour + 3 * HOURS) % WEEK  # hour 0 was a Thursday's
+    return (hour + 3 * HOURS_PER_DAY) % HOURS_PER_WEEK  # hour 0 was a Thursday's
 
 
 def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
-    """Return the usual week before a day; None: fewer than LEAST people or two weeks are known.
+    """Return the usual week before a day. None: fewer than LEAST_PEOPLE people, or less than two weeks, are known.
 
-    `people_by_hour`: how many came in each local hour that had any; `today`: a day since 1970, whose hours do not
-    count. Each hour is the mean over its weekday's days since the first that is known. All are reduced by the same
-    share if the last two weeks had fewer people than that.
+    `people_by_hour`: how many people came, by local hour since 1970; hours without any are missing. `today`: the day,
+    in days since 1970; its own hours do not count. An hour of the usual week is the mean over all days of its weekday
+    since the first known day. If the last two weeks had fewer people than these means add up to, all means are reduced
+    by the same share.
     """
-    end_hour = today * HOURS
+    end_hour = today * HOURS_PER_DAY
     known_counts = {
-        hour: count for hour, count in people_by_hour.items() if end_hour - _DAYS * HOURS <= hour < end_hour
+        hour: count for hour, count in people_by_hour.items() if end_hour - _DAYS * HOURS_PER_DAY <= hour < end_hour
     }
-    if sum(known_counts.values()) < LEAST:
+    if sum(known_counts.values()) < LEAST_PEOPLE:
         return None
-    first_day = min(known_counts) // HOURS
+    first_day = min(known_counts) // HOURS_PER_DAY
     if today - first_day < _RECENT_DAYS:
         return None
-    hour_sums = [0.0] * WEEK
+    hour_sums = [0.0] * HOURS_PER_WEEK
     for hour, count in known_counts.items():
         hour_sums[hour_of_week(hour)] += count
-    day_counts = Counter(hour_of_week(day * HOURS) // HOURS for day in range(first_day, today))
-    means = [hour_sums[week_hour] / day_counts[week_hour // HOURS] for week_hour in range(WEEK)]
-    recent_hours = range((today - _RECENT_DAYS) * HOURS, end_hour)
+    day_counts = Counter(hour_of_week(day * HOURS_PER_DAY) // HOURS_PER_DAY for day in range(first_day, today))
+    means = [hour_sums[week_hour] / day_counts[week_hour // HOURS_PER_DAY] for week_hour in range(HOURS_PER_WEEK)]
+    recent_hours = range((today - _RECENT_DAYS) * HOURS_PER_DAY, end_hour)
     expected = sum(means[hour_of_week(hour)] for hour in recent_hours)
     share = min(sum(known_counts.get(hour, 0) for hour in recent_hours) / expected, 1.0) if expected else 0.0
     return Usual(tuple(round(share * mean, 3) for mean in means))
 
 
-ALWAYS = frozenset(range(WEEK))
+ALWAYS = frozenset(range(HOURS_PER_WEEK))
 
 
-def count_due(usual: Usual, since: float, until: float, opening: Set[int] = ALWAYS) -> float:
+def count_expected(usual: Usual, since: float, until: float, opening: Set[int] = ALWAYS) -> float:
     """Return how many people are usual between two times, in local hours.
 
     `opening`: hours of the week in which the shop is open.
     """
-    whole_weeks = max(int((until - since) // WEEK), 0)
+    whole_weeks = max(int((until - since) // HOURS_PER_WEEK), 0)
     a_week = sum(usual.hours[hour] for hour in opening) if whole_weeks else 0.0
-    since += whole_weeks * WEEK
+    since += whole_weeks * HOURS_PER_WEEK
     partial_hours = (
         usual.people_at(hour) * (min(until, hour + 1) - max(since, hour))
         for hour in range(math.floor(since), math.ceil(until))
@@ -103,7 +104,7 @@ def count_due(usual: Usual, since: float, until: float, opening: Set[int] = ALWA
 
 def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAYS) -> bool:
     """Return whether it is quieter than usual, if nobody came since a time, in local hours."""
-    return count_due(usual, since, now, opening) >= usual.limit
+    return count_expected(usual, since, now, opening) >= usual.limit
 
 
 def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
@@ -113,7 +114,7 @@ def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
     """
     proposed: list[tuple[int, int] | None] = []
     for weekday in range(7):
-        day = usual.hours[weekday * HOURS : (weekday + 1) * HOURS]
+        day = usual.hours[weekday * HOURS_PER_DAY : (weekday + 1) * HOURS_PER_DAY]
         least_people = max(sum(day), usual.week / 7) / 100
         usual_hours = [hour for hour, people in enumerate(day) if people > least_people]
         proposed.append((usual_hours[0], usual_hours[-1] + 1) if usual_hours else None)

@@ -43,7 +43,7 @@ from chalicelib.book.words.items import PageTokens, count_attempts, cut_in_parts
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.local_time import (
     DAY_MS,
-    HOURS,
+    HOURS_PER_DAY,
     LAST_SECOND,
     Granularity,
     LocalTime,
@@ -290,7 +290,7 @@ class Statistics(UseCase):
 
     def _find_today(self, tenant: Tenant) -> int:
         """Return the tenant's local day, counted since 1970."""
-        return int(local_hour(self.book.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS
+        return int(local_hour(self.book.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
 
     def find_first_day(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
@@ -408,7 +408,7 @@ def _count_arrivals(observed_span: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, columns, begin_rows in observed_span.find_begins():
         rows = np.intersect1d(begin_rows, columns.select_rows(question.wanted, question.span), assume_unique=True)
-        hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS
+        hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
         amounts.update(_by_bucket(question.granularity, day, columns.count_by_hour(rows, hours, question.split)))
     return amounts
 
@@ -417,7 +417,7 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
     amounts: Amounts = Counter()
     for value, by_hour in counts.items():
         for hour in by_hour.nonzero()[0].tolist():
-            amounts[bucket_of(granularity, day * HOURS + hour), value] += int(by_hour[hour])
+            amounts[bucket_of(granularity, day * HOURS_PER_DAY + hour), value] += int(by_hour[hour])
     return amounts
 
 
@@ -429,14 +429,15 @@ def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[
     by_hour = question.granularity is Granularity.HOUR
 
     def group_of(day: int) -> int:
-        return day if by_hour else bucket_of(question.granularity, day * HOURS)
+        return day if by_hour else bucket_of(question.granularity, day * HOURS_PER_DAY)
 
     for group, days in groupby(observed_span.read_columns(observed_span.days), key=lambda entry: group_of(entry[0])):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
             persons_of_day = _list_persons(observed_span, question, day, columns, by_hour=by_hour)
             persons.update(
-                (day * HOURS + hour if by_hour else group, value, faceid) for hour, value, faceid in persons_of_day
+                (day * HOURS_PER_DAY + hour if by_hour else group, value, faceid)
+                for hour, value, faceid in persons_of_day
             )
         yield from Counter((bucket, value) for bucket, value, _ in persons).items()
 
@@ -451,7 +452,11 @@ def _list_persons(
     import numpy as np
 
     rows = columns.select_rows(question.wanted, question.span)
-    hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
+    hours = (
+        observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
+        if by_hour
+        else np.zeros(len(rows), int)
+    )
     values, value_names = columns.list_values(question.split)
     faceids = columns.faceids
     packed = np.unique((hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows])

@@ -123,7 +123,10 @@ def check_channel(channel: Channel) -> Channel:
 
 
 def _check_values(channel: Channel) -> None:
-    """Raise InvalidInput if a value cannot be sent as it is: method, token, address, headers, keys of a browser."""
+    """Raise InvalidInput if a value cannot be sent: the method, the token, the address, a header, or a key.
+
+    The keys are those of a browser's push subscription.
+    """
     if channel.method not in METHODS:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
     if channel.token and not _TOKEN.fullmatch(channel.token):
@@ -252,9 +255,10 @@ def fill_template(template: str, values: Mapping[str, str], escape: Callable[[st
 
 
 def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str) -> dict[str, str]:
-    """Return the fields of an event, which is the body that a hook gets. `zone`: of the shop.
+    """Return the text for each placeholder of a channel's template. `event`: the body that a webhook gets.
 
-    `camera`: what people call it; "": there is none.
+    `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event has none. A test
+    event has sample values. `who` is the face's name; without one, its group and number; else the camera, or the shop.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:

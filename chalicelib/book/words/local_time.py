@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 """Milliseconds of an hour."""
-HOURS = 24
+HOURS_PER_DAY = 24
 """Hours of a day."""
-DAY_MS = HOURS * HOUR_MS
+DAY_MS = HOURS_PER_DAY * HOUR_MS
 
 MAX_BUCKETS = 10_000
 """Buckets of one answer of statistics: a year by hours has 8,760."""
@@ -113,7 +113,9 @@ def _zones() -> frozenset[str]:
 def local_hour(at: datetime, zone: ZoneInfo) -> float:
     """Return what a wall clock shows at an instant, in hours since 1970-01-01 00:00 of that clock."""
     local = at.astimezone(zone)
-    return (local.toordinal() - _EPOCH) * HOURS + (local - local.replace(hour=0, minute=0, second=0)).seconds / 3600
+    return (local.toordinal() - _EPOCH) * HOURS_PER_DAY + (
+        local - local.replace(hour=0, minute=0, second=0)
+    ).seconds / 3600
 
 
 class LocalTime:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.local_time import HOURS
+from chalicelib.book.words.local_time import HOURS_PER_DAY
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-WEEK = len(DAYS) * HOURS
+WEEK = len(DAYS) * HOURS_PER_DAY
 _DAY, _CLOCK = f"({'|'.join(DAYS)})", r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)"
 _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 """Compiled with the first hours that are read: each function imports this module."""
@@ -33,10 +33,10 @@ def read_opening(text: str) -> frozenset[int]:
             raise InvalidInput(f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}")
         first, last, *clocks = match.groups()
         begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
-        end_minute += 60 * HOURS if end_minute <= begin_minute else 0  # it ends on the next day
+        end_minute += 60 * HOURS_PER_DAY if end_minute <= begin_minute else 0  # it ends on the next day
         hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
         for day in _list_days(first, last):
-            opened.update((day * HOURS + hour) % WEEK for hour in hours_of_day)
+            opened.update((day * HOURS_PER_DAY + hour) % WEEK for hour in hours_of_day)
     return frozenset(opened)
 
 

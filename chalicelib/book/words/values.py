@@ -109,9 +109,10 @@ def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
 
 
 def form_of(kind: Any) -> Form | Codec[Any]:
-    """Return the form in which the values of a field are stored. `kind`: its annotation.
+    """Return the form in which the values of a field are stored. `kind`: the field's annotation.
 
-    None has no form of its own: `int | None` is stored as `int` is. A value whose type has no form is stored as it is.
+    `int | None` has the form of `int`. A tuple with named fields, a tuple of many, a Struct and a StrEnum have forms of
+    their own. Other types have the form in _FORMS, or are stored as they are.
     """
     if get_origin(kind) is Annotated:
         kind = kind.__origin__
@@ -132,6 +133,18 @@ def form_of(kind: Any) -> Form | Codec[Any]:
         return Form(str, origin)
     form: Form = _FORMS.get(origin, _SAME)
     return form
+
+
+class _StoredField(NamedTuple):
+    """A field of a class, and the attribute in which it is stored."""
+
+    name: str
+    attribute: str
+    form: Form
+    value_if_missing: Any
+    """the value that a reader takes for a missing attribute; NODEFAULT: the attribute is never missing"""
+    stores_none: bool
+    """whether None is stored, too"""
 
 
 class Codec(Generic[_Record]):
@@ -158,7 +171,7 @@ class Codec(Generic[_Record]):
     whole = False
 
     @cached_property
-    def _fields(self) -> list[tuple[str, str, Form, Any, bool]]:
+    def _fields(self) -> list[_StoredField]:
         table = []
         for field in fields(self._kind):
             name = field.name
@@ -167,34 +180,41 @@ class Codec(Generic[_Record]):
                 form = self._forms.get(name) or form_of(field.type)
                 says = missing if name in self._rare else NODEFAULT
                 plain = Form(form.write, form.read, form.whole)
-                table.append((name, self._names.get(name, name), plain, says, name in self._nulls))
+                table.append(_StoredField(name, self._names.get(name, name), plain, says, name in self._nulls))
         return table
 
     def write(self, record: _Record, *only_fields: str) -> dict[str, Any]:
-        """Make the attributes by which a record is stored, of `only_fields` or, without any, of all its fields."""
+        """Make the attributes by which a record is stored. `only_fields`: the fields to write; none: all.
+
+        A field that spans several attributes writes them all. A value that equals the one of a missing attribute is not
+        written. None is stored only for the fields in `nulls`.
+        """
         attributes: dict[str, Any] = {}
-        for name, attribute, (write, _, is_whole), missing, is_null in self._fields:
-            if only_fields and name not in only_fields:
+        for field in self._fields:
+            if only_fields and field.name not in only_fields:
                 continue
-            value = getattr(record, name)
-            if is_whole:
-                attributes.update(write(value))
+            value = getattr(record, field.name)
+            if field.form.whole:
+                attributes.update(field.form.write(value))
             elif value is not None:
-                if value != missing:  # else a reader takes this value for the missing attribute
-                    attributes[attribute] = write(value)
-            elif is_null:
-                attributes[attribute] = None
+                if value != field.value_if_missing:
+                    attributes[field.attribute] = field.form.write(value)
+            elif field.stores_none:
+                attributes[field.attribute] = None
         return attributes
 
     def read(self, record: Mapping[str, Any], **given: Any) -> _Record:
-        """Invert `write`. `given`: the fields that are apart."""
-        for name, attribute, (_, read, whole), _, is_null in self._fields:
-            if whole:
-                given[name] = read(record)
-            elif (stored := record.get(attribute)) is not None:
-                given[name] = read(stored)
-            elif is_null and attribute in record:
-                given[name] = None
+        """Read a record from its attributes, as `write` makes them.
+
+        `given`: the values of the fields that are apart.
+        """
+        for field in self._fields:
+            if field.form.whole:
+                given[field.name] = field.form.read(record)
+            elif (stored := record.get(field.attribute)) is not None:
+                given[field.name] = field.form.read(stored)
+            elif field.stores_none and field.attribute in record:
+                given[field.name] = None
         return self._kind(**given)
 
     def make_list_form(self) -> Form:
@@ -210,7 +230,7 @@ class Codec(Generic[_Record]):
 
     @cached_property
     def _attributes(self) -> list[str]:
-        return [attribute for _, attribute, *_ in self._fields]
+        return [field.attribute for field in self._fields]
 
 
 def _same(value: Any) -> Any:

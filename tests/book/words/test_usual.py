@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from chalicelib.book.cameras import CameraSettings, Silence, find_silence
 from chalicelib.book.captures.captures import Shot
-from chalicelib.book.rules.usual import WEEK, Usual, count_due, hour_of_week, is_quieter, learn_usual, propose_hours
+from chalicelib.book.rules.usual import (
+    HOURS_PER_WEEK,
+    Usual,
+    count_expected,
+    hour_of_week,
+    is_quieter,
+    learn_usual,
+    propose_hours,
+)
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.local_time import local_hour
 from chalicelib.book.words.opening import DAYS, read_opening, write_opening
@@ -37,21 +45,21 @@ def test_an_hour_has_the_mean_of_the_weeks_that_the_book_has() -> None:
     assert slow.people_at(HOUR) == pytest.approx(6, abs=0.01), "the last two weeks were slower"
 
 
-@given(st.floats(0, 400), st.floats(0, 400), st.sets(st.integers(0, WEEK - 1)))
+@given(st.floats(0, 400), st.floats(0, 400), st.sets(st.integers(0, HOURS_PER_WEEK - 1)))
 def test_those_who_are_due_add_up(first: float, more: float, opening: set[int]) -> None:
-    usual = Usual(tuple(float(hour % 7) for hour in range(WEEK)))
+    usual = Usual(tuple(float(hour % 7) for hour in range(HOURS_PER_WEEK)))
     middle, end = HOUR + first, HOUR + first + more
-    parts = count_due(usual, HOUR, middle, opening) + count_due(usual, middle, end, opening)
-    assert count_due(usual, HOUR, end, opening) == pytest.approx(parts, abs=1e-6)
-    assert count_due(usual, HOUR, HOUR + WEEK, opening) == sum(usual.hours[hour] for hour in opening)
+    parts = count_expected(usual, HOUR, middle, opening) + count_expected(usual, middle, end, opening)
+    assert count_expected(usual, HOUR, end, opening) == pytest.approx(parts, abs=1e-6)
+    assert count_expected(usual, HOUR, HOUR + HOURS_PER_WEEK, opening) == sum(usual.hours[hour] for hour in opening)
 
 
 def test_nobody_is_missed_while_the_shop_is_closed() -> None:
-    usual = Usual(tuple(30.0 if 8 <= hour % 24 < 19 else 0.0 for hour in range(WEEK)))
+    usual = Usual(tuple(30.0 if 8 <= hour % 24 < 19 else 0.0 for hour in range(HOURS_PER_WEEK)))
     assert is_quieter(usual, HOUR, HOUR + 1)
     assert not is_quieter(usual, HOUR, HOUR + 0.1)
     assert not is_quieter(usual, HOUR, HOUR + 5, read_opening("Tue-Sun 08:00-19:00"))
-    assert not is_quieter(Usual((0.0,) * WEEK), HOUR, HOUR + 10_000)
+    assert not is_quieter(Usual((0.0,) * HOURS_PER_WEEK), HOUR, HOUR + 10_000)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +99,7 @@ def test_what_is_written_is_read(week: list[tuple[int, int] | None]) -> None:
 
 
 def test_opening_hours_are_proposed_from_the_usual_week() -> None:
-    usual = Usual(tuple(3.0 if hour < 144 and 8 <= hour % 24 < 19 else 0.001 for hour in range(WEEK)))
+    usual = Usual(tuple(3.0 if hour < 144 and 8 <= hour % 24 < 19 else 0.001 for hour in range(HOURS_PER_WEEK)))
     assert write_opening(propose_hours(usual)) == "Mon-Sat 08:00-19:00"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.usual import Usual, count_due, is_quieter, learn_usual
+from chalicelib.book.rules.usual import Usual, count_expected, is_quieter, learn_usual
 from chalicelib.book.words.opening import read_opening
 
 MONDAY = 21_004
@@ -108,7 +108,7 @@ def _find_quiet(usual: dict[int, Usual | None], opening: frozenset[int], since: 
         one, end = usual[day], min(until, 24.0 * (day + 1))
         if one is not None and is_quieter(one, since, end, opening):
             begin = max(since, 24.0 * day)
-            return next(at for at in _minutes(begin, end) if count_due(one, since, at, opening) >= one.limit)
+            return next(at for at in _minutes(begin, end) if count_expected(one, since, at, opening) >= one.limit)
     return None
 
 
