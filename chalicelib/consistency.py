@@ -129,7 +129,7 @@ _SAME = "as-it-was-read"
 
 class GalleryRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare faces with what is counted, listed and searched of them."""
+        """Compare faces with their counts, their lists and the search index."""
         directory = directory_of(self.book.items, tenant.name)
         groups = self.book.groups.list_all(tenant)
         entries: dict[str, int | None] = {}
@@ -196,7 +196,7 @@ class GalleryRecords(Subject):
     def _compare_limits(
         self, tenant: Tenant, directory: Item, groups: list[Group], face_counts: Counter[str], newest_number: int
     ) -> Iterator[Disagreement]:
-        """Compare what is left of the tenant's limits, and the newest number of a stranger, with groups and faces."""
+        """Compare the rest of the tenant's limits, and the newest number of a stranger, with its groups and faces."""
         limits, seq = tenant.limits, int(directory["seq"])
         capacity = sum(group.capacity or 0 for group in groups)
         if not _is_capacity_right(tenant, directory, groups):  # then a group's mended count changes its capacity
@@ -781,7 +781,7 @@ class VisitRecords(Subject):
     def _compare_arrivals(
         self, tenant: Tenant, face: Face, visits: Visits, sightings: list[_SightedAt], *, by_hand: bool
     ) -> Iterator[Disagreement]:
-        """Compare the arrivals of the last 100 days: of older ones only a number may be left, a merge's a sum.
+        """Compare the arrivals of the last 100 days. Older ones may only be counted; after a merge, together.
 
         `by_hand`: whether the face was enrolled by hand. It may then have the id of a face that was deleted, and
         earlier versions' sightings do not say which of them are whose. So either count is right; if the two differ,
@@ -834,7 +834,7 @@ class VisitRecords(Subject):
                 yield self.make_disagreement(text, (), delete, absence_check)
 
     def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        """Compare what faces say of their merges with the merges that are stored."""
+        """Compare the merges that faces count, or say to be moving, with the merges that are stored."""
         merges = {merge.id: merge for merge in self.book.merges.records.list_all(tenant.name)}
         by_survivor: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():

@@ -167,7 +167,7 @@ class Sweep(Outside):
         return [name for name, chore in self._list_chores(hour).items() if chore.ignores_clock or not is_doubted]
 
     def _doubts_clock(self, tenant: Tenant) -> bool:
-        """Tell whether the clock may be wrong, and note this call of the schedule, by which the next one is judged.
+        """Return whether the clock may be wrong. Note this call of the schedule, too: the next one is compared with it.
 
         On AWS, where storage expires items by itself, the clock is trusted.
         """

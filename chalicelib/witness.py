@@ -36,7 +36,10 @@ class PostedHeads:
 
 
 def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:
-    """Make the keeper that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there."""
+    """Make the witness that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there.
+
+    `address`: `s3://bucket/prefix`, another URL, or a folder.
+    """
     if address.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore
         from chalicelib.aws.clients import open_aws_client
@@ -53,7 +56,7 @@ def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:
 
 
 def read_documents(address: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the name of each document of a keeper, and the function that reads it. A URL gives nothing back.
+    """Yield the name of each document of a witness, and the function that reads it. An https URL gives nothing back.
 
     `address`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
     """

@@ -46,7 +46,7 @@ _FACES_AT_ONCE = 25
 
 
 def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -> datetime | None:
-    """Return from when on somebody with these visits, oldest first, is overdue; None: too few visits, or too irregular.
+    """Return the time from which on somebody with these visits is overdue; None: too few visits, or too irregular ones.
 
     `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed_days`: UTC days since 1970 that
     do not count, ascending.
@@ -81,10 +81,8 @@ class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
         """Send hooks an event of each person who became overdue in the last day and was not reported yet.
 
-        Return how many.
-
-        Stop if another process tells them at this moment. The caller has looked whether a hook names this kind of
-        event.
+        Return how many were sent. Stop if another process sends them at this moment. The caller has looked whether a
+        hook names this kind of event.
         """
         outbox = self.book.webhooks.outbox
         last_sent_position = outbox.read_last_position(tenant.name, EventKind.FACE_OVERDUE)
@@ -114,7 +112,7 @@ class Absences(UseCase):
     def _make_overdue_event(
         self, tenant: Tenant, group: Group, face: Face, now: datetime, closed_days: Sequence[int]
     ) -> Event | None:
-        """Make the event of a face; None: it is not overdue, or was so at the sweep before."""
+        """Make the event of a face; None: it is not overdue, or became overdue more than _LATE ago."""
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
         overdue_since = overdue_at(visits.arrivals.recent, closed_days)
         if overdue_since is None or not now - _LATE < overdue_since <= now:

@@ -257,8 +257,9 @@ class Cameras(UseCase):
     ) -> Camera:
         """Set the fields in `changes`: `name` and those of CameraSettings. Labels that are not sent stay.
 
-        Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
-        Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
+        Captures that wait to be resolved are resolved by the new settings. `revision`: the camera's version that the
+        caller read; None: any. Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy,
+        AnsweredAlready.
         """
         camera = self.get(tenant, id_)
         require_revision("the camera", camera.version, revision)
@@ -315,7 +316,10 @@ class Cameras(UseCase):
         return "-".join(code[begin : begin + 4] for begin in range(0, _CODE_LENGTH, 4)), expires_at
 
     def redeem_code(self, code: str) -> tuple[Camera, str]:
-        """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
+        """Use a code up: its camera gets another key, and the old key stops.
+
+        Raises WrongCredentials, TenantDisabled.
+        """
         code_key = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD_LETTERS)))
         item = self.book.items.get(keys.TENANTS, code_key)
         if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():

@@ -108,9 +108,11 @@ class Change(Struct, frozen=True):
 def make_face_change(
     before: Face, after: Face, actions: Sequence[Action] = (), limited_groups: frozenset[str] = frozenset()
 ) -> Change:
-    """Return the change of the gallery that a changed face asks for: none if neither its group nor its templates are.
+    """Return the change of the gallery that a changed face needs.
 
-    A picture that is added needs a template of the model of searches; those that are left may be of an older one.
+    It has no entries if group and templates are the same.
+
+    A new picture needs a template of the model that searches use. Pictures that it had before may have an older one.
     """
     counts = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
     old_templates = [picture.templates for picture in before.pictures]
@@ -186,7 +188,7 @@ class GalleryWriter:
             return self._galleries.setdefault(tenant, _Gallery())
 
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
-        """Commit a change, again if another process was first. The caller has the lock. Raises as `commit`."""
+        """Commit a change; try again if another process was first. The caller has the lock. Raises as `commit`."""
         for _ in count_attempts(first_s=A_COMMIT_S):
             present_seq = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
             if not _has_model_everywhere(change, gallery.model):
@@ -266,7 +268,7 @@ def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[
 
 
 def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: datetime) -> list[Action]:
-    """Return the actions of a commit. `fields`: what changes in the tenant's record and in the directory alike."""
+    """Return the actions of a commit. `fields`: those to set in both the tenant's record and its directory."""
     gained_faces, switch_to = change.gained, change.switch_to
     conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
     if gained_faces > 0:

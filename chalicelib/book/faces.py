@@ -169,10 +169,10 @@ class Faces(UseCase):
         at_once: int = 10,
         since: datetime | None = None,
     ) -> Iterator[Face]:
-        """Yield a group's faces, the one whose last arrival is longest ago first; `at_once` are read at once.
+        """Yield a group's faces by their last arrival, the longest ago first.
 
-        A face that never arrived counts from its enrolment. `until`: only those that count from then or before;
-        `since`: from then or later.
+        Of a face that never arrived, the enrolment counts. `until`, `since`: bounds of that time, both included.
+        `at_once`: how many faces one read takes.
         """
         low, high = keys.group_range(group.id)
         low = low if since is None else keys.arrival_key(group.id, since, "")
@@ -230,9 +230,9 @@ class Faces(UseCase):
         *,
         restricted: bool = False,
     ) -> Face:
-        """Change a stored face, again if others were first, and return it as it is then.
+        """Change a stored face, and return it as it is stored. If others were first, read it and change it again.
 
-        `change`: returns the changed face with the Change of the gallery that it needs; None: the face is so already.
+        `change`: returns the changed face and the Change of the gallery that it needs; None: nothing has to change.
         `restricted`: the face may be restricted. Raises FaceNotFound, Busy, and as `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)

@@ -113,11 +113,11 @@ class Groups(UseCase):
         """Set the fields in `changes`, and return the group. Its faces and observations are not rewritten.
 
         `changes`: any of `name`, `capacity`, `description`, `attributes` (names), `learns`, `staff`, `unseen_days`;
-        `revision`: the one that the caller read. Raises GroupNotFound, Changed, IllegalGroupName, InvalidInput,
-        GroupExists, WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready; DefaultGroup: its name may not
-        change, it has no attributes, and settings say how long its faces are kept; IllegalCapacity: not positive, below
-        the group's count, or the sum of all groups would exceed the tenant's; FaceHeld: a held face has a value of an
-        attribute that goes.
+        `revision`: the group's version that the caller read; None: any. Raises GroupNotFound, Changed,
+        IllegalGroupName, InvalidInput, GroupExists, WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready;
+        DefaultGroup: its name may not change, it has no attributes, and settings say how long its faces are kept;
+        IllegalCapacity: not positive, below the group's count, or the sum of all groups would exceed the tenant's;
+        FaceHeld: a face under legal hold has a value of an attribute that is removed.
         """
         _require_description(changes.get("description", ""))
 
@@ -384,9 +384,10 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
 
 
 def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:
-    """Return the actions that store a group's new fields, if it is as it was read.
+    """Return the actions that store a group's new fields, if the group has the version that was read.
 
-    Faces may come and go meanwhile, unless a group without a capacity gets one.
+    Faces may come and go meanwhile, unless a group without a capacity gets one. If the capacity grows, the tenant must
+    have as much left; if it falls, the tenant gets the difference back.
     """
     conditions = [equals("version", group.version, GROUP_SAME)]
     # `free` is the capacity less the count: it changes by as much as the capacity, even if people come and go.

@@ -71,7 +71,7 @@ class Pair(Struct, frozen=True):
 
 
 _Nearest = Mapping[str, Sequence[tuple[Candidate, Verdict]]]
-"""The faces nearest to each of some, by faceid."""
+"""The nearest faces of each face, by its faceid."""
 
 
 def _best_quality(face: Face) -> float:
@@ -113,10 +113,11 @@ class Joining(UseCase):
 
     @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
     def decide_pair(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
-        """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
+        """Join a pair that is surely one person, and suggest a pair that may be. Return the merge; None: no join.
 
-        `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
-        alone, too: it is looked at again because of them. Raises Busy.
+        Nothing is done if a face is gone, has other templates than the pair (the journal then has it looked at again),
+        was said to be two people, or was seen together with the other. `suggests`: False: only sure pairs are joined.
+        Raises Changed, Busy.
         """
         first, second = (self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other))
         if first is None or second is None:
@@ -240,7 +241,7 @@ class Joining(UseCase):
         return Pair(*faces, decision, leads=leads)
 
     def _find_nearest(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
-        """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
+        """Return for each face the faces that are most like it, without itself, and their verdicts by SUGGEST_FPIR."""
         import numpy as np
 
         templates = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
@@ -260,9 +261,10 @@ class Joining(UseCase):
         }
 
     def _decide_next_faces(self, tenant: Tenant, progress: _Progress) -> _Progress:
-        """Decide on some more faces, and return how far the chore has come then.
+        """Decide on some more faces, and return the chore's progress after them.
 
-        These are the faces that changed, by the journal, or the next of all faces if it does not reach back so far.
+        These are the faces that changed since the last progress, by the journal. If the journal does not reach back so
+        far, they are the next ones of all faces, in the order of their ids.
         """
         seq = self.book.writer.read_seq(tenant.name)
         if progress.until is None:
@@ -284,10 +286,14 @@ class Joining(UseCase):
         return replace(progress, after=faces[-1].faceid, again=_append_failed(progress.again, undecided_faceids))
 
     def _decide_faces(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
-        """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
+        """Join or suggest these faces and others like them. Return the ids of the faces that could not be decided on.
+
+        First, a face that was seen once is joined with the face that its visit surely shows. Then each pair that a
+        search finds is decided on once.
+        """
         undecided_faceids: list[str] = []
         for face in faces:
-            with _report_busy(face, undecided_faceids):
+            with _collect_busy(face, undecided_faceids):
                 self._join_by_visit(tenant, face)
         decided_pairs: set[str] = set()
         for batch in cut_in_parts(faces, _AT_ONCE):
@@ -295,7 +301,7 @@ class Joining(UseCase):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
                 if id_ not in decided_pairs:
                     decided_pairs.add(id_)
-                    with _report_busy(pair.face, undecided_faceids):
+                    with _collect_busy(pair.face, undecided_faceids):
                         self.decide_pair(tenant, pair)
         return tuple(undecided_faceids)
 
@@ -314,8 +320,8 @@ class Joining(UseCase):
         template = next((template for template in face.templates if template.model == tenant.model), None)
         if capture is None or template is None:
             return None
-        no_place = DetectedFace(Box(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
-        seen_face = SeenFace(no_place, template, face.estimates, "")
+        no_box = DetectedFace(Box(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
+        seen_face = SeenFace(no_box, template, face.estimates, "")
         camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
         recognised = self.book.recognition.recognise_by_visit(
             tenant, camera, capture, seen_face, other_faces=(), searched=_NOBODY
@@ -362,13 +368,13 @@ _PROGRESS = Codec(_Progress, rare="after again")
 
 
 @contextmanager
-def _report_busy(face: Face, failed: list[str]) -> Iterator[None]:
-    """Add the face to those that failed if others change it all the time."""
+def _collect_busy(face: Face, undecided_faceids: list[str]) -> Iterator[None]:
+    """Report a Busy of the block, which others cause who change the face all the time, and collect the face's id."""
     try:
         yield
     except Busy as error:
         report_failure(error, f"face {face.faceid} is looked at again by the next sweep")
-        failed.append(face.faceid)
+        undecided_faceids.append(face.faceid)
 
 
 def _append_failed(again: Sequence[str], failed: Sequence[str]) -> tuple[str, ...]:

@@ -132,10 +132,10 @@ class Messages(UseCase):
         return not tenant.consent_required or has_ground(consent)
 
     def claim_pause(self, hook: Hook, delivery: Delivery) -> bool:
-        """Claim to be the one message of a hook's pause; return whether it is, which a repeat of it is, too.
+        """Claim to be the one message of a hook's pause. Return whether this message has the claim.
 
-        In a pause of ten minutes, one message of each kind of event is sent. Raises Busy if another message
-        of the hook is sent just now.
+        In a pause of ten minutes, one message of each kind of event is sent. A repeat of that message has the claim,
+        too. Raises Busy if another message of the hook is sent at this moment.
         """
         if not (name := hook.name_pause(delivery)):
             return True
@@ -153,7 +153,10 @@ class Messages(UseCase):
         return True
 
     def _release_pause(self, hook: Hook, delivery: Delivery) -> None:
-        """Let others be told, as this message was not. If they change the hook just now, its claim stays its own."""
+        """Give up a message's claim, since it was not sent: another message of the pause may be.
+
+        If somebody changes the hook at this moment, the claim stays.
+        """
         if not (name := hook.name_pause(delivery)):
             return
         if item := self.book.items.get(keys.HOOKS, (delivery.tenant, hook.id)):

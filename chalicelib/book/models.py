@@ -277,7 +277,7 @@ class Embedder:
     def _find_known_face(
         self, templates: Sequence[Template], image: NDArray[np.uint8], detected_faces: Sequence[DetectedFace]
     ) -> DetectedFace:
-        """Find the face that the templates are of among those that were found. Raises Unusable if none surely is it."""
+        """Return the detected face that the templates are of. Raises Unusable if none of them surely is it."""
         import numpy as np
 
         known_vectors = [read_vector(template) for template in templates if template.model == self._old.model]

@@ -411,10 +411,10 @@ class Subjects(UseCase):
         described_faces: Sequence[DescribedFace | None],
         quality: float | None = None,
     ) -> list[float]:
-        """Return how close a template is to each of the others, (n, dimensions), as in a comparison of two faces.
+        """Return the closeness of a template and each of the others, (n, dimensions), as in a comparison of two faces.
 
-        `described_faces`: the others' faces, None for a vector that was sent; `quality`: of the template's picture. A
-        face that is refused is not close. The audit gets each closeness.
+        `described_faces`: the others' faces; None for a vector that was sent. `quality`: the quality of the template's
+        picture. A face that is refused is not close. The audit notes each closeness.
         """
         import numpy as np
 

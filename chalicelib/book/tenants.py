@@ -245,10 +245,10 @@ class Tenants(UseCase):
         *,
         at_once: bool = False,
     ) -> str:
-        """Make another key that the clients of a dialect share, and return it. The old one holds for a day more.
+        """Make another key that the clients of a dialect share, and return it. The old key is valid for a day more.
 
-        So its clients go on until somebody gives them the new one. A key that is older still stops at once. `at_once`:
-        the old one stops at once, too, as it may have leaked; `name`: what the new one is for. Raises Busy,
+        So the clients go on until somebody gives them the new one. A key older than these two stops at once. `at_once`:
+        the old key stops at once, too, since it may have leaked. `name`: the purpose of the new key. Raises Busy,
         AnsweredAlready.
         """
         item, secret = self._read_item(tenant.name), api_keys.new_secret()
@@ -295,7 +295,7 @@ class Tenants(UseCase):
         return renewal is not None and self.book.clock.now() < renewal.old_until
 
     def _forget_old_keys(self, tenant: Tenant) -> None:
-        """Delete what is left of keys that hold no more."""
+        """Delete the items of keys that are valid no longer."""
         if not tenant.renewals:
             return
         item = self._read_item(tenant.name)

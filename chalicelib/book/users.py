@@ -252,7 +252,7 @@ class Users(UseCase):
         request: RequestId | None,
         plan: Callable[[User], tuple[_Plan, _Result]],
     ) -> _Result:
-        """Commit what `plan` makes of the user as it is now, again if somebody else was first; return its result."""
+        """Plan with the user as it is now, commit the plan, and return its result. If others were first, plan again."""
         with self.book.writer.hold_up_commits(tenant.name):
             seq = self.book.writer.read_seq(tenant.name)
             (actions, journal), result = plan(self.get(tenant, group, id_))

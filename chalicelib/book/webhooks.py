@@ -342,15 +342,15 @@ class Outbox(UseCase):
                     return
 
     def read_last_position(self, tenant: str, kind: EventKind) -> str | None:
-        """Return the position of the last event of a kind that the sweep told; None: none was told yet."""
+        """Return the position of the last event of a kind that the sweep sent; None: it has sent none yet."""
         return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
 
     def send_event_once(self, tenant: str, position: str, position_before: str | None, event: Event) -> bool:
-        """Send hooks an event that the sweep found; return False if another sweep was quicker.
+        """Send hooks an event that the sweep found. Return False if another sweep was quicker.
 
-        The sweep finds events of a kind in the order of their positions. The position of the last one is noted in the
-        write that makes its deliveries, so no event is told twice. `position`: this event's; `position_before`: the
-        one that `read_last_position` returned.
+        The sweep finds events of a kind in the order of their positions. The write that makes an event's deliveries
+        notes its position, so no event is sent twice. `position`: the event's position; `position_before`: the last
+        one, which `read_last_position` returned.
         """
         actions = self.make_delivery_puts(tenant, [event])
         item_key, field_name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
@@ -646,7 +646,7 @@ class Deliveries(UseCase):
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
     def _post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
-        """Return the status of the answer; None: nobody is to be told, so nothing was sent."""
+        """Post a delivery, and return the status of the answer; None: nobody was to get it, so nothing was sent."""
         if hook.url is None:
             with self.slots.take_slot(delivery.tenant, hook.id):
                 return self.book.webhooks.messages.send_message(hook, delivery)

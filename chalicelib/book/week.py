@@ -86,9 +86,9 @@ class Weeks(UseCase):
         )
 
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:
-        """Tell once of the week before this one, from Monday morning on; return whether it was told now.
+        """Send hooks the report of last week once, from Monday morning on. Return whether it was sent now.
 
-        A hook that is made later in the week is told within the hour if none was told of that week yet.
+        A hook that is made later in the week gets it within the hour if no hook has got it yet.
         """
         local_now = now.astimezone(ZoneInfo(tenant.time_zone))
         this_monday = local_now.date() - timedelta(local_now.weekday())

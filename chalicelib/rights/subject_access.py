@@ -552,7 +552,7 @@ class Archives(Outside):
         archive.writestr(PAGE, page, zipfile.ZIP_DEFLATED)
 
     def _make_document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
-        """Make the archive's document, which JSON can say."""
+        """Make the archive's document, of values that JSON has or `_make_plain` converts."""
         tenant, now = subject.tenant, self.book.clock.now()
         group = self.book.groups.find_by_id(tenant, subject.face.own_group_id)
         return {
@@ -627,7 +627,11 @@ class Archives(Outside):
     def _add_capture(
         self, subject: Subject, archive: zipfile.ZipFile, observation: Observation, captures: dict[str, Capture]
     ) -> None:
-        """Add a sighting's picture, in which nobody else can be recognised; and its crop, if nobody else is near."""
+        """Add the picture of a sighting to the archive, unless the archive has it already.
+
+        If somebody else is in the picture, they are made unrecognisable, and there is no crop. A picture in which that
+        cannot be done is left out. Otherwise the picture is added as it is, and the sighting's crop with it.
+        """
         id_, number = parts_of_sighting(observation.id)
         capture = captures.get(id_)
         if capture is None or capture_name(capture) in archive.NameToInfo:

@@ -228,7 +228,10 @@ class Deletion(UseCase):
     def _make_change(
         self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], options: DeletionOptions
     ) -> Change:
-        """Make the change that deletes these faces. `record`: the actions that note it."""
+        """Make the change that deletes these faces. `record`: the actions that write the erasure or the answer down.
+
+        Restricted faces are in no group's count, so they are not taken off it.
+        """
         counts = Counter(face.group_id for face in faces if face.restriction is None)
         return Change(
             actions=(
@@ -242,7 +245,10 @@ class Deletion(UseCase):
         )
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> None:
-        """Delete the faces' pictures, negatives and merges at once. If it fails now, what follows does it."""
+        """Delete the faces' pictures, negatives and merges at once.
+
+        If it fails, chores do it later.
+        """
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             for face in faces:

@@ -52,7 +52,7 @@ _ERASING = (Edit.DELETE, Edit.DROP, Edit.REPLACE)
 _APART = timedelta(minutes=10)
 """Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps few."""
 
-_LEFT_BEHIND = timedelta(hours=4)
+_ORPHANS_SOUGHT_FOR = timedelta(hours=4)
 """Time after a snapshot in which objects are looked for that no pointer names. A process that was killed while
 it wrote one left the reason for a snapshot, so the next one follows."""
 
@@ -128,16 +128,17 @@ class Compactor:
         telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)
         if oldest_seq >= at_least:
             if pointer and int(pointer.get("bytes", 0)) >= self._large:
-                return self._build_large(tenant, model, pointer, seq, erase=erase)
+                return self._write_delta_or_snapshot(tenant, model, pointer, seq, erase=erase)
             if seq == covered_seq or not self._is_worth_it(tenant, covered_seq, seq):
                 return False
         return self._build_whole(tenant, model, pointer)
 
-    def _build_large(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
-        """Write a delta, or a whole snapshot if one is due and no other builder has claimed it.
+    def _write_delta_or_snapshot(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
+        """Write a delta of a large gallery, or a whole snapshot. Return whether either was written.
 
-        A whole one is due if something was erased, and this call may `erase`, or if no delta can be made. Return
-        whether either was written.
+        Nothing is written if another builder has claimed the whole snapshot: a delta would make that one stale. If
+        something was erased and this call may `erase`, a whole snapshot follows. Otherwise nothing is written before
+        the tail is long or old; then a delta is, or a whole snapshot if no delta can be made.
         """
         now, covered_seq, newest_key = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
         if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
@@ -223,15 +224,16 @@ class Compactor:
         return True
 
     def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
-        """Drop snapshots that were superseded before `limit_ms`, and objects that no pointer names.
+        """Drop the snapshots that were superseded before `limit_ms`. Drop objects that no pointer names, too.
 
-        Return the highest seq that a snapshot has covered since then, so that the journal can go up to it; 0: none has.
+        Such objects are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR). Return the highest seq that a
+        snapshot built before `limit_ms` covers: the journal may be trimmed up to it. 0: there is no such snapshot.
         """
         now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
         if pointer is None:
             return 0
-        pointer = self._without_superseded(pointer, limit_ms)
-        if pointer["built_at"] > milliseconds(now - _LEFT_BEHIND):
+        pointer = self._drop_superseded(pointer, limit_ms)
+        if pointer["built_at"] > milliseconds(now - _ORPHANS_SOUGHT_FOR):
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
@@ -240,7 +242,7 @@ class Compactor:
             default=0,
         )
 
-    def _without_superseded(self, pointer: Item, limit_ms: int) -> Item:
+    def _drop_superseded(self, pointer: Item, limit_ms: int) -> Item:
         """Delete the snapshots before the newest one built before `limit_ms`, then drop them from the pointer."""
         build_times = read_build_times(pointer)
         old = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]

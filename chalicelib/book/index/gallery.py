@@ -95,9 +95,10 @@ class View(Struct, frozen=True, dict=True):
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
     def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
-        """Find the faces in the groups that a search asks for; None: in all but those of users.
+        """Find the faces in the groups that a search asks for. None: in all groups but those whose entries are users.
 
-        The last few choices are remembered. If few faces are chosen, the rows of these are listed for the scan.
+        A user is an entry for several faces of one person. The last few choices are remembered. If few faces are
+        chosen, their rows are listed for the scan.
         """
         key = None if asked_groups is None else tuple(asked_groups)
         if chosen := self._chosen.get(key):
@@ -107,13 +108,22 @@ class View(Struct, frozen=True, dict=True):
         else:
             group_numbers = list({self.groups[group_id] for group_id in asked_groups if group_id in self.groups})
         size = sum(self.sizes.get(number, 0) for number in group_numbers)
-        is_group_chosen = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
-        is_group_chosen[group_numbers] = True
+        group_mask = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+        group_mask[group_numbers] = True
         base, base_group = self.base, self.base_group
         is_small = size * _FACES_PER_LOOKUP < len(base_group)
-        row_numbers = self._rows_of(is_group_chosen[base_group]) if is_small else None
+        row_numbers = self._list_rows_of_faces(group_mask[base_group]) if is_small else None
         chosen = Chosen(
-            size, Rows(base.templates, base.coder, base.codes, base.first_row, base_group, is_group_chosen, row_numbers)
+            size,
+            Rows(
+                templates=base.templates,
+                coder=base.coder,
+                codes=base.codes,
+                first_row=base.first_row,
+                group=base_group,
+                is_group_searched=group_mask,
+                numbers=row_numbers,
+            ),
         )
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
@@ -132,13 +142,13 @@ class View(Struct, frozen=True, dict=True):
                 self._search_tail(bests, chosen.rows.is_group_searched)
         return [best for _, best in bests]
 
-    def _search_tail(self, bests: Found, is_group_chosen: NDArray[np.bool_]) -> None:
+    def _search_tail(self, bests: Found, group_mask: NDArray[np.bool_]) -> None:
         tail = self.tail
-        faces = np.where(is_group_chosen[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
+        faces = np.where(group_mask[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
         for probe, best in bests:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
-    def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
+    def _list_rows_of_faces(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
         """List the base's rows whose faces are searched, in order."""
         if len(self.base.templates) == len(self.base_group):
             return np.flatnonzero(of_face).astype(np.int32)
@@ -259,7 +269,7 @@ class Gallery:
         """The thread that applies the journal holds it."""
         self.loaded_at = 0
         """The seq that it had when its holder began to search in it."""
-        self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._tail_row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._begin_from(segment or empty_segment(model))
 
     @property
@@ -267,7 +277,7 @@ class Gallery:
         """True if so many faces came or went since the segment that a new one would make searches faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
-        return view.tail.rows > limit or self._gone > max(limit, len(view.base_group) // 2)
+        return view.tail.rows > limit or self._base_faces_gone > max(limit, len(view.base_group) // 2)
 
     def is_slow_at(self, seq: int) -> bool:
         """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""
@@ -285,7 +295,7 @@ class Gallery:
 
         A small gallery that has grown long begins from a new segment.
         """
-        self._row_group = self._row_group.copy()
+        self._tail_row_group = self._tail_row_group.copy()
         self._base_is_shared = True
         for entry in entries:
             if entry.edit is Edit.DROP:
@@ -312,23 +322,23 @@ class Gallery:
         group_numbers, face_counts = np.unique(self._base_group, return_counts=True)
         self._sizes = dict(zip(group_numbers.tolist(), face_counts.tolist(), strict=True))
         self._base_is_shared = True
-        self._gone = 0
-        self._faceids: list[str] = []
-        self._rows_of: dict[str, range] = {}
-        self._first_row = np.empty(0, dtype=np.int64)
-        self._row_group = np.empty(0, dtype=np.int32)
-        self._templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
-        self._largest_norm = 0.0
+        self._base_faces_gone = 0
+        self._tail_faceids: list[str] = []
+        self._tail_rows_by_faceid: dict[str, range] = {}
+        self._tail_first_row = np.empty(0, dtype=np.int64)
+        self._tail_row_group = np.empty(0, dtype=np.int32)
+        self._tail_templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
+        self._tail_largest_norm = 0.0
         self.view = self._publish_view(segment.seq)
 
     def _publish_view(self, seq: int) -> View:
         tail = Tail(
-            len(self._faceids),
-            self._templates,
-            self._faceids,
-            self._first_row,
-            self._row_group[: len(self._faceids)],
-            self._largest_norm,
+            len(self._tail_faceids),
+            self._tail_templates,
+            self._tail_faceids,
+            self._tail_first_row,
+            self._tail_row_group[: len(self._tail_faceids)],
+            self._tail_largest_norm,
         )
         return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
 
@@ -337,35 +347,35 @@ class Gallery:
         if not vectors:
             return
         number = self._groups.setdefault(group_id, len(self._groups))
-        begin = len(self._faceids)
+        begin = len(self._tail_faceids)
         rows = range(begin, begin + len(vectors))
         self._reserve_rows(rows.stop, len(vectors[0]))
-        self._templates[begin : rows.stop] = vectors
-        self._first_row[begin : rows.stop] = begin
-        self._row_group[begin : rows.stop] = number
-        self._faceids += [faceid] * len(vectors)
-        self._rows_of[faceid] = rows
+        self._tail_templates[begin : rows.stop] = vectors
+        self._tail_first_row[begin : rows.stop] = begin
+        self._tail_row_group[begin : rows.stop] = number
+        self._tail_faceids += [faceid] * len(vectors)
+        self._tail_rows_by_faceid[faceid] = rows
         self._sizes[number] = self._sizes.get(number, 0) + 1
-        self._largest_norm = max(self._largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
+        self._tail_largest_norm = max(self._tail_largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
 
     def _remove_face(self, faceid: str) -> None:
         self._regroup(faceid, NOBODY)
-        self._rows_of.pop(faceid, None)
+        self._tail_rows_by_faceid.pop(faceid, None)
 
     def _remove_group(self, group_id: str) -> None:
         number = self._groups.get(group_id)
         if number is None:
             return
-        for row in np.flatnonzero(self._row_group == number).tolist():
-            self._rows_of.pop(self._faceids[row], None)
-        self._row_group[self._row_group == number] = NOBODY
-        self._gone += int(np.count_nonzero(self._base_group == number))
+        for row in np.flatnonzero(self._tail_row_group == number).tolist():
+            self._tail_rows_by_faceid.pop(self._tail_faceids[row], None)
+        self._tail_row_group[self._tail_row_group == number] = NOBODY
+        self._base_faces_gone += int(np.count_nonzero(self._base_group == number))
         self._base_group = np.where(self._base_group == number, np.int32(NOBODY), self._base_group)
         self._base_is_shared = False
         self._sizes[number] = 0
 
     def _move_face(self, faceid: str, group_id: str) -> None:
-        if faceid in self._rows_of or self._in_base(faceid) is not None:
+        if faceid in self._tail_rows_by_faceid or self._in_base(faceid) is not None:
             self._regroup(faceid, self._groups.setdefault(group_id, len(self._groups)))
 
     def _regroup(self, faceid: str, number: int) -> None:
@@ -373,17 +383,17 @@ class Gallery:
 
         Earlier views share the base's groups, so these are copied before their first change.
         """
-        rows, face = self._rows_of.get(faceid), self._in_base(faceid)
+        rows, face = self._tail_rows_by_faceid.get(faceid), self._in_base(faceid)
         if rows is not None:
-            old_number = int(self._row_group[rows.start])
-            self._row_group[rows.start : rows.stop] = number
+            old_number = int(self._tail_row_group[rows.start])
+            self._tail_row_group[rows.start : rows.stop] = number
         elif face is not None:
             old_number = int(self._base_group[face])
             if self._base_is_shared:
                 self._base_group = self._base_group.copy()
                 self._base_is_shared = False
             self._base_group[face] = number
-            self._gone += number == NOBODY
+            self._base_faces_gone += number == NOBODY
         else:
             return
         self._sizes[old_number] -= 1
@@ -397,12 +407,12 @@ class Gallery:
 
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
         """Make room for so many rows. Earlier views keep their arrays."""
-        if rows > len(self._templates):
-            row_count, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)
+        if rows > len(self._tail_templates):
+            row_count, room = len(self._tail_faceids), max(_MIN_ROWS, 2 * len(self._tail_templates), rows)
             grown = np.empty((room, dimensions), dtype=np.float32)
-            grown[:row_count] = self._templates[:row_count].reshape(-1, dimensions)
+            grown[:row_count] = self._tail_templates[:row_count].reshape(-1, dimensions)
             firsts = np.empty(room, dtype=np.int64)
-            firsts[:row_count] = self._first_row[:row_count]
+            firsts[:row_count] = self._tail_first_row[:row_count]
             groups = np.full(room, NOBODY, dtype=np.int32)
-            groups[:row_count] = self._row_group[:row_count]
-            self._templates, self._first_row, self._row_group = grown, firsts, groups
+            groups[:row_count] = self._tail_row_group[:row_count]
+            self._tail_templates, self._tail_first_row, self._tail_row_group = grown, firsts, groups

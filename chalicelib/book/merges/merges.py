@@ -78,7 +78,9 @@ class MergeRecords(UseCase):
     def read_page(
         self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
     ) -> ListPage[Merge]:
-        """Read a page of merges, by survivor and oldest first: of all, or of those into one face. No returns.
+        """Read a page of merges, by survivor and oldest first. `survivor`: the face whose merges to read; None: all.
+
+        Returns of a visit (`is_return`) are left out.
 
         Raises InvalidInput if the token is damaged or another query's.
         """

@@ -98,8 +98,8 @@ class Merging(UseCase):
     ) -> Merge:
         """Merge `other_id` into `faceid`. Called again, go on from there. The state may still be MOVING.
 
-        `more_actions`: actions of the same transaction; `is_sure`: somebody says that both are one person, so that the
-        face is compared by the other's pictures, too, whatever they look like.
+        `more_actions`: actions of the same transaction; `is_sure`: somebody says that both are one person, so the face
+        is compared by the other's pictures, too, whatever they look like.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
         would come from over 20 merges that can be undone, TooManyPictures, Busy, AnsweredAlready with the id of the
@@ -363,9 +363,10 @@ class Merging(UseCase):
     def _split_arrivals(
         self, tenant: Tenant, merge: Merge, backup: MergeBackup, merged_ms: int
     ) -> tuple[Arrivals, Arrivals, frozenset[str]]:
-        """Return the arrivals of the survivor, and those of the other, as they would be without the merge.
+        """Return the survivor's arrivals and the other's, as they would be without the merge, and rejected sightings.
 
-        Return third the ids of the sightings that the other had learnt a picture from, and that were rejected since.
+        The third value: the ids of the sightings from which the other had learnt a picture, and which were rejected
+        since.
         """
         own_arrivals, other_arrivals = backup.survivor_visits.arrivals, backup.visits.arrivals
         open_since_ms = min(find_open_since(own_arrivals, merged_ms), find_open_since(other_arrivals, merged_ms))
@@ -429,9 +430,10 @@ class Merging(UseCase):
     def _choose_own_pictures(
         self, tenant: Tenant, pictures: tuple[Picture, ...], backup: MergeBackup
     ) -> tuple[Picture, ...]:
-        """Return the pictures but those that came from the other, or were learnt since.
+        """Return the survivor's pictures without those that came from the other, and those that were learnt since.
 
-        If that leaves none, since the survivor's own was rejected meanwhile, return the given ones, whosever they are.
+        If none is left, since the survivor's own one was rejected meanwhile, return all given pictures, the other's
+        too.
         """
         own_pictures = (
             replace(picture, spare=picture.id in backup.spare)
@@ -486,9 +488,9 @@ def _make_backup(
     other_negatives: Sequence[Negative],
     adopted_negatives: Sequence[Negative],
 ) -> MergeBackup:
-    """Return the record for an undo.
+    """Return what an undo of the merge needs. `pictures`: the survivor's after the merge.
 
-    `other_negatives`: all of the other face; `adopted_negatives`: those of them that the survivor takes on.
+    `other_negatives`: all negatives of the other face; `adopted_negatives`: those of them that the survivor gets.
     """
     return MergeBackup(
         face=other.face,
@@ -523,9 +525,13 @@ def choose_merged_pictures(
 ) -> tuple[Picture, ...]:
     """Return the survivor's pictures after a merge. Raises TooManyPictures.
 
-    First come the pictures that people gave: its own, and those of the other that it lacks. A stranger's pictures are
-    left out if there is no room to compare them. Then come the learnt ones of both, as far as there is room. A face
-    under legal hold keeps all its own. `is_sure`: as in Merging.merge.
+    First come the survivor's given pictures; under legal hold, all that it has. Then come the other's given pictures
+    that the survivor lacks. If they are too many to be compared, those are left out that a stranger was made from
+    (`founded_at`), the last one first. Then come the learnt pictures of both, as far as there is room. A survivor under
+    legal hold gets none of the other's learnt pictures.
+
+    `is_sure`: whether both are surely one person; if not, the other's pictures are spare: they are compared with
+    nobody.
     """
     own_pictures = survivor.pictures if survivor.hold else list_given_pictures(survivor.pictures)
     lacked_pictures = [
@@ -587,10 +593,11 @@ def plan_survivor_after_merge(survivor: FaceVisits, other: FaceVisits, rule: Pro
 def plan_survivor_after_undo(
     survivor: FaceVisits, backup: MergeBackup, arrivals: Arrivals, rule: PromotionRule, now_ms: int
 ) -> VisitPlan:
-    """Plan the visits and the group of the survivor of an undo. `arrivals`: its own, without the other's.
+    """Plan the visits and the group of the face that survived a merge, when that is undone.
 
-    They are as before the merge if its arrivals are the same as then. If the face came again since, the rule of its
-    promotion decides, or `rule`, the present one, if it was not promoted.
+    `arrivals`: its own, without the other's; `rule`: the present rule of promotion. A face that a person put into its
+    group stays there. A face that may not be promoted becomes a stranger. If its arrivals are those of before the
+    merge, its promotion is, too. Otherwise the rule of its promotion decides; without one, `rule`.
     """
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:

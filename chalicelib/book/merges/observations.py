@@ -195,7 +195,7 @@ class ObservationMover(UseCase):
         return True
 
     def _move_chunk(self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]) -> None:
-        """Move some observations in one transaction. If others changed some meanwhile, move those that are left.
+        """Move some observations in one transaction. If others changed some meanwhile, read these again and move them.
 
         Nothing is moved if another process has finished the merge. Raises Busy.
         """
@@ -231,7 +231,10 @@ class ObservationMover(UseCase):
 
     @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
     def _store_finished_merge(self, tenant: Tenant, merge: Merge) -> Merge:
-        """Store that all observations are moved, and release the faces; return the merge as it is then. Raises Busy."""
+        """Store that all observations are moved, and release both faces.
+
+        Return the merge with its new state. Raises Busy.
+        """
         is_undone = merge.state is MergeState.UNDOING
         finished_merge = replace(merge, state=MergeState.UNDONE if is_undone else MergeState.DONE, renaming=None)
         if is_undone:
@@ -271,7 +274,9 @@ class ObservationMover(UseCase):
             self.move_stragglers(tenant, merge)
 
     def _delete_merge(self, tenant: str, merge: Merge) -> bool:
-        """Delete a merge and lower the survivor's count of merges; return False if that face is held or restricted.
+        """Delete a merge and lower the survivor's count of merges.
+
+        Return False if the survivor is under hold or restricted.
 
         If the survivor is gone (merged itself, or deleted just now), delete the merge only.
         """

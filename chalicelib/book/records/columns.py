@@ -154,7 +154,7 @@ class Columns(Struct, frozen=True, dict=True):
         )
 
     def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
-        """Return the numbers of the rows, ascending, that the filter takes and that lie in the span."""
+        """Return the numbers of the rows in the span that pass the filter, ascending."""
         import numpy as np
 
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
@@ -210,7 +210,10 @@ def count_by_hour(
     hours: NDArray[np.int64],
     counts: NDArray[np.uint32] | None = None,
 ) -> CountsByHour:
-    """Add up by value and hour of the day. `value_indexes`, `hours`, `counts` (None: 1 each) are of the same length."""
+    """Add up counts by value and hour of the day. All three arrays have the same length.
+
+    `value_indexes`: indexes in `names`; `counts`: None: 1 each.
+    """
     import numpy as np
 
     summed = (
@@ -294,9 +297,9 @@ class LabelCounts(Struct, frozen=True):
         )
 
     def count_by_hour(self, observation_filter: ObservationFilter, split: Split | None = None) -> CountsByHour:
-        """Count the observations that the filter takes by hour and by the values of a split by a dimension.
+        """Count the observations that pass the filter, by hour and by the values of a dimension.
 
-        The filter's faceid is ignored: counts have none.
+        The filter's faceid is ignored: counts have none. `split`: the dimension; None: all values are "".
         """
         import numpy as np
 

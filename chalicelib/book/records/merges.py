@@ -137,10 +137,10 @@ def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, leads
 
 
 def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
-    """Return the pair with the face first that keeps its id; None: a person has to decide.
+    """Return the two faces in the order (survivor, other); None: a person has to decide which one survives.
 
-    The face that a person put into its group keeps its id, else the one that has a name, else the older one. A person
-    decides if both were put into groups, if they have different names, or if the second is under legal hold.
+    The face that a person put into its group survives; else the one that has a name, else the older one. A person
+    decides if both were put into groups, if they have different names, or if the other is under legal hold.
     """
     if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
         return None

@@ -32,9 +32,9 @@ class Chooser(Struct, frozen=True):
     population: Population
 
     def choose_pictures(self, pictures: tuple[Picture, ...], max_compared: int = MAX_COMPARED) -> tuple[Picture, ...]:
-        """Return all given pictures, each spare or not, and the learnt ones for which there is room.
+        """Return all given pictures, and the learnt ones for which there is room.
 
-        Of the given ones `max_compared` at most are compared, and one at least.
+        Searches compare at most `max_compared` of the given pictures, and at least one. The others become spare.
         """
         given_pictures = list_given_pictures(pictures)
         vectors = {

@@ -260,11 +260,11 @@ class Visits(Struct, frozen=True):
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
     def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
-        """Return whether to plan a sighting at `at_ms` of the face, then in this group, the pages must be read, too.
+        """Return whether the pages must be read to plan a sighting at `at_ms`. `group_id`: the face's group.
 
-        The head is enough for a sighting of the last arrival or after it, unless the head is full then, or a stranger's
-        rule counts arrivals from before it. Such a sighting cannot move a promotion, which is at the start of an
-        earlier arrival.
+        A sighting of the last arrival, or after it, cannot move a promotion, which is at the start of an earlier
+        arrival. So the head is enough for it, with two exceptions: the head gets full by it, or a stranger's rule
+        counts arrivals from before the head.
         """
         head_arrivals = self.arrivals.recent
         if self.is_whole:
@@ -400,8 +400,8 @@ def plan_group(
 ) -> VisitPlan:
     """Plan the group and promotion that a face's arrivals lead to.
 
-    `changed_arrival`: the arrival that just got a sighting; a stranger is only promoted by it. If the group that a face
-    should go to is full, the face stays in its group; a stranger is tried again at its next arrival.
+    `changed_arrival`: the arrival that just got a sighting; only this one promotes a stranger. If the group that a face
+    should go to is full, the face stays in its group. A stranger is then tried again at its next arrival.
     """
     if group_id == STRANGER:
         promotion = (
@@ -440,10 +440,10 @@ def plan_without_sighting(
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
-    """Return the arrivals whose sightings may have the wrong group's name after the change.
+    """Return the arrivals whose sightings may have the wrong group's name after a change of the visits.
 
-    They lie between the two promotions; without one of these, from the other on. If a change was cut off before, all
-    may have it.
+    If both visits have a promotion, these arrivals lie between the two. If only one has, they lie behind it. If an
+    earlier change was cut off, all arrivals are returned.
     """
     if before.is_regrouped:
         return before.arrivals.recent

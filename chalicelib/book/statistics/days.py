@@ -408,7 +408,7 @@ class Sealing(UseCase):
                     self.book.storage.blobs.delete(seal.columns_key)
 
     def _try_to_seal(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
-        """Count a day's observations, and store the counts as its seal; False: others changed them meanwhile.
+        """Count a day's observations, and store the counts as its seal. Return False if others changed them meanwhile.
 
         The late counts are read first: the seal is stored only if they, and the old seal, are still the same.
         """

@@ -422,9 +422,9 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
 
 
 def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
-    """Yield ((bucket, value of the split), number of persons), so that memory holds the persons of one bucket only.
+    """Yield ((bucket, value of the split), number of persons).
 
-    If buckets are hours, it holds those of one day.
+    Memory holds the persons of one bucket at a time; if buckets are hours, those of one day.
     """
     by_hour = question.granularity is Granularity.HOUR
 

@@ -61,7 +61,7 @@ class Ending(StrEnum):
 
 
 def require_legal(consent: Consent, now: datetime) -> None:
-    """Raise InvalidInput if the record says what cannot be."""
+    """Raise InvalidInput if the basis is no ground, a time cannot be, or the evidence is too long."""
     if not consent.is_ground:
         raise InvalidInput(
             f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} is of Article 6 "

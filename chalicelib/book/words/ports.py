@@ -166,11 +166,11 @@ class ItemStore(Protocol):
         limit: int | None = None,
         token: str | None = None,
     ) -> Page:
-        """Read items of one partition in key order (or the index's), `low` <= sort <= `high`, strongly consistent.
+        """Read a page of one partition's items, strongly consistent, in the order of the table's or the index's keys.
 
-        `limit` bounds the page. Through an index, items hold keys only, `with_projection` also what the index
-        carries. A token is valid for the same call only. Raises InvalidInput for a damaged token, or a projection of an
-        index that has none.
+        Only items with `low` <= sort key <= `high` are read, `limit` at most. `index`: items then have their keys only;
+        `with_projection`: also the attributes that the index carries. `token`: of the page before; it is valid for the
+        same arguments only. Raises InvalidInput for a damaged token, or a projection of an index that has none.
         """
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:

@@ -71,7 +71,10 @@ class Forgetting(Outside):
         return deleted
 
     def list_chores(self) -> tuple[Chore, ...]:
-        """Return the chores: what was begun first, and what is kept no longer."""
+        """Return the chores: erasures that were begun, then strangers, pictures, consents and retention.
+
+        "retention" runs at night where storage itself deletes expired items, else each hour.
+        """
         return (
             Chore(
                 "erasures",

@@ -101,7 +101,10 @@ class Planned(Struct, frozen=True):
 
 
 class _RetainedKind(Struct, frozen=True):
-    """A kind with its setting, the things that are `due` by a time, and how to delete some of them."""
+    """A kind of records, and for how many days it is kept; None: for ever.
+
+    `list_due`: lists the records that are due by a time; `delete`: deletes some of them.
+    """
 
     kind: Kind
     group: str | None
@@ -171,10 +174,11 @@ class Retention(Outside):
         *,
         is_confirmed: bool = False,
     ) -> Mapping[str, Withheld]:
-        """Note and return what is to wait of these kinds.
+        """Note and return the kinds of which too much is due for one sweep, by name. They wait.
 
-        `is_confirmed`: somebody has confirmed that it goes, so nothing waits. `due_readers`: by the name of a kind, the
-        function that reads all of it that is due by a time.
+        `due_readers`: for the name of each kind, the function that reads everything that is due by a time.
+        `is_confirmed`: somebody has confirmed the deletion, so nothing waits. Kinds that are not in `due_readers` keep
+        their note for OVERDUE.
         """
         now, withheld_before = self.book.clock.now(), self._read_withheld(tenant)
         withheld_kinds = {
@@ -205,7 +209,7 @@ class Retention(Outside):
         }
 
     def _plan_kind(self, retained_kind: _RetainedKind, now: datetime, waits: Withheld | None) -> Planned:
-        """Count what goes of a kind now and soon, MOST_COUNTED at most."""
+        """Count the records of a kind that go now and soon, MOST_COUNTED at most."""
         if retained_kind.days is None:
             return Planned(retained_kind.kind, retained_kind.group, None)
         entries = list(islice(retained_kind.list_due(now + SOON), MOST_COUNTED + 1))
@@ -231,9 +235,9 @@ class Retention(Outside):
     def _list_retained(
         self, tenant: Tenant, kind: Kind, read_spared: Callable[[], Collection[str]]
     ) -> Iterator[_RetainedKind]:
-        """Yield what is kept of a kind: one a group for faces, else one or none.
+        """Yield the rules of a kind: for faces one a group, else one or none.
 
-        `read_spared`: reads the faces of which nothing goes, since they are held or restricted.
+        `read_spared`: reads the ids of the faces of which nothing goes, since they are under hold or restricted.
         """
         observations = self.book.statistics.expiry
         match kind:
@@ -411,9 +415,10 @@ class PicturesOff(Outside):
     """The removal of all pictures that may not be kept since a setting says so."""
 
     def remove_pictures(self, tenant: Tenant, hour: datetime, remaining_s: Callable[[], float]) -> bool:
-        """Remove the pictures that the tenant may not keep; return False if the time ran out: another call goes on.
+        """Remove the pictures that the tenant may not keep. Return False if the time ran out: another call goes on.
 
-        How far it came is noted. After a change of the setting, and each day, it begins anew.
+        The steps are the pictures of faces, of merges and of captures. Step and last key are noted, so the next call
+        goes on behind them. After a change of the settings, and each day, it begins anew.
         """
         keeps_all = tenant.keeps_pictures and not tenant.no_pictures_of
         if keeps_all and not tenant.forgets_strangers:

@@ -75,9 +75,9 @@ class ErasureSteps(Outside):
     most_named: int = MOST_NAMED
 
     def continue_all(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message.
+        """Go on with all unfinished erasures. One that needs more time, or has to wait, gets a message.
 
-        Then the witness gets the receipts that it has not. Raises its errors.
+        Then the witness gets the receipts that it lacks. Raises the errors of the witness.
         """
         erasures = list(self.book.erasure.records.list_all(tenant.name))
         unfinished = [erasure for erasure in erasures if erasure.done_at is None]
@@ -231,9 +231,9 @@ class ErasureSteps(Outside):
     def _rename_observations(
         self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
     ) -> None:
-        """Leave of the observations what is counted, under another name; count that in the same transaction.
+        """Leave only what statistics count of the observations, under another name. Count them in the same transaction.
 
-        `counts`: of the receipt, what else was done for these observations.
+        `counts`: what else was done for these observations, as the receipt counts it.
         """
         local_time = LocalTime(tenant.time_zone)
         nameless_observations = [
@@ -302,7 +302,10 @@ class ErasureSteps(Outside):
         write_unless_changed(self.book.items, [update, *further])
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
-        """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
+        """Forget the faces' ids, too: only the receipt is left of the erasure.
+
+        Raises Busy while a file cannot be wiped.
+        """
         key, if_running = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
         if not erasure.erases:
             write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, if_running)])

@@ -22,8 +22,8 @@ class StrangerErasure(Outside):
     def forget(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Erase the strangers of a tenant that forgets them; return False if the time ran out first.
 
-        A face that has a name, a given picture or a user is no stranger, and a held face stays. May be cut off anywhere
-        and repeated. Raises Busy, StorageUnavailable.
+        A face that has a name, a given picture or a user is no stranger, and a face under hold stays. May be cut off
+        anywhere and repeated. Raises Busy, StorageUnavailable.
         """
         if not tenant.forgets_strangers:
             return True

@@ -89,10 +89,12 @@ class TenantErasures(Outside):
         return erasure
 
     def go_on(self, name: str) -> TenantErasure:
-        """Do the next step, if its time has come, and return the erasure as it is then.
+        """Do the next step, if its time has come, and return the erasure after it.
 
-        May be cut off anywhere, and called again. Raises TenantNotFound, StorageUnavailable, Busy, also while a file
-        cannot be wiped, and the errors of the witness.
+        ALL deletes everything. LATE deletes what was written meanwhile, once `late_at` is over. RECEIPT signs the
+        receipt. FILES wipes the files of storage, and gives the witness the receipt. May be cut off anywhere, and
+        called again. Raises TenantNotFound, StorageUnavailable, Busy (also while a file cannot be wiped), and what the
+        witness raises.
         """
         erasure = self._read_erasure(name)
         match erasure.next_step:

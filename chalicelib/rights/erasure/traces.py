@@ -153,7 +153,7 @@ class Traces(Outside):
         write_unless_changed(self.book.items, [rejection_delete, count_update])
 
     def forget_memories(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
-        """Take out of old rejections what a request to take them back needs, since it is refused by then.
+        """Delete from old rejections what taking them back would need, since that is refused by then.
 
         Their templates stay, so that the face matches no such picture. Return False if the time ran out, and another
         call has to go on.

@@ -165,7 +165,7 @@ def said_signed(entry: Entry, sign: Sign, tenant: str, kind: str, **said: Any) -
 
 
 def statement_of(entry: Entry, tenant: str, public_keys: PublicKeys, hour: int) -> Statement:
-    """Return what an entry has signed. `hour`: that it is closed with; of one that is open, the next to be closed.
+    """Return the signed statement of an entry. `hour`: the hour that the entry is closed with; if open, the next one.
 
     Raises InvalidInput unless it is signed by the key of its time. An old key counts in the hour of its entry only: a
     late one may be of somebody who stole that key.
@@ -214,7 +214,7 @@ def _read_faces_of_id(entry: Entry) -> list[str]:
 
 
 def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
-    """Return the faces that became a part of these, by the entries about these, unless they were made two again."""
+    """Return the faces that became a part of these, as the entries say. A merge that was undone does not count."""
     absorbed: set[str] = set()
     for entry in sorted(entries, key=lambda entry: str(entry["at"])):
         what, named_faceids, deleted_faceids = (

@@ -212,7 +212,7 @@ def _hash(key: bytes, salt: str, faceid: str) -> str:
 
 
 def make_statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
-    """Make what the receipt of an erasure says and its tenant signs. It says zeros, too: answers have all fields."""
+    """Make the statement of an erasure's receipt, which its tenant signs. It has all counts, zeros too."""
     return {
         "kind": RECEIPT,
         "tenant": tenant,
