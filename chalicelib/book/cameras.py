@@ -376,7 +376,7 @@ class Cameras(UseCase):
         return self.get(tenant, camera.id)
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
-        """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
+        """Note the share of the camera's captures without a face, as it was counted now. Return the changed camera."""
         now = self.book.clock.now()
         fields = {"faceless_share": read_optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
         self._note_fields(tenant, camera.id, fields)
@@ -391,9 +391,9 @@ class Cameras(UseCase):
 
     @retry_if_changed(_BUSY)
     def mute(self, tenant: Tenant, until: datetime | None, camera_id: str | None = None) -> None:
-        """Have nobody told of silent cameras until a time; None: from now on they are told again.
+        """Mute the events of silent cameras until a time. `until`: None: they are sent again from now on.
 
-        `camera_id` None: all cameras. Raises InvalidInput, CameraNotFound, Busy.
+        `camera_id`: the camera; None: all cameras. Raises InvalidInput, CameraNotFound, Busy.
         """
         now = self.book.clock.now()
         if until is not None and not now < until <= now + MUTED_FOR:

@@ -554,17 +554,17 @@ class FaceLists(UseCase):
             return self._make_sorted_page(tenant, group_name, order, limit, pages, token, descending=descending)
         behind = pages.read_position(token, str)
         if order is FaceOrder.ID:
-            stored_rows = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
+            positions_and_items = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
         else:
             groups = self._read_groups(tenant, group_name)
-            stored_rows = self._merge_group_lists(tenant, groups, order, behind, limit, descending=descending)
-        page = pages.make_first_page(stored_rows, limit, itemgetter(0))
-        rows: list[Item | None] = [row for _, row in page.rows]
-        if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
-            rows = self.book.items.get_many(
+            positions_and_items = self._merge_group_lists(tenant, groups, order, behind, limit, descending=descending)
+        page = pages.make_first_page(positions_and_items, limit, itemgetter(0))
+        items: list[Item | None] = [item for _, item in page.rows]
+        if order is FaceOrder.ENROLLED and items:  # its index carries keys alone
+            items = self.book.items.get_many(
                 keys.FACES, [(tenant.name, _faceid_of_position(position)) for position, _ in page.rows]
             )
-        return ListPage([make_listed_face(tenant, row) for row in rows if row], page.next_token)
+        return ListPage([make_listed_face(tenant, item) for item in items if item], page.next_token)
 
     def list_by_enrolment(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted_faceids: Sequence[str] | None = None
@@ -651,10 +651,11 @@ class FaceLists(UseCase):
         *,
         descending: bool,
     ) -> ListPage[ListedFace]:
-        """Return a page of an order that no index has. By visits, those since the first page was read do not count.
+        """Return a page in an order that no index has: all faces are read and sorted for each page.
 
-        Else somebody who comes between two pages would be on both, or on neither. Captures that come late, of visits
-        from before the first page, move somebody all the same.
+        In the order of visits, those since the first page was read do not count: somebody who comes between two pages
+        would be on both, or on neither. A capture that comes late, of a visit before the first page, still moves a
+        face. Raises TooMany, and InvalidInput for a token that is damaged or over an hour old.
         """
         groups = self._read_groups(tenant, group_name)
         if (number := sum(group.count for group in groups)) > self.max_sorted:
@@ -669,29 +670,34 @@ class FaceLists(UseCase):
                 "this page token is stale: a list in this order goes on for an hour after its first page; start again "
                 "without it"
             )
-        rows = (
-            row
+        items = (
+            item
             for group in groups
-            for row in faces_in(self.book.items, tenant.name, group.id, "by_arrival", with_projection=True)
+            for item in faces_in(self.book.items, tenant.name, group.id, "by_arrival", with_projection=True)
         )
         ranked = sorted(
-            ((_make_rank(row, order, self._count_visits_since(tenant, row, order, begun_ms)), row) for row in rows),
+            (
+                (_make_rank(item, order, self._count_visits_since(tenant, item, order, begun_ms)), item)
+                for item in items
+            ),
             key=itemgetter(0),
             reverse=descending,
         )
-        ranked_rows = (
-            rank_and_row
-            for rank_and_row in ranked
-            if behind is None or (rank_and_row[0] < behind if descending else rank_and_row[0] > behind)
+        ranked_items = (
+            rank_and_item
+            for rank_and_item in ranked
+            if behind is None or (rank_and_item[0] < behind if descending else rank_and_item[0] > behind)
         )
-        page = pages.make_first_page(ranked_rows, limit, lambda row: json.dumps([begun_ms, row[0]]))
-        return ListPage([make_listed_face(tenant, row) for _, row in page.rows], page.next_token)
+        page = pages.make_first_page(
+            ranked_items, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
+        )
+        return ListPage([make_listed_face(tenant, item) for _, item in page.rows], page.next_token)
 
-    def _count_visits_since(self, tenant: Tenant, row: Item, order: FaceOrder, since_ms: int) -> int:
+    def _count_visits_since(self, tenant: Tenant, item: Item, order: FaceOrder, since_ms: int) -> int:
         """Count the visits of a face since a time, if they are counted in this order."""
-        if order is not FaceOrder.VISITS or int(_position_in_list(row, "by_arrival").partition("#")[0]) < since_ms:
+        if order is not FaceOrder.VISITS or int(_position_in_list(item, "by_arrival").partition("#")[0]) < since_ms:
             return 0
-        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, row["faceid"])))
+        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, item["faceid"])))
         return sum(arrival.first_ms >= since_ms for arrival in visits.arrivals.recent)
 
     def _list_by_id(
@@ -757,12 +763,12 @@ def _position_in_list(item: Item, index: str) -> str:
     return str(item[keys.FACES.indexes[index]]).partition("#")[2]
 
 
-def _make_rank(row: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
+def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
     """Return what a face is sorted by in an order that no index has, its id last."""
     if order is FaceOrder.VISITS:
-        return int(row.get("arrive_count") or 0) - visits_since, row["faceid"]
-    name = str(row.get("name") or "")
-    return not name, sorting_form(name), row["faceid"]
+        return int(item.get("arrive_count") or 0) - visits_since, item["faceid"]
+    name = str(item.get("name") or "")
+    return not name, sorting_form(name), item["faceid"]
 
 
 def read_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DAYS = 7
 """Days that a report is about."""
 _KINDS = ("new", "returning", "known")
-_TOLD_AT = time(7)
+_SENT_AT = time(7)
 """On Monday, in the tenant's time zone."""
 
 
@@ -92,7 +92,7 @@ class Weeks(UseCase):
         """
         local_now = now.astimezone(ZoneInfo(tenant.time_zone))
         this_monday = local_now.date() - timedelta(local_now.weekday())
-        if local_now < datetime.combine(this_monday, _TOLD_AT, local_now.tzinfo):
+        if local_now < datetime.combine(this_monday, _SENT_AT, local_now.tzinfo):
             return False
         monday = this_monday - timedelta(DAYS)
         outbox = self.book.webhooks.outbox

@@ -210,7 +210,7 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
 
 
 def subtract_demand(score: float, demand: float) -> float:
-    """Return a score less its pair's demand, which takes nothing from that of the same picture."""
+    """Return a score less the demand of its pair. The score of the same picture is never lowered."""
     return score - (min(demand, 0.0) if score >= SAME_PICTURE else demand)
 
 
@@ -333,9 +333,9 @@ class OperatingPoint(Struct, frozen=True):
     fpir_target: float = DEFAULT_FPIR
 
     def find_threshold(self, gallery_size: int, demand: float = 0.0) -> float:
-        """Return the score that a candidate must reach. `demand`: the pair's.
+        """Return the score that a candidate must reach. `demand`: the addition for this probe and candidate.
 
-        The demand raises it to SAME_PICTURE at most, so that a picture always matches itself.
+        With the demand, the score is SAME_PICTURE at most, so that a picture always matches itself.
         """
         usual = self.curve.operating_threshold(gallery_size, self.fpir_target)
         return min(usual + demand, max(usual, SAME_PICTURE))
@@ -359,7 +359,7 @@ class OperatingPoint(Struct, frozen=True):
         return bool(third) and score > max(third) and score >= self.threshold_of_leader(gallery_size, max(third))
 
     def judge_candidate(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
-        """Judge a probe by a candidate, `best`, and the demand of the two."""
+        """Judge a probe and its candidate `best`. `demand`: the addition to the threshold for the two."""
         threshold = self.find_threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
         if best is None:

@@ -364,7 +364,7 @@ def _measure_action(action: Action) -> int:
     size = require_key(action.table, action.key)
     if isinstance(action, Check) and not action.when:
         raise InvalidInput("a Check has conditions")
-    return size + _measure_update(action) if isinstance(action, Update) else size
+    return size + _check_and_measure_update(action) if isinstance(action, Update) else size
 
 
 def _refuse_condition(condition: Condition) -> None:
@@ -374,8 +374,11 @@ def _refuse_condition(condition: Condition) -> None:
         raise InvalidInput(f"condition {condition.name} compares {condition.field} with what is no number")
 
 
-def _measure_update(update: Update) -> int:
-    """Count the bytes of what an Update writes. Raises InvalidInput for what DynamoDB would refuse of any item."""
+def _check_and_measure_update(update: Update) -> int:
+    """Check an Update, and count the bytes that it writes.
+
+    Raises InvalidInput for all that DynamoDB would refuse whatever the item is, such as a change of the key.
+    """
     table = update.table
     if not any(condition.kind in EXISTENCE for condition in update.when):
         raise InvalidInput(f"an Update of {table.name} has a condition that its item exists")
@@ -501,14 +504,14 @@ class Items(ABC):
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
         span = Span(table, partition, index, low, high, reverse=reverse, with_projection=with_projection)
-        after = span.read_position(token)
+        start_position = span.read_position(token)
         if span.is_empty:
             return Page((), None)
-        stored, end = self._read_page(span, after, limit)
+        stored, end_position = self._read_page(span, start_position, limit)
         items = [item for item in _read_items(stored) if item is not None]
         if with_projection:
             items = [{name: item[name] for name in span.attributes if name in item} for item in items]
-        return Page(tuple(items), None if end is None else span.make_token(end))
+        return Page(tuple(items), None if end_position is None else span.make_token(end_position))
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
         for page in self._scan(table, prefix):

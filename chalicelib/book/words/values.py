@@ -148,11 +148,11 @@ class _StoredField(NamedTuple):
 
 
 class Codec(Generic[_Record]):
-    """The table of a class's fields by which its records are written and read; else the annotations say it.
+    """The way in which the records of a class are stored and read, field by field, by the fields' annotations.
 
-    `names`: of attributes that are not called as their fields. `rare`: fields that a record has only if they are not
-    what a missing one means. `nulls`: fields whose None is stored; else None is left out. `apart`: fields that `read`
-    is given. `forms`: of fields of which the annotation does not say it.
+    `names`: the attribute of a field, if it has another name. `rare`: fields that are left out if they have their
+    default. `nulls`: fields whose None is stored; of the others, None is left out. `apart`: fields that are not stored
+    here; `read` is given them. `forms`: the forms of fields that are stored otherwise than their annotation says.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ _SECRETS = "secrets"
 _FILE = "signed-paths"
 _SECRET_BYTES = 32
 """Bytes of the key that signs URLs of uploads: those of HMAC-SHA-256."""
-_S3S_OWN = "x-amz-"
+_S3_HEADER_PREFIX = "x-amz-"
 
 
 class SignedPaths:
@@ -61,9 +61,10 @@ class SignedPaths:
         return f"{self.prefix}{quote(key)}?{urlencode(query)}"
 
     def require_signed(self, method: str, key: str, query: str, headers: Mapping[str, str]) -> None:
-        """Accept the request if `sign` signed it; `headers` are all of the request's, by lower-case name.
+        """Accept the request if `sign` signed it. `headers`: all headers of the request, by lower-case name.
 
-        Raises WrongCredentials if it was not signed so, StaleRequest if it comes too late.
+        All S3 headers that were sent have to be signed. Raises WrongCredentials if the signature or a header is not as
+        it was signed, StaleRequest if the URL has expired.
         """
         parameters = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
         names = parameters.get("headers", "").split(";") if parameters.get("headers") else []
@@ -72,7 +73,9 @@ class SignedPaths:
         # A header that is not sent is missing in the signed text too, so the signatures differ.
         if not hmac.compare_digest(signature.encode(), parameters.get("signature", "").encode()):
             raise WrongCredentials("the signature is not that of this method, path and headers: ask for a new URL")
-        if unsigned_names := [name for name in headers if name.startswith(_S3S_OWN) and name not in signed_headers]:
+        if unsigned_names := [
+            name for name in headers if name.startswith(_S3_HEADER_PREFIX) and name not in signed_headers
+        ]:
             raise WrongCredentials(
                 f"headers were sent that are not signed: leave out {', '.join(sorted(unsigned_names))}"
             )
