@@ -131,27 +131,28 @@ Members = Mapping[str, Any]
 _Made = TypeVar("_Made")
 
 
-class Call(Struct, frozen=True):
-    """Arguments of a view beside the request's members: the use cases, the tenant and the region of its ARNs."""
+class RequestContext(Struct, frozen=True):
+    """First argument of a view, beside the request's members: the use cases, the tenant and the region of its ARNs."""
 
     services: Services
     tenant: Tenant
     region: str
-    id: str = ""
+    call_id: str = ""
     """What is the same in all attempts of this call: the SDK's number of it, else its signature."""
-    request: RequestId | None = None
+    request_id: RequestId | None = None
     """Of an operation that changes something: what is the same if the client sends it again."""
 
     def change_once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
-        """Make a change that stores its answer under `request`; return that, or the answer stored by an earlier call.
+        """Make a change that stores its answer under `request_id`. Return that, or what an earlier attempt stored.
 
-        What the change finds different may be what the same call did beside it: then that one's answer stands.
+        Two attempts of one call may run at the same time. The second finds what the first has changed, and returns the
+        answer of the first.
         """
-        done, stored_answer = self.services.requests.do_once(self.tenant.name, self.request, change)
+        done, stored_answer = self.services.requests.do_once(self.tenant.name, self.request_id, change)
         return cast(_Made, done) if stored_answer is None else stored_answer.body
 
 
-View = Callable[[Call, Members], Members | None]
+View = Callable[[RequestContext, Members], Members | None]
 
 
 def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) -> Response:
@@ -167,9 +168,9 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         nonlocal members
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
-        call, members = _read_call(services, request, sent_headers, operation)
-        with services.audit.reads.enter_act(DIALECT.make_act(operation, _CALLER, call.tenant)):
-            answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
+        context, members = _read_context(services, request, sent_headers, operation)
+        with services.audit.reads.enter_act(DIALECT.make_act(operation, _CALLER, context.tenant)):
+            answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](context, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})
 
@@ -186,10 +187,10 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     return claim.access_key_id, tenant
 
 
-def _read_call(
+def _read_context(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
-) -> tuple[Call, Members]:
-    """Return the arguments of the operation's view: the call, and the members that were sent. Raises Failure."""
+) -> tuple[RequestContext, Members]:
+    """Return the arguments of the operation's view: its context, and the members that were sent. Raises Failure."""
     body = _read_body(request)
     is_ours = sent_headers.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
@@ -201,14 +202,14 @@ def _read_call(
         raise Failure("AccessDeniedException", refusal)
     members = requests.read_members(body, requests.REQUESTS[operation])
     id_ = sent_headers.get(_INVOCATION) or claim.signature
-    call = Call(services, tenant, claim.region, id_, _identify_request(operation, sent_headers, members))
+    context = RequestContext(services, tenant, claim.region, id_, _identify_request(operation, sent_headers, members))
     # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two
     # calls: somebody who overheard a signed request could send it again under another name.
     name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
     name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
     if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
-    return call, members
+    return context, members
 
 
 def _identify_request(operation: str, sent_headers: Mapping[str, str], members: Members) -> RequestId | None:
