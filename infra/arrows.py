@@ -48,9 +48,9 @@ def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
                 and isinstance(node.target, ast.Name)
                 and isinstance(node.value, ast.Call)
             ):
-                [place] = node.value.args
-                if isinstance(place, ast.Constant):
-                    rooms[node.target.id] = f"{PACKAGE}.{str(place.value).rpartition('.')[0]}"
+                [class_path] = node.value.args
+                if isinstance(class_path, ast.Constant):
+                    rooms[node.target.id] = f"{PACKAGE}.{str(class_path.value).rpartition('.')[0]}"
             elif isinstance(node, ast.FunctionDef):
                 imported = [line.module for line in node.body if isinstance(line, ast.ImportFrom) and line.module]
                 rooms |= {node.name: imported[0]} if imported and not node.name.startswith("_") else {}

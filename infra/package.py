@@ -167,8 +167,8 @@ def _list_pack_files(pack: Pack) -> dict[str, Path]:
     for file in pack.files:
         pack.read_content(file.name)  # which compares it with its digest
     files[curve] = pack.measured or files[curve]
-    if rows := pack.manifest.measured.rows:
-        files[packs.BESIDE_A_CURVE] = rows
+    if population_file := pack.manifest.measured.rows:
+        files[packs.BESIDE_A_CURVE] = population_file
     return {f"{bundle.PACKS}/{pack.manifest.name}/{name}": path for name, path in files.items()}
 
 

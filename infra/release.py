@@ -46,8 +46,8 @@ def make_release(
 ) -> list[str]:
     """Make a release of the checkout at `root`, and return what the person does next. Raises Failed."""
 
-    def git(*words: str) -> str:
-        return run_command(["git", *words], cwd=root).strip()
+    def git(*arguments: str) -> str:
+        return run_command(["git", *arguments], cwd=root).strip()
 
     former_commit, out = git("rev-parse", "HEAD"), root / wheels.OUT.name
     present_version = require_releasable(

@@ -111,7 +111,7 @@ def _make_projection(attributes: tuple[str, ...]) -> Template:
     return {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*attributes]}
 
 
-def _make_bucket(name: str, rules: list[Template], **more: Template) -> Template:
+def _make_bucket(name: str, rules: list[Template], **other_properties: Template) -> Template:
     """Make a private bucket, and the policy that refuses calls without TLS."""
     unfinished = {
         "Id": "drop-unfinished-uploads",
@@ -130,7 +130,7 @@ def _make_bucket(name: str, rules: list[Template], **more: Template) -> Template
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         "PublicAccessBlockConfiguration": dict.fromkeys(blocks, True),
         "LifecycleConfiguration": {"Rules": [*rules, unfinished]},
-        **more,
+        **other_properties,
     }
     statement = {
         "Sid": "RefuseWithoutTls",

@@ -128,14 +128,14 @@ def list_all(
     until: datetime | None,
     *,
     face: str | None,
-    what: str | None,
+    act: str | None,
     by: str | None,
     max_entries: int,
 ) -> None:
     """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
     first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
-    entry_filter = EntryFilter(first, last, face, what, by)
+    entry_filter = EntryFilter(first, last, face, act, by)
     read_page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE))
     entries = list(islice(read_rows(read_page), max_entries))
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
@@ -200,8 +200,8 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
 
 def _list_categories(tally: Tally) -> Iterator[str]:
     """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
-    for time_said, what in tally.whole:
-        yield f"all      {what} at {time_said[:16]}: {WHOLE[what]}"
+    for time_said, whole_kind in tally.whole:
+        yield f"all      {whole_kind} at {time_said[:16]}: {WHOLE[whole_kind]}"
     yield f"people   {_format_range(tally.people)}"
     ranges = [*tally.by_kind.values(), (len(tally.captures), len(tally.captures))]
     all_records = sum(lowest for lowest, _ in ranges), sum(highest for _, highest in ranges)

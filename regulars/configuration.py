@@ -40,7 +40,7 @@ FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
 _CLASSES: tuple[type[Struct], ...] = (Settings, *dialects.SETTINGS.values(), ServeSettings, MailSettings)
-TABLE = {row.name: row for one in _CLASSES for row in list_rows(one)}
+TABLE = {setting.name: setting for one in _CLASSES for setting in list_rows(one)}
 _OF_OTHERS = (
     FILE_VARIABLE,
     "REGULARS_API_KEY",
@@ -86,21 +86,21 @@ class Configuration(Struct, frozen=True):
 
         How the data folder is written does not count, since both mean the same one.
         """
-        for key, (value, by) in self.given.items():
+        for key, (value, source) in self.given.items():
             other_value = another.given[key].value if key in another.given else TABLE[key].default
             if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], other_value):
-                yield by if by.startswith("--") else f"{key} of {by}"
+                yield source if source.startswith("--") else f"{key} of {source}"
 
     def write_lines(self) -> Iterator[str]:
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
-        for key, row in TABLE.items():
-            yield f"# {row.says}"
+        for key, setting in TABLE.items():
+            yield f"# {setting.says}"
             if key in self.given:
-                yield f"{key} = {_format_value(row, self.given[key].value)}  # {self.given[key].by}"
-            elif row.nothing or row.default is None:
-                yield f"#{key} =  # if not set: {describe_default(row)}"
+                yield f"{key} = {_format_value(setting, self.given[key].value)}  # {self.given[key].by}"
+            elif setting.nothing or setting.default is None:
+                yield f"#{key} =  # if not set: {describe_default(setting)}"
             else:
-                yield f"#{key} = {_format_value(row, row.default)}"
+                yield f"#{key} = {_format_value(setting, setting.default)}"
 
     @property
     def settings(self) -> Settings:
@@ -129,12 +129,14 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     variables = select_variables(environ)
     named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
     path = named_path or (FILE if FILE.is_file() else None)
-    given = {} if path is None else _read_file(path)
-    file = path if given else None
+    given_values = {} if path is None else _read_file(path)
+    file = path if given_values else None
     texts = read_variables(tuple(TABLE.values()), variables)
-    given |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
-    given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
-    return Configuration(given, file)
+    given_values |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
+    given_values |= {
+        key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
+    }
+    return Configuration(given_values, file)
 
 
 def read_lines(text: str, path: Path) -> Configuration:
@@ -178,29 +180,31 @@ def _read_text(text: str, path: Path) -> dict[str, Given]:
     return {key: Given(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
-def _read_value(row: Setting, value: object, path: Path) -> Any:
+def _read_value(setting: Setting, value: object, path: Path) -> Any:
     """Convert a value of the file to its setting's type; a path is relative to the file. Raises SettingError."""
-    place = f"{path}: {row.name}"
+    setting_name = f"{path}: {setting.name}"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
-        raise SettingError(f"{place} is a number of too many digits")
-    is_number = row.kind in (int, float)
-    if isinstance(value, list) and row.kind is tuple and all(isinstance(part, str) for part in value):
-        return read_named(row, ",".join(value), place)
+        raise SettingError(f"{setting_name} is a number of too many digits")
+    is_number = setting.kind in (int, float)
+    if isinstance(value, list) and setting.kind is tuple and all(isinstance(part, str) for part in value):
+        return read_named(setting, ",".join(value), setting_name)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
-        return read_named(row, str(value), place)
-    if isinstance(value, str) and row.kind in (str, Path):
-        return read_named(row, str(path.parent / Path(value).expanduser()) if row.kind is Path else value, place)
-    texts = 'texts, as ["...", "..."]' if row.kind is tuple else 'a text, as "..."'
+        return read_named(setting, str(value), setting_name)
+    if isinstance(value, str) and setting.kind in (str, Path):
+        return read_named(
+            setting, str(path.parent / Path(value).expanduser()) if setting.kind is Path else value, setting_name
+        )
+    texts = 'texts, as ["...", "..."]' if setting.kind is tuple else 'a text, as "..."'
     form = "a number" if is_number else texts
-    raise SettingError(f"{place} is {form}, not {repr(value)[:200]}")
+    raise SettingError(f"{setting_name} is {form}, not {repr(value)[:200]}")
 
 
-def _format_value(row: Setting, value: object) -> str:
+def _format_value(setting: Setting, value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps([str(part) for part in value])
     if isinstance(value, Path):
         value = value.absolute()  # another reads it, from a place of its own
-    return str(value) if row.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
+    return str(value) if setting.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
 
 
 def _suggest_name(name: str, names: Iterable[str]) -> str:

@@ -191,12 +191,12 @@ class DynamoItemStore(Items):
             )
         return answer.get("Item")
 
-    def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        item_by_place: dict[tuple[str, ...], Any] = {}
-        distinct = list({(table.name, *key): (table, key) for table, key in places}.values())
+    def _read_many(self, table_keys: Sequence[Place]) -> list[Stored | None]:
+        item_by_table_key: dict[tuple[str, ...], Any] = {}
+        distinct = list({(table.name, *key): (table, key) for table, key in table_keys}.values())
         for start in range(0, len(distinct), _BATCH_KEYS):
-            item_by_place |= self._read_batch(distinct[start : start + _BATCH_KEYS])
-        return [item_by_place.get((table.name, *key)) for table, key in places]
+            item_by_table_key |= self._read_batch(distinct[start : start + _BATCH_KEYS])
+        return [item_by_table_key.get((table.name, *key)) for table, key in table_keys]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         """Return the items of one Query, and the position behind which the next one begins; None: it was the last."""
@@ -278,11 +278,11 @@ class DynamoItemStore(Items):
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
             list(deleting.map(lambda request: self._client.delete_item(**request["Delete"]), requests))
 
-    def _read_batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
+    def _read_batch(self, table_keys: Sequence[Place]) -> dict[tuple[str, ...], Any]:
         """Read at most 100 distinct places; return the items that exist, by table and key."""
-        tables = {self._prefix + table.name: table for table, _ in places}
+        tables = {self._prefix + table.name: table for table, _ in table_keys}
         keys_by_table: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
-        for table, key in places:
+        for table, key in table_keys:
             keys_by_table[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
         answers = self._call_in_rounds(self._client.batch_get_item, keys_by_table, "UnprocessedKeys")
         read = (
@@ -290,7 +290,7 @@ class DynamoItemStore(Items):
         )
         return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
-    def _call_in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
+    def _call_in_rounds(self, call_dynamodb: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
         """Call again with what DynamoDB left of a batch until nothing is left; return the answers. Raises Busy.
 
         `unprocessed`: the answer's member with what is left.
@@ -298,7 +298,7 @@ class DynamoItemStore(Items):
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
             with translate_failures(_SERVICE):
-                answers.append(call(RequestItems=requests))
+                answers.append(call_dynamodb(RequestItems=requests))
             requests = answers[-1].get(unprocessed)
             if not requests:
                 return answers

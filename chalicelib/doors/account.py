@@ -113,13 +113,13 @@ class Account(Outside):
 
         zone = ZoneInfo(tenant.time_zone)
         today, made_on = (at.astimezone(zone).date() for at in (self.book.clock.now(), tenant.created_at))
-        kept = usage.kept
+        stored = usage.kept
         stock = Load(
             faces=usage.faces,
             captures_a_day=0,
             searches_a_day=0,
             cameras=usage.cameras,
-            picture_kb=kept.size // kept.captures // 1000 if kept and kept.captures else PICTURE_KB,
+            picture_kb=stored.size // stored.captures // 1000 if stored and stored.captures else PICTURE_KB,
             picture_days=captures_kept(tenant, self.book.settings.capture_days) if tenant.keeps_pictures else 0,
         )
         traffic = self.count_traffic(tenant, month.find_first_day(today, made_on), today)

@@ -131,8 +131,10 @@ class Application(PerThread):
 
 def _add_accept_header(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Say what a request without Accept means, "*/*" (RFC 9110, 12.5.1): else Chalice answers it no picture."""
-    sent = event.get("headers") or {}
-    return event if any(name.lower() == "accept" for name in sent) else {**event, "headers": {**sent, "Accept": "*/*"}}
+    headers = event.get("headers") or {}
+    if any(name.lower() == "accept" for name in headers):
+        return event
+    return {**event, "headers": {**headers, "Accept": "*/*"}}
 
 
 def convert_to_rest_event(

@@ -394,13 +394,13 @@ class Wording(Struct, frozen=True):
 
 
 def translate_error(
-    table: Mapping[type[RegularsError], Wording], error: Exception, sent: Mapping[str, str] = NOTHING
+    table: Mapping[type[RegularsError], Wording], error: Exception, sent_members: Mapping[str, str] = NOTHING
 ) -> Failure:
-    """Translate an error by a dialect's table. `sent`: the members that texts name."""
+    """Translate an error by a dialect's table. `sent_members`: the members that texts name."""
     if isinstance(error, Failure):
         return error
     wording = find_nearest(table, type(error))
-    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent))
+    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent_members))
     return Failure(wording.code, text, wording.status, make_retry_header(error, wording.status))
 
 

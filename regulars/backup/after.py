@@ -79,12 +79,12 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         act = entry["what"]
-        mark = (bool(entry.get("is_set")), entry.get("reason", ""))
+        change = (bool(entry.get("is_set")), entry.get("reason", ""))
         for faceid in entry.get("faces", ()):
             if act in _HOLDS:
-                changes.holds[faceid] = mark
+                changes.holds[faceid] = change
             elif act in _RESTRICTIONS:
-                changes.restrictions[faceid] = mark
+                changes.restrictions[faceid] = change
             elif act in (_GIVEN, _WITHDRAWN):
                 changes.withdrawn[faceid] = act == _WITHDRAWN
         deleted_faces = entry.get("deleted", ())

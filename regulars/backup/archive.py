@@ -168,13 +168,13 @@ def unpack_file(path: Path, into: Path) -> None:
                 shutil.copyfileobj(content, file, _CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
-    for place, _, _ in os.walk(into):
-        sync_folder(Path(place))
+    for subfolder, _, _ in os.walk(into):
+        sync_folder(Path(subfolder))
 
 
-def _remove_partial(place: Path) -> None:
+def _remove_partial(folder: Path) -> None:
     """Remove the files that killed processes left: no process holds their lock."""
-    for partial_path in place.glob(f".*{_PARTIAL}"):
+    for partial_path in folder.glob(f".*{_PARTIAL}"):
         with suppress(OSError), partial_path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial_path.unlink()

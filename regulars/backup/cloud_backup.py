@@ -97,18 +97,18 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
         begin()
         # Objects first, so that no record ever names an object that is not there.
         for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):
-            place = Path(folder, name)
+            object_folder = Path(folder, name)
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                put = partial(_put, store, place)
-                deque(pool.map(put, (path for path in place.rglob("*") if path.is_file())), maxlen=0)
+                put = partial(_put, store, object_folder)
+                deque(pool.map(put, (path for path in object_folder.rglob("*") if path.is_file())), maxlen=0)
         for table in keys.TABLES:
             for chunk in _read_chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
                 items.put_all(table, chunk)
     return manifest
 
 
-def _put(store: BlobStore, place: Path, path: Path) -> None:
-    store.put_if_absent(path.relative_to(place).as_posix(), path.read_bytes(), _CONTENT_TYPE)
+def _put(store: BlobStore, object_folder: Path, path: Path) -> None:
+    store.put_if_absent(path.relative_to(object_folder).as_posix(), path.read_bytes(), _CONTENT_TYPE)
 
 
 def renew_secrets(services: Services) -> Iterator[dict[str, object]]:

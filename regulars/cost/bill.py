@@ -47,7 +47,7 @@ def print_bill(of: Load) -> None:
     print(f"{'Each, at list prices':34}{'USD':>10}")
     for kind in ("capture", "search", "face", "camera", "tenant"):
         count = 1_000 if kind in title_by_kind else 1
-        units = Counter({what: count * quantity for what, quantity in of.list_rows(table)[kind].items()})
+        units = Counter({unit: count * quantity for unit, quantity in of.list_rows(table)[kind].items()})
         print(f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{sum_up_usd(units, price_list):>10.4f}")
 
 

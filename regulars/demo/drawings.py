@@ -81,7 +81,7 @@ def draw_person(number: int, *, smiles: bool) -> Image.Image:
 
 
 def _darken(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[place : place + 2], 16) * 85 // 100 for place in (1, 3, 5))
+    return tuple(int(colour[start : start + 2], 16) * 85 // 100 for start in (1, 3, 5))
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

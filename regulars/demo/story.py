@@ -124,9 +124,9 @@ class Story:
             elapsed_ms=reply.elapsed_ms,
         )
 
-    def _send_request(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
+    def _send_request(self, method: str, path: str, body_object: dict[str, Any] | None = None) -> Reply:
         """Ask, and once more a second later if that was too many questions a second."""
-        while (reply := self._v1.request_reply(method, path, sent)).status == 429:
+        while (reply := self._v1.request_reply(method, path, body_object)).status == 429:
             time.sleep(1)
         return reply
 

@@ -59,11 +59,11 @@ def count_shops(services: Services, now: datetime) -> dict[str, float]:
         searches = sum(int(traffic.searches) for traffic in by_day.values())
         return {"tenant": 1, "camera": usage.cameras, "face": usage.faces, "search": searches}
 
-    found = Counter[str]()
+    counts = Counter[str]()
     with ThreadPoolExecutor(_AT_ONCE) as counters:
-        for counted in counters.map(count_shop, services.tenants.list_all()):
-            found.update(counted)
-    return {"stage": 1, "start": min(found["tenant"], SWEEPS_AT_ONCE), **found}
+        for shop_counts in counters.map(count_shop, services.tenants.list_all()):
+            counts.update(shop_counts)
+    return {"stage": 1, "start": min(counts["tenant"], SWEEPS_AT_ONCE), **counts}
 
 
 def describe_difference(units: Mapping[str, float], number_by_kind: Mapping[str, float]) -> Iterator[str]:

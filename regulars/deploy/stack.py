@@ -86,8 +86,8 @@ class Account:
         """Return when a stack was made. Raises NotDeployed if there is none."""
         if (record := self._find_stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        made: datetime = record["CreationTime"]
-        return made
+        created_at: datetime = record["CreationTime"]
+        return created_at
 
     def count_units(self, stack: str, since: datetime, until: datetime) -> tuple[Counter[str], float]:
         """Count what a stack's tables and functions were charged with, and the captures that it resolved.
@@ -105,12 +105,12 @@ class Account:
         metrics.append((CAPTURES_RESOLVED, 1.0, _make_sum_query(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack)))
         queries = [{"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)]
         pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
-        counted = Counter[str]()
+        units = Counter[str]()
         for page in pages.paginate(MetricDataQueries=queries, StartTime=since, EndTime=until):
-            for found in page["MetricDataResults"]:
-                unit, times, _ = metrics[int(found["Id"][1:])]
-                counted.update({unit: times * sum(found["Values"])})
-        return counted, counted.pop(CAPTURES_RESOLVED, 0.0)
+            for result in page["MetricDataResults"]:
+                unit, times, _ = metrics[int(result["Id"][1:])]
+                units.update({unit: times * sum(result["Values"])})
+        return units, units.pop(CAPTURES_RESOLVED, 0.0)
 
     def find_certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
@@ -294,7 +294,7 @@ class Account:
         except WaiterError as error:
             reason = self._formation.describe_change_set(**change_name).get("StatusReason", str(error))
             change.forget()
-            if any(words in reason for words in _NOTHING_CHANGES):
+            if any(phrase in reason for phrase in _NOTHING_CHANGES):
                 return None
             raise NotDeployed(f"the change set of {change.stack} was not made: {reason}") from error
         return change

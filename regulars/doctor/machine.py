@@ -325,7 +325,7 @@ def _check_keyless_networks(
     dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
 ) -> Finding:
     """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
-    [setting_name] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
+    [setting_name] = (setting.name for setting in list_rows(type(keyless_clients)) if setting.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     proxies_among_clients = [
         trusted_proxy

@@ -117,7 +117,7 @@ def look_at_folder(folder: LabelledFolder, pack: Pack, out: Path, console: Conso
     """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("looking at pictures", total=len(folder.files))
-        return see_all(pack, folder.files, out / MEMORY, lambda more: bar.advance(task, more))
+        return see_all(pack, folder.files, out / MEMORY, lambda picture_count: bar.advance(task, picture_count))
 
 
 def see_all(
@@ -202,8 +202,8 @@ def _look_at(file: Path) -> PictureResult:
 def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:
     has_face = np.array([result.embedding is not None for result in picture_results], bool)
     dimensions = next((len(result.embedding) for result in picture_results if result.embedding is not None), 1)
-    rows = np.zeros((len(picture_results), dimensions), np.float32)
-    for row, result in zip(rows, picture_results, strict=True):
+    embeddings = np.zeros((len(picture_results), dimensions), np.float32)
+    for embedding, result in zip(embeddings, picture_results, strict=True):
         if result.embedding is not None:
-            row[:] = result.embedding
-    return Faces(rows, has_face, np.array(labelled.person_of, np.intp))
+            embedding[:] = result.embedding
+    return Faces(embeddings, has_face, np.array(labelled.person_of, np.intp))

@@ -183,7 +183,7 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule
     demands = rule.population.compute_demands(probes, gallery)
     best = (plain_scores - demands).argmax(axis=1)
     demand_of_best, top_scores = (
-        np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain_scores)
+        np.take_along_axis(values, best[:, None], axis=1)[:, 0] for values in (demands, plain_scores)
     )
     thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()]
     return Answer(

@@ -157,7 +157,7 @@ def _format_table(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
     width = max(len(label) for label, _ in first)
     widths = [max(len(name), 9) for name in columns]
     lines = [" " * width + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))]
-    for row in zip(*columns.values(), strict=True):
-        figures = "".join(f"  {figure:>{size}}" for (_, figure), size in zip(row, widths, strict=True))
-        lines.append(f"{row[0][0]:<{width}}{figures}")
+    for rates in zip(*columns.values(), strict=True):
+        figures = "".join(f"  {figure:>{size}}" for (_, figure), size in zip(rates, widths, strict=True))
+        lines.append(f"{rates[0][0]:<{width}}{figures}")
     return lines

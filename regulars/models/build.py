@@ -63,8 +63,8 @@ class Measured(Struct, frozen=True):
 
 def choose_number(models: Path) -> int:
     """Return the number of the new model, which no pack in `models` has."""
-    taken = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
-    return max(*taken, OWN_NUMBERS - 1) + 1
+    used_numbers = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
+    return max(*used_numbers, OWN_NUMBERS - 1) + 1
 
 
 def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
@@ -78,8 +78,8 @@ def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
     for file in base_files:
         shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
-    if taken := names.keys() & {file.name for file in base_files}:
-        raise UnusableNetwork(f"{', '.join(taken)} is the name of a file of the program's: rename yours")
+    if used_names := names.keys() & {file.name for file in base_files}:
+        raise UnusableNetwork(f"{', '.join(used_names)} is the name of a file of the program's: rename yours")
     for name in names:
         shutil.copyfile(folder / name, draft_folder / name)
     for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
@@ -110,28 +110,28 @@ def measure_pack(
     centre = np.concatenate([part.mean(axis=0) for part in parts])
     basis = _find_basis(join_parts(role, parts, centre, None))
     population = curves.make_population(join_parts(role, parts, centre, basis))
-    rows = np.zeros((len(faces.found), population.shape[1]), np.float32)
-    rows[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
-    centred = replace(faces, embeddings=rows)
+    embeddings = np.zeros((len(faces.found), population.shape[1]), np.float32)
+    embeddings[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
+    centred = replace(faces, embeddings=embeddings)
     entry, _ = curves.measure_model(centred, people.persons, population)
     return Measured(centre=centre, basis=basis, population=population, entry=entry, faces=centred)
 
 
-def _split_parts(role: EmbeddingRole, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def _split_parts(role: EmbeddingRole, embeddings: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Return the unit embeddings of each network, of which the rows were joined without a centre."""
     begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
-    return [scale_to_unit(part) for part in np.split(rows, begins, axis=1)]
+    return [scale_to_unit(part) for part in np.split(embeddings, begins, axis=1)]
 
 
-def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def _find_basis(embeddings: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the orthonormal directions (dimensions, columns) in which templates differ; None: in all of them.
 
     Fewer people than dimensions cannot tell. The directions are turned at random, so that none stands for anything.
     """
-    people, dimensions = rows.shape
+    people, dimensions = embeddings.shape
     if people <= dimensions:
         return None
-    values, vectors = np.linalg.eigh(rows.astype(np.float64).T @ rows)
+    values, vectors = np.linalg.eigh(embeddings.astype(np.float64).T @ embeddings)
     needed_columns = int((np.cumsum(values) > LOST * values.sum()).sum())
     columns = -(-needed_columns // 8) * 8  # the next multiple of eight
     if columns >= dimensions:
@@ -176,7 +176,7 @@ def _write_manifest(pack: Pack, offer: Offer) -> str:
     quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
     other_tables = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
-    head = {
+    first_table = {
         "pack": offer.pack,
         "schema": SCHEMA,
         "version": "1.0",
@@ -186,7 +186,7 @@ def _write_manifest(pack: Pack, offer: Offer) -> str:
     role = to_builtins(pack.manifest.embedding)
     networks = role.pop("networks")
     parts = [
-        _write_table("", head),
+        _write_table("", first_table),
         *(_write_table("[[file]]", to_builtins(file)) for file in pack.files),
         _write_table("[role.embedding]", role),
         *(_write_table("[[role.embedding.networks]]", network) for network in networks),
@@ -228,8 +228,10 @@ def require_whole(pack: Pack) -> None:
         raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
     wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]
     if (manifest.files, manifest.embedding) != (pack.files, pack.manifest.embedding) or wrong:
-        what = ", ".join(wrong) or "its manifest"
-        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {what} changed meanwhile")
+        changed_files = ", ".join(wrong) or "its manifest"
+        raise OperatorError(
+            f"the pack {pack.manifest.name} came out wrong, and is not added: {changed_files} changed meanwhile"
+        )
 
 
 def require_free(target: Path) -> None:

@@ -114,8 +114,8 @@ class Snapshots:
                 connection_number = self._count_connections()
                 self._catch_up()
                 self._caught_up_connection = connection_number
-            for due in self._take_due():
-                self._send(due)
+            for snapshot in self._take_due():
+                self._send(snapshot)
             for label in [*self._labels]:
                 self._give_back(label)
         except Away:
@@ -131,13 +131,13 @@ class Snapshots:
 
     def _take_due(self) -> list[_Due]:
         with self._lock:
-            return [due for due in self._due.values() if due.at <= time.monotonic()]
+            return [snapshot for snapshot in self._due.values() if snapshot.at <= time.monotonic()]
 
-    def _forget_due(self, due: _Due) -> None:
+    def _forget_due(self, snapshot: _Due) -> None:
         """Forget what is due, unless there is something newer by now."""
         with self._lock:
-            if self._due.get(due.event.id) is due:
-                del self._due[due.event.id]
+            if self._due.get(snapshot.event.id) is snapshot:
+                del self._due[snapshot.event.id]
 
     def _catch_up(self) -> None:
         """Note the people whom Frigate saw while nobody listened, if the service has no picture of them."""
@@ -162,37 +162,37 @@ class Snapshots:
         if missed:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 
-    def _send(self, due: _Due) -> None:
+    def _send(self, snapshot: _Due) -> None:
         """Fetch the event's picture from Frigate and send it to the service, unless that has it already."""
-        event = due.event
-        due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
+        event = snapshot.event
+        snapshot.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
         person = self._provide_person(event.id)
         if event.at in person.times or (len(person.times) >= MOST_PICTURES and not event.ended):
-            self._forget_due(due)
+            self._forget_due(snapshot)
             return
         try:
             picture = self._frigate.fetch_snapshot(event.id)
         except Refused as error:
-            self._put_off(due, error)
+            self._put_off(snapshot, error)
             return
         digest = hashlib.sha256(picture).hexdigest()
         if digest != person.digest:
             capture = self._store_picture(event, picture)
             if capture is not None and self._gives_names:
-                until = time.monotonic() + SETTLED_S
-                self._labels.append(_Label(event.id, capture.id, capture.camera, until))
+                settled_at = time.monotonic() + SETTLED_S
+                self._labels.append(_Label(event.id, capture.id, capture.camera, settled_at))
         person.digest = digest
         person.times.add(event.at)
-        self._forget_due(due)
+        self._forget_due(snapshot)
 
-    def _put_off(self, due: _Due, error: Refused) -> None:
-        due.tries += 1
-        if due.event.ended and due.tries < TRIES_AT_END:
-            due.at = time.monotonic() + self._no_picture_s
+    def _put_off(self, snapshot: _Due, error: Refused) -> None:
+        snapshot.tries += 1
+        if snapshot.event.ended and snapshot.tries < TRIES_AT_END:
+            snapshot.at = time.monotonic() + self._no_picture_s
             return
-        if due.event.ended:
-            _log.warning("%s: there is no picture of this person: %s", due.event.camera, error)
-        self._forget_due(due)
+        if snapshot.event.ended:
+            _log.warning("%s: there is no picture of this person: %s", snapshot.event.camera, error)
+        self._forget_due(snapshot)
 
     def _store_picture(self, event: FrigateEvent, picture: bytes) -> models.Capture | None:
         """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""

@@ -83,22 +83,22 @@ class Tenants:
         if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
             dialect_claim = v1.VIEWS.claim(self._services.settings, request)
         if isinstance(dialect_claim, SignatureClaim):
-            claim = (dialect_claim.find, dialect_claim.id, find_network(request.client))
-            return replace(self._make_hint(claim, partial(self._check_signature, dialect_claim.find)), by_body=True)
+            claim_key = (dialect_claim.find, dialect_claim.id, find_network(request.client))
+            return replace(self._make_hint(claim_key, partial(self._check_signature, dialect_claim.find)), by_body=True)
         hint = self._make_hint(
             (dialect_claim.find, dialect_claim.key),
             lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
         )
         return replace(hint, tenant=dialect_claim.tenant or hint.tenant, by_body=dialect_claim.in_body)
 
-    def _make_hint(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
-        formerly, sure_until = self._proved.get(claim, (None, 0.0))
+    def _make_hint(self, claim_key: tuple[object, ...], prove: Prove) -> CallerHint:
+        formerly, sure_until = self._proved.get(claim_key, (None, 0.0))
         is_sure = time.monotonic() < sure_until
-        return CallerHint(formerly if is_sure else None, prove, claim=claim, formerly=formerly)
+        return CallerHint(formerly if is_sure else None, prove, claim=claim_key, formerly=formerly)
 
-    def _remember(self, claim: tuple[object, ...], tenant: Tenant, sure_s: float = 0.0) -> str:
-        self._proved.pop(claim, None)  # the last one proved is the last to be forgotten
-        self._proved[claim] = tenant.name, time.monotonic() + sure_s
+    def _remember(self, claim_key: tuple[object, ...], tenant: Tenant, sure_s: float = 0.0) -> str:
+        self._proved.pop(claim_key, None)  # the last one proved is the last to be forgotten
+        self._proved[claim_key] = tenant.name, time.monotonic() + sure_s
         if len(self._proved) > REMEMBERED:
             self._proved.popitem(last=False)
         return tenant.name

@@ -200,14 +200,14 @@ class Connection(H11Protocol):
             self.enter(Phase.HEAD)
         received = held_by_h11 + self._unread[: HEAD_BYTES - len(held_by_h11)]
         end = received.find(b"\r\n\r\n", max(0, len(held_by_h11) - 3))
-        head = received if end < 0 else received[: end + 4]
-        del self._unread[: len(head) - len(held_by_h11)]
-        if len(head) == len(held_by_h11):
+        head_bytes = received if end < 0 else received[: end + 4]
+        del self._unread[: len(head_bytes) - len(held_by_h11)]
+        if len(head_bytes) == len(held_by_h11):
             self._refuse("The head of a request is too long.")
-        elif _NO_HEAD.search(head, max(0, len(held_by_h11) - 1)):
+        elif _NO_HEAD.search(head_bytes, max(0, len(held_by_h11) - 1)):
             self._refuse(_NO_REQUEST)
         else:
-            super().data_received(head[len(held_by_h11) :])
+            super().data_received(head_bytes[len(held_by_h11) :])
             self._is_chunked = self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _read_body(self, held_by_h11: bytes) -> None:

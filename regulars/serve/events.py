@@ -113,12 +113,12 @@ def _feed_queue(
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
     if threads > 1:
         limit, visibility_s = 1, SHARED_VISIBILITY_S
-    turn = threading.Lock()
+    receiving = threading.Lock()
 
     def step() -> float:
         """Wait for messages, one thread for all of the handler's, and hand them over."""
         messages: list[Message] = []
-        with turn:
+        with receiving:
             while not messages and not background.ends:
                 messages = queue.receive(limit, visibility_s)
                 if not messages:

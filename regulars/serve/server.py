@@ -309,9 +309,9 @@ class Front:
                 self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
                 await asyncio.sleep(LOOK_EVERY_S)
                 self._limiter.close_overdue()
-                still_s, lane = self._site.measure_stillness()
+                still_s, lane_name = self._site.measure_stillness()
                 if self._watchdog:
-                    self._watchdog.note_turn(still_s, lane)
+                    self._watchdog.note_turn(still_s, lane_name)
                 if self._tls:
                     self._tls.renew()
             stopped_at = time.monotonic()

@@ -399,6 +399,6 @@ def _shorten_reason(why: str) -> str:
     return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
 
 
-def _write(file: Path, rows: Iterable[Sequence[str]]) -> None:
+def _write(file: Path, lines: Iterable[Sequence[str]]) -> None:
     with file.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells a spreadsheet that it is UTF-8
-        write_rows([HEADER, *rows], stream)
+        write_rows([HEADER, *lines], stream)

@@ -102,7 +102,7 @@ def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
     """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
     known_ids = set[str]()
     for page in pages:
-        fresh = {row[id_]: row for row in page if row[id_] not in known_ids}
+        fresh = {item[id_]: item for item in page if item[id_] not in known_ids}
         if not fresh:
             return
         known_ids.update(fresh)
@@ -193,8 +193,8 @@ def group_by_person(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) ->
     """Divide pictures by person, as their folders say, or their names."""
     people: People = {}
     for key in pictures:
-        beside = key.parent in (prefix, PurePosixPath("."))
-        name = key.stem.rpartition("_")[0] or key.stem if beside else key.parent.name
+        is_outside_folders = key.parent in (prefix, PurePosixPath("."))
+        name = key.stem.rpartition("_")[0] or key.stem if is_outside_folders else key.parent.name
         people.setdefault(name, set()).add(key)
     return people
 

@@ -165,7 +165,7 @@ def read_table(file: Path) -> Source:
     if _is_picture(file):
         raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
     text, encoding = _decode_table(file.read_bytes())
-    rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    lines_by_person: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     faults: list[Fault] = []
     first_line = text.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
@@ -184,14 +184,14 @@ def read_table(file: Path) -> Source:
                 faults.append((reader.line_num, "has not as many cells as the first line"))
                 continue
             cells = {columns[name]: value.strip() for name, value in row.items()}
-            rows.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
+            lines_by_person.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
     except csv.Error as error:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
-    people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
+    people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
-        more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
+        unlisted = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
         fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_TOLD])
-        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{more}")
+        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{unlisted}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
 
@@ -240,8 +240,8 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
                     f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
                 )
                 faults.append((line, f"says {name} {value[:40]!r}, {earlier_line}"))
-        places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
-        found_path = next(filter(_is_file, places), None)
+        candidate_paths = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
+        found_path = next(filter(_is_file, candidate_paths), None)
         if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
         elif not found_path.resolve().is_relative_to(file.parent.resolve()):
@@ -267,13 +267,13 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
-    own = ("name", "id", "group")
-    more: dict[str, Any] = {name: cells[name] for name in TEXTS if name in cells and name not in own}
+    other_members = ("name", "id", "group")
+    fields: dict[str, Any] = {name: cells[name] for name in TEXTS if name in cells and name not in other_members}
     if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
-        more["age"] = int(cells["age"])
+        fields["age"] = int(cells["age"])
     elif "age" in cells:
         faults.append((line, f"says age {cells['age'][:40]!r}: an age is a whole number of years"))
     labels = {letter: cells[_LABEL + letter] for letter in LABELS if _LABEL + letter in cells}
     known_columns = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
     attributes = {name: value for name, value in cells.items() if name not in known_columns}
-    return {**more, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}
+    return {**fields, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}

@@ -42,13 +42,15 @@ def reckon_month(stock: Load, traffic: Mapping[date, Traffic], today: date, made
     """
     first = max(made_on, today.replace(day=1))
     month_days = monthrange(today.year, today.month)[1]
-    past, left = (today - first).days, month_days - today.day + 1
+    past_days, remaining_days = (today - first).days, month_days - today.day + 1
     so_far = _sum_up(traffic, first, today)
     begin = max(made_on, today - timedelta(PACE_DAYS))
-    recent, pace = _sum_up(traffic, begin, today), left / max(1, (today - begin).days)
+    recent, pace = _sum_up(traffic, begin, today), remaining_days / max(1, (today - begin).days)
     whole = Traffic(so_far.captures + recent.captures * pace, so_far.searches + recent.searches * pace)
     prices = read_prices()
-    return Month(_price(stock, so_far, past, prices), _price(stock, whole, past + left, prices), prices)
+    return Month(
+        _price(stock, so_far, past_days, prices), _price(stock, whole, past_days + remaining_days, prices), prices
+    )
 
 
 def _sum_up(traffic: Mapping[date, Traffic], first: date, end: date) -> Traffic:

@@ -230,13 +230,13 @@ def _decode_base64(value: Any) -> bytes:
         raise _NOT_BASE64 from None
 
 
-def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], meant: str) -> _Value:
+def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], right_values: str) -> _Value:
     """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
     try:
         return default if text is None else read(text)
     except (ValueError, KeyError):
-        raise Failure(0, f"{name} is {meant}, not {str(text)[:40]!r}") from None
+        raise Failure(0, f"{name} is {right_values}, not {str(text)[:40]!r}") from None
 
 
 def _read_whole(text: str) -> int:

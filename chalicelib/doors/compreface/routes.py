@@ -142,14 +142,14 @@ def normalize_vectors(context: RequestContext, embeddings: Sequence[Any]) -> NDA
         if len(embedding) != length:
             raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
-        rows = np.asarray(embeddings, dtype=np.float64)
-        rows /= max(float(np.abs(rows).max()), _ZERO_LENGTH)  # so that no square of a number overflows
+        vectors = np.asarray(embeddings, dtype=np.float64)
+        vectors /= max(float(np.abs(vectors).max()), _ZERO_LENGTH)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms < _ZERO_LENGTH).any():
         raise Failure(36, f"An embedding is {length} finite numbers, and not all of them are 0")
-    return np.asarray(rows / norms, dtype=np.float32)
+    return np.asarray(vectors / norms, dtype=np.float32)
 
 
 def list_subjects(context: RequestContext) -> Body:

@@ -132,10 +132,11 @@ def detect(context: RequestContext) -> Body:
 
 
 def register(context: RequestContext) -> Body:
-    """Enrol somebody by the pictures of all files.
+    """Enrol somebody by the pictures of all files that were sent.
 
-    The answer's `refused` names pictures without one clear face, `looks_like` somebody else whom the pictures look
-    like. Raises the error of the first picture if all are refused.
+    The answer's `refused` has a line for each picture that was not enrolled: it shows no clear face, or several, or
+    REGISTER_TIME was over before it. `looks_like` is the name of somebody else whom one of the pictures looks like.
+    Raises Failure if no name or no picture was sent. Raises the error of the first picture if all are refused.
     """
     name, subjects, clock = context.read_userid(), context.services.subjects, context.services.clock
     if not context.uploads:
@@ -143,11 +144,11 @@ def register(context: RequestContext) -> Body:
     is_known = subjects.find(context.tenant, context.group, name, matches_case=True) is not None
     errors_by_field: list[tuple[str, errors.RegularsError]] = []
     looks_like = ""
-    until = clock.now() + REGISTER_TIME
+    ends_at = clock.now() + REGISTER_TIME
     for upload in context.uploads:
-        if clock.now() > until:
-            late = errors.Busy("the photos before it took all the time of this call: send it again")
-            errors_by_field.append((upload.name, late))
+        if clock.now() > ends_at:
+            no_time_left = errors.Busy("the photos before it took all the time of this call: send it again")
+            errors_by_field.append((upload.name, no_time_left))
             continue
         try:
             enrolled = subjects.enrol_photo(

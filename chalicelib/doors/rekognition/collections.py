@@ -75,9 +75,9 @@ def list_collections(context: RequestContext, members: Members) -> Members:
     """List a page of the collections' names."""
     max_groups = members.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {context.tenant.name}")
-    place = read_place(tokens, members.get("NextToken"))
+    last_sort_key = read_place(tokens, members.get("NextToken"))
     groups = [group for group in context.services.groups.list_all(context.tenant) if _is_collection(group)]
-    remaining_groups = [group for group in groups if place is None or _make_sort_key(group) > place]
+    remaining_groups = [group for group in groups if last_sort_key is None or _make_sort_key(group) > last_sort_key]
     page = remaining_groups[:max_groups]
     answer: dict[str, object] = {
         "CollectionIds": [group.name for group in page],
@@ -218,9 +218,9 @@ def list_faces(context: RequestContext, members: Members) -> Members:
         user_faces = context.services.users.get(context.tenant, group, members["UserId"]).faceids
         wanted_ids = [faceid for faceid in user_faces if wanted_ids is None or faceid in wanted_ids]
     tokens = PageTokens(f"faces {context.tenant.name} {group.id}")
-    place = read_place(tokens, members.get("NextToken"))
+    position = read_place(tokens, members.get("NextToken"))
     faces, following = context.services.faces.lists.list_by_enrolment(
-        context.tenant, group, max_faces, place, wanted_ids
+        context.tenant, group, max_faces, position, wanted_ids
     )
     version = write_model_version(context)
     answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
@@ -339,13 +339,17 @@ def read_faceid(faceid: str) -> str:
 
 
 def _delete_batch(context: RequestContext, group: Group, faceids: list[str], number: int) -> set[str]:
-    """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
-    request = context.request_id and replace(context.request_id, key=f"{context.request_id.key}-{number}")
-    of_call = replace(context, request=request)
-    of_group = partial(
+    """Delete up to MAX_DELETED faces, and return those that were there. Raises StorageUnavailable if some are left.
+
+    `number`: of the batch among those of the request. A repeat finds the answer of each batch that was done.
+    """
+    batch_id = context.request_id and replace(context.request_id, key=f"{context.request_id.key}-{number}")
+    delete_faces = partial(
         context.services.deletion.delete_faces_of_group, by="rekognition", only=lambda face: not face.user
     )
-    deleted = of_call.change_once(lambda: asdict(of_group(context.tenant, group.name, faceids, request)))
+    deleted = replace(context, request_id=batch_id).change_once(
+        lambda: asdict(delete_faces(context.tenant, group.name, faceids, batch_id))
+    )
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
     return set(deleted["success"])
@@ -382,9 +386,9 @@ def delete_user(context: RequestContext, members: Members) -> None:
 def list_users(context: RequestContext, members: Members) -> Members:
     group = find_collection(context, members["CollectionId"])
     tokens = PageTokens(f"users {context.tenant.name} {group.id}")
-    place = read_place(tokens, members.get("NextToken"))
+    position = read_place(tokens, members.get("NextToken"))
     users, following = context.services.users.read_page(
-        context.tenant, group, members.get("MaxResults", MOST_USERS), place
+        context.tenant, group, members.get("MaxResults", MOST_USERS), position
     )
     acts.report_users(users)
     answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
@@ -467,10 +471,10 @@ def search_users_by_image(context: RequestContext, members: Members) -> Members:
         answer["SearchedFace"] = {"FaceDetail": details[fit_numbers[0]]}
         if not largest.spoof:
             min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
-            wanted = RankingRequest(
+            ranking_request = RankingRequest(
                 seen_picture.embeddings[fit_numbers[0]], largest.quality.total, min_similarity, max_users
             )
-            similar_users = context.services.recognition.ranking.rank_users(context.tenant, group, wanted)
+            similar_users = context.services.recognition.ranking.rank_users(context.tenant, group, ranking_request)
     searched_numbers = fit_numbers[:1]
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}

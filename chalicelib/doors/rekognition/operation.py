@@ -148,8 +148,8 @@ class RequestContext(Struct, frozen=True):
         Two attempts of one call may run at the same time. The second finds what the first has changed, and returns the
         answer of the first.
         """
-        done, stored_answer = self.services.requests.do_once(self.tenant.name, self.request_id, change)
-        return cast(_Made, done) if stored_answer is None else stored_answer.body
+        answer, stored_answer = self.services.requests.do_once(self.tenant.name, self.request_id, change)
+        return cast(_Made, answer) if stored_answer is None else stored_answer.body
 
 
 View = Callable[[RequestContext, Members], Members | None]
@@ -183,8 +183,8 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
 
 def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     """Return the id of the key that signed a request, and its tenant. Raises Failure."""
-    claim, tenant = _verify_signature(services, request, request.headers, _read_body(request))
-    return claim.access_key_id, tenant
+    sent_signature, tenant = _verify_signature(services, request, request.headers, _read_body(request))
+    return sent_signature.access_key_id, tenant
 
 
 def _read_context(
@@ -195,19 +195,21 @@ def _read_context(
     is_ours = sent_headers.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
-    claim, tenant = _verify_signature(services, request, sent_headers, body)
+    sent_signature, tenant = _verify_signature(services, request, sent_headers, body)
     telemetry.of_tenant(tenant.name, _CALLER)
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read_members(body, requests.REQUESTS[operation])
-    id_ = sent_headers.get(_INVOCATION) or claim.signature
-    context = RequestContext(services, tenant, claim.region, id_, _identify_request(operation, sent_headers, members))
+    id_ = sent_headers.get(_INVOCATION) or sent_signature.signature
+    context = RequestContext(
+        services, tenant, sent_signature.region, id_, _identify_request(operation, sent_headers, members)
+    )
     # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two
     # calls: somebody who overheard a signed request could send it again under another name.
     name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
     name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
-    if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
+    if operation in requests.WRITES and services.requests.is_repeat(tenant.name, sent_signature.signature, name):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
     return context, members
 
@@ -241,10 +243,10 @@ def _read_body(request: HttpRequest) -> bytes:
 
 def _verify_signature(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], body: bytes
-) -> tuple[signature.Claim, Tenant]:
+) -> tuple[signature.SentSignature, Tenant]:
     """Return the signature, and the tenant whose key made it. `sent_headers`: headers, lower case. Raises Failure."""
-    claim = _read_signature(request, sent_headers)
-    tenant_and_secret = services.tenants.find_by_access_key(claim.access_key_id)
+    sent_signature = _read_signature(request, sent_headers)
+    tenant_and_secret = services.tenants.find_by_access_key(sent_signature.access_key_id)
     if tenant_and_secret is None:
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
     tenant, secret = tenant_and_secret
@@ -254,16 +256,18 @@ def _verify_signature(
     own_signed_hosts = services.settings.get_dialect_settings(DIALECT.name, SignedHosts)
     hosts = [*own_signed_hosts.endpoint_hosts, *([public_url.netloc] if public_url.netloc else [])]
     now = services.clock.now()
-    signature.verify_signature(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public_url.path)
+    signature.verify_signature(
+        sent_signature, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public_url.path
+    )
     if tenant.disabled:
         raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
-    return claim, tenant
+    return sent_signature, tenant
 
 
-def _read_signature(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
+def _read_signature(request: HttpRequest, sent_headers: Mapping[str, str]) -> signature.SentSignature:
     """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
-        return signature.read_signature(sent, presigned="X-Amz-Signature" in request.query)
+        return signature.read_signature(sent_headers, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:
         if failure.code != signature.MISSING or not request.is_through_gateway:
             raise

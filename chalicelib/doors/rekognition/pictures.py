@@ -30,9 +30,9 @@ def read_picture(context: RequestContext, image: Mapping[str, Any]) -> bytes:
     if "Bytes" in image:
         sent_bytes: bytes = image["Bytes"]
         return sent_bytes
-    place = image["S3Object"]
+    s3_object = image["S3Object"]
     stored_bytes = context.services.recognition.stored_pictures.read_picture(
-        context.tenant, place["Bucket"], place["Name"], place.get("Version")
+        context.tenant, s3_object["Bucket"], s3_object["Name"], s3_object.get("Version")
     )
     if stored_bytes is None:
         raise Failure(
@@ -86,11 +86,11 @@ def choose_models(attributes: Sequence[str]) -> frozenset[str]:
     return frozenset(MODELS[name] for name in wanted_names if name in MODELS)
 
 
-def describe_box(place: Found) -> Members:
+def describe_box(face: Found) -> Members:
     """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
     return {
-        "BoundingBox": {"Width": place.width, "Height": place.height, "Left": place.x, "Top": place.y},
-        "Confidence": max(50.0, 100 - 160 * (1 - min(place.score, 1.0)) ** 2),
+        "BoundingBox": {"Width": face.width, "Height": face.height, "Left": face.x, "Top": face.y},
+        "Confidence": max(50.0, 100 - 160 * (1 - min(face.score, 1.0)) ** 2),
     }
 
 

@@ -186,7 +186,7 @@ class Endpoint(Struct, frozen=True):
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
         requests, tenant = context.services.requests, context.tenant.name
         try:
-            done, stored_answer = requests.do_once(
+            answer_body, stored_answer = requests.do_once(
                 tenant, context.request_id, lambda: self.view(context, Parameters.read(form, self.parameters))
             )
         except RegularsError as error:
@@ -194,7 +194,7 @@ class Endpoint(Struct, frozen=True):
             if context.request_id is None or failure["code"] in NEVER_STORED:
                 raise
             return requests.store_answer(tenant, context.request_id, Answer(type(error).__name__, failure))
-        return stored_answer or Answer(OK, done or {})
+        return stored_answer or Answer(OK, answer_body or {})
 
     def describe_failure(self, error: Exception) -> Body:
         return {"code": choose_code(error, self.name), "msg": describe_error(error)}

@@ -138,8 +138,8 @@ def get_face_by_picture(context: RequestContext, parameters: Parameters) -> Body
 
 
 def _read_gender(parameters: Parameters) -> Gender | None:
-    sent = parameters.read_number("gender", 0, 2)
-    return None if sent is None else GENDERS[sent]
+    number = parameters.read_number("gender", 0, 2)
+    return None if number is None else GENDERS[number]
 
 
 def _find_group(context: RequestContext, face: Face) -> Group:
@@ -154,8 +154,8 @@ def create_group(context: RequestContext, parameters: Parameters) -> None:
 
 
 def update_group(context: RequestContext, parameters: Parameters) -> None:
-    old_name, new = parameters.required_text("old_name"), _read_group(context, parameters)
-    changes = dict(zip(("name", "capacity", "description"), new, strict=True))
+    old_name, new_values = parameters.required_text("old_name"), _read_group(context, parameters)
+    changes = dict(zip(("name", "capacity", "description"), new_values, strict=True))
     context.services.groups.change_by_name(context.tenant, old_name, changes, request=context.request_id)
 
 
@@ -254,7 +254,7 @@ def render_listed_face(face: Face, group: Group) -> Body:
 def _render_attributes(face: Face, group: Group) -> Body:
     """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
     values = [(attribute.name, face.attributes.get(attribute.id, "")) for attribute in group.attributes]
-    return dict(values) | {f"item{place}": value for place, (_, value) in enumerate(values, start=1)}
+    return dict(values) | {f"item{number}": value for number, (_, value) in enumerate(values, start=1)}
 
 
 def choose_age_range(face: Face) -> int | None:

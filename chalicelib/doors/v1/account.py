@@ -409,5 +409,5 @@ def list_entries(context: RequestContext, query: EntriesWanted) -> EntriesPage:
 
 
 def _describe_entry(hour: int | None, entry: dict[str, Any]) -> Entry:
-    id_, at_text, what, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
-    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=what, by=by, hour=hour, details=entry)
+    id_, at_text, act, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
+    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=act, by=by, hour=hour, details=entry)

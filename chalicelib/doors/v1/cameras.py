@@ -366,8 +366,8 @@ def delete_camera(context: RequestContext) -> None:
 def send_heartbeat(context: RequestContext, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     context.caller.require_camera(context.path_values["id"])
-    cameras, id_, by = context.services.cameras, context.path_values["id"], context.caller.camera
-    known_camera = by if by is not None and by.id == id_ else cameras.get(context.tenant, id_)
+    cameras, id_, caller = context.services.cameras, context.path_values["id"], context.caller.camera
+    known_camera = caller if caller is not None and caller.id == id_ else cameras.get(context.tenant, id_)
     camera = cameras.note_heartbeat(context.tenant, known_camera, body.status, is_working=body.working)
     return _describe_camera(context, context.services.captures.count_faceless(context.tenant, camera))
 
@@ -388,9 +388,9 @@ def make_claim_code(context: RequestContext) -> ClaimCode:
     The key that the camera has stays until the code is used. The QR code has the line that the box runs,
     `regulars-edge claim` with the code and the URL of this service.
     """
-    code, until = context.services.cameras.make_claim_code(context.tenant, context.path_values["id"])
+    code, expires_at = context.services.cameras.make_claim_code(context.tenant, context.path_values["id"])
     line = f"regulars-edge claim {code} {context.route('')}"
-    return ClaimCode(claim_code=code, expires_at=time_text(until), **draw_qr_code(line))
+    return ClaimCode(claim_code=code, expires_at=time_text(expires_at), **draw_qr_code(line))
 
 
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)

@@ -240,8 +240,10 @@ def list_captures(context: RequestContext, query: CapturesWanted) -> CapturesPag
 
     camera = _choose_camera(context, query.camera)
     state = None if query.state is None else CaptureState(query.state)
-    only = CaptureFilter(query.since, query.until, state, query.faces)
-    page = context.services.captures.read_page(context.tenant, camera, query.limit, query.token, capture_filter=only)
+    capture_filter = CaptureFilter(query.since, query.until, state, query.faces)
+    page = context.services.captures.read_page(
+        context.tenant, camera, query.limit, query.token, capture_filter=capture_filter
+    )
     faces = find_faces_seen(context, ((capture, sighting) for capture in page.rows for sighting in capture.sightings))
     return CapturesPage(
         captures=[_describe_capture(context, capture, faces) for capture in page.rows], next_token=page.next_token
@@ -326,11 +328,11 @@ def _require_camera(
     return camera
 
 
-def _make_offer(context: RequestContext, offered_capture: OfferedCapture, place: str) -> Offer:
+def _make_offer(context: RequestContext, offered_capture: OfferedCapture, member_path: str) -> Offer:
     from chalicelib.book.captures.captures import Offer  # not at the other routes' cold starts
 
-    sent = None if offered_capture.camera is UNSET else offered_capture.camera
-    camera = _require_camera(context, sent, f"{place}.camera is missing: it is required")
+    sent_camera = None if offered_capture.camera is UNSET else offered_capture.camera
+    camera = _require_camera(context, sent_camera, f"{member_path}.camera is missing: it is required")
     return Offer(**structs.asdict(offered_capture) | {"camera": camera, "track": offered_capture.track or ""})
 
 

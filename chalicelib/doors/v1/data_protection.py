@@ -162,16 +162,19 @@ class Marked(Answer, kw_only=True):
     others: Others
 
 
-def _describe_mark(
-    faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None
+def _describe_protection(
+    faceid: str, protection: model.Hold | model.Restriction | None, person: Person | None = None
 ) -> dict[str, Any]:
-    """Return what the answers about holds and restrictions have in common.
+    """Return the members that the answers about holds and restrictions have in common.
 
-    `person`: the face's person; None: the answer is about the face alone.
+    `protection`: the face's hold or restriction; None: it has none. `person`: the face's person; None: the answer is
+    about the face alone.
     """
     faces, others = person or Person((faceid,), ())
-    reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
-    since = time_text(mark.at) if mark else None
+    reason = None if protection is None else protection.reason
+    if isinstance(protection, model.Restriction):
+        reason = protection.said
+    since = None if protection is None else time_text(protection.at)
     acts.report_people([faceid, *faces, *others])
     return {"face": faceid, "reason": reason, "since": since, "faces": list(faces), "others": list(others)}
 
@@ -202,7 +205,7 @@ def list_holds(context: RequestContext) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
     found_faces = context.services.faces.holds.list_all(context.tenant.name)
     return Holds(
-        holds=[Hold(held=True, **_describe_mark(face.faceid, face.hold)) for face in found_faces], next_token=None
+        holds=[Hold(held=True, **_describe_protection(face.faceid, face.hold)) for face in found_faces], next_token=None
     )
 
 
@@ -210,7 +213,7 @@ def list_holds(context: RequestContext) -> Holds:
 def get_hold(context: RequestContext) -> Hold:
     """Read whether a face is under legal hold."""
     face, person = _read_face_and_person(context)
-    return Hold(held=face.hold is not None, **_describe_mark(face.faceid, face.hold, person))
+    return Hold(held=face.hold is not None, **_describe_protection(face.faceid, face.hold, person))
 
 
 @operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
@@ -280,15 +283,17 @@ _ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn
 
 
 def _describe_restriction(context: RequestContext, face: Face, person: Person | None = None) -> Restriction:
-    mark = face.restriction
+    restriction = face.restriction
     erased_at_time = (
-        erased_at(context.tenant, face) if context.tenant.expired_consent_erases and mark and mark.ended else None
+        erased_at(context.tenant, face)
+        if context.tenant.expired_consent_erases and restriction and restriction.ended
+        else None
     )
     return Restriction(
-        restricted=mark is not None,
-        ended=_ENDED.get(mark.ended) if mark else None,
+        restricted=restriction is not None,
+        ended=_ENDED.get(restriction.ended) if restriction else None,
         erased_at=read_optional(time_text, erased_at_time),
-        **_describe_mark(face.faceid, mark, person),
+        **_describe_protection(face.faceid, restriction, person),
     )
 
 

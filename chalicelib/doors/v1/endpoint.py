@@ -179,12 +179,12 @@ class Operation(Struct, frozen=True, dict=True):
 
         `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
         """
-        what = f"{self.method} {self.path}"
+        operation_name = f"{self.method} {self.path}"
         return http.answer_request(
             request,
             lambda: self._tag_answer(request, self._run_view(provide, request, reading)),
             errors.answer_error,
-            what,
+            operation_name,
         )
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
@@ -228,13 +228,13 @@ class Operation(Struct, frozen=True, dict=True):
         context = RequestContext(
             services, caller, request.parameters, _read_origin(request), headers, request, request_id=id_
         )
-        sent = self._read_request(request)
+        arguments = self._read_request(request)
 
         def run() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
                 reading.require_known(provide, request)
             try:
-                return self.view(context, **sent)
+                return self.view(context, **arguments)
             except Changed as error:
                 if reading is not None:
                     error.details["present"] = to_builtins(reading.view(context))
@@ -256,12 +256,12 @@ class Operation(Struct, frozen=True, dict=True):
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer by a view that needs no key, such as the sign-in's."""
         headers: dict[str, str] = {}
-        sent = self._read_request(request)
+        arguments = self._read_request(request)
         if "context" in self.types:
-            sent["context"] = KeylessContext(provide(), request, headers)
-        what = f"{self.method} {self.path}"
-        with acts.begin_act(Act(what, "sign-in", kind_of(what))):
-            return _make_response(self.view(**sent), self.status, headers)
+            arguments["context"] = KeylessContext(provide(), request, headers)
+        operation_name = f"{self.method} {self.path}"
+        with acts.begin_act(Act(operation_name, "sign-in", kind_of(operation_name))):
+            return _make_response(self.view(**arguments), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
         """Read the view's arguments `query` and `body`. If it takes one of them not, that has to be empty."""
@@ -357,8 +357,8 @@ def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> R
         return None
     if not _KEY.fullmatch(sent_key):
         raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent_key[:64]!r}")
-    head = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
-    digest = hashlib.sha256(json.dumps(head).encode() + b"\n" + request.read_body(most_bytes))
+    request_line = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
+    digest = hashlib.sha256(json.dumps(request_line).encode() + b"\n" + request.read_body(most_bytes))
     key = hashlib.sha256(sent_key.encode()).hexdigest()
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 

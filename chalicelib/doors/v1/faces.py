@@ -300,8 +300,9 @@ def list_faces(context: RequestContext, query: FacesWanted) -> FacesPage:
 @operations("GET", "/v1/face-ids", Role.VIEWER)
 def list_face_ids(context: RequestContext, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
-    lists, known = context.services.faces.lists, query.known
-    face_ids = lists.list_ids(context.tenant, query.group, query.order, descending=query.desc, known=known)
+    face_ids = context.services.faces.lists.list_ids(
+        context.tenant, query.group, query.order, descending=query.desc, known=query.known
+    )
     acts.report_people(face_ids.ids)
     return FaceIds(ids=face_ids.ids, seq=face_ids.seq)
 
@@ -402,11 +403,11 @@ def delete_face(context: RequestContext, query: FaceDeletion) -> Erased | None:
     last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
     is left of the one before.
     """
-    faceid, deletion, by = context.path_values["id"], context.services.deletion, context.caller.id
+    faceid, deletion, caller_id = context.path_values["id"], context.services.deletion, context.caller.id
     if (query.former or query.whole) and not query.erase:
         raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
     if query.former or (query.erase and not context.services.faces.by_id(context.tenant, [faceid], restricted=True)):
-        deleted = context.services.erasure.erase_gone_face(context.tenant, faceid, context.request_id, by=by)
+        deleted = context.services.erasure.erase_gone_face(context.tenant, faceid, context.request_id, by=caller_id)
     else:
         context.services.faces.get(context.tenant, faceid, restricted=query.erase)
         faceids = (
@@ -415,7 +416,9 @@ def delete_face(context: RequestContext, query: FaceDeletion) -> Erased | None:
             else (faceid,)
         )
         # The named one last, by which a repeat finds those that are left.
-        deleted = deletion.delete_faces(context.tenant, faceids[::-1], context.request_id, by=by, erase=query.erase)
+        deleted = deletion.delete_faces(
+            context.tenant, faceids[::-1], context.request_id, by=caller_id, erase=query.erase
+        )
     if deleted.failed:
         require_free(context.services.faces.by_id(context.tenant, deleted.failed, restricted=True).values())
         raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
@@ -491,8 +494,8 @@ def reject_sighting(context: RequestContext, body: NotThisFace) -> Rejected:
     if body.visit or body.name or body.instead is Instead.NEW:
         from chalicelib.book.rules.sighting import Gift  # not at the other routes' cold starts
 
-        only = tuple(body.only or ()) if body.visit else (sighting,)
-        gift = Gift(body.other, body.instead, body.name or "", only)
+        sighting_ids = tuple(body.only or ()) if body.visit else (sighting,)
+        gift = Gift(body.other, body.instead, body.name or "", sighting_ids)
         gift_answer = context.services.sightings.rejection.give_visit(
             context.tenant, faceid, sighting, gift, context.request_id
         )

@@ -69,13 +69,13 @@ def make_member_item(tenant: str, member: Member) -> Item:
 
 
 def make_sign_in_item(
-    place: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
+    item_key: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
 ) -> Item:
     """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same, or the
     mark of the member's sessions. One without an end has no `expires_at`."""
     return {
-        "kind": place[0],
-        "id": place[1],
+        "kind": item_key[0],
+        "id": item_key[1],
         "tenant": tenant,
         "member" if isinstance(key, Member) else "key": key.id,
         "digest": key.digest,
