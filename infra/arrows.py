@@ -36,9 +36,9 @@ def read_modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
 
 
 def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
-    """Return the rooms that a class of all rooms has in a module: the module of each, by its attribute.
+    """Return the module of each room that the class `name` has, by the room's attribute.
 
-    Such an attribute is a `Made("place.Class")`, or a method that imports what it makes.
+    The attribute is a `Made("module.Class")`, or a method, whose first import names the module.
     """
     rooms: dict[str, str] = {}
     for owner in (node for node in content.body if isinstance(node, ast.ClassDef) and node.name == name):

@@ -226,7 +226,11 @@ def _make_gateway_answer(status: int | None, error: type[RegularsError], sentenc
         **({"status": status} if status else {}),
         "detail": _TEXT,
         "code": code,
-        **{field: value for dialect in DIALECTS for field, value in dialect.views.gateway_fields(error, _TEXT).items()},
+        **{
+            field: value
+            for dialect in DIALECTS
+            for field, value in dialect.views.make_gateway_fields(error, _TEXT).items()
+        },
         "message": _TEXT,
     }
     message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes

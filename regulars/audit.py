@@ -74,7 +74,11 @@ def verify(
 
 
 def _print_verification(tenant: str, verification: Verified, *, is_newest_told: bool) -> int:
-    """Print what a verification found; return the exit code. `is_newest_told`: also print the newest closed hour."""
+    """Print the findings of a verification; return the exit code, 1 if there is one.
+
+    After the findings come renewals of the key, entries that were erased, hours that `audit_days` let go, and entries
+    that are not closed yet. `is_newest_told`: also print the newest closed hour.
+    """
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
     for renewal in verification.renewals:
@@ -220,7 +224,7 @@ def _format_range(number: tuple[int, int]) -> str:
 
 
 def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
-    """Yield the lines about what nobody can say. `reads`: what the key has read."""
+    """Yield a line for each reason why the key may have read more than the counts say."""
     if reads.tally.people[0] != reads.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
     if reads.erased:

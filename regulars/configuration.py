@@ -68,26 +68,26 @@ _OF_KUBERNETES = re.compile(
 Two of them have the names of our settings, such as REGULARS_PORT=tcp://10.0.0.7:8000, which is no port."""
 
 
-class Given(NamedTuple):
-    """A value, and what gave it: an option, a variable or a file."""
+class GivenValue(NamedTuple):
+    """A setting's value, and its source: an option, a variable or a file."""
 
     value: Any
-    by: str
+    source: str
 
 
 class Configuration(Struct, frozen=True):
     """All that is set. `file`: the file that set some of it."""
 
-    given: Mapping[str, Given]
+    given_values: Mapping[str, GivenValue]
     file: Path | None
 
     def list_differences(self, another: Configuration) -> Iterator[str]:
-        """Yield what set each setting that is another one there.
+        """Yield the source of each setting that has another value there.
 
         How the data folder is written does not count, since both mean the same one.
         """
-        for key, (value, source) in self.given.items():
-            other_value = another.given[key].value if key in another.given else TABLE[key].default
+        for key, (value, source) in self.given_values.items():
+            other_value = another.given_values[key].value if key in another.given_values else TABLE[key].default
             if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], other_value):
                 yield source if source.startswith("--") else f"{key} of {source}"
 
@@ -95,8 +95,8 @@ class Configuration(Struct, frozen=True):
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
         for key, setting in TABLE.items():
             yield f"# {setting.says}"
-            if key in self.given:
-                yield f"{key} = {_format_value(setting, self.given[key].value)}  # {self.given[key].by}"
+            if (given := self.given_values.get(key)) is not None:
+                yield f"{key} = {_format_value(setting, given.value)}  # {given.source}"
             elif setting.nothing or setting.default is None:
                 yield f"#{key} =  # if not set: {describe_default(setting)}"
             else:
@@ -104,7 +104,7 @@ class Configuration(Struct, frozen=True):
 
     @property
     def settings(self) -> Settings:
-        values = {key: value for key, (value, _) in self.given.items()}
+        values = {key: value for key, (value, _) in self.given_values.items()}
         return Settings.from_values({"data": DATA, **values}, dialects.SETTINGS)
 
     @property
@@ -118,13 +118,14 @@ class Configuration(Struct, frozen=True):
         return MailSettings(**self._list_values(MailSettings))
 
     def _list_values(self, settings: type[Struct]) -> dict[str, Any]:
-        return {name: self.given[name].value for name in settings.__struct_fields__ if name in self.given}
+        return {name: self.given_values[name].value for name in settings.__struct_fields__ if name in self.given_values}
 
 
 def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:
-    """Read what is set. `options`: values by their keys, None: not given; `file`: None: FILE, if it is there.
+    """Read the settings. An option goes before a variable of the environment, and this before the file.
 
-    Raises SettingError, which names the place and what would be right.
+    `options`: values by the settings' names; None: the option is not given. `file`: None: the one that the environment
+    names, else FILE if it is there. Raises SettingError, which names the setting and what would be right.
     """
     variables = select_variables(environ)
     named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
@@ -132,9 +133,9 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     given_values = {} if path is None else _read_file(path)
     file = path if given_values else None
     texts = read_variables(tuple(TABLE.values()), variables)
-    given_values |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
+    given_values |= {key: GivenValue(value, name_variable(TABLE[key])) for key, value in texts.items()}
     given_values |= {
-        key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
+        key: GivenValue(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
     }
     return Configuration(given_values, file)
 
@@ -157,7 +158,7 @@ def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _read_file(path: Path) -> dict[str, Given]:
+def _read_file(path: Path) -> dict[str, GivenValue]:
     try:
         return _read_text(path.read_text("utf-8"), path)
     except OSError as error:
@@ -166,7 +167,7 @@ def _read_file(path: Path) -> dict[str, Given]:
         raise SettingError(f"{path} is no TOML: {error}") from error
 
 
-def _read_text(text: str, path: Path) -> dict[str, Given]:
+def _read_text(text: str, path: Path) -> dict[str, GivenValue]:
     """Read settings from a file's text. Raises SettingError."""
     try:
         if len(text) > _MOST_CHARACTERS:
@@ -177,11 +178,14 @@ def _read_text(text: str, path: Path) -> dict[str, Given]:
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
-    return {key: Given(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+    return {key: GivenValue(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
 def _read_value(setting: Setting, value: object, path: Path) -> Any:
-    """Convert a value of the file to its setting's type; a path is relative to the file. Raises SettingError."""
+    """Convert a value of the file to its setting's type. A path is taken as relative to the file's folder.
+
+    Raises SettingError if it is of another type, or out of the setting's bounds.
+    """
     setting_name = f"{path}: {setting.name}"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
         raise SettingError(f"{setting_name} is a number of too many digits")

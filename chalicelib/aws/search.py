@@ -102,7 +102,7 @@ def make_event(tenant: str, request: SearchRequest) -> dict[str, Any]:
 
 
 def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
-    """Search as `event` asks, and return the answer as JSON values: the function's side of `LambdaSearch`.
+    """Search as an event of `LambdaSearch` asks, and return the answer as JSON values.
 
     Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors of the search.
     """

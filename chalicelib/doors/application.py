@@ -112,7 +112,11 @@ class Application(PerThread):
             self._unregistered.pop(name)()
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer a request of API Gateway, or of the cameras' function URL. Its dialect is registered first."""
+        """Answer a request of API Gateway, or of the cameras' function URL.
+
+        The routes of its dialect are registered at the dialect's first request. Events of the function URL have
+        version 2.0 and no route: the route is looked up among CAMERAS_PATHS, and is else the root, by POST alone.
+        """
         if (owner := find_owner(event.get("resource", ""))) is not None and owner.name in self._unregistered:
             self._unregistered[owner.name]()
             del self._unregistered[owner.name]  # not before: if it fails, the next request tries again

@@ -68,7 +68,10 @@ def _read_urlencoded(codec: str, body: bytes) -> Form:
 
 
 def _read_multipart(media_type: MediaType, body: bytes) -> Form:
-    """Read a multipart form. Raises InvalidInput."""
+    """Read a multipart form, and divide its parts into fields and files. Raises InvalidInput.
+
+    It raises if there are too many parts, if the body is none of this type, or a name is not in the form's charset.
+    """
     from werkzeug.exceptions import RequestEntityTooLarge
 
     from chalicelib.doors import multipart

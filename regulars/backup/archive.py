@@ -155,7 +155,10 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 
 
 def unpack_file(path: Path, into: Path) -> None:
-    """Write all entries below the folder `into`, durably. Call `check_file` first."""
+    """Write all entries but the manifest below the folder `into`. They are on the disk when this returns.
+
+    Call `check_file` first: this does not compare them with the manifest.
+    """
     with open_archive(path, "r|") as tar:
         for member, content in _read_members(tar):
             if member.name == MANIFEST:
@@ -210,7 +213,10 @@ def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[by
 def _check_manifest(
     path: Path, manifest: Any, entries: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
-    """Return the manifest if it lists exactly these entries, which the file has. Raises as `check_file`."""
+    """Return the manifest if it lists exactly the entries that the file has, with their sizes and digests.
+
+    Raises as `check_file`.
+    """
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):

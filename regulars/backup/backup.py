@@ -42,8 +42,8 @@ _TRIES = 5
 def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    `as_of`: the time at which a stage's tables are taken; None: now. Raises OperatorError, StorageUnavailable or
-    OSError. If there is a file then, it is whole: only its folder could not be made durable.
+    `as_of`: the time at which a stage's tables are copied; None: now. A box has no earlier time. Raises OperatorError,
+    StorageUnavailable or OSError. If the file exists after an error, it is whole.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
@@ -161,7 +161,11 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
 
 
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:
-    """Yield the keys of all objects that items name: pictures, snapshots and sealed days."""
+    """Yield the keys of all objects that items name.
+
+    These are pictures of faces, and of faces that an active merge keeps; each model's newest snapshot of the gallery
+    and the one that it builds upon; the columns of sealed days.
+    """
     for tenant in walk_items(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
         for face in walk_items(items, keys.FACES, name):
@@ -186,8 +190,8 @@ def restore(
 ) -> archive.Manifest:
     """Make the data folder from the file: all of it, or nothing if it fails.
 
-    `begin` is called before the first write to a stage, when file and stage are found to be right. `receipts_note`: the
-    text of the folder's file MARK, which is there from the folder's first moment on.
+    `begin`: called before the first write to a stage, once file and stage are checked; not for a box.
+    `receipts_note`: the text of the folder's file MARK, which is there from the folder's first moment on.
 
     Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile and
     OSError.

@@ -30,7 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 def write_receipts_beside(services: Services, backup_folder: Path) -> int:
-    """Write the receipts of all erasures into the folder that has a backup; return how many there are."""
+    """Write the receipts of all erasures, of people and of tenants, beside a backup; return how many there are.
+
+    Receipts that are there already are left as they are.
+    """
     documents = {
         receipt_name(tenant.app_id, erasure.id): erasure.receipt
         for tenant in services.tenants.list_all()
@@ -180,8 +183,8 @@ def _finish_others(services: Services) -> None:
 def require_erasures_done(services: Services, data: Path) -> None:
     """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    That is so if the folder's mark says it, or if the witness has receipts that the book does not know. If the witness
-    does not answer, that is logged, and the folder is served.
+    That is so if the file MARK is in the folder, or if the witness has receipts of erasures that the book does not
+    know. If the witness does not answer, that is logged, and nothing is raised.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():

@@ -26,7 +26,7 @@ def sum_up_in_a_line(of: Load) -> str:
 
 
 def print_bill(of: Load) -> None:
-    """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
+    """Print a month's bill by service, the bill without any traffic, and the price of a capture, a search and so on."""
     table, price_list = read_table(), read_prices()
     shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
     traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"

@@ -45,7 +45,9 @@ class Runs(Struct):
 
 
 def read_runs(lines: Iterable[str]) -> tuple[dict[str, Runs], dict[str, Runs]]:
-    """Read the runs of a log's lines, by tenant and by function. What is before a line's JSON does not matter.
+    """Read the runs of functions from the lines of a log. Return their sums by tenant, and by function.
+
+    Text before a line's JSON is passed over, and so are lines that are no run.
 
     Raises InvalidInput for a run of another form than this version writes, or with a unit that has no price.
     """

@@ -88,7 +88,8 @@ def read_album(folder: Path) -> Album:
 def plan_story(album: Album) -> Plan:
     """Divide the people: one in STRANGERS_SHARE plays a stranger, the others are enrolled by their first picture.
 
-    Those with the fewest pictures are strangers. Whoever has a single one always is: none is left to search with.
+    The people with the fewest pictures are the strangers. A person with a single picture always is one, as far as
+    MAX_STRANGERS goes: no picture would be left to search with.
     """
     single_count = sum(len(person.photos) == 1 for person in album.people)
     stranger_count = min(

@@ -30,9 +30,10 @@ _AT_ONCE = 16
 
 
 def compare_month(account: Account, stage: str, stack: str, now: datetime) -> Iterator[str]:
-    """Yield a line if the stack's last DAYS days differ by more than a third from the forecast.
+    """Yield a line if the costs of the stack's last DAYS days differ by more than a third from the forecast.
 
-    A stack that is younger has no such month. Yields a warning if it cannot be compared: the deployment is done.
+    Nothing is yielded for a younger stack. If the costs cannot be read, a warning is yielded and nothing raised, since
+    the deployment is done by then.
     """
     from regulars.options import choose_settings, open_services
 
@@ -50,7 +51,10 @@ def compare_month(account: Account, stage: str, stack: str, now: datetime) -> It
 
 
 def count_shops(services: Services, now: datetime) -> dict[str, float]:
-    """Count the rows of the table that the shops of a stage have: those of a month, and searches of the last DAYS."""
+    """Count the tenants, cameras and faces of a stage, and its searches of the last DAYS days.
+
+    The names are those of the rows of the cost table.
+    """
 
     def count_shop(tenant: Tenant) -> dict[str, int]:
         usage = services.account.measure_usage(tenant)

@@ -90,9 +90,9 @@ class Account:
         return created_at
 
     def count_units(self, stack: str, since: datetime, until: datetime) -> tuple[Counter[str], float]:
-        """Count what a stack's tables and functions were charged with, and the captures that it resolved.
+        """Return the units that AWS charged for a stack's tables and functions, and how many captures it resolved.
 
-        The units have the names of prices.toml. Functions count by the memory that they have now.
+        The units have the names of prices.toml. The memory of functions is taken as it is now.
         """
         functions, metrics = self._session.client("lambda"), []
         for resource in self._list_resources(stack):
@@ -167,8 +167,8 @@ class Account:
     ) -> Change | None:
         """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed.
 
-        `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: those
-        that roll an update back, by their names in the template, and why not this one.
+        `initial`: values of parameters that are neither in `parameters` nor in the stack yet. `alarms`: by their names
+        in the template, those that may roll the update back, with the reason why one does not; "": it does.
         """
         present = self.read_parameters(stack)
         is_new, present_names = present is None, [*(present or ())]
@@ -199,11 +199,10 @@ class Account:
         return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons))
 
     def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Return the ARNs of the alarms that guard an update, and for each alarm why it does not; "": it does.
+        """Return the ARNs of the alarms that guard an update. Return for each alarm why it does not; "": it does.
 
-        An alarm that is on would roll back its own remedy. One without a state yet may go off whatever the update does.
-
-        `alarms`: reasons that are known already, by the alarms' names in the template.
+        An alarm that is on already would roll back the update that is to mend it. An alarm without data yet may go off
+        whatever the update does. `alarms`: reasons that are known already, by the alarms' names in the template.
         """
         logical_names = {
             resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._list_resources(stack)

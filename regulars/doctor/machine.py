@@ -294,7 +294,7 @@ SOON_DAYS = 14
 
 
 def check_certificate(serving: ServeSettings, public_url: str | None, now: datetime) -> Iterator[Finding]:
-    """Check the certificate, if the settings name one."""
+    """Check the certificate's files, end and names. If the settings name none, check who could overhear the service."""
     if serving.tls_cert is None or serving.tls_key is None:
         is_https_outside = public_url is not None and public_url.startswith("https:")
         state = "a proxy speaks TLS" if is_https_outside else "the service speaks plain HTTP"

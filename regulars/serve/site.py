@@ -150,9 +150,9 @@ class Site:
         """
         sender = find_network(request.client)
         lanes, lane_name = self._strangers, sender
-        if caller_hint.formerly:
-            lanes, lane_name = self._tenants, f"proofs of {caller_hint.formerly}"
-        turns = (len(request.body) <= SHORT_BYTES, sender, *caller_hint.claim)
+        if caller_hint.former_tenant:
+            lanes, lane_name = self._tenants, f"proofs of {caller_hint.former_tenant}"
+        turns = (len(request.body) <= SHORT_BYTES, sender, *caller_hint.claim_key)
         async with self._doors.setdefault(turns, asyncio.Semaphore(STRANGERS_PLACES)):
             return await lanes.run(lane_name, lambda: caller_hint.prove(request) or part.answer(request))
 

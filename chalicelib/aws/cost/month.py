@@ -35,10 +35,11 @@ def find_first_day(today: date, made_on: date) -> date:
 
 
 def reckon_month(stock: Load, traffic: Mapping[date, Traffic], today: date, made_on: date) -> Month:
-    """Reckon the month of `today` up to yesterday, and to its end at the pace of the last PACE_DAYS days.
+    """Reckon the costs of the month of `today`: up to yesterday, and up to its end.
 
-    `stock`: the tenant's faces and cameras, and its pictures; they count for each day since the tenant was made.
-    `traffic`: by day; a day that is not in it had none. Days before `made_on` belong to nobody.
+    The days that remain are taken to have as much traffic as the last PACE_DAYS had on average. Days before `made_on`,
+    on which the tenant was made, cost nothing. `stock`: the tenant's faces, cameras and pictures, which cost the same
+    each day. `traffic`: by day; a day that is not in it had none.
     """
     first = max(made_on, today.replace(day=1))
     month_days = monthrange(today.year, today.month)[1]

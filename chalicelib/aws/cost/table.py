@@ -108,7 +108,8 @@ def read_table() -> Table:
 def count_units(table: Table, of: Load) -> Counter[str]:
     """Count the units that AWS charges for a month of all shops, by the names of prices.toml.
 
-    `table.rows["capture"] = {"s3_puts": 1.4}`: so many for each capture. Without traffic no camera sends.
+    `table.rows["capture"] = {"s3_puts": 1.4}`: each capture is charged with 1.4 writes to S3. If there are no captures,
+    the cameras are not counted either: they send nothing.
     """
     numbers_of_shop = {
         "tenant": 1,

@@ -69,7 +69,7 @@ class KeyRing(Outside):
         expires_at: datetime | None = None,
         request: RequestId | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key; return it and its secret, which is shown nowhere else.
+        """Make a key. Return it, and its secret, of which only the hash is stored.
 
         Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
         """

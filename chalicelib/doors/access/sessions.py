@@ -128,10 +128,10 @@ class Sessions(Outside):
         origin: str = "",
         keep: bool = False,
     ) -> tuple[str, Session]:
-        """Accept an invitation, which is used up then: set a password or add a passkey, and begin a session.
+        """Accept an invitation, which is good once: set a password or add a passkey, and begin a session.
 
-        A screen on the wall needs neither. A new password ends the member's other sessions. Raises InvalidInput,
-        WrongCredentials, Busy, TenantDisabled.
+        The member of a screen on the wall has neither. A new password ends the member's other sessions; a passkey does
+        not. Raises InvalidInput, WrongCredentials if the invitation is not good any more, Busy, TenantDisabled.
         """
         tenant, former_member = self.book.access.members.find_invited(invitation)
         if ((password is None) == (passkey is None)) is not former_member.screen:
@@ -165,7 +165,7 @@ class Sessions(Outside):
     def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
-        """Begin a session with a name and a password. A name that nobody has takes as long to be refused.
+        """Begin a session with a name and a password. An unknown name is refused no sooner than a wrong password.
 
         `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong passwords are
         counted. `keep`: whether it lasts as on a person's own device. Raises WrongCredentials, TooManyRequests, Busy,

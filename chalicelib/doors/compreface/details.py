@@ -44,9 +44,9 @@ class LookedAt(Struct, frozen=True):
     detected: bool = True
 
     def describe_face(self, number: int, **members: Any) -> Body:
-        """Return a face with its box and what the options ask for.
+        """Return a face with its box, and with the details that the options ask for and the picture has.
 
-        `number`: the face's among those of the picture. `members`: further members of the answer.
+        `number`: the face's index among those of the picture. `members`: further members of the answer.
         """
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
@@ -106,10 +106,13 @@ def compute_least_score(threshold: float) -> float:
 def look_at_picture(
     context: RequestContext, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False
 ) -> LookedAt:
-    """Look at a picture for the faces that the options ask for. Raises Failure if there are none.
+    """Look at a picture for the faces that the options ask for.
 
-    `embeds`: whether embeddings are needed; `live`: whether liveness is measured; `cropped`: whether the picture is
-    one face, even if none is found in it.
+    Faces below the asked probability are left out, and of the others all but the `limit` largest. Raises Failure if
+    none is left. Details that the tenant has switched off (`attributes_off`) are neither computed nor shown.
+
+    `embeds`: whether embeddings are needed. `live`: whether liveness is measured. `cropped`: whether the whole picture
+    is one face; then no face is looked for or left out, and there is no pose.
     """
     options, plugins = context.options, context.options.plugins
     embeds = embeds or "calculator" in plugins

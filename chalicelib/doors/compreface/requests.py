@@ -155,7 +155,11 @@ class Options(Struct, frozen=True):
 
     @classmethod
     def read(cls, sent: Sent) -> Options:
-        """Read them. Raises Failure, which says all that is wrong with the values."""
+        """Read the options from the parameters that were sent, and take the default of each that was not.
+
+        Raises Failure: for the first value of a wrong type, or for all values that are out of their bounds. Unknown
+        plugins are left out.
+        """
         defaults = cls()
         limit = _read_parameter(sent, "limit", defaults.limit, _read_whole, "a whole number")
         count = _read_parameter(sent, "prediction_count", defaults.count, _read_whole, "a whole number")

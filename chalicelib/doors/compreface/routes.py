@@ -81,7 +81,7 @@ def verify(context: RequestContext) -> Body:
 
 
 def verify_embeddings(context: RequestContext) -> Body:
-    """Compare embeddings with one that was sent or, in a recognition service, with an example."""
+    """Compare embeddings with an example, if the path has the example's id; else with an embedding that was sent."""
     if "id" in context.request.parameters:
         targets, id_ = context.sent.read_vectors("embeddings"), read_image_id(context.request.parameters["id"])
         normalize_vectors(context, targets)  # what is wrong with them is said first
@@ -132,7 +132,11 @@ def compare_embeddings(context: RequestContext, template: NDArray[np.float32], e
 
 
 def normalize_vectors(context: RequestContext, embeddings: Sequence[Any]) -> NDArray[np.float32]:
-    """Return embeddings that were sent as rows of length 1. Raises Failure."""
+    """Return embeddings that were sent, scaled to length 1, as an array of (embeddings, dimensions).
+
+    Raises Failure if one is no list of numbers, has another number of them than the model here, or has no direction:
+    a number that is not finite, or zeros alone.
+    """
     import numpy as np
 
     length = context.services.tenant_vision.choose_vision(context.tenant.model).dimensions
@@ -394,11 +398,11 @@ def read_claim(_settings: Settings, request: Head) -> KeyClaim:
 
 
 VIEWS = Views(
-    lambda error, _: answer_error(error)[1],
-    "There is no such path here: docs/compreface.md names those that are.",
-    Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
-    read_claim,
-    bodies={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
-    answers=_BY_PATH,
-    refusal=make_response,
+    answer_error=lambda error, _: answer_error(error)[1],
+    unknown_path="There is no such path here: docs/compreface.md names those that are.",
+    body_too_long=Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
+    read_claim=read_claim,
+    max_bytes_by_route={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
+    answers_by_path=_BY_PATH,
+    answer_refusal=make_response,
 )

@@ -169,7 +169,10 @@ def register(context: RequestContext) -> Body:
 
 
 def recognize(context: RequestContext) -> Body:
-    """Say who each face of the picture is, or "unknown"."""
+    """Say who each face of the picture is: the nearest person of the group, or "unknown" if nobody is near enough.
+
+    `min_confidence` can only raise the least closeness that gets a name (LEAST_NAMED).
+    """
     image, min_closeness = context.read_image(), max(LEAST_NAMED, context.read_least_confidence(LEAST_NAMED))
     picture = _look_at_picture(context, image, embeds=True)
     faces = picture.described.faces
@@ -341,9 +344,10 @@ def authenticate(services: Services, request: HttpRequest, secret: str, act: str
 
 
 def find_tenant_of_keyless_client(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
-    """Return the tenant whose calls without a key come from this address; None: nobody's do. Raises Failure.
+    """Return the tenant whose calls without a key come from this address; None: none is set for this address.
 
-    Browsers and proxies of a named machine send what others tell them to: theirs are refused.
+    Raises Failure if the call may be of somebody else, whose machine is not in the networks that were set: it came
+    through a proxy, from a page of another site, or to a host name that is not of this machine.
     """
     keyless = settings.get_dialect_settings(DIALECT.name, KeylessClients)
     if not is_in_networks(address, keyless.networks):
@@ -382,12 +386,12 @@ def read_claim(settings: Settings, request: Head) -> KeyClaim:
 
 
 VIEWS = Views(
-    lambda error, _: answer_error(error)[1],
-    "There is no such path here: docs/deepstack.md names those that are.",
-    Refused(413, "The body is larger than 20 MiB."),
-    read_claim,
-    bodies={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
-    answers={one.path: {"POST": one.answer} for one in OPERATIONS}
+    answer_error=lambda error, _: answer_error(error)[1],
+    unknown_path="There is no such path here: docs/deepstack.md names those that are.",
+    body_too_long=Refused(413, "The body is larger than 20 MiB."),
+    read_claim=read_claim,
+    max_bytes_by_route={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
+    answers_by_path={one.path: {"POST": one.answer} for one in OPERATIONS}
     | {path: {"GET": _answer_status} for path in STATUS_PATHS},
-    refusal=make_response,
+    answer_refusal=make_response,
 )

@@ -118,9 +118,10 @@ _APPCODE = "appcode"
 
 
 def authenticate(request: HttpRequest, services: Services) -> Tenant:
-    """Return the tenant with the app code of the request, and count the request against its quota, whatever its result.
+    """Return the tenant with the app code of the request, and count the request against its quota.
 
-    Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
+    It counts whatever is answered, but not twice if it is tried again after a change of the model. Raises Refused: 400
+    if the code is missing or unknown, 403 if the tenant is disabled or its quota is used up.
     """
     appcode = read_appcode(request.headers, request.query)
     newest = services.tenants.find_by_appcode(appcode) if appcode else None

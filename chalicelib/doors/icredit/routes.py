@@ -76,9 +76,10 @@ def enrol(context: RequestContext) -> Body:
 
 
 def search(context: RequestContext) -> Body:
-    """Search for all faces of a picture, or for one by its token.
+    """Search for all faces of a picture, or for one face of the book by its token.
 
-    Labels in the answer are those that are stored with the faces; the observations get those of the call.
+    The answer has the labels that are stored with the faces that were found. The labels of the call are stored with
+    the observations that it makes.
     """
     parameters, analysis = context.parameters, context.services.recognition.face_analysis
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
@@ -175,7 +176,10 @@ def query(context: RequestContext) -> Body:
 
 
 def analysis(context: RequestContext) -> Body:
-    """Count observations, or persons, by month, week, day or hour."""
+    """Count observations by month, week, day or hour; with DISTINCT, the persons in them.
+
+    Staff does not count, unless the filter asks for one face or for a group of staff.
+    """
     parameters = context.parameters
     statistical = parameters.required_text("STATISTICAL")
     if statistical not in _UNITS:
@@ -318,10 +322,10 @@ def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, o
 
 
 VIEWS = Views(
-    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
-    f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
-    InvalidInput("The body is larger than 4 MiB."),
-    read_claim,
-    answers={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
-    gateway_fields=make_gateway_fields,
+    answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
+    unknown_path=f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
+    body_too_long=InvalidInput("The body is larger than 4 MiB."),
+    read_claim=read_claim,
+    answers_by_path={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
+    make_gateway_fields=make_gateway_fields,
 )

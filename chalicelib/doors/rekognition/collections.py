@@ -40,7 +40,7 @@ _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-
 
 
 def create_collection(context: RequestContext, members: Members) -> Members:
-    """Make a group. A call that is repeated is answered as before."""
+    """Make a group. A repeat of the call gets the same answer, and makes no second group."""
     name, groups = members["CollectionId"], context.services.groups
 
     def create() -> None:
@@ -210,7 +210,7 @@ def index_faces(context: RequestContext, members: Members) -> Members:
 
 
 def list_faces(context: RequestContext, members: Members) -> Members:
-    """List a page of a collection's faces: all of them, those of a user, or those with given ids."""
+    """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of both."""
     group = find_collection(context, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
     wanted_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
@@ -228,7 +228,10 @@ def list_faces(context: RequestContext, members: Members) -> Members:
 
 
 def delete_faces(context: RequestContext, members: Members) -> Members:
-    """Delete faces, MAX_DELETED at a time, and describe those that stay."""
+    """Delete faces, MAX_DELETED at a time. Return the ids of those that were deleted, and why each other one stays.
+
+    A face stays if it belongs to a user. A face that is not in the collection is named, too.
+    """
     group = find_collection(context, members["CollectionId"])
     asked_ids = {read_faceid(text): text for text in members["FaceIds"]}
     deleted_ids: set[str] = set()
@@ -260,7 +263,10 @@ def search_faces(context: RequestContext, members: Members) -> Members:
 
 
 def search_faces_by_image(context: RequestContext, members: Members) -> Members:
-    """Search for the largest fit face of a picture."""
+    """Search for the largest face of a picture that the quality filter lets through.
+
+    Nobody is found for a face that is no living person's (`spoof`). Raises Failure if no face is let through.
+    """
     group, picture = read_collection_and_picture(context, members)
     quality_filter = members.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
@@ -429,7 +435,7 @@ def _change_user_faces(
 
 
 def search_users(context: RequestContext, members: Members) -> Members:
-    """Search for users like a user or a face of the collection."""
+    """Search for users like a user of the collection, or like one of its faces. Raises Failure unless it is one."""
     names = members.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
         reason = "not both" if names else "one of them is needed"
@@ -452,7 +458,11 @@ def search_users(context: RequestContext, members: Members) -> Members:
 
 
 def search_users_by_image(context: RequestContext, members: Members) -> Members:
-    """Search for users like the largest fit face of a picture, and describe its other faces."""
+    """Search for users like the largest face of a picture that the quality filter lets through.
+
+    The other faces are described with the reason of each: a flaw, or that it is not the largest. Nobody is found for a
+    face that is no living person's (`spoof`).
+    """
     group, picture = read_collection_and_picture(context, members)
     seen_picture = context.services.recognition.face_analysis.describe_picture(
         context.tenant, picture, RULES, max_faces=MOST_FACES, embeds=True, checks_liveness=True

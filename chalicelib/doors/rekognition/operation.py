@@ -190,7 +190,11 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
 def _read_context(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
 ) -> tuple[RequestContext, Members]:
-    """Return the arguments of the operation's view: its context, and the members that were sent. Raises Failure."""
+    """Check the operation, the signature and the members, in this order. Return the context, and the members.
+
+    Raises Failure. A request that writes is also refused if its signature came before in another call. The client's
+    SDK then signs anew; somebody who overheard the request cannot.
+    """
     body = _read_body(request)
     is_ours = sent_headers.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
@@ -215,10 +219,10 @@ def _read_context(
 
 
 def _identify_request(operation: str, sent_headers: Mapping[str, str], members: Members) -> RequestId | None:
-    """Return what is the same in all attempts of one call: the client's token or, without one, the SDK's id of it.
+    """Return the id that all attempts of one call share; None: the operation changes nothing, or no id was sent.
 
-    None if the operation changes nothing, or neither was sent. A token that comes with other content is an error. An
-    id of the SDK that comes with other content is another call.
+    It is the client's token or, without one, the id that the SDK has for the call. If a token comes again with other
+    content, the use case raises an error. If the SDK's id comes again with other content, it is another call.
     """
     token = members.get("ClientRequestToken")
     name = token or sent_headers.get(_INVOCATION)
@@ -244,7 +248,10 @@ def _read_body(request: HttpRequest) -> bytes:
 def _verify_signature(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], body: bytes
 ) -> tuple[signature.SentSignature, Tenant]:
-    """Return the signature, and the tenant whose key made it. `sent_headers`: headers, lower case. Raises Failure."""
+    """Return the signature, and the tenant whose key made it. `sent_headers`: by names in small letters.
+
+    Raises Failure if the key is unknown, the signature is wrong or too old, or the tenant is disabled.
+    """
     sent_signature = _read_signature(request, sent_headers)
     tenant_and_secret = services.tenants.find_by_access_key(sent_signature.access_key_id)
     if tenant_and_secret is None:

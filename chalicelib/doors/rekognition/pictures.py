@@ -204,7 +204,10 @@ def detect_faces(context: RequestContext, members: Members) -> Members:
 
 
 def compare_faces(context: RequestContext, members: Members) -> Members:
-    """Compare the largest face of the source with each face of the target."""
+    """Compare the largest face of the source with each face of the target, the most similar ones first.
+
+    Faces that the quality filter refuses count in neither picture. Raises Failure if a picture has no other face.
+    """
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one_picture(members[name])

@@ -89,7 +89,7 @@ class ListOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> list[str]:
-        """Read a list of texts; add to `problems` what is wrong with its length and its texts."""
+        """Read a list of texts, without its nulls. Add the flaws of its length and of its texts to `problems`."""
         if not isinstance(value, list):
             raise _make_type_failure(member_path, value, "a list")
         members = [self.member.read_value(member, member_path, []) for member in value if member is not None]
@@ -112,7 +112,7 @@ class MapOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> dict[str, str]:
-        """Read a map of texts; note what is wrong with its size, keys and values."""
+        """Read a map of texts, without its nulls. Add the flaws of its size, keys and values to `problems`."""
         if not isinstance(value, dict):
             raise _make_type_failure(member_path, value, "an object")
         texts = {key: self.value.read_value(sent, member_path, []) for key, sent in value.items() if sent is not None}
@@ -136,7 +136,7 @@ class Members(Struct, frozen=True):
     required: tuple[str, ...] = ()
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> dict[str, Any]:
-        """Read an object's members by their kinds; add to `problems` which are wrong or missing."""
+        """Read an object's members by their kinds, and pass others over. Add to `problems` what is wrong or missing."""
         if not isinstance(value, dict):
             raise _make_type_failure(member_path or "the body", value, "an object")
         members: dict[str, Any] = {}

@@ -141,7 +141,10 @@ def verify_signature(
 
 
 def compute_signature(sent_signature: SentSignature, request: SignedRequest, body_hash: str, secret: str) -> str:
-    """Make the signature of a POST, in small hexadecimal digits. `body_hash`: the SHA-256 of the body."""
+    """Make the signature of a POST in hexadecimal digits, as AWS's Signature Version 4 says.
+
+    `body_hash`: the SHA-256 of the body.
+    """
     lines = [
         f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in sent_signature.signed_headers
     ]

@@ -162,10 +162,10 @@ class Endpoint(Struct, frozen=True):
         return failure["code"], make_json_response(failure, headers=headers)
 
     def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
-        """Authenticate a signed form, run its view once, and render the answer of it.
+        """Authenticate a signed form, run its view once, and render the view's result.
 
-        A request that changes something is identified, so that a repeat gets the stored answer; of one that only reads
-        the signature is remembered.
+        A request that changes something has an id, by which a repeat gets the stored answer. Of a request that only
+        reads, the signature is remembered.
         """
         signed = SignedForm.read(form)
         services = provide()

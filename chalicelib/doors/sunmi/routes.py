@@ -312,10 +312,10 @@ def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, o
 
 
 VIEWS = Views(
-    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
-    f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
-    InvalidInput("The body is larger than 4 MiB."),
-    read_claim,
-    answers={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
-    gateway_fields=make_gateway_fields,
+    answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
+    unknown_path=f"There is no such call here: by POST, there are {', '.join(one.name for one in ENDPOINTS)}.",
+    body_too_long=InvalidInput("The body is larger than 4 MiB."),
+    read_claim=read_claim,
+    answers_by_path={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
+    make_gateway_fields=make_gateway_fields,
 )

@@ -246,7 +246,7 @@ def _reckon_cost(context: RequestContext, used: account.Usage) -> Cost | None:
 
 
 def _describe_limits(tenant: Tenant, body_bytes: int) -> Limits:
-    """Describe the tenant's limits, and those that all tenants have."""
+    """Describe the tenant's own limits, and the limits that are the same for all tenants."""
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
     from chalicelib.book.webhooks import MAX_HOOKS
     from chalicelib.doors.access.access import MAX_KEYS

@@ -117,7 +117,11 @@ class Caller(Struct, frozen=True):
 
 
 def authenticate(request: HttpRequest, services: Services) -> Caller:
-    """Authenticate the request. Raises WrongCredentials, TenantDisabled, NotAllowed if another site sent a cookie."""
+    """Return the caller whose key the request has or, without a key, whose session its cookie names.
+
+    The use of a key is noted. Raises WrongCredentials if there is neither, or it is not good any more, TenantDisabled,
+    and NotAllowed if another site's page made the browser send its cookie.
+    """
     public_url = services.settings.public_url
     if "authorization" in request.headers:
         caller = _authenticate_bearer(request.headers["authorization"], services)

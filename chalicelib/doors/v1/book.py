@@ -281,10 +281,12 @@ def list_arrivals(context: RequestContext, query: ArrivalsWanted) -> ArrivalsPag
     may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
     span, observation_filter = _make_span(context, query.from_, query.to), _make_filter(context, query, None)
-    book = context.services.sightings.arrivals
-    page = book.read_page(context.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
+    all_arrivals = context.services.sightings.arrivals
+    page = all_arrivals.read_page(context.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
     totals = (
-        ArrivalTotals.made_of(book.count_arrivals(context.tenant, observation_filter, span)) if query.totals else None
+        ArrivalTotals.made_of(all_arrivals.count_arrivals(context.tenant, observation_filter, span))
+        if query.totals
+        else None
     )
     return ArrivalsPage(
         arrivals=[describe_arrival(context, arrival, query.only) for arrival in page.rows],
@@ -356,10 +358,10 @@ def get_statistics(context: RequestContext, query: StatisticsWanted) -> Statisti
 def _make_span(
     context: RequestContext, first: datetime | None, end: datetime | None, default_first: datetime | None = None
 ) -> Span:
-    """Return the span from `first` to the instant before `end`.
+    """Return the span from `first` to the instant before `end`; without an `end`, it has none.
 
-    `end`: None: there is no end. `default_first`: the first instant if `first` is None; if both are None, the span
-    begins today at midnight. Raises InvalidInput.
+    If `first` is None, the span begins at `default_first`. If that is None, too, it begins today at midnight, in the
+    tenant's time zone. Raises InvalidInput if the years are out of range, or `end` is not after `first`.
     """
     if first is None:
         first = default_first or LocalTime(context.tenant.time_zone).begin_of_day(context.services.clock.now())
@@ -408,7 +410,10 @@ def _describe_observation(
 def describe_arrival(
     context: RequestContext, face_arrival: sightings.FaceArrival, only: Only | None = None
 ) -> FaceArrival:
-    """Describe an arrival by its first sighting. `only`: the query's; a first visit has number 1 even if it is late."""
+    """Describe an arrival by its first sighting.
+
+    `only`: the choice of the query. If it asks for first visits, each has number 1, whatever has come late before it.
+    """
     first = face_arrival.first
     return FaceArrival.made_of(
         face_arrival,
@@ -425,7 +430,7 @@ def describe_arrival(
 def _describe_seen_face(
     context: RequestContext, observation: observations.Observation, face: Face | None
 ) -> dict[str, Any]:
-    """Return the members of a SeenFace. `face`: None if it was deleted."""
+    """Return the members of a SeenFace. `face`: None if it was deleted. Only a sighting has a picture and a crop."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(observation.faceid):
         acts.report_people([observation.faceid])

@@ -456,7 +456,7 @@ def _describe_camera(context: RequestContext, camera: captures.Camera) -> Camera
 def _describe_cameras(
     context: RequestContext, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
 ) -> list[_Camera]:
-    """Describe cameras, by the names of their groups; groups that were deleted since are left out.
+    """Describe cameras, with the names of the groups that they look for. Deleted groups are left out.
 
     `kind`: the class of the answer. `more`: members that only this class has.
     """

@@ -184,7 +184,7 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    """Describe an operation as OpenAPI does, by its view's docstring and types."""
+    """Describe an operation as OpenAPI does. The docstring of its view is summary and description."""
     summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr] # every view has a docstring
     body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
     return {

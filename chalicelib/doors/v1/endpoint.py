@@ -210,10 +210,11 @@ class Operation(Struct, frozen=True, dict=True):
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
     def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
-        """Authenticate, count the request against the key's rate, and answer by the view.
+        """Authenticate the caller, check its role, count the request against its rate, and answer by the view.
 
-        A repeat is answered from what was stored. `reading`: the operation that reads what this one changes, by which
-        `If-Match` is checked; None: there is none.
+        The repeat of a request that was done is answered from what was stored then. `reading`: the operation that
+        reads what this one changes; None: there is none. By it, `If-Match` is checked, and an error about a change that
+        somebody made meanwhile (Changed) says how the resource is now.
         """
         if self.role is None:
             return self._run_keyless_view(provide, request)
@@ -264,7 +265,10 @@ class Operation(Struct, frozen=True, dict=True):
             return _make_response(self.view(**arguments), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
-        """Read the view's arguments `query` and `body`. If it takes one of them not, that has to be empty."""
+        """Read the view's arguments `query` and `body`. One that the view does not take has to be empty.
+
+        Raises InvalidInput, Refused.
+        """
         if self.takes_picture:
             return {"body": read_with_picture(request, self.types["body"])}
         arguments: dict[str, Any] = {}
@@ -347,10 +351,11 @@ def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> 
 
 
 def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
-    """Identify a request that changes something; None: it came without an Idempotency-Key.
+    """Return the id that a request and its repeats share; None: it has no Idempotency-Key, or only reads.
 
-    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: the limit
-    of the body. Raises InvalidInput, Refused.
+    The id has a digest of all that was sent, by which another request with the same key is found. The key is stored as
+    a hash, since it may contain data that must be forgotten: a name, a face's id. `most_bytes`: the limit of the body.
+    Raises InvalidInput if the key is none, Refused if the body is too long.
     """
     sent_key = request.headers.get(IDEMPOTENCY_KEY.lower())
     if sent_key is None or request.method == "GET":
@@ -366,10 +371,10 @@ def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> R
 def answer_once(
     context: RequestContext, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None
 ) -> Any:
-    """Run a view or, if this request was done before, answer it from what was stored then.
+    """Run a view by `run`. If this request was done before, answer it from what was stored then.
 
-    `again`: makes that answer of what was stored; None: the view is run once more. What failed changed nothing, and is
-    tried anew.
+    `again`: makes the answer to a repeat from what was stored; None: the view is run again. A request that failed
+    changed nothing, so its repeat is tried anew.
     """
     requests, tenant = context.services.requests, context.tenant.name
     answer, stored_answer = requests.do_once(tenant, context.request_id, run)

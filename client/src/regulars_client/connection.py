@@ -222,7 +222,10 @@ class Connection:
         return Pages(ask, items, first if isinstance(first, str) else None)
 
     def _send_until_answered(self, send: Any) -> httpx.Response:
-        """Send the request again until its answer is final, and return a good one. Raises NoAnswer, ApiError."""
+        """Send the request by `send` until its answer is final, for `patience_s` at most. Return a good answer.
+
+        Raises ApiError if the service refuses the request, NoAnswer if it cannot be reached.
+        """
         try:
             for attempt in stamina.retry_context(
                 on=self._choose_retry, attempts=None, timeout=self._patience_s, wait_max=10
@@ -280,7 +283,10 @@ def quote_part(part: str) -> str:
 
 
 def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
-    """Make the error that an answer says. `proxy`: the one that it came through."""
+    """Make the error that an answer has: of its code's class, or an ApiError if it has no code that is known here.
+
+    `proxy`: the one that the answer came through; it is named if the answer may be its own.
+    """
     try:
         document = msgspec.json.decode(response.content)
     except _UNREADABLE:
