@@ -66,18 +66,18 @@ def verify(
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
             verified, _ = verified_export(lines, lambda _: str(key))
-        return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
+        return _print_verification(head_of(verified.last).tenant, verified, prints_newest_hour=True)
     with open_services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
         verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
-    return _print_verification(name, verified, is_newest_told=head is None)
+    return _print_verification(name, verified, prints_newest_hour=head is None)
 
 
-def _print_verification(tenant: str, verification: Verified, *, is_newest_told: bool) -> int:
+def _print_verification(tenant: str, verification: Verified, *, prints_newest_hour: bool) -> int:
     """Print the findings of a verification; return the exit code, 1 if there is one.
 
     After the findings come renewals of the key, entries that were erased, hours that `audit_days` let go, and entries
-    that are not closed yet. `is_newest_told`: also print the newest closed hour.
+    that are not closed yet. `prints_newest_hour`: whether to print the newest closed hour, too.
     """
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
@@ -99,7 +99,7 @@ def _print_verification(tenant: str, verification: Verified, *, is_newest_told: 
         f"{format_count(verification.hours, 'hour', 'hours')}, {format_count(verification.entries, 'entry', 'entries')}"
     )
     print(f"{tenant}: {result} ({extent})")
-    if verification.last is not None and is_newest_told:
+    if verification.last is not None and prints_newest_hour:
         last = head_of(verification.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
     return 1 if verification.findings else 0

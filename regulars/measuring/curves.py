@@ -162,7 +162,11 @@ def _score_non_mated(
 
 
 def _measure_curve(falling_scores: NDArray[np.float64]) -> dict[str, Any]:
-    """Compute points and tail of the curve. `falling_scores`: of pairs of different persons, the highest first."""
+    """Compute the points and the exponential tail of the curve.
+
+    A point is left out if fewer than FEWEST_ABOVE pairs are above its threshold. `falling_scores`: of pairs of
+    different persons, the highest first.
+    """
     points: list[dict[str, float]] = []
     for rate in RATES:
         index = int(rate * len(falling_scores))

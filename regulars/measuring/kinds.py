@@ -67,7 +67,10 @@ def measure_kinds(
 
 
 def find_clusters(embeddings: NDArray[np.float32]) -> list[str]:
-    """Return the cluster of each row, "1" to "n": k-means on the sphere (Dhillon and Modha 2001), less the mean."""
+    """Return the cluster of each person, "1" to "n", by k-means on the sphere (Dhillon and Modha 2001).
+
+    The mean embedding is subtracted before. Of several random starts, the one with the largest similarity is taken.
+    """
     count = max(len(embeddings) // A_CLUSTER, 2)
     unit = _normalize_rows(embeddings - embeddings.mean(axis=0))
     best, numbers = -np.inf, np.zeros(len(embeddings), np.intp)
@@ -88,7 +91,10 @@ def find_clusters(embeddings: NDArray[np.float32]) -> list[str]:
 
 
 def _measure_kind(column: str, value: str, embeddings: NDArray[np.float32], rule: Rule) -> Kind:
-    """Measure the FPIR among people of one kind, with its interval of 95 %, by drawing the persons again and again."""
+    """Measure the FPIR among people of one kind, with its interval of 95 % by a bootstrap over the persons.
+
+    If no search finds anybody, the upper bound is 3 / n (the rule of three).
+    """
     size = min(ONE_KIND, len(embeddings) // 2)
     searches = list(_run_searches(embeddings, size, rule))
     people, matched = (np.concatenate(each) for each in zip(*searches, strict=True))

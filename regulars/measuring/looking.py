@@ -66,7 +66,10 @@ def choose_main_face(faces: Sequence[_Face], width_px: int, height_px: int) -> _
 
 
 def look(vision: Vision, picture: bytes) -> PictureResult:
-    """Look at a picture once: its main face's embedding and quality, and the time of each stage."""
+    """Return the embedding and the quality of a picture's main face, and the time of each stage.
+
+    `failure` says why there is none.
+    """
     with collect_stages() as stages:
         try:
             image = vision.read_picture(picture, ANY_PICTURE)
@@ -123,10 +126,11 @@ def look_at_folder(folder: LabelledFolder, pack: Pack, out: Path, console: Conso
 def see_all(
     pack: Pack, files: Sequence[Path], memory_file: Path, advance: Callable[[int], None], workers: int | None = None
 ) -> list[PictureResult]:
-    """Look at each file, in `workers` processes (None: one a core), and return the results in the files' order.
+    """Look at each file that no earlier run has seen, and return the results of all in the files' order.
 
-    `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
-    OperatorError or OSError; the results until then are saved.
+    `memory_file`: the file with the results of earlier runs, to which new ones are added. `workers`: the processes that
+    look at pictures; None: one a core. `advance`: gets the number of further pictures done. Raises OperatorError or
+    OSError; the results until then are saved.
     """
     with closing(Memory(memory_file, digest_vision(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -101,7 +101,10 @@ def join_searches(parts: Sequence[Searches]) -> Searches:
 
 
 def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
-    """Enrol one random half of the persons, and search for the others and for the half's other pictures."""
+    """Enrol one random half of the persons by `photos` pictures each. Search for their other ones, and for strangers.
+
+    PROBES_A_PERSON pictures of each person are searched for. A person whose pictures show no face is not enrolled.
+    """
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
     enrolled_persons = set(persons[: len(persons) // 2].tolist())
@@ -178,7 +181,10 @@ class Answer(Struct, frozen=True):
 
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule) -> Answer:
-    """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
+    """Search for each probe in the gallery, and decide as the service does: by the score less the pair's demand.
+
+    `gallery`, `probes`: embeddings, one a row.
+    """
     plain_scores = (probes @ gallery.T).astype(np.float64)
     demands = rule.population.compute_demands(probes, gallery)
     best = (plain_scores - demands).argmax(axis=1)

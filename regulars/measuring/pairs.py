@@ -63,7 +63,10 @@ def list_bin_edges() -> NDArray[np.float64]:
 
 
 def score_all_pairs(faces: Faces) -> PairScores:
-    """Score every pair of pictures of the folder once."""
+    """Score every pair of pictures of the folder once: list the scores of one person's, count those of two persons'.
+
+    A pair of one person's pictures has NO_FACE if one of them shows no face.
+    """
     embeddings, owners = faces.embeddings[faces.found], faces.person_of[faces.found]
     counts = np.zeros(BINS, np.int64)
     mated: list[NDArray[np.float32]] = []

@@ -98,9 +98,10 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
 
 
 def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
-    """Measure the new pack.
+    """Measure how well the new pack tells people apart, with thresholds for the rate `fpir`.
 
-    The people are cut in halves, and each half is judged by the curve of the other one: its own fits it too well.
+    The people are cut in halves, and each half is judged by the curve of the other half, since its own would fit too
+    well.
     """
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:

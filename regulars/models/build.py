@@ -68,9 +68,10 @@ def choose_number(models: Path) -> int:
 
 
 def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
-    """Put the network's files, and all others of the program's base pack, into the folder `draft_folder`.
+    """Copy the offered networks, and the base pack's files of all other roles, into the folder `draft_folder`.
 
-    Return the pack, whose embeddings are not centred yet.
+    Return the pack. Its embeddings are not centred yet. Raises UnusableNetwork if a network has the name of one of
+    these files.
     """
     base = packs.read_pack(name=BASE)
     role = EmbeddingRole(model="draft", number=0, networks=offer.networks)
@@ -97,7 +98,10 @@ def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
 def measure_pack(
     draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, other_people: LabelledFolder
 ) -> Measured:
-    """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
+    """Compute centre, basis and population from other people's faces, and the curve from the people's own.
+
+    Raises NoPictures if people are too few for one of them.
+    """
     role = draft.manifest.embedding
     portraits, _ = choose_one_each(faces, people.persons)
     if len(portraits) < FEWEST_PERSONS:
@@ -124,9 +128,10 @@ def _split_parts(role: EmbeddingRole, embeddings: NDArray[np.float32]) -> list[N
 
 
 def _find_basis(embeddings: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return the orthonormal directions (dimensions, columns) in which templates differ; None: in all of them.
+    """Return orthonormal directions (dimensions, columns) that keep all but LOST of the templates' variance.
 
-    Fewer people than dimensions cannot tell. The directions are turned at random, so that none stands for anything.
+    None: no direction can be left out, or the people are too few to say. The number of columns is a multiple of eight.
+    The directions are turned at random, so that no single one has a meaning.
     """
     people, dimensions = embeddings.shape
     if people <= dimensions:
@@ -171,7 +176,7 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
 
 
 def _write_manifest(pack: Pack, offer: Offer) -> str:
-    """Write a manifest of the files and the embedding role, and of the base's other roles as they are there."""
+    """Write a manifest with the pack's files and its embedding role. The other roles are those of the base pack."""
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
     quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
@@ -249,9 +254,9 @@ def require_free(target: Path) -> None:
 
 
 def copy_pack(pack: Pack, target: Path) -> None:
-    """Copy the pack's files, which all users may read, to `target`, whose name they get when all are on the disk.
+    """Copy the pack's files to the folder `target`, which appears when all of them are on the disk.
 
-    The caller holds the lock. Raises OSError; what is at `target` stays as it is.
+    All users may read the copies. The caller holds the lock. Raises OSError; then `target` is as it was.
     """
     scratch = target.parent / ADDING
     if scratch.exists():

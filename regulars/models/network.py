@@ -108,7 +108,10 @@ def _check_points(network: Network) -> None:
 
 
 def check_file(network: Network, model: bytes) -> None:
-    """Run the network once on grey pixels. Raises UnusableNetwork unless it takes and gives what its manifest says."""
+    """Run the network once on grey pixels, and compare its input and output with its manifest.
+
+    Raises UnusableNetwork if it is no ONNX file, its input or output has another shape, or a number is not finite.
+    """
     from chalicelib.book.vision.packs.session import session_of
 
     try:

@@ -56,10 +56,10 @@ class Lanes:
         self._works: set[Future[Any]] = set()
 
     async def run(self, lane_name: str, work: Callable[[], _Result]) -> _Result:
-        """Make the call in a thread, in the caller's context, as soon as it is the lane's turn.
+        """Do `work` in a thread, in the caller's context, as soon as it is the lane's turn.
 
-        A caller that is cancelled leaves the lane if its call has not begun; a call that has begun keeps its place
-        until its end. Raises Busy if as many wait in the lane as may, and what the call raises.
+        If the caller is cancelled, work that has not begun leaves the lane. Work that has begun keeps its place in the
+        lane until its end. Raises Busy if the lane's places and its queue are full, and what the work raises.
         """
         lane = self._lanes.setdefault(lane_name, _Lane(self._places))
         if lane.inside >= self._places + self._waiting:
@@ -135,9 +135,10 @@ class Budget:
             self._held[holding.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return once the lane has room for `size` more bytes. Raises Busy.
+        """Return if the lane has room for `size` more bytes. Raises Busy if it has none.
 
-        Among requests of nobody known, the sender that holds the most has one of its own ended.
+        In the lane of requests whose tenant is not known yet, room is made first: the largest request of the sender
+        that holds the most bytes is ended. If that is the request that asks, it gets Busy.
         """
         while size and not self._has_room(lane, size):
             strangers = [

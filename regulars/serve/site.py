@@ -105,7 +105,10 @@ class Site:
         return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
-        """Answer a request by the part of the site that its path names."""
+        """Answer a request by the part of the site that its path belongs to; the gateway has all other paths.
+
+        A body that is announced as too long is refused before it comes. HEALTH is answered here, outside of any lane.
+        """
         if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
@@ -124,7 +127,11 @@ class Site:
             return part.answer_error(head, error)
 
     async def _answer_request(self, part: Part, head: Request, caller_hint: CallerHint, body: Body) -> Response:
-        """Answer a request in its tenant's lane once it is proved whose it is."""
+        """Find the request's tenant, read the body, and answer in the tenant's lane.
+
+        If the head is enough to find the tenant, nobody's request is answered without its body. Else the body is read
+        first, and counts among those of nobody until its tenant is found.
+        """
         tenant = caller_hint.tenant
         if tenant is None and not caller_hint.by_body:
             tenant_or_answer = await self._prove_tenant(part, head, caller_hint)
@@ -143,10 +150,11 @@ class Site:
             return await self._tenants.run(tenant, partial(part.answer, request))
 
     async def _prove_tenant(self, part: Part, request: Request, caller_hint: CallerHint) -> str | Response:
-        """Return the tenant whose credentials the request has; if they are nobody's, return the answer. Raises Busy.
+        """Return the tenant whose credentials the request has; if they are nobody's, return the answer.
 
-        A claim that was proved before does not wait among strangers. Of one sender, requests with different claims take
-        turns, and so do short bodies and long ones, which take far longer to read.
+        A request whose claim was proved before waits in a lane of its former tenant, others in the lane of their
+        sender. Of one sender, requests with different claims take turns. So do short bodies and long ones, which take
+        far longer to read. Raises Busy.
         """
         sender = find_network(request.client)
         lanes, lane_name = self._strangers, sender

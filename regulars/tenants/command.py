@@ -339,9 +339,10 @@ def describe_earlier_key(renewal: Renewal) -> str:
 def _change_and_print_credentials(
     services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]
 ) -> None:
-    """Make the change and print the credentials, which the cloud never shows again.
+    """Make the change and print the credentials.
 
-    In a data folder, write them to credentials.json, too.
+    On one box they are also written to credentials.json. If that fails, they are printed before the error is raised. A
+    stage never shows them again.
     """
     if isinstance(services.settings.storage, Path):
         book = CredentialsFile(services.settings.storage, services.tenants)
@@ -443,7 +444,11 @@ def _add_services(
     group_name: str,
     given_uuids: Mapping[str, str | None],
 ) -> None:
-    """Make and print keys for these services. The first of them reaches the group `group_name`, made if need be."""
+    """Make and print a key for each of these services of a dialect. The first one reaches the group `group_name`.
+
+    The group is made if it is not there. `given_uuids`: the keys that clients have already, by service; None: a new key
+    is made. Raises OperatorError, before anything is made, if one is no UUID, or is of another dialect's service.
+    """
     if not all(value is None or is_uuid(value) for value in given_uuids.values()):
         raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
     if other := next((name for name, value in given_uuids.items() if value is not None and name not in names), None):

@@ -91,7 +91,10 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
 
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
-    """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
+    """Do the steps of a tenant's erasure, waiting for those whose time has not come. Return it when it is done.
+
+    Each new reason to wait is printed once.
+    """
     last_reason, erasures = "", services.erasure.of_tenants
     while True:
         reason = ""

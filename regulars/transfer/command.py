@@ -233,7 +233,10 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
 def open_source(
     source: str, service: str | None = None, key_file: Path | None = None, collection: str | None = None
 ) -> AbstractContextManager[Source]:
-    """Read whatever the source is. Raises OperatorError."""
+    """Read the people of a source: a service's URL, a bucket, a folder, the file of an export, or a table.
+
+    Raises UsageError if the options do not go with the source, OperatorError if it cannot be read.
+    """
     from regulars.backup import archive
     from regulars.transfer import exports, services, sources
 

@@ -152,7 +152,9 @@ Exported = tuple[FaceLine, list[bytes]]
 
 
 def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[int], object]) -> int:
-    """Write the tenant into a new file and return the number of faces. `advance`: hears how many faces were written.
+    """Write a tenant's settings, groups, faces and pictures into a new file, and return the number of faces.
+
+    `history`: whether to add tables of all observations and arrivals. `advance`: gets how many more faces were written.
 
     Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses with.
     """
@@ -194,9 +196,9 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
 def _fetch_pictures(
     service: Regulars, number: int, face: models.Face, consent: models.Consent | None
 ) -> Exported | None:
-    """Fetch a face's pictures; None if the face was deleted meanwhile.
+    """Fetch a face's pictures, without those that it has learnt, unless it has no others.
 
-    If a picture was, they are listed once more.
+    None if the face was deleted meanwhile. If a picture was deleted meanwhile, the pictures are listed once more.
     """
     for may_have_gone in (True, False):
         try:

@@ -77,10 +77,11 @@ class Import(Struct):
     if_erased: Literal["enrol", "refuse"] = "refuse"
 
     def run(self, source: Source, advance: Advance, *, with_rules: bool) -> list[Fate]:
-        """Import them all; return the fate of each photo, now or in a run before.
+        """Import all people of the source. Return the fate of each photo, in this run or one before.
 
-        Raises the first error that is no refusal of one person or photo; what was done is noted. Raises OperatorError
-        before anything is done if the service is too old for it.
+        The settings (`with_rules`) and the groups come first. Raises the first error that concerns more than one person
+        or photo; what was done until then is in the journal. Raises OperatorError before anything is done if the
+        service cannot refuse people who were erased, or has no such setting.
         """
         if self.if_erased == "refuse":
             require_refusals(self.service)
@@ -94,7 +95,11 @@ class Import(Struct):
         return process_people(source.people, self._import_person, advance)
 
     def _import_person(self, person: Person) -> list[Fate]:
-        """Send a person's photos, the best first, and note what became of each, so that a next run goes on."""
+        """Send a person's photos, the best first, and note each outcome in the journal, by which a next run goes on.
+
+        Photos over MAX_PICTURES are left out. If the service refuses the person, all photos that are left are noted as
+        refused. If the person was erased, nothing is noted.
+        """
         progress = self.journal.read_progress(person.key)
         photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:
@@ -165,7 +170,11 @@ class Import(Struct):
         return ""
 
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
-        """Enrol the photo as the face of this id. What is sent again after a kill has the same idempotency key."""
+        """Enrol the photo as the face of this id.
+
+        The idempotency key is computed from all that is sent. So a run that was killed and is repeated gets the answer
+        of the first request.
+        """
         group = person.group or self.group or ""
         request_parts = [
             faceid,
@@ -229,8 +238,8 @@ def require_refusals(service: Regulars) -> None:
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:
     """Make the groups that are not there yet.
 
-    A group of an export gets the fields that the export has, also if it is there and empty. Another one gets the
-    attributes that its people have. `group`: of people without a group of their own.
+    A group of an export gets the fields that it has in the export, also if it is there already without a face. A group
+    of another source gets the attributes of its people. `group`: that of people without a group of their own.
     """
     exported_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}

@@ -147,7 +147,7 @@ LABELS = ("a", "b", "c", "d")
 _LABEL = "label_"
 
 _OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
-_TOLD = 20
+_MAX_FAULTS_SHOWN = 20
 """Faults of a file that are named; the others are counted."""
 
 Row = Mapping[str, str]
@@ -189,8 +189,8 @@ def read_table(file: Path) -> Source:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
     people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
-        unlisted = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
-        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_TOLD])
+        unlisted = f"; and {len(faults) - _MAX_FAULTS_SHOWN:,} more" if len(faults) > _MAX_FAULTS_SHOWN else ""
+        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_MAX_FAULTS_SHOWN])
         raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{unlisted}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
