@@ -28,11 +28,20 @@ class Arrow(NamedTuple):
     at: str
 
 
-def read_modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
-    """Yield the modules of the package: name, file, and content."""
+class Module(NamedTuple):
+    """A module of the package. `name`: with dots, as it is imported."""
+
+    name: str
+    file: Path
+    content: ast.Module
+
+
+def read_modules(root: Path) -> Iterator[Module]:
+    """Yield the modules of the package, in the order of their files."""
     for file in sorted((root / PACKAGE).rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
-        yield ".".join(parts).removesuffix(".__init__"), file, ast.parse(file.read_text(encoding="utf-8"))
+        name = ".".join(parts).removesuffix(".__init__")
+        yield Module(name, file, ast.parse(file.read_text(encoding="utf-8")))
 
 
 def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
@@ -59,7 +68,7 @@ def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
 
 def read_all_rooms(root: Path = ROOT) -> Mapping[str, str]:
     """Return all rooms: the module of each, by its attribute."""
-    contents = [content for _, _, content in read_modules(root)]
+    contents = [module.content for module in read_modules(root)]
     rooms: dict[str, str] = {}
     for owner in _OF_ALL:
         for content in contents:
@@ -105,7 +114,7 @@ def is_against(order: Sequence[Sequence[str]], arrow: Arrow) -> bool:
 
 
 def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
-    """Return which layer a module is in, and what of it."""
+    """Return the number of the layer that a module is in, and the name in that layer; None: it is in none."""
     for number, layer in enumerate(order):
         for name in layer:
             if module == name or module.startswith(f"{name}."):
@@ -115,12 +124,12 @@ def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] 
 
 def main() -> int:
     """Print the arrows against the order. Return 1 if there are some, or if none at all was found."""
-    calls, all_orders = list_arrows(), read_orders()
-    upward = [arrow for arrow in calls if any(is_against(order, arrow) for order in all_orders)]
+    arrows, all_orders = list_arrows(), read_orders()
+    upward = [arrow for arrow in arrows if any(is_against(order, arrow) for order in all_orders)]
     for arrow in upward:
         sys.stderr.write(f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it (pyproject.toml)\n")
-    sys.stdout.write(f"{len(calls)} calls of rooms through the book, {len(upward)} against the order\n")
-    return int(bool(upward) or not calls)
+    sys.stdout.write(f"{len(arrows)} calls of rooms through the book, {len(upward)} against the order\n")
+    return int(bool(upward) or not arrows)
 
 
 if __name__ == "__main__":

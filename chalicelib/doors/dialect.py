@@ -89,7 +89,7 @@ class Dialect(Struct, frozen=True):
 
     def make_probes(self, keys: Keys) -> list[Probe]:
         """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""
-        probes: list[Probe] = self._load_part("probe").calls(keys)
+        probes: list[Probe] = self._load_part("probe").make_probes(keys)
         return probes
 
     @property

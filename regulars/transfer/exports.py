@@ -114,7 +114,7 @@ def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read:
         photos=tuple(Photo(name, partial(read, name)) for name in line.pictures),
         id=line.id,
         group=line.group,
-        more={name: value for name, value in other_fields.items() if value},
+        other_fields={name: value for name, value in other_fields.items() if value},
         is_vouched_for=True,
     )
 

@@ -183,7 +183,7 @@ class Import(Struct):
             person.name,
             if_known,
             self.if_erased,
-            dict(sorted(person.more.items())),
+            dict(sorted(person.other_fields.items())),
         ]
         enrol = partial(
             self.service.enrol_face,
@@ -193,7 +193,7 @@ class Import(Struct):
             name=person.name,
             if_known=if_known,
             if_erased="refuse" if self.if_erased == "refuse" else UNSET,
-            **person.more,
+            **person.other_fields,
         )
         try:
             enrol(idempotency_key=hashlib.sha256(repr(request_parts).encode()).hexdigest())
@@ -245,7 +245,7 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
     attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
         counts = attribute_counts.setdefault(person.group or group or "", Counter())
-        counts.update(["", *person.more.get("attributes", ())])
+        counts.update(["", *person.other_fields.get("attributes", ())])
     group_by_name = {each.name: each for each in service.list_groups()}
     for name, exported in exported_by_name.items():
         if name not in group_by_name:
@@ -326,17 +326,20 @@ _EVERY_S = 60.0
 
 @contextmanager
 def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
-    """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
+    """Show progress on stderr: a bar if that is a terminal, else a line a minute. Yield the function that moves it on.
+
+    `total`: the number of pictures; None: faces are counted, and nobody knows how many there are.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, noun = Console(stderr=True), "pictures" if total is not None else "faces"
-    done_count, told_at = 0, clock()
+    done_count, printed_at = 0, clock()
 
     def advance(count: int) -> None:
-        nonlocal done_count, told_at
+        nonlocal done_count, printed_at
         progress.advance(task, count)
         done_count += count
-        if not console.is_terminal and clock() - told_at >= _EVERY_S:
-            told_at = clock()
+        if not console.is_terminal and clock() - printed_at >= _EVERY_S:
+            printed_at = clock()
             print(f"{done_count:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
 
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

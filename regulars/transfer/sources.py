@@ -36,11 +36,12 @@ class Photo(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """One face to be.
+    """A person of a source, who becomes a face in the book.
 
-    `key`: what the journal calls it, unique within a source. `id` None: any. `group` None: the one that the import
-    names. `more`: further members of the request, such as age. `is_vouched_for`: the photos were one face already, so
-    their order stays and their likeness is not judged.
+    `key`: the person's name in the journal, unique within a source. `id`: of the face; None: any. `group`: of the face;
+    None: the group that the import names. `other_fields`: further members of the request, such as age.
+    `is_vouched_for`: whether the photos were one face already. Then their order stays, and their likeness is not
+    judged.
     """
 
     key: str
@@ -48,7 +49,7 @@ class Person(Struct, frozen=True):
     photos: tuple[Photo, ...]
     id: str | None = None
     group: str | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
+    other_fields: Mapping[str, Any] = field(default_factory=dict)
     is_vouched_for: bool = False
 
 
@@ -79,9 +80,10 @@ UNNAMED = "train"
 
 
 def read_folder(folder: Path) -> Source:
-    """Read a folder. Raises NoPictures if it has no pictures of people.
+    """Read the people of a folder, which is Frigate's, Double Take's, has a folder a person, or pictures by name.
 
-    In a file's name, the part before the last `_` is the person's.
+    Pictures outside of the folders of people are left out. If there are no such folders, a file's name says whose it
+    is: `Ann_2.jpg` is Ann's. Raises NoPictures if there are no pictures of people.
     """
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
         if (folder / inner).is_dir():
@@ -230,7 +232,10 @@ def _identify_person(cells: Row, line: int) -> tuple[str, str]:
 
 
 def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
-    """Make a person of all their lines; what is wrong with these is added to `faults`."""
+    """Make a person of all their lines. Add to `faults` what is wrong with a line.
+
+    All lines of a person have the same values, or none. Each names a picture below the table's folder.
+    """
     value_by_name: dict[str, str] = {}
     photos = []
     for line, cells in lines:
@@ -255,7 +260,7 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
         photos=tuple(photos),
         id=value_by_name.get("id"),
         group=value_by_name.get("group"),
-        more=_read_other_fields(lines[0][0], value_by_name, faults),
+        other_fields=_read_other_fields(lines[0][0], value_by_name, faults),
     )
 
 

@@ -134,7 +134,7 @@ from chalicelib.doors.probes import Probe, is_done
 LIMITS = "none"
 
 
-def calls(keys):
+def make_probes(keys):
     return [Probe("look", "/sixth/look", is_done, b"x", {"x-sixth": keys["sixth"]})]
 """,
 }

@@ -16,7 +16,7 @@ DONE, NO_MATCH, UNUSABLE = 0, 283, 210
 LIMITS = OWN_THRESHOLD
 
 
-def calls(keys: Keys) -> list[Probe]:
+def make_probes(keys: Keys) -> list[Probe]:
     """Make a question and a search, both signed."""
     parameters = {"app_id": keys["app_id"], "random": "1234567890", "timestamp": str(int(time.time()))}
     parameters["sign"] = compute_signature(parameters, keys["app_key"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import asdict
 
@@ -150,13 +150,13 @@ def _find_group(context: RequestContext, face: Face) -> Group:
 
 
 def create_group(context: RequestContext, parameters: Parameters) -> None:
-    context.services.groups.create(context.tenant, *_read_group(context, parameters), request=context.request_id)
+    fields = _read_group_fields(context, parameters)
+    context.services.groups.create(context.tenant, *fields, request=context.request_id)
 
 
 def update_group(context: RequestContext, parameters: Parameters) -> None:
-    old_name, new_values = parameters.required_text("old_name"), _read_group(context, parameters)
-    changes = dict(zip(("name", "capacity", "description"), new_values, strict=True))
-    context.services.groups.change_by_name(context.tenant, old_name, changes, request=context.request_id)
+    old_name, new_fields = parameters.required_text("old_name"), _read_group_fields(context, parameters)
+    context.services.groups.change_by_name(context.tenant, old_name, new_fields._asdict(), request=context.request_id)
 
 
 def update_migration(context: RequestContext, parameters: Parameters) -> None:
@@ -194,11 +194,19 @@ def get_face_info_item(context: RequestContext, parameters: Parameters) -> Body:
     return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
 
 
-def _read_group(context: RequestContext, parameters: Parameters) -> tuple[str, int | None, str]:
-    """Read name, capacity and description of a group; no capacity is None, if the tenant's groups need none."""
+class _GroupFields(NamedTuple):
+    """The fields of a group. `capacity`: None: it was not sent, and the tenant's groups need none."""
+
+    name: str
+    capacity: int | None
+    description: str
+
+
+def _read_group_fields(context: RequestContext, parameters: Parameters) -> _GroupFields:
+    """Read the fields of a group, which are all required but the capacity. Raises InvalidInput."""
     read = parameters.required_number if context.tenant.limits.group_capacity_required else parameters.read_number
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
-    return name, capacity, parameters.required_maybe_empty("description")
+    return _GroupFields(name, capacity, parameters.required_maybe_empty("description"))
 
 
 def _read_attribute_names(parameters: Parameters) -> list[str]:
