@@ -110,8 +110,8 @@ def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str |
     """Search for the only face of a photo, and return the id of the face that it matches; None: it matches nobody.
 
     A restricted person may have come again, and have a second face in the book. Then the restricted face is returned,
-    and the other one is printed. Raises OperatorError if the photo shows no face or several, or its face cannot be
-    compared; Unusable.
+    and the other one is printed. Raises OperatorError if the photo shows no face or several, or a face that cannot be
+    compared. Raises Unusable if it is no picture.
     """
     faces = services.recognition.face_analysis.identify_faces(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:

@@ -115,7 +115,7 @@ class Application(PerThread):
         """Answer a request of API Gateway, or of the cameras' function URL.
 
         The routes of its dialect are registered at the dialect's first request. Events of the function URL have
-        version 2.0 and no route: the route is looked up among CAMERAS_PATHS, and is else the root, by POST alone.
+        version 2.0 and no route: it is looked up among CAMERAS_PATHS. Any other path is answered as the root, by POST.
         """
         if (owner := find_owner(event.get("resource", ""))) is not None and owner.name in self._unregistered:
             self._unregistered[owner.name]()

@@ -183,8 +183,8 @@ def _finish_others(services: Services) -> None:
 def require_erasures_done(services: Services, data: Path) -> None:
     """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    That is so if the file MARK is in the folder, or if the witness has receipts of erasures that the book does not
-    know. If the witness does not answer, that is logged, and nothing is raised.
+    That is so if the folder has the file MARK, or if the witness has receipts that the book does not know. If the
+    witness does not answer, that is logged, and nothing is raised.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():

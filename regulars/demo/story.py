@@ -83,8 +83,8 @@ class Story:
     def _search(self, part: Part, probe: Probe) -> Step:
         """Search for all faces of a picture.
 
-        The answer is right if it names exactly the people on the picture who are enrolled, and finds a face if somebody
-        is on it. The score that is shown is the lowest of the matches.
+        The answer is right if it names exactly the enrolled people on the picture. It also has to find a face if
+        somebody is on it, and none if nobody is. The score that is shown is the lowest of the matches.
         """
         reply = self._send_request("POST", f"/v1/{IDENTIFY}", _encode_picture(probe.photo))
         if reply.status != 200:

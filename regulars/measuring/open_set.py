@@ -84,10 +84,10 @@ def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
 
 
 def run_searches(faces: Faces, rule: Rule, photos: int, trials: int = TRIALS) -> Searches:
-    """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
+    """Enrol half of the persons by `photos` pictures each. Search for their other pictures and for strangers.
 
-    A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
-    not searched for.
+    A known person with `photos` pictures or fewer is not searched for. All of them but one are enrolled, or the only
+    one.
     """
     return join_searches([_run_trial(faces, rule, photos, seed) for seed in range(trials)])
 

@@ -100,8 +100,7 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
 def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
     """Measure how well the new pack tells people apart, with thresholds for the rate `fpir`.
 
-    The people are cut in halves, and each half is judged by the curve of the other half, since its own would fit too
-    well.
+    The people are cut in halves. Each half is judged by the curve of the other half, since its own would fit too well.
     """
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:

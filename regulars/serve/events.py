@@ -134,8 +134,8 @@ def handle_messages(
 ) -> float:
     """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 
-    As on SQS, a failed message comes again after the visibility timeout, if its handler did not choose another, and in
-    the end goes to the dead letters. A handler may answer `batchItemFailures` to fail only some.
+    As on SQS, a failed message comes again after the visibility timeout, or after the time that its handler has set.
+    After its last try it goes to the dead letters. A handler may answer `batchItemFailures`: only these have failed.
     """
     if not messages:
         return IDLE_S

@@ -137,8 +137,8 @@ class Budget:
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
         """Return if the lane has room for `size` more bytes. Raises Busy if it has none.
 
-        In the lane of requests whose tenant is not known yet, room is made first: the largest request of the sender
-        that holds the most bytes is ended. If that is the request that asks, it gets Busy.
+        Requests whose tenant is not known yet have a lane in common, in which room is made. The sender that holds the
+        most bytes has its largest request ended. If that is the request that asks, it gets Busy.
         """
         while size and not self._has_room(lane, size):
             strangers = [

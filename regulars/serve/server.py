@@ -154,8 +154,8 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
 def limit_numpy_threads() -> None:
     """Have numpy compute on one thread, unless the environment says otherwise. Call it before numpy is loaded.
 
-    Several spin for each other while the models' threads have the cores: a product of two small matrices took 6 ms in
-    place of 0.4, and a template that another thread made meanwhile 30 in place of 16.
+    Several threads would wait for each other in a loop while the models' threads need the cores. A product of two small
+    matrices then took 6 ms in place of 0.4. A template that another thread made meanwhile took 30 ms in place of 16.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -203,8 +203,8 @@ def write_console_lines(services: Services, url: str, data: Path, *, asks: bool)
     """Return lines that say how to come to the console.
 
     `asks`: whether somebody sits at the terminal. Then each tenant has a line with a link that signs in, if there are
-    LINKED_TENANTS at most. Else one line has the URL, and the command that prints a link: whoever reads a log within
-    ten minutes could sign in by a link in it.
+    LINKED_TENANTS at most. Else one line has the URL, and the command that prints a link. A log has no links, since
+    people who read it within ten minutes could sign in by them.
     """
     tenants = services.tenants.list_all()
     if not asks or len(tenants) > LINKED_TENANTS:

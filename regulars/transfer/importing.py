@@ -348,7 +348,7 @@ def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> 
 
 
 def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
-    """Print who has no picture in and why, and how often each reason was given; return the exit code.
+    """Print each person of whom no picture was taken, and how often each reason was given. Return the exit code.
 
     All refused pictures are in `file` then. If none was, there is no such file.
     """

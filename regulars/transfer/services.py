@@ -136,11 +136,11 @@ def read_people(service: str, api: Api) -> list[Person]:
 
 
 def read_bucket(url: str, collection: str | None) -> Source:
-    """Read the pictures below s3://BUCKET/PREFIX.
+    """Read the pictures below s3://BUCKET/PREFIX, and divide them by person.
 
-    A folder is a person, or so is the part of a file's name before its last `_`; with a `collection`, its
-    faces: of one of UserId, else of one ExternalImageId, which names a picture's file (with or without its ending) or
-    the folder that the picture is in. Raises NoPictures, OperatorError.
+    Without a `collection`, a folder is a person, or the part of a file's name before its last `_` is one. With a
+    `collection`, its faces say who is one person: those of one UserId, else those of one ExternalImageId. That names a
+    picture's file, with or without its ending, or the folder of the picture. Raises NoPictures, OperatorError.
     """
     try:
         import boto3

@@ -198,10 +198,10 @@ def read_table(file: Path) -> Source:
 
 
 def _decode_table(data: bytes) -> tuple[str, str]:
-    """Decode a spreadsheet's table; return the text and the name of its encoding.
+    """Decode a spreadsheet's table. Return the text and the name of its encoding.
 
-    What is not UTF is told apart by its bytes above 127: they stand in pairs in Chinese, and mostly alone in names of
-    Europe.
+    A table that is not in UTF has bytes above 127. If most of them stand in pairs, it is taken for Chinese (GB18030).
+    In European names (Windows-1252) most stand alone.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"

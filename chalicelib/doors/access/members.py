@@ -163,7 +163,10 @@ class Members(Outside):
         return tenant, (self.book.tenants.open_tenant(record), member) if record and member else None
 
     def _find_only_tenant(self) -> str:
-        """Return the name of the only tenant, or of two the only one that has people; "" if there is none."""
+        """Return the name of the only tenant; "" if there is none.
+
+        If there are two, and only one of them has members, it is that one. Raises InvalidInput if there are several.
+        """
         stored_items = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
         names = [str(item["id"]) for item in stored_items]
         if len(names) == 2:  # as on a box that began with two

@@ -134,8 +134,8 @@ def compare_embeddings(context: RequestContext, template: NDArray[np.float32], e
 def normalize_vectors(context: RequestContext, embeddings: Sequence[Any]) -> NDArray[np.float32]:
     """Return embeddings that were sent, scaled to length 1, as an array of (embeddings, dimensions).
 
-    Raises Failure if one is no list of numbers, has another number of them than the model here, or has no direction:
-    a number that is not finite, or zeros alone.
+    Raises Failure if one is no list of numbers, or has more or fewer numbers than the model's. It also raises Failure
+    if one has no direction, since a number is not finite, or all are 0.
     """
     import numpy as np
 

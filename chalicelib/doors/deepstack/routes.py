@@ -134,8 +134,8 @@ def detect(context: RequestContext) -> Body:
 def register(context: RequestContext) -> Body:
     """Enrol somebody by the pictures of all files that were sent.
 
-    The answer's `refused` has a line for each picture that was not enrolled: it shows no clear face, or several, or
-    REGISTER_TIME was over before it. `looks_like` is the name of somebody else whom one of the pictures looks like.
+    The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows no clear face, or
+    several, or REGISTER_TIME was over before it. `looks_like` is the name of somebody else whom a picture looks like.
     Raises Failure if no name or no picture was sent. Raises the error of the first picture if all are refused.
     """
     name, subjects, clock = context.read_userid(), context.services.subjects, context.services.clock
@@ -346,8 +346,8 @@ def authenticate(services: Services, request: HttpRequest, secret: str, act: str
 def find_tenant_of_keyless_client(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
     """Return the tenant whose calls without a key come from this address; None: none is set for this address.
 
-    Raises Failure if the call may be of somebody else, whose machine is not in the networks that were set: it came
-    through a proxy, from a page of another site, or to a host name that is not of this machine.
+    The address must be the caller's own. So Failure is raised if the call came through an unnamed proxy, from a page of
+    another site, or to a host name that is not this machine's.
     """
     keyless = settings.get_dialect_settings(DIALECT.name, KeylessClients)
     if not is_in_networks(address, keyless.networks):

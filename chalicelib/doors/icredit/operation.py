@@ -86,7 +86,7 @@ class Operation(Struct, frozen=True):
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer the request.
 
-        Raises Refused if the caller may not call, or if the request is not one of this dialect; WrongModel once.
+        Raises Refused if the caller may not call, or if the request is not one of this dialect. Raises WrongModel once.
         """
         headers: dict[str, str] = {}
 

@@ -111,9 +111,9 @@ def verify_signature(
 ) -> None:
     """Raise Failure unless the request is as it was signed with this secret, at most `tolerance` ago or ahead.
 
-    A proxy before us may change the request: `hosts` are the names under which it is called, and `prefix` is the
-    beginning of the path that it takes off. Each host and path that the client may have signed is tried, with and
-    without a slash at the path's end.
+    Each host and path that the client may have signed is tried, with and without a slash at the path's end, since a
+    proxy before us may have changed them. `hosts`: the names under which the proxy is called. `prefix`: the beginning
+    of the path that the proxy takes off.
     """
     _require_now(sent_signature, now, tolerance)
     day_sent = sent_signature.sent_at[:8]

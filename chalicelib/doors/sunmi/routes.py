@@ -266,7 +266,7 @@ def _render_attributes(face: Face, group: Group) -> Body:
 
 
 def choose_age_range(face: Face) -> int | None:
-    """Return the range, 1 to 8, of the age that was set, else of the estimate; None if there is neither."""
+    """Return the range, 1 to 8, of a face's age: of the age that was set, else of the estimate; None: no age."""
     age = face.estimates.age if face.age is None else face.age
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
 

@@ -119,8 +119,8 @@ class Caller(Struct, frozen=True):
 def authenticate(request: HttpRequest, services: Services) -> Caller:
     """Return the caller whose key the request has or, without a key, whose session its cookie names.
 
-    The use of a key is noted. Raises WrongCredentials if there is neither, or it is not good any more, TenantDisabled,
-    and NotAllowed if another site's page made the browser send its cookie.
+    The use of a key is noted. Raises WrongCredentials if there is neither, or it is not good any more. Raises
+    NotAllowed if another site's page made the browser send its cookie, and TenantDisabled.
     """
     public_url = services.settings.public_url
     if "authorization" in request.headers:

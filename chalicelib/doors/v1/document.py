@@ -249,7 +249,10 @@ def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -
 
 
 def _list_members_beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
-    """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
+    """Return the members that stand in the query if the body is a bare picture.
+
+    They have no defaults, since clients that are generated from the document would send them.
+    """
     members, _ = schemas.members(body)
     members_beside_picture = {name: member for name, member in members.items() if not _is_file(member)}
     return {
