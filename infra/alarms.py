@@ -26,7 +26,7 @@ Template = dict[str, Any]
 ROLLING_BACK = frozenset({"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"})
 """Alarms that tell of a bad update in time to roll it back."""
 
-TOLD = "HasAlarmTopic"
+HAS_TOPIC = "HasAlarmTopic"
 """The condition, in functions.yaml, that alarms are sent to somebody."""
 
 _SCHEDULED = ("Canary", "Watch")
@@ -145,9 +145,9 @@ def _make_alarm(
         "TreatMissingData": "breaching" if source in _SCHEDULED else "notBreaching",
         "AlarmActions": [{"Ref": "AlarmTopic"}],
     }
-    condition: Template = {"Condition": TOLD}
+    condition: Template = {"Condition": HAS_TOPIC}
     if name in ROLLING_BACK:
-        properties["AlarmActions"] = {"Fn::If": [TOLD, properties["AlarmActions"], {"Ref": "AWS::NoValue"}]}
+        properties["AlarmActions"] = {"Fn::If": [HAS_TOPIC, properties["AlarmActions"], {"Ref": "AWS::NoValue"}]}
         condition = {"Condition": "HasCanary"} if source == "Canary" else {}
     return name, {"Type": "AWS::CloudWatch::Alarm", **condition, "Properties": properties}
 

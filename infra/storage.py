@@ -44,7 +44,7 @@ HAS_KEY = "HasCustomerKey"
 
 
 def make_storage() -> Template:
-    """Make the template of all that holds state."""
+    """Make the template of all resources that store data: tables, buckets, queues, and the key of secrets."""
     resources = {f"{table.name.capitalize()}Table": _make_table(table) for table in keys.TABLES}
     # Pictures of faces, snapshots of galleries, columns of sealed days. Not versioned, so not replicated: an erased
     # picture is gone at once and a template within three hours, while S3 expires old versions in whole days.

@@ -26,7 +26,10 @@ def require_one_picture(image: Mapping[str, Any]) -> None:
 
 
 def read_picture(context: RequestContext, image: Mapping[str, Any]) -> bytes:
-    """Return the bytes of an Image member. Raises Failure."""
+    """Return the bytes of an Image member: those that it has, or those of the S3 object that it names.
+
+    Raises Failure if there is no such object, or the tenant may not read it.
+    """
     if "Bytes" in image:
         sent_bytes: bytes = image["Bytes"]
         return sent_bytes

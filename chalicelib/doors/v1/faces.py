@@ -507,7 +507,9 @@ def reject_sighting(context: RequestContext, body: NotThisFace) -> Rejected:
 
 
 def _describe_rejection(context: RequestContext, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
-    """Describe a rejection: the sighting as it is now, the face that it left, and its new face's arrival, if any.
+    """Describe a rejection: the sighting as it is now, the face that it left, and the arrival of its new face.
+
+    If nobody has the sighting now, there is no arrival.
 
     `ids`: all sightings that were rejected together.
     """
@@ -515,8 +517,8 @@ def _describe_rejection(context: RequestContext, rejected: sighting.Rejected, id
     sighting = describe_sighting(
         context, rejected.capture, seen_sighting, find_faces_seen(context, [(rejected.capture, seen_sighting)])
     )
-    book = context.services.sightings.arrivals
-    arrival = book.find_by_sighting(context.tenant, sighting.face, sighting.id) if sighting.face else None
+    arrivals = context.services.sightings.arrivals
+    arrival = arrivals.find_by_sighting(context.tenant, sighting.face, sighting.id) if sighting.face else None
     return Rejected(
         sighting=sighting,
         face=describe_face(context, rejected.face),
@@ -554,7 +556,7 @@ def describe_faces(context: RequestContext, faces: Iterable[model.Face | model.L
 def _describe_face_of_group(
     context: RequestContext, face: model.Face | model.ListedFace, group: model.Group | None
 ) -> Face:
-    """Describe a face. `group`: None if it is just being deleted."""
+    """Describe a face, with the estimates where nobody has set age or gender. `group`: None: it is being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
     names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}

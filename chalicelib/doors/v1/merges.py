@@ -126,7 +126,7 @@ def _describe_merged_face(context: RequestContext, merge: merges.Merge) -> Merge
 
 
 def _describe_merge(context: RequestContext, merge: merges.Merge, face: model.Face | None) -> Merge:
-    """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
+    """Describe a merge. `face`: the one that absorbed the other; None: it is gone, and then the other is not named."""
     acts.report_people([merge.survivor, merge.other])
     other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
     return Merge.made_of(

@@ -186,9 +186,9 @@ def end_session(context: RequestContext) -> None:
 
 
 def _sign_in(services: Services, body: NewSession, context: KeylessContext, address: str) -> tuple[str, Session]:
-    """Begin the session, and count a wrong sign-in of the address.
+    """Begin a session by the credential that was sent, and count a wrong one of the address.
 
-    However many were wrong, a right key, code, invitation or passkey is taken, since nobody can guess one.
+    A right key, code, invitation or passkey is taken however many were wrong before, since nobody can guess one.
     """
     sessions, keep = services.access.sessions, body.keep
     origin = find_origin(context.request, services.settings.public_url)
