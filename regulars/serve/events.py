@@ -135,7 +135,7 @@ def handle_messages(
     """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 
     As on SQS, a failed message comes again after the visibility timeout, or after the time that its handler has set.
-    After its last try it goes to the dead letters. A handler may answer `batchItemFailures`: only these have failed.
+    After its last try it goes to the dead letters. If a handler answers `batchItemFailures`, only these have failed.
     """
     if not messages:
         return IDLE_S
