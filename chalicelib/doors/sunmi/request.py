@@ -56,7 +56,7 @@ class Parameters(Texts, frozen=True):
     """Parameters and files by name. Unless a method says otherwise, an empty parameter counts as not sent."""
 
     files: Mapping[str, bytes]
-    own: frozenset[str]
+    own_names: frozenset[str]
     """Names of this endpoint's parameters; others may be a group's attributes."""
 
     @classmethod
@@ -109,7 +109,7 @@ class Parameters(Texts, frozen=True):
 
         Empty ones are included.
         """
-        other_uses = (self.own - ITEMS) | PUBLIC
+        other_uses = (self.own_names - ITEMS) | PUBLIC
         return {name: value for name, value in self.values.items() if name not in other_uses}
 
 
