@@ -107,7 +107,11 @@ class _Call:
     fixed: Mapping[str, str] = field(default_factory=dict)
 
     def write_method(self, answer: str, page: tuple[str, str] | None) -> str:
-        """Write the method. `answer`: its type. `page`: the member that has a page's items, and their type."""
+        """Write the method of an operation.
+
+        `answer`: the type that it returns. `page`: the member of the answer that has a page's items, and their type;
+        None: it is no list in pages.
+        """
         path = f'"{self.path}"'
         if PARAMETER.search(self.path):
             path = f'f"{PARAMETER.sub(lambda found: f"{{quote_part({found[1]})}}", self.path)}"'

@@ -26,7 +26,7 @@ Template = dict[str, Any]
 ROLLING_BACK = frozenset({"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"})
 """Alarms that tell of a bad update in time to roll it back."""
 
-TOLD = "HasAlarmTopic"
+HAS_TOPIC = "HasAlarmTopic"
 """The condition, in functions.yaml, that alarms are sent to somebody."""
 
 _SCHEDULED = ("Canary", "Watch")
@@ -127,10 +127,11 @@ def _make_queue_alarms(queue: str, parked: str) -> Iterator[tuple[str, Template]
 def _make_alarm(
     name: str, source: str, metric: str, seconds: int, *, count: int, threshold: float = 1, description: str = ""
 ) -> tuple[str, Template]:
-    """Make an alarm that goes off if a metric reaches `threshold` in `count` periods in a row; return its name, too.
+    """Return the name of an alarm, and the alarm, which goes off if a metric reaches `threshold`.
 
-    `source`: the namespace, function or queue whose metric it is. `seconds`: length of a period. `description`: what to
-    look at; "": as _SAYS has it.
+    It has to do so in `count` periods of `seconds` in a row. `source`: the namespace, function or queue whose metric it
+    is. `description`: the text in which people read what to do; "": the one in _SAYS. A stack without a topic for
+    alarms has only those that roll a deployment back (ROLLING_BACK).
     """
     properties = {
         "AlarmDescription": description or _SAYS[name],
@@ -144,9 +145,9 @@ def _make_alarm(
         "TreatMissingData": "breaching" if source in _SCHEDULED else "notBreaching",
         "AlarmActions": [{"Ref": "AlarmTopic"}],
     }
-    condition: Template = {"Condition": TOLD}
+    condition: Template = {"Condition": HAS_TOPIC}
     if name in ROLLING_BACK:
-        properties["AlarmActions"] = {"Fn::If": [TOLD, properties["AlarmActions"], {"Ref": "AWS::NoValue"}]}
+        properties["AlarmActions"] = {"Fn::If": [HAS_TOPIC, properties["AlarmActions"], {"Ref": "AWS::NoValue"}]}
         condition = {"Condition": "HasCanary"} if source == "Canary" else {}
     return name, {"Type": "AWS::CloudWatch::Alarm", **condition, "Properties": properties}
 

@@ -28,17 +28,26 @@ class Arrow(NamedTuple):
     at: str
 
 
-def read_modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
-    """Yield the modules of the package: name, file, and content."""
+class Module(NamedTuple):
+    """A module of the package. `name`: with dots, as it is imported."""
+
+    name: str
+    file: Path
+    content: ast.Module
+
+
+def read_modules(root: Path) -> Iterator[Module]:
+    """Yield the modules of the package, in the order of their files."""
     for file in sorted((root / PACKAGE).rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
-        yield ".".join(parts).removesuffix(".__init__"), file, ast.parse(file.read_text(encoding="utf-8"))
+        name = ".".join(parts).removesuffix(".__init__")
+        yield Module(name, file, ast.parse(file.read_text(encoding="utf-8")))
 
 
 def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
-    """Return the rooms that a class of all rooms has in a module: the module of each, by its attribute.
+    """Return the module of each room that the class `name` has, by the room's attribute.
 
-    Such an attribute is a `Made("place.Class")`, or a method that imports what it makes.
+    The attribute is a `Made("module.Class")`, or a method, whose first import names the module.
     """
     rooms: dict[str, str] = {}
     for owner in (node for node in content.body if isinstance(node, ast.ClassDef) and node.name == name):
@@ -48,9 +57,9 @@ def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
                 and isinstance(node.target, ast.Name)
                 and isinstance(node.value, ast.Call)
             ):
-                [place] = node.value.args
-                if isinstance(place, ast.Constant):
-                    rooms[node.target.id] = f"{PACKAGE}.{str(place.value).rpartition('.')[0]}"
+                [class_path] = node.value.args
+                if isinstance(class_path, ast.Constant):
+                    rooms[node.target.id] = f"{PACKAGE}.{str(class_path.value).rpartition('.')[0]}"
             elif isinstance(node, ast.FunctionDef):
                 imported = [line.module for line in node.body if isinstance(line, ast.ImportFrom) and line.module]
                 rooms |= {node.name: imported[0]} if imported and not node.name.startswith("_") else {}
@@ -59,7 +68,7 @@ def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
 
 def read_all_rooms(root: Path = ROOT) -> Mapping[str, str]:
     """Return all rooms: the module of each, by its attribute."""
-    contents = [content for _, _, content in read_modules(root)]
+    contents = [module.content for module in read_modules(root)]
     rooms: dict[str, str] = {}
     for owner in _OF_ALL:
         for content in contents:
@@ -105,7 +114,7 @@ def is_against(order: Sequence[Sequence[str]], arrow: Arrow) -> bool:
 
 
 def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
-    """Return which layer a module is in, and what of it."""
+    """Return the number of the layer that a module is in, and the name in that layer; None: it is in none."""
     for number, layer in enumerate(order):
         for name in layer:
             if module == name or module.startswith(f"{name}."):
@@ -115,12 +124,12 @@ def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] 
 
 def main() -> int:
     """Print the arrows against the order. Return 1 if there are some, or if none at all was found."""
-    calls, all_orders = list_arrows(), read_orders()
-    upward = [arrow for arrow in calls if any(is_against(order, arrow) for order in all_orders)]
+    arrows, all_orders = list_arrows(), read_orders()
+    upward = [arrow for arrow in arrows if any(is_against(order, arrow) for order in all_orders)]
     for arrow in upward:
         sys.stderr.write(f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it (pyproject.toml)\n")
-    sys.stdout.write(f"{len(calls)} calls of rooms through the book, {len(upward)} against the order\n")
-    return int(bool(upward) or not calls)
+    sys.stdout.write(f"{len(arrows)} calls of rooms through the book, {len(upward)} against the order\n")
+    return int(bool(upward) or not arrows)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,10 @@ _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init_
 
 
 def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
-    """Check that a zip has all it needs to run on `target`; say how large it is. Raises Failed if it has not."""
+    """Check that a zip has all it needs to run on `target` and is not too large. Return a line with its sizes.
+
+    Each pack that is not one of ours may add ANOTHER_PACK_BYTES. Raises Failed.
+    """
     with zipfile.ZipFile(bundle) as archive:
         names = set(archive.namelist())
         if missing := {*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names:

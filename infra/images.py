@@ -51,7 +51,7 @@ def explain_lack() -> str:
 def list_processors() -> list[str]:
     """Return the processors that this machine can build for: its own, and those whose programs it emulates."""
     emulated = " ".join(path.name for path in EMULATORS.glob("*"))
-    return [name for word, name in PROCESSORS.items() if word == platform.machine() or word in emulated]
+    return [name for machine, name in PROCESSORS.items() if machine == platform.machine() or machine in emulated]
 
 
 def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
@@ -83,8 +83,8 @@ def make_sources_list(archives: str) -> str:
     Debian says how long its lists hold, so that nobody withholds updates. Those of another day have run out.
     """
     option = "" if archives == NEWEST_DEBIAN_URL else "[check-valid-until=no] "
-    places = (("debian", RELEASE), ("debian", f"{RELEASE}-updates"), ("debian-security", f"{RELEASE}-security"))
-    return "".join(f"deb {option}{archives.format(archive)} {suite} main\n" for archive, suite in places)
+    suites = (("debian", RELEASE), ("debian", f"{RELEASE}-updates"), ("debian-security", f"{RELEASE}-security"))
+    return "".join(f"deb {option}{archives.format(archive)} {suite} main\n" for archive, suite in suites)
 
 
 def _write_build_sources() -> Path:

@@ -61,10 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_package(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
-    """Make the package of this checkout; return the archive, beside its template. Raises Failed, MissingModel.
+    """Make the package of this checkout. Return its archive, beside which lies the template.
 
-    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. `names`: of those to ship beside
-    the program's own; none: that of $REGULARS_PACK, if set. The first one is that of new tenants.
+    `models`: the folder of the operator's own packs; None: the one of $REGULARS_MODELS, if it is set. `names`: of the
+    packs to ship beside the program's; none: the one of $REGULARS_PACK, if it is set. New tenants get the first one.
+    Raises NoInterpreter if there is no Python of the target's version, Failed, MissingModel.
     """
     python = find_python(target.python)
     if python is None:
@@ -115,7 +116,10 @@ def _package_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:
 
 
 def _install_chalice(target: Target, python: Path) -> Path:
-    """Return Chalice's command installed for the target's Python, since it packages for the Python that runs it."""
+    """Return Chalice's command, installed for the target's Python: it packages for the Python that runs it.
+
+    It is installed anew only if its lock or the Python has changed.
+    """
     venv = VENVS / f"python{target.python}"
     stamp, inputs = venv / "inputs", f"{python}\n{dependencies.CHALICE.read_text(encoding='utf-8')}"
     if not (stamp.is_file() and stamp.read_text() == inputs):
@@ -167,8 +171,8 @@ def _list_pack_files(pack: Pack) -> dict[str, Path]:
     for file in pack.files:
         pack.read_content(file.name)  # which compares it with its digest
     files[curve] = pack.measured or files[curve]
-    if rows := pack.manifest.measured.rows:
-        files[packs.BESIDE_A_CURVE] = rows
+    if population_file := pack.manifest.measured.rows:
+        files[packs.BESIDE_A_CURVE] = population_file
     return {f"{bundle.PACKS}/{pack.manifest.name}/{name}": path for name, path in files.items()}
 
 

@@ -44,10 +44,14 @@ def make_release(
     build: Build = wheels.build_wheels,
     complete: Callable[[], str] = add_libraries_and_images,
 ) -> list[str]:
-    """Make a release of the checkout at `root`, and return what the person does next. Raises Failed."""
+    """Make a release of the checkout at `root`, and return lines that say what the person does next.
 
-    def git(*words: str) -> str:
-        return run_command(["git", *words], cwd=root).strip()
+    Write the version into the files, commit, build twice, compare, sign and tag. If a step fails, the commit and the
+    tag are taken back. Raises Failed.
+    """
+
+    def git(*arguments: str) -> str:
+        return run_command(["git", *arguments], cwd=root).strip()
 
     former_commit, out = git("rev-parse", "HEAD"), root / wheels.OUT.name
     present_version = require_releasable(
@@ -82,7 +86,7 @@ def make_release(
 def require_releasable(version: str, changes: str, branch: str, tags: str, root: Path) -> str:
     """Return the version that the checkout has now. Raises Failed if no release may be made of it.
 
-    `changes`: what `git status` lists; `branch`: the present one; `tags`: all of them, in words.
+    `changes`: the lines of `git status`. `branch`: the name of the present one. `tags`: the names of all, one a line.
     """
     if not VERSION.fullmatch(version):
         raise Failed(f"{version!r} is no version: say make release VERSION=1.2.3")

@@ -50,9 +50,9 @@ def write_package_bill(
 def write_wheels_bill(
     file: Path, wheels: Sequence[Path], locks: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]
 ) -> None:
-    """Write the bill of wheels: of packs and pages, which are inside, and of what pip installs beside them.
+    """Write the bill of materials of wheels: of the packs and pages in them, and the libraries that pip adds.
 
-    The bill has the versions that `locks` name. A requirement that is in no lock stands with its range.
+    Libraries have the versions that `locks` name. A requirement that is in no lock has its range of versions.
     """
     locked = sorted({locked_version for lock in locks for locked_version in read_versions(lock)})
     names = {canonicalize_name(name) for name, _ in locked}

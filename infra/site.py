@@ -54,8 +54,8 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
 def _locate_in_repository(page_uri: str, link: str) -> str:
     """Return what a page of the site links to, as a path from the repository's root."""
-    beside = next((path for path, uri in PAGES.items() if uri == page_uri), f"docs/{page_uri}")
-    return posixpath.normpath(posixpath.join(posixpath.dirname(beside), link))
+    page_path = next((path for path, uri in PAGES.items() if uri == page_uri), f"docs/{page_uri}")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page_path), link))
 
 
 def _locate_in_site(path: str) -> str:

@@ -44,7 +44,7 @@ HAS_KEY = "HasCustomerKey"
 
 
 def make_storage() -> Template:
-    """Make the template of all that holds state."""
+    """Make the template of all resources that store data: tables, buckets, queues, and the key of secrets."""
     resources = {f"{table.name.capitalize()}Table": _make_table(table) for table in keys.TABLES}
     # Pictures of faces, snapshots of galleries, columns of sealed days. Not versioned, so not replicated: an erased
     # picture is gone at once and a template within three hours, while S3 expires old versions in whole days.
@@ -111,7 +111,7 @@ def _make_projection(attributes: tuple[str, ...]) -> Template:
     return {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*attributes]}
 
 
-def _make_bucket(name: str, rules: list[Template], **more: Template) -> Template:
+def _make_bucket(name: str, rules: list[Template], **other_properties: Template) -> Template:
     """Make a private bucket, and the policy that refuses calls without TLS."""
     unfinished = {
         "Id": "drop-unfinished-uploads",
@@ -130,7 +130,7 @@ def _make_bucket(name: str, rules: list[Template], **more: Template) -> Template
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         "PublicAccessBlockConfiguration": dict.fromkeys(blocks, True),
         "LifecycleConfiguration": {"Rules": [*rules, unfinished]},
-        **more,
+        **other_properties,
     }
     statement = {
         "Sid": "RefuseWithoutTls",

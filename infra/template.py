@@ -109,10 +109,10 @@ def _may_be_joined(entry: Any) -> bool:
 
 
 def _make_log_groups() -> Template:
-    """Make a log group for each function; Lambda itself would make one that keeps logs for ever.
+    """Make a log group for each function. Lambda itself would make one that keeps logs for ever.
 
-    Of Lambda's own lines, those are kept that tell of a failure: START, END and REPORT of each run cost more than our
-    line of it, and what they say are metrics, too.
+    Of Lambda's own lines, only those about a failure are kept. START, END and REPORT of each run cost more than our own
+    line about it, and their figures are metrics, too.
     """
     groups = {
         f"{function}Logs": {
@@ -206,10 +206,10 @@ the sentence (None: the gateway's own). Without authorizers and usage plans noth
 
 
 def make_gateway_answers() -> dict[str, Any]:
-    """Make answers of the gateway itself, before or in place of a function, that callers of each dialect can read.
+    """Make the answers that the gateway gives without a function, in a form that callers of each dialect can read.
 
-    A gateway's answer knows no path, so one body has the fields of all: v1's problem details, those of each dialect
-    that has some, and the `message` that the gateway itself would send. A dialect's `code` goes before v1's.
+    The gateway's answer is the same for all paths. So one body has the fields of v1's problem details, those of each
+    dialect that has some, and the `message` that the gateway would send. A dialect's `code` replaces v1's.
     """
     answers = {name: _make_gateway_answer(*answer) for name, answer in _ANSWERS.items()}
     definition = {"x-amazon-apigateway-gateway-responses": answers}
@@ -226,7 +226,11 @@ def _make_gateway_answer(status: int | None, error: type[RegularsError], sentenc
         **({"status": status} if status else {}),
         "detail": _TEXT,
         "code": code,
-        **{field: value for dialect in DIALECTS for field, value in dialect.views.gateway_fields(error, _TEXT).items()},
+        **{
+            field: value
+            for dialect in DIALECTS
+            for field, value in dialect.views.make_gateway_fields(error, _TEXT).items()
+        },
         "message": _TEXT,
     }
     message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes

@@ -66,15 +66,19 @@ def verify(
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
             verified, _ = verified_export(lines, lambda _: str(key))
-        return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
+        return _print_verification(head_of(verified.last).tenant, verified, prints_newest_hour=True)
     with open_services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
         verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
-    return _print_verification(name, verified, is_newest_told=head is None)
+    return _print_verification(name, verified, prints_newest_hour=head is None)
 
 
-def _print_verification(tenant: str, verification: Verified, *, is_newest_told: bool) -> int:
-    """Print what a verification found; return the exit code. `is_newest_told`: also print the newest closed hour."""
+def _print_verification(tenant: str, verification: Verified, *, prints_newest_hour: bool) -> int:
+    """Print the findings of a verification; return the exit code, 1 if there is one.
+
+    After the findings come renewals of the key, entries that were erased, hours that `audit_days` let go, and entries
+    that are not closed yet. `prints_newest_hour`: whether to print the newest closed hour, too.
+    """
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
     for renewal in verification.renewals:
@@ -95,7 +99,7 @@ def _print_verification(tenant: str, verification: Verified, *, is_newest_told: 
         f"{format_count(verification.hours, 'hour', 'hours')}, {format_count(verification.entries, 'entry', 'entries')}"
     )
     print(f"{tenant}: {result} ({extent})")
-    if verification.last is not None and is_newest_told:
+    if verification.last is not None and prints_newest_hour:
         last = head_of(verification.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
     return 1 if verification.findings else 0
@@ -128,14 +132,14 @@ def list_all(
     until: datetime | None,
     *,
     face: str | None,
-    what: str | None,
+    act: str | None,
     by: str | None,
     max_entries: int,
 ) -> None:
     """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
     first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
-    entry_filter = EntryFilter(first, last, face, what, by)
+    entry_filter = EntryFilter(first, last, face, act, by)
     read_page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE))
     entries = list(islice(read_rows(read_page), max_entries))
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
@@ -200,8 +204,8 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
 
 def _list_categories(tally: Tally) -> Iterator[str]:
     """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
-    for time_said, what in tally.whole:
-        yield f"all      {what} at {time_said[:16]}: {WHOLE[what]}"
+    for time_said, whole_kind in tally.whole:
+        yield f"all      {whole_kind} at {time_said[:16]}: {WHOLE[whole_kind]}"
     yield f"people   {_format_range(tally.people)}"
     ranges = [*tally.by_kind.values(), (len(tally.captures), len(tally.captures))]
     all_records = sum(lowest for lowest, _ in ranges), sum(highest for _, highest in ranges)
@@ -220,7 +224,7 @@ def _format_range(number: tuple[int, int]) -> str:
 
 
 def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
-    """Yield the lines about what nobody can say. `reads`: what the key has read."""
+    """Yield a line for each reason why the key may have read more than the counts say."""
     if reads.tally.people[0] != reads.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
     if reads.erased:

@@ -239,11 +239,11 @@ def restore(
     settings = choose_settings(data=data, stage=stage)
     if new_secrets and isinstance(settings.storage, Path):
         raise click.UsageError("--new-secrets is for a stage: a box's keys are in its backup")
-    at = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
-    erased = receipts.read_receipts(at)
+    receipt_locations = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
+    erased = receipts.read_receipts(receipt_locations)
     with ExitStack() as block:
-        mark = receipts.format_mark(at)
-        manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), mark)
+        receipts_note = receipts.format_mark(receipt_locations)
+        manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), receipts_note)
         time = manifest.created_at.isoformat()
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
         with remove_if_failed(settings.storage), open_services_of(data, stage) as services:
@@ -288,8 +288,9 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
     print_lines(
         (
-            f"{owner.name}  {row.camera_id}  {row.captured_at:%Y-%m-%d %H:%M:%S}  {row.id}  {row.reason}"
-            for owner, row in _list_parked_captures(services, tenant, camera)
+            f"{owner.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  {capture.id}  "
+            f"{capture.reason}"
+            for owner, capture in _list_parked_captures(services, tenant, camera)
         ),
         "no capture is parked",
     )

@@ -114,11 +114,11 @@ for entry in metadata.entry_points(group=GROUP):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    command_name = _name_command(words)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    command_name = _name_command(arguments)
     try:
         with acts.begin_act(Act(command_name, "operator", kind_of(command_name))):
-            code: int | None = commands.main(words, "regulars", standalone_mode=False)
+            code: int | None = commands.main(arguments, "regulars", standalone_mode=False)
     except click.UsageError as error:
         return _complain(f"{error.format_message().rstrip('.')}; see `{_name_failed_command(error)} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
@@ -138,15 +138,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-def _name_command(words: Sequence[str]) -> str:
+def _name_command(arguments: Sequence[str]) -> str:
     """Return the names of the command that these words call, without its options and arguments."""
     names = ["regulars"]
     group: click.Command = commands
-    for word in words:
-        command = group.commands.get(word) if isinstance(group, click.Group) else None
+    for argument in arguments:
+        command = group.commands.get(argument) if isinstance(group, click.Group) else None
         if command is None:
             break
-        names.append(word)
+        names.append(argument)
         group = command
     return " ".join(names)
 

@@ -66,17 +66,17 @@ class V1(Struct, frozen=True):
     connection: Transport
     api_key: str
 
-    def request_reply(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Reply:
+    def request_reply(self, method: str, path: str, body_object: Mapping[str, Any] | None = None) -> Reply:
         """Send a request and return whatever is answered."""
-        body = b"" if sent is None else json.dumps(sent).encode()
+        body = b"" if body_object is None else json.dumps(body_object).encode()
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        if sent is not None:
+        if body_object is not None:
             headers["Content-Type"] = "application/json"
         return self.connection.request(method, path, body, headers)
 
-    def call(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, body_object: Mapping[str, Any] | None = None) -> Any:
         """Send a request and return the answer's JSON. Raises WrongAnswer if the status is 300 or more."""
-        reply = self.request_reply(method, path, sent)
+        reply = self.request_reply(method, path, body_object)
         if reply.status >= 300:
             why = reply.json.get("detail") if isinstance(reply.json, dict) else None
             raise WrongAnswer(f"{method} {path} answered HTTP {reply.status}: {why or reply.json}")

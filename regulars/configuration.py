@@ -40,7 +40,7 @@ FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
 _CLASSES: tuple[type[Struct], ...] = (Settings, *dialects.SETTINGS.values(), ServeSettings, MailSettings)
-TABLE = {row.name: row for one in _CLASSES for row in list_rows(one)}
+TABLE = {setting.name: setting for one in _CLASSES for setting in list_rows(one)}
 _OF_OTHERS = (
     FILE_VARIABLE,
     "REGULARS_API_KEY",
@@ -68,43 +68,43 @@ _OF_KUBERNETES = re.compile(
 Two of them have the names of our settings, such as REGULARS_PORT=tcp://10.0.0.7:8000, which is no port."""
 
 
-class Given(NamedTuple):
-    """A value, and what gave it: an option, a variable or a file."""
+class GivenValue(NamedTuple):
+    """A setting's value, and its source: an option, a variable or a file."""
 
     value: Any
-    by: str
+    source: str
 
 
 class Configuration(Struct, frozen=True):
     """All that is set. `file`: the file that set some of it."""
 
-    given: Mapping[str, Given]
+    given_values: Mapping[str, GivenValue]
     file: Path | None
 
     def list_differences(self, another: Configuration) -> Iterator[str]:
-        """Yield what set each setting that is another one there.
+        """Yield the source of each setting that has another value there.
 
         How the data folder is written does not count, since both mean the same one.
         """
-        for key, (value, by) in self.given.items():
-            other_value = another.given[key].value if key in another.given else TABLE[key].default
+        for key, (value, source) in self.given_values.items():
+            other_value = another.given_values[key].value if key in another.given_values else TABLE[key].default
             if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], other_value):
-                yield by if by.startswith("--") else f"{key} of {by}"
+                yield source if source.startswith("--") else f"{key} of {source}"
 
     def write_lines(self) -> Iterator[str]:
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
-        for key, row in TABLE.items():
-            yield f"# {row.says}"
-            if key in self.given:
-                yield f"{key} = {_format_value(row, self.given[key].value)}  # {self.given[key].by}"
-            elif row.nothing or row.default is None:
-                yield f"#{key} =  # if not set: {describe_default(row)}"
+        for key, setting in TABLE.items():
+            yield f"# {setting.says}"
+            if (given := self.given_values.get(key)) is not None:
+                yield f"{key} = {_format_value(setting, given.value)}  # {given.source}"
+            elif setting.nothing or setting.default is None:
+                yield f"#{key} =  # if not set: {describe_default(setting)}"
             else:
-                yield f"#{key} = {_format_value(row, row.default)}"
+                yield f"#{key} = {_format_value(setting, setting.default)}"
 
     @property
     def settings(self) -> Settings:
-        values = {key: value for key, (value, _) in self.given.items()}
+        values = {key: value for key, (value, _) in self.given_values.items()}
         return Settings.from_values({"data": DATA, **values}, dialects.SETTINGS)
 
     @property
@@ -118,23 +118,26 @@ class Configuration(Struct, frozen=True):
         return MailSettings(**self._list_values(MailSettings))
 
     def _list_values(self, settings: type[Struct]) -> dict[str, Any]:
-        return {name: self.given[name].value for name in settings.__struct_fields__ if name in self.given}
+        return {name: self.given_values[name].value for name in settings.__struct_fields__ if name in self.given_values}
 
 
 def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:
-    """Read what is set. `options`: values by their keys, None: not given; `file`: None: FILE, if it is there.
+    """Read the settings. An option goes before a variable of the environment, and this before the file.
 
-    Raises SettingError, which names the place and what would be right.
+    `options`: values by the settings' names; None: the option is not given. `file`: None: the one that the environment
+    names, else FILE if it is there. Raises SettingError, which names the setting and what would be right.
     """
     variables = select_variables(environ)
     named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
     path = named_path or (FILE if FILE.is_file() else None)
-    given = {} if path is None else _read_file(path)
-    file = path if given else None
+    given_values = {} if path is None else _read_file(path)
+    file = path if given_values else None
     texts = read_variables(tuple(TABLE.values()), variables)
-    given |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
-    given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
-    return Configuration(given, file)
+    given_values |= {key: GivenValue(value, name_variable(TABLE[key])) for key, value in texts.items()}
+    given_values |= {
+        key: GivenValue(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
+    }
+    return Configuration(given_values, file)
 
 
 def read_lines(text: str, path: Path) -> Configuration:
@@ -155,7 +158,7 @@ def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _read_file(path: Path) -> dict[str, Given]:
+def _read_file(path: Path) -> dict[str, GivenValue]:
     try:
         return _read_text(path.read_text("utf-8"), path)
     except OSError as error:
@@ -164,7 +167,7 @@ def _read_file(path: Path) -> dict[str, Given]:
         raise SettingError(f"{path} is no TOML: {error}") from error
 
 
-def _read_text(text: str, path: Path) -> dict[str, Given]:
+def _read_text(text: str, path: Path) -> dict[str, GivenValue]:
     """Read settings from a file's text. Raises SettingError."""
     try:
         if len(text) > _MOST_CHARACTERS:
@@ -175,32 +178,37 @@ def _read_text(text: str, path: Path) -> dict[str, Given]:
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
-    return {key: Given(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+    return {key: GivenValue(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
-def _read_value(row: Setting, value: object, path: Path) -> Any:
-    """Convert a value of the file to its setting's type; a path is relative to the file. Raises SettingError."""
-    place = f"{path}: {row.name}"
+def _read_value(setting: Setting, value: object, path: Path) -> Any:
+    """Convert a value of the file to its setting's type. A path is taken as relative to the file's folder.
+
+    Raises SettingError if it is of another type, or out of the setting's bounds.
+    """
+    setting_name = f"{path}: {setting.name}"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
-        raise SettingError(f"{place} is a number of too many digits")
-    is_number = row.kind in (int, float)
-    if isinstance(value, list) and row.kind is tuple and all(isinstance(part, str) for part in value):
-        return read_named(row, ",".join(value), place)
+        raise SettingError(f"{setting_name} is a number of too many digits")
+    is_number = setting.kind in (int, float)
+    if isinstance(value, list) and setting.kind is tuple and all(isinstance(part, str) for part in value):
+        return read_named(setting, ",".join(value), setting_name)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
-        return read_named(row, str(value), place)
-    if isinstance(value, str) and row.kind in (str, Path):
-        return read_named(row, str(path.parent / Path(value).expanduser()) if row.kind is Path else value, place)
-    texts = 'texts, as ["...", "..."]' if row.kind is tuple else 'a text, as "..."'
+        return read_named(setting, str(value), setting_name)
+    if isinstance(value, str) and setting.kind in (str, Path):
+        return read_named(
+            setting, str(path.parent / Path(value).expanduser()) if setting.kind is Path else value, setting_name
+        )
+    texts = 'texts, as ["...", "..."]' if setting.kind is tuple else 'a text, as "..."'
     form = "a number" if is_number else texts
-    raise SettingError(f"{place} is {form}, not {repr(value)[:200]}")
+    raise SettingError(f"{setting_name} is {form}, not {repr(value)[:200]}")
 
 
-def _format_value(row: Setting, value: object) -> str:
+def _format_value(setting: Setting, value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps([str(part) for part in value])
     if isinstance(value, Path):
         value = value.absolute()  # another reads it, from a place of its own
-    return str(value) if row.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
+    return str(value) if setting.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
 
 
 def _suggest_name(name: str, names: Iterable[str]) -> str:

@@ -91,7 +91,7 @@ def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
         if not _try_lock(descriptor):
             time.sleep(_LOOK_S)
             if not _try_lock(descriptor):
-                owner = _read_note(descriptor)[0] or "unknown"
+                owner = _read_note(descriptor).process or "unknown"
                 raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
 
         def note(url: str = "", settings: str = "") -> None:
@@ -105,7 +105,10 @@ def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
 
 
 class Served(Struct, frozen=True):
-    """The server that holds a folder; `url`: empty while it starts; `settings`: the lines that it runs by."""
+    """The server that holds a folder. `process`: its number; "": it is not noted yet. `url`: "" while it starts.
+
+    `settings`: the settings that it runs by, as lines of a file.
+    """
 
     process: str
     url: str
@@ -119,7 +122,7 @@ def find_server(folder: Path) -> Served | None:
     except OSError:
         return None
     try:
-        return None if _try_lock(descriptor, fcntl.LOCK_SH) else Served(*_read_note(descriptor))
+        return None if _try_lock(descriptor, fcntl.LOCK_SH) else _read_note(descriptor)
     finally:
         os.close(descriptor)
 
@@ -132,11 +135,11 @@ def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _read_note(descriptor: int) -> tuple[str, str, str]:
-    process, url, settings = [*os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2), "", ""][
-        :3
-    ]
-    return process, url, settings
+def _read_note(descriptor: int) -> Served:
+    """Read what the server of a folder has noted in its lock file: its process, URL and settings, a line each."""
+    lines = os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2)
+    process, url, settings = [*lines, "", ""][:3]
+    return Served(process, url, settings)
 
 
 @contextmanager

@@ -93,13 +93,13 @@ def _fetch_by_pip(package: Package, target: Path) -> None:
     _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(path), "--dest", str(target)])
 
 
-def run_npm(folder: Path, *words: str) -> None:
+def run_npm(folder: Path, *arguments: str) -> None:
     """Run npm in `folder`, which has its cache, too. Raises PackageUnavailable."""
     program = shutil.which("npm")
     command = [program] if program else _install_npm(folder / "npm")
     # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
     options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(folder / "npm-cache")]
-    _run([*command, *words, *options], folder)
+    _run([*command, *arguments, *options], folder)
 
 
 def _install_npm(folder: Path) -> list[str]:

@@ -39,13 +39,13 @@ def join_options(*options: Callable[[_Command], _Command]) -> Callable[[_Command
 class _Read(click.ParamType[Any]):
     """A type of click's that reads as a setting does."""
 
-    def __init__(self, row: Setting) -> None:
-        self.name = row.name
-        self._row = row
+    def __init__(self, setting: Setting) -> None:
+        self.name = setting.name
+        self._setting = setting
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
-            return read_text(self._row, value)
+            return read_text(self._setting, value)
         except ValueError as error:
             self.fail(f"it {error}, not {value[:40]!r}", param, ctx)
 
@@ -54,13 +54,14 @@ SERVICE_URL = _Read(TABLE["public_url"])
 """Type of an option that is the URL of a service."""
 
 
-def make_option(row: Setting) -> Callable[[_Command], _Command]:
+def make_option(setting: Setting) -> Callable[[_Command], _Command]:
     """Make the option of a setting. It is None if it is not given, so that environment and file come next."""
-    kind: click.ParamType[Any] = PATH if row.read is Path else _Read(row)
-    if row.choices:
-        kind = click.Choice(row.choices)
-    help_text = f"{row.says[0].upper()}{row.says[1:]}.  [{name_variable(row)}; default: {describe_default(row)}]"
-    return click.option(f"--{row.name.replace('_', '-')}", type=kind, help=help_text)
+    kind: click.ParamType[Any] = PATH if setting.read is Path else _Read(setting)
+    if setting.choices:
+        kind = click.Choice(setting.choices)
+    source_and_default = f"[{name_variable(setting)}; default: {describe_default(setting)}]"
+    help_text = f"{setting.says[0].upper()}{setting.says[1:]}.  {source_and_default}"
+    return click.option(f"--{setting.name.replace('_', '-')}", type=kind, help=help_text)
 
 
 def _keep_named(context: click.Context, _: click.Parameter, file: Path | None) -> None:
@@ -77,7 +78,7 @@ config_option = click.option(
 )
 data_option = join_options(make_option(TABLE["data"]), config_option)
 models_option = make_option(TABLE["models"])
-serve_options = join_options(*(make_option(row) for row in list_rows(ServeSettings)))
+serve_options = join_options(*(make_option(setting) for setting in list_rows(ServeSettings)))
 stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
 storage_options = join_options(data_option, stage_option)
 photos_option = click.option(
@@ -140,18 +141,18 @@ def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @storage_options
     @wraps(command)
-    def run(*, data: Path | None, stage: str | None, **given: Any) -> Any:
+    def run(*, data: Path | None, stage: str | None, **options: Any) -> Any:
         with open_services_of(data, stage) as services:
-            return command(services, **given)
+            return command(services, **options)
 
     return run
 
 
-def _with_tenant(given: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
+def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
     """Make a decorator that gives a command a tenant's name and `with_services`, and passes it the tenant."""
 
     def decorate_command(command: _Any) -> _Any:
-        @given
+        @add_option
         @with_services
         @wraps(command)
         def run(services: Services, *, tenant: str, **others: Any) -> Any:

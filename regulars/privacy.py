@@ -107,10 +107,11 @@ def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
 
 
 def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
-    """Find the id of the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
+    """Search for the only face of a photo, and return the id of the face that it matches; None: it matches nobody.
 
-    A person who was restricted may have come again and have a second face. Then the restricted one is returned, and
-    the second is printed.
+    A restricted person may have come again, and have a second face in the book. Then the restricted face is returned,
+    and the other one is printed. Raises OperatorError if the photo shows no face or several, or a face that cannot be
+    compared. Raises Unusable if it is no picture.
     """
     faces = services.recognition.face_analysis.identify_faces(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
@@ -220,10 +221,11 @@ def erase_one(
     *,
     is_former: bool,
 ) -> None:
-    """Erase the person of a face, wait, and write the receipts.
+    """Erase the person of a face, wait for the end, and write the receipts.
 
-    `is_former`: erase what is left of a deleted face, whose id somebody else has now. Raises OperatorError, also if
-    some faces are left.
+    If there is no such face any more, ask whether to erase what a deleted face of this id has left, and do so.
+    `is_former`: whether to do only that, since somebody else has the id now. Raises FaceNotFound if nothing is left,
+    OperatorError, also if some faces of the person are left.
     """
     _require_place(receipt)
     present_faces = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
@@ -257,7 +259,11 @@ def _erase_faces(
 
 
 def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
-    """Wait for erasures, and write their receipts. `receipt`: the file of the first; the others go beside it."""
+    """Wait for erasures, and write the receipt of each.
+
+    `receipt`: the file of the first receipt, or a device that gets all of them. The others go beside the first, with
+    the erasure's id in their names. None: the files have the ids, in the working folder.
+    """
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
     for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
@@ -287,9 +293,10 @@ def _format_receipt(erasure: Erasure) -> str:
 
 
 def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
-    """Wait until the erasures are done, and return them; do their steps here if nobody serves the folder.
+    """Wait until the erasures are done, and return them, with the further records in which they go on.
 
-    A stage does its steps itself. `alone`: nothing else runs, not even the stage.
+    A service that runs, or a stage, does the steps. If nobody serves the folder, they are done here. `alone`: they are
+    done here in any case, since not even the stage runs.
     """
     storage, last_complaint = services.settings.storage, ""
     former_erasures: list[Erasure] | None = None
@@ -316,10 +323,11 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 def _find_erased_faces(
     services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]
 ) -> list[str]:
-    """Return the tenant's faces that these receipts say were erased.
+    """Return the ids of the faces in the book that were erased according to these receipts, each once.
 
-    Somebody else who has such a face's id now is not among them. `trusted`: fingerprints of further keys that may have
-    signed. Raises OperatorError if a receipt is none of the tenant's.
+    If another person has the id of an erased face now, it is left out. All receipts are checked before a face is looked
+    for. `trusted`: fingerprints of keys, beside the tenant's own, that may have signed. Raises OperatorError if a
+    receipt is not the tenant's, or names no faces.
     """
     keys = services.audit.signing.read_public_keys(tenant.name)
     trusted_keys = [_make_fingerprint(key) for key in trusted]
@@ -565,7 +573,10 @@ def _add_commands_of_mark(
     choose_marks: Callable[[Services], Holds | Restrictions],
     list_marked_faces: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
 ) -> None:
-    """Add the commands that set, lift and list what a face is `called`, such as "held"."""
+    """Add the commands `set`, `lift` and `list` of a state to the group. `called`: how a face in it is called: "held".
+
+    `choose_marks`: returns the use case that sets and lifts the state. `list_marked_faces`: yields the faces in it.
+    """
 
     @group.command("set", help=f"Say that a face is {called}; if it is, change the reason.")
     @_face

@@ -29,13 +29,13 @@ def format_text(week: Week, tenant: Tenant) -> str:
     """Write the week as lines: a sentence, a table with a bar for each day, and the busiest hour."""
     first, last = week.days[0][0], week.days[-1][0]
     heading = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
-    rows = [
+    figures_by_title = [
         *((f"{day:%a %d %b}", figures) for day, figures in week.days),
         ("week", week.total),
         ("week before", week.before),
     ]
     most_visits = max(figures.visits for _, figures in week.days)
-    lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in rows]
+    lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in figures_by_title]
     bars = ["#" * round(_WIDEST_BAR * figures.visits / most_visits) if most_visits else "" for _, figures in week.days]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
     notes = format_notes(week)

@@ -87,11 +87,11 @@ _ANY_KEY = "t/faces/k"
 _T = TypeVar("_T")
 
 
-def _call_or_instead(instead: Mapping[str, _T | None], call: Callable[[], _T]) -> _T | None:
+def _call_or_instead(instead: Mapping[str, _T | None], call_s3: Callable[[], _T]) -> _T | None:
     """Return what a call of S3 does, or what stands `instead` of its error of this code."""
     with translate_failures(_SERVICE):
         try:
-            return call()
+            return call_s3()
         except ClientError as error:
             if read_error_code(error) in instead:
                 return instead[read_error_code(error)]

@@ -51,6 +51,6 @@ def _tell_units(parsed: Mapping[str, Any], model: Any, **_more: Any) -> None:
 
 
 def _tell_call(model: Any, **_more: Any) -> None:
-    what = _BY_CALL[model.service_model.service_name].get(model.name)
-    if what is not None:
-        telemetry.charge(what, 1)
+    unit = _BY_CALL[model.service_model.service_name].get(model.name)
+    if unit is not None:
+        telemetry.charge(unit, 1)

@@ -69,7 +69,7 @@ def translate_failure(failure: Exception, service: str) -> RegularsError:
 
 def find_item_refusal(message: str, service: str) -> InvalidInput | None:
     """Return the error if DynamoDB refuses what an update would make of an item."""
-    if any(words in message for words in _OF_THE_ITEM):
+    if any(phrase in message for phrase in _OF_THE_ITEM):
         return InvalidInput(f"{service} does not take an item over 400 KB, or a number added to what is none")
     return None
 

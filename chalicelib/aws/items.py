@@ -67,7 +67,10 @@ def key_to_wire(table: Table, key: tuple[str, str]) -> dict[str, Any]:
 
 
 def make_transact_item(action: Action, prefix: str) -> dict[str, Any]:
-    """Make one element of TransactItems; it asks for the old item if a condition fails."""
+    """Make one element of TransactItems. If a condition of it fails, DynamoDB answers the item as it is.
+
+    An Update that changes nothing becomes a ConditionCheck, like a Check.
+    """
     placeholders = Placeholders()
     request: dict[str, Any] = {"TableName": prefix + action.table.name}
     if action.when:
@@ -112,7 +115,7 @@ def are_plain_deletes(actions: Sequence[Action]) -> bool:
 
 
 def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
-    """Make the parameters of the Query that reads the span, consistently."""
+    """Make the parameters of the Query that reads the span, with all writes that were answered before."""
     placeholders = Placeholders()
     expression = f"{placeholders.name(span.table.partition)} = {placeholders.value(span.partition)}"
     if span.low and span.high:
@@ -135,7 +138,11 @@ def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
 
 
 def _express_condition(table: Table, condition: Condition, placeholders: Placeholders) -> str:
-    """Write one condition as an expression. Placeholders are made only for what it has: DynamoDB refuses others."""
+    """Write one condition as an expression of DynamoDB.
+
+    A condition `equals` without a value is true if the item exists and has no such field, or null in it. A placeholder
+    is made only if the expression has it, since DynamoDB refuses those that are not used.
+    """
     name, value = placeholders.name, placeholders.value
     match condition.kind:
         case "absent":
@@ -192,11 +199,11 @@ class DynamoItemStore(Items):
         return answer.get("Item")
 
     def _read_many(self, table_keys: Sequence[TableKey]) -> list[Stored | None]:
-        item_by_key: dict[tuple[str, ...], Any] = {}
+        item_by_table_key: dict[tuple[str, ...], Any] = {}
         distinct = list({(table.name, *key): (table, key) for table, key in table_keys}.values())
         for start in range(0, len(distinct), _BATCH_KEYS):
-            item_by_key |= self._read_batch(distinct[start : start + _BATCH_KEYS])
-        return [item_by_key.get((table.name, *key)) for table, key in table_keys]
+            item_by_table_key |= self._read_batch(distinct[start : start + _BATCH_KEYS])
+        return [item_by_table_key.get((table.name, *key)) for table, key in table_keys]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         """Return the items of one Query, and the position behind which the next one begins; None: it was the last."""
@@ -235,11 +242,12 @@ class DynamoItemStore(Items):
         self._call_in_rounds(self._client.batch_write_item, requests, "UnprocessedItems")
 
     def _transact(self, actions: Sequence[Action]) -> None:
-        """Do the actions; try again while nobody knows whether an attempt was executed.
+        """Do the actions. Try again as long as it is unknown whether an attempt was executed.
 
-        A repeat does no harm. DynamoDB knows a transaction's second attempt by its token. A write outside of a
-        transaction has none, so it is one that changes nothing if it is repeated (`find_single_write`), and its item is
-        read to see whether an attempt that failed was executed.
+        A repeat does no harm. DynamoDB recognises a transaction's second attempt by its token. A write outside of a
+        transaction has no token. It is one that changes nothing if it is repeated (`find_single_write`). If a condition
+        of it fails after an attempt without an answer, the stored item shows whether that attempt was executed. Raises
+        the error of a refusal, and StorageUnavailable if no attempt is answered.
         """
         write = self._prepare_write(actions)
         may_be_executed = False  # by an attempt whose answer did not come
@@ -290,7 +298,7 @@ class DynamoItemStore(Items):
         )
         return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
 
-    def _call_in_rounds(self, call: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
+    def _call_in_rounds(self, call_dynamodb: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
         """Call again with what DynamoDB left of a batch until nothing is left; return the answers. Raises Busy.
 
         `unprocessed`: the answer's member with what is left.
@@ -298,7 +306,7 @@ class DynamoItemStore(Items):
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
             with translate_failures(_SERVICE):
-                answers.append(call(RequestItems=requests))
+                answers.append(call_dynamodb(RequestItems=requests))
             requests = answers[-1].get(unprocessed)
             if not requests:
                 return answers
@@ -310,7 +318,11 @@ class DynamoItemStore(Items):
 
 
 def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
-    """Return the error to raise for a failed write: of an action alone, or of a transaction by its parts' reasons."""
+    """Return the error to raise for a failed write.
+
+    Of a transaction, DynamoDB gives a reason for each action. An item that cannot be stored comes first, then Busy,
+    then the conditions that failed.
+    """
     if read_error_code(failure) == _REFUSED:
         return ConditionFailed(_list_failed_conditions(actions[0], _read_response(failure)))
     if read_error_code(failure) != "TransactionCanceledException":

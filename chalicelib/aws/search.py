@@ -96,25 +96,25 @@ class LambdaSearch:
 def make_event(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """Make the function's event for a search, as JSON values."""
     probes = request.probes.astype(_PROBE_TYPE)
-    sent = {**request._asdict(), "shape": probes.shape, "probes": probes.tobytes()}
-    event: dict[str, Any] = to_builtins(_Event(tenant=tenant, **sent))
+    event_fields = {**request._asdict(), "shape": probes.shape, "probes": probes.tobytes()}
+    event: dict[str, Any] = to_builtins(_Event(tenant=tenant, **event_fields))
     return event
 
 
 def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
-    """Search as `event` asks, and return the answer as JSON values: the function's side of `LambdaSearch`.
+    """Search as an event of `LambdaSearch` asks, and return the answer as JSON values.
 
     Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors of the search.
     """
     import numpy as np
 
     try:
-        call = _read_message(event, _Event)
-        probes = np.frombuffer(call.probes, _PROBE_TYPE).reshape(call.shape).astype(np.float32)
+        search_event = _read_message(event, _Event)
+        probes = np.frombuffer(search_event.probes, _PROBE_TYPE).reshape(search_event.shape).astype(np.float32)
     except (DecodeError, ValueError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
-    fields = {field: getattr(call, field) for field in SearchRequest._fields}
-    result = search.search(call.tenant, SearchRequest(**{**fields, "probes": probes}))
+    fields = {field: getattr(search_event, field) for field in SearchRequest._fields}
+    result = search.search(search_event.tenant, SearchRequest(**{**fields, "probes": probes}))
     # Not a named tuple in it: Lambda's Python writes one as an object, and not as a list as json does.
     reply: dict[str, Any] = to_builtins(_Reply(**result._asdict()))
     return reply

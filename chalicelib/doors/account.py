@@ -66,7 +66,9 @@ class Account(Outside):
 
     @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
-        """Set the fields in `changes` that are of OF_TENANT and OF_PROMOTION_SETTINGS, all or none.
+        """Set the fields in `changes`, all in one write, then begin what follows from the new values.
+
+        `changes`: by the names in OF_TENANT and OF_PROMOTION_SETTINGS; other names are left out.
 
         Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
         """
@@ -102,9 +104,10 @@ class Account(Outside):
         )
 
     def reckon_month(self, tenant: Tenant, usage: Usage) -> Month | None:
-        """Reckon what the tenant's month costs on AWS, by days of its time zone; None: it is on one box.
+        """Reckon how much the tenant costs on AWS this month, by days of its time zone; None: it is on one box.
 
-        `usage`: its use as of now. Statistics count what came, so nothing is written for it.
+        `usage`: its faces, cameras and pictures as they are now. Captures and searches are counted by the statistics,
+        so nothing is written for this.
         """
         if isinstance(self.book.settings.storage, Path):
             return None
@@ -113,13 +116,13 @@ class Account(Outside):
 
         zone = ZoneInfo(tenant.time_zone)
         today, made_on = (at.astimezone(zone).date() for at in (self.book.clock.now(), tenant.created_at))
-        kept = usage.kept
+        stored = usage.kept
         stock = Load(
             faces=usage.faces,
             captures_a_day=0,
             searches_a_day=0,
             cameras=usage.cameras,
-            picture_kb=kept.size // kept.captures // 1000 if kept and kept.captures else PICTURE_KB,
+            picture_kb=stored.size // stored.captures // 1000 if stored and stored.captures else PICTURE_KB,
             picture_days=count_capture_days(tenant, self.book.settings.capture_days) if tenant.keeps_pictures else 0,
         )
         traffic = self.count_traffic(tenant, month.find_first_day(today, made_on), today)
@@ -128,7 +131,7 @@ class Account(Outside):
     def count_traffic(self, tenant: Tenant, first: date, end: date) -> dict[date, Traffic]:
         """Count the faces that cameras saw and the searches that found somebody, by day from `first` to before `end`.
 
-        The days are of the tenant's time zone. One without any of both is left out.
+        The days are of the tenant's time zone. A day that has neither is left out.
         """
         from chalicelib.aws.cost.month import Traffic
         from chalicelib.book.statistics.statistics import Question

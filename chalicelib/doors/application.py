@@ -112,7 +112,11 @@ class Application(PerThread):
             self._unregistered.pop(name)()
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer a request of API Gateway, or of the cameras' function URL. Its dialect is registered first."""
+        """Answer a request of API Gateway, or of the cameras' function URL.
+
+        The routes of its dialect are registered at the dialect's first request. Events of the function URL have
+        version 2.0 and no route: it is looked up among CAMERAS_PATHS. Any other path is answered as the root, by POST.
+        """
         if (owner := find_owner(event.get("resource", ""))) is not None and owner.name in self._unregistered:
             self._unregistered[owner.name]()
             del self._unregistered[owner.name]  # not before: if it fails, the next request tries again
@@ -131,8 +135,10 @@ class Application(PerThread):
 
 def _add_accept_header(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Say what a request without Accept means, "*/*" (RFC 9110, 12.5.1): else Chalice answers it no picture."""
-    sent = event.get("headers") or {}
-    return event if any(name.lower() == "accept" for name in sent) else {**event, "headers": {**sent, "Accept": "*/*"}}
+    headers = event.get("headers") or {}
+    if any(name.lower() == "accept" for name in headers):
+        return event
+    return {**event, "headers": {**headers, "Accept": "*/*"}}
 
 
 def convert_to_rest_event(

@@ -52,9 +52,9 @@ def handle_each(event: SQSEvent, work: Callable[[str, int, datetime | None], obj
     `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box).
 
     A failed message is reported, comes again and does not stop the others. After a RegularsError, such as contention,
-    it comes soon. Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken
-    back before its retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that were not
-    begun come again at once. The first is always begun.
+    it comes soon. Any other error is a fault, and its message comes after the queue's own time. So a bad deployment can
+    be taken back before the retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that
+    were not begun come again at once. The first is always begun.
     """
     failed_messages: list[Mapping[str, Any]] = []
     for number, record in enumerate(_read_records(event)):

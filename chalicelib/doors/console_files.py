@@ -139,8 +139,8 @@ def _list_preloaded(paths: Mapping[str, Path]) -> list[str]:
 
 
 def _write_policy(digest: str, pictures: Iterable[str]) -> str:
-    places = (urlsplit(url) for url in pictures)
-    origins = dict.fromkeys(f"{place.scheme}://{place.netloc}" for place in places if place.netloc)
+    split_urls = (urlsplit(url) for url in pictures)
+    origins = dict.fromkeys(f"{url.scheme}://{url.netloc}" for url in split_urls if url.netloc)
     return (
         f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; "
         f"img-src {' '.join(chain(_PICTURES, origins))}; "

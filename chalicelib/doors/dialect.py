@@ -38,7 +38,7 @@ class Keyless(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.tenant is None) != (not self.networks):
-            raise SettingError(f"{' and '.join(row.name for row in list_rows(type(self)))} are given together")
+            raise SettingError(f"{' and '.join(setting.name for setting in list_rows(type(self)))} are given together")
 
 
 class Dialect(Struct, frozen=True):
@@ -89,8 +89,8 @@ class Dialect(Struct, frozen=True):
 
     def make_probes(self, keys: Keys) -> list[Probe]:
         """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""
-        calls: list[Probe] = self._load_part("probe").calls(keys)
-        return calls
+        probes: list[Probe] = self._load_part("probe").make_probes(keys)
+        return probes
 
     @property
     def limits(self) -> str:
@@ -100,8 +100,8 @@ class Dialect(Struct, frozen=True):
 
     def make_canary(self, services: Services, tenant: str, picture: bytes) -> Probe:
         """Make the search of a stage's own tenant. Raises TenantNotFound."""
-        call: Probe = self._load_part("canary").search(services, tenant, picture)
-        return call
+        probe: Probe = self._load_part("canary").search(services, tenant, picture)
+        return probe
 
     def _load_part(self, name: str) -> Any:
         return import_module(f"{__package__}.{self.name}.{name}")

@@ -54,4 +54,4 @@ def find_owner(path: str) -> Dialect | None:
 def find_root_answer(provide: Provide) -> Answer | None:
     """Return what answers POST at the root; None: no dialect does. Its modules are loaded at its first request."""
     dialect = find_owner(ROOT)
-    return None if dialect is None else lambda request: dialect.views.answers[ROOT]["POST"](provide, request)
+    return None if dialect is None else lambda request: dialect.views.answers_by_path[ROOT]["POST"](provide, request)

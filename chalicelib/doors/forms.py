@@ -68,7 +68,10 @@ def _read_urlencoded(codec: str, body: bytes) -> Form:
 
 
 def _read_multipart(media_type: MediaType, body: bytes) -> Form:
-    """Read a multipart form. Raises InvalidInput."""
+    """Read a multipart form, and divide its parts into fields and files.
+
+    Raises InvalidInput if there are too many parts, the body is no such form, or a name is not in the form's charset.
+    """
     from werkzeug.exceptions import RequestEntityTooLarge
 
     from chalicelib.doors import multipart
@@ -205,8 +208,8 @@ def read_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, An
 def read_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
     """Parse a body that is JSON. `parsers`: how numbers and constants are read, as json.loads takes it.
 
-    Raises InvalidInput if it is no JSON, has too many values, a name twice, half a surrogate pair, or U+FFFD, which is
-    what a gateway puts in the place of bytes that are not UTF-8.
+    Raises InvalidInput if it is no JSON, has too many values, or a name twice. Half a surrogate pair is refused, too,
+    and so is U+FFFD, which a gateway puts in the place of bytes that are not UTF-8.
     """
     try:
         text = body.decode(codec).removeprefix("\ufeff")

@@ -175,9 +175,10 @@ def _read_prefix(context: Mapping[str, Any]) -> str:
 Provide = Callable[[], "Services"]
 """Returns the use cases. The first request calls it."""
 Answer = Callable[[HttpRequest], Response]
-Failed = Callable[[Exception], tuple[int | str, Response]]
-"""Makes the answer to an error in a dialect's form, and says by which code the log knows it."""
-Refusal = Callable[[Failure], Response]
+AnswerError = Callable[[Exception], tuple[int | str, Response]]
+"""Makes the answer to an error in a dialect's form. Returns the error's code, for the log, and the answer."""
+AnswerRefusal = Callable[[Failure], Response]
+"""Makes the answer to a Refused in a dialect's form."""
 
 _LONGEST_CONTENT_TYPE = 1000
 """Characters of a Content-Type that is read; a longer one is nobody's."""
@@ -198,43 +199,51 @@ def add_no_fields(_error: type[RegularsError], _text: str) -> Mapping[str, objec
 class Views(Struct, frozen=True):
     """A dialect's routes, and the words with which one box's front answers before a view sees the request.
 
-    `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `too_long`: error that a
-    body is. `claim`: reads whose a request is by its own account, before anything is checked. `bodies`: most bytes by
-    method and route, if they are not MAX_BODY_BYTES. `answers`: by path and method. `refusal`: as `add_route` takes it.
-    `gateway_fields`: what its clients read in a gateway's own answer to an error, with a text.
+    `answer_error`: makes the answer to an error at a path. `unknown_path`: text of the answer at a path that nobody
+    declared. `body_too_long`: the error that is answered if a body is too long. `read_claim`: reads whose request it
+    claims to be, before anything is checked. `max_bytes_by_route`: of a body, by method and route; of other routes it
+    is MAX_BODY_BYTES. `answers_by_path`: the functions that answer, by path and method. `answer_refusal`: makes the
+    answer to a Refused. `make_gateway_fields`: makes the members that its clients read in a gateway's own answer to an
+    error.
     """
 
-    failed: Callable[[Exception, str], Response]
-    unknown: str
-    too_long: Exception
-    claim: Callable[[Settings, Head], Claim]
-    bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    answers: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(default_factory=dict)
-    refusal: Refusal = answer_plainly
-    gateway_fields: Callable[[type[RegularsError], str], Mapping[str, object]] = add_no_fields
+    answer_error: Callable[[Exception, str], Response]
+    unknown_path: str
+    body_too_long: Exception
+    read_claim: Callable[[Settings, Head], Claim]
+    max_bytes_by_route: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    answers_by_path: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(
+        default_factory=dict
+    )
+    answer_refusal: AnswerRefusal = answer_plainly
+    make_gateway_fields: Callable[[type[RegularsError], str], Mapping[str, object]] = add_no_fields
 
     def make_blueprint(self, name: str, provide: Provide) -> Blueprint:
         """Make the dialect's routes. `provide` returns the services; the first request calls it."""
         routes = Blueprint(name)
-        for path, by_method in self.answers.items():
+        for path, by_method in self.answers_by_path.items():
             answers_of_path = {method: partial(answer, provide) for method, answer in by_method.items()}
-            add_route(routes, path, partial(dict, answers_of_path), self.refusal)
+            add_route(routes, path, partial(dict, answers_of_path), self.answer_refusal)
         return routes
 
 
 def add_route(
-    blueprint: Blueprint, path: str, answers: Callable[[], Mapping[str, Answer]], refusal: Refusal = answer_plainly
+    blueprint: Blueprint,
+    path: str,
+    list_answers: Callable[[], Mapping[str, Answer]],
+    answer_refusal: AnswerRefusal = answer_plainly,
 ) -> None:
-    """Register the answers to a path, whose segments may be `{names}`. A method without an answer gets 405.
+    """Register the functions that answer at a path, whose segments may be `{names}`. Other methods are answered 405.
 
-    `answers`: returns them by method; called at each request. `refusal`: makes the dialect's response from Refused.
+    `list_answers`: returns the functions by method; it is called at each request, so that their modules are loaded
+    late. `answer_refusal`: makes the dialect's answer to a Refused. Every answer has the request's id and its times.
     """
 
     def view(**_in_the_request: str) -> Response:
         began, request = time.perf_counter(), HttpRequest.from_chalice(blueprint.current_request)
         telemetry.of_address(request.address)
         with telemetry.collect_stages() as stages:
-            response = _answer_by_method(answers(), refusal, request)
+            response = _answer_by_method(list_answers(), answer_refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (invocation := telemetry.current()) is not None:
             response.headers["X-Request-Id"] = invocation.request_id  # by which the log knows the request
@@ -245,11 +254,13 @@ def add_route(
     blueprint.route(path, methods=list(METHODS), content_types=[])(view)
 
 
-def answer_request(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
-    """Return the response of `work`. If that raises, report the error and return the response that `failed` makes.
+def answer_request(
+    request: HttpRequest, work: Callable[[], Response], answer_error: AnswerError, operation_name: str
+) -> Response:
+    """Return the response of `work`. If that raises, report the error and return the response of `answer_error`.
 
-    `what`: the request's name in the report. Raises Refused, and the WrongModel of a first try: `add_route` has the
-    request answered once more then.
+    Two errors are raised instead. `add_route` answers Refused. It also has the request answered once more if the
+    tenant's model was changed during its first try (WrongModel). `operation_name`: the request's name in the report.
     """
     try:
         return work()
@@ -258,8 +269,8 @@ def answer_request(request: HttpRequest, work: Callable[[], Response], failed: F
     except Exception as error:
         if isinstance(error, WrongModel) and not request.is_second_try:
             raise
-        code, response = failed(error)
-        report_answer(error, code, what)
+        code, response = answer_error(error)
+        report_answer(error, code, operation_name)
         return response
 
 
@@ -297,7 +308,7 @@ def write_server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
     return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
 
 
-def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
+def _answer_by_method(answers: Mapping[str, Answer], answer_refusal: AnswerRefusal, request: HttpRequest) -> Response:
     """Answer by the function for the request's method, once more if the tenant's model has changed meanwhile."""
     try:
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
@@ -310,7 +321,7 @@ def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: 
         except WrongModel:
             return answers[request.method](replace(request, is_second_try=True))
     except Refused as refused:
-        return refusal(refused)
+        return answer_refusal(refused)
 
 
 def is_picture(name: str) -> bool:
@@ -394,21 +405,21 @@ class Wording(Struct, frozen=True):
 
 
 def translate_error(
-    table: Mapping[type[RegularsError], Wording], error: Exception, sent: Mapping[str, str] = NOTHING
+    table: Mapping[type[RegularsError], Wording], error: Exception, sent_members: Mapping[str, str] = NOTHING
 ) -> Failure:
-    """Translate an error by a dialect's table. `sent`: the members that texts name."""
+    """Translate an error by a dialect's table. `sent_members`: the members that texts name."""
     if isinstance(error, Failure):
         return error
     wording = find_nearest(table, type(error))
-    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent))
+    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent_members))
     return Failure(wording.code, text, wording.status, make_retry_header(error, wording.status))
 
 
-def report_answer(error: Exception, code: int | str, what: str) -> None:
-    """Report that `what`, a request, was answered with an error's code. A failure of ours is logged and counted."""
+def report_answer(error: Exception, code: int | str, operation_name: str) -> None:
+    """Report that a request of this operation was answered with an error's code. A failure of ours is also logged."""
     telemetry.report_error_code(code, type(error).__name__)
     if not isinstance(error, RegularsError | Failure) or isinstance(error, StorageUnavailable | Busy):
-        report_failure(error, f"{what} was answered {code}")
+        report_failure(error, f"{operation_name} was answered {code}")
 
 
 class Part(Struct, frozen=True):

@@ -41,12 +41,12 @@ def read_parts(body: bytes, boundary: bytes, codec: str) -> list[Part]:
     decoder.receive_data(body)
     decoder.receive_data(None)
     parts: list[Part] = []
-    head: Field | File | None = None
+    part_head: Field | File | None = None
     while not isinstance(event := decoder.next_event(), Epilogue):
         if isinstance(event, Field | File):
-            head = event
-        elif isinstance(event, Data) and not event.more_data and head is not None:
-            parts.append(_make_part(head, event.data))
+            part_head = event
+        elif isinstance(event, Data) and not event.more_data and part_head is not None:
+            parts.append(_make_part(part_head, event.data))
     return parts
 
 
@@ -78,15 +78,15 @@ class _Decoder(MultipartDecoder):
             self.buffer[:size] = headers.decode(self._codec, "replace").encode()
 
 
-def _make_part(head: Field | File, data: bytes) -> Part:
+def _make_part(part_head: Field | File, data: bytes) -> Part:
     """Make a part of its headers and its content, whose transfer encoding is undone. Raises ValueError."""
-    if head.name is None:  # though werkzeug declares a str
+    if part_head.name is None:  # though werkzeug declares a str
         raise ValueError("a part has no name")
-    decode = _ENCODINGS.get(head.headers.get("content-transfer-encoding", "").lower())
-    media_type, options = parse_options_header(head.headers.get("content-type", ""))
+    decode = _ENCODINGS.get(part_head.headers.get("content-transfer-encoding", "").lower())
+    media_type, options = parse_options_header(part_head.headers.get("content-type", ""))
     return Part(
-        name=head.name,
-        filename=head.filename if isinstance(head, File) else None,
+        name=part_head.name,
+        filename=part_head.filename if isinstance(part_head, File) else None,
         media_type=media_type.lower(),
         charset=options.get("charset", "").lower(),
         data=decode(data) if decode else data,

@@ -95,7 +95,8 @@ class Readiness(Outside):
     def _inspect_parts(self) -> Ready:
         """Try storage, models and gallery, in this order, and stop at the first that fails.
 
-        Before each try its state is the sentence about its failure, which then stands if the try raises.
+        The state of each that works is OK; of the one that fails, a sentence about the failure; of the rest, None. The
+        sentence is set before the try, so that it is there if the try raises.
         """
         states: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
         pack = None

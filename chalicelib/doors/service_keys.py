@@ -35,7 +35,9 @@ def add_service_key(
 
     Raises InvalidInput, TooManyKeys, Busy.
     """
-    return services.access.keys.add_service_key(tenant, name, service, SERVICES[service], group=group, given=given_uuid)
+    return services.access.keys.add_service_key(
+        tenant, name, service, SERVICES[service], group=group, given_secret=given_uuid
+    )
 
 
 def find_holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:

@@ -69,9 +69,10 @@ class Since(Struct):
 
 
 def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
-    """Read what the acts since `begin` did to faces. The last act about a face counts.
+    """Read what the acts since `begin` did to faces: holds, restrictions, consents and deletions.
 
-    It counts for the faces that became a part of that one, too: a restored book has them again.
+    Of several acts of one kind about a face, the last one counts. It counts as well for a face that was merged into
+    that one, since a restored book has both faces again.
     `set a hold of A; merge B into A`: after the restore A and B are held.
     """
     changes = Since()
@@ -79,12 +80,12 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         act = entry["what"]
-        mark = (bool(entry.get("is_set")), entry.get("reason", ""))
+        change = (bool(entry.get("is_set")), entry.get("reason", ""))
         for faceid in entry.get("faces", ()):
             if act in _HOLDS:
-                changes.holds[faceid] = mark
+                changes.holds[faceid] = change
             elif act in _RESTRICTIONS:
-                changes.restrictions[faceid] = mark
+                changes.restrictions[faceid] = change
             elif act in (_GIVEN, _WITHDRAWN):
                 changes.withdrawn[faceid] = act == _WITHDRAWN
         deleted_faces = entry.get("deleted", ())
@@ -124,7 +125,8 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
 def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
     """Do the changes again, and yield a line for each.
 
-    Holds are lifted first, since a held face cannot be deleted. Faces that are left are held and restricted last.
+    The order is: lift holds and restrictions, since a held face cannot be deleted; delete faces; withdraw consents; set
+    the holds and restrictions of the faces that are left.
     """
     yield from _apply_marks(services, tenant, changes, are_set=False)
     for faceid in services.faces.by_id(tenant, list(changes.deleted), restricted=True) if changes.deleted else ():

@@ -155,7 +155,10 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 
 
 def unpack_file(path: Path, into: Path) -> None:
-    """Write all entries below the folder `into`, durably. Call `check_file` first."""
+    """Write all entries but the manifest below the folder `into`. They are on the disk when this returns.
+
+    Call `check_file` first: this does not compare them with the manifest.
+    """
     with open_archive(path, "r|") as tar:
         for member, content in _read_members(tar):
             if member.name == MANIFEST:
@@ -168,13 +171,13 @@ def unpack_file(path: Path, into: Path) -> None:
                 shutil.copyfileobj(content, file, _CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
-    for place, _, _ in os.walk(into):
-        sync_folder(Path(place))
+    for subfolder, _, _ in os.walk(into):
+        sync_folder(Path(subfolder))
 
 
-def _remove_partial(place: Path) -> None:
+def _remove_partial(folder: Path) -> None:
     """Remove the files that killed processes left: no process holds their lock."""
-    for partial_path in place.glob(f".*{_PARTIAL}"):
+    for partial_path in folder.glob(f".*{_PARTIAL}"):
         with suppress(OSError), partial_path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial_path.unlink()
@@ -210,7 +213,10 @@ def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[by
 def _check_manifest(
     path: Path, manifest: Any, entries: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
-    """Return the manifest if it lists exactly these entries, which the file has. Raises as `check_file`."""
+    """Return the manifest if it lists exactly the entries that the file has, with their sizes and digests.
+
+    Raises as `check_file`.
+    """
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):

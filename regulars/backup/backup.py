@@ -42,8 +42,8 @@ _TRIES = 5
 def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    `as_of`: the time at which a stage's tables are taken; None: now. Raises OperatorError, StorageUnavailable or
-    OSError. If there is a file then, it is whole: only its folder could not be made durable.
+    `as_of`: the time at which a stage's tables are copied; None: now. A box has no earlier time. Raises OperatorError,
+    StorageUnavailable or OSError. If the file exists after an error, it is whole.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
@@ -101,13 +101,13 @@ def _take(data: Path, stage: Path) -> None:
 
 def _link_objects(data: Path, stage: Path) -> None:
     for name in OBJECTS:
-        for place, places, files in os.walk(data / name, onerror=_raise_unless_missing):
-            places[:] = [place for place in places if not place.startswith(".")]
-            target = stage / Path(place).relative_to(data)
+        for subfolder, child_names, files in os.walk(data / name, onerror=_raise_unless_missing):
+            child_names[:] = [subfolder for subfolder in child_names if not subfolder.startswith(".")]
+            target = stage / Path(subfolder).relative_to(data)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in files:
                 with suppress(FileExistsError, FileNotFoundError):  # linked in the first round; deleted meanwhile
-                    os.link(Path(place) / file, target / file)
+                    os.link(Path(subfolder) / file, target / file)
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -145,9 +145,9 @@ def make_copy_error(source: Path, error: sqlite3.Error) -> OperatorError:
 def _list_missing_blobs(stage: Path) -> list[str]:
     """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
     # Opened in a copy of the copy: the store writes SQLite's log beside its file.
-    with open_scratch(stage.with_name("look")) as place:
-        shutil.copyfile(stage / DATABASE, place / DATABASE)
-        with closing(SqliteItemStore(place / DATABASE, keys.TABLES)) as items:
+    with open_scratch(stage.with_name("look")) as scratch_folder:
+        shutil.copyfile(stage / DATABASE, scratch_folder / DATABASE)
+        with closing(SqliteItemStore(scratch_folder / DATABASE, keys.TABLES)) as items:
             return [key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()]
 
 
@@ -161,7 +161,11 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
 
 
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:
-    """Yield the keys of all objects that items name: pictures, snapshots and sealed days."""
+    """Yield the keys of all objects that items name.
+
+    These are pictures of faces, and of faces that an active merge keeps; each model's newest snapshot of the gallery
+    and the one that it builds upon; the columns of sealed days.
+    """
     for tenant in walk_items(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
         for face in walk_items(items, keys.FACES, name):
@@ -182,12 +186,12 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
 
 
 def restore(
-    settings: Settings, file: Path, begin: Callable[[], object] = lambda: None, mark: str = ""
+    settings: Settings, file: Path, begin: Callable[[], object] = lambda: None, receipts_note: str = ""
 ) -> archive.Manifest:
     """Make the data folder from the file: all of it, or nothing if it fails.
 
-    `begin` is called before the first write to a stage, when file and stage are found to be right. `mark`: what the
-    folder's file MARK says from its first moment on.
+    `begin`: called before the first write to a stage, once file and stage are checked; not for a box.
+    `receipts_note`: the text of the folder's file MARK, which is there from the folder's first moment on.
 
     Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile and
     OSError.
@@ -205,8 +209,8 @@ def restore(
     with open_scratch(data.with_name(f".{data.name}.restoring")) as new_folder:
         folder.keep_out_of_git(new_folder)
         archive.unpack_file(file, new_folder)
-        if mark:
-            folder.write_durably(new_folder / MARK, mark)
+        if receipts_note:
+            folder.write_durably(new_folder / MARK, receipts_note)
         if data.exists():
             data.rmdir()
         new_folder.rename(data)

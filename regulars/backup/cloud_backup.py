@@ -52,8 +52,9 @@ _CONTENT_TYPE = "application/octet-stream"
 def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime | None = None) -> Path:
     """Write the stage's tables, as they are at one moment, and its objects into a file; return it.
 
-    `as_of`: that moment, to the second; None: the next second. Raises OperatorError if tables cannot be restored to a
-    point in time, and leaves no file then.
+    Each table is copied by AWS as it was at that moment, read, and the copy removed. Objects are added before and after
+    it, so that each object that the tables name is in the file. `as_of`: the moment, to the second; None: the next
+    second. Raises OperatorError if a table keeps no earlier states, and leaves no file.
     """
     client, blobs = open_aws_client("dynamodb"), open_storage(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.write_archive(path) as writer:
@@ -82,8 +83,8 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime 
 def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]) -> archive.Manifest:
     """Write the backup into the stage's tables and buckets, which must exist and be empty.
 
-    `begin` is called before the first write. Raises OperatorError if a table is not empty or the data is of another
-    format, DamagedFile; both before any write.
+    `begin`: called before the first write. Raises OperatorError if a table is not empty or the data is of another
+    format, and DamagedFile. Both are raised before any write.
     """
     items, blobs = _open_items(storage.table_prefix), open_storage(settings, SystemClock())
     manifest = archive.check_file(file)
@@ -97,24 +98,24 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
         begin()
         # Objects first, so that no record ever names an object that is not there.
         for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):
-            place = Path(folder, name)
+            object_folder = Path(folder, name)
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                put = partial(_put, store, place)
-                deque(pool.map(put, (path for path in place.rglob("*") if path.is_file())), maxlen=0)
+                put = partial(_put, store, object_folder)
+                deque(pool.map(put, (path for path in object_folder.rglob("*") if path.is_file())), maxlen=0)
         for table in keys.TABLES:
             for chunk in _read_chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
                 items.put_all(table, chunk)
     return manifest
 
 
-def _put(store: BlobStore, place: Path, path: Path) -> None:
-    store.put_if_absent(path.relative_to(place).as_posix(), path.read_bytes(), _CONTENT_TYPE)
+def _put(store: BlobStore, object_folder: Path, path: Path) -> None:
+    store.put_if_absent(path.relative_to(object_folder).as_posix(), path.read_bytes(), _CONTENT_TYPE)
 
 
 def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
-    """Make all secrets anew that another key of KMS had sealed; yield each tenant's credentials and hooks' secrets.
+    """Replace the secrets that the key of another stage has sealed. Yield each tenant's credentials and hooks' secrets.
 
-    Hooks that tell people are off until somebody sends their channel again.
+    Hooks that send messages to people are disabled until somebody sends their channel again.
     """
     hooks = services.webhooks.hooks
     for tenant in services.tenants.list_all():
@@ -137,9 +138,10 @@ def _list_tenant_names(items: DynamoItemStore) -> list[str]:
 
 
 def _begin_copy(client: Any, table: str, copy: str, as_of: datetime) -> None:
-    """Begin to restore a table, as it was `as_of` a time, under another name.
+    """Begin to copy a table, as it was at `as_of`, to a table of another name.
 
-    DynamoDB accepts a time some five minutes after it.
+    DynamoDB accepts a time only some five minutes after it, so this waits. Raises OperatorError if it is not accepted
+    by then, or the table keeps no earlier states.
     """
     for _ in range(_TRIES):
         try:

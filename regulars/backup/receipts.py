@@ -29,8 +29,11 @@ MARK = "restored.json"
 _log = logging.getLogger(__name__)
 
 
-def write_receipts_beside(services: Services, place: Path) -> int:
-    """Write the receipts of all erasures into the folder that has a backup; return how many there are."""
+def write_receipts_beside(services: Services, backup_folder: Path) -> int:
+    """Write the receipts of all erasures, of people and of tenants, beside a backup; return how many there are.
+
+    Receipts that are there already are left as they are.
+    """
     documents = {
         receipt_name(tenant.app_id, erasure.id): erasure.receipt
         for tenant in services.tenants.list_all()
@@ -41,33 +44,33 @@ def write_receipts_beside(services: Services, place: Path) -> int:
         if erasure.receipt is not None:
             documents[receipt_name(erasure.app_id, erasure.id)] = erasure.receipt
     for name, document in documents.items():
-        file = place / name
+        file = backup_folder / name
         if not file.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.write_durably(file, canonical_json(document).decode())
     if documents:
-        sync_folder(place)
+        sync_folder(backup_folder)
     return len(documents)
 
 
-def read_receipts(places: Iterable[str]) -> list[Receipt]:
+def read_receipts(locations: Iterable[str]) -> list[Receipt]:
     """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
     receipts: dict[str, Receipt] = {}
-    for place in places:
-        for name, data in _read_documents(place):
-            if (receipt := _read_receipt(f"{place}/{name}", data)) is not None:
+    for location in locations:
+        for name, data in _read_documents(location):
+            if (receipt := _read_receipt(f"{location}/{name}", data)) is not None:
                 receipts[json.dumps([receipt.tenant, receipt.id])] = receipt
     return list(receipts.values())
 
 
-def _read_documents(place: str) -> Iterator[tuple[str, bytes]]:
+def _read_documents(location: str) -> Iterator[tuple[str, bytes]]:
     """Yield the names and contents of documents in a file, a folder or a bucket. Raises OperatorError."""
-    path = Path(place)
+    path = Path(location)
     if path.is_file():
         yield path.name, path.read_bytes()
         return
     try:
-        for name, content in read_documents(place, RECEIPTS):
+        for name, content in read_documents(location, RECEIPTS):
             yield name, content()
     except StorageUnavailable as error:
         raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
@@ -91,15 +94,19 @@ def _read_receipt(name: str, data: bytes) -> Receipt | None:
         raise DamagedFile(f"{name} is not as it was signed: {error}") from error
 
 
-def format_mark(places: Sequence[str]) -> str:
+def format_mark(locations: Sequence[str]) -> str:
     """Return what the mark of a restored folder says."""
-    return json.dumps({"receipts": list(places)}) + "\n"
+    return json.dumps({"receipts": list(locations)}) + "\n"
 
 
 def list_places(data: object, services: Services) -> list[str]:
     """Return the places of receipts that are known for a folder: those of its mark, and the witness."""
-    mark = data / MARK if isinstance(data, Path) else None
-    noted = json.loads(mark.read_text(encoding="utf-8"))["receipts"] if mark is not None and mark.exists() else []
+    note_file = data / MARK if isinstance(data, Path) else None
+    noted = (
+        json.loads(note_file.read_text(encoding="utf-8"))["receipts"]
+        if note_file is not None and note_file.exists()
+        else []
+    )
     witness = services.settings.witness
     return list(dict.fromkeys([*noted, *([witness] if witness else [])]))
 
@@ -176,8 +183,8 @@ def _finish_others(services: Services) -> None:
 def require_erasures_done(services: Services, data: Path) -> None:
     """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    That is so if the folder's mark says it, or if the witness has receipts that the book does not know. If the witness
-    does not answer, that is logged, and the folder is served.
+    That is so if the folder has the file MARK, or if the witness has receipts that the book does not know. If the
+    witness does not answer, that is logged, and nothing is raised.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():

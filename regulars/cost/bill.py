@@ -26,7 +26,7 @@ def sum_up_in_a_line(of: Load) -> str:
 
 
 def print_bill(of: Load) -> None:
-    """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
+    """Print a month's bill by service, the bill without any traffic, and the price of a capture, a search and so on."""
     table, price_list = read_table(), read_prices()
     shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
     traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
@@ -47,7 +47,7 @@ def print_bill(of: Load) -> None:
     print(f"{'Each, at list prices':34}{'USD':>10}")
     for kind in ("capture", "search", "face", "camera", "tenant"):
         count = 1_000 if kind in title_by_kind else 1
-        units = Counter({what: count * quantity for what, quantity in of.list_rows(table)[kind].items()})
+        units = Counter({unit: count * quantity for unit, quantity in of.list_rows(table)[kind].items()})
         print(f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{sum_up_usd(units, price_list):>10.4f}")
 
 

@@ -45,7 +45,9 @@ class Runs(Struct):
 
 
 def read_runs(lines: Iterable[str]) -> tuple[dict[str, Runs], dict[str, Runs]]:
-    """Read the runs of a log's lines, by tenant and by function. What is before a line's JSON does not matter.
+    """Read the runs of functions from the lines of a log. Return their sums by tenant, and by function.
+
+    Text before a line's JSON is passed over, and so are lines that are no run.
 
     Raises InvalidInput for a run of another form than this version writes, or with a unit that has no price.
     """
@@ -71,9 +73,9 @@ def print_runs(lines: Iterable[str]) -> None:
     listed = table.read_prices()
     print(f"US dollars, list prices of {listed.region} as of {listed.date}, of the runs in the log alone:")
     print("nothing that is kept, no upload, gateway, poll or cold start is in it\n")
-    for title, found in (("Tenant", by_tenant), ("Function", by_function)):
+    for title, runs_by_name in (("Tenant", by_tenant), ("Function", by_function)):
         print(f"{title:34}{'runs':>10}{'captures':>10}{'USD':>12}{'each 1,000 captures':>22}")
-        for name, runs in sorted(found.items()):
+        for name, runs in sorted(runs_by_name.items()):
             print(f"  {name:32}{runs.number:>10,}{runs.captures:>10,}{''.join(_show_usd(runs, listed))}")
         print()
 
@@ -88,12 +90,12 @@ def _show_usd(runs: Runs, listed: table.Prices) -> Iterator[str]:
 def _read_run(line: str, number: int) -> Run | None:
     """Read a line of a run on AWS; None: it is another line. Raises InvalidInput."""
     try:
-        found: Any = json.loads(line[line.index("{") :])
+        value: Any = json.loads(line[line.index("{") :])
     except ValueError:
         return None
-    if not isinstance(found, dict) or not found.keys() >= {"function", "mb", "ms"}:
+    if not isinstance(value, dict) or not value.keys() >= {"function", "mb", "ms"}:
         return None
     try:
-        return msgspec.convert(found, Run)
+        return msgspec.convert(value, Run)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"line {number} of the log is no run as this version writes it: {error}") from None

@@ -88,7 +88,8 @@ def read_album(folder: Path) -> Album:
 def plan_story(album: Album) -> Plan:
     """Divide the people: one in STRANGERS_SHARE plays a stranger, the others are enrolled by their first picture.
 
-    Those with the fewest pictures are strangers. Whoever has a single one always is: none is left to search with.
+    The people with the fewest pictures are the strangers. A person with a single picture always is one, as far as
+    MAX_STRANGERS goes: no picture would be left to search with.
     """
     single_count = sum(len(person.photos) == 1 for person in album.people)
     stranger_count = min(
@@ -113,15 +114,15 @@ def _read_labelled_folder(folder: Path) -> Album:
     nobody: list[Probe] = []
     several: list[Probe] = []
     with (folder / LABELS).open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            file = folder / (row.get("file") or "")
+        for line in csv.DictReader(stream):
+            file = folder / (line.get("file") or "")
             if not _has_picture_suffix(file.name) or not file.is_file():
                 continue
-            names = frozenset(filter(None, (row.get("identity") or "").split("|")))
+            names = frozenset(filter(None, (line.get("identity") or "").split("|")))
             probe = Probe(Photo(file.name, file.read_bytes), names)
             if len(names) == 1:
                 people.setdefault(min(names), []).append(probe.photo)
-            elif names or row.get("faces") == "0":
+            elif names or line.get("faces") == "0":
                 (several if names else nobody).append(probe)
     small_groups = sorted((probe for probe in several if len(probe.names) <= 8), key=lambda probe: probe.photo.name)
     return Album(f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(small_groups))
@@ -147,7 +148,7 @@ def _has_picture_suffix(name: str) -> bool:
 
 def _take_turns(lists: list[list[Probe]]) -> list[Probe]:
     """Flatten the lists: the first of each, then the second of each, and so on."""
-    return [probe for turn in zip_longest(*lists) for probe in turn if probe is not None]
+    return [probe for probes in zip_longest(*lists) for probe in probes if probe is not None]
 
 
 _WIDE_PX = (1920, 1080)

@@ -51,7 +51,7 @@ def choose_look(number: int) -> Look:
 
 @cache
 def draw_person(number: int, *, smiles: bool) -> Image.Image:
-    """Draw the person of this number. `smiles`: as a camera sees the person, darker than on the portrait."""
+    """Draw the person of this number. `smiles`: whether as a camera sees the person: smiling, and darker."""
     look, side = choose_look(number), SIDE_PX * _FINE
     image = Image.new("RGB", (side, side), look.wall)
     pen = ImageDraw.Draw(image)
@@ -81,7 +81,7 @@ def draw_person(number: int, *, smiles: bool) -> Image.Image:
 
 
 def _darken(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[place : place + 2], 16) * 85 // 100 for place in (1, 3, 5))
+    return tuple(int(colour[start : start + 2], 16) * 85 // 100 for start in (1, 3, 5))
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

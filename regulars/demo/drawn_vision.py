@@ -112,7 +112,7 @@ class DrawnVision:
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         x, y, width, height = FACE
         count = len(_read_people(image))
-        return [DetectedFace(Box(x + FACE_STEP_PX * place, y, width, height), (), 0.9) for place in range(count)]
+        return [DetectedFace(Box(x + FACE_STEP_PX * number, y, width, height), (), 0.9) for number in range(count)]
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return self.detect(image)
@@ -132,18 +132,18 @@ class DrawnVision:
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
-        rows = [self._embed_person(_find_person(image, face)) for face in faces]
-        return np.array(rows, np.float32).reshape(-1, self.dimensions)
+        embeddings = [self._embed_person(_find_person(image, face)) for face in faces]
+        return np.array(embeddings, np.float32).reshape(-1, self.dimensions)
 
     def _embed_person(self, person: DrawnPerson) -> NDArray[np.float32]:
         own_direction = self._draw_direction(person.number)
         noise = self._draw_direction(zlib.crc32(f"{person.number} {person.likeness} {person.take}".encode()))
-        row = person.likeness * own_direction + np.sqrt(1 - person.likeness**2) * noise
-        return np.asarray(row / np.linalg.norm(row), np.float32)
+        embedding = person.likeness * own_direction + np.sqrt(1 - person.likeness**2) * noise
+        return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
     def _draw_direction(self, seed: int) -> NDArray[np.float32]:
-        row = np.random.default_rng(seed).standard_normal(self.dimensions).astype(np.float32)
-        return np.asarray(row / np.linalg.norm(row), np.float32)
+        direction = np.random.default_rng(seed).standard_normal(self.dimensions).astype(np.float32)
+        return np.asarray(direction / np.linalg.norm(direction), np.float32)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         return [Quality(QUALITY, "too blurred", QUALITY) for _ in faces]
@@ -170,8 +170,8 @@ class DrawnVision:
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         person = _find_person(image, face)
-        head, thumbnail = _draw_head(person.number, smiles=person.smiles)
-        return FaceJpeg(head + _write_people([person]), thumbnail, Sides(HEAD[2] - HEAD[0], HEAD[3] - HEAD[1]))
+        head_jpeg, thumbnail = _draw_head(person.number, smiles=person.smiles)
+        return FaceJpeg(head_jpeg + _write_people([person]), thumbnail, Sides(HEAD[2] - HEAD[0], HEAD[3] - HEAD[1]))
 
     def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
@@ -188,8 +188,8 @@ class DrawnVision:
 @cache
 def _draw_head(number: int, *, smiles: bool) -> tuple[bytes, bytes]:
     """Draw the head of a person: the JPEG of it, and the thumbnail's."""
-    head = draw_person(number, smiles=smiles).crop(HEAD)
-    return encode_jpeg(head), encode_jpeg(head.resize((THUMBNAIL_PX, THUMBNAIL_PX)))
+    head_picture = draw_person(number, smiles=smiles).crop(HEAD)
+    return encode_jpeg(head_picture), encode_jpeg(head_picture.resize((THUMBNAIL_PX, THUMBNAIL_PX)))
 
 
 def _read_people(image: NDArray[np.uint8]) -> list[DrawnPerson]:

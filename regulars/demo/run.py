@@ -146,15 +146,15 @@ def summarize(steps: Sequence[Step], *, labelled: bool = True) -> str:
 
 def _format_cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
     """Return a step's cells for the table: picture, answer with its mark, score, time."""
-    colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
+    colour, verdict = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
     if not labelled:
-        colour, mark = "default", ""
+        colour, verdict = "default", ""
     score = ""
     if step.score is None and step.threshold is not None:
         score = f"below {step.threshold:.2f}"
     elif step.score is not None and step.threshold is not None:
         score = f"{step.score:.2f} {'≥' if step.score >= step.threshold else '<'} {step.threshold:.2f}"
-    subject, answer = escape(f"  {step.subject}"), f"[{colour}]{mark}{escape(step.answer)}[/]"
+    subject, answer = escape(f"  {step.subject}"), f"[{colour}]{verdict}{escape(step.answer)}[/]"
     return subject, answer, score, f"{step.elapsed_ms:.0f} ms"
 
 

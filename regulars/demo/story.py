@@ -81,7 +81,11 @@ class Story:
         )
 
     def _search(self, part: Part, probe: Probe) -> Step:
-        """Search all faces of a picture. The answer is right if it names exactly the enrolled on it."""
+        """Search for all faces of a picture.
+
+        The answer is right if it names exactly the enrolled people on the picture. It also has to find a face if
+        somebody is on it, and none if nobody is. The score that is shown is the lowest of the matches.
+        """
         reply = self._send_request("POST", f"/v1/{IDENTIFY}", _encode_picture(probe.photo))
         if reply.status != 200:
             return Step(
@@ -124,9 +128,9 @@ class Story:
             elapsed_ms=reply.elapsed_ms,
         )
 
-    def _send_request(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
-        """Ask, and once more a second later if that was too many questions a second."""
-        while (reply := self._v1.request_reply(method, path, sent)).status == 429:
+    def _send_request(self, method: str, path: str, body_object: dict[str, Any] | None = None) -> Reply:
+        """Send a request, again every second as long as it is answered that too many came (429)."""
+        while (reply := self._v1.request_reply(method, path, body_object)).status == 429:
             time.sleep(1)
         return reply
 

@@ -141,8 +141,8 @@ def is_stopped(parameters: Mapping[str, str]) -> bool:
 def find_rollback_alarms(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, str]:
     """Return the alarms that may roll an update back, each with the reason why it does not; "": it does.
 
-    AWS rolls back an update whose trigger is gone, and a function that is stopped fails as it should: such alarms do
-    not guard the update. Alarms that need an SNS topic are left out.
+    AWS rolls an update back if its alarm is removed, or goes off. So an alarm is no guard if the update may remove it,
+    or stops functions, whose failures are then wanted. Alarms that need an SNS topic are left out.
     """
     conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
     reasons = {}
@@ -210,10 +210,10 @@ def require_parameters(template: Mapping[str, Any], parameters: Mapping[str, str
 
 
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
-    """Upload, print the change set, and carry it out if `agree` returns True. Tell whether the stack is as planned.
+    """Upload the package, print the change set, and carry it out if `agree` returns True.
 
-    The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Raises
-    NotDeployed.
+    The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Returns whether
+    the stack is as planned in the end. Raises NotDeployed.
     """
     if not _clear_failed_record(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")

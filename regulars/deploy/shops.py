@@ -37,9 +37,10 @@ def list_needs() -> dict[str, float]:
 
 
 def describe(limits: Mapping[str, str]) -> Iterator[str]:
-    """Yield lines that say for how many shops the limits are enough, the tightest first, and what raises it.
+    """Yield a line for each limit that says for how many shops it is enough, the tightest first.
 
-    `limits`: values of the stack's parameters; those that it lacks limit nothing.
+    If one is not enough for MANY shops, a line follows with the parameters that are. `limits`: values of the stack's
+    parameters; a parameter that is not there limits nothing.
     """
     values = {name: float(limits[name]) for name in list_needs() if name in limits}
     counts = sorted((int(round(limit / list_needs()[name], 6)), name) for name, limit in values.items())

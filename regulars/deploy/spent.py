@@ -30,9 +30,10 @@ _AT_ONCE = 16
 
 
 def compare_month(account: Account, stage: str, stack: str, now: datetime) -> Iterator[str]:
-    """Yield a line if the stack's last DAYS days differ by more than a third from the forecast.
+    """Yield a line if the costs of the stack's last DAYS days differ by more than a third from the forecast.
 
-    A stack that is younger has no such month. Yields a warning if it cannot be compared: the deployment is done.
+    Nothing is yielded for a younger stack. If the costs cannot be read, a warning is yielded and nothing raised, since
+    the deployment is done by then.
     """
     from regulars.options import choose_settings, open_services
 
@@ -50,7 +51,10 @@ def compare_month(account: Account, stage: str, stack: str, now: datetime) -> It
 
 
 def count_shops(services: Services, now: datetime) -> dict[str, float]:
-    """Count the rows of the table that the shops of a stage have: those of a month, and searches of the last DAYS."""
+    """Count the tenants, cameras and faces of a stage, and its searches of the last DAYS days.
+
+    The names are those of the rows of the cost table.
+    """
 
     def count_shop(tenant: Tenant) -> dict[str, int]:
         usage = services.account.measure_usage(tenant)
@@ -59,11 +63,11 @@ def count_shops(services: Services, now: datetime) -> dict[str, float]:
         searches = sum(int(traffic.searches) for traffic in by_day.values())
         return {"tenant": 1, "camera": usage.cameras, "face": usage.faces, "search": searches}
 
-    found = Counter[str]()
+    counts = Counter[str]()
     with ThreadPoolExecutor(_AT_ONCE) as counters:
-        for counted in counters.map(count_shop, services.tenants.list_all()):
-            found.update(counted)
-    return {"stage": 1, "start": min(found["tenant"], SWEEPS_AT_ONCE), **found}
+        for shop_counts in counters.map(count_shop, services.tenants.list_all()):
+            counts.update(shop_counts)
+    return {"stage": 1, "start": min(counts["tenant"], SWEEPS_AT_ONCE), **counts}
 
 
 def describe_difference(units: Mapping[str, float], number_by_kind: Mapping[str, float]) -> Iterator[str]:

@@ -86,13 +86,13 @@ class Account:
         """Return when a stack was made. Raises NotDeployed if there is none."""
         if (record := self._find_stack(stack)) is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        made: datetime = record["CreationTime"]
-        return made
+        created_at: datetime = record["CreationTime"]
+        return created_at
 
     def count_units(self, stack: str, since: datetime, until: datetime) -> tuple[Counter[str], float]:
-        """Count what a stack's tables and functions were charged with, and the captures that it resolved.
+        """Return the units that AWS charged for a stack's tables and functions, and how many captures it resolved.
 
-        The units have the names of prices.toml. Functions count by the memory that they have now.
+        The units have the names of prices.toml. The memory of functions is taken as it is now.
         """
         functions, metrics = self._session.client("lambda"), []
         for resource in self._list_resources(stack):
@@ -105,12 +105,12 @@ class Account:
         metrics.append((CAPTURES_RESOLVED, 1.0, _make_sum_query(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack)))
         queries = [{"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)]
         pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
-        counted = Counter[str]()
+        units = Counter[str]()
         for page in pages.paginate(MetricDataQueries=queries, StartTime=since, EndTime=until):
-            for found in page["MetricDataResults"]:
-                unit, times, _ = metrics[int(found["Id"][1:])]
-                counted.update({unit: times * sum(found["Values"])})
-        return counted, counted.pop(CAPTURES_RESOLVED, 0.0)
+            for result in page["MetricDataResults"]:
+                unit, times, _ = metrics[int(result["Id"][1:])]
+                units.update({unit: times * sum(result["Values"])})
+        return units, units.pop(CAPTURES_RESOLVED, 0.0)
 
     def find_certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
@@ -167,8 +167,8 @@ class Account:
     ) -> Change | None:
         """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed.
 
-        `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: those
-        that roll an update back, by their names in the template, and why not this one.
+        `initial`: values of parameters that are neither in `parameters` nor in the stack yet. `alarms`: by their names
+        in the template, those that may roll the update back, with the reason why one does not; "": it does.
         """
         present = self.read_parameters(stack)
         is_new, present_names = present is None, [*(present or ())]
@@ -199,11 +199,10 @@ class Account:
         return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons))
 
     def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Return the ARNs of the alarms that guard an update, and for each alarm why it does not; "": it does.
+        """Return the ARNs of the alarms that guard an update. Return for each alarm why it does not; "": it does.
 
-        An alarm that is on would roll back its own remedy. One without a state yet may go off whatever the update does.
-
-        `alarms`: reasons that are known already, by the alarms' names in the template.
+        An alarm that is on already would roll back the update that is to mend it. An alarm without data yet may go off
+        whatever the update does. `alarms`: reasons that are known already, by the alarms' names in the template.
         """
         logical_names = {
             resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._list_resources(stack)
@@ -294,7 +293,7 @@ class Account:
         except WaiterError as error:
             reason = self._formation.describe_change_set(**change_name).get("StatusReason", str(error))
             change.forget()
-            if any(words in reason for words in _NOTHING_CHANGES):
+            if any(phrase in reason for phrase in _NOTHING_CHANGES):
                 return None
             raise NotDeployed(f"the change set of {change.stack} was not made: {reason}") from error
         return change

@@ -28,7 +28,11 @@ def read_keys(path: Path | None) -> Keys:
 
 
 def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
-    """Send one call of each kind, and the first that has a body once more with a slash too many."""
+    """Send one call of each kind that the dialect's clients send, and yield what is wrong with the answer.
+
+    The first call with a body is sent once more with two slashes before its path, as some clients do. The service's
+    clock is compared with ours, too.
+    """
     dialect, parts = dialects.find_dialect(name), urlsplit(url)
     service = f"{parts.scheme}://{parts.netloc}"
     base = parts.path.rstrip("/")

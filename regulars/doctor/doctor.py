@@ -142,7 +142,10 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
 
 
 def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
-    """Check a hook's URL, and whether its events arrive. It is named by its host, since the rest is often secret."""
+    """Check a hook's URL, and yield a warning if events could not be delivered. A mailbox is not checked.
+
+    The hook is named by its host, since the rest of a URL is often secret.
+    """
     if hook.is_mailbox:
         return
     label = f"hook {hook.id} of tenant {tenant.name} (to {hook.recipient})"
@@ -175,7 +178,11 @@ def print_findings(findings: Iterable[Finding]) -> int:
 
 
 def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
-    """Check everything. `read`: reads the settings, without which nothing else can be checked."""
+    """Check settings, folder, machine, service and book, in this order. `read`: reads the settings that are set here.
+
+    A service that runs is checked by the settings that it was started with. The book is checked if it is there and the
+    folder is right; else only the models are.
+    """
     began = datetime.now(UTC)
     try:
         in_use = configured = read()

@@ -294,7 +294,7 @@ SOON_DAYS = 14
 
 
 def check_certificate(serving: ServeSettings, public_url: str | None, now: datetime) -> Iterator[Finding]:
-    """Check the certificate, if the settings name one."""
+    """Check the certificate's files, end and names. If the settings name none, check who could overhear the service."""
     if serving.tls_cert is None or serving.tls_key is None:
         is_https_outside = public_url is not None and public_url.startswith("https:")
         state = "a proxy speaks TLS" if is_https_outside else "the service speaks plain HTTP"
@@ -325,7 +325,7 @@ def _check_keyless_networks(
     dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
 ) -> Finding:
     """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
-    [setting_name] = (row.name for row in list_rows(type(keyless_clients)) if row.kind is tuple)
+    [setting_name] = (setting.name for setting in list_rows(type(keyless_clients)) if setting.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     proxies_among_clients = [
         trusted_proxy

@@ -66,9 +66,9 @@ def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     scores, random = centred @ centred.T, np.random.default_rng(0)
     groups = [group for _ in range(PARTITIONS) for group in _cut_in_groups(scores, random)]
-    rows = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
-    middle = rows.mean(axis=0)
-    return np.asarray(middle + SHARE * (rows - middle), np.float16).astype(np.float32)
+    templates = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
+    middle = templates.mean(axis=0)
+    return np.asarray(middle + SHARE * (templates - middle), np.float16).astype(np.float32)
 
 
 def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
@@ -101,23 +101,24 @@ def measure_model(
     Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
     """
     mated = pairs.score_all_pairs(faces).mated
-    rows, names = choose_one_each(faces, persons)
-    if len(rows) < FEWEST_PERSONS:
+    embeddings, names = choose_one_each(faces, persons)
+    if len(embeddings) < FEWEST_PERSONS:
         raise NoPictures(
-            f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
+            f"a face was found of {len(embeddings)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to "
+            "be good"
         )
-    left_out = find_suspects(rows, names, mated)
+    left_out = find_suspects(embeddings, names, mated)
     usual_nearness = (
-        float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
+        float(np.quantile(Population(population, 0.0).measure_nearness(embeddings), USUAL)) if len(population) else 0.0
     )
     plain_scores, scores_less_demand = _score_non_mated(
-        rows, left_out.limit, Population(population, round(usual_nearness, 4))
+        embeddings, left_out.limit, Population(population, round(usual_nearness, 4))
     )
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
         "usual": round(usual_nearness, 4),
         "lowers": True,
-        "persons": len(rows),
+        "persons": len(embeddings),
         "impostor_pairs": len(scores_less_demand),
         "left_out_as_label_errors": len(left_out.pairs),
         "impostor_mean": round(float(plain_scores.mean()), 4),
@@ -147,12 +148,12 @@ def write_curve(
 
 
 def _score_non_mated(
-    rows: NDArray[np.float32], limit: float, population: Population
+    embeddings: NDArray[np.float32], limit: float, population: Population
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
     plain_scores, scores_less_demand = [], []
-    for begin in range(0, len(rows), _BLOCK):
-        block, later = rows[begin : begin + _BLOCK], rows[begin:]
+    for begin in range(0, len(embeddings), _BLOCK):
+        block, later = embeddings[begin : begin + _BLOCK], embeddings[begin:]
         scores = (block @ later.T).astype(np.float64)
         counts = np.triu(scores < limit, 1)
         plain_scores.append(scores[counts])
@@ -161,7 +162,11 @@ def _score_non_mated(
 
 
 def _measure_curve(falling_scores: NDArray[np.float64]) -> dict[str, Any]:
-    """Compute points and tail of the curve. `falling_scores`: of pairs of different persons, the highest first."""
+    """Compute the points and the exponential tail of the curve.
+
+    A point is left out if fewer than FEWEST_ABOVE pairs are above its threshold. `falling_scores`: of pairs of
+    different persons, the highest first.
+    """
     points: list[dict[str, float]] = []
     for rate in RATES:
         index = int(rate * len(falling_scores))

@@ -50,29 +50,39 @@ class Kind(Struct, frozen=True):
     high: float
 
 
-def measure_kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], rule: Rule) -> list[Kind]:
-    """Measure each kind, the highest rate first. `rows`: a picture of each person; `labels`: by column, of each row."""
+def measure_kinds(
+    embeddings: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], rule: Rule
+) -> list[Kind]:
+    """Measure each kind of people, and return the kinds with the highest rate first.
+
+    `embeddings`: of a picture of each person. `labels`: by column, the label of each person; None: there is none.
+    """
     found_kinds = [
-        _measure_kind(column, value, rows[np.array(members)], rule)
-        for column, values in {**labels, "cluster": find_clusters(rows)}.items()
+        _measure_kind(column, value, embeddings[np.array(members)], rule)
+        for column, values in {**labels, "cluster": find_clusters(embeddings)}.items()
         for value, members in _group_by_value(values)
         if len(members) >= FEWEST
     ]
     return sorted(found_kinds, key=lambda kind: -kind.fpir)
 
 
-def find_clusters(rows: NDArray[np.float32]) -> list[str]:
-    """Return the cluster of each row, "1" to "n": k-means on the sphere (Dhillon and Modha 2001), less the mean."""
-    count = max(len(rows) // A_CLUSTER, 2)
-    unit = _normalize_rows(rows - rows.mean(axis=0))
-    best, numbers = -np.inf, np.zeros(len(rows), np.intp)
+def find_clusters(embeddings: NDArray[np.float32]) -> list[str]:
+    """Return the cluster of each person, "1" to "n", by k-means on the sphere (Dhillon and Modha 2001).
+
+    The mean embedding is subtracted before. Of several random starts, the one with the largest similarity is taken.
+    """
+    count = max(len(embeddings) // A_CLUSTER, 2)
+    unit = _normalize_rows(embeddings - embeddings.mean(axis=0))
+    best, numbers = -np.inf, np.zeros(len(embeddings), np.intp)
     for seed in range(_STARTS):
         centres = unit[np.random.default_rng(seed).choice(len(unit), min(count, len(unit)), replace=False)]
         for _ in range(_ROUNDS):
             nearest = (unit @ centres.T).argmax(axis=1)
             sums = [unit[nearest == number].sum(axis=0) for number in range(len(centres))]
             centres = _normalize_rows(
-                np.array([new if new.any() else old for new, old in zip(sums, centres, strict=True)])
+                np.array(
+                    [vector_sum if vector_sum.any() else old for vector_sum, old in zip(sums, centres, strict=True)]
+                )
             )
         total = float((unit @ centres.T).max(axis=1).sum())
         if total > best:
@@ -80,41 +90,50 @@ def find_clusters(rows: NDArray[np.float32]) -> list[str]:
     return [str(number + 1) for number in numbers.tolist()]
 
 
-def _measure_kind(column: str, value: str, rows: NDArray[np.float32], rule: Rule) -> Kind:
-    """Measure the FPIR among people of one kind, with its interval of 95 %, by drawing the persons again and again."""
-    size = min(ONE_KIND, len(rows) // 2)
-    searches = list(_run_searches(rows, size, rule))
+def _measure_kind(column: str, value: str, embeddings: NDArray[np.float32], rule: Rule) -> Kind:
+    """Measure the FPIR among people of one kind, with its interval of 95 % by a bootstrap over the persons.
+
+    If no search finds anybody, the upper bound is 3 / n (the rule of three).
+    """
+    size = min(ONE_KIND, len(embeddings) // 2)
+    searches = list(_run_searches(embeddings, size, rule))
     people, matched = (np.concatenate(each) for each in zip(*searches, strict=True))
     rate, random = float(matched.mean()), np.random.default_rng(0)
     if not matched.any():
         return Kind(
             column=column,
             value=value,
-            people=len(rows),
+            people=len(embeddings),
             gallery_size=size,
             fpir=0.0,
             low=0.0,
-            high=min(3 / len(rows), 1.0),
+            high=min(3 / len(embeddings), 1.0),
         )
     matches_of_person, searches_of_person = (
-        np.bincount(people, matched, len(rows)),
-        np.bincount(people, minlength=len(rows)),
+        np.bincount(people, matched, len(embeddings)),
+        np.bincount(people, minlength=len(embeddings)),
     )
-    drawn = (random.integers(len(rows), size=len(rows)) for _ in range(_RESAMPLED))
+    drawn = (random.integers(len(embeddings), size=len(embeddings)) for _ in range(_RESAMPLED))
     rates = [matches_of_person[people].sum() / max(searches_of_person[people].sum(), 1) for people in drawn]
     low, high = np.quantile(rates, (0.025, 0.975))
     return Kind(
-        column=column, value=value, people=len(rows), gallery_size=size, fpir=rate, low=float(low), high=float(high)
+        column=column,
+        value=value,
+        people=len(embeddings),
+        gallery_size=size,
+        fpir=rate,
+        low=float(low),
+        high=float(high),
     )
 
 
 def _run_searches(
-    rows: NDArray[np.float32], size: int, rule: Rule
+    embeddings: NDArray[np.float32], size: int, rule: Rule
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
     """Yield each draw's strangers, and whether each was taken for somebody."""
     for seed in range(_DRAWS):
-        order = np.random.default_rng(seed).permutation(len(rows))
-        yield order[size:], open_set.search(rows[order[:size]], rows[order[size:]], rule).matches
+        order = np.random.default_rng(seed).permutation(len(embeddings))
+        yield order[size:], open_set.search(embeddings[order[:size]], embeddings[order[size:]], rule).matches
 
 
 def _group_by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:

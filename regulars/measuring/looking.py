@@ -66,7 +66,10 @@ def choose_main_face(faces: Sequence[_Face], width_px: int, height_px: int) -> _
 
 
 def look(vision: Vision, picture: bytes) -> PictureResult:
-    """Look at a picture once: its main face's embedding and quality, and the time of each stage."""
+    """Return the embedding and the quality of a picture's main face, and the time of each stage.
+
+    `failure` says why there is none.
+    """
     with collect_stages() as stages:
         try:
             image = vision.read_picture(picture, ANY_PICTURE)
@@ -117,16 +120,17 @@ def look_at_folder(folder: LabelledFolder, pack: Pack, out: Path, console: Conso
     """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("looking at pictures", total=len(folder.files))
-        return see_all(pack, folder.files, out / MEMORY, lambda more: bar.advance(task, more))
+        return see_all(pack, folder.files, out / MEMORY, lambda picture_count: bar.advance(task, picture_count))
 
 
 def see_all(
     pack: Pack, files: Sequence[Path], memory_file: Path, advance: Callable[[int], None], workers: int | None = None
 ) -> list[PictureResult]:
-    """Look at each file, in `workers` processes (None: one a core), and return the results in the files' order.
+    """Look at each file that no earlier run has seen, and return the results of all in the files' order.
 
-    `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
-    OperatorError or OSError; the results until then are saved.
+    `memory_file`: the file with the results of earlier runs, to which new ones are added. `workers`: the processes that
+    look at pictures; None: one a core. `advance`: gets the number of further pictures done. Raises OperatorError or
+    OSError; the results until then are saved.
     """
     with closing(Memory(memory_file, digest_vision(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
@@ -202,8 +206,8 @@ def _look_at(file: Path) -> PictureResult:
 def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:
     has_face = np.array([result.embedding is not None for result in picture_results], bool)
     dimensions = next((len(result.embedding) for result in picture_results if result.embedding is not None), 1)
-    rows = np.zeros((len(picture_results), dimensions), np.float32)
-    for row, result in zip(rows, picture_results, strict=True):
+    embeddings = np.zeros((len(picture_results), dimensions), np.float32)
+    for embedding, result in zip(embeddings, picture_results, strict=True):
         if result.embedding is not None:
-            row[:] = result.embedding
-    return Faces(rows, has_face, np.array(labelled.person_of, np.intp))
+            embedding[:] = result.embedding
+    return Faces(embeddings, has_face, np.array(labelled.person_of, np.intp))

@@ -39,9 +39,9 @@ class PictureResult(Struct, frozen=True):
 class Memory:
     """File of results. Its methods raise OperatorError if SQLite cannot use the file, DamagedFile, and OSError."""
 
-    def __init__(self, path: Path, by: str) -> None:
+    def __init__(self, path: Path, pack_digest: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path, self._by = path, by
+        self._path, self._pack_digest = path, pack_digest
         _make_private(path)
         with self._translate_errors():
             self._connection = sqlite3.connect(path)
@@ -58,7 +58,7 @@ class Memory:
     def find(self, sha256: str) -> PictureResult | None:
         with self._translate_errors():
             row = self._connection.execute(
-                "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._by)
+                "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._pack_digest)
             ).fetchone()
             if row is None:
                 return None
@@ -70,7 +70,7 @@ class Memory:
         rows = [
             (
                 sha256,
-                self._by,
+                self._pack_digest,
                 json.dumps({k: v for k, v in asdict(result).items() if k != "embedding"}),
                 None if result.embedding is None else result.embedding.astype("<f4").tobytes(),
             )

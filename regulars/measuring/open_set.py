@@ -84,10 +84,10 @@ def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
 
 
 def run_searches(faces: Faces, rule: Rule, photos: int, trials: int = TRIALS) -> Searches:
-    """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
+    """Enrol half of the persons by `photos` pictures each. Search for their other pictures and for strangers.
 
-    A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
-    not searched for.
+    A known person with `photos` pictures or fewer is not searched for. All of them but one are enrolled, or the only
+    one.
     """
     return join_searches([_run_trial(faces, rule, photos, seed) for seed in range(trials)])
 
@@ -101,7 +101,10 @@ def join_searches(parts: Sequence[Searches]) -> Searches:
 
 
 def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
-    """Enrol one random half of the persons, and search for the others and for the half's other pictures."""
+    """Enrol one random half of the persons by `photos` pictures each. Search for their other ones, and for strangers.
+
+    PROBES_A_PERSON pictures of each person are searched for. A person whose pictures show no face is not enrolled.
+    """
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
     enrolled_persons = set(persons[: len(persons) // 2].tolist())
@@ -178,12 +181,15 @@ class Answer(Struct, frozen=True):
 
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule) -> Answer:
-    """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
+    """Search for each probe in the gallery, and decide as the service does: by the score less the pair's demand.
+
+    `gallery`, `probes`: embeddings, one a row.
+    """
     plain_scores = (probes @ gallery.T).astype(np.float64)
     demands = rule.population.compute_demands(probes, gallery)
     best = (plain_scores - demands).argmax(axis=1)
     demand_of_best, top_scores = (
-        np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain_scores)
+        np.take_along_axis(values, best[:, None], axis=1)[:, 0] for values in (demands, plain_scores)
     )
     thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()]
     return Answer(

@@ -63,14 +63,17 @@ def list_bin_edges() -> NDArray[np.float64]:
 
 
 def score_all_pairs(faces: Faces) -> PairScores:
-    """Score every pair of pictures of the folder once."""
-    rows, owners = faces.embeddings[faces.found], faces.person_of[faces.found]
+    """Score every pair of pictures of the folder once: list the scores of one person's, count those of two persons'.
+
+    A pair of one person's pictures has NO_FACE if one of them shows no face.
+    """
+    embeddings, owners = faces.embeddings[faces.found], faces.person_of[faces.found]
     counts = np.zeros(BINS, np.int64)
     mated: list[NDArray[np.float32]] = []
-    for begin in range(0, len(rows), _BLOCK):
-        end = min(begin + _BLOCK, len(rows))
-        scores = rows[begin:end] @ rows[begin:].T
-        is_later = np.arange(len(rows) - begin)[None, :] > np.arange(end - begin)[:, None]
+    for begin in range(0, len(embeddings), _BLOCK):
+        end = min(begin + _BLOCK, len(embeddings))
+        scores = embeddings[begin:end] @ embeddings[begin:].T
+        is_later = np.arange(len(embeddings) - begin)[None, :] > np.arange(end - begin)[:, None]
         is_same_person = owners[begin:end, None] == owners[None, begin:]
         mated.append(scores[is_later & is_same_person])
         bins = np.clip((scores[is_later & ~is_same_person].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(

@@ -98,9 +98,9 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
 
 
 def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
-    """Measure the new pack.
+    """Measure how well the new pack tells people apart, with thresholds for the rate `fpir`.
 
-    The people are cut in halves, and each half is judged by the curve of the other one: its own fits it too well.
+    The people are cut in halves. Each half is judged by the curve of the other half, since its own would fit too well.
     """
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:
@@ -157,7 +157,7 @@ def _format_table(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
     width = max(len(label) for label, _ in first)
     widths = [max(len(name), 9) for name in columns]
     lines = [" " * width + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))]
-    for row in zip(*columns.values(), strict=True):
-        figures = "".join(f"  {figure:>{size}}" for (_, figure), size in zip(row, widths, strict=True))
-        lines.append(f"{row[0][0]:<{width}}{figures}")
+    for rates in zip(*columns.values(), strict=True):
+        figures = "".join(f"  {figure:>{size}}" for (_, figure), size in zip(rates, widths, strict=True))
+        lines.append(f"{rates[0][0]:<{width}}{figures}")
     return lines

@@ -63,14 +63,15 @@ class Measured(Struct, frozen=True):
 
 def choose_number(models: Path) -> int:
     """Return the number of the new model, which no pack in `models` has."""
-    taken = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
-    return max(*taken, OWN_NUMBERS - 1) + 1
+    used_numbers = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
+    return max(*used_numbers, OWN_NUMBERS - 1) + 1
 
 
 def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
-    """Put the network's files, and all others of the program's base pack, into the folder `draft_folder`.
+    """Copy the offered networks, and the base pack's files of all other roles, into the folder `draft_folder`.
 
-    Return the pack, whose embeddings are not centred yet.
+    Return the pack. Its embeddings are not centred yet. Raises UnusableNetwork if a network has the name of one of
+    these files.
     """
     base = packs.read_pack(name=BASE)
     role = EmbeddingRole(model="draft", number=0, networks=offer.networks)
@@ -78,8 +79,8 @@ def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
     for file in base_files:
         shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
-    if taken := names.keys() & {file.name for file in base_files}:
-        raise UnusableNetwork(f"{', '.join(taken)} is the name of a file of the program's: rename yours")
+    if used_names := names.keys() & {file.name for file in base_files}:
+        raise UnusableNetwork(f"{', '.join(used_names)} is the name of a file of the program's: rename yours")
     for name in names:
         shutil.copyfile(folder / name, draft_folder / name)
     for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
@@ -97,7 +98,10 @@ def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
 def measure_pack(
     draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, other_people: LabelledFolder
 ) -> Measured:
-    """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
+    """Compute centre, basis and population from other people's faces, and the curve from the people's own.
+
+    Raises NoPictures if people are too few for one of them.
+    """
     role = draft.manifest.embedding
     portraits, _ = choose_one_each(faces, people.persons)
     if len(portraits) < FEWEST_PERSONS:
@@ -110,28 +114,29 @@ def measure_pack(
     centre = np.concatenate([part.mean(axis=0) for part in parts])
     basis = _find_basis(join_parts(role, parts, centre, None))
     population = curves.make_population(join_parts(role, parts, centre, basis))
-    rows = np.zeros((len(faces.found), population.shape[1]), np.float32)
-    rows[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
-    centred = replace(faces, embeddings=rows)
+    embeddings = np.zeros((len(faces.found), population.shape[1]), np.float32)
+    embeddings[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
+    centred = replace(faces, embeddings=embeddings)
     entry, _ = curves.measure_model(centred, people.persons, population)
     return Measured(centre=centre, basis=basis, population=population, entry=entry, faces=centred)
 
 
-def _split_parts(role: EmbeddingRole, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def _split_parts(role: EmbeddingRole, embeddings: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Return the unit embeddings of each network, of which the rows were joined without a centre."""
     begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
-    return [scale_to_unit(part) for part in np.split(rows, begins, axis=1)]
+    return [scale_to_unit(part) for part in np.split(embeddings, begins, axis=1)]
 
 
-def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return the orthonormal directions (dimensions, columns) in which templates differ; None: in all of them.
+def _find_basis(embeddings: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return orthonormal directions (dimensions, columns) that keep all but LOST of the templates' variance.
 
-    Fewer people than dimensions cannot tell. The directions are turned at random, so that none stands for anything.
+    None: no direction can be left out, or the people are too few to say. The number of columns is a multiple of eight.
+    The directions are turned at random, so that no single one has a meaning.
     """
-    people, dimensions = rows.shape
+    people, dimensions = embeddings.shape
     if people <= dimensions:
         return None
-    values, vectors = np.linalg.eigh(rows.astype(np.float64).T @ rows)
+    values, vectors = np.linalg.eigh(embeddings.astype(np.float64).T @ embeddings)
     needed_columns = int((np.cumsum(values) > LOST * values.sum()).sum())
     columns = -(-needed_columns // 8) * 8  # the next multiple of eight
     if columns >= dimensions:
@@ -171,12 +176,12 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
 
 
 def _write_manifest(pack: Pack, offer: Offer) -> str:
-    """Write a manifest of the files and the embedding role, and of the base's other roles as they are there."""
+    """Write a manifest with the pack's files and its embedding role. The other roles are those of the base pack."""
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
     quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
     other_tables = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
-    head = {
+    first_table = {
         "pack": offer.pack,
         "schema": SCHEMA,
         "version": "1.0",
@@ -186,7 +191,7 @@ def _write_manifest(pack: Pack, offer: Offer) -> str:
     role = to_builtins(pack.manifest.embedding)
     networks = role.pop("networks")
     parts = [
-        _write_table("", head),
+        _write_table("", first_table),
         *(_write_table("[[file]]", to_builtins(file)) for file in pack.files),
         _write_table("[role.embedding]", role),
         *(_write_table("[[role.embedding.networks]]", network) for network in networks),
@@ -228,8 +233,10 @@ def require_whole(pack: Pack) -> None:
         raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
     wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]
     if (manifest.files, manifest.embedding) != (pack.files, pack.manifest.embedding) or wrong:
-        what = ", ".join(wrong) or "its manifest"
-        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {what} changed meanwhile")
+        changed_files = ", ".join(wrong) or "its manifest"
+        raise OperatorError(
+            f"the pack {pack.manifest.name} came out wrong, and is not added: {changed_files} changed meanwhile"
+        )
 
 
 def require_free(target: Path) -> None:
@@ -247,9 +254,9 @@ def require_free(target: Path) -> None:
 
 
 def copy_pack(pack: Pack, target: Path) -> None:
-    """Copy the pack's files, which all users may read, to `target`, whose name they get when all are on the disk.
+    """Copy the pack's files to the folder `target`, which appears when all of them are on the disk.
 
-    The caller holds the lock. Raises OSError; what is at `target` stays as it is.
+    All users may read the copies. The caller holds the lock. Raises OSError; then `target` is as it was.
     """
     scratch = target.parent / ADDING
     if scratch.exists():

@@ -97,7 +97,7 @@ def _check_place(network: Network, folder: Path) -> None:
 def _check_points(network: Network) -> None:
     """Raise UnusableNetwork unless the landmarks' places are those of an upright face within the crop."""
     left_eye, right_eye, nose, left_mouth, right_mouth = network.points
-    are_inside = all(0 <= place <= network.size_px for point in network.points for place in point)
+    are_inside = all(0 <= coordinate <= network.size_px for point in network.points for coordinate in point)
     across = left_eye[0] < right_eye[0] and left_mouth[0] < right_mouth[0]
     down = max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
     if not (are_inside and across and down):
@@ -108,7 +108,10 @@ def _check_points(network: Network) -> None:
 
 
 def check_file(network: Network, model: bytes) -> None:
-    """Run the network once on grey pixels. Raises UnusableNetwork unless it takes and gives what its manifest says."""
+    """Run the network once on grey pixels, and compare its input and output with its manifest.
+
+    Raises UnusableNetwork if it is no ONNX file, its input or output has another shape, or a number is not finite.
+    """
     from chalicelib.book.vision.packs.session import session_of
 
     try:

@@ -83,10 +83,10 @@ def _find_face(vision: FacePipeline, file: Path) -> Found | None:
     return (image, choose_main_face(faces, image.shape[1], image.shape[0])) if faces else None
 
 
-def measure_separation(rows: NDArray[np.float32], owners: NDArray[np.intp]) -> float:
+def measure_separation(embeddings: NDArray[np.float32], owners: NDArray[np.intp]) -> float:
     """Return d': the distance of the mean scores of one person's and of two persons' pictures, in deviations."""
-    centred = scale_to_unit(rows - rows.mean(axis=0))
-    scores, pairs = centred @ centred.T, np.triu(np.ones((len(rows), len(rows)), bool), 1)
+    centred = scale_to_unit(embeddings - embeddings.mean(axis=0))
+    scores, pairs = centred @ centred.T, np.triu(np.ones((len(embeddings), len(embeddings)), bool), 1)
     same = owners[:, None] == owners[None]
     mated, non_mated = scores[pairs & same], scores[pairs & ~same]
     return float((mated.mean() - non_mated.mean()) / np.sqrt((mated.var() + non_mated.var()) / 2 + 1e-12))

@@ -160,8 +160,8 @@ class Broker:
         if reason.is_failure:
             self._say(logging.WARNING, f"has gone ({reason}); what is not confirmed is sent when it is back")
 
-    def _say(self, level: int, what: str) -> None:
+    def _say(self, level: int, text: str) -> None:
         """Log an act of the broker, once until it does something else."""
-        if what != self._said:
-            _log.log(level, "the broker %s:%d %s", self._address.host, self._address.port, what)
-        self._said = what
+        if text != self._said:
+            _log.log(level, "the broker %s:%d %s", self._address.host, self._address.port, text)
+        self._said = text

@@ -95,8 +95,8 @@ class Descriptions(Struct, frozen=True):
 
     def describe_today(self) -> str:
         topic, state = self.topics.today, "{{ value_json.visits }}"
-        more = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
-        return self._describe_entity("today", "Visits today", topic, **more)
+        details = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
+        return self._describe_entity("today", "Visits today", topic, **details)
 
     def describe_person(self, face: Face) -> str:
         topic = self.topics.name_person(face.id)

@@ -102,11 +102,13 @@ def read_event(payload: bytes) -> FrigateEvent | None:
 
 def read_events(body: bytes) -> list[FrigateEvent]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
-    rows: Sequence[_Listed] = _read_json(body, list[_Listed])
+    listed_events: Sequence[_Listed] = _read_json(body, list[_Listed])
     return [
-        FrigateEvent(row.id, row.camera, (row.data and row.data.snapshot_frame_time) or row.start_time, ended=True)
-        for row in rows
-        if row.has_snapshot and row.end_time is not None
+        FrigateEvent(
+            event.id, event.camera, (event.data and event.data.snapshot_frame_time) or event.start_time, ended=True
+        )
+        for event in listed_events
+        if event.has_snapshot and event.end_time is not None
     ]
 
 

@@ -53,8 +53,8 @@ class _Person(Struct):
     """Of the name that Frigate has."""
 
 
-class _Due(Struct):
-    """Something that Frigate showed and that is to be sent."""
+class _DueSnapshot(Struct):
+    """A picture that Frigate has of an event, and that is to be sent to the service."""
 
     event: FrigateEvent
     at: float
@@ -92,8 +92,8 @@ class Snapshots:
         self._no_picture_s = no_picture_s
         self._caught_up_connection = 0
         self._lock = threading.Lock()
-        self._due: dict[str, _Due] = {}
-        """By event; the newest picture replaces one that was not sent yet."""
+        self._snapshots: dict[str, _DueSnapshot] = {}
+        """Those that are to be sent, by event. A newer one replaces one that was not sent yet."""
         self._people: OrderedDict[str, _Person] = OrderedDict()
         self._labels: list[_Label] = []
 
@@ -105,17 +105,21 @@ class Snapshots:
             _log.warning("%s: %s", topic, error)
             return
         if event is not None:
-            self._note_due(event)
+            self._add_due_snapshot(event)
 
     def step(self) -> float:
-        """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
+        """Send the pictures that are due, and give Frigate the names that are known by now.
+
+        After a new connection to the broker, Frigate is first asked for the events that were missed. Returns the
+        seconds until the next step. Raises Away, and RegularsError of the client.
+        """
         try:
             if self._caught_up_connection != self._count_connections():
                 connection_number = self._count_connections()
                 self._catch_up()
                 self._caught_up_connection = connection_number
-            for due in self._take_due():
-                self._send(due)
+            for snapshot in self._list_due_snapshots():
+                self._send(snapshot)
             for label in [*self._labels]:
                 self._give_back(label)
         except Away:
@@ -123,24 +127,24 @@ class Snapshots:
             raise
         return EVERY_S
 
-    def _note_due(self, event: FrigateEvent) -> None:
+    def _add_due_snapshot(self, event: FrigateEvent) -> None:
         with self._lock:
-            self._due[event.id] = _Due(event, time.monotonic())
-            while len(self._due) > _REMEMBERED:
-                self._due.pop(next(iter(self._due)))
+            self._snapshots[event.id] = _DueSnapshot(event, time.monotonic())
+            while len(self._snapshots) > _REMEMBERED:
+                self._snapshots.pop(next(iter(self._snapshots)))
 
-    def _take_due(self) -> list[_Due]:
+    def _list_due_snapshots(self) -> list[_DueSnapshot]:
         with self._lock:
-            return [due for due in self._due.values() if due.at <= time.monotonic()]
+            return [snapshot for snapshot in self._snapshots.values() if snapshot.at <= time.monotonic()]
 
-    def _forget_due(self, due: _Due) -> None:
-        """Forget what is due, unless there is something newer by now."""
+    def _forget_snapshot(self, snapshot: _DueSnapshot) -> None:
+        """Forget a picture that was sent or given up, unless the event has a newer one by now."""
         with self._lock:
-            if self._due.get(due.event.id) is due:
-                del self._due[due.event.id]
+            if self._snapshots.get(snapshot.event.id) is snapshot:
+                del self._snapshots[snapshot.event.id]
 
     def _catch_up(self) -> None:
-        """Note the people whom Frigate saw while nobody listened, if the service has no picture of them."""
+        """Ask Frigate for the people of the last BACK_S seconds, and send those of whom the service has no picture."""
         since_s = time.time() - BACK_S
         try:
             ended_events = [event for event in self._frigate.list_ended(since_s) if event.id not in self._people]
@@ -158,44 +162,50 @@ class Snapshots:
                 continue
         missed = [event for event in ended_events if event.id not in known_tracks]
         for event in missed:
-            self._note_due(event)
+            self._add_due_snapshot(event)
         if missed:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 
-    def _send(self, due: _Due) -> None:
-        """Fetch the event's picture from Frigate and send it to the service, unless that has it already."""
-        event = due.event
-        due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
+    def _send(self, snapshot: _DueSnapshot) -> None:
+        """Fetch the event's picture from Frigate and send it to the service, unless that has it already.
+
+        An event gets MOST_PICTURES, and one at its end. If Frigate has no picture yet, it is asked again later.
+        """
+        event = snapshot.event
+        snapshot.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
         person = self._provide_person(event.id)
         if event.at in person.times or (len(person.times) >= MOST_PICTURES and not event.ended):
-            self._forget_due(due)
+            self._forget_snapshot(snapshot)
             return
         try:
             picture = self._frigate.fetch_snapshot(event.id)
         except Refused as error:
-            self._put_off(due, error)
+            self._put_off(snapshot, error)
             return
         digest = hashlib.sha256(picture).hexdigest()
         if digest != person.digest:
             capture = self._store_picture(event, picture)
             if capture is not None and self._gives_names:
-                until = time.monotonic() + SETTLED_S
-                self._labels.append(_Label(event.id, capture.id, capture.camera, until))
+                gives_up_at = time.monotonic() + SETTLED_S
+                self._labels.append(_Label(event.id, capture.id, capture.camera, gives_up_at))
         person.digest = digest
         person.times.add(event.at)
-        self._forget_due(due)
+        self._forget_snapshot(snapshot)
 
-    def _put_off(self, due: _Due, error: Refused) -> None:
-        due.tries += 1
-        if due.event.ended and due.tries < TRIES_AT_END:
-            due.at = time.monotonic() + self._no_picture_s
+    def _put_off(self, snapshot: _DueSnapshot, error: Refused) -> None:
+        snapshot.tries += 1
+        if snapshot.event.ended and snapshot.tries < TRIES_AT_END:
+            snapshot.at = time.monotonic() + self._no_picture_s
             return
-        if due.event.ended:
-            _log.warning("%s: there is no picture of this person: %s", due.event.camera, error)
-        self._forget_due(due)
+        if snapshot.event.ended:
+            _log.warning("%s: there is no picture of this person: %s", snapshot.event.camera, error)
+        self._forget_snapshot(snapshot)
 
     def _store_picture(self, event: FrigateEvent, picture: bytes) -> models.Capture | None:
-        """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""
+        """Store a picture in the service, which gets the camera first if it has none of this name.
+
+        None if the service refuses this picture; the reason is logged. Raises what concerns all pictures.
+        """
         captured_at = datetime.fromtimestamp(event.at, UTC)
         try:
             try:
@@ -215,7 +225,10 @@ class Snapshots:
             return None
 
     def _give_back(self, label: _Label) -> None:
-        """Tell Frigate who it is, once the capture is resolved. The largest face counts, and the best score so far."""
+        """Give Frigate the name of the largest face in the capture, once that is resolved.
+
+        Only a better score than before replaces a name. If the capture is not resolved in time, it is given up.
+        """
         try:
             capture = self._service.get_capture(label.capture_id, camera=label.camera)
         except codes.NotFound:  # deleted meanwhile

@@ -19,11 +19,11 @@ _KEPT_BYTES = 64 * 1024 * 1024
 def give_large_blocks_back() -> bool:
     """Return large blocks to the system as soon as they are free. Return False if the C library is not glibc.
 
-    By default glibc raises its limit of what is large with each that is freed, up to 32 MiB, and keeps what is smaller:
-    after pictures of 8192 pixels, the half of a gigabyte.
+    By default glibc keeps freed blocks below a limit, and raises this limit with each larger block that is freed, up to
+    32 MiB. After pictures of 8192 pixels it kept half a gigabyte.
 
-    Of smaller blocks a pool keeps what an ordinary picture takes. Otherwise the system would empty each page, and hand
-    it out again at the next picture: a seventh of a search's time, a twentieth of a capture's.
+    Of smaller blocks a pool keeps as much as an ordinary picture takes. Otherwise the system would empty each page, and
+    hand it out again at the next picture. That took a seventh of a search's time, and a twentieth of a capture's.
     """
     return _set(_M_MMAP_THRESHOLD, _LARGE_BYTES) and _set(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 

@@ -82,7 +82,7 @@ class Application:
             await exchange.answer(make_json_response(503, {"message": unread}, ("Retry-After", "1")))
 
     async def _answer_request(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
-        """Have the handler answer the request; answer 400 if its head is no valid one.
+        """Have the handler answer the request. Answer 400 if its head breaks HTTP, 500 if the handler fails.
 
         Raises Gone if the client has left.
         """

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from msgspec import Struct
@@ -31,22 +32,33 @@ _SURE_S = 60.0
 REMEMBERED = 10_000
 """How many claims are remembered, the last ones that were proved."""
 
+ClaimKey = tuple[object, ...]
+"""What a request says of its sender: the key that it has, or the id that signed it with the sender's network."""
+
 Prove = Callable[[Request], str | None]
 """Proves whose a request is: looks up its key, or checks its signature. Return the tenant; None: nobody's."""
 
 
 class CallerHint(Struct, frozen=True):
-    """Sender of a request, as its head tells, or all of it. `tenant`: proved already. `prove`: takes a thread's time.
+    """The sender of a request, read from its head or from the whole request.
 
-    `by_body`: the body has the proof, or may be anybody's. `claim`: what is to be proved. `formerly`: whose it was
-    when it was proved last.
+    `tenant`: the sender's tenant, if that needs no proof now. `prove`: finds the tenant otherwise, which takes a
+    thread's time. `by_body`: whether the body has the proof, or may be anybody's. `claim_key`: by which a proof is
+    remembered. `former_tenant`: the tenant that was found when the same was proved last.
     """
 
     tenant: str | None = None
     prove: Prove = lambda _request: None
     by_body: bool = False
-    claim: tuple[object, ...] = ()
-    formerly: str | None = None
+    claim_key: ClaimKey = ()
+    former_tenant: str | None = None
+
+
+class Proof(NamedTuple):
+    """The tenant of a claim that was proved, and the time, by the monotonic clock, until which that is sure."""
+
+    tenant: str | None
+    sure_until: float
 
 
 ReadCaller = Callable[[Request], CallerHint]
@@ -67,40 +79,40 @@ class Tenants:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._proved: OrderedDict[tuple[object, ...], tuple[str, float]] = OrderedDict()
-        """By claim: its tenant, and until when that is sure. A signature's has the sender, too."""
+        self._proofs: OrderedDict[ClaimKey, Proof] = OrderedDict()
 
     def read_claim(self, request: Request) -> CallerHint:
         """Read from a head, or from a whole request, whose request it claims to be.
 
-        Signatures of URLs were checked before.
+        A signed URL names its tenant, and its signature was checked before. Nobody is known before a sign-in. Any other
+        request has a key, or a signature of its whole text, of the dialect that its path belongs to.
         """
         if request.path.startswith((PREFIX, PICTURES_PREFIX)):
             return CallerHint(request.path.split("/")[2])
         if (request.method, request.path) in v1.SIGN_IN:
-            return CallerHint(by_body=True, claim=("sign-in",))
-        dialect_claim = find_views(request.path).claim(self._services.settings, request)
+            return CallerHint(by_body=True, claim_key=("sign-in",))
+        dialect_claim = find_views(request.path).read_claim(self._services.settings, request)
         if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
-            dialect_claim = v1.VIEWS.claim(self._services.settings, request)
+            dialect_claim = v1.VIEWS.read_claim(self._services.settings, request)
         if isinstance(dialect_claim, SignatureClaim):
-            claim = (dialect_claim.find, dialect_claim.id, find_network(request.client))
-            return replace(self._make_hint(claim, partial(self._check_signature, dialect_claim.find)), by_body=True)
+            claim_key = (dialect_claim.find, dialect_claim.id, find_network(request.client))
+            return replace(self._make_hint(claim_key, partial(self._check_signature, dialect_claim.find)), by_body=True)
         hint = self._make_hint(
             (dialect_claim.find, dialect_claim.key),
             lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
         )
         return replace(hint, tenant=dialect_claim.tenant or hint.tenant, by_body=dialect_claim.in_body)
 
-    def _make_hint(self, claim: tuple[object, ...], prove: Prove) -> CallerHint:
-        formerly, sure_until = self._proved.get(claim, (None, 0.0))
-        is_sure = time.monotonic() < sure_until
-        return CallerHint(formerly if is_sure else None, prove, claim=claim, formerly=formerly)
+    def _make_hint(self, claim_key: ClaimKey, prove: Prove) -> CallerHint:
+        proof = self._proofs.get(claim_key, Proof(None, 0.0))
+        is_sure = time.monotonic() < proof.sure_until
+        return CallerHint(proof.tenant if is_sure else None, prove, claim_key=claim_key, former_tenant=proof.tenant)
 
-    def _remember(self, claim: tuple[object, ...], tenant: Tenant, sure_s: float = 0.0) -> str:
-        self._proved.pop(claim, None)  # the last one proved is the last to be forgotten
-        self._proved[claim] = tenant.name, time.monotonic() + sure_s
-        if len(self._proved) > REMEMBERED:
-            self._proved.popitem(last=False)
+    def _remember(self, claim_key: ClaimKey, tenant: Tenant, sure_s: float = 0.0) -> str:
+        self._proofs.pop(claim_key, None)  # the last one proved is the last to be forgotten
+        self._proofs[claim_key] = Proof(tenant.name, time.monotonic() + sure_s)
+        if len(self._proofs) > REMEMBERED:
+            self._proofs.popitem(last=False)
         return tenant.name
 
     def _find_tenant(self, find: FindTenant, key: str) -> str | None:
@@ -112,7 +124,7 @@ class Tenants:
         except RegularsError:
             tenant = None
         if tenant is None:
-            self._proved.pop((find, key), None)
+            self._proofs.pop((find, key), None)
             return None
         return self._remember((find, key), tenant, _SURE_S)
 

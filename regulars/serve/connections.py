@@ -179,7 +179,10 @@ class Connection(H11Protocol):
         return self._is_answering and not self._is_in_body and self._link.get_extra_info("sslcontext") is None
 
     def _read_request(self) -> None:
-        """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
+        """Have h11 read up to the end of a request, in pieces, so that it never holds more than HEAD_BYTES.
+
+        Bytes of a later request wait in `_unread`, and no more are read from the client meanwhile.
+        """
         while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
             held_by_h11 = self.conn.trailing_data[0]
             # RFC 9112, 2.2: empty lines may precede a request.
@@ -195,19 +198,22 @@ class Connection(H11Protocol):
             self.flow.pause_reading()
 
     def _read_head(self, held_by_h11: bytes) -> None:
-        """Have h11 read more of a head, and nothing behind its end: the limits of a body are others."""
+        """Have h11 read more of a head, but nothing after its end, since a body has other limits.
+
+        A head that is too long, or is none, is refused.
+        """
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
         received = held_by_h11 + self._unread[: HEAD_BYTES - len(held_by_h11)]
         end = received.find(b"\r\n\r\n", max(0, len(held_by_h11) - 3))
-        head = received if end < 0 else received[: end + 4]
-        del self._unread[: len(head) - len(held_by_h11)]
-        if len(head) == len(held_by_h11):
+        head_bytes = received if end < 0 else received[: end + 4]
+        del self._unread[: len(head_bytes) - len(held_by_h11)]
+        if len(head_bytes) == len(held_by_h11):
             self._refuse("The head of a request is too long.")
-        elif _NO_HEAD.search(head, max(0, len(held_by_h11) - 1)):
+        elif _NO_HEAD.search(head_bytes, max(0, len(held_by_h11) - 1)):
             self._refuse(_NO_REQUEST)
         else:
-            super().data_received(head[len(held_by_h11) :])
+            super().data_received(head_bytes[len(held_by_h11) :])
             self._is_chunked = self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _read_body(self, held_by_h11: bytes) -> None:
@@ -234,9 +240,11 @@ class Connection(H11Protocol):
         self._refuse(_NO_REQUEST)
 
     def _refuse(self, text: str) -> None:
-        """Answer what is no request, and close. Behind a head, first drop what comes, so that the client can read it.
+        """Answer 400 to bytes that are no request, and close the connection.
 
-        TLS has no half of a connection to close. If the request's answer is on its way, only close.
+        If an answer is on its way already, only close. Else write the refusal. If these bytes followed a good head, or
+        over TLS, which cannot close one direction alone, close at once. Else close our direction, and drop what the
+        client still sends, so that it can read the refusal.
         """
         if self._is_answering and self.cycle.response_started:
             self._link.close()
@@ -274,7 +282,10 @@ class Connection(H11Protocol):
         self.enter(Phase.OURS)
 
     def end(self) -> None:
-        """Begin with the connection's next request, after an answer: a part of it may have come already."""
+        """Begin with the connection's next request, after an answer. A part of it may have come already.
+
+        If the client sends nothing more, and no request is left, close the connection.
+        """
         self._task = None
         if self.is_refused:
             return
@@ -394,7 +405,11 @@ class ConnectionLimiter:
             connection.abort()
 
     async def see_off(self, timeout_s: float) -> None:
-        """Wait until all connections are closed, and close those whose requests do not come or are not answered."""
+        """Wait until all connections are closed, `timeout_s` at most, and abort those that are left.
+
+        Idle ones are closed at once. After STILL_COMING_S, those are aborted whose request is not there in full, or
+        whose answer is sent and not taken.
+        """
         began = time.monotonic()
         for connection in self._connections:
             if connection.is_open:

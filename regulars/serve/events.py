@@ -113,12 +113,12 @@ def _feed_queue(
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
     if threads > 1:
         limit, visibility_s = 1, SHARED_VISIBILITY_S
-    turn = threading.Lock()
+    receiving = threading.Lock()
 
     def step() -> float:
         """Wait for messages, one thread for all of the handler's, and hand them over."""
         messages: list[Message] = []
-        with turn:
+        with receiving:
             while not messages and not background.ends:
                 messages = queue.receive(limit, visibility_s)
                 if not messages:
@@ -134,8 +134,8 @@ def handle_messages(
 ) -> float:
     """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 
-    As on SQS, a failed message comes again after the visibility timeout, if its handler did not choose another, and in
-    the end goes to the dead letters. A handler may answer `batchItemFailures` to fail only some.
+    As on SQS, a failed message comes again after the visibility timeout, or after the time that its handler has set.
+    After its last try it goes to the dead letters. If a handler answers `batchItemFailures`, only these have failed.
     """
     if not messages:
         return IDLE_S

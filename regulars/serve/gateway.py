@@ -66,12 +66,12 @@ class Gateway:
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises NotFound."""
         route, _ = self._match_route(head)
-        return find_views(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
+        return find_views(head.path).max_bytes_by_route.get((head.method, route), MAX_BODY_BYTES)
 
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
         views, status = find_views(head.path), _STATUSES.get(type(error))
-        response = views.failed(views.too_long if isinstance(error, BodyTooLarge) else error, head.path)
+        response = views.answer_error(views.body_too_long if isinstance(error, BodyTooLarge) else error, head.path)
         if status and response.status_code == 200:
             response.status_code = status
         if isinstance(error, Busy):
@@ -92,7 +92,7 @@ class Gateway:
         """Return the route and its parameters. Raises NotFound."""
         matched = self._routes.match(head.method, head.path)
         if matched is None:
-            raise NotFound(find_views(head.path).unknown)
+            raise NotFound(find_views(head.path).unknown_path)
         telemetry.of_route(head.method, matched[0])
         return matched
 

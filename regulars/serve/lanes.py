@@ -55,25 +55,25 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._works: set[Future[Any]] = set()
 
-    async def run(self, lane: str, call: Callable[[], _Result]) -> _Result:
-        """Make the call in a thread, in the caller's context, as soon as it is the lane's turn.
+    async def run(self, lane_name: str, work: Callable[[], _Result]) -> _Result:
+        """Do `work` in a thread, in the caller's context, as soon as it is the lane's turn.
 
-        A caller that is cancelled leaves the lane if its call has not begun; a call that has begun keeps its place
-        until its end. Raises Busy if as many wait in the lane as may, and what the call raises.
+        If the caller is cancelled, work that has not begun leaves the lane. Work that has begun keeps its place in the
+        lane until its end. Raises Busy if the lane's places and its queue are full, and what the work raises.
         """
-        own_lane = self._lanes.setdefault(lane, _Lane(self._places))
-        if own_lane.inside >= self._places + self._waiting:
+        lane = self._lanes.setdefault(lane_name, _Lane(self._places))
+        if lane.inside >= self._places + self._waiting:
             raise Busy(FULL)
         with ExitStack() as undo:
-            own_lane.inside += 1
-            undo.callback(self._leave, lane)
-            await own_lane.places.acquire()
-            undo.callback(own_lane.places.release)
-            async with own_lane.door:
+            lane.inside += 1
+            undo.callback(self._leave, lane_name)
+            await lane.places.acquire()
+            undo.callback(lane.places.release)
+            async with lane.door:
                 await self._free.acquire()
                 undo.callback(self._free.release)
-            undo.callback(setattr, own_lane, "still", 0)
-            future = self._pool.submit(copy_context().run, call)
+            undo.callback(setattr, lane, "still", 0)
+            future = self._pool.submit(copy_context().run, work)
             self._give_back_after(future, undo.pop_all())
         return await asyncio.wrap_future(future)
 
@@ -88,10 +88,10 @@ class Lanes:
 
         work.add_done_callback(close_held)
 
-    def _leave(self, lane: str) -> None:
-        self._lanes[lane].inside -= 1
-        if not self._lanes[lane].inside:
-            del self._lanes[lane]
+    def _leave(self, lane_name: str) -> None:
+        self._lanes[lane_name].inside -= 1
+        if not self._lanes[lane_name].inside:
+            del self._lanes[lane_name]
 
     def count_still_looks(self) -> dict[str, int]:
         """Return for each lane at how many looks in a row, this one with them, no call had ended.
@@ -135,9 +135,10 @@ class Budget:
             self._held[holding.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return once the lane has room for `size` more bytes. Raises Busy.
+        """Return if the lane has room for `size` more bytes. Raises Busy if it has none.
 
-        Among requests of nobody known, the sender that holds the most has one of its own ended.
+        Requests whose tenant is not known yet have a lane in common, in which room is made. The sender that holds the
+        most bytes has its largest request ended. If that is the request that asks, it gets Busy.
         """
         while size and not self._has_room(lane, size):
             strangers = [

@@ -92,8 +92,8 @@ def _write_line(invocation: Invocation, ms: float) -> str:
         invocation.code,
         None if invocation.error == invocation.code else invocation.error,
     ]
-    words = [str(word) for word in outcome if word is not None]
+    outcome_words = [str(word) for word in outcome if word is not None]
     counts = [f"{name}={value:g}" for name, value in invocation.measured.items()]
     origin = {"[{}]": invocation.tenant, "by {}": invocation.caller, "from {}": invocation.address}
     origin_words = [form.format(value) for form, value in origin.items() if value]
-    return " ".join([*words, f"{ms:.0f} ms", *origin_words, *counts])
+    return " ".join([*outcome_words, f"{ms:.0f} ms", *origin_words, *counts])

@@ -43,7 +43,7 @@ class PublicSite(Site):
             if head.method != "GET" or (find_owner(head.path) is not None and head.path != CONSOLE_START):
                 raise NotAllowed(REFUSAL)
         except (NotAllowed, TooManyRequests) as error:
-            return convert_response(v1.VIEWS.failed(error, head.path))
+            return convert_response(v1.VIEWS.answer_error(error, head.path))
         headers = {name: value for name, value in head.headers.items() if name in FORWARDED_HEADERS}
         return await super().__call__(
             replace(head, headers={**headers, "authorization": self._authorization}), exchange

@@ -154,8 +154,8 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
 def limit_numpy_threads() -> None:
     """Have numpy compute on one thread, unless the environment says otherwise. Call it before numpy is loaded.
 
-    Several spin for each other while the models' threads have the cores: a product of two small matrices took 6 ms in
-    place of 0.4, and a template that another thread made meanwhile 30 in place of 16.
+    Several threads would wait for each other in a loop while the models' threads need the cores. A product of two small
+    matrices then took 6 ms in place of 0.4. A template that another thread made meanwhile took 30 ms in place of 16.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -200,10 +200,11 @@ def describe_zones(tenants: Sequence[Tenant], data: Path) -> str:
 
 
 def write_console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
-    """Return lines with the console's URL and, if `asks` and there are few tenants, with a link for each that signs in.
+    """Return lines that say how to come to the console.
 
-    `asks`: whether somebody sits at the terminal. A log gets no links: people who read it within ten minutes could sign
-    in.
+    `asks`: whether somebody sits at the terminal. Then each tenant has a line with a link that signs in, if there are
+    LINKED_TENANTS at most. Else one line has the URL, and the command that prints a link. A log has no links, since
+    people who read it within ten minutes could sign in by them.
     """
     tenants = services.tenants.list_all()
     if not asks or len(tenants) > LINKED_TENANTS:
@@ -302,16 +303,19 @@ class Front:
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
-        """Serve until `stop` is set; return when that was, by the monotonic clock. If one part fails, all end."""
+        """Serve until `stop` is set, then take no new connection and wait for the open ones, `drain_s` at most.
+
+        Return the time at which `stop` was seen, by the monotonic clock. If one part fails, all end.
+        """
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self._take())
             while not stop.is_set():
                 self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
                 await asyncio.sleep(LOOK_EVERY_S)
                 self._limiter.close_overdue()
-                still_s, lane = self._site.measure_stillness()
+                still_s, lane_name = self._site.measure_stillness()
                 if self._watchdog:
-                    self._watchdog.note_turn(still_s, lane)
+                    self._watchdog.note_turn(still_s, lane_name)
                 if self._tls:
                     self._tls.renew()
             stopped_at = time.monotonic()
@@ -322,9 +326,9 @@ class Front:
         return stopped_at
 
     async def _take(self) -> None:
-        """Take all connections that have come, and open a few of them at a time.
+        """Accept all connections that have come, and open a few of them at a time.
 
-        An open one counts from then on, before its TLS handshake.
+        An opened connection counts against the limit at once, before its TLS handshake.
         """
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
@@ -376,9 +380,10 @@ def open_listener(host: str, port: int, option: str = "--port") -> socket.socket
 
 
 def warm_up(services: Any) -> set[str]:
-    """Load and run the models once, and load the galleries of up to WARM_TENANTS, so that no first request is slow.
+    """Run the models once and search once in the galleries of WARM_TENANTS tenants, so that no first request is slow.
 
-    Return the names of the models' packs. Raises MissingModel if a file of a pack is missing.
+    These are the models of these tenants and that of new ones. Returns the names of the models' packs. Raises
+    MissingModel if a file of a pack is missing.
     """
     import numpy as np
 

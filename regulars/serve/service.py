@@ -65,14 +65,14 @@ def stop(process: subprocess.Popen[str]) -> int:
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
     """Wait for the ready line that `serve` prints, and return its URL. Raises OperatorError if none comes in time."""
     assert process.stdout is not None  # noqa: S101 -- it was asked for
-    late = threading.Timer(START_S, os.kill, (process.pid, signal.SIGKILL))
-    late.start()
+    kill_timer = threading.Timer(START_S, os.kill, (process.pid, signal.SIGKILL))
+    kill_timer.start()
     try:
         line = process.stdout.readline()
     finally:
-        late.cancel()
-    word, _, url = line.strip().partition(" ")
-    if word != "ready":
+        kill_timer.cancel()
+    first_word, _, url = line.strip().partition(" ")
+    if first_word != "ready":
         raise OperatorError("the service did not start; what it said stands above")
     return url
 

@@ -105,7 +105,10 @@ class Site:
         return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
-        """Answer a request by the part of the site that its path names."""
+        """Answer a request by the part of the site that its path belongs to; the gateway has all other paths.
+
+        A body that is announced as too long is refused before it comes. HEALTH is answered here, outside of any lane.
+        """
         if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
@@ -115,46 +118,51 @@ class Site:
         )
         try:
             limit = part.admit(head)
-            claim = self._read_caller(head)
+            caller_hint = self._read_caller(head)
             if head.announced_bytes > limit:
                 raise BodyTooLarge
-            return await self._answer_request(part, head, claim, partial(exchange.read_body, limit))
+            return await self._answer_request(part, head, caller_hint, partial(exchange.read_body, limit))
         except (RegularsError, Failure, BodyTooLarge) as error:
             telemetry.report_error_code(type(error).__name__, type(error).__name__)
             return part.answer_error(head, error)
 
-    async def _answer_request(self, part: Part, head: Request, claim: CallerHint, body: Body) -> Response:
-        """Answer a request in its tenant's lane once it is proved whose it is."""
-        tenant = claim.tenant
-        if tenant is None and not claim.by_body:
-            tenant_or_answer = await self._prove_tenant(part, head, claim)
+    async def _answer_request(self, part: Part, head: Request, caller_hint: CallerHint, body: Body) -> Response:
+        """Find the request's tenant, read the body, and answer in the tenant's lane.
+
+        If the head is enough to find the tenant, nobody's request is answered without its body. Else the body is read
+        first, and counts among those of nobody until its tenant is found.
+        """
+        tenant = caller_hint.tenant
+        if tenant is None and not caller_hint.by_body:
+            tenant_or_answer = await self._prove_tenant(part, head, caller_hint)
             if isinstance(tenant_or_answer, Response):  # nobody's credentials: the answer needed no body
                 return tenant_or_answer
             tenant = tenant_or_answer
         with Holding(self._budget, tenant or UNPROVED, part.copies, sender=find_network(head.client)) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
-                claim = self._read_caller(request)
-                tenant_or_answer = claim.tenant or await self._prove_tenant(part, request, claim)
+                caller_hint = self._read_caller(request)
+                tenant_or_answer = caller_hint.tenant or await self._prove_tenant(part, request, caller_hint)
                 if isinstance(tenant_or_answer, Response):
                     return tenant_or_answer
                 tenant = tenant_or_answer
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
 
-    async def _prove_tenant(self, part: Part, request: Request, claim: CallerHint) -> str | Response:
-        """Return the tenant whose credentials the request has; if they are nobody's, return the answer. Raises Busy.
+    async def _prove_tenant(self, part: Part, request: Request, caller_hint: CallerHint) -> str | Response:
+        """Return the tenant whose credentials the request has; if they are nobody's, return the answer.
 
-        A claim that was proved before does not wait among strangers. Of one sender, requests with different claims take
-        turns, and so do short bodies and long ones, which take far longer to read.
+        A request whose claim was proved before waits in a lane of its former tenant, others in the lane of their
+        sender. Of one sender, requests with different claims take turns. So do short bodies and long ones, which take
+        far longer to read. Raises Busy.
         """
         sender = find_network(request.client)
-        lanes, lane = self._strangers, sender
-        if claim.formerly:
-            lanes, lane = self._tenants, f"proofs of {claim.formerly}"
-        turns = (len(request.body) <= SHORT_BYTES, sender, *claim.claim)
+        lanes, lane_name = self._strangers, sender
+        if caller_hint.former_tenant:
+            lanes, lane_name = self._tenants, f"proofs of {caller_hint.former_tenant}"
+        turns = (len(request.body) <= SHORT_BYTES, sender, *caller_hint.claim_key)
         async with self._doors.setdefault(turns, asyncio.Semaphore(STRANGERS_PLACES)):
-            return await lanes.run(lane, lambda: claim.prove(request) or part.answer(request))
+            return await lanes.run(lane_name, lambda: caller_hint.prove(request) or part.answer(request))
 
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for calls whose clients have gone. Return False if one still runs."""

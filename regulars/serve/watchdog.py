@@ -29,10 +29,10 @@ class Watchdog:
     def __exit__(self, *_: object) -> None:
         faulthandler.cancel_dump_traceback_later()
 
-    def note_turn(self, still_s: float, lane: str) -> None:
+    def note_turn(self, still_s: float, lane_name: str) -> None:
         """Take note that the loop turns, and that a lane has been still for so long."""
         faulthandler.dump_traceback_later(self._ends_after_s, exit=True)
         if still_s >= self._ends_after_s:
-            _log.critical("for %d s no call of %s has ended: the server ends, to be started again", still_s, lane)
+            _log.critical("for %d s no call of %s has ended: the server ends, to be started again", still_s, lane_name)
             faulthandler.dump_traceback()
             os._exit(1)

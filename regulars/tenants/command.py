@@ -118,7 +118,7 @@ def tenants() -> None:
 )
 @_settings_options
 @storage_options
-def add(name: str, profile: str, data: Path | None, stage: str | None, **given: Any) -> None:
+def add(name: str, profile: str, data: Path | None, stage: str | None, **options: Any) -> None:
     """Make a tenant and print its credentials.
 
     NAME has 1 to 40 small letters, digits and hyphens. A tenant of profile `camera` keeps strangers unless you say
@@ -131,7 +131,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add door-7 --profile camera
       regulars tenants add shop-12 --strangers keep --stage prod --time-zone Europe/Berlin
     """
-    changes = _list_changes(given)
+    changes = _list_changes(options)
     if "strangers" not in changes and Profile(profile) is not Profile.CAMERA:
         raise click.UsageError(
             "say what becomes of strangers: --strangers forget keeps nothing of somebody who matches nobody, but a "
@@ -175,7 +175,7 @@ def show(services: Services, tenant: Tenant) -> None:
 @click.argument("name")
 @_settings_options
 @with_services
-def change(services: Services, name: str, **given: Any) -> None:
+def change(services: Services, name: str, **options: Any) -> None:
     """Change settings of a tenant, also while the service runs.
 
     \b
@@ -184,7 +184,7 @@ def change(services: Services, name: str, **given: Any) -> None:
       regulars tenants set shop-12 --attributes-off beauty,emotion
       regulars tenants set shop-12 --faces 100000
     """
-    changes = _list_changes(given)
+    changes = _list_changes(options)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     services.tenants.change_settings(name, changes)
@@ -261,10 +261,12 @@ def enable(services: Services, name: str) -> None:
 
 def _print_settings(services: Services, tenant: Tenant) -> None:
     """Print all settings of one tenant, a line each."""
-    rows = describe_tenant(tenant)
+    value_by_setting = describe_tenant(tenant)
     for setting, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
-        rows[setting] = f"{days} (the service's)" if rows[setting] == "any" else rows[setting]
-    for line in align_rows([*rows.items()]):
+        value_by_setting[setting] = (
+            f"{days} (the service's)" if value_by_setting[setting] == "any" else value_by_setting[setting]
+        )
+    for line in align_rows([*value_by_setting.items()]):
         print(line)
 
 
@@ -307,21 +309,21 @@ def _write_in_words(value: object, nothing: str = "none") -> str:
 
 def format_tenants(tenants: Iterable[Tenant]) -> list[str]:
     """Format a heading and a line for each tenant, in aligned columns."""
-    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
+    lines = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
     for tenant in tenants:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
-        only = ", ".join(rule for rule, is_set in strict.items() if is_set)
+        rules = ", ".join(rule for rule, is_set in strict.items() if is_set)
         identity = (tenant.name, tenant.profile.value, tenant.app_id)
         quota = _write_in_words(tenant.requests_a_day, "any")
-        rows.append((*identity, _name_state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
-    return align_rows(rows)
+        lines.append((*identity, _name_state(tenant), since, tenant.time_zone, quota, rules, tenant.display_name))
+    return align_rows(lines)
 
 
 def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
     """Format rows in columns, each as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows]
 
 
 def _name_state(tenant: Tenant) -> str:
@@ -337,9 +339,10 @@ def describe_earlier_key(renewal: Renewal) -> str:
 def _change_and_print_credentials(
     services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]
 ) -> None:
-    """Make the change and print the credentials, which the cloud never shows again.
+    """Make the change and print the credentials.
 
-    In a data folder, write them to credentials.json, too.
+    On one box they are also written to credentials.json. If that fails, they are printed before the error is raised. A
+    stage never shows them again.
     """
     if isinstance(services.settings.storage, Path):
         book = CredentialsFile(services.settings.storage, services.tenants)
@@ -441,7 +444,11 @@ def _add_services(
     group_name: str,
     given_uuids: Mapping[str, str | None],
 ) -> None:
-    """Make and print keys for these services. The first of them reaches the group `group_name`, made if need be."""
+    """Make and print a key for each of these services of a dialect. The first one reaches the group `group_name`.
+
+    The group is made if it is not there. `given_uuids`: the keys that clients have already, by service; None: a new key
+    is made. Raises OperatorError, before anything is made, if one is no UUID, or is of another dialect's service.
+    """
     if not all(value is None or is_uuid(value) for value in given_uuids.values()):
         raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
     if other := next((name for name, value in given_uuids.items() if value is not None and name not in names), None):
@@ -522,9 +529,9 @@ def _find_url(storage: Path | AwsStorage) -> str:
 
 def format_keys(api_keys: Iterable[ApiKey]) -> list[str]:
     """Format a heading and a line for each key, in aligned columns."""
-    rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
+    lines = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
     for key in api_keys:
         last_used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name))
-    return align_rows(rows)
+        lines.append((key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name))
+    return align_rows(lines)

@@ -61,8 +61,8 @@ class CredentialsFile:
 
         Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
 
-        The audit notes it as an act of the service. So the tenant has its signing key from then on, and with it every
-        backup has what tells which faces a receipt is about.
+        Making it is noted in the audit, so that the tenant has its signing key at once. Without that key, a backup
+        could not tell which faces a receipt is about.
         """
         with folder.hold_lock(self._data / LOCK):
             try:

@@ -57,8 +57,8 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
         CredentialsFile(services.settings.storage, services.tenants).forget(name)
     erasure = finish_erasure(services, name)
     write_durably(receipt_file, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
-    for what, number in erasure.counts.items():
-        print(f"{what:14}{number:,}")
+    for kind, number in erasure.counts.items():
+        print(f"{kind:14}{number:,}")
     print(
         f"erased: {receipt_file} is the receipt, which also says what is left elsewhere; "
         "the same command writes it again"
@@ -91,7 +91,10 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
 
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
-    """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
+    """Do the steps of a tenant's erasure, waiting for those whose time has not come. Return it when it is done.
+
+    Each new reason to wait is printed once.
+    """
     last_reason, erasures = "", services.erasure.of_tenants
     while True:
         reason = ""

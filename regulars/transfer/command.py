@@ -163,7 +163,7 @@ def import_(  # the options are the command's, a name each
     if report and not report.absolute().parent.is_dir():
         raise OperatorError(f"there is no folder {report.parent} for --report: make it, or name another file")
     into = Access(**access)
-    place = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
+    journal_base = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
     with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
@@ -172,10 +172,11 @@ def import_(  # the options are the command's, a name each
                 with _tell_if_stopped(lambda: "nothing was changed"):
                     fates = rehearse_import(tenant, people.people, advance)
             else:
-                about = {"from": source if "://" in source else str(place.resolve()), "into": into.name}
+                about = {"from": source if "://" in source else str(journal_base.resolve()), "into": into.name}
                 with (
                     open_journal(
-                        journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}
+                        journal or journal_base.with_name(f"{journal_base.name}.import"),
+                        {**about, "group": group or ""},
                     ) as progress_journal,
                     _tell_if_stopped(
                         lambda: (
@@ -192,7 +193,9 @@ def import_(  # the options are the command's, a name each
                         is_vouched_for=trust,
                         if_erased=if_erased,
                     ).run(people, advance, with_rules=rules)
-    return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
+    return reported(
+        people, fates, report or journal_base.with_name(f"{journal_base.name}.refused.csv"), dry_run=dry_run
+    )
 
 
 @contextmanager
@@ -230,7 +233,10 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
 def open_source(
     source: str, service: str | None = None, key_file: Path | None = None, collection: str | None = None
 ) -> AbstractContextManager[Source]:
-    """Read whatever the source is. Raises OperatorError."""
+    """Read the people of a source: a service's URL, a bucket, a folder, the file of an export, or a table.
+
+    Raises UsageError if the options do not go with the source, OperatorError if it cannot be read.
+    """
     from regulars.backup import archive
     from regulars.transfer import exports, services, sources
 

@@ -107,29 +107,29 @@ def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read:
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
     others = ("id", "group", "pictures", "name")
-    more = {name: getattr(line, name) for name in FaceLine.__struct_fields__ if name not in others}
+    other_fields = {name: getattr(line, name) for name in FaceLine.__struct_fields__ if name not in others}
     return Person(
         key=line.id,
         name=line.name,
         photos=tuple(Photo(name, partial(read, name)) for name in line.pictures),
         id=line.id,
         group=line.group,
-        more={name: value for name, value in more.items() if value},
+        other_fields={name: value for name, value in other_fields.items() if value},
         is_vouched_for=True,
     )
 
 
 def _read_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequence[Line]:
     """Read a member of JSON lines, each as a `kind`. Raises DamagedFile, which names the line."""
-    decoder, rows = msgspec.json.Decoder(kind), []
+    decoder, lines = msgspec.json.Decoder(kind), []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
-            rows.append(decoder.decode(line))
+            lines.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedFile(f"line {number} of {name} in {path} is none of ours: {error}") from error
-    return rows
+    return lines
 
 
 def _judge_format(file: str, file_format: object) -> str | None:
@@ -152,7 +152,9 @@ Exported = tuple[FaceLine, list[bytes]]
 
 
 def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[int], object]) -> int:
-    """Write the tenant into a new file and return the number of faces. `advance`: hears how many faces were written.
+    """Write a tenant's settings, groups, faces and pictures into a new file, and return the number of faces.
+
+    `history`: whether to add tables of all observations and arrivals. `advance`: gets how many more faces were written.
 
     Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses with.
     """
@@ -194,9 +196,9 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
 def _fetch_pictures(
     service: Regulars, number: int, face: models.Face, consent: models.Consent | None
 ) -> Exported | None:
-    """Fetch a face's pictures; None if the face was deleted meanwhile.
+    """Fetch a face's pictures, without those that it has learnt, unless it has no others.
 
-    If a picture was, they are listed once more.
+    None if the face was deleted meanwhile. If a picture was deleted meanwhile, the pictures are listed once more.
     """
     for may_have_gone in (True, False):
         try:
@@ -219,7 +221,7 @@ def _make_line(number: int, face: models.Face, picture_count: int, consent: mode
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
     is_estimated = estimates.gender is not None and face.gender == estimates.gender.value
     unlike: dict[str, Any] = {
-        "pictures": [f"pictures/{number}/{place}.jpg" for place in range(picture_count)],
+        "pictures": [f"pictures/{number}/{picture_number}.jpg" for picture_number in range(picture_count)],
         "age": age,
         "gender": None if is_estimated or face.gender == "unknown" else face.gender,
         "labels": {name: value for name, value in msgspec.to_builtins(face.labels).items() if value},
@@ -235,22 +237,22 @@ def _add(writer: archive.Writer, name: str, data: bytes) -> None:
     writer.add_stream(name, io.BytesIO(data), len(data))
 
 
-def _add_table(writer: archive.Writer, name: str, rows: Iterable[msgspec.Struct]) -> None:
+def _add_table(writer: archive.Writer, name: str, records: Iterable[msgspec.Struct]) -> None:
     with tempfile.TemporaryFile() as file:
-        write_table(rows, file)
+        write_table(records, file)
         size = file.tell()
         file.seek(0)
         writer.add_stream(name, file, size)
 
 
-def write_table(rows: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
+def write_table(records: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
     """Write a table with a column a member; members of members are JSON. Links are left out: they soon end.
 
     A text that a spreadsheet would take for a formula begins with `'`.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    for number, row in enumerate(rows):
-        members = {name: value for name, value in msgspec.to_builtins(row).items() if not name.endswith(_LINKS)}
+    for number, record in enumerate(records):
+        members = {name: value for name, value in msgspec.to_builtins(record).items() if not name.endswith(_LINKS)}
         write_rows([*([] if number else [members]), map(_make_cell, members.values())], text)
     text.detach()  # which writes what is left
 

@@ -77,10 +77,11 @@ class Import(Struct):
     if_erased: Literal["enrol", "refuse"] = "refuse"
 
     def run(self, source: Source, advance: Advance, *, with_rules: bool) -> list[Fate]:
-        """Import them all; return the fate of each photo, now or in a run before.
+        """Import all people of the source. Return the fate of each photo, in this run or one before.
 
-        Raises the first error that is no refusal of one person or photo; what was done is noted. Raises OperatorError
-        before anything is done if the service is too old for it.
+        The settings (`with_rules`) and the groups come first. Raises the first error that concerns more than one person
+        or photo; what was done until then is in the journal. Raises OperatorError before anything is done if the
+        service cannot refuse people who were erased, or has no such setting.
         """
         if self.if_erased == "refuse":
             require_refusals(self.service)
@@ -94,7 +95,11 @@ class Import(Struct):
         return process_people(source.people, self._import_person, advance)
 
     def _import_person(self, person: Person) -> list[Fate]:
-        """Send a person's photos, the best first, and note what became of each, so that a next run goes on."""
+        """Send a person's photos, the best first, and note each outcome in the journal, by which a next run goes on.
+
+        Photos over MAX_PICTURES are left out. If the service refuses the person, all photos that are left are noted as
+        refused. If the person was erased, nothing is noted.
+        """
         progress = self.journal.read_progress(person.key)
         photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:
@@ -165,7 +170,11 @@ class Import(Struct):
         return ""
 
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
-        """Enrol the photo as the face of this id. What is sent again after a kill has the same idempotency key."""
+        """Enrol the photo as the face of this id.
+
+        The idempotency key is computed from all that is sent. So a run that was killed and is repeated gets the answer
+        of the first request.
+        """
         group = person.group or self.group or ""
         request_parts = [
             faceid,
@@ -174,7 +183,7 @@ class Import(Struct):
             person.name,
             if_known,
             self.if_erased,
-            dict(sorted(person.more.items())),
+            dict(sorted(person.other_fields.items())),
         ]
         enrol = partial(
             self.service.enrol_face,
@@ -184,7 +193,7 @@ class Import(Struct):
             name=person.name,
             if_known=if_known,
             if_erased="refuse" if self.if_erased == "refuse" else UNSET,
-            **person.more,
+            **person.other_fields,
         )
         try:
             enrol(idempotency_key=hashlib.sha256(repr(request_parts).encode()).hexdigest())
@@ -229,14 +238,14 @@ def require_refusals(service: Regulars) -> None:
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:
     """Make the groups that are not there yet.
 
-    A group of an export gets the fields that the export has, also if it is there and empty. Another one gets the
-    attributes that its people have. `group`: of people without a group of their own.
+    A group of an export gets the fields that it has in the export, also if it is there already without a face. A group
+    of another source gets the attributes of its people. `group`: that of people without a group of their own.
     """
     exported_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
         counts = attribute_counts.setdefault(person.group or group or "", Counter())
-        counts.update(["", *person.more.get("attributes", ())])
+        counts.update(["", *person.other_fields.get("attributes", ())])
     group_by_name = {each.name: each for each in service.list_groups()}
     for name, exported in exported_by_name.items():
         if name not in group_by_name:
@@ -317,17 +326,20 @@ _EVERY_S = 60.0
 
 @contextmanager
 def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
-    """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
+    """Show progress on stderr: a bar if that is a terminal, else a line a minute. Yield the function that moves it on.
+
+    `total`: the number of pictures; None: faces are counted, and nobody knows how many there are.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, noun = Console(stderr=True), "pictures" if total is not None else "faces"
-    done_count, told_at = 0, clock()
+    done_count, printed_at = 0, clock()
 
     def advance(count: int) -> None:
-        nonlocal done_count, told_at
+        nonlocal done_count, printed_at
         progress.advance(task, count)
         done_count += count
-        if not console.is_terminal and clock() - told_at >= _EVERY_S:
-            told_at = clock()
+        if not console.is_terminal and clock() - printed_at >= _EVERY_S:
+            printed_at = clock()
             print(f"{done_count:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
 
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -336,7 +348,7 @@ def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> 
 
 
 def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
-    """Print who has no picture in and why, and how often each reason was given; return the exit code.
+    """Print each person of whom no picture was taken, and how often each reason was given. Return the exit code.
 
     All refused pictures are in `file` then. If none was, there is no such file.
     """
@@ -399,6 +411,6 @@ def _shorten_reason(why: str) -> str:
     return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
 
 
-def _write(file: Path, rows: Iterable[Sequence[str]]) -> None:
+def _write(file: Path, lines: Iterable[Sequence[str]]) -> None:
     with file.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells a spreadsheet that it is UTF-8
-        write_rows([HEADER, *rows], stream)
+        write_rows([HEADER, *lines], stream)

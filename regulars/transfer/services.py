@@ -102,7 +102,7 @@ def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
     """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
     known_ids = set[str]()
     for page in pages:
-        fresh = {row[id_]: row for row in page if row[id_] not in known_ids}
+        fresh = {item[id_]: item for item in page if item[id_] not in known_ids}
         if not fresh:
             return
         known_ids.update(fresh)
@@ -136,11 +136,11 @@ def read_people(service: str, api: Api) -> list[Person]:
 
 
 def read_bucket(url: str, collection: str | None) -> Source:
-    """Read the pictures below s3://BUCKET/PREFIX.
+    """Read the pictures below s3://BUCKET/PREFIX, and divide them by person.
 
-    A folder is a person, or so is the part of a file's name before its last `_`; with a `collection`, its
-    faces: of one of UserId, else of one ExternalImageId, which names a picture's file (with or without its ending) or
-    the folder that the picture is in. Raises NoPictures, OperatorError.
+    Without a `collection`, a folder is a person, or the part of a file's name before its last `_` is one. With a
+    `collection`, its faces say who is one person: those of one UserId, else those of one ExternalImageId. That names a
+    picture's file, with or without its ending, or the folder of the picture. Raises NoPictures, OperatorError.
     """
     try:
         import boto3
@@ -193,8 +193,8 @@ def group_by_person(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) ->
     """Divide pictures by person, as their folders say, or their names."""
     people: People = {}
     for key in pictures:
-        beside = key.parent in (prefix, PurePosixPath("."))
-        name = key.stem.rpartition("_")[0] or key.stem if beside else key.parent.name
+        is_outside_folders = key.parent in (prefix, PurePosixPath("."))
+        name = key.stem.rpartition("_")[0] or key.stem if is_outside_folders else key.parent.name
         people.setdefault(name, set()).add(key)
     return people
 

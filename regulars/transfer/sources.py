@@ -36,11 +36,12 @@ class Photo(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """One face to be.
+    """A person of a source, who becomes a face in the book.
 
-    `key`: what the journal calls it, unique within a source. `id` None: any. `group` None: the one that the import
-    names. `more`: further members of the request, such as age. `is_vouched_for`: the photos were one face already, so
-    their order stays and their likeness is not judged.
+    `key`: the person's name in the journal, unique within a source. `id`: of the face; None: any. `group`: of the face;
+    None: the group that the import names. `other_fields`: further members of the request, such as age.
+    `is_vouched_for`: whether the photos were one face already. Then their order stays, and their likeness is not
+    judged.
     """
 
     key: str
@@ -48,7 +49,7 @@ class Person(Struct, frozen=True):
     photos: tuple[Photo, ...]
     id: str | None = None
     group: str | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
+    other_fields: Mapping[str, Any] = field(default_factory=dict)
     is_vouched_for: bool = False
 
 
@@ -79,9 +80,10 @@ UNNAMED = "train"
 
 
 def read_folder(folder: Path) -> Source:
-    """Read a folder. Raises NoPictures if it has no pictures of people.
+    """Read the people of a folder, which is Frigate's, Double Take's, has a folder a person, or pictures by name.
 
-    In a file's name, the part before the last `_` is the person's.
+    Pictures outside of the folders of people are left out. If there are no such folders, a file's name says whose it
+    is: `Ann_2.jpg` is Ann's. Raises NoPictures if there are no pictures of people.
     """
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
         if (folder / inner).is_dir():
@@ -147,7 +149,7 @@ LABELS = ("a", "b", "c", "d")
 _LABEL = "label_"
 
 _OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
-_TOLD = 20
+_MAX_FAULTS_SHOWN = 20
 """Faults of a file that are named; the others are counted."""
 
 Row = Mapping[str, str]
@@ -165,7 +167,7 @@ def read_table(file: Path) -> Source:
     if _is_picture(file):
         raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
     text, encoding = _decode_table(file.read_bytes())
-    rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    lines_by_person: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     faults: list[Fault] = []
     first_line = text.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
@@ -184,22 +186,22 @@ def read_table(file: Path) -> Source:
                 faults.append((reader.line_num, "has not as many cells as the first line"))
                 continue
             cells = {columns[name]: value.strip() for name, value in row.items()}
-            rows.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
+            lines_by_person.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
     except csv.Error as error:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
-    people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
+    people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
-        more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
-        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_TOLD])
-        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{more}")
+        unlisted = f"; and {len(faults) - _MAX_FAULTS_SHOWN:,} more" if len(faults) > _MAX_FAULTS_SHOWN else ""
+        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_MAX_FAULTS_SHOWN])
+        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{unlisted}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
 
 def _decode_table(data: bytes) -> tuple[str, str]:
-    """Decode a spreadsheet's table; return the text and the name of its encoding.
+    """Decode a spreadsheet's table. Return the text and the name of its encoding.
 
-    What is not UTF is told apart by its bytes above 127: they stand in pairs in Chinese, and mostly alone in names of
-    Europe.
+    A table that is not in UTF has bytes above 127. If most of them stand in pairs, it is taken for Chinese (GB18030).
+    In European names (Windows-1252) most stand alone.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"
@@ -230,7 +232,10 @@ def _identify_person(cells: Row, line: int) -> tuple[str, str]:
 
 
 def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
-    """Make a person of all their lines; what is wrong with these is added to `faults`."""
+    """Make a person of all their lines. Add to `faults` what is wrong with a line.
+
+    All lines of a person have the same values, or none. Each names a picture below the table's folder.
+    """
     value_by_name: dict[str, str] = {}
     photos = []
     for line, cells in lines:
@@ -240,8 +245,8 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
                     f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
                 )
                 faults.append((line, f"says {name} {value[:40]!r}, {earlier_line}"))
-        places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
-        found_path = next(filter(_is_file, places), None)
+        candidate_paths = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
+        found_path = next(filter(_is_file, candidate_paths), None)
         if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
         elif not found_path.resolve().is_relative_to(file.parent.resolve()):
@@ -255,7 +260,7 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
         photos=tuple(photos),
         id=value_by_name.get("id"),
         group=value_by_name.get("group"),
-        more=_read_other_fields(lines[0][0], value_by_name, faults),
+        other_fields=_read_other_fields(lines[0][0], value_by_name, faults),
     )
 
 
@@ -267,13 +272,13 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
-    own = ("name", "id", "group")
-    more: dict[str, Any] = {name: cells[name] for name in TEXTS if name in cells and name not in own}
+    other_members = ("name", "id", "group")
+    fields: dict[str, Any] = {name: cells[name] for name in TEXTS if name in cells and name not in other_members}
     if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
-        more["age"] = int(cells["age"])
+        fields["age"] = int(cells["age"])
     elif "age" in cells:
         faults.append((line, f"says age {cells['age'][:40]!r}: an age is a whole number of years"))
     labels = {letter: cells[_LABEL + letter] for letter in LABELS if _LABEL + letter in cells}
     known_columns = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
     attributes = {name: value for name, value in cells.items() if name not in known_columns}
-    return {**more, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}
+    return {**fields, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}

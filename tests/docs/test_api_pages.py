@@ -64,7 +64,7 @@ def test_all_pages_and_sentences_say_the_largest_picture_that_the_code_takes() -
     assert f"a call up to {most}, on AWS {MAX_BODY_BYTES // 2**20} MiB" in read(DOCS / "deepstack.md")
     assert f"by signed URLs, up to {most} each" in read(DOCS / "operations.md")
     assert f"for pictures of {most}" in read(DOCS / "api/v1.yaml")
-    too_long = (deepstack.VIEWS.too_long, most), (v1.TOO_LONG, "27 MiB")
+    too_long = (deepstack.VIEWS.body_too_long, most), (v1.TOO_LONG, "27 MiB")
     assert round(MAX_BYTES / 2**20) == 27, "that picture in base64, and what stands around it"
     assert [figure in str(refused) for refused, figure in too_long] == [True, True]
 

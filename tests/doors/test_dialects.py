@@ -55,7 +55,7 @@ def test_no_file_outside_of_its_folder_names_a_dialect() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dialect_is_a_folder_that_holds_all_of_it(name: str) -> None:
     dialect = dialects.find_dialect(name)
-    assert dialect.views.answers
+    assert dialect.views.answers_by_path
     assert dialect.limits
     assert dialect.has_canary == (API / name / "canary.py").exists()
     assert {word for word in dialect.services if word in dialects.SERVICES} == {*dialect.services}
@@ -124,8 +124,8 @@ VIEWS = Views(
     "There is no such path.",
     Refused(413, "The body is too long."),
     lambda settings, request: KeyClaim(find_by_service_key, request.headers.get("x-sixth", "")),
-    answers={"/sixth/look": {"POST": look}},
-    gateway_fields=lambda error, text: {"sixth": text},
+    answers_by_path={"/sixth/look": {"POST": look}},
+    make_gateway_fields=lambda error, text: {"sixth": text},
 )
 """,
     "probe.py": """
@@ -134,7 +134,7 @@ from chalicelib.doors.probes import Probe, is_done
 LIMITS = "none"
 
 
-def calls(keys):
+def make_probes(keys):
     return [Probe("look", "/sixth/look", is_done, b"x", {"x-sixth": keys["sixth"]})]
 """,
 }

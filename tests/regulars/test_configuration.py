@@ -41,9 +41,9 @@ def test_a_file_sets_what_the_environment_and_options_do_not(tmp_path: Path) -> 
     assert (read.settings.storage, read.settings.models) == (tmp_path / "shop", Path("/srv/models"))
     assert read.settings.hook_networks == (ip_network("192.168.7.0/24"), ip_network("fd00::/8"))
     assert (read.settings.public_url, read.settings.pack) == ("https://box.example", None)
-    assert (read.settings.fpir_target, read.given["fpir"].by) == (0.002, "REGULARS_FPIR")
-    assert (read.serving.port, read.given["port"].by) == (9000, "--port")
-    assert (read.serving.host, read.given["data"].by) == ("127.0.0.1", str(file))
+    assert (read.settings.fpir_target, read.given_values["fpir"].source) == (0.002, "REGULARS_FPIR")
+    assert (read.serving.port, read.given_values["port"].source) == (9000, "--port")
+    assert (read.serving.host, read.given_values["data"].source) == ("127.0.0.1", str(file))
 
 
 def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
         path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).write_lines()), "utf-8")
         texts = {name_variable(TABLE[key]): text(value) for key, value in environ.items()}
         read = configuration.read_settings(options, texts, path)
-    assert {key: one.value for key, one in read.given.items()} == {**file, **environ, **options}
+    assert {key: one.value for key, one in read.given_values.items()} == {**file, **environ, **options}
 
 
 def test_what_is_in_force_is_printed_as_a_file_of_all_settings(

@@ -35,20 +35,23 @@ def find_first_day(today: date, made_on: date) -> date:
 
 
 def reckon_month(stock: Load, traffic: Mapping[date, Traffic], today: date, made_on: date) -> Month:
-    """Reckon the month of `today` up to yesterday, and to its end at the pace of the last PACE_DAYS days.
+    """Reckon the costs of the month of `today`: up to yesterday, and up to its end.
 
-    `stock`: the tenant's faces and cameras, and its pictures; they count for each day since the tenant was made.
-    `traffic`: by day; a day that is not in it had none. Days before `made_on` belong to nobody.
+    The days that remain are taken to have as much traffic as the last PACE_DAYS had on average. Days before `made_on`,
+    on which the tenant was made, cost nothing. `stock`: the tenant's faces, cameras and pictures, which cost the same
+    each day. `traffic`: by day; a day that is not in it had none.
     """
     first = max(made_on, today.replace(day=1))
     month_days = monthrange(today.year, today.month)[1]
-    past, left = (today - first).days, month_days - today.day + 1
+    past_days, remaining_days = (today - first).days, month_days - today.day + 1
     so_far = _sum_up(traffic, first, today)
     begin = max(made_on, today - timedelta(PACE_DAYS))
-    recent, pace = _sum_up(traffic, begin, today), left / max(1, (today - begin).days)
+    recent, pace = _sum_up(traffic, begin, today), remaining_days / max(1, (today - begin).days)
     whole = Traffic(so_far.captures + recent.captures * pace, so_far.searches + recent.searches * pace)
     prices = read_prices()
-    return Month(_price(stock, so_far, past, prices), _price(stock, whole, past + left, prices), prices)
+    return Month(
+        _price(stock, so_far, past_days, prices), _price(stock, whole, past_days + remaining_days, prices), prices
+    )
 
 
 def _sum_up(traffic: Mapping[date, Traffic], first: date, end: date) -> Traffic:

@@ -45,10 +45,10 @@ def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_fr
     Raises KeyError if a quantity has no price.
     """
     by_service = dict.fromkeys(prices.services, 0.0)
-    price_of = {what: (name, usd) for name, service in prices.services.items() for what, usd in service.usd.items()}
-    for what, quantity in quantities.items():
-        free = prices.always_free.get(what, 0.0) if with_free else 0.0
-        service, usd = price_of[what]
+    price_of = {unit: (name, usd) for name, service in prices.services.items() for unit, usd in service.usd.items()}
+    for unit, quantity in quantities.items():
+        free = prices.always_free.get(unit, 0.0) if with_free else 0.0
+        service, usd = price_of[unit]
         by_service[service] += max(0.0, quantity - free) * usd
     return by_service
 
@@ -108,7 +108,8 @@ def read_table() -> Table:
 def count_units(table: Table, of: Load) -> Counter[str]:
     """Count the units that AWS charges for a month of all shops, by the names of prices.toml.
 
-    `table.rows["capture"] = {"s3_puts": 1.4}`: so many for each capture. Without traffic no camera sends.
+    `table.rows["capture"] = {"s3_puts": 1.4}`: each capture is charged with 1.4 writes to S3. If there are no captures,
+    the cameras are not counted either: they send nothing.
     """
     numbers_of_shop = {
         "tenant": 1,
@@ -126,9 +127,9 @@ def count_units(table: Table, of: Load) -> Counter[str]:
     return add_up_rows(of.list_rows(table), number_by_kind)
 
 
-def add_up_rows(rows: Mapping[str, Mapping[str, float]], number_by_kind: Mapping[str, float]) -> Counter[str]:
+def add_up_rows(units_by_kind: Mapping[str, Mapping[str, float]], number_by_kind: Mapping[str, float]) -> Counter[str]:
     """Add up a table's rows, each as often as there are of its kind."""
     units = Counter[str]()
     for kind, number in number_by_kind.items():
-        units.update({what: number * quantity for what, quantity in rows[kind].items()})
+        units.update({unit: number * quantity for unit, quantity in units_by_kind[kind].items()})
     return units

@@ -69,7 +69,7 @@ class KeyRing(Outside):
         expires_at: datetime | None = None,
         request: RequestId | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key; return it and its secret, which is shown nowhere else.
+        """Make a key. Return it, and its secret, of which only the hash is stored.
 
         Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
         """
@@ -87,14 +87,15 @@ class KeyRing(Outside):
         return self._add_key(tenant, self._check_key(key), request), secret
 
     def add_service_key(
-        self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given: str | None = None
+        self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given_secret: str | None = None
     ) -> str:
         """Make a key of a dialect's service, and return its secret, a UUID.
 
-        `role`: the role of the service's keys. `group`: the id of the only group that it reaches; "": none. `given`:
-        the UUID to take; None: a new one is made. Raises InvalidInput, TooManyKeys, Busy.
+        `role`: the role of the service's keys. `group`: the id of the only group that it reaches; "": none.
+        `given_secret`: a UUID that becomes the secret; None: a new one is made. Raises InvalidInput if that is no UUID,
+        or a key has it already; TooManyKeys, Busy.
         """
-        secret = str(uuid.uuid4()) if given is None else given.lower()
+        secret = str(uuid.uuid4()) if given_secret is None else given_secret.lower()
         if not is_uuid(secret):
             raise InvalidInput(f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}")
         if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
@@ -207,8 +208,8 @@ class KeyRing(Outside):
         None if the key was deleted or renewed: then the hash of its secret is no longer `digest`. Raises
         WrongCredentials if the key's end has come.
         """
-        places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
-        tenant_record, key_record = self.book.items.get_many(keys.TENANTS, places)
+        item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
+        tenant_record, key_record = self.book.items.get_many(keys.TENANTS, item_keys)
         if tenant_record is None:
             return None
         key = read_first_key(tenant_record, key_record) if id_ == FIRST else read_optional(key_from, key_record)
@@ -227,13 +228,15 @@ class KeyRing(Outside):
             self.book.items.transact([_make_use_note(tenant.name, key, hour)])
 
     def _list_keys(self, tenant: str) -> CountedList[ApiKey]:
-        kind, place = keys.key_record(tenant, keys.CHANGES)
-        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
-        tenant_record, key_record, changes = self.book.items.get_many(keys.TENANTS, places)
+        kind, changes_id = keys.key_record(tenant, keys.CHANGES)
+        item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, changes_id)]
+        tenant_record, key_record, changes = self.book.items.get_many(keys.TENANTS, item_keys)
         first = None if tenant_record is None else read_first_key(tenant_record, key_record)
         later_keys = map(key_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(later_keys, key=lambda key: (key.created_at, key.id))
-        return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
+        return CountedList(
+            [*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": changes_id}, changes
+        )
 
     def _check_key(self, key: ApiKey) -> ApiKey:
         """Return the key in the form that is stored. Raises InvalidInput."""
@@ -299,8 +302,8 @@ def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
         when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
         return Put(keys.TENANTS, make_first_key_item(tenant, used_at=hour), (when,))
     when = equals("used_at", noted, "not-noted")
-    place = keys.key_record(tenant, key.id)
-    return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
+    item_key = keys.key_record(tenant, key.id)
+    return Update(keys.TENANTS, item_key, (when,), set={"used_at": milliseconds(hour)})
 
 
 class Access(Outside):

@@ -163,7 +163,10 @@ class Members(Outside):
         return tenant, (self.book.tenants.open_tenant(record), member) if record and member else None
 
     def _find_only_tenant(self) -> str:
-        """Return the name of the only tenant, or of two the only one that has people; "" if there is none."""
+        """Return the name of the only tenant; "" if there is none.
+
+        If there are two, and only one of them has members, it is that one. Raises InvalidInput if there are several.
+        """
         stored_items = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
         names = [str(item["id"]) for item in stored_items]
         if len(names) == 2:  # as on a box that began with two
@@ -173,8 +176,8 @@ class Members(Outside):
         return names[0] if names else ""
 
     def _find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
-        places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
-        tenant_item, item = self.book.items.get_many(keys.TENANTS, places)
+        item_keys = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
+        tenant_item, item = self.book.items.get_many(keys.TENANTS, item_keys)
         if tenant_item is None or item is None:
             return None
         return self.book.tenants.open_tenant(tenant_item), member_from(item)
@@ -185,11 +188,11 @@ class Members(Outside):
         return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
 
     def _list_members(self, tenant: str) -> CountedList[Member]:
-        kind, place = keys.member_item(tenant, keys.CHANGES)
-        changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
+        kind, changes_id = keys.member_item(tenant, keys.CHANGES)
+        changes = self.book.items.get(keys.TENANTS, (kind, changes_id))  # first: it vouches for the list
         members = map(member_from, walk_items(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(members, key=lambda member: (member.created_at, member.id))
-        return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
+        return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": changes_id, "tenant": tenant}, changes)
 
     @retry_if_changed(_BUSY)
     def _change_member(

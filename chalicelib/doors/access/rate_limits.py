@@ -52,7 +52,9 @@ class Buckets:
         """When each bucket is full again, if nothing is taken: an absent one is full."""
 
     def take(self, caller: str) -> Mapping[str, str]:
-        """Take one token of the caller's bucket; return the headers that tell what is left. Raises TooManyRequests.
+        """Take one token of the caller's bucket. Return the headers that tell how many are left.
+
+        Raises TooManyRequests if there is none.
 
         A bucket of 20 tokens that fills at 10 a second lets 20 requests pass at once, then one each 0.1 s.
         """
@@ -127,9 +129,10 @@ class Rates:
     def count_guess(self, address: str, person: str) -> Iterator[None]:
         """Count a password of this person as wrong, unless the block ends without an error.
 
-        The caller checks the password in the block. It does not get there once too many were wrong: of this address, or
-        of this person from anywhere; TooManyRequests is raised then. From an address that the person has signed in
-        from, only its own wrong ones count. So nobody can lock somebody else out there.
+        The caller checks the password in the block. TooManyRequests is raised before the block if too many passwords
+        were wrong: those from this address, or those of this person from any address. If the person has signed in from
+        this address before, only the wrong passwords of this person from this address count. So nobody can lock
+        somebody else out there.
         """
         address_of_person = f"{address} {person}"
         if address_of_person in self._signed_in:

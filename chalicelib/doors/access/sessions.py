@@ -77,8 +77,8 @@ class Sessions(Outside):
     def make_code(self, tenant: Tenant, key: ApiKey) -> str:
         """Make a code that signs in once, within ten minutes, with the rights of the key."""
         code, now = secrets.token_urlsafe(_TOKEN_BYTES), self.book.clock.now()
-        place = keys.code_item(api_keys.digest(code))
-        item = make_sign_in_item(place, tenant.name, key, now, now + CODE_LASTS)
+        item_key = keys.code_item(api_keys.digest(code))
+        item = make_sign_in_item(item_key, tenant.name, key, now, now + CODE_LASTS)
         write(self.book.items, [Put(keys.TENANTS, item, (absent("code-free"),))])
         return code
 
@@ -108,12 +108,14 @@ class Sessions(Outside):
         """Begin a session with a code, which is used up then; return its token. Raises as `begin_by_key`."""
         if not _SECRET.fullmatch(code):
             raise _make_unknown_code()
-        place = keys.code_item(api_keys.digest(code))
-        sign_in = self._read_sign_in(place)
+        item_key = keys.code_item(api_keys.digest(code))
+        sign_in = self._read_sign_in(item_key)
         if sign_in is None:
             raise _make_unknown_code()
         try:
-            return self._begin_session(sign_in[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))], keep=keep)
+            return self._begin_session(
+                sign_in[0], [Delete(keys.TENANTS, item_key, (exists("code-unused"),))], keep=keep
+            )
         except ConditionFailed as error:
             raise _make_unknown_code() from error
 
@@ -126,10 +128,10 @@ class Sessions(Outside):
         origin: str = "",
         keep: bool = False,
     ) -> tuple[str, Session]:
-        """Accept an invitation, which is used up then: set a password or add a passkey, and begin a session.
+        """Accept an invitation, which is good once: set a password or add a passkey, and begin a session.
 
-        A screen on the wall needs neither. A new password ends the member's other sessions. Raises InvalidInput,
-        WrongCredentials, Busy, TenantDisabled.
+        The member of a screen on the wall has neither. A new password ends the member's other sessions; a passkey does
+        not. Raises InvalidInput, WrongCredentials if the invitation is not good any more, Busy, TenantDisabled.
         """
         tenant, former_member = self.book.access.members.find_invited(invitation)
         if ((password is None) == (passkey is None)) is not former_member.screen:
@@ -163,7 +165,7 @@ class Sessions(Outside):
     def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
-        """Begin a session with a name and a password. A name that nobody has takes as long to be refused.
+        """Begin a session with a name and a password. An unknown name is refused no sooner than a wrong password.
 
         `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong passwords are
         counted. `keep`: whether it lasts as on a person's own device. Raises WrongCredentials, TooManyRequests, Busy,
@@ -203,8 +205,10 @@ class Sessions(Outside):
         if sign_in is None:
             return None
         (tenant, key), item = sign_in
-        until = item.get("expires_at")
-        return Session(tenant, key, moment(item.get("begun_at", 0)), None if until is None else moment(until * 1000))
+        expires_at_s = item.get("expires_at")
+        return Session(
+            tenant, key, moment(item.get("begun_at", 0)), None if expires_at_s is None else moment(expires_at_s * 1000)
+        )
 
     def end(self, token: str) -> None:
         """End the session of a token; one that has ended is no error."""
@@ -223,8 +227,8 @@ class Sessions(Outside):
         now = self.book.clock.now().timestamp()
 
         def is_over(item: Item) -> bool:
-            until = item.get("expires_at")
-            return self._find_holder(item) is None if until is None else until <= now
+            expires_at_s = item.get("expires_at")
+            return self._find_holder(item) is None if expires_at_s is None else expires_at_s <= now
 
         expiring = keys.session_item(""), keys.code_item(""), keys.challenge_item(""), keys.still_item("", "")
         for kind, _ in expiring:
@@ -232,9 +236,9 @@ class Sessions(Outside):
                 if item["tenant"] in (tenant, "") and is_over(item):
                     yield item
 
-    def _read_sign_in(self, place: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
+    def _read_sign_in(self, item_key: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
         """Read a session or a code, and its key or member; None if it is over."""
-        item = self.book.items.get(keys.TENANTS, place)
+        item = self.book.items.get(keys.TENANTS, item_key)
         if item is None or ("expires_at" in item and item["expires_at"] <= self.book.clock.now().timestamp()):
             return None
         holder = self._find_holder(item)
@@ -254,15 +258,15 @@ class Sessions(Outside):
 
         text = passkeys.read_challenge(passkey)
         unsigned = urlsafe_b64decode(text + "==")[:-_HALF_BYTES]
-        until = int.from_bytes(unsigned[:_TIME_BYTES])
+        expires_at_s = int.from_bytes(unsigned[:_TIME_BYTES])
         is_ours = hmac.compare_digest(text, self._sign_challenge(unsigned, tenant, member))
-        if not is_ours or until <= self.book.clock.now().timestamp():
+        if not is_ours or expires_at_s <= self.book.clock.now().timestamp():
             minutes = CHALLENGE_LASTS // timedelta(minutes=1)
             raise WrongCredentials(
                 f"this took longer than {minutes} minutes, or was made for something else: try once more"
             )
         kind, id_ = keys.challenge_item(api_keys.digest(text))
-        used_up = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": until}
+        used_up = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": expires_at_s}
         return text, Put(keys.TENANTS, used_up, (absent("challenge-unused"),))
 
     def _sign_challenge(self, unsigned: bytes, tenant: str, member: str) -> str:
@@ -275,8 +279,8 @@ class Sessions(Outside):
 
     @cached_property
     def _challenge_key(self) -> bytes:
-        place = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
-        key_item: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
+        key_members = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
+        key_item: Item = {**key_members, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
         # it was made before
         write_unless_changed(self.book.items, [Put(keys.TENANTS, key_item, (absent("challenge-key-free"),))])
         item = self.book.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
@@ -310,18 +314,18 @@ class Sessions(Outside):
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), moment(milliseconds(self.book.clock.now()))
-        until = _compute_end(key, now, keep=keep)
-        item = make_sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, until)
+        ends_at = _compute_end(key, now, keep=keep)
+        item = make_sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, ends_at)
         write(self.book.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),))])
-        return token, Session(tenant, key, now, until)
+        return token, Session(tenant, key, now, ends_at)
 
 
 def _compute_end(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime | None:
     """Return when a session that begins now ends; None: that of a screen on the wall has no end."""
     if isinstance(key, Member) and key.screen:
         return None
-    until = now + (KEPT_SESSION_LASTS if keep else SESSION_LASTS)
-    return min(until, key.expires_at or until).replace(microsecond=0)
+    ends_at = now + (KEPT_SESSION_LASTS if keep else SESSION_LASTS)
+    return min(ends_at, key.expires_at or ends_at).replace(microsecond=0)
 
 
 def _make_unknown_code() -> WrongCredentials:

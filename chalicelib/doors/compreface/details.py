@@ -15,7 +15,7 @@ from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, SeenPict
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import Box
-from chalicelib.doors.compreface.operation import NO_FACE, SEVERAL_FACES, Call
+from chalicelib.doors.compreface.operation import NO_FACE, SEVERAL_FACES, RequestContext
 from chalicelib.doors.compreface.requests import RULES, Options, Photo
 from chalicelib.doors.http import Failure
 
@@ -44,9 +44,9 @@ class LookedAt(Struct, frozen=True):
     detected: bool = True
 
     def describe_face(self, number: int, **members: Any) -> Body:
-        """Return a face with its box and what the options ask for.
+        """Return a face with its box, and with the details that the options ask for and the picture has.
 
-        `number`: the face's among those of the picture. `members`: further members of the answer.
+        `number`: the face's index among those of the picture. `members`: further members of the answer.
         """
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
@@ -68,12 +68,12 @@ class LookedAt(Struct, frozen=True):
             body["execution_time"] = {name: round(ms / count, 1) for name, ms in self.times.items()}
         return body
 
-    def describe_versions(self, call: Call) -> Body:
+    def describe_versions(self, context: RequestContext) -> Body:
         """Return the member `plugins_versions`, if it was asked for."""
         if not self.options.status:
             return {}
-        pack = call.services.tenant_vision.choose_vision(call.tenant.model).pack
-        version_by_plugin = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
+        pack = context.services.tenant_vision.choose_vision(context.tenant.model).pack
+        version_by_plugin = {name: context.tenant.model if name == "calculator" else pack for name in self.times}
         return {"plugins_versions": version_by_plugin}
 
     def _describe_box(self, face: DescribedFace) -> Body:
@@ -103,18 +103,23 @@ def compute_least_score(threshold: float) -> float:
     return _CLEAR - (_CLEAR - _LEAST) * math.sqrt((1 - threshold) / _SPREAD)
 
 
-def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> LookedAt:
-    """Look at a picture for the faces that the options ask for. Raises Failure if there are none.
+def look_at_picture(
+    context: RequestContext, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False
+) -> LookedAt:
+    """Look at a picture for the faces that the options ask for.
 
-    `embeds`: whether embeddings are needed; `live`: whether liveness is measured; `cropped`: whether the picture is
-    one face, even if none is found in it.
+    Faces below the asked probability are left out, and of the others all but the `limit` largest. Raises Failure if
+    none is left. Details that the tenant has switched off (`attributes_off`) are neither computed nor shown.
+
+    `embeds`: whether embeddings are needed. `live`: whether liveness is measured. `cropped`: whether the whole picture
+    is one face; then no face is looked for or left out, and there is no pose.
     """
-    options, plugins = call.options, call.options.plugins
+    options, plugins = context.options, context.options.plugins
     embeds = embeds or "calculator" in plugins
-    models = [model for model in _MODELS if model in plugins and model not in call.tenant.attributes_off]
+    models = [model for model in _MODELS if model in plugins and model not in context.tenant.attributes_off]
     with translate_unusable(photo), telemetry.collect_stages() as stages:
-        picture = call.services.recognition.face_analysis.describe_picture(
-            call.tenant,
+        picture = context.services.recognition.face_analysis.describe_picture(
+            context.tenant,
             photo.data,
             RULES,
             models,
@@ -124,7 +129,7 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
             checks_liveness=live,
             is_cropped=cropped,
         )
-    shown_options = replace(options, plugins=plugins - call.tenant.attributes_off)
+    shown_options = replace(options, plugins=plugins - context.tenant.attributes_off)
     times = _name_times(stages, models, embeds, plugins)
     if cropped:
         return LookedAt(

@@ -81,15 +81,18 @@ def answer_error(error: Exception) -> tuple[int | str, Response]:
     return failure.code, make_response(failure)
 
 
-class Call(Struct, frozen=True, dict=True):
-    """Arguments of a view: the use cases, the request, and whose it is. `group`: what a key of recognition reaches."""
+class RequestContext(Struct, frozen=True, dict=True):
+    """Argument of a view: the use cases, the request, and the tenant whose key it has.
+
+    `group`: the group that a key of recognition reaches.
+    """
 
     services: Services
     request: HttpRequest
     tenant: Tenant
     key: ApiKey
     group: Group
-    headers: dict[str, str] = field(default_factory=dict)
+    response_headers: dict[str, str] = field(default_factory=dict)
     """A view may add response headers."""
 
     def make_act(self, name: str) -> Act:
@@ -136,15 +139,15 @@ class Operation(Struct, frozen=True):
     def _run_view(self, services: Services, request: HttpRequest) -> Response:
         if not self.service:
             return self._make_response(self.view(services, request))
-        call = authenticate(services, request, self.service, self.act)
-        with services.audit.reads.enter_act(call.make_act(self.act)):
-            return self._make_response(self.view(call), call.headers)
+        context = authenticate(services, request, self.service, self.act)
+        with services.audit.reads.enter_act(context.make_act(self.act)):
+            return self._make_response(self.view(context), context.response_headers)
 
     def _make_response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
         return body if isinstance(body, Response) else make_json_response(body, self.status, headers)
 
 
-def authenticate(services: Services, request: HttpRequest, service: str, act: str) -> Call:
+def authenticate(services: Services, request: HttpRequest, service: str, act: str) -> RequestContext:
     """Return whose request for an act it is. Raises Failure, TooManyRequests."""
     key = request.headers.get("x-api-key", "").partition(",")[0].strip()
     if not key:
@@ -154,7 +157,7 @@ def authenticate(services: Services, request: HttpRequest, service: str, act: st
     holder = find_holder(services, DIALECT, service, key, act)
     if holder is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
-    return Call(services, request, *holder)
+    return RequestContext(services, request, *holder)
 
 
 def answer_preflight(_provide: Provide, _request: HttpRequest) -> Response:

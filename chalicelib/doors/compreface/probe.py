@@ -11,7 +11,7 @@ _NO_FACE = 28
 LIMITS = "0.5 is the match, however many are enrolled, in place of a raw likeness: take 0.5 (docs/compreface.md)"
 
 
-def calls(keys: Keys) -> list[Probe]:
+def make_probes(keys: Keys) -> list[Probe]:
     """Ask each service whose key there is. Raises InvalidInput if there is none."""
     probes, faceless = [], expect_member("code", _NO_FACE)
     if key := keys.get("recognition"):

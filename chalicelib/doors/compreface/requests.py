@@ -155,7 +155,11 @@ class Options(Struct, frozen=True):
 
     @classmethod
     def read(cls, sent: Sent) -> Options:
-        """Read them. Raises Failure, which says all that is wrong with the values."""
+        """Read the options from the parameters that were sent, and take the default of each that was not.
+
+        Raises Failure: for the first value of a wrong type, or for all values that are out of their bounds. Unknown
+        plugins are left out.
+        """
         defaults = cls()
         limit = _read_parameter(sent, "limit", defaults.limit, _read_whole, "a whole number")
         count = _read_parameter(sent, "prediction_count", defaults.count, _read_whole, "a whole number")
@@ -230,13 +234,13 @@ def _decode_base64(value: Any) -> bytes:
         raise _NOT_BASE64 from None
 
 
-def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], meant: str) -> _Value:
+def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], right_values: str) -> _Value:
     """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
     try:
         return default if text is None else read(text)
     except (ValueError, KeyError):
-        raise Failure(0, f"{name} is {meant}, not {str(text)[:40]!r}") from None
+        raise Failure(0, f"{name} is {right_values}, not {str(text)[:40]!r}") from None
 
 
 def _read_whole(text: str) -> int:

@@ -24,7 +24,13 @@ from chalicelib.doors.compreface.details import (
     look_at_picture,
     translate_unusable,
 )
-from chalicelib.doors.compreface.operation import Call, Operation, answer_error, answer_preflight, make_response
+from chalicelib.doors.compreface.operation import (
+    Operation,
+    RequestContext,
+    answer_error,
+    answer_preflight,
+    make_response,
+)
 from chalicelib.doors.compreface.requests import (
     LARGEST_FILE_BYTES,
     NO_SUBJECT_NAME,
@@ -51,44 +57,44 @@ _MOST_NAMED = 100
 """Most subjects of which a search says how close they are."""
 
 
-def detect(call: Call) -> Body:
-    photo = call.sent.read_picture()
-    looked_at = look_at_picture(call, photo, embeds=False)
+def detect(context: RequestContext) -> Body:
+    photo = context.sent.read_picture()
+    looked_at = look_at_picture(context, photo, embeds=False)
     return {
         "result": [looked_at.describe_face(number) for number in range(len(looked_at.seen.described.faces))],
-        **looked_at.describe_versions(call),
+        **looked_at.describe_versions(context),
     }
 
 
-def verify(call: Call) -> Body:
+def verify(context: RequestContext) -> Body:
     """Compare the only face of the source picture with each face of the target picture."""
-    photos = call.sent.read_picture("source_image"), call.sent.read_picture("target_image")
-    source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
+    photos = context.sent.read_picture("source_image"), context.sent.read_picture("target_image")
+    source, target = (look_at_picture(context, photo, embeds=True, live=True) for photo in photos)
     source = keep_only_face(source)
-    closeness = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
+    closeness = context.services.subjects.compare_pictures(context.tenant, source.seen, target.seen)
     matches = [target.describe_face(number, similarity=value) for number, value in enumerate(closeness)]
     return {
         "result": [
-            {"source_image_face": source.describe_face(0), "face_matches": matches, **source.describe_versions(call)}
+            {"source_image_face": source.describe_face(0), "face_matches": matches, **source.describe_versions(context)}
         ]
     }
 
 
-def verify_embeddings(call: Call) -> Body:
-    """Compare embeddings with one that was sent or, in a recognition service, with an example."""
-    if "id" in call.request.parameters:
-        targets, id_ = call.sent.read_vectors("embeddings"), read_image_id(call.request.parameters["id"])
-        normalize_vectors(call, targets)  # what is wrong with them is said first
-        example = _find_example(call, id_, "Image Id is incorrect")
+def verify_embeddings(context: RequestContext) -> Body:
+    """Compare embeddings with an example, if the path has the example's id; else with an embedding that was sent."""
+    if "id" in context.request.parameters:
+        targets, id_ = context.sent.read_vectors("embeddings"), read_image_id(context.request.parameters["id"])
+        normalize_vectors(context, targets)  # what is wrong with them is said first
+        example = _find_example(context, id_, "Image Id is incorrect")
         report_people([example.face.faceid])
         return {
             "result": compare_embeddings(
-                call, call.services.subjects.template_of(call.tenant, example.picture), targets
+                context, context.services.subjects.template_of(context.tenant, example.picture), targets
             )
         }
-    source, targets = call.sent.read_vectors("source"), call.sent.read_vectors("targets")
-    (vector,) = normalize_vectors(call, [source])
-    return {"result": compare_embeddings(call, vector, targets)}
+    source, targets = context.sent.read_vectors("source"), context.sent.read_vectors("targets")
+    (vector,) = normalize_vectors(context, [source])
+    return {"result": compare_embeddings(context, vector, targets)}
 
 
 def show_config(_services: Services, request: HttpRequest) -> Body:
@@ -113,76 +119,80 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
     return {"status": "OK", **versions, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
 
 
-def compare_embeddings(call: Call, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
+def compare_embeddings(context: RequestContext, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
     """Return each embedding as it was sent, with its closeness to a face, the closest first.
 
     `template`: the face's.
     """
-    closeness = call.services.subjects.rate_closeness_to_each(
-        call.tenant, template, normalize_vectors(call, embeddings), [None] * len(embeddings)
+    closeness = context.services.subjects.rate_closeness_to_each(
+        context.tenant, template, normalize_vectors(context, embeddings), [None] * len(embeddings)
     )
     bodies = [{"embedding": each, "similarity": value} for each, value in zip(embeddings, closeness, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
 
-def normalize_vectors(call: Call, embeddings: Sequence[Any]) -> NDArray[np.float32]:
-    """Return embeddings that were sent as rows of length 1. Raises Failure."""
+def normalize_vectors(context: RequestContext, embeddings: Sequence[Any]) -> NDArray[np.float32]:
+    """Return embeddings that were sent, scaled to length 1, as an array of (embeddings, dimensions).
+
+    Raises Failure if one is no list of numbers, or has more or fewer numbers than the model's. It also raises Failure
+    if one has no direction, since a number is not finite, or all are 0.
+    """
     import numpy as np
 
-    length = call.services.tenant_vision.choose_vision(call.tenant.model).dimensions
+    length = context.services.tenant_vision.choose_vision(context.tenant.model).dimensions
     for embedding in embeddings:
         if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
             raise Failure(0, "An embedding is a list of numbers")
         if len(embedding) != length:
             raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
-        rows = np.asarray(embeddings, dtype=np.float64)
-        rows /= max(float(np.abs(rows).max()), _ZERO_LENGTH)  # so that no square of a number overflows
+        vectors = np.asarray(embeddings, dtype=np.float64)
+        vectors /= max(float(np.abs(vectors).max()), _ZERO_LENGTH)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms < _ZERO_LENGTH).any():
         raise Failure(36, f"An embedding is {length} finite numbers, and not all of them are 0")
-    return np.asarray(rows / norms, dtype=np.float32)
+    return np.asarray(vectors / norms, dtype=np.float32)
 
 
-def list_subjects(call: Call) -> Body:
-    subjects = call.services.subjects.list_all(call.tenant, call.group)
+def list_subjects(context: RequestContext) -> Body:
+    subjects = context.services.subjects.list_all(context.tenant, context.group)
     report_users(subjects)
     return {"subjects": [user.name for user in subjects]}
 
 
-def add_subject(call: Call) -> Body:
-    return {"subject": call.services.subjects.add(call.tenant, call.group, call.sent.read_new_name()).name}
+def add_subject(context: RequestContext) -> Body:
+    return {"subject": context.services.subjects.add(context.tenant, context.group, context.sent.read_new_name()).name}
 
 
-def rename_subject(call: Call) -> Body:
-    name, new = read_name_in_path(call.request), call.sent.read_new_name()
+def rename_subject(context: RequestContext) -> Body:
+    name, new = read_name_in_path(context.request), context.sent.read_new_name()
     if name == new:
         return {"updated": False}
-    _find_subject(call, name)  # raises if there is none
-    call.services.subjects.rename(call.tenant, call.group, name, new)
+    _find_subject(context, name)  # raises if there is none
+    context.services.subjects.rename(context.tenant, context.group, name, new)
     return {"updated": True}
 
 
-def delete_subject(call: Call) -> Body:
-    subject = _find_subject(call, read_name_in_path(call.request))
-    call.services.subjects.delete(call.tenant, call.group, [subject], call.key.id)
+def delete_subject(context: RequestContext) -> Body:
+    subject = _find_subject(context, read_name_in_path(context.request))
+    context.services.subjects.delete(context.tenant, context.group, [subject], context.key.id)
     return {"subject": subject.name}
 
 
-def delete_subjects(call: Call) -> Body:
-    subjects = call.services.subjects.list_all(call.tenant, call.group)
-    call.services.subjects.delete(call.tenant, call.group, subjects, call.key.id)
+def delete_subjects(context: RequestContext) -> Body:
+    subjects = context.services.subjects.list_all(context.tenant, context.group)
+    context.services.subjects.delete(context.tenant, context.group, subjects, context.key.id)
     return {"deleted": len(subjects)}
 
 
-def list_examples(call: Call) -> Body:
+def list_examples(context: RequestContext) -> Body:
     """List a page of the examples of one subject, or of all, oldest first."""
-    subjects = _find_subjects(call, call.sent.text("subject"))
-    examples = call.services.subjects.list_examples(call.tenant, call.group, subjects)
+    subjects = _find_subjects(context, context.sent.text("subject"))
+    examples = context.services.subjects.list_examples(context.tenant, context.group, subjects)
     oldest_first = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
-    page, size = call.sent.read_page()
+    page, size = context.sent.read_page()
     return {
         "faces": [_describe_example(each) for each in oldest_first[page * size : (page + 1) * size]],
         "page_number": page,
@@ -192,56 +202,62 @@ def list_examples(call: Call) -> Body:
     }
 
 
-def add_example(call: Call) -> Body:
-    name, photo = call.sent.read_subject(), call.sent.read_picture()
-    least_score = compute_least_score(call.options.threshold)
+def add_example(context: RequestContext) -> Body:
+    name, photo = context.sent.read_subject(), context.sent.read_picture()
+    least_score = compute_least_score(context.options.threshold)
     with translate_unusable(photo):
-        added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least_score)
+        added = context.services.subjects.enrol_photo(
+            context.tenant, context.group, name, photo.data, RULES, least_score
+        )
     if added.like:
-        call.headers["X-Regulars-Looks-Like"] = quote(added.like)
+        context.response_headers["X-Regulars-Looks-Like"] = quote(added.like)
     return {"image_id": added.id, "subject": added.subject}
 
 
-def delete_examples_of_subject(call: Call) -> Body:
-    name = call.sent.values.get("subject")
+def delete_examples_of_subject(context: RequestContext) -> Body:
+    name = context.sent.values.get("subject")
     if name is not None and not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
-    return {"deleted": call.services.subjects.delete(call.tenant, call.group, _find_subjects(call, name), call.key.id)}
+    return {
+        "deleted": context.services.subjects.delete(
+            context.tenant, context.group, _find_subjects(context, name), context.key.id
+        )
+    }
 
 
-def _find_subjects(call: Call, name: str | None) -> list[User]:
+def _find_subjects(context: RequestContext, name: str | None) -> list[User]:
     """Return the subject of a name, if there is one; None: all of them."""
     if name is None:
-        return call.services.subjects.list_all(call.tenant, call.group)
-    user = call.services.subjects.find(call.tenant, call.group, name)
+        return context.services.subjects.list_all(context.tenant, context.group)
+    user = context.services.subjects.find(context.tenant, context.group, name)
     return [user] if user else []
 
 
-def delete_example(call: Call) -> Body:
-    id_ = read_image_id(call.request.parameters["id"])
-    example = _find_example(call, id_, f"Image {id_} not found")
-    call.services.subjects.remove_example(call.tenant, example, call.key.id)
+def delete_example(context: RequestContext) -> Body:
+    id_ = read_image_id(context.request.parameters["id"])
+    example = _find_example(context, id_, f"Image {id_} not found")
+    context.services.subjects.remove_example(context.tenant, example, context.key.id)
     return _describe_example(example)
 
 
-def delete_examples(call: Call) -> list[Body]:
+def delete_examples(context: RequestContext) -> list[Body]:
     """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
-    subjects = call.services.subjects
+    subjects = context.services.subjects
     examples: list[Example] = []
     deleted: list[Body] = []
-    for id_ in dict.fromkeys(text.lower() for text in call.sent.read_ids()):
+    for id_ in dict.fromkeys(text.lower() for text in context.sent.read_ids()):
         with suppress(PictureNotFound):
-            examples.append(subjects.get_example(call.tenant, call.group, id_))
+            examples.append(subjects.get_example(context.tenant, context.group, id_))
     require_free(example.face for example in examples)
     for example in examples:
         with suppress(PictureNotFound):
-            subjects.remove_example(call.tenant, example, call.key.id)
+            subjects.remove_example(context.tenant, example, context.key.id)
             deleted.append(_describe_example(example))
     return deleted
 
 
-def show_example(call: Call) -> Response:
-    return _show_picture(call, read_image_id(call.request.parameters["id"]))
+def show_example(context: RequestContext) -> Response:
+    return _show_picture(context, read_image_id(context.request.parameters["id"]))
 
 
 def show_static(services: Services, request: HttpRequest) -> Response:
@@ -250,42 +266,42 @@ def show_static(services: Services, request: HttpRequest) -> Response:
     holder = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
     if holder is None:
         return _answer_picture(b"")
-    call = Call(services, request, *holder)
-    with services.audit.reads.enter_act(call.make_act(show_example.__name__)):
-        return _show_picture(call, id_)
+    context = RequestContext(services, request, *holder)
+    with services.audit.reads.enter_act(context.make_act(show_example.__name__)):
+        return _show_picture(context, id_)
 
 
-def recognize(call: Call) -> Body:
-    photo = call.sent.read_picture()
-    looked_at = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
-    subjects_by_face = _find_nearest(call, looked_at.seen.embeddings, looked_at.seen.described.faces)
+def recognize(context: RequestContext) -> Body:
+    photo = context.sent.read_picture()
+    looked_at = look_at_picture(context, photo, embeds=True, live=True, cropped=not context.options.detects)
+    subjects_by_face = _find_nearest(context, looked_at.seen.embeddings, looked_at.seen.described.faces)
     results = [looked_at.describe_face(number, subjects=subjects) for number, subjects in enumerate(subjects_by_face)]
-    return {"result": results, **looked_at.describe_versions(call)}
+    return {"result": results, **looked_at.describe_versions(context)}
 
 
-def verify_example(call: Call) -> Body:
+def verify_example(context: RequestContext) -> Body:
     """Compare the faces of a picture with those of one example."""
-    photo, id_ = call.sent.read_picture(), read_image_id(call.request.parameters["id"])
-    call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
+    photo, id_ = context.sent.read_picture(), read_image_id(context.request.parameters["id"])
+    context.options  # noqa: B018 -- what is wrong with the values comes before what is not there
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
-    example = _find_example(call, id_, "Image Id is incorrect")
+    example = _find_example(context, id_, "Image Id is incorrect")
     report_people([example.face.faceid])
-    example_template = call.services.subjects.template_of(call.tenant, example.picture)
-    looked_at = look_at_picture(call, photo, embeds=True, live=True)
+    example_template = context.services.subjects.template_of(context.tenant, example.picture)
+    looked_at = look_at_picture(context, photo, embeds=True, live=True)
     faces, quality = looked_at.seen.described.faces, example.picture.estimates.quality
-    closeness = call.services.subjects.rate_closeness_to_each(
-        call.tenant, example_template, looked_at.seen.embeddings, faces, quality
+    closeness = context.services.subjects.rate_closeness_to_each(
+        context.tenant, example_template, looked_at.seen.embeddings, faces, quality
     )
     results = [
         looked_at.describe_face(number, subject=example.subject, similarity=value)
         for number, value in enumerate(closeness)
     ]
-    return {"result": results, **looked_at.describe_versions(call)}
+    return {"result": results, **looked_at.describe_versions(context)}
 
 
-def recognize_embeddings(call: Call) -> Body:
-    vectors = call.sent.read_vectors("embeddings")
-    subjects_by_embedding = _find_nearest(call, normalize_vectors(call, vectors), [None] * len(vectors))
+def recognize_embeddings(context: RequestContext) -> Body:
+    vectors = context.sent.read_vectors("embeddings")
+    subjects_by_embedding = _find_nearest(context, normalize_vectors(context, vectors), [None] * len(vectors))
     return {
         "result": [
             {"embedding": embedding, "similarities": each}
@@ -295,27 +311,27 @@ def recognize_embeddings(call: Call) -> Body:
 
 
 def _find_nearest(
-    call: Call, probes: NDArray[np.float32], described_faces: Sequence[DescribedFace | None]
+    context: RequestContext, probes: NDArray[np.float32], described_faces: Sequence[DescribedFace | None]
 ) -> list[list[Body]]:
     """Return the candidates for each probe. `described_faces`: its face; None: a vector was sent."""
-    nearest = call.services.subjects.find_nearest(
-        call.tenant, call.group, probes, described_faces, min(call.options.count, _MOST_NAMED)
+    nearest = context.services.subjects.find_nearest(
+        context.tenant, context.group, probes, described_faces, min(context.options.count, _MOST_NAMED)
     )
-    call.headers.update(make_search_headers(nearest.decisions))
+    context.response_headers.update(make_search_headers(nearest.decisions))
     report_people(faceid for each in nearest.near for near in each for faceid in near.faceids)
     return [[{"subject": near.name, "similarity": near.closeness} for near in each] for each in nearest.near]
 
 
-def _find_subject(call: Call, name: str) -> User:
+def _find_subject(context: RequestContext, name: str) -> User:
     try:
-        return call.services.subjects.get(call.tenant, call.group, name)
+        return context.services.subjects.get(context.tenant, context.group, name)
     except UserNotFound:
         raise Failure(42, f"Subject {name} not found", 404) from None
 
 
-def _find_example(call: Call, id_: str, absence_text: str) -> Example:
+def _find_example(context: RequestContext, id_: str, absence_text: str) -> Example:
     try:
-        return call.services.subjects.get_example(call.tenant, call.group, id_)
+        return context.services.subjects.get_example(context.tenant, context.group, id_)
     except PictureNotFound:
         raise Failure(44, absence_text, 404) from None
 
@@ -325,12 +341,12 @@ def _describe_example(example: Example) -> Body:
     return {"image_id": example.id, "subject": example.subject}
 
 
-def _show_picture(call: Call, id_: str) -> Response:
+def _show_picture(context: RequestContext, id_: str) -> Response:
     try:
-        example = call.services.subjects.get_example(call.tenant, call.group, id_)
+        example = context.services.subjects.get_example(context.tenant, context.group, id_)
     except PictureNotFound:
         return _answer_picture(b"")
-    jpeg = call.services.face_pictures.load_jpeg(example.picture) if call.key.pictures else None
+    jpeg = context.services.face_pictures.load_jpeg(example.picture) if context.key.pictures else None
     if jpeg:
         report_picture(example.face.faceid)
     return _answer_picture(jpeg or b"")
@@ -382,11 +398,11 @@ def read_claim(_settings: Settings, request: Head) -> KeyClaim:
 
 
 VIEWS = Views(
-    lambda error, _: answer_error(error)[1],
-    "There is no such path here: docs/compreface.md names those that are.",
-    Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
-    read_claim,
-    bodies={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
-    answers=_BY_PATH,
-    refusal=make_response,
+    answer_error=lambda error, _: answer_error(error)[1],
+    unknown_path="There is no such path here: docs/compreface.md names those that are.",
+    body_too_long=Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
+    read_claim=read_claim,
+    max_bytes_by_route={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
+    answers_by_path=_BY_PATH,
+    answer_refusal=make_response,
 )

@@ -11,7 +11,7 @@ LIMITS = (
 )
 
 
-def calls(keys: Keys) -> list[Probe]:
+def make_probes(keys: Keys) -> list[Probe]:
     """Ask with the key as a field, or without one, by the network."""
     key, expects_success = ({"api_key": keys["api_key"]} if "api_key" in keys else {}), expect_member("success", True)
     return [

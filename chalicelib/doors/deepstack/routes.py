@@ -1,4 +1,4 @@
-"""The operations of the dialect: by which paths, whose call each is, its view, and answers to errors."""
+"""The operations of the dialect: their paths and views, who calls them, and answers to errors."""
 
 from __future__ import annotations
 
@@ -65,8 +65,11 @@ def answer_error(error: Exception) -> tuple[int, Response]:
     return failure.status, make_response(failure)
 
 
-class Call(Struct, frozen=True):
-    """Arguments of a view: the use cases, whose call it is, and what was sent."""
+class RequestContext(Struct, frozen=True):
+    """Argument of a view: the use cases, the tenant whose key was sent, the key and its group, and what was sent.
+
+    `values`: of the form's fields, by their names. `uploads`: its files.
+    """
 
     services: Services
     tenant: Tenant
@@ -117,9 +120,9 @@ LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 """The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
 
 
-def detect(call: Call) -> Body:
-    image, min_score = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
-    picture = _look_at_picture(call, image, embeds=False)
+def detect(context: RequestContext) -> Body:
+    image, min_score = context.read_image(), context.read_least_confidence(LEAST_DETECTED)
+    picture = _look_at_picture(context, image, embeds=False)
     faces = [face for face in picture.described.faces if face.detected.score >= min_score]
     return {
         "predictions": [
@@ -128,30 +131,33 @@ def detect(call: Call) -> Body:
     }
 
 
-def register(call: Call) -> Body:
-    """Enrol somebody by the pictures of all files.
+def register(context: RequestContext) -> Body:
+    """Enrol somebody by the pictures of all files that were sent.
 
-    The answer's `refused` names pictures without one clear face, `looks_like` somebody else whom the pictures look
-    like. Raises the error of the first picture if all are refused.
+    The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows no clear face, or
+    several, or REGISTER_TIME was over before it. `looks_like` is the name of somebody else whom a picture looks like.
+    Raises Failure if no name or no picture was sent. Raises the error of the first picture if all are refused.
     """
-    name, subjects, clock = call.read_userid(), call.services.subjects, call.services.clock
-    if not call.uploads:
+    name, subjects, clock = context.read_userid(), context.services.subjects, context.services.clock
+    if not context.uploads:
         raise Failure(0, NO_IMAGE)
-    is_known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
+    is_known = subjects.find(context.tenant, context.group, name, matches_case=True) is not None
     errors_by_field: list[tuple[str, errors.RegularsError]] = []
     looks_like = ""
-    until = clock.now() + REGISTER_TIME
-    for upload in call.uploads:
-        if clock.now() > until:
-            late = errors.Busy("the photos before it took all the time of this call: send it again")
-            errors_by_field.append((upload.name, late))
+    ends_at = clock.now() + REGISTER_TIME
+    for upload in context.uploads:
+        if clock.now() > ends_at:
+            no_time_left = errors.Busy("the photos before it took all the time of this call: send it again")
+            errors_by_field.append((upload.name, no_time_left))
             continue
         try:
-            enrolled = subjects.enrol_photo(call.tenant, call.group, name, upload.data, RULES, 0.0, matches_case=True)
+            enrolled = subjects.enrol_photo(
+                context.tenant, context.group, name, upload.data, RULES, 0.0, matches_case=True
+            )
             looks_like = looks_like or enrolled.like
         except Unusable as error:
             errors_by_field.append((upload.name, error))
-    if len(errors_by_field) == len(call.uploads):
+    if len(errors_by_field) == len(context.uploads):
         _, first_error = errors_by_field[0]
         raise first_error
     refused = [f"{field}: {translate_error(error).text}" for field, error in errors_by_field]
@@ -162,14 +168,17 @@ def register(call: Call) -> Body:
     }
 
 
-def recognize(call: Call) -> Body:
-    """Say who each face of the picture is, or "unknown"."""
-    image, min_closeness = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
-    picture = _look_at_picture(call, image, embeds=True)
+def recognize(context: RequestContext) -> Body:
+    """Say who each face of the picture is: the nearest person of the group, or "unknown" if nobody is near enough.
+
+    `min_confidence` can only raise the least closeness that gets a name (LEAST_NAMED).
+    """
+    image, min_closeness = context.read_image(), max(LEAST_NAMED, context.read_least_confidence(LEAST_NAMED))
+    picture = _look_at_picture(context, image, embeds=True)
     faces = picture.described.faces
     if not faces:
         return {"predictions": []}
-    found_nearest = call.services.subjects.find_nearest(call.tenant, call.group, picture.embeddings, faces, 1)
+    found_nearest = context.services.subjects.find_nearest(context.tenant, context.group, picture.embeddings, faces, 1)
     predictions = []
     for face, nearest_people in zip(faces, found_nearest.near, strict=True):
         nearest = nearest_people[0] if nearest_people and nearest_people[0].closeness >= min_closeness else None
@@ -182,33 +191,35 @@ def recognize(call: Call) -> Body:
     return {"predictions": predictions}
 
 
-def match(call: Call) -> Body:
-    if not call.uploads:
+def match(context: RequestContext) -> Body:
+    if not context.uploads:
         raise Failure(0, NO_IMAGE)
-    if len(call.uploads) != 2:
+    if len(context.uploads) != 2:
         few = "expected two image files, only one found"
-        raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
-    picture, other = (_keep_largest_face(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
-    (closeness,) = call.services.subjects.compare_pictures(call.tenant, picture, other)
+        raise Failure(0, few if len(context.uploads) == 1 else "only two images allowed")
+    picture, other = (
+        _keep_largest_face(_look_at_picture(context, upload.data, embeds=True)) for upload in context.uploads
+    )
+    (closeness,) = context.services.subjects.compare_pictures(context.tenant, picture, other)
     return {"similarity": round(closeness, 5)}
 
 
-def list_names(call: Call) -> Body:
-    subjects = call.services.subjects.list_all(call.tenant, call.group)
+def list_names(context: RequestContext) -> Body:
+    subjects = context.services.subjects.list_all(context.tenant, context.group)
     report_users(subjects)
     return {"faces": [user.name for user in subjects]}
 
 
-def delete(call: Call) -> None:
+def delete(context: RequestContext) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
-    subjects = call.services.subjects
-    if (subject := subjects.find(call.tenant, call.group, call.read_userid(), matches_case=True)) is not None:
-        subjects.delete(call.tenant, call.group, [subject], call.key.id)
+    subjects = context.services.subjects
+    if (subject := subjects.find(context.tenant, context.group, context.read_userid(), matches_case=True)) is not None:
+        subjects.delete(context.tenant, context.group, [subject], context.key.id)
 
 
-def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
-    analysis = call.services.recognition.face_analysis
-    return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, checks_liveness=embeds)
+def _look_at_picture(context: RequestContext, image: bytes, *, embeds: bool) -> SeenPicture:
+    analysis = context.services.recognition.face_analysis
+    return analysis.describe_picture(context.tenant, image, RULES, embeds=embeds, poses=False, checks_liveness=embeds)
 
 
 def _keep_largest_face(seen_picture: SeenPicture) -> SeenPicture:
@@ -232,7 +243,7 @@ class Operation(Struct, frozen=True):
     """An operation, by its path and its view."""
 
     path: str
-    view: Callable[[Call], Body | None]
+    view: Callable[[RequestContext], Body | None]
 
     @property
     def act(self) -> str:
@@ -260,7 +271,7 @@ class Operation(Struct, frozen=True):
         telemetry.of_tenant(act.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.enter_act(act), telemetry.collect_stages() as stages:
-            answer = {"success": True, **(self.view(Call(services, *holder, values, uploads)) or {})}
+            answer = {"success": True, **(self.view(RequestContext(services, *holder, values, uploads)) or {})}
         return {**answer, **_describe_times(stages, began)} if uploads else answer
 
 
@@ -333,9 +344,10 @@ def authenticate(services: Services, request: HttpRequest, secret: str, act: str
 
 
 def find_tenant_of_keyless_client(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
-    """Return the tenant whose calls without a key come from this address; None: nobody's do. Raises Failure.
+    """Return the tenant whose calls without a key come from this address; None: none is set for this address.
 
-    Browsers and proxies of a named machine send what others tell them to: theirs are refused.
+    The address must be the caller's own. So Failure is raised if the call came through an unnamed proxy, from a page of
+    another site, or to a host name that is not this machine's.
     """
     keyless = settings.get_dialect_settings(DIALECT.name, KeylessClients)
     if not is_in_networks(address, keyless.networks):
@@ -374,12 +386,12 @@ def read_claim(settings: Settings, request: Head) -> KeyClaim:
 
 
 VIEWS = Views(
-    lambda error, _: answer_error(error)[1],
-    "There is no such path here: docs/deepstack.md names those that are.",
-    Refused(413, "The body is larger than 20 MiB."),
-    read_claim,
-    bodies={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
-    answers={one.path: {"POST": one.answer} for one in OPERATIONS}
+    answer_error=lambda error, _: answer_error(error)[1],
+    unknown_path="There is no such path here: docs/deepstack.md names those that are.",
+    body_too_long=Refused(413, "The body is larger than 20 MiB."),
+    read_claim=read_claim,
+    max_bytes_by_route={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
+    answers_by_path={one.path: {"POST": one.answer} for one in OPERATIONS}
     | {path: {"GET": _answer_status} for path in STATUS_PATHS},
-    refusal=make_response,
+    answer_refusal=make_response,
 )

@@ -63,13 +63,13 @@ Body = Mapping[str, Any]
 PERSONS = "PERSON_ENTITY"
 
 
-class Call(Struct, frozen=True):
-    """Arguments of a view: the use cases, the tenant and the parameters of the request."""
+class RequestContext(Struct, frozen=True):
+    """Argument of a view: the use cases, the tenant and the parameters of the request."""
 
     services: Services
     tenant: Tenant
     parameters: Parameters
-    headers: dict[str, str]
+    response_headers: dict[str, str]
     """A view may add response headers."""
 
 
@@ -80,13 +80,13 @@ class Operation(Struct, frozen=True):
     """
 
     name: str
-    view: Callable[[Call], Body]
+    view: Callable[[RequestContext], Body]
     failed_lists: tuple[str, ...] = (PERSONS,)
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer the request.
 
-        Raises Refused if the caller may not call, or if the request is not one of this dialect; WrongModel once.
+        Raises Refused if the caller may not call, or if the request is not one of this dialect. Raises WrongModel once.
         """
         headers: dict[str, str] = {}
 
@@ -95,9 +95,9 @@ class Operation(Struct, frozen=True):
             tenant = authenticate(request, services)
             telemetry.of_tenant(tenant.name, _APPCODE)
             media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
-            call = Call(services, tenant, read_parameters(media_type, body), headers)
-            with services.audit.reads.enter_act(self._make_act(call)):
-                answer = self.view(call)
+            context = RequestContext(services, tenant, read_parameters(media_type, body), headers)
+            with services.audit.reads.enter_act(self._make_act(context)):
+                answer = self.view(context)
             return make_json_response(answer, headers=headers)
 
         return answer_request(request, work, self.answer_error, self.name)
@@ -108,19 +108,20 @@ class Operation(Struct, frozen=True):
         failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": describe_error(error)}
         return code, make_json_response(failure)
 
-    def _make_act(self, call: Call) -> Act:
+    def _make_act(self, context: RequestContext) -> Act:
         """Name the act. That of `manage` depends on a parameter."""
-        control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
-        return DIALECT.make_act(" ".join(filter(None, (self.name, control))), _APPCODE, call.tenant)
+        control = context.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
+        return DIALECT.make_act(" ".join(filter(None, (self.name, control))), _APPCODE, context.tenant)
 
 
 _APPCODE = "appcode"
 
 
 def authenticate(request: HttpRequest, services: Services) -> Tenant:
-    """Return the tenant with the app code of the request, and count the request against its quota, whatever its result.
+    """Return the tenant with the app code of the request, and count the request against its quota.
 
-    Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
+    It counts whatever is answered, but not twice if it is tried again after a change of the model. Raises Refused: 400
+    if the code is missing or unknown, 403 if the tenant is disabled or its quota is used up.
     """
     appcode = read_appcode(request.headers, request.query)
     newest = services.tenants.find_by_appcode(appcode) if appcode else None

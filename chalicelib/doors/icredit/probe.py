@@ -11,9 +11,9 @@ from chalicelib.doors.probes import OWN_THRESHOLD, Keys, Probe, draw_empty_pictu
 LIMITS = OWN_THRESHOLD
 
 
-def calls(keys: Keys) -> list[Probe]:
+def make_probes(keys: Keys) -> list[Probe]:
     """Make a search."""
-    sent = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "0", "IMAGE": base64.b64encode(draw_empty_picture()).decode()}
-    body = urlencode({**sent, "PERSON_GROUP_LABEL": keys.get("group", "regular")}).encode()
+    parameters = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "0", "IMAGE": base64.b64encode(draw_empty_picture()).decode()}
+    body = urlencode({**parameters, "PERSON_GROUP_LABEL": keys.get("group", "regular")}).encode()
     headers = {"Content-Type": URLENCODED, "Authorization": f"APPCODE {keys['appcode']}"}
     return [Probe("search", "/icredit/face/manage", is_done, body, headers)]

@@ -70,13 +70,15 @@ def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
     """Read the parameters from the body of a form or a JSON object. Raises InvalidInput."""
     if media_type.name != JSON:
         return Parameters(collect_once(_list_pairs(read_form(media_type, body))))
-    sent = read_object(body, media_type.codec, parse_int=str, parse_float=str)  # so that numbers keep their digits
-    return Parameters({name: _read_scalar(name, value) for name, value in sent.items()})
+    sent_object = read_object(
+        body, media_type.codec, parse_int=str, parse_float=str
+    )  # so that numbers keep their digits
+    return Parameters({name: _read_scalar(name, value) for name, value in sent_object.items()})
 
 
-def decode_base64(sent: str) -> bytes:
+def decode_base64(sent_text: str) -> bytes:
     """Decode base64 text that may be URL-encoded once or twice more. Raises Unusable if it is none, or too large."""
-    text = sent
+    text = sent_text
     for _ in range(_TIMES_ENCODED):
         text = unquote(text) if "%" in text else text
     text = clean_form_value(text)

@@ -20,7 +20,7 @@ from chalicelib.book.words.telemetry import count_stage
 from chalicelib.doors.claims import Head, KeyClaim
 from chalicelib.doors.http import Views, make_search_headers
 from chalicelib.doors.icredit import DIALECT, PREFIX
-from chalicelib.doors.icredit.operation import CODES, PERSONS, Body, Call, Operation, read_appcode
+from chalicelib.doors.icredit.operation import CODES, PERSONS, Body, Operation, RequestContext, read_appcode
 from chalicelib.doors.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.rights.words.erasures import is_erased
 from chalicelib.services import Services
@@ -57,47 +57,48 @@ _BASE64, _URL = "0", "1"
 _TOKENS = ("3", "2")
 
 
-def manage(call: Call) -> Body:
-    control = call.parameters.required_text("CONTROL_TYPE")
+def manage(context: RequestContext) -> Body:
+    control = context.parameters.required_text("CONTROL_TYPE")
     if control not in _CONTROLS:
         raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
-    return _CONTROLS[control](call)
+    return _CONTROLS[control](context)
 
 
-def enrol(call: Call) -> Body:
-    parameters, enrolment = call.parameters, call.services.enrolment.everybody
+def enrol(context: RequestContext) -> Body:
+    parameters, enrolment = context.parameters, context.services.enrolment.everybody
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):
         return describe_enrolled_faces(
-            [enrolment.enrol_stored_face(call.tenant, group, parameters.read_token("IMAGE"), labels)]
+            [enrolment.enrol_stored_face(context.tenant, group, parameters.read_token("IMAGE"), labels)]
         )
-    picture, rules = _read_picture(call)
-    return describe_enrolled_faces(enrolment.enrol_all_in_picture(call.tenant, group, picture, rules, labels))
+    picture, rules = _read_picture(context)
+    return describe_enrolled_faces(enrolment.enrol_all_in_picture(context.tenant, group, picture, rules, labels))
 
 
-def search(call: Call) -> Body:
-    """Search for all faces of a picture, or for one by its token.
+def search(context: RequestContext) -> Body:
+    """Search for all faces of a picture, or for one face of the book by its token.
 
-    Labels in the answer are those that are stored with the faces; the observations get those of the call.
+    The answer has the labels that are stored with the faces that were found. The labels of the call are stored with
+    the observations that it makes.
     """
-    parameters, analysis = call.parameters, call.services.recognition.face_analysis
+    parameters, analysis = context.parameters, context.services.recognition.face_analysis
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):
-        match = analysis.search_by_face(call.tenant, parameters.read_token("IMAGE"), group, labels)
+        match = analysis.search_by_face(context.tenant, parameters.read_token("IMAGE"), group, labels)
         matches = [match] if match else []
     else:
-        picture, rules = _read_picture(call)
-        matches = analysis.search_all_in_picture(call.tenant, picture, group, rules, labels).matches
+        picture, rules = _read_picture(context)
+        matches = analysis.search_all_in_picture(context.tenant, picture, group, rules, labels).matches
     if matches:
-        call.headers.update(make_search_headers([match.decision for match in matches]))
+        context.response_headers.update(make_search_headers([match.decision for match in matches]))
     return describe_matches(matches)
 
 
-def delete(call: Call) -> Body:
-    parameters = call.parameters
+def delete(context: RequestContext) -> Body:
+    parameters = context.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
     token = _read_token_to_delete(parameters)
-    deleted = call.services.deletion.delete_faces_of_group(call.tenant, group, [token], by="icredit")
+    deleted = context.services.deletion.delete_faces_of_group(context.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:
@@ -105,7 +106,7 @@ def delete(call: Call) -> Body:
     return DONE
 
 
-_CONTROLS: Mapping[str, Callable[[Call], Body]] = {"0": enrol, "1": search, "3": delete}
+_CONTROLS: Mapping[str, Callable[[RequestContext], Body]] = {"0": enrol, "1": search, "3": delete}
 
 
 def _is_token(parameters: Parameters) -> bool:
@@ -121,16 +122,16 @@ def _is_token(parameters: Parameters) -> bool:
     return kind in _TOKENS
 
 
-def _read_picture(call: Call) -> tuple[bytes, PictureRules]:
+def _read_picture(context: RequestContext) -> tuple[bytes, PictureRules]:
     """Return the picture that IMAGE holds or links to, and the rules for it.
 
     Raises Unusable; Busy if too many pictures are being fetched.
     """
-    if call.parameters.required_text("IMAGE_TYPE") == _BASE64:
-        return decode_base64(call.parameters.required_text("IMAGE")), PICTURES
-    url = call.parameters.required_text("IMAGE")
+    if context.parameters.required_text("IMAGE_TYPE") == _BASE64:
+        return decode_base64(context.parameters.required_text("IMAGE")), PICTURES
+    url = context.parameters.required_text("IMAGE")
     with count_stage("fetch"):
-        return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
+        return context.services.ports.pictures_by_url.fetch(url, context.tenant.name), PICTURES_BY_URL
 
 
 def _read_token_to_delete(parameters: Parameters) -> str:
@@ -156,14 +157,14 @@ _UNITS: Mapping[str, tuple[Granularity, str]] = {
 """By STATISTICAL, what is counted by, and its TIME_UNIT."""
 
 
-def query(call: Call) -> Body:
+def query(context: RequestContext) -> Body:
     """Return a page of the observations that match the filters, newest first."""
     from chalicelib.book.statistics.statistics import PAGE_SIZES
 
-    parameters, max_page_size = call.parameters, PAGE_SIZES[-1]
+    parameters, max_page_size = context.parameters, PAGE_SIZES[-1]
     start, end = _read_span(parameters)
-    page = call.services.statistics.observations.query(
-        call.tenant,
+    page = context.services.statistics.observations.query(
+        context.tenant,
         _read_filter(parameters),
         start,
         end,
@@ -174,9 +175,12 @@ def query(call: Call) -> Body:
     return {**_render_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
-def analysis(call: Call) -> Body:
-    """Count observations, or persons, by month, week, day or hour."""
-    parameters = call.parameters
+def analysis(context: RequestContext) -> Body:
+    """Count observations by month, week, day or hour; with DISTINCT, the persons in them.
+
+    Staff does not count, unless the filter asks for one face or for a group of staff.
+    """
+    parameters = context.parameters
     statistical = parameters.required_text("STATISTICAL")
     if statistical not in _UNITS:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
@@ -184,9 +188,9 @@ def analysis(call: Call) -> Body:
     start, end = _read_span(parameters)
     fill, distinct = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT")
     sent_filter = _read_filter(parameters)
-    visitor_filter = call.services.statistics.visitors.read_staff(call.tenant).leave_out(sent_filter)
-    amounts = call.services.statistics.count_by_time(
-        call.tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
+    visitor_filter = context.services.statistics.visitors.read_staff(context.tenant).leave_out(sent_filter)
+    amounts = context.services.statistics.count_by_time(
+        context.tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
     )
     if sent_filter.faceid is not None and any(amounts.values()):
         acts.report_people([sent_filter.faceid])
@@ -318,10 +322,10 @@ def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, o
 
 
 VIEWS = Views(
-    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
-    f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
-    InvalidInput("The body is larger than 4 MiB."),
-    read_claim,
-    answers={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
-    gateway_fields=make_gateway_fields,
+    answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
+    unknown_path=f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
+    body_too_long=InvalidInput("The body is larger than 4 MiB."),
+    read_claim=read_claim,
+    answers_by_path={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
+    make_gateway_fields=make_gateway_fields,
 )

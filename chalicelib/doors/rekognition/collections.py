@@ -23,7 +23,7 @@ from chalicelib.book.words.names import LONGEST_GROUP_NAME
 from chalicelib.book.words.pictures import Found, Sides
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.http import Failure
-from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, Call, Members
+from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, Members, RequestContext
 from chalicelib.doors.rekognition.pictures import (
     describe_box,
     describe_face_detail,
@@ -39,91 +39,101 @@ _NAME = re.compile(r"[a-zA-Z0-9_.\-]+")
 _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-]+)")
 
 
-def create_collection(call: Call, members: Members) -> Members:
-    """Make a group. A call that is repeated is answered as before."""
-    name, groups = members["CollectionId"], call.services.groups
+def create_collection(context: RequestContext, members: Members) -> Members:
+    """Make a group. A repeat of the call gets the same answer, and makes no second group."""
+    name, groups = members["CollectionId"], context.services.groups
 
     def create() -> None:
-        capacity = groups.choose_implicit_capacity(call.tenant)
+        capacity = groups.choose_implicit_capacity(context.tenant)
         groups.create(
-            call.tenant,
+            context.tenant,
             name,
             capacity,
             "",
-            call.request,
+            context.request_id,
             tags=members.get("Tags", {}),
             max_name_length=LONGEST_GROUP_NAME,
         )
 
-    call.change_once(create)
-    return {"StatusCode": 200, "CollectionArn": write_arn(call, name), "FaceModelVersion": write_model_version(call)}
+    context.change_once(create)
+    return {
+        "StatusCode": 200,
+        "CollectionArn": write_arn(context, name),
+        "FaceModelVersion": write_model_version(context),
+    }
 
 
-def delete_collection(call: Call, members: Members) -> Members:
-    of_groups = call.services.deletion.groups
-    call.change_once(lambda: of_groups.delete(call.tenant, members["CollectionId"], call.request, by="rekognition"))
+def delete_collection(context: RequestContext, members: Members) -> Members:
+    of_groups = context.services.deletion.groups
+    context.change_once(
+        lambda: of_groups.delete(context.tenant, members["CollectionId"], context.request_id, by="rekognition")
+    )
     return {"StatusCode": 200}
 
 
-def list_collections(call: Call, members: Members) -> Members:
+def list_collections(context: RequestContext, members: Members) -> Members:
     """List a page of the collections' names."""
     max_groups = members.get("MaxResults") or LARGEST_PAGE
-    tokens = PageTokens(f"collections {call.tenant.name}")
-    place = read_place(tokens, members.get("NextToken"))
-    groups = [group for group in call.services.groups.list_all(call.tenant) if _is_collection(group)]
-    remaining_groups = [group for group in groups if place is None or _make_sort_key(group) > place]
+    tokens = PageTokens(f"collections {context.tenant.name}")
+    last_sort_key = read_place(tokens, members.get("NextToken"))
+    groups = [group for group in context.services.groups.list_all(context.tenant) if _is_collection(group)]
+    remaining_groups = [group for group in groups if last_sort_key is None or _make_sort_key(group) > last_sort_key]
     page = remaining_groups[:max_groups]
     answer: dict[str, object] = {
         "CollectionIds": [group.name for group in page],
-        "FaceModelVersions": [write_model_version(call)] * len(page),
+        "FaceModelVersions": [write_model_version(context)] * len(page),
     }
     if len(remaining_groups) > max_groups:
         answer["NextToken"] = tokens.make_token(_make_sort_key(page[-1]))
     return answer
 
 
-def describe_collection(call: Call, members: Members) -> Members:
-    group = find_collection(call, members["CollectionId"])
+def describe_collection(context: RequestContext, members: Members) -> Members:
+    group = find_collection(context, members["CollectionId"])
     answer = {
         "FaceCount": group.count,
         "UserCount": group.users,
-        "FaceModelVersion": write_model_version(call),
-        "CollectionARN": write_arn(call, group.name),
+        "FaceModelVersion": write_model_version(context),
+        "CollectionARN": write_arn(context, group.name),
     }
     created = group.created_at
     return answer if created is None else {**answer, "CreationTimestamp": created.timestamp()}
 
 
-def tag_resource(call: Call, members: Members) -> None:
+def tag_resource(context: RequestContext, members: Members) -> None:
     name, tags = _read_arn(members["ResourceArn"]), members["Tags"]
-    call.change_once(
-        lambda: call.services.groups.add_tags(call.tenant, find_collection(call, name).name, tags, call.request)
+    context.change_once(
+        lambda: context.services.groups.add_tags(
+            context.tenant, find_collection(context, name).name, tags, context.request_id
+        )
     )
 
 
-def untag_resource(call: Call, members: Members) -> None:
+def untag_resource(context: RequestContext, members: Members) -> None:
     name, tags = _read_arn(members["ResourceArn"]), members["TagKeys"]
-    call.change_once(
-        lambda: call.services.groups.remove_tags(call.tenant, find_collection(call, name).name, tags, call.request)
+    context.change_once(
+        lambda: context.services.groups.remove_tags(
+            context.tenant, find_collection(context, name).name, tags, context.request_id
+        )
     )
 
 
-def list_tags_for_resource(call: Call, members: Members) -> Members:
-    return {"Tags": dict(find_collection(call, _read_arn(members["ResourceArn"])).tags)}
+def list_tags_for_resource(context: RequestContext, members: Members) -> Members:
+    return {"Tags": dict(find_collection(context, _read_arn(members["ResourceArn"])).tags)}
 
 
-def find_collection(call: Call, name: str) -> Group:
+def find_collection(context: RequestContext, name: str) -> Group:
     """Return the group of a collection. Raises GroupNotFound."""
-    return call.services.groups.get_by_name(call.tenant, name)
+    return context.services.groups.get_by_name(context.tenant, name)
 
 
-def write_arn(call: Call, name: str) -> str:
-    return f"arn:aws:rekognition:{call.region}:{_compute_account(call.tenant)}:collection/{name}"
+def write_arn(context: RequestContext, name: str) -> str:
+    return f"arn:aws:rekognition:{context.region}:{_compute_account(context.tenant)}:collection/{name}"
 
 
-def write_model_version(call: Call) -> str:
+def write_model_version(context: RequestContext) -> str:
     """Return the number of the tenant's embedding model, in the form of Rekognition's versions."""
-    return f"7.{call.services.ports.model_number(call.tenant.model)}"
+    return f"7.{context.services.ports.model_number(context.tenant.model)}"
 
 
 def read_place(tokens: PageTokens, token: str | None) -> str | None:
@@ -166,22 +176,22 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
-def index_faces(call: Call, members: Members) -> Members:
+def index_faces(context: RequestContext, members: Members) -> Members:
     """Enrol the faces of a picture, and describe those that were not enrolled, with the reason of each."""
-    group, picture = read_collection_and_picture(call, members)
+    group, picture = read_collection_and_picture(context, members)
     attributes = members.get("DetectionAttributes", [])
-    indexed = call.services.enrolment.everybody.index_faces(
-        call.tenant,
+    indexed = context.services.enrolment.everybody.index_faces(
+        context.tenant,
         group,
         picture,
         RULES,
         partial(find_flaw, quality_filter=members.get("QualityFilter", "AUTO")),
         max_faces=members.get("MaxFaces", MOST_FACES),
         external_id=members.get("ExternalImageId", ""),
-        call_id=call.id,
+        call_id=context.call_id,
     )
-    described_picture, version = indexed.seen.described, write_model_version(call)
-    unseen = call.tenant.answers_unknown
+    described_picture, version = indexed.seen.described, write_model_version(context)
+    unseen = context.tenant.answers_unknown
     details = [
         describe_face_detail(face, described_picture.width, described_picture.height, attributes, unseen=unseen)
         for face in described_picture.faces
@@ -199,31 +209,36 @@ def index_faces(call: Call, members: Members) -> Members:
     }
 
 
-def list_faces(call: Call, members: Members) -> Members:
-    """List a page of a collection's faces: all of them, those of a user, or those with given ids."""
-    group = find_collection(call, members["CollectionId"])
+def list_faces(context: RequestContext, members: Members) -> Members:
+    """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of both."""
+    group = find_collection(context, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
     wanted_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
     if "UserId" in members:
-        user_faces = call.services.users.get(call.tenant, group, members["UserId"]).faceids
+        user_faces = context.services.users.get(context.tenant, group, members["UserId"]).faceids
         wanted_ids = [faceid for faceid in user_faces if wanted_ids is None or faceid in wanted_ids]
-    tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
-    place = read_place(tokens, members.get("NextToken"))
-    faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, max_faces, place, wanted_ids)
-    version = write_model_version(call)
+    tokens = PageTokens(f"faces {context.tenant.name} {group.id}")
+    position = read_place(tokens, members.get("NextToken"))
+    faces, following = context.services.faces.lists.list_by_enrolment(
+        context.tenant, group, max_faces, position, wanted_ids
+    )
+    version = write_model_version(context)
     answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
-def delete_faces(call: Call, members: Members) -> Members:
-    """Delete faces, MAX_DELETED at a time, and describe those that stay."""
-    group = find_collection(call, members["CollectionId"])
+def delete_faces(context: RequestContext, members: Members) -> Members:
+    """Delete faces, MAX_DELETED at a time. Return the ids of those that were deleted, and why each other one stays.
+
+    A face stays if it belongs to a user. A face that is not in the collection is named, too.
+    """
+    group = find_collection(context, members["CollectionId"])
     asked_ids = {read_faceid(text): text for text in members["FaceIds"]}
     deleted_ids: set[str] = set()
     for number, batch in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
-        deleted_ids |= _delete_batch(call, group, batch, number)
+        deleted_ids |= _delete_batch(context, group, batch, number)
     undeleted_ids = {faceid: text for faceid, text in asked_ids.items() if faceid not in deleted_ids}
-    kept_faces_by_id = call.services.faces.read_faces_in_group(call.tenant, group, [*undeleted_ids])
+    kept_faces_by_id = context.services.faces.read_faces_in_group(context.tenant, group, [*undeleted_ids])
     return {
         "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in deleted_ids],
         "UnsuccessfulFaceDeletions": [
@@ -232,30 +247,33 @@ def delete_faces(call: Call, members: Members) -> Members:
     }
 
 
-def search_faces(call: Call, members: Members) -> Members:
+def search_faces(context: RequestContext, members: Members) -> Members:
     """Search for faces of the collection that are like one of them."""
-    group, faceid = find_collection(call, members["CollectionId"]), read_faceid(members["FaceId"])
-    face = find_face(call, group, faceid)
+    group, faceid = find_collection(context, members["CollectionId"]), read_faceid(members["FaceId"])
+    face = find_face(context, group, faceid)
     acts.report_people([faceid])
-    similar_faces = call.services.recognition.ranking.rank_faces_like(
-        call.tenant,
+    similar_faces = context.services.recognition.ranking.rank_faces_like(
+        context.tenant,
         group,
         face,
         least_similarity=members.get("FaceMatchThreshold", MATCH),
         max_faces=members.get("MaxFaces", LARGEST_PAGE),
     )
-    return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(call, similar_faces)}
+    return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(context, similar_faces)}
 
 
-def search_faces_by_image(call: Call, members: Members) -> Members:
-    """Search for the largest fit face of a picture."""
-    group, picture = read_collection_and_picture(call, members)
+def search_faces_by_image(context: RequestContext, members: Members) -> Members:
+    """Search for the largest face of a picture that the quality filter lets through.
+
+    Nobody is found for a face that is no living person's (`spoof`). Raises Failure if no face is let through.
+    """
+    group, picture = read_collection_and_picture(context, members)
     quality_filter = members.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
     max_described = MOST_FACES if is_filtered else 1
-    seen_picture = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True
+    seen_picture = context.services.recognition.face_analysis.describe_picture(
+        context.tenant, picture, RULES, max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True
     )
     fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
@@ -265,34 +283,34 @@ def search_faces_by_image(call: Call, members: Members) -> Members:
     similar_faces = (
         []
         if largest.spoof
-        else call.services.recognition.ranking.rank_faces(
-            call.tenant, group, RankingRequest(fit.embeddings[0], largest.quality.total, min_similarity, max_faces)
+        else context.services.recognition.ranking.rank_faces(
+            context.tenant, group, RankingRequest(fit.embeddings[0], largest.quality.total, min_similarity, max_faces)
         )
     )
     box_members = describe_box(Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height)))
     return {
         **{f"SearchedFace{name}": value for name, value in box_members.items()},
-        **_describe_face_matches(call, similar_faces),
+        **_describe_face_matches(context, similar_faces),
     }
 
 
-def _describe_face_matches(call: Call, similar_faces: Sequence[Similar]) -> dict[str, Any]:
-    version = write_model_version(call)
+def _describe_face_matches(context: RequestContext, similar_faces: Sequence[Similar]) -> dict[str, Any]:
+    version = write_model_version(context)
     matches = [
         {"Similarity": similar.similarity, "Face": describe_face(similar.face, version)} for similar in similar_faces
     ]
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
-def read_collection_and_picture(call: Call, members: Members) -> tuple[Group, bytes]:
+def read_collection_and_picture(context: RequestContext, members: Members) -> tuple[Group, bytes]:
     """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
     require_one_picture(members["Image"])
-    return find_collection(call, members["CollectionId"]), read_picture(call, members["Image"])
+    return find_collection(context, members["CollectionId"]), read_picture(context, members["Image"])
 
 
-def find_face(call: Call, group: Group, faceid: str) -> Face:
+def find_face(context: RequestContext, group: Group, faceid: str) -> Face:
     """Return a face of a collection. Raises FaceNotFound."""
-    face = call.services.faces.find(call.tenant, faceid)
+    face = context.services.faces.find(context.tenant, faceid)
     if face is None or face.group_id != group.id:
         raise FaceNotFound(f"there is no face {faceid!r} in {group.name!r}")
     return face
@@ -326,12 +344,18 @@ def read_faceid(faceid: str) -> str:
     return str(number) if 0 < number < 2**63 else faceid
 
 
-def _delete_batch(call: Call, group: Group, faceids: list[str], number: int) -> set[str]:
-    """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
-    request = call.request and replace(call.request, key=f"{call.request.key}-{number}")
-    of_call = replace(call, request=request)
-    of_group = partial(call.services.deletion.delete_faces_of_group, by="rekognition", only=lambda face: not face.user)
-    deleted = of_call.change_once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))
+def _delete_batch(context: RequestContext, group: Group, faceids: list[str], number: int) -> set[str]:
+    """Delete up to MAX_DELETED faces, and return those that were there. Raises StorageUnavailable if some are left.
+
+    `number`: of the batch among those of the request. A repeat finds the answer of each batch that was done.
+    """
+    batch_id = context.request_id and replace(context.request_id, key=f"{context.request_id.key}-{number}")
+    delete_faces = partial(
+        context.services.deletion.delete_faces_of_group, by="rekognition", only=lambda face: not face.user
+    )
+    deleted = replace(context, request_id=batch_id).change_once(
+        lambda: asdict(delete_faces(context.tenant, group.name, faceids, batch_id))
+    )
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
     return set(deleted["success"])
@@ -351,38 +375,46 @@ _LEAST = 75.0
 """The UserMatchThreshold of a request without one, as Rekognition says."""
 
 
-def create_user(call: Call, members: Members) -> None:
-    name, users = members["CollectionId"], call.services.users
-    call.change_once(lambda: users.create(call.tenant, find_collection(call, name), members["UserId"], call.request))
+def create_user(context: RequestContext, members: Members) -> None:
+    name, users = members["CollectionId"], context.services.users
+    context.change_once(
+        lambda: users.create(context.tenant, find_collection(context, name), members["UserId"], context.request_id)
+    )
 
 
-def delete_user(call: Call, members: Members) -> None:
-    name, users = members["CollectionId"], call.services.users
-    call.change_once(lambda: users.delete(call.tenant, find_collection(call, name), members["UserId"], call.request))
+def delete_user(context: RequestContext, members: Members) -> None:
+    name, users = members["CollectionId"], context.services.users
+    context.change_once(
+        lambda: users.delete(context.tenant, find_collection(context, name), members["UserId"], context.request_id)
+    )
 
 
-def list_users(call: Call, members: Members) -> Members:
-    group = find_collection(call, members["CollectionId"])
-    tokens = PageTokens(f"users {call.tenant.name} {group.id}")
-    place = read_place(tokens, members.get("NextToken"))
-    users, following = call.services.users.read_page(call.tenant, group, members.get("MaxResults", MOST_USERS), place)
+def list_users(context: RequestContext, members: Members) -> Members:
+    group = find_collection(context, members["CollectionId"])
+    tokens = PageTokens(f"users {context.tenant.name} {group.id}")
+    position = read_place(tokens, members.get("NextToken"))
+    users, following = context.services.users.read_page(
+        context.tenant, group, members.get("MaxResults", MOST_USERS), position
+    )
     acts.report_users(users)
     answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
-def associate_faces(call: Call, members: Members) -> Members:
-    associate = partial(call.services.users.associate_faces, least_similarity=members.get("UserMatchThreshold", _LEAST))
-    return _change_user_faces(call, members, associate, "AssociatedFaces", "UnsuccessfulFaceAssociations")
+def associate_faces(context: RequestContext, members: Members) -> Members:
+    associate = partial(
+        context.services.users.associate_faces, least_similarity=members.get("UserMatchThreshold", _LEAST)
+    )
+    return _change_user_faces(context, members, associate, "AssociatedFaces", "UnsuccessfulFaceAssociations")
 
 
-def disassociate_faces(call: Call, members: Members) -> Members:
-    disassociate = call.services.users.disassociate_faces
-    return _change_user_faces(call, members, disassociate, "DisassociatedFaces", "UnsuccessfulFaceDisassociations")
+def disassociate_faces(context: RequestContext, members: Members) -> Members:
+    disassociate = context.services.users.disassociate_faces
+    return _change_user_faces(context, members, disassociate, "DisassociatedFaces", "UnsuccessfulFaceDisassociations")
 
 
 def _change_user_faces(
-    call: Call, members: Members, change: Callable[..., Outcome], done_member: str, refused_member: str
+    context: RequestContext, members: Members, change: Callable[..., Outcome], done_member: str, refused_member: str
 ) -> Members:
     """Add faces to a user or remove them by `change`, and describe the outcome of each face.
 
@@ -390,11 +422,11 @@ def _change_user_faces(
     """
 
     def work() -> dict[str, Any]:
-        group = find_collection(call, members["CollectionId"])
+        group = find_collection(context, members["CollectionId"])
         faceids = [read_faceid(text) for text in members["FaceIds"]]
-        return asdict(change(call.tenant, group, members["UserId"], faceids, request=call.request))
+        return asdict(change(context.tenant, group, members["UserId"], faceids, request=context.request_id))
 
-    outcome = Outcome.read_progress(call.change_once(work))
+    outcome = Outcome.read_progress(context.change_once(work))
     return {
         done_member: [{"FaceId": write_faceid(faceid)} for faceid in outcome.done],
         refused_member: [_describe_refusal(refusal) for refusal in outcome.refused],
@@ -402,34 +434,38 @@ def _change_user_faces(
     }
 
 
-def search_users(call: Call, members: Members) -> Members:
-    """Search for users like a user or a face of the collection."""
+def search_users(context: RequestContext, members: Members) -> Members:
+    """Search for users like a user of the collection, or like one of its faces. Raises Failure unless it is one."""
     names = members.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
         reason = "not both" if names else "one of them is needed"
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {reason}")
-    group, ranking = find_collection(call, members["CollectionId"]), call.services.recognition.ranking
+    group, ranking = find_collection(context, members["CollectionId"]), context.services.recognition.ranking
     min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
     if "UserId" in members:
-        user = call.services.users.get(call.tenant, group, members["UserId"])
+        user = context.services.users.get(context.tenant, group, members["UserId"])
         acts.report_users([user])
         similar_users = ranking.rank_users_like_user(
-            call.tenant, group, user, least_similarity=min_similarity, max_users=max_users
+            context.tenant, group, user, least_similarity=min_similarity, max_users=max_users
         )
-        return {**_describe_user_matches(call, similar_users), "SearchedUser": {"UserId": user.id}}
-    face = find_face(call, group, read_faceid(members["FaceId"]))
+        return {**_describe_user_matches(context, similar_users), "SearchedUser": {"UserId": user.id}}
+    face = find_face(context, group, read_faceid(members["FaceId"]))
     acts.report_people([face.faceid])
     similar_users = ranking.rank_users_like_face(
-        call.tenant, group, face, least_similarity=min_similarity, max_users=max_users
+        context.tenant, group, face, least_similarity=min_similarity, max_users=max_users
     )
-    return {**_describe_user_matches(call, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
+    return {**_describe_user_matches(context, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
-def search_users_by_image(call: Call, members: Members) -> Members:
-    """Search for users like the largest fit face of a picture, and describe its other faces."""
-    group, picture = read_collection_and_picture(call, members)
-    seen_picture = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, max_faces=MOST_FACES, embeds=True, checks_liveness=True
+def search_users_by_image(context: RequestContext, members: Members) -> Members:
+    """Search for users like the largest face of a picture that the quality filter lets through.
+
+    The other faces are described with the reason of each: a flaw, or that it is not the largest. Nobody is found for a
+    face that is no living person's (`spoof`).
+    """
+    group, picture = read_collection_and_picture(context, members)
+    seen_picture = context.services.recognition.face_analysis.describe_picture(
+        context.tenant, picture, RULES, max_faces=MOST_FACES, embeds=True, checks_liveness=True
     )
     described_picture = seen_picture.described
     reasons = [find_flaw(face, members.get("QualityFilter", "NONE")) for face in described_picture.faces]
@@ -445,25 +481,25 @@ def search_users_by_image(call: Call, members: Members) -> Members:
         answer["SearchedFace"] = {"FaceDetail": details[fit_numbers[0]]}
         if not largest.spoof:
             min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
-            wanted = RankingRequest(
+            ranking_request = RankingRequest(
                 seen_picture.embeddings[fit_numbers[0]], largest.quality.total, min_similarity, max_users
             )
-            similar_users = call.services.recognition.ranking.rank_users(call.tenant, group, wanted)
+            similar_users = context.services.recognition.ranking.rank_users(context.tenant, group, ranking_request)
     searched_numbers = fit_numbers[:1]
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)
         if number not in searched_numbers
     ]
-    return {**answer, **_describe_user_matches(call, similar_users)}
+    return {**answer, **_describe_user_matches(context, similar_users)}
 
 
-def _describe_user_matches(call: Call, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
+def _describe_user_matches(context: RequestContext, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
     users = [
         {"Similarity": similar_user.similarity, "User": {"UserId": similar_user.id, "UserStatus": "ACTIVE"}}
         for similar_user in similar_users
     ]
-    return {"UserMatches": users, "FaceModelVersion": write_model_version(call)}
+    return {"UserMatches": users, "FaceModelVersion": write_model_version(context)}
 
 
 def _name_status(face_count: int) -> str:

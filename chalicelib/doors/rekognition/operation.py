@@ -131,27 +131,28 @@ Members = Mapping[str, Any]
 _Made = TypeVar("_Made")
 
 
-class Call(Struct, frozen=True):
-    """Arguments of a view beside the request's members: the use cases, the tenant and the region of its ARNs."""
+class RequestContext(Struct, frozen=True):
+    """First argument of a view, beside the request's members: the use cases, the tenant and the region of its ARNs."""
 
     services: Services
     tenant: Tenant
     region: str
-    id: str = ""
+    call_id: str = ""
     """What is the same in all attempts of this call: the SDK's number of it, else its signature."""
-    request: RequestId | None = None
+    request_id: RequestId | None = None
     """Of an operation that changes something: what is the same if the client sends it again."""
 
     def change_once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
-        """Make a change that stores its answer under `request`; return that, or the answer stored by an earlier call.
+        """Make a change that stores its answer under `request_id`. Return that, or what an earlier attempt stored.
 
-        What the change finds different may be what the same call did beside it: then that one's answer stands.
+        Two attempts of one call may run at the same time. The second finds what the first has changed, and returns the
+        answer of the first.
         """
-        done, stored_answer = self.services.requests.do_once(self.tenant.name, self.request, change)
-        return cast(_Made, done) if stored_answer is None else stored_answer.body
+        answer, stored_answer = self.services.requests.do_once(self.tenant.name, self.request_id, change)
+        return cast(_Made, answer) if stored_answer is None else stored_answer.body
 
 
-View = Callable[[Call, Members], Members | None]
+View = Callable[[RequestContext, Members], Members | None]
 
 
 def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) -> Response:
@@ -167,9 +168,9 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         nonlocal members
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
-        call, members = _read_call(services, request, sent_headers, operation)
-        with services.audit.reads.enter_act(DIALECT.make_act(operation, _CALLER, call.tenant)):
-            answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
+        context, members = _read_context(services, request, sent_headers, operation)
+        with services.audit.reads.enter_act(DIALECT.make_act(operation, _CALLER, context.tenant)):
+            answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](context, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})
 
@@ -182,40 +183,46 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
 
 def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     """Return the id of the key that signed a request, and its tenant. Raises Failure."""
-    claim, tenant = _verify_signature(services, request, request.headers, _read_body(request))
-    return claim.access_key_id, tenant
+    sent_signature, tenant = _verify_signature(services, request, request.headers, _read_body(request))
+    return sent_signature.access_key_id, tenant
 
 
-def _read_call(
+def _read_context(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
-) -> tuple[Call, Members]:
-    """Return the arguments of the operation's view: the call, and the members that were sent. Raises Failure."""
+) -> tuple[RequestContext, Members]:
+    """Check the operation, the signature and the members, in this order. Return the context, and the members.
+
+    Raises Failure. A request that writes is also refused if its signature came before in another call. The client's
+    SDK then signs anew; somebody who overheard the request cannot.
+    """
     body = _read_body(request)
     is_ours = sent_headers.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
-    claim, tenant = _verify_signature(services, request, sent_headers, body)
+    sent_signature, tenant = _verify_signature(services, request, sent_headers, body)
     telemetry.of_tenant(tenant.name, _CALLER)
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read_members(body, requests.REQUESTS[operation])
-    id_ = sent_headers.get(_INVOCATION) or claim.signature
-    call = Call(services, tenant, claim.region, id_, _identify_request(operation, sent_headers, members))
+    id_ = sent_headers.get(_INVOCATION) or sent_signature.signature
+    context = RequestContext(
+        services, tenant, sent_signature.region, id_, _identify_request(operation, sent_headers, members)
+    )
     # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two
     # calls: somebody who overheard a signed request could send it again under another name.
     name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
     name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
-    if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
+    if operation in requests.WRITES and services.requests.is_repeat(tenant.name, sent_signature.signature, name):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
-    return call, members
+    return context, members
 
 
 def _identify_request(operation: str, sent_headers: Mapping[str, str], members: Members) -> RequestId | None:
-    """Return what is the same in all attempts of one call: the client's token or, without one, the SDK's id of it.
+    """Return the id that all attempts of one call share; None: the operation changes nothing, or no id was sent.
 
-    None if the operation changes nothing, or neither was sent. A token that comes with other content is an error. An
-    id of the SDK that comes with other content is another call.
+    It is the client's token or, without one, the id that the SDK has for the call. If a token comes again with other
+    content, the use case raises an error. If the SDK's id comes again with other content, it is another call.
     """
     token = members.get("ClientRequestToken")
     name = token or sent_headers.get(_INVOCATION)
@@ -240,10 +247,13 @@ def _read_body(request: HttpRequest) -> bytes:
 
 def _verify_signature(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], body: bytes
-) -> tuple[signature.Claim, Tenant]:
-    """Return the signature, and the tenant whose key made it. `sent_headers`: headers, lower case. Raises Failure."""
-    claim = _read_signature(request, sent_headers)
-    tenant_and_secret = services.tenants.find_by_access_key(claim.access_key_id)
+) -> tuple[signature.SentSignature, Tenant]:
+    """Return the signature, and the tenant whose key made it. `sent_headers`: by names in small letters.
+
+    Raises Failure if the key is unknown, the signature is wrong or too old, or the tenant is disabled.
+    """
+    sent_signature = _read_signature(request, sent_headers)
+    tenant_and_secret = services.tenants.find_by_access_key(sent_signature.access_key_id)
     if tenant_and_secret is None:
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
     tenant, secret = tenant_and_secret
@@ -253,16 +263,18 @@ def _verify_signature(
     own_signed_hosts = services.settings.get_dialect_settings(DIALECT.name, SignedHosts)
     hosts = [*own_signed_hosts.endpoint_hosts, *([public_url.netloc] if public_url.netloc else [])]
     now = services.clock.now()
-    signature.verify_signature(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public_url.path)
+    signature.verify_signature(
+        sent_signature, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public_url.path
+    )
     if tenant.disabled:
         raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
-    return claim, tenant
+    return sent_signature, tenant
 
 
-def _read_signature(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
+def _read_signature(request: HttpRequest, sent_headers: Mapping[str, str]) -> signature.SentSignature:
     """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
-        return signature.read_signature(sent, presigned="X-Amz-Signature" in request.query)
+        return signature.read_signature(sent_headers, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:
         if failure.code != signature.MISSING or not request.is_through_gateway:
             raise

@@ -11,7 +11,7 @@ from chalicelib.book.rules.decision import MATCH, MIN_QUALITY
 from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace
 from chalicelib.book.words.pictures import Estimates, Found, Sides
 from chalicelib.doors.http import Failure
-from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, Call
+from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, RequestContext
 
 Members = dict[str, Any]
 
@@ -25,14 +25,17 @@ def require_one_picture(image: Mapping[str, Any]) -> None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
 
 
-def read_picture(call: Call, image: Mapping[str, Any]) -> bytes:
-    """Return the bytes of an Image member. Raises Failure."""
+def read_picture(context: RequestContext, image: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an Image member: those that it has, or those of the S3 object that it names.
+
+    Raises Failure if there is no such object, or the tenant may not read it.
+    """
     if "Bytes" in image:
         sent_bytes: bytes = image["Bytes"]
         return sent_bytes
-    place = image["S3Object"]
-    stored_bytes = call.services.recognition.stored_pictures.read_picture(
-        call.tenant, place["Bucket"], place["Name"], place.get("Version")
+    s3_object = image["S3Object"]
+    stored_bytes = context.services.recognition.stored_pictures.read_picture(
+        context.tenant, s3_object["Bucket"], s3_object["Name"], s3_object.get("Version")
     )
     if stored_bytes is None:
         raise Failure(
@@ -86,11 +89,11 @@ def choose_models(attributes: Sequence[str]) -> frozenset[str]:
     return frozenset(MODELS[name] for name in wanted_names if name in MODELS)
 
 
-def describe_box(place: Found) -> Members:
+def describe_box(face: Found) -> Members:
     """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
     return {
-        "BoundingBox": {"Width": place.width, "Height": place.height, "Left": place.x, "Top": place.y},
-        "Confidence": max(50.0, 100 - 160 * (1 - min(place.score, 1.0)) ** 2),
+        "BoundingBox": {"Width": face.width, "Height": face.height, "Left": face.x, "Top": face.y},
+        "Confidence": max(50.0, 100 - 160 * (1 - min(face.score, 1.0)) ** 2),
     }
 
 
@@ -186,15 +189,15 @@ _DESCRIBERS: Mapping[str, Callable[[Estimates], object]] = {
 }
 
 
-def detect_faces(call: Call, members: Members) -> Members:
+def detect_faces(context: RequestContext, members: Members) -> Members:
     """Describe the faces of a picture. Nobody is searched for."""
     attributes = members.get("Attributes", [])
     require_one_picture(members["Image"])
-    picture, analysis = read_picture(call, members["Image"]), call.services.recognition.face_analysis
+    picture, analysis = read_picture(context, members["Image"]), context.services.recognition.face_analysis
     described_picture = analysis.describe_picture(
-        call.tenant, picture, RULES, choose_models(attributes), max_faces=MOST_FACES
+        context.tenant, picture, RULES, choose_models(attributes), max_faces=MOST_FACES
     ).described
-    unseen = call.tenant.answers_unknown
+    unseen = context.tenant.answers_unknown
     return {
         "FaceDetails": [
             describe_face_detail(face, described_picture.width, described_picture.height, attributes, unseen=unseen)
@@ -203,24 +206,27 @@ def detect_faces(call: Call, members: Members) -> Members:
     }
 
 
-def compare_faces(call: Call, members: Members) -> Members:
-    """Compare the largest face of the source with each face of the target."""
+def compare_faces(context: RequestContext, members: Members) -> Members:
+    """Compare the largest face of the source with each face of the target, the most similar ones first.
+
+    Faces that the quality filter refuses count in neither picture. Raises Failure if a picture has no other face.
+    """
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one_picture(members[name])
     quality_filter = members.get("QualityFilter", "NONE")
-    describe = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
+    describe = partial(context.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
     # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
     max_source_faces = 1 if quality_filter == "NONE" else MOST_FACES
-    seen_source = describe(call.tenant, read_picture(call, members["SourceImage"]), max_faces=max_source_faces)
-    seen_target = describe(call.tenant, read_picture(call, members["TargetImage"]), max_faces=MOST_FACES)
+    seen_source = describe(context.tenant, read_picture(context, members["SourceImage"]), max_faces=max_source_faces)
+    seen_target = describe(context.tenant, read_picture(context, members["TargetImage"]), max_faces=MOST_FACES)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
     source, target = seen_source.leave_out(is_unfit), seen_target.leave_out(is_unfit)
     for name, picture in zip(names, (source, target), strict=True):
         if not picture.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
-    similarities = call.services.recognition.verification.rate_similarities(call.tenant, source, target)
+    similarities = context.services.recognition.verification.rate_similarities(context.tenant, source, target)
     min_similarity = members.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [

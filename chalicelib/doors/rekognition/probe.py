@@ -12,7 +12,7 @@ from chalicelib.doors.probes import Keys, Probe, draw_empty_picture, is_done
 LIMITS = "a match has reached the service's threshold; FaceMatchThreshold asks for more (docs/rekognition.md)"
 
 
-def calls(keys: Keys) -> list[Probe]:
+def make_probes(keys: Keys) -> list[Probe]:
     """Make a question and a detection, both signed."""
     image = {"Image": {"Bytes": base64.b64encode(draw_empty_picture()).decode()}}
     return [

@@ -35,12 +35,12 @@ class Text(Struct, frozen=True):
     fits: Callable[[str], object] | None = None
     """In place of the pattern, which then only stands in the error's text."""
 
-    def read_value(self, value: Any, place: str, problems: Problems) -> str:
+    def read_value(self, value: Any, member_path: str, problems: Problems) -> str:
         if not isinstance(value, str):
-            raise _make_type_failure(place, value, "a string")
+            raise _make_type_failure(member_path, value, "a string")
         if not is_unicode(value):
-            raise Failure("SerializationException", f"{place} has half of a character")
-        problems += (_describe_flaw(value, place, what) for what in self.list_flaws(value))
+            raise Failure("SerializationException", f"{member_path} has half of a character")
+        problems += (_describe_flaw(value, member_path, flaw) for flaw in self.list_flaws(value))
         return value
 
     def list_flaws(self, value: str) -> Iterator[str]:
@@ -57,11 +57,12 @@ class Number(Struct, frozen=True):
     most: int | None = None
     whole: bool = False
 
-    def read_value(self, value: Any, place: str, problems: Problems) -> float | int:
+    def read_value(self, value: Any, member_path: str, problems: Problems) -> float | int:
         if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
-            raise _make_type_failure(place, value, "a whole number" if self.whole else "a number")
+            raise _make_type_failure(member_path, value, "a whole number" if self.whole else "a number")
         problems += (
-            _describe_flaw(value, place, what) for what in _list_bound_flaws(value, self.least, self.most, "value")
+            _describe_flaw(value, member_path, flaw)
+            for flaw in _list_bound_flaws(value, self.least, self.most, "value")
         )
         return int(value) if self.whole else value
 
@@ -70,15 +71,15 @@ class Blob(Struct, frozen=True):
     least: int
     most: int
 
-    def read_value(self, value: Any, place: str, problems: Problems) -> bytes:
+    def read_value(self, value: Any, member_path: str, problems: Problems) -> bytes:
         if not isinstance(value, str):
-            raise _make_type_failure(place, value, "a string in base64")
+            raise _make_type_failure(member_path, value, "a string in base64")
         try:
             data = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise Failure("SerializationException", f"{place} is not in base64, with its padding") from None
+            raise Failure("SerializationException", f"{member_path} is not in base64, with its padding") from None
         flaws = _list_bound_flaws(len(data), self.least, self.most)
-        problems += (f"Value at '{place}' failed to satisfy constraint: {what}" for what in flaws)
+        problems += (f"Value at '{member_path}' failed to satisfy constraint: {flaw}" for flaw in flaws)
         return data
 
 
@@ -87,18 +88,19 @@ class ListOf(Struct, frozen=True):
     least: int = 0
     most: int | None = None
 
-    def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
-        """Read a list of texts; add to `problems` what is wrong with its length and its texts."""
+    def read_value(self, value: Any, member_path: str, problems: Problems) -> list[str]:
+        """Read a list of texts, without its nulls. Add the flaws of its length and of its texts to `problems`."""
         if not isinstance(value, list):
-            raise _make_type_failure(place, value, "a list")
-        members = [self.member.read_value(member, place, []) for member in value if member is not None]
+            raise _make_type_failure(member_path, value, "a list")
+        members = [self.member.read_value(member, member_path, []) for member in value if member is not None]
         quoted = f"[{', '.join(members)}]"
-        flaws = [what for member in members for what in self.member.list_flaws(member)]
+        flaws = [flaw for member in members for flaw in self.member.list_flaws(member)]
         problems += (
-            _describe_flaw(quoted, place, what) for what in _list_bound_flaws(len(members), self.least, self.most)
+            _describe_flaw(quoted, member_path, flaw) for flaw in _list_bound_flaws(len(members), self.least, self.most)
         )
         problems += (
-            _describe_flaw(quoted, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
+            _describe_flaw(quoted, member_path, f"Member must satisfy constraint: [{flaw}]")
+            for flaw in dict.fromkeys(flaws)
         )
         return members
 
@@ -109,21 +111,21 @@ class MapOf(Struct, frozen=True):
     least: int = 0
     most: int | None = None
 
-    def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
-        """Read a map of texts; note what is wrong with its size, keys and values."""
+    def read_value(self, value: Any, member_path: str, problems: Problems) -> dict[str, str]:
+        """Read a map of texts, without its nulls. Add the flaws of its size, keys and values to `problems`."""
         if not isinstance(value, dict):
-            raise _make_type_failure(place, value, "an object")
-        texts = {key: self.value.read_value(sent, place, []) for key, sent in value.items() if sent is not None}
+            raise _make_type_failure(member_path, value, "an object")
+        texts = {key: self.value.read_value(sent, member_path, []) for key, sent in value.items() if sent is not None}
         quoted = "{" + ", ".join(f"{key}={text}" for key, text in texts.items()) + "}"
         problems += (
-            _describe_flaw(quoted, place, what) for what in _list_bound_flaws(len(texts), self.least, self.most)
+            _describe_flaw(quoted, member_path, flaw) for flaw in _list_bound_flaws(len(texts), self.least, self.most)
         )
         for part, flaws in (
-            ("keys", [what for key in texts for what in self.key.list_flaws(key)]),
-            ("value", [what for text in texts.values() for what in self.value.list_flaws(text)]),
+            ("keys", [flaw for key in texts for flaw in self.key.list_flaws(key)]),
+            ("value", [flaw for text in texts.values() for flaw in self.value.list_flaws(text)]),
         ):
             sentences = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
-            problems += (_describe_flaw(quoted, place, what) for what in sentences)
+            problems += (_describe_flaw(quoted, member_path, flaw) for flaw in sentences)
         return texts
 
 
@@ -133,13 +135,13 @@ class Members(Struct, frozen=True):
     members: Mapping[str, Kind]
     required: tuple[str, ...] = ()
 
-    def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
-        """Read an object's members by their kinds; add to `problems` which are wrong or missing."""
+    def read_value(self, value: Any, member_path: str, problems: Problems) -> dict[str, Any]:
+        """Read an object's members by their kinds, and pass others over. Add to `problems` what is wrong or missing."""
         if not isinstance(value, dict):
-            raise _make_type_failure(place or "the body", value, "an object")
+            raise _make_type_failure(member_path or "the body", value, "an object")
         members: dict[str, Any] = {}
         for name, kind in self.members.items():
-            inner = ".".join(filter(None, (place, name[0].lower() + name[1:])))
+            inner = ".".join(filter(None, (member_path, name[0].lower() + name[1:])))
             if value.get(name) is not None:
                 members[name] = kind.read_value(value[name], inner, problems)
             elif name in self.required:
@@ -178,16 +180,16 @@ def _list_bound_flaws(
         yield f"Member must have {measured} less than or equal to {max_size}"
 
 
-def _describe_flaw(value: object, place: str, what: str) -> str:
+def _describe_flaw(value: object, member_path: str, flaw: str) -> str:
     text = str(value)
     quoted = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
-    return f"Value '{quoted}' at '{place}' failed to satisfy constraint: {what}"
+    return f"Value '{quoted}' at '{member_path}' failed to satisfy constraint: {flaw}"
 
 
-def _make_type_failure(place: str, value: object, right_kind: str) -> Failure:
+def _make_type_failure(member_path: str, value: object, right_kind: str) -> Failure:
     kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
     return Failure(
-        "SerializationException", f"{place} is {right_kind}, not {kinds.get(type(value)) or str(value)[:20]}"
+        "SerializationException", f"{member_path} is {right_kind}, not {kinds.get(type(value)) or str(value)[:20]}"
     )
 
 

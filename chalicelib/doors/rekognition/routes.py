@@ -34,10 +34,10 @@ def read_claim(_settings: Settings, request: Head) -> Claim:
 
 
 VIEWS = Views(
-    operation.answer_error,
-    "Operations are called by POST.",
-    operation.make_too_long(operation.ONE_BOX_BODY_BYTES),
-    read_claim,
-    bodies={("POST", ROOT): operation.ONE_BOX_BODY_BYTES},
-    answers={ROOT: {"POST": answer}},
+    answer_error=operation.answer_error,
+    unknown_path="Operations are called by POST.",
+    body_too_long=operation.make_too_long(operation.ONE_BOX_BODY_BYTES),
+    read_claim=read_claim,
+    max_bytes_by_route={("POST", ROOT): operation.ONE_BOX_BODY_BYTES},
+    answers_by_path={ROOT: {"POST": answer}},
 )

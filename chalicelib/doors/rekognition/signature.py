@@ -42,8 +42,8 @@ class SignedRequest(Struct, frozen=True):
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-class Claim(Struct, frozen=True):
-    """The claim in a request's Authorization header. `at`: the time in X-Amz-Date."""
+class SentSignature(Struct, frozen=True):
+    """A signature, as a request's Authorization header has it, with its scope. `at`: the time in X-Amz-Date."""
 
     access_key_id: str
     day: str
@@ -60,8 +60,11 @@ class Claim(Struct, frozen=True):
         return f"{self.day}/{self.region}/{self.service}/{self.terminator}"
 
 
-def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Claim:
-    """Read the claim from the headers, whose names are in small letters. Raises Failure if there is none, or half."""
+def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> SentSignature:
+    """Read the signature from the headers, whose names are in small letters.
+
+    Raises Failure if there is none, if it is in the URL (`presigned`), or if one of its parts is missing.
+    """
     authorization = headers.get("authorization", "").strip()
     if presigned or not authorization:
         raise Failure(MISSING, "Missing Authentication Token")
@@ -69,35 +72,35 @@ def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Cl
     if algorithm != ALGORITHM:
         raise _make_incomplete(f"Authorization must begin with {ALGORITHM}, not with {algorithm[:40]!r}")
     pairs = (part.strip().partition("=") for part in parameters.split(","))
-    parts = {name: value for name, _, value in pairs}
-    lacking = [name for name in _PARTS if not parts.get(name)]
-    if lacking:
-        raise _make_incomplete(f"Authorization header requires {', '.join(repr(name) for name in lacking)}")
-    credential = parts["Credential"].split("/")
+    fields = {name: value for name, _, value in pairs}
+    missing_names = [name for name in _PARTS if not fields.get(name)]
+    if missing_names:
+        raise _make_incomplete(f"Authorization header requires {', '.join(repr(name) for name in missing_names)}")
+    credential = fields["Credential"].split("/")
     if len(credential) != 5 or not all(credential):
         raise _make_incomplete("Credential must be <access key>/<yyyymmdd>/<region>/rekognition/aws4_request")
-    signed = tuple(parts["SignedHeaders"].split(";"))
-    needed = [*_ALWAYS_SIGNED, *(name for name in _SIGNED_IF_SENT if name in headers)]
-    unsigned = [name for name in needed if name not in signed]
-    if unsigned:
-        raise _make_incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
+    signed_names = tuple(fields["SignedHeaders"].split(";"))
+    needed_names = [*_ALWAYS_SIGNED, *(name for name in _SIGNED_IF_SENT if name in headers)]
+    unsigned_names = [name for name in needed_names if name not in signed_names]
+    if unsigned_names:
+        raise _make_incomplete(f"SignedHeaders must name {', '.join(unsigned_names)}")
     id_, day, region, service, terminator = credential
     sent_at, signed_at = _read_time(headers)
-    return Claim(
+    return SentSignature(
         access_key_id=id_,
         day=day,
         region=region,
         service=service,
         terminator=terminator,
-        signed_headers=signed,
-        signature=parts["Signature"],
+        signed_headers=signed_names,
+        signature=fields["Signature"],
         sent_at=sent_at,
         at=signed_at,
     )
 
 
 def verify_signature(
-    claim: Claim,
+    sent_signature: SentSignature,
     request: SignedRequest,
     secret: str,
     now: datetime,
@@ -108,12 +111,15 @@ def verify_signature(
 ) -> None:
     """Raise Failure unless the request is as it was signed with this secret, at most `tolerance` ago or ahead.
 
-    `hosts`: names under which a proxy is called in front of us. `prefix`: beginning of the path that it takes off.
-    Whichever of them the client signed is right, with or without a slash at the path's end.
+    Each host and path that the client may have signed is tried, with and without a slash at the path's end, since a
+    proxy before us may have changed them. `hosts`: the names under which the proxy is called. `prefix`: the beginning
+    of the path that the proxy takes off.
     """
-    _require_now(claim, now, tolerance)
-    if (claim.service, claim.terminator) != (SERVICE, TERMINATOR) or claim.day != claim.sent_at[:8]:
-        right_scope = f"<access key>/{claim.sent_at[:8]}/<region>/{SERVICE}/{TERMINATOR}"
+    _require_now(sent_signature, now, tolerance)
+    day_sent = sent_signature.sent_at[:8]
+    scope = sent_signature.day, sent_signature.service, sent_signature.terminator
+    if scope != (day_sent, SERVICE, TERMINATOR):
+        right_scope = f"<access key>/{day_sent}/<region>/{SERVICE}/{TERMINATOR}"
         raise Failure("InvalidSignatureException", f"{_DIFFERS} Credential should be scoped to {right_scope}.")
     body_hash = hashlib.sha256(request.body).hexdigest()
     sent_hash = request.headers.get("x-amz-content-sha256", body_hash)
@@ -125,24 +131,31 @@ def verify_signature(
         )
         raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {fault}.")
     candidates = [
-        compute_signature(claim, signed_request, body_hash, secret)
+        compute_signature(sent_signature, signed_request, body_hash, secret)
         for signed_request in _list_variants(request, hosts, prefix)
     ]
-    matches = [hmac.compare_digest(candidate.encode(), claim.signature.encode()) for candidate in candidates]
+    matches = [hmac.compare_digest(candidate.encode(), sent_signature.signature.encode()) for candidate in candidates]
     if not any(matches):
         fault = "The secret, the path, the host or a signed header differs from what arrived here"
         raise Failure("InvalidSignatureException", f"{_DIFFERS} {fault}; Host arrived as {_read_host(request)!r}.")
 
 
-def compute_signature(claim: Claim, request: SignedRequest, hashed: str, secret: str) -> str:
-    """Make the signature of a POST, in small hexadecimal digits. `hashed`: the SHA-256 of the body."""
-    lines = [f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in claim.signed_headers]
-    names = ";".join(claim.signed_headers)
+def compute_signature(sent_signature: SentSignature, request: SignedRequest, body_hash: str, secret: str) -> str:
+    """Make the signature of a POST in hexadecimal digits, as AWS's Signature Version 4 says.
+
+    `body_hash`: the SHA-256 of the body.
+    """
+    lines = [
+        f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in sent_signature.signed_headers
+    ]
+    names = ";".join(sent_signature.signed_headers)
     path = quote(request.path, safe="/~")  # what was sent is escaped once more, as for every service but S3
-    canonical = "\n".join(("POST", path, _write_query(request.query), *lines, "", names, hashed))
-    text = "\n".join((ALGORITHM, claim.sent_at, claim.scope, hashlib.sha256(canonical.encode()).hexdigest()))
+    canonical = "\n".join(("POST", path, _write_query(request.query), *lines, "", names, body_hash))
+    text = "\n".join(
+        (ALGORITHM, sent_signature.sent_at, sent_signature.scope, hashlib.sha256(canonical.encode()).hexdigest())
+    )
     key = f"AWS4{secret}".encode()
-    for part in (claim.day, claim.region, claim.service, claim.terminator):
+    for part in (sent_signature.day, sent_signature.region, sent_signature.service, sent_signature.terminator):
         key = _compute_mac(key, part)
     return _compute_mac(key, text).hex()
 
@@ -160,26 +173,26 @@ def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) ->
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
 
-def _require_now(claim: Claim, now: datetime, tolerance: timedelta) -> None:
+def _require_now(sent_signature: SentSignature, now: datetime, tolerance: timedelta) -> None:
     """Raise Failure, in the words of AWS, if the request was signed too long ago or too far ahead."""
     minutes = f"{tolerance.total_seconds() / 60:g} min."
-    if claim.at < now - tolerance:
+    if sent_signature.at < now - tolerance:
         limit = f"{(now - tolerance).strftime(_TIME)} ({now.strftime(_TIME)} - {minutes})"
-        text = f"Signature expired: {claim.sent_at} is now earlier than {limit}"
-    elif claim.at > now + tolerance:
+        text = f"Signature expired: {sent_signature.sent_at} is now earlier than {limit}"
+    elif sent_signature.at > now + tolerance:
         limit = f"{(now + tolerance).strftime(_TIME)} ({now.strftime(_TIME)} + {minutes})"
-        text = f"Signature not yet current: {claim.sent_at} is still later than {limit}"
+        text = f"Signature not yet current: {sent_signature.sent_at} is still later than {limit}"
     else:
         return
     raise Failure("InvalidSignatureException", text)
 
 
 def _read_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
-    sent = headers.get("x-amz-date", "")
+    text = headers.get("x-amz-date", "")
     try:
-        return sent, datetime.strptime(sent, _TIME).replace(tzinfo=UTC)
+        return text, datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise _make_incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {sent[:40]!r}") from None
+        raise _make_incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {text[:40]!r}") from None
 
 
 def _write_query(query: Mapping[str, Sequence[str]]) -> str:

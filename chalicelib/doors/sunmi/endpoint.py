@@ -113,14 +113,14 @@ def choose_code(error: Exception, endpoint: str) -> int:
     return _SUBSTITUTES.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)
 
 
-class Call(Struct, frozen=True):
-    """Arguments of a view beside its parameters: the use cases, and the authenticated tenant."""
+class RequestContext(Struct, frozen=True):
+    """First argument of a view, beside the parameters that were sent: the use cases, and the authenticated tenant."""
 
     services: Services
     tenant: Tenant
-    request: RequestId | None
+    request_id: RequestId | None
     """Set for endpoints that change something; the use case stores its answer with the change."""
-    headers: dict[str, str]
+    response_headers: dict[str, str]
     """A view may add response headers."""
 
 
@@ -138,7 +138,7 @@ class Endpoint(Struct, frozen=True):
     """
 
     name: str
-    view: Callable[[Call, Parameters], Body | None]
+    view: Callable[[RequestContext, Parameters], Body | None]
     parameters: frozenset[str] = frozenset()
     changes: bool = False
     render: Callable[[Body], Body] = dict
@@ -162,10 +162,10 @@ class Endpoint(Struct, frozen=True):
         return failure["code"], make_json_response(failure, headers=headers)
 
     def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
-        """Authenticate a signed form, run its view once, and render the answer of it.
+        """Authenticate a signed form, run its view once, and render the view's result.
 
-        A request that changes something is identified, so that a repeat gets the stored answer; of one that only reads
-        the signature is remembered.
+        A request that changes something has an id, by which a repeat gets the stored answer. Of a request that only
+        reads, the signature is remembered.
         """
         signed = SignedForm.read(form)
         services = provide()
@@ -175,26 +175,26 @@ class Endpoint(Struct, frozen=True):
         if request_id is None:
             services.requests.remember_read(signed.key)
         with services.audit.reads.enter_act(DIALECT.make_act(self.name, _CALLER, caller)):
-            answer = self._run_view_once(Call(services, caller, request_id, headers), form)
+            answer = self._run_view_once(RequestContext(services, caller, request_id, headers), form)
         if answer.code != OK:
             telemetry.report_error_code(answer.body["code"], answer.code)
             return answer.body
         data = self.render(answer.body)
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
-    def _run_view_once(self, call: Call, form: Form) -> Answer:
+    def _run_view_once(self, context: RequestContext, form: Form) -> Answer:
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
-        requests, tenant = call.services.requests, call.tenant.name
+        requests, tenant = context.services.requests, context.tenant.name
         try:
-            done, stored_answer = requests.do_once(
-                tenant, call.request, lambda: self.view(call, Parameters.read(form, self.parameters))
+            answer_body, stored_answer = requests.do_once(
+                tenant, context.request_id, lambda: self.view(context, Parameters.read(form, self.parameters))
             )
         except RegularsError as error:
             failure = self.describe_failure(error)
-            if call.request is None or failure["code"] in NEVER_STORED:
+            if context.request_id is None or failure["code"] in NEVER_STORED:
                 raise
-            return requests.store_answer(tenant, call.request, Answer(type(error).__name__, failure))
-        return stored_answer or Answer(OK, done or {})
+            return requests.store_answer(tenant, context.request_id, Answer(type(error).__name__, failure))
+        return stored_answer or Answer(OK, answer_body or {})
 
     def describe_failure(self, error: Exception) -> Body:
         return {"code": choose_code(error, self.name), "msg": describe_error(error)}

@@ -16,14 +16,16 @@ DONE, NO_MATCH, UNUSABLE = 0, 283, 210
 LIMITS = OWN_THRESHOLD
 
 
-def calls(keys: Keys) -> list[Probe]:
+def make_probes(keys: Keys) -> list[Probe]:
     """Make a question and a search, both signed."""
-    sent = {"app_id": keys["app_id"], "random": "1234567890", "timestamp": str(int(time.time()))}
-    sent["sign"] = compute_signature(sent, keys["app_key"])
+    parameters = {"app_id": keys["app_id"], "random": "1234567890", "timestamp": str(int(time.time()))}
+    parameters["sign"] = compute_signature(parameters, keys["app_key"])
     form = {"Content-Type": URLENCODED}
-    search = encode_multipart({**sent, "pic": make_picture_file()})
+    search = encode_multipart({**parameters, "pic": make_picture_file()})
     return [
-        Probe("groups", "/openapi/face/getGroupList", expect_member("code", DONE), urlencode(sent).encode(), form),
+        Probe(
+            "groups", "/openapi/face/getGroupList", expect_member("code", DONE), urlencode(parameters).encode(), form
+        ),
         Probe("search", "/openapi/face/getFaceByPicture", expect_member("code", UNUSABLE, NO_MATCH), *search),
     ]
 

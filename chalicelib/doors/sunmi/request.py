@@ -26,7 +26,7 @@ from chalicelib.doors.sunmi import DIALECT
 from chalicelib.services import Services
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
-ITEMS = frozenset(f"item{place}" for place in range(1, 6))
+ITEMS = frozenset(f"item{number}" for number in range(1, 6))
 """Attributes of a group by place; addFace may also send them by name."""
 
 ALIASES = {"facdid": "faceid"}
@@ -40,9 +40,9 @@ _COMMAS = re.compile("[,\uff0c]")
 """ASCII and full-width."""
 
 
-def match_name(sent: str, names: Collection[str]) -> str:
+def match_name(sent_name: str, names: Collection[str]) -> str:
     """Return our parameter's name that was meant, or the trimmed name if none was."""
-    name = sent.strip()
+    name = sent_name.strip()
     lowered = name[:1].lower() + name[1:]
     return lowered if lowered in names else name
 
@@ -56,22 +56,22 @@ class Parameters(Texts, frozen=True):
     """Parameters and files by name. Unless a method says otherwise, an empty parameter counts as not sent."""
 
     files: Mapping[str, bytes]
-    own: frozenset[str]
+    own_names: frozenset[str]
     """Names of this endpoint's parameters; others may be a group's attributes."""
 
     @classmethod
-    def read(cls, form: Form, own: frozenset[str]) -> Parameters:
+    def read(cls, form: Form, own_names: frozenset[str]) -> Parameters:
         """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
-        known_names = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
+        known_names = own_names | PUBLIC | {alias for alias, name in ALIASES.items() if name in own_names}
 
-        def read_name(sent: str) -> str:
-            name = match_name(sent, known_names)
+        def read_name(sent_name: str) -> str:
+            name = match_name(sent_name, known_names)
             return ALIASES.get(name, name) if name in known_names else name
 
         fields = [(read_name(name), value) for name, value in form.fields]
         files = [(read_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
         collect_once([*fields, *files])
-        return cls(dict(fields), dict(files), own)
+        return cls(dict(fields), dict(files), own_names)
 
     def required_maybe_empty(self, name: str) -> str:
         if name not in self.values:
@@ -109,8 +109,8 @@ class Parameters(Texts, frozen=True):
 
         Empty ones are included.
         """
-        taken = (self.own - ITEMS) | PUBLIC
-        return {name: value for name, value in self.values.items() if name not in taken}
+        other_uses = (self.own_names - ITEMS) | PUBLIC
+        return {name: value for name, value in self.values.items() if name not in other_uses}
 
 
 def read_list(name: str, text: str) -> list[str]:
@@ -165,7 +165,7 @@ class SignedForm(Struct, frozen=True):
         With a name sent twice, it would be unclear which value is signed.
         """
         collect_once([*form.fields, *((upload.name, "") for upload in form.uploads)])
-        named_fields = ((match_name(sent, PUBLIC), value) for sent, value in form.fields)
+        named_fields = ((match_name(sent_name, PUBLIC), value) for sent_name, value in form.fields)
         public = collect_once((name, value) for name, value in named_fields if name in PUBLIC)
         for name in _REQUIRED:
             if not public.get(name):
@@ -237,11 +237,11 @@ class SignedForm(Struct, frozen=True):
             )
 
 
-def _read_sign_type(sent: str) -> SignType:
+def _read_sign_type(text: str) -> SignType:
     try:
-        return SignType(sent.upper())
+        return SignType(text.upper())
     except ValueError:
-        raise InvalidInput(f"sign_type is MD5 or HMAC-SHA256, not {sent[:40]!r}") from None
+        raise InvalidInput(f"sign_type is MD5 or HMAC-SHA256, not {text[:40]!r}") from None
 
 
 def _compute_digest(parts: list[object]) -> str:

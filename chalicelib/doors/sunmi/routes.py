@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import asdict
 
@@ -24,7 +24,7 @@ from chalicelib.doors.claims import Head, SignatureClaim, read_form_value
 from chalicelib.doors.forms import Form
 from chalicelib.doors.http import Views, make_search_headers
 from chalicelib.doors.sunmi import PREFIX
-from chalicelib.doors.sunmi.endpoint import CODES, Body, Call, Endpoint, find_signer
+from chalicelib.doors.sunmi.endpoint import CODES, Body, Endpoint, RequestContext, find_signer
 from chalicelib.doors.sunmi.request import ITEMS, Parameters, match_name, omit_empty_files
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def is_update(form: Form) -> bool:
     return "pic" not in sent_names | file_names and not sent_names.isdisjoint(_ONLY_UPDATED)
 
 
-def add_face(call: Call, parameters: Parameters) -> Body:
+def add_face(context: RequestContext, parameters: Parameters) -> Body:
     """Enrol the largest face of a picture. Parameters with unknown names are values of the group's attributes."""
-    enrolled = call.services.enrolment.enrol_largest_face(
-        call.tenant,
+    enrolled = context.services.enrolment.enrol_largest_face(
+        context.tenant,
         parameters.required_text("group_name"),
         parameters.required_file("pic"),
         PICTURES,
@@ -71,12 +71,12 @@ def add_face(call: Call, parameters: Parameters) -> Body:
         age=parameters.read_number("age", 0, 120),
         gender=_read_gender(parameters),
         values={name: value for name, value in parameters.list_others().items() if value},
-        request=call.request,
+        request=context.request_id,
     )
     return {"faceid": enrolled.faceid}
 
 
-def update_face(call: Call, parameters: Parameters) -> None:
+def update_face(context: RequestContext, parameters: Parameters) -> None:
     """Change the fields of a face that were sent, and add its picture."""
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
@@ -88,12 +88,12 @@ def update_face(call: Call, parameters: Parameters) -> None:
         values=parameters.list_others(),
     )
     group_name, faceid = parameters.required_text("group_name"), parameters.required_text("faceid")
-    call.services.enrolment.update.change_in_group(
-        call.tenant, group_name, faceid, changes, PICTURES, request=call.request
+    context.services.enrolment.update.change_in_group(
+        context.tenant, group_name, faceid, changes, PICTURES, request=context.request_id
     )
 
 
-def delete_face(call: Call, parameters: Parameters) -> Body:
+def delete_face(context: RequestContext, parameters: Parameters) -> Body:
     number, group_name = parameters.required_number("num"), parameters.required_text("group_name")
     faceids = parameters.read_ids("faceid_list")
     if number != len(faceids) or not 1 <= number <= 100:
@@ -101,102 +101,112 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
             f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
         )
     return asdict(
-        call.services.deletion.delete_faces_of_group(call.tenant, group_name, faceids, call.request, by="sunmi")
+        context.services.deletion.delete_faces_of_group(
+            context.tenant, group_name, faceids, context.request_id, by="sunmi"
+        )
     )
 
 
-def get_face(call: Call, parameters: Parameters) -> Body:
+def get_face(context: RequestContext, parameters: Parameters) -> Body:
     try:
-        face = call.services.faces.get(call.tenant, parameters.required_text("faceid"))
+        face = context.services.faces.get(context.tenant, parameters.required_text("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
-        face = call.services.faces.get(call.tenant, str(merged.details["into"]))
-    return render_face(face, _find_group(call, face))
+        face = context.services.faces.get(context.tenant, str(merged.details["into"]))
+    return render_face(face, _find_group(context, face))
 
 
-def get_face_list(call: Call, parameters: Parameters) -> Body:
+def get_face_list(context: RequestContext, parameters: Parameters) -> Body:
     name = parameters.required_text("group_name")
     page_num, page_size = parameters.read_number("page_num", low=1), parameters.read_number("page_size", 1, 100)
-    page = call.services.faces.read_page(call.tenant, name, page_num or 1, page_size or 10)
+    page = context.services.faces.read_page(context.tenant, name, page_num or 1, page_size or 10)
     return {"total_num": page.group.count, **_render_page(page)}
 
 
-def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
+def get_face_by_arrival(context: RequestContext, parameters: Parameters) -> Body:
     name, number = parameters.required_text("group_name"), parameters.read_number("num", 1, 10)
-    return _render_page(call.services.faces.list_longest_away(call.tenant, name, number or 1))
+    return _render_page(context.services.faces.list_longest_away(context.tenant, name, number or 1))
 
 
-def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
-    search = call.services.recognition.face_analysis.search_by_picture(
-        call.tenant, parameters.required_file("pic"), PICTURES
+def get_face_by_picture(context: RequestContext, parameters: Parameters) -> Body:
+    search = context.services.recognition.face_analysis.search_by_picture(
+        context.tenant, parameters.required_file("pic"), PICTURES
     )
-    call.headers.update(make_search_headers([search.decision]))
+    context.response_headers.update(make_search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")
     return render_face(search.match.face, search.match.group)
 
 
 def _read_gender(parameters: Parameters) -> Gender | None:
-    sent = parameters.read_number("gender", 0, 2)
-    return None if sent is None else GENDERS[sent]
+    number = parameters.read_number("gender", 0, 2)
+    return None if number is None else GENDERS[number]
 
 
-def _find_group(call: Call, face: Face) -> Group:
-    group = call.services.groups.find_by_id(call.tenant, face.group_id)
+def _find_group(context: RequestContext, face: Face) -> Group:
+    group = context.services.groups.find_by_id(context.tenant, face.group_id)
     if group is None:
         raise Busy("the face is just being moved or deleted: ask again")
     return group
 
 
-def create_group(call: Call, parameters: Parameters) -> None:
-    call.services.groups.create(call.tenant, *_read_group(call, parameters), request=call.request)
+def create_group(context: RequestContext, parameters: Parameters) -> None:
+    fields = _read_group_fields(context, parameters)
+    context.services.groups.create(context.tenant, *fields, request=context.request_id)
 
 
-def update_group(call: Call, parameters: Parameters) -> None:
-    old_name, new = parameters.required_text("old_name"), _read_group(call, parameters)
-    changes = dict(zip(("name", "capacity", "description"), new, strict=True))
-    call.services.groups.change_by_name(call.tenant, old_name, changes, request=call.request)
+def update_group(context: RequestContext, parameters: Parameters) -> None:
+    old_name, new_fields = parameters.required_text("old_name"), _read_group_fields(context, parameters)
+    context.services.groups.change_by_name(context.tenant, old_name, new_fields._asdict(), request=context.request_id)
 
 
-def update_migration(call: Call, parameters: Parameters) -> None:
+def update_migration(context: RequestContext, parameters: Parameters) -> None:
     rule = PromotionSettings(parameters.required_number("arrive_times"), parameters.required_number("period"))
-    call.services.groups.set_promotion_settings(call.tenant, rule, request=call.request)
+    context.services.groups.set_promotion_settings(context.tenant, rule, request=context.request_id)
 
 
-def delete_group(call: Call, parameters: Parameters) -> None:
-    call.services.groups.delete(call.tenant, parameters.required_text("name"), request=call.request)
+def delete_group(context: RequestContext, parameters: Parameters) -> None:
+    context.services.groups.delete(context.tenant, parameters.required_text("name"), request=context.request_id)
 
 
-def get_group_list(call: Call, _: Parameters) -> Body:
+def get_group_list(context: RequestContext, _: Parameters) -> Body:
     groups, promotion_settings = (
-        call.services.groups.list_all(call.tenant),
-        call.services.groups.read_promotion_settings(call.tenant),
+        context.services.groups.list_all(context.tenant),
+        context.services.groups.read_promotion_settings(context.tenant),
     )
     return {
-        "face_group": [_render_group(call.tenant, group, promotion_settings) for group in groups],
+        "face_group": [_render_group(context.tenant, group, promotion_settings) for group in groups],
         "num": len(groups),
     }
 
 
-def add_face_info_item(call: Call, parameters: Parameters) -> None:
+def add_face_info_item(context: RequestContext, parameters: Parameters) -> None:
     group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
-    call.services.groups.add_attributes(call.tenant, group_name, names, request=call.request)
+    context.services.groups.add_attributes(context.tenant, group_name, names, request=context.request_id)
 
 
-def remove_face_info_item(call: Call, parameters: Parameters) -> None:
+def remove_face_info_item(context: RequestContext, parameters: Parameters) -> None:
     group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
-    call.services.groups.remove_attributes(call.tenant, group_name, names, request=call.request)
+    context.services.groups.remove_attributes(context.tenant, group_name, names, request=context.request_id)
 
 
-def get_face_info_item(call: Call, parameters: Parameters) -> Body:
-    group = call.services.groups.get_by_name(call.tenant, parameters.required_text("group_name"))
+def get_face_info_item(context: RequestContext, parameters: Parameters) -> Body:
+    group = context.services.groups.get_by_name(context.tenant, parameters.required_text("group_name"))
     return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
 
 
-def _read_group(call: Call, parameters: Parameters) -> tuple[str, int | None, str]:
-    """Read name, capacity and description of a group; no capacity is None, if the tenant's groups need none."""
-    read = parameters.required_number if call.tenant.limits.group_capacity_required else parameters.read_number
+class _GroupFields(NamedTuple):
+    """The fields of a group. `capacity`: None: it was not sent, and the tenant's groups need none."""
+
+    name: str
+    capacity: int | None
+    description: str
+
+
+def _read_group_fields(context: RequestContext, parameters: Parameters) -> _GroupFields:
+    """Read the fields of a group, which are all required but the capacity. Raises InvalidInput."""
+    read = parameters.required_number if context.tenant.limits.group_capacity_required else parameters.read_number
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
-    return name, capacity, parameters.required_maybe_empty("description")
+    return _GroupFields(name, capacity, parameters.required_maybe_empty("description"))
 
 
 def _read_attribute_names(parameters: Parameters) -> list[str]:
@@ -252,11 +262,11 @@ def render_listed_face(face: Face, group: Group) -> Body:
 def _render_attributes(face: Face, group: Group) -> Body:
     """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
     values = [(attribute.name, face.attributes.get(attribute.id, "")) for attribute in group.attributes]
-    return dict(values) | {f"item{place}": value for place, (_, value) in enumerate(values, start=1)}
+    return dict(values) | {f"item{number}": value for number, (_, value) in enumerate(values, start=1)}
 
 
 def choose_age_range(face: Face) -> int | None:
-    """Return the range, 1 to 8, of the age that was set, else of the estimate; None if there is neither."""
+    """Return the range, 1 to 8, of a face's age: of the age that was set, else of the estimate; None: no age."""
     age = face.estimates.age if face.age is None else face.age
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
 
@@ -310,10 +320,10 @@ def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, o
 
 
 VIEWS = Views(
-    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
-    f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
-    InvalidInput("The body is larger than 4 MiB."),
-    read_claim,
-    answers={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
-    gateway_fields=make_gateway_fields,
+    answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
+    unknown_path=f"There is no such call here: by POST, there are {', '.join(one.name for one in ENDPOINTS)}.",
+    body_too_long=InvalidInput("The body is larger than 4 MiB."),
+    read_claim=read_claim,
+    answers_by_path={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
+    make_gateway_fields=make_gateway_fields,
 )

@@ -13,7 +13,7 @@ from chalicelib.book.words.model import MAX_PICTURES, Tenant
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES
 from chalicelib.book.words.tenant_settings import OF_TENANT, SETTINGS, NoticeSetting, count_capture_days
 from chalicelib.book.words.values import milliseconds, moment_of_text, time_text
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_as
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_as
 from chalicelib.doors.v1.shapes import draw_qr_code
 from chalicelib.doors.v1.wire import (
     MAX_BYTES,
@@ -165,21 +165,21 @@ class SigningKey(Answer):
 
 
 @operations("GET", "/v1/settings", Role.VIEWER)
-def get_settings(call: Call) -> Settings:
+def get_settings(context: RequestContext) -> Settings:
     """Read the tenant's settings."""
-    tenant, promotion_settings = call.services.account.read_settings(call.tenant)
-    groups = call.services.groups.list_all(tenant) if tenant.no_pictures_of else []
+    tenant, promotion_settings = context.services.account.read_settings(context.tenant)
+    groups = context.services.groups.list_all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
         **asdict(promotion_settings),
-        captures_kept_days=count_capture_days(tenant, call.services.settings.capture_days),
+        captures_kept_days=count_capture_days(tenant, context.services.settings.capture_days),
         attributes_off=sorted(tenant.attributes_off),
         no_pictures_of=[group.name for group in groups if group.id in tenant.no_pictures_of],
     )
 
 
 @operations("PATCH", "/v1/settings", Role.ADMIN, again=answer_as(get_settings))
-def change_settings(call: Call, body: SettingsChanges) -> Settings:
+def change_settings(context: RequestContext, body: SettingsChanges) -> Settings:
     """Change what is sent, all or nothing; the rest stays.
 
     A setting holds from the next request on. Another time zone counts for the past, too.
@@ -188,35 +188,35 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     if "attributes_off" in changes:
         changes["attributes_off"] = frozenset(changes["attributes_off"])
     if "no_pictures_of" in changes:
-        find_group = call.services.groups.get_by_name
-        changes["no_pictures_of"] = frozenset(find_group(call.tenant, name).id for name in changes["no_pictures_of"])
-    call.services.account.change(call.tenant, changes, call.request)
-    return get_settings(call)
+        find_group = context.services.groups.get_by_name
+        changes["no_pictures_of"] = frozenset(find_group(context.tenant, name).id for name in changes["no_pictures_of"])
+    context.services.account.change(context.tenant, changes, context.request_id)
+    return get_settings(context)
 
 
 @operations("GET", "/v1/usage", Role.VIEWER)
-def get_usage(call: Call) -> Usage:
+def get_usage(context: RequestContext) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    usage = call.services.account.measure_usage(call.tenant)
+    usage = context.services.account.measure_usage(context.tenant)
     return Usage.made_of(
         usage,
         captures_kept=None if usage.kept is None else KeptCaptures.made_of(usage.kept, bytes=usage.kept.size),
         disk=None if usage.disk is None else Disk.made_of(usage.disk),
         nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in usage.nobodies],
-        cost=_reckon_cost(call, usage),
-        limits=_describe_limits(call.tenant, call.http.limit_bytes(MAX_BYTES)),
+        cost=_reckon_cost(context, usage),
+        limits=_describe_limits(context.tenant, context.request.limit_bytes(MAX_BYTES)),
     )
 
 
 @operations("GET", "/v1/signing-key", Role.VIEWER)
-def get_signing_key(call: Call) -> SigningKey:
+def get_signing_key(context: RequestContext) -> SigningKey:
     """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it.
 
     It changes only if the operator renews it. The first call makes it.
     """
     from chalicelib.rights.words.signing import renewal_of  # not at the other routes' cold starts
 
-    keys = call.services.audit.signing.read_public_keys(call.tenant.name)
+    keys = context.services.audit.signing.read_public_keys(context.tenant.name)
     earlier = [
         EarlierKey(
             **_describe_public_key(renewal.old),
@@ -235,18 +235,18 @@ def _describe_public_key(key: bytes) -> dict[str, str]:
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
 
 
-def _reckon_cost(call: Call, used: account.Usage) -> Cost | None:
+def _reckon_cost(context: RequestContext, used: account.Usage) -> Cost | None:
     """Reckon the tenant's month for somebody who may administrate it; None: for others, and on one box."""
-    if not call.caller.role.includes(Role.ADMIN):
+    if not context.caller.role.includes(Role.ADMIN):
         return None
-    if (month := call.services.account.reckon_month(call.tenant, used)) is None:
+    if (month := context.services.account.reckon_month(context.tenant, used)) is None:
         return None
     usd = {name: round(getattr(month, name), 4) for name in ("usd_to_date", "usd_forecast")}
     return Cost(**usd, prices_of=month.prices.date, region=month.prices.region)
 
 
 def _describe_limits(tenant: Tenant, body_bytes: int) -> Limits:
-    """Describe the tenant's limits, and those that all tenants have."""
+    """Describe the tenant's own limits, and the limits that are the same for all tenants."""
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
     from chalicelib.book.webhooks import MAX_HOOKS
     from chalicelib.doors.access.access import MAX_KEYS
@@ -303,11 +303,11 @@ class Notice(Answer):
 
 
 @operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
-def get_notice(call: Call, query: NoticeWanted) -> Notice:
+def get_notice(context: RequestContext, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
     from chalicelib.rights import notices
 
-    facts = call.services.notices.read_facts(call.tenant)
+    facts = context.services.notices.read_facts(context.tenant)
     page = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(facts, query.language)
     code = draw_qr_code(page.url) if page.url else {"qr_path": None, "qr_size": None}
     return Notice(
@@ -343,14 +343,14 @@ class Retention(Answer):
 
 
 @operations("GET", "/v1/retention", Role.OPERATOR, tag="retention")
-def get_retention(call: Call) -> Retention:
+def get_retention(context: RequestContext) -> Retention:
     """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted.
 
     Faces under legal hold, and what shows them, are not counted.
     """
-    planned = call.services.erasure.retention.plan(call.tenant)
+    planned = context.services.erasure.retention.plan(context.tenant)
     kinds = [Kept.made_of(plan, within_7_days=plan.soon) for plan in planned]
-    return Retention(kinds=kinds, held=len(call.services.faces.holds.list_all(call.tenant.name)))
+    return Retention(kinds=kinds, held=len(context.services.faces.holds.list_all(context.tenant.name)))
 
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -395,13 +395,13 @@ class EntriesPage(Answer):
 
 
 @operations("GET", "/v1/audit", Role.ADMIN, tag="audit")
-def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
+def list_entries(context: RequestContext, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
     from chalicelib.rights.words.audit import EntryFilter
 
     first, last = (None if instant is None else milliseconds(instant) for instant in (query.since, query.until))
     entry_filter = EntryFilter(first, last, query.face, query.what, query.by)
-    page = call.services.audit.chain.read_page(call.tenant.name, entry_filter, query.limit, query.token)
+    page = context.services.audit.chain.read_page(context.tenant.name, entry_filter, query.limit, query.token)
     acts.report_people(face for _, entry in page.rows for face in sorted(faces_of(entry)))
     return EntriesPage(
         entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token
@@ -409,5 +409,5 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
 
 
 def _describe_entry(hour: int | None, entry: dict[str, Any]) -> Entry:
-    id_, at_text, what, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
-    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=what, by=by, hour=hour, details=entry)
+    id_, at_text, act, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
+    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=act, by=by, hour=hour, details=entry)

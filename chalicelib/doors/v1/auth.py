@@ -117,7 +117,11 @@ class Caller(Struct, frozen=True):
 
 
 def authenticate(request: HttpRequest, services: Services) -> Caller:
-    """Authenticate the request. Raises WrongCredentials, TenantDisabled, NotAllowed if another site sent a cookie."""
+    """Return the caller whose key the request has or, without a key, whose session its cookie names.
+
+    The use of a key is noted. Raises WrongCredentials if there is neither, or it is not good any more. Raises
+    NotAllowed if another site's page made the browser send its cookie, and TenantDisabled.
+    """
     public_url = services.settings.public_url
     if "authorization" in request.headers:
         caller = _authenticate_bearer(request.headers["authorization"], services)
@@ -175,7 +179,7 @@ def read_session_token(request: HttpRequest, public_url: str | None) -> str | No
     """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice."""
     name = _SECURE_NAME if is_secure(request, public_url) else _NAME
     pairs = (part.strip().partition("=") for part in request.headers.get("cookie", "").split(";"))
-    tokens = [value for sent, _, value in pairs if sent == name]
+    tokens = [value for sent_name, _, value in pairs if sent_name == name]
     if len(tokens) > 1:
         raise WrongCredentials(
             f"the cookie {name} was sent {len(tokens)} times: delete this site's cookies and sign in"
@@ -212,7 +216,8 @@ def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
 
 def find_origin(request: HttpRequest, public_url: str | None) -> str:
     """Return the origin of the page that asks, as its browser says, else that of the service."""
-    sent = request.headers.get("origin")
-    if sent and read_host(sent) in {request.headers.get("host", "").lower(), read_host(public_url or "")} - {""}:
-        return sent.lower()
+    sent_origin = request.headers.get("origin", "")
+    our_hosts = {request.headers.get("host", "").lower(), read_host(public_url or "")} - {""}
+    if read_host(sent_origin) in our_hosts:
+        return sent_origin.lower()
     return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"

@@ -19,7 +19,7 @@ from chalicelib.book.words.pictures import Gender
 from chalicelib.book.words.values import milliseconds, moment, time_text, write_rows
 from chalicelib.doors.v1 import endpoint
 from chalicelib.doors.v1.captures import link_sighting
-from chalicelib.doors.v1.endpoint import Call, Operations
+from chalicelib.doors.v1.endpoint import Operations, RequestContext
 from chalicelib.doors.v1.shapes import (
     Box,
     Decided,
@@ -251,39 +251,47 @@ class Statistics(Answer):
 
 
 @operations("GET", "/v1/observations", Role.VIEWER)
-def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage:
+def list_observations(context: RequestContext, query: ObservationsWanted) -> ObservationsPage:
     """List what was observed, newest first, without counting it.
 
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
-    span, observation_filter = _make_span(call, query.from_, query.to, moment(0)), _make_filter(call, query, query.kind)
-    page = call.services.statistics.observations.read_page(
-        call.tenant, observation_filter, span, query.limit, query.token
+    span, observation_filter = (
+        _make_span(context, query.from_, query.to, moment(0)),
+        _make_filter(context, query, query.kind),
     )
-    faces = call.services.faces.by_id(call.tenant, {observation.faceid for observation in page.observations})
+    page = context.services.statistics.observations.read_page(
+        context.tenant, observation_filter, span, query.limit, query.token
+    )
+    faces = context.services.faces.by_id(context.tenant, {observation.faceid for observation in page.observations})
     return ObservationsPage(
         observations=[
-            _describe_observation(call, observation, faces.get(observation.faceid)) for observation in page.observations
+            _describe_observation(context, observation, faces.get(observation.faceid))
+            for observation in page.observations
         ],
         next_token=page.next_token,
     )
 
 
 @operations("GET", "/v1/arrivals", Role.VIEWER)
-def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
+def list_arrivals(context: RequestContext, query: ArrivalsWanted) -> ArrivalsPage:
     """List who came and which visit it was, by its first sighting, newest first; without `from` who came today.
 
     It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
     may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
-    span, observation_filter = _make_span(call, query.from_, query.to), _make_filter(call, query, None)
-    book = call.services.sightings.arrivals
-    page = book.read_page(call.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
-    totals = ArrivalTotals.made_of(book.count_arrivals(call.tenant, observation_filter, span)) if query.totals else None
+    span, observation_filter = _make_span(context, query.from_, query.to), _make_filter(context, query, None)
+    all_arrivals = context.services.sightings.arrivals
+    page = all_arrivals.read_page(context.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
+    totals = (
+        ArrivalTotals.made_of(all_arrivals.count_arrivals(context.tenant, observation_filter, span))
+        if query.totals
+        else None
+    )
     return ArrivalsPage(
-        arrivals=[describe_arrival(call, arrival, query.only) for arrival in page.rows],
+        arrivals=[describe_arrival(context, arrival, query.only) for arrival in page.rows],
         totals=totals,
-        time_zone=call.tenant.time_zone,
+        time_zone=context.tenant.time_zone,
         next_token=page.next_token,
     )
 
@@ -301,19 +309,19 @@ class UsualWeek(Answer):
 
 
 @operations("GET", "/v1/usual", Role.VIEWER)
-def get_usual(call: Call) -> UsualWeek:
+def get_usual(context: RequestContext) -> UsualWeek:
     """Read what is usual, to hold a day against."""
     from chalicelib.book.rules.usual import propose_hours  # not at the other routes' cold starts
     from chalicelib.book.words.opening import write_opening
 
-    usual = call.services.statistics.find_usual(call.tenant)
+    usual = context.services.statistics.find_usual(context.tenant)
     hours = [[*usual.hours[day * 24 : day * 24 + 24]] for day in range(7)] if usual else []
     proposed = write_opening(propose_hours(usual)) if usual else ""
-    return UsualWeek(hours=hours, proposed=proposed, time_zone=call.tenant.time_zone)
+    return UsualWeek(hours=hours, proposed=proposed, time_zone=context.tenant.time_zone)
 
 
 @operations("GET", "/v1/statistics", Role.VIEWER)
-def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
+def get_statistics(context: RequestContext, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
 
     Exact: it equals a recount of all observations, each in the group that its face was in then. 400 if the time has
@@ -322,39 +330,41 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     """
     from chalicelib.book.statistics.statistics import Question  # not at the other routes' cold starts
 
-    attributes_off = call.tenant.attributes_off
+    attributes_off = context.tenant.attributes_off
     if query.split is not None and query.split.value in attributes_off:
         names = ", ".join(sorted(attributes_off))
         raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
-    now = call.services.clock.now()
-    span = _make_span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
-    observation_filter = _make_filter(call, query, _choose_kind(query))
+    now = context.services.clock.now()
+    span = _make_span(context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
+    observation_filter = _make_filter(context, query, _choose_kind(query))
     question = Question(span, query.by, query.measure, query.split, observation_filter)
-    buckets = call.services.statistics.list_buckets(call.tenant, question, fill=True)
+    buckets = context.services.statistics.list_buckets(context.tenant, question, fill=True)
     if query.face is not None and any(bucket.amounts for bucket in buckets):
         acts.report_people([query.face])
     if query.format is Format.CSV:
         return endpoint.TextAnswer(_write_csv(buckets, query.split), _CSV)
-    first_day = call.services.statistics.find_first_day(call.tenant)
+    first_day = context.services.statistics.find_first_day(context.tenant)
     return Statistics(
         buckets=[
             Bucket(time=_write_bucket_time(bucket.time), amounts=_list_amounts(bucket, query.split))
             for bucket in buckets
         ],
-        time_zone=call.tenant.time_zone,
+        time_zone=context.tenant.time_zone,
         begun=None if first_day is None else _write_bucket_time(first_day),
-        staff=call.services.statistics.count_staff(call.tenant, question),
+        staff=context.services.statistics.count_staff(context.tenant, question),
     )
 
 
-def _make_span(call: Call, first: datetime | None, end: datetime | None, default_first: datetime | None = None) -> Span:
-    """Return the span from `first` to the instant before `end`.
+def _make_span(
+    context: RequestContext, first: datetime | None, end: datetime | None, default_first: datetime | None = None
+) -> Span:
+    """Return the span from `first` to the instant before `end`; without an `end`, it has none.
 
-    `end`: None: there is no end. `default_first`: the first instant if `first` is None; if both are None, the span
-    begins today at midnight. Raises InvalidInput.
+    If `first` is None, the span begins at `default_first`. If that is None, too, it begins today at midnight, in the
+    tenant's time zone. Raises InvalidInput if the years are out of range, or `end` is not after `first`.
     """
     if first is None:
-        first = default_first or LocalTime(call.tenant.time_zone).begin_of_day(call.services.clock.now())
+        first = default_first or LocalTime(context.tenant.time_zone).begin_of_day(context.services.clock.now())
     last_ms = 1000 * LAST_SECOND if end is None else milliseconds(end) - 1
     for name, ms in (("from", milliseconds(first)), ("to", last_ms)):
         if not 0 <= ms <= 1000 * LAST_SECOND:
@@ -365,13 +375,13 @@ def _make_span(call: Call, first: datetime | None, end: datetime | None, default
 
 
 def _make_filter(
-    call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
+    context: RequestContext, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
 ) -> ObservationFilter:
-    camera = query.camera and call.services.cameras.id_of(call.tenant, query.camera)
+    camera = query.camera and context.services.cameras.id_of(context.tenant, query.camera)
     observation_filter = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
     if isinstance(query, ObservationsWanted) or query.staff:
         return observation_filter
-    return call.services.statistics.visitors.read_staff(call.tenant).leave_out(observation_filter)
+    return context.services.statistics.visitors.read_staff(context.tenant).leave_out(observation_filter)
 
 
 def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
@@ -380,13 +390,15 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _describe_observation(call: Call, observation: observations.Observation, face: Face | None) -> Observation:
+def _describe_observation(
+    context: RequestContext, observation: observations.Observation, face: Face | None
+) -> Observation:
     """Describe an observation. `face`: the one that was observed; None if it was deleted."""
     is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
     age = observation.estimates.age
     return Observation.made_of(
         observation,
-        **_describe_seen_face(call, observation, face),
+        **_describe_seen_face(context, observation, face),
         group=observation.group_name,
         camera=observation.camera or None,
         capture=parts_of_sighting(observation.id)[0] if is_sighting else None,
@@ -395,12 +407,17 @@ def _describe_observation(call: Call, observation: observations.Observation, fac
     )
 
 
-def describe_arrival(call: Call, face_arrival: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
-    """Describe an arrival by its first sighting. `only`: the query's; a first visit has number 1 even if it is late."""
+def describe_arrival(
+    context: RequestContext, face_arrival: sightings.FaceArrival, only: Only | None = None
+) -> FaceArrival:
+    """Describe an arrival by its first sighting.
+
+    `only`: the choice of the query. If it asks for first visits, each has number 1, whatever has come late before it.
+    """
     first = face_arrival.first
     return FaceArrival.made_of(
         face_arrival,
-        **_describe_seen_face(call, first, face_arrival.face),
+        **_describe_seen_face(context, first, face_arrival.face),
         camera=first.camera,
         sighting=first.id,
         first=first.at,
@@ -410,18 +427,20 @@ def describe_arrival(call: Call, face_arrival: sightings.FaceArrival, only: Only
     )
 
 
-def _describe_seen_face(call: Call, observation: observations.Observation, face: Face | None) -> dict[str, Any]:
-    """Return the members of a SeenFace. `face`: None if it was deleted."""
+def _describe_seen_face(
+    context: RequestContext, observation: observations.Observation, face: Face | None
+) -> dict[str, Any]:
+    """Return the members of a SeenFace. `face`: None if it was deleted. Only a sighting has a picture and a crop."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(observation.faceid):
         acts.report_people([observation.faceid])
     if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid):
-        urls = link_sighting(call, observation.camera, observation.id)
+        urls = link_sighting(context, observation.camera, observation.id)
     return {
         "face": observation.faceid,
         "name": None if face is None else face.name,
         "number": read_number(face),
-        "portrait": None if face is None else describe_portrait(call, face),
+        "portrait": None if face is None else describe_portrait(context, face),
         **urls,
         **describe_decision(observation.decision),
     }

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.book.words import captures, model
 from chalicelib.book.words.values import read_optional, time_text
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing, refuse_secret_again
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.shapes import Labels, Name, QrPath, draw_qr_code
 from chalicelib.doors.v1.wire import (
     Answer,
@@ -268,15 +268,15 @@ class ClaimCode(Answer):
 
 
 @operations("GET", "/v1/cameras", Role.VIEWER)
-def list_cameras(call: Call) -> Cameras:
+def list_cameras(context: RequestContext) -> Cameras:
     """List all cameras, by id."""
-    return Cameras(cameras=_describe_cameras(call, Camera, call.services.cameras.list_all(call.tenant)))
+    return Cameras(cameras=_describe_cameras(context, Camera, context.services.cameras.list_all(context.tenant)))
 
 
 @operations(
     "POST", "/v1/cameras", Role.ADMIN, status=201, again=refuse_secret_again("camera", "ask for another key of it")
 )
-def add_camera(call: Call, body: NewCamera) -> CameraMade:
+def add_camera(context: RequestContext, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
 
     Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names and ids are one
@@ -287,10 +287,10 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     settings = _list_settings(body)
     del settings["id"], settings["name"]
     settings["labels"] = model.Labels(**settings.get("labels", {}))
-    camera, api_key = call.services.cameras.add(
-        call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
+    camera, api_key = context.services.cameras.add(
+        context.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=context.request_id
     )
-    return _describe_cameras(call, CameraMade, [camera], api_key=api_key)[0]
+    return _describe_cameras(context, CameraMade, [camera], api_key=api_key)[0]
 
 
 class Muting(Sent):
@@ -299,49 +299,49 @@ class Muting(Sent):
 
 
 @operations("PUT", "/v1/mute", Role.OPERATOR)
-def mute_cameras(call: Call, body: Muting) -> Cameras:
+def mute_cameras(context: RequestContext, body: Muting) -> Cameras:
     """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line.
 
     A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told after that time.
     """
-    call.services.cameras.mute(call.tenant, body.until, body.camera)
-    return list_cameras(call)
+    context.services.cameras.mute(context.tenant, body.until, body.camera)
+    return list_cameras(context)
 
 
 @operations("GET", "/v1/boxes", Role.VIEWER)
-def list_boxes(call: Call) -> Boxes:
+def list_boxes(context: RequestContext) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
 
-    return Boxes(boxes=[_describe_box(box) for box in boxes_of(call.services.cameras.list_all(call.tenant))])
+    return Boxes(boxes=[_describe_box(box) for box in boxes_of(context.services.cameras.list_all(context.tenant))])
 
 
 @operations("GET", "/v1/fleet", Role.VIEWER)
-def get_fleet(call: Call) -> Fleet:
+def get_fleet(context: RequestContext) -> Fleet:
     """Read the settings of whole boxes, and how far they are."""
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
 
-    wave = call.services.cameras.read_wave(call.tenant)
+    wave = context.services.cameras.read_wave(context.tenant)
     state = "stopped" if wave.stopped else "done" if wave.is_done else "going"
     return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
 
 
 @operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet))
-def change_fleet(call: Call, body: FleetChanges) -> Fleet:
+def change_fleet(context: RequestContext, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
-    call.services.cameras.begin_wave(call.tenant, list_sent_members(body.settings), call.request)
-    return get_fleet(call)
+    context.services.cameras.begin_wave(context.tenant, list_sent_members(body.settings), context.request_id)
+    return get_fleet(context)
 
 
 @operations("GET", "/v1/cameras/{id}", Role.VIEWER, of_cameras=True)
-def get_camera(call: Call) -> Camera:
+def get_camera(context: RequestContext) -> Camera:
     """Read one camera."""
-    call.caller.require_camera(call.path["id"])
-    return _describe_camera(call, call.services.cameras.get(call.tenant, call.path["id"]))
+    context.caller.require_camera(context.path_values["id"])
+    return _describe_camera(context, context.services.cameras.get(context.tenant, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_as(get_camera))
-def change_camera(call: Call, body: CameraChanges) -> Camera:
+def change_camera(context: RequestContext, body: CameraChanges) -> Camera:
     """Change what is sent; the rest stays, labels that are not sent too.
 
     Captures are resolved by the settings that hold when they are resolved.
@@ -349,72 +349,75 @@ def change_camera(call: Call, body: CameraChanges) -> Camera:
     changes = _list_settings(body)
     revision = changes.pop("revision", None)
     return _describe_camera(
-        call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request)
+        context,
+        context.services.cameras.change(
+            context.tenant, context.path_values["id"], changes, revision, context.request_id
+        ),
     )
 
 
 @operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
-def delete_camera(call: Call) -> None:
+def delete_camera(context: RequestContext) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
-    call.services.cameras.delete(call.tenant, call.path["id"], call.request)
+    context.services.cameras.delete(context.tenant, context.path_values["id"], context.request_id)
 
 
 @operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
-def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
+def send_heartbeat(context: RequestContext, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
-    call.caller.require_camera(call.path["id"])
-    cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
-    known_camera = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
-    camera = cameras.note_heartbeat(call.tenant, known_camera, body.status, is_working=body.working)
-    return _describe_camera(call, call.services.captures.count_faceless(call.tenant, camera))
+    context.caller.require_camera(context.path_values["id"])
+    cameras, id_, caller = context.services.cameras, context.path_values["id"], context.caller.camera
+    known_camera = caller if caller is not None and caller.id == id_ else cameras.get(context.tenant, id_)
+    camera = cameras.note_heartbeat(context.tenant, known_camera, body.status, is_working=body.working)
+    return _describe_camera(context, context.services.captures.count_faceless(context.tenant, camera))
 
 
 @operations(
     "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of camera", "ask for one once more")
 )
-def renew_camera_key(call: Call) -> CameraKeyMade:
+def renew_camera_key(context: RequestContext) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
-    id_ = call.path["id"]
-    return CameraKeyMade(id=id_, api_key=call.services.cameras.replace_key(call.tenant, id_, call.request))
+    id_ = context.path_values["id"]
+    return CameraKeyMade(id=id_, api_key=context.services.cameras.replace_key(context.tenant, id_, context.request_id))
 
 
 @operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
-def make_claim_code(call: Call) -> ClaimCode:
+def make_claim_code(context: RequestContext) -> ClaimCode:
     """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
 
     The key that the camera has stays until the code is used. The QR code has the line that the box runs,
     `regulars-edge claim` with the code and the URL of this service.
     """
-    code, until = call.services.cameras.make_claim_code(call.tenant, call.path["id"])
-    line = f"regulars-edge claim {code} {call.route('')}"
-    return ClaimCode(claim_code=code, expires_at=time_text(until), **draw_qr_code(line))
+    code, expires_at = context.services.cameras.make_claim_code(context.tenant, context.path_values["id"])
+    line = f"regulars-edge claim {code} {context.route('')}"
+    return ClaimCode(claim_code=code, expires_at=time_text(expires_at), **draw_qr_code(line))
 
 
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
-def ask_for_still(call: Call) -> Still:
+def ask_for_still(context: RequestContext) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
 
     409 Conflict if the tenant keeps no pictures. The key must see pictures.
     """
-    call.caller.require_pictures()
-    return Still.made_of(call.services.cameras.ask_for_still(call.tenant, call.path["id"]))
+    context.caller.require_pictures()
+    return Still.made_of(context.services.cameras.ask_for_still(context.tenant, context.path_values["id"]))
 
 
 @operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
-def get_still(call: Call) -> Still:
+def get_still(context: RequestContext) -> Still:
     """Read the last still, if it is no older than an hour. The key must see pictures."""
-    call.caller.require_pictures()
-    return Still.made_of(call.services.cameras.read_still(call.tenant, call.path["id"]))
+    context.caller.require_pictures()
+    return Still.made_of(context.services.cameras.read_still(context.tenant, context.path_values["id"]))
 
 
 @operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=answer_nothing)
-def give_still(call: Call, body: StillTaken) -> None:
+def give_still(context: RequestContext, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
 
     409 Conflict if nobody asks.
     """
-    call.caller.require_camera(call.path["id"])
-    call.services.cameras.store_still(call.tenant, call.path["id"], body.picture, call.request)
+    context.caller.require_camera(context.path_values["id"])
+    context.services.cameras.store_still(context.tenant, context.path_values["id"], body.picture, context.request_id)
 
 
 def _describe_box(box: cameras.Box) -> EdgeBox:
@@ -446,21 +449,21 @@ def _list_settings(body: CameraSettings) -> dict[str, Any]:
     return settings
 
 
-def _describe_camera(call: Call, camera: captures.Camera) -> Camera:
-    return _describe_cameras(call, Camera, [camera])[0]
+def _describe_camera(context: RequestContext, camera: captures.Camera) -> Camera:
+    return _describe_cameras(context, Camera, [camera])[0]
 
 
 def _describe_cameras(
-    call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
+    context: RequestContext, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
 ) -> list[_Camera]:
-    """Describe cameras, by the names of their groups; groups that were deleted since are left out.
+    """Describe cameras, with the names of the groups that they look for. Deleted groups are left out.
 
     `kind`: the class of the answer. `more`: members that only this class has.
     """
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
-        names = {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
-    now, descriptions = call.services.clock.now(), []
+        names = {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
+    now, descriptions = context.services.clock.now(), []
     for camera in cameras:
         groups = None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
         descriptions.append(
@@ -468,7 +471,7 @@ def _describe_cameras(
                 camera,
                 groups=groups,
                 revision=camera.version,
-                health=_describe_health(call.tenant, camera, now),
+                health=_describe_health(context.tenant, camera, now),
                 **more,
             )
         )

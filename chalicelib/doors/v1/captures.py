@@ -15,7 +15,7 @@ from chalicelib.book.words.model import DEFAULT_GROUPS, Face, Tenant
 from chalicelib.book.words.observations import ReviewKind
 from chalicelib.book.words.values import milliseconds, time_text
 from chalicelib.doors.v1.cameras import CameraId
-from chalicelib.doors.v1.endpoint import Call, Operations, Redirect, answer_nothing
+from chalicelib.doors.v1.endpoint import Operations, Redirect, RequestContext, answer_nothing
 from chalicelib.doors.v1.shapes import Box, Decided, Number, describe_decision, link_capture, read_number
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.doors.words.roles import Role
@@ -183,7 +183,7 @@ class CaptureWanted(Sent):
 
 
 @operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
-def offer_captures(call: Call, body: Offers) -> Uploads:
+def offer_captures(context: RequestContext, body: Offers) -> Uploads:
     """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture.
 
     Send each request as it is answered: `method` to `url` with exactly these `headers` and the picture as the body,
@@ -202,14 +202,14 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     offers = []
     for index, offered in enumerate(body.captures):
         with errors.mark_errors(index):
-            offers.append(_make_offer(call, offered, f"captures[{index}]"))
-    uploads = call.services.captures.offer_uploads(call.tenant, offers, call.caller.camera)
-    now = call.services.clock.now()
-    return Uploads(uploads=[_describe_upload(call, upload) for upload in uploads], server_time=time_text(now))
+            offers.append(_make_offer(context, offered, f"captures[{index}]"))
+    uploads = context.services.captures.offer_uploads(context.tenant, offers, context.caller.camera)
+    now = context.services.clock.now()
+    return Uploads(uploads=[_describe_upload(context, upload) for upload in uploads], server_time=time_text(now))
 
 
 @operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
-def take_capture(call: Call, body: CaptureTaken) -> Capture:
+def take_capture(context: RequestContext, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
 
     On AWS a body has up to 4 MiB; offer a larger one (`POST /v1/captures/uploads`).
@@ -220,13 +220,15 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     from chalicelib.book.captures.captures import Shot, type_of  # not at the other routes' cold starts
 
     shot = Shot(
-        _require_camera(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or ""
+        _require_camera(context, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or ""
     )
-    return _describe_one_capture(call, call.services.captures.store_shot(call.tenant, shot, call.request))
+    return _describe_one_capture(
+        context, context.services.captures.store_shot(context.tenant, shot, context.request_id)
+    )
 
 
 @operations("GET", "/v1/captures", Role.VIEWER, of_cameras=True)
-def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
+def list_captures(context: RequestContext, query: CapturesWanted) -> CapturesPage:
     """List the captures whose picture is there, newest first.
 
     Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are listed by its id only.
@@ -236,103 +238,110 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     """
     from chalicelib.book.captures.captures import CaptureFilter  # not at the other routes' cold starts
 
-    camera = _choose_camera(call, query.camera)
+    camera = _choose_camera(context, query.camera)
     state = None if query.state is None else CaptureState(query.state)
-    only = CaptureFilter(query.since, query.until, state, query.faces)
-    page = call.services.captures.read_page(call.tenant, camera, query.limit, query.token, capture_filter=only)
-    faces = find_faces_seen(call, ((capture, sighting) for capture in page.rows for sighting in capture.sightings))
+    capture_filter = CaptureFilter(query.since, query.until, state, query.faces)
+    page = context.services.captures.read_page(
+        context.tenant, camera, query.limit, query.token, capture_filter=capture_filter
+    )
+    faces = find_faces_seen(context, ((capture, sighting) for capture in page.rows for sighting in capture.sightings))
     return CapturesPage(
-        captures=[_describe_capture(call, capture, faces) for capture in page.rows], next_token=page.next_token
+        captures=[_describe_capture(context, capture, faces) for capture in page.rows], next_token=page.next_token
     )
 
 
 @operations("GET", "/v1/captures/{id}", Role.VIEWER, of_cameras=True)
-def get_capture(call: Call, query: CaptureWanted) -> Capture:
+def get_capture(context: RequestContext, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
     return _describe_one_capture(
-        call, call.services.captures.get(call.tenant, _find_camera_id(call, query), call.path["id"])
+        context,
+        context.services.captures.get(context.tenant, _find_camera_id(context, query), context.path_values["id"]),
     )
 
 
 @operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
-def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
+def redrive_capture(context: RequestContext, body: CaptureWanted) -> Capture:
     """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew.
 
     One that is not parked stays as it is.
     """
-    camera, id_ = _find_camera_id(call, body), call.path["id"]
-    call.services.captures.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
-    return _describe_one_capture(call, call.services.captures.get(call.tenant, camera, id_))
+    camera, id_ = _find_camera_id(context, body), context.path_values["id"]
+    context.services.captures.redrive.redrive(
+        context.tenant, [context.services.captures.get(context.tenant, camera, id_)]
+    )
+    return _describe_one_capture(context, context.services.captures.get(context.tenant, camera, id_))
 
 
-def _find_camera_id(call: Call, query: CaptureWanted) -> str:
+def _find_camera_id(context: RequestContext, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
-    return call.services.cameras.id_of(call.tenant, _require_camera(call, query.camera))
+    return context.services.cameras.id_of(context.tenant, _require_camera(context, query.camera))
 
 
 @operations("GET", "/v1/captures/{id}/crops/{n}", Role.VIEWER, status=302)
-def get_crop(call: Call, query: CaptureWanted) -> Redirect:
+def get_crop(context: RequestContext, query: CaptureWanted) -> Redirect:
     """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
 
     `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this one is darker. 403
     NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture is not kept any more.
     """
-    number = call.path["n"]
+    number = context.path_values["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    pictures = call.services.captures.pictures
+    pictures = context.services.captures.pictures
     return _redirect_to_picture(
-        call, query, lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number))
+        context, query, lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number))
     )
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
-def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
+def get_thumbnail(context: RequestContext, query: CaptureWanted) -> Redirect:
     """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are.
 
     403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
     any more.
     """
-    return _redirect_to_picture(call, query, call.services.captures.pictures.get_thumbnail_url)
+    return _redirect_to_picture(context, query, context.services.captures.pictures.get_thumbnail_url)
 
 
-def _redirect_to_picture(call: Call, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]) -> Redirect:
+def _redirect_to_picture(
+    context: RequestContext, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]
+) -> Redirect:
     """Redirect to the URL that `make_url` returns for a capture. Raises NotAllowed."""
-    call.caller.require_pictures()
-    camera, id_ = _find_camera_id(call, query), call.path["id"]
-    return Redirect(link_capture(call, camera, id_, make_url(call.tenant, camera, id_)) or "")
+    context.caller.require_pictures()
+    camera, id_ = _find_camera_id(context, query), context.path_values["id"]
+    return Redirect(link_capture(context, camera, id_, make_url(context.tenant, camera, id_)) or "")
 
 
-def _choose_camera(call: Call, camera_id: str | None) -> str | None:
+def _choose_camera(context: RequestContext, camera_id: str | None) -> str | None:
     """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
-    call.caller.require_camera(camera_id)
-    return call.caller.camera.id if call.caller.camera is not None else camera_id
+    context.caller.require_camera(camera_id)
+    return context.caller.camera.id if context.caller.camera is not None else camera_id
 
 
 def _require_camera(
-    call: Call, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
+    context: RequestContext, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
 ) -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
-    camera = _choose_camera(call, camera_id)
+    camera = _choose_camera(context, camera_id)
     if camera is None:
         raise errors.InvalidInput(lacks)
     return camera
 
 
-def _make_offer(call: Call, offered_capture: OfferedCapture, place: str) -> Offer:
+def _make_offer(context: RequestContext, offered_capture: OfferedCapture, member_path: str) -> Offer:
     from chalicelib.book.captures.captures import Offer  # not at the other routes' cold starts
 
-    sent = None if offered_capture.camera is UNSET else offered_capture.camera
-    camera = _require_camera(call, sent, f"{place}.camera is missing: it is required")
+    sent_camera = None if offered_capture.camera is UNSET else offered_capture.camera
+    camera = _require_camera(context, sent_camera, f"{member_path}.camera is missing: it is required")
     return Offer(**structs.asdict(offered_capture) | {"camera": camera, "track": offered_capture.track or ""})
 
 
-def _describe_upload(call: Call, upload: OfferedUpload) -> Upload:
+def _describe_upload(context: RequestContext, upload: OfferedUpload) -> Upload:
     request = upload.request
     return Upload.made_of(
         upload.capture,
         method=None if request is None else request.method,
-        url=None if request is None else call.complete_url(request.url),
+        url=None if request is None else context.complete_url(request.url),
         headers={} if request is None else dict(request.headers),
     )
 
@@ -345,39 +354,41 @@ class SeenNow(NamedTuple):
 
 
 def find_faces_seen(
-    call: Call, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
+    context: RequestContext, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
 ) -> Mapping[str, SeenNow]:
     """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets none.
 
     A sighting may belong to another face now than to the one that its capture was resolved to.
     """
-    if call.caller.camera is not None:
+    if context.caller.camera is not None:
         return {}
     faceid_by_sighting = {
         (milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number)): sighting.faceid
         for capture, sighting in sightings
         if sighting.faceid
     }
-    face_by_sighting = call.services.faces.find_by_sightings(call.tenant, faceid_by_sighting)
+    face_by_sighting = context.services.faces.find_by_sightings(context.tenant, faceid_by_sighting)
     names = {id_: id_ for id_ in DEFAULT_GROUPS}
     if any(face.group_id not in names for face in face_by_sighting.values()):
-        names |= {group.id: group.name for group in call.services.groups.list_all(call.tenant)}
+        names |= {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
     return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in face_by_sighting.items()}
 
 
-def _describe_one_capture(call: Call, capture: captures.Capture) -> Capture:
+def _describe_one_capture(context: RequestContext, capture: captures.Capture) -> Capture:
     return _describe_capture(
-        call, capture, find_faces_seen(call, ((capture, sighting) for sighting in capture.sightings))
+        context, capture, find_faces_seen(context, ((capture, sighting) for sighting in capture.sightings))
     )
 
 
-def _describe_capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
+def _describe_capture(context: RequestContext, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
     """Describe a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
-    key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
+    key = keys.capture_picture(context.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
     if capture.state is not CaptureState.WANTED:
-        url = link_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
+        url = link_capture(
+            context, capture.camera_id, capture.id, context.services.ports.storage.uploads.signed_get(key)
+        )
     is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(
         capture,
@@ -387,32 +398,35 @@ def _describe_capture(call: Call, capture: captures.Capture, faces: Mapping[str,
         width=width,
         height=height,
         url=url,
-        thumb_url=_link_part(call, capture.camera_id, capture.id, "thumbnail") if is_resolved else url,
-        sightings=[describe_sighting(call, capture, sighting, faces) for sighting in capture.sightings],
+        thumb_url=_link_part(context, capture.camera_id, capture.id, "thumbnail") if is_resolved else url,
+        sightings=[describe_sighting(context, capture, sighting, faces) for sighting in capture.sightings],
     )
 
 
-def link_sighting(call: Call, camera: str, sighting: str) -> dict[str, str | None]:
+def link_sighting(context: RequestContext, camera: str, sighting: str) -> dict[str, str | None]:
     """Give the links to a sighting: to its capture, and to the face cut out."""
     capture, _ = parts_of_sighting(sighting)
-    picture = call.services.sightings.picture_url(call.tenant, camera, sighting)
-    return {"picture_url": link_capture(call, camera, capture, picture), "crop_url": link_crop(call, camera, sighting)}
+    picture = context.services.sightings.picture_url(context.tenant, camera, sighting)
+    return {
+        "picture_url": link_capture(context, camera, capture, picture),
+        "crop_url": link_crop(context, camera, sighting),
+    }
 
 
-def link_crop(call: Call, camera: str, sighting: str) -> str | None:
+def link_crop(context: RequestContext, camera: str, sighting: str) -> str | None:
     """Return the URL of a sighting's face, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
-    return _link_part(call, camera, capture, f"crops/{number}")
+    return _link_part(context, camera, capture, f"crops/{number}")
 
 
-def _link_part(call: Call, camera: str, capture: str, part: str) -> str | None:
-    if not call.caller.is_shown_pictures:
+def _link_part(context: RequestContext, camera: str, capture: str, part: str) -> str | None:
+    if not context.caller.is_shown_pictures:
         return None
-    return call.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}")
+    return context.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}")
 
 
 def describe_sighting(
-    call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
+    context: RequestContext, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
     """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
     id_ = sighting_id(capture.id, sighting.number)
@@ -427,7 +441,7 @@ def describe_sighting(
         group=group,
         **describe_decision(sighting.decision),
         reason=sighting.reason or None,
-        crop_url=link_crop(call, capture.camera_id, id_),
+        crop_url=link_crop(context, capture.camera_id, id_),
     )
 
 
@@ -479,24 +493,24 @@ class ReviewsPage(Answer):
 
 
 @operations("GET", "/v1/reviews", Role.VIEWER, tag="reviews")
-def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
+def list_reviews(context: RequestContext, query: ReviewsWanted) -> ReviewsPage:
     """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named.
 
     A review is over when it is done, and by itself when the face is deleted, merged into another, named or moved to
     another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
     `limit` and not be the last: go on until `next_token` is null.
     """
-    page = call.services.sightings.reviews.read_page(call.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_describe_review(call, review) for review in page.rows], next_token=page.next_token)
+    page = context.services.sightings.reviews.read_page(context.tenant, query.kind, query.limit, query.token)
+    return ReviewsPage(reviews=[_describe_review(context, review) for review in page.rows], next_token=page.next_token)
 
 
 @operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
-def finish_review(call: Call) -> None:
+def finish_review(context: RequestContext) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
-    call.services.sightings.reviews.forget_review(call.tenant, call.path["id"], call.request)
+    context.services.sightings.reviews.forget_review(context.tenant, context.path_values["id"], context.request_id)
 
 
-def _describe_review(call: Call, review: observations.Review) -> Review:
+def _describe_review(context: RequestContext, review: observations.Review) -> Review:
     """Describe a review, with its sighting's links and the faces that are nearest to it."""
     acts.report_people([review.faceid, *(near_face.faceid for near_face in review.near)])
     return Review.made_of(
@@ -504,7 +518,7 @@ def _describe_review(call: Call, review: observations.Review) -> Review:
         face=review.faceid,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
-        **link_sighting(call, review.camera, review.sighting_id),
+        **link_sighting(context, review.camera, review.sighting_id),
         **describe_decision(review.decision),
         near=[NearFace(face=near_face.faceid, score=near_face.score) for near_face in review.near],
     )

@@ -15,7 +15,7 @@ from chalicelib.book.words.model import Face
 from chalicelib.book.words.tenant_settings import NoticeSetting
 from chalicelib.book.words.values import read_optional, time_text
 from chalicelib.doors.dialects import NAMES
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words import erasures
@@ -79,36 +79,38 @@ class ConsentsPage(Answer):
 
 
 @operations("GET", "/v1/consents", Role.VIEWER, tag="consents")
-def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
+def list_consents(context: RequestContext, query: ConsentsWanted) -> ConsentsPage:
     """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
     if query.face is not None:
         if query.expires_before is not None or query.token is not None:
             raise errors.InvalidInput("face is one record at most: leave out expires_before and token")
-        found_face = call.services.faces.get(call.tenant, query.face)
+        found_face = context.services.faces.get(context.tenant, query.face)
         return ConsentsPage(
             consents=[_answer(found_face, found_face.consent)] if found_face.consent else [], next_token=None
         )
-    page = call.services.consents.read_page(call.tenant, query.expires_before, query.limit, query.token)
+    page = context.services.consents.read_page(context.tenant, query.expires_before, query.limit, query.token)
     records = [_answer(face, face.consent) for face in page.rows if face.consent]
     return ConsentsPage(consents=records, next_token=page.next_token)
 
 
 @operations("GET", "/v1/faces/{id}/consent", Role.VIEWER, tag="consents")
-def get_consent(call: Call) -> Consent:
+def get_consent(context: RequestContext) -> Consent:
     """Read a face's record of consent."""
-    face, record = call.services.consents.of_face(call.tenant, call.path["id"])
+    face, record = context.services.consents.of_face(context.tenant, context.path_values["id"])
     return _answer(face, record)
 
 
 @operations("PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent))
-def set_consent(call: Call, body: NewConsent) -> Consent:
+def set_consent(context: RequestContext, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
-    call.services.consents.set(call.tenant, call.path["id"], make_consent_record(body), call.request)
-    return get_consent(call)
+    context.services.consents.set(
+        context.tenant, context.path_values["id"], make_consent_record(body), context.request_id
+    )
+    return get_consent(context)
 
 
 @operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_nothing)
-def withdraw_consent(call: Call) -> None:
+def withdraw_consent(context: RequestContext) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
     The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of its subject: nobody
@@ -116,7 +118,7 @@ def withdraw_consent(call: Call) -> None:
     `expired_consent_erases`, after `ended_days`. A record that is written down again brings it back. So it is when a
     record expires. Of a face under legal hold the record itself stays, as evidence.
     """
-    call.services.consents.withdraw_consent(call.tenant, call.path["id"], call.request)
+    context.services.consents.withdraw_consent(context.tenant, context.path_values["id"], context.request_id)
 
 
 def make_consent_record(body: NewConsent) -> consent.Consent:
@@ -160,24 +162,27 @@ class Marked(Answer, kw_only=True):
     others: Others
 
 
-def _describe_mark(
-    faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None
+def _describe_protection(
+    faceid: str, protection: model.Hold | model.Restriction | None, person: Person | None = None
 ) -> dict[str, Any]:
-    """Return what the answers about holds and restrictions have in common.
+    """Return the members that the answers about holds and restrictions have in common.
 
-    `person`: the face's person; None: the answer is about the face alone.
+    `protection`: the face's hold or restriction; None: it has none. `person`: the face's person; None: the answer is
+    about the face alone.
     """
     faces, others = person or Person((faceid,), ())
-    reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
-    since = time_text(mark.at) if mark else None
+    reason = None if protection is None else protection.reason
+    if isinstance(protection, model.Restriction):
+        reason = protection.said
+    since = None if protection is None else time_text(protection.at)
     acts.report_people([faceid, *faces, *others])
     return {"face": faceid, "reason": reason, "since": since, "faces": list(faces), "others": list(others)}
 
 
-def _read_face_and_person(call: Call) -> tuple[Face, Person]:
+def _read_face_and_person(context: RequestContext) -> tuple[Face, Person]:
     """Return the face of the path, and all faces that may be the same person's."""
-    face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    return face, call.services.faces.find_person(call.tenant, face.faceid)
+    face = context.services.faces.get(context.tenant, context.path_values["id"], restricted=True)
+    return face, context.services.faces.find_person(context.tenant, face.faceid)
 
 
 class HoldChange(MarkChange):
@@ -196,23 +201,23 @@ class Holds(Answer):
 
 
 @operations("GET", "/v1/holds", Role.OPERATOR, tag="holds")
-def list_holds(call: Call) -> Holds:
+def list_holds(context: RequestContext) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
-    found_faces = call.services.faces.holds.list_all(call.tenant.name)
+    found_faces = context.services.faces.holds.list_all(context.tenant.name)
     return Holds(
-        holds=[Hold(held=True, **_describe_mark(face.faceid, face.hold)) for face in found_faces], next_token=None
+        holds=[Hold(held=True, **_describe_protection(face.faceid, face.hold)) for face in found_faces], next_token=None
     )
 
 
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
-def get_hold(call: Call) -> Hold:
+def get_hold(context: RequestContext) -> Hold:
     """Read whether a face is under legal hold."""
-    face, person = _read_face_and_person(call)
-    return Hold(held=face.hold is not None, **_describe_mark(face.faceid, face.hold, person))
+    face, person = _read_face_and_person(context)
+    return Hold(held=face.hold is not None, **_describe_protection(face.faceid, face.hold, person))
 
 
 @operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
-def change_hold(call: Call, body: HoldChange) -> Hold:
+def change_hold(context: RequestContext, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`).
 
     While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
@@ -222,18 +227,18 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     If the setting `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after the
     hold is lifted: renew the consent until then.
     """
-    _change_each(call, body, call.services.faces.holds, is_set=body.held)
-    return get_hold(call)
+    _change_each(context, body, context.services.faces.holds, is_set=body.held)
+    return get_hold(context)
 
 
-def _change_each(call: Call, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
+def _change_each(context: RequestContext, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
-    faceids = call.services.faces.find_person(call.tenant, call.path["id"]).choose_faces(body.whole)
+    faceids = context.services.faces.find_person(context.tenant, context.path_values["id"]).choose_faces(body.whole)
     change = marks.set if is_set else marks.lift
     if is_set:
-        marks.require_room(call.tenant, faceids)
+        marks.require_room(context.tenant, faceids)
     for faceid in reversed(faceids):
-        change(call.tenant, faceid, body.reason, call.request if faceid == faceids[0] else None)
+        change(context.tenant, faceid, body.reason, context.request_id if faceid == faceids[0] else None)
 
 
 class RestrictionChange(MarkChange):
@@ -266,38 +271,40 @@ class RestrictionsWanted(Sent):
 
 
 @operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
-def list_restrictions(call: Call, query: RestrictionsWanted) -> Restrictions:
+def list_restrictions(context: RequestContext, query: RestrictionsWanted) -> Restrictions:
     """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
-    page = call.services.restrictions.read_page(call.tenant, 1_000, query.token)
+    page = context.services.restrictions.read_page(context.tenant, 1_000, query.token)
     return Restrictions(
-        restrictions=[_describe_restriction(call, face) for face in page.rows], next_token=page.next_token
+        restrictions=[_describe_restriction(context, face) for face in page.rows], next_token=page.next_token
     )
 
 
 _ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn", "expired": "expired"}
 
 
-def _describe_restriction(call: Call, face: Face, person: Person | None = None) -> Restriction:
-    mark = face.restriction
+def _describe_restriction(context: RequestContext, face: Face, person: Person | None = None) -> Restriction:
+    restriction = face.restriction
     erased_at_time = (
-        erased_at(call.tenant, face) if call.tenant.expired_consent_erases and mark and mark.ended else None
+        erased_at(context.tenant, face)
+        if context.tenant.expired_consent_erases and restriction and restriction.ended
+        else None
     )
     return Restriction(
-        restricted=mark is not None,
-        ended=_ENDED.get(mark.ended) if mark else None,
+        restricted=restriction is not None,
+        ended=_ENDED.get(restriction.ended) if restriction else None,
         erased_at=read_optional(time_text, erased_at_time),
-        **_describe_mark(face.faceid, mark, person),
+        **_describe_protection(face.faceid, restriction, person),
     )
 
 
 @operations("GET", "/v1/faces/{id}/restriction", Role.OPERATOR, tag="restrictions")
-def get_restriction(call: Call) -> Restriction:
+def get_restriction(context: RequestContext) -> Restriction:
     """Read whether a face is restricted."""
-    return _describe_restriction(call, *_read_face_and_person(call))
+    return _describe_restriction(context, *_read_face_and_person(context))
 
 
 @operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_as(get_restriction))
-def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
+def change_restriction(context: RequestContext, body: RestrictionChange) -> Restriction:
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18.
 
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
@@ -307,8 +314,8 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     is as after a legal hold. If its record of consent has ended, it stays restricted until there is one again.
     409 TooMany if 1,000 are restricted.
     """
-    _change_each(call, body, call.services.restrictions, is_set=body.restricted)
-    return get_restriction(call)
+    _change_each(context, body, context.services.restrictions, is_set=body.restricted)
+    return get_restriction(context)
 
 
 class ErasuresWanted(Paged): ...
@@ -389,20 +396,20 @@ class ErasuresPage(Answer):
 
 
 @operations("GET", "/v1/erasures", Role.OPERATOR, tag="erasures")
-def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
+def list_erasures(context: RequestContext, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
-    page = call.services.erasure.records.read_page(call.tenant.name, query.limit, query.token)
+    page = context.services.erasure.records.read_page(context.tenant.name, query.limit, query.token)
     return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in page.rows], next_token=page.next_token)
 
 
 @operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")
-def get_erasure(call: Call) -> Erasure:
+def get_erasure(context: RequestContext) -> Erasure:
     """Read how far an erasure is, and its receipt once it is done.
 
     The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
     first, and a service that was stopped goes on within the hour.
     """
-    return describe_erasure(call.services.erasure.records.get(call.tenant.name, call.path["id"]))
+    return describe_erasure(context.services.erasure.records.get(context.tenant.name, context.path_values["id"]))
 
 
 class ReceiptPageWanted(Sent):
@@ -422,13 +429,13 @@ class ReceiptPage(Answer):
 
 
 @operations("GET", "/v1/erasures/{id}/page", Role.OPERATOR, tag="erasures")
-def get_receipt_page(call: Call, query: ReceiptPageWanted) -> ReceiptPage:
+def get_receipt_page(context: RequestContext, query: ReceiptPageWanted) -> ReceiptPage:
     """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it.
 
     An erasure that goes on has none yet.
     """
-    erasure = call.services.erasure.records.get(call.tenant.name, call.path["id"])
-    page = call.services.notices.write_receipt_page(call.tenant, query.language, require_done(erasure), NAMES)
+    erasure = context.services.erasure.records.get(context.tenant.name, context.path_values["id"])
+    page = context.services.notices.write_receipt_page(context.tenant, query.language, require_done(erasure), NAMES)
     return ReceiptPage.made_of(page, html=page.write_html())
 
 
@@ -463,26 +470,26 @@ class Everything(Answer):
 
 
 @operations("GET", "/v1/faces/{id}/everything", Role.ADMIN, tag="everything")
-def get_everything(call: Call, query: EverythingWanted) -> Everything:
+def get_everything(context: RequestContext, query: EverythingWanted) -> Everything:
     """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures.
 
     Captures that show others, too, come with the faces of these others hidden. An archive of over 24 MB comes in parts:
     ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
     """
-    call.caller.require_pictures()
-    part = call.services.archives.store_part(call.tenant, call.path["id"], query.language, query.part)
-    person = call.services.faces.find_person(call.tenant, call.path["id"])
+    context.caller.require_pictures()
+    part = context.services.archives.store_part(context.tenant, context.path_values["id"], query.language, query.part)
+    person = context.services.faces.find_person(context.tenant, context.path_values["id"])
     acts.report_people([*person.faces, *person.others])
     return Everything.made_of(
         part,
-        url=call.complete_url(part.url),
+        url=context.complete_url(part.url),
         others=[*person.faces[1:], *person.others],
-        missing=call.services.notices.read_facts(call.tenant).missing,
+        missing=context.services.notices.read_facts(context.tenant).missing,
     )
 
 
 @operations("POST", "/v1/exports", Role.VIEWER, tag="everything")
-def begin_export(call: Call) -> None:
+def begin_export(context: RequestContext) -> None:
     """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that.
 
     Nothing else is done. `regulars export` says so by itself. What is read then is an entry, too, as all reading is.

@@ -184,7 +184,7 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    """Describe an operation as OpenAPI does, by its view's docstring and types."""
+    """Describe an operation as OpenAPI does. The docstring of its view is summary and description."""
     summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr] # every view has a docstring
     body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
     return {
@@ -249,7 +249,10 @@ def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -
 
 
 def _list_members_beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
-    """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
+    """Return the members that stand in the query if the body is a bare picture.
+
+    They have no defaults, since clients that are generated from the document would send them.
+    """
     members, _ = schemas.members(body)
     members_beside_picture = {name: member for name, member in members.items() if not _is_file(member)}
     return {

@@ -54,18 +54,21 @@ _Asked = TypeVar("_Asked")
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
-class Call(Struct, frozen=True):
-    """A request as its view knows it, beside query and body: the use cases, the caller, the values of the path."""
+class RequestContext(Struct, frozen=True):
+    """First argument of a view, which has all of the request but query and body, and what it needs to answer it.
+
+    `services`: the use cases. `caller`: whose key or session it is. `path_values`: values of the `{names}` in the path.
+    """
 
     services: Services
     caller: Caller
-    path: Mapping[str, str]
+    path_values: Mapping[str, str]
     origin: str
     """Scheme, host and port of the request, as in `http://box:8000`; "" if it names no host."""
-    headers: dict[str, str]
+    response_headers: dict[str, str]
     """A view may add response headers."""
-    http: HttpRequest
-    request: RequestId | None = None
+    request: HttpRequest
+    request_id: RequestId | None = None
     """It identifies repeats of a request that changes something; None: it came without an Idempotency-Key."""
 
     @property
@@ -74,7 +77,7 @@ class Call(Struct, frozen=True):
 
     def route(self, path: str) -> str:
         """Complete the path of another route of ours, as the caller has to send it."""
-        return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
+        return f"{self.services.settings.public_url or self.origin + self.request.prefix}{path}"
 
     def show_picture(self, url: str, shown_faceid: str) -> str | None:
         """Complete the URL of a face's picture, and note in the audit that the face was shown.
@@ -91,12 +94,12 @@ class Call(Struct, frozen=True):
         return f"{self.origin}{url}" if url.startswith("/") else url
 
 
-class KeylessCall(Struct, frozen=True):
-    """A request without a key, as a view that takes a `door` knows it."""
+class KeylessContext(Struct, frozen=True):
+    """First argument of a view that needs no key, such as the sign-in's."""
 
     services: Services
     request: HttpRequest
-    headers: dict[str, str]
+    response_headers: dict[str, str]
 
 
 class TextAnswer(Struct, frozen=True):
@@ -115,16 +118,16 @@ class Redirect(Struct, frozen=True):
 class Operation(Struct, frozen=True, dict=True):
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
-    The view's annotations say the rest, and the document is written from them: `view(call)` takes what the path says;
-    its parameters `query` and `body` are Structs of what may be sent beside;
-    the Struct that it returns is sent as JSON with `status`, None as 204. Its name is the operation's id, its docstring
-    the operation's text.
+    The document is written from the view. Its name is the operation's id, and its docstring the operation's text. Its
+    parameters `query` and `body` are Structs of what may be sent beside the path. The Struct that it returns is sent as
+    JSON with `status`; None is sent as 204.
 
-    `role`: None if no key is needed; such a view gets no `call`, but may take a `door`.
-    `of_cameras`: a camera's key may call it, too, and the view
-    checks that the request concerns that camera. `again`: answers a repeat of a request that was done, from the body
-    that the use case stored with its change; None: the view can be called as often as the request comes. `searches`: it
-    looks for faces in a picture, so fewer may come. `tag`: its chapter in the document; the module's name if empty.
+    `role`: None if no key is needed. Such a view takes a KeylessContext as its `context`, or no context.
+    `of_cameras`: a camera's key may call it, too; the view checks that the request concerns that camera.
+    `again`: answers a repeat of a request that was done, from the body that the use case stored with its change. None:
+    the view is called again, which changes nothing more.
+    `searches`: whether it looks for faces in a picture; then fewer requests a second are allowed.
+    `tag`: its chapter in the document; the module's name if empty.
     """
 
     method: str
@@ -133,7 +136,7 @@ class Operation(Struct, frozen=True, dict=True):
     role: Role | None
     status: int = 200
     of_cameras: bool = False
-    again: Callable[[Call, Mapping[str, Any]], Any] | None = None
+    again: Callable[[RequestContext, Mapping[str, Any]], Any] | None = None
     searches: bool = False
     tag: str = ""
 
@@ -176,12 +179,12 @@ class Operation(Struct, frozen=True, dict=True):
 
         `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
         """
-        what = f"{self.method} {self.path}"
+        operation_name = f"{self.method} {self.path}"
         return http.answer_request(
             request,
             lambda: self._tag_answer(request, self._run_view(provide, request, reading)),
             errors.answer_error,
-            what,
+            operation_name,
         )
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
@@ -207,10 +210,11 @@ class Operation(Struct, frozen=True, dict=True):
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
     def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
-        """Authenticate, count the request against the key's rate, and answer by the view.
+        """Authenticate the caller, check its role, count the request against its rate, and answer by the view.
 
-        A repeat is answered from what was stored. `reading`: the operation that reads what this one changes, by which
-        `If-Match` is checked; None: there is none.
+        The repeat of a request that was done is answered from what was stored then. `reading`: the operation that
+        reads what this one changes; None: there is none. By it, `If-Match` is checked, and an error about a change that
+        somebody made meanwhile (Changed) says how the resource is now.
         """
         if self.role is None:
             return self._run_keyless_view(provide, request)
@@ -222,24 +226,26 @@ class Operation(Struct, frozen=True, dict=True):
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
         headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))
         id_ = identify_request(request, caller.id, self.most_bytes)
-        call = Call(services, caller, request.parameters, _read_origin(request), headers, http=request, request=id_)
-        sent = self._read_request(request)
+        context = RequestContext(
+            services, caller, request.parameters, _read_origin(request), headers, request, request_id=id_
+        )
+        arguments = self._read_request(request)
 
         def run() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
                 reading.require_known(provide, request)
             try:
-                return self.view(call, **sent)
+                return self.view(context, **arguments)
             except Changed as error:
                 if reading is not None:
-                    error.details["present"] = to_builtins(reading.view(call))
+                    error.details["present"] = to_builtins(reading.view(context))
                 raise
 
-        again = None if self.again is None else partial(self.again, call)
+        again = None if self.again is None else partial(self.again, context)
         is_search_without_answer = self.searches and self.again is None  # its use case may store one by itself
         with services.audit.reads.enter_act(self._make_act(caller, request)):
-            answer = run() if id_ is None or is_search_without_answer else answer_once(call, run, again=again)
-        return _make_response(answer, self.status, call.headers)
+            answer = run() if id_ is None or is_search_without_answer else answer_once(context, run, again=again)
+        return _make_response(answer, self.status, context.response_headers)
 
     def _make_act(self, caller: Caller, request: HttpRequest) -> Act:
         """Return the act that the audit notes. A camera's key sees its own captures only: its reads are not noted."""
@@ -251,15 +257,18 @@ class Operation(Struct, frozen=True, dict=True):
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer by a view that needs no key, such as the sign-in's."""
         headers: dict[str, str] = {}
-        sent = self._read_request(request)
-        if "door" in self.types:
-            sent["door"] = KeylessCall(provide(), request, headers)
-        what = f"{self.method} {self.path}"
-        with acts.begin_act(Act(what, "sign-in", kind_of(what))):
-            return _make_response(self.view(**sent), self.status, headers)
+        arguments = self._read_request(request)
+        if "context" in self.types:
+            arguments["context"] = KeylessContext(provide(), request, headers)
+        operation_name = f"{self.method} {self.path}"
+        with acts.begin_act(Act(operation_name, "sign-in", kind_of(operation_name))):
+            return _make_response(self.view(**arguments), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
-        """Read the view's arguments `query` and `body`. If it takes one of them not, that has to be empty."""
+        """Read the view's arguments `query` and `body`. One that the view does not take has to be empty.
+
+        Raises InvalidInput, Refused.
+        """
         if self.takes_picture:
             return {"body": read_with_picture(request, self.types["body"])}
         arguments: dict[str, Any] = {}
@@ -342,42 +351,45 @@ def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> 
 
 
 def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
-    """Identify a request that changes something; None: it came without an Idempotency-Key.
+    """Return the id that a request and its repeats share; None: it has no Idempotency-Key, or only reads.
 
-    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: the limit
-    of the body. Raises InvalidInput, Refused.
+    The id has a digest of all that was sent, by which another request with the same key is found. The key is stored as
+    a hash, since it may contain data that must be forgotten: a name, a face's id. `most_bytes`: the limit of the body.
+    Raises InvalidInput if the key is none, Refused if the body is too long.
     """
     sent_key = request.headers.get(IDEMPOTENCY_KEY.lower())
     if sent_key is None or request.method == "GET":
         return None
     if not _KEY.fullmatch(sent_key):
         raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent_key[:64]!r}")
-    head = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
-    digest = hashlib.sha256(json.dumps(head).encode() + b"\n" + request.read_body(most_bytes))
+    request_line = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
+    digest = hashlib.sha256(json.dumps(request_line).encode() + b"\n" + request.read_body(most_bytes))
     key = hashlib.sha256(sent_key.encode()).hexdigest()
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
-def answer_once(call: Call, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
-    """Run a view or, if this request was done before, answer it from what was stored then.
+def answer_once(
+    context: RequestContext, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None
+) -> Any:
+    """Run a view by `run`. If this request was done before, answer it from what was stored then.
 
-    `again`: makes that answer of what was stored; None: the view is run once more. What failed changed nothing, and is
-    tried anew.
+    `again`: makes the answer to a repeat from what was stored; None: the view is run again. A request that failed
+    changed nothing, so its repeat is tried anew.
     """
-    requests, tenant = call.services.requests, call.tenant.name
-    answer, stored_answer = requests.do_once(tenant, call.request, run)
+    requests, tenant = context.services.requests, context.tenant.name
+    answer, stored_answer = requests.do_once(tenant, context.request_id, run)
     if stored_answer is not None:
-        call.headers["Idempotent-Replayed"] = "true"
+        context.response_headers["Idempotent-Replayed"] = "true"
         return run() if again is None else again(stored_answer.body)
-    if again is None and call.request:
-        requests.store_answer(tenant, call.request, Stored(OK, {}))
+    if again is None and context.request_id:
+        requests.store_answer(tenant, context.request_id, Stored(OK, {}))
     return answer
 
 
 def refuse_secret_again(what: str, instead: str) -> Callable[..., NoReturn]:
     """Return an `again` for an operation whose answer has a secret. `what`: was made; `instead`: how to go on."""
 
-    def again(_call: object, body: Mapping[str, Any]) -> NoReturn:
+    def again(_context: object, body: Mapping[str, Any]) -> NoReturn:
         raise SecretNotKept(
             f"this request was done before: {what} {body['id']!r} is made, and its secret was shown once: {instead}",
             id=str(body["id"]),
@@ -388,8 +400,8 @@ def refuse_secret_again(what: str, instead: str) -> Callable[..., NoReturn]:
 
 def answer_as(view: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return an `again` that answers as `view` does: what was changed, as it is now."""
-    return lambda call, _body: view(call)
+    return lambda context, _body: view(context)
 
 
-def answer_nothing(_call: object, _body: Mapping[str, Any]) -> None:
+def answer_nothing(_context: object, _body: Mapping[str, Any]) -> None:
     """Answer the repeat of a request whose answer has no body."""

@@ -72,9 +72,9 @@ class Problem(Struct, kw_only=True):
 
 
 def answer_error(error: Exception) -> tuple[str, Response]:
-    """Answer an error, with its details; of a fault of ours the log has them.
+    """Make the answer to an error, and return the error's code with it. A fault of ours is answered without details.
 
-    `index` in the answer tells which of several items sent at once it concerns.
+    `index` in the answer says which of several items that were sent at once is wrong.
     """
     if isinstance(error, Failure):
         return name_code(error.status), answer_refusal(error)

@@ -24,7 +24,7 @@ from chalicelib.doors.v1.captures import (
     link_sighting,
 )
 from chalicelib.doors.v1.data_protection import Erasure, NewConsent, Whole, describe_erasure, make_consent_record
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_as
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_as
 from chalicelib.doors.v1.shapes import (
     Box,
     Decided,
@@ -277,7 +277,7 @@ class Rejected(Answer):
 
 
 @operations("GET", "/v1/faces", Role.VIEWER)
-def list_faces(call: Call, query: FacesWanted) -> FacesPage:
+def list_faces(context: RequestContext, query: FacesWanted) -> FacesPage:
     """List faces: of a group or of all, those of some ids, or those of a name.
 
     A page costs the same wherever it is in the list. One of a name reads a thousand names at most, so it may have fewer
@@ -285,32 +285,35 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     pages are read may be missing. Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
     """
     _require_one_list(query)
-    faces, order = call.services.faces, query.order or FaceOrder.ENROLLED
+    faces, order = context.services.faces, query.order or FaceOrder.ENROLLED
     if query.ids is not None:
-        return FacesPage(faces=describe_faces(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
+        return FacesPage(
+            faces=describe_faces(context, faces.by_id(context.tenant, query.ids).values()), next_token=None
+        )
     if query.name is not None:
-        name_page = faces.search_by_name(call.tenant, query.name, query.limit, query.token)
-        return FacesPage(faces=describe_faces(call, name_page.rows), next_token=name_page.next_token)
-    page = faces.lists.read_page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
-    return FacesPage(faces=describe_faces(call, page.rows), next_token=page.next_token)
+        name_page = faces.search_by_name(context.tenant, query.name, query.limit, query.token)
+        return FacesPage(faces=describe_faces(context, name_page.rows), next_token=name_page.next_token)
+    page = faces.lists.read_page(context.tenant, query.group, order, query.limit, query.token, descending=query.desc)
+    return FacesPage(faces=describe_faces(context, page.rows), next_token=page.next_token)
 
 
 @operations("GET", "/v1/face-ids", Role.VIEWER)
-def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
+def list_face_ids(context: RequestContext, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
-    lists, known = call.services.faces.lists, query.known
-    face_ids = lists.list_ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
+    face_ids = context.services.faces.lists.list_ids(
+        context.tenant, query.group, query.order, descending=query.desc, known=query.known
+    )
     acts.report_people(face_ids.ids)
     return FaceIds(ids=face_ids.ids, seq=face_ids.seq)
 
 
-def _answer_enrolment_again(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
-    face = call.services.faces.get(call.tenant, body["faceid"])
-    return _describe_enrolled_face(call, call.services.enrolment.absorb_strangers(call.tenant, face))
+def _answer_enrolment_again(context: RequestContext, body: Mapping[str, Any]) -> EnrolledFace:
+    face = context.services.faces.get(context.tenant, body["faceid"])
+    return _describe_enrolled_face(context, context.services.enrolment.absorb_strangers(context.tenant, face))
 
 
 @operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True)
-def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
+def enrol_face(context: RequestContext, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
 
     422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's area), or it is too
@@ -324,9 +327,9 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     from chalicelib.book.enrolment.enrolment import require_attributes  # not at the other routes' cold starts
 
     if body.attributes:
-        require_attributes(call.services.groups.get_by_name(call.tenant, body.group), body.attributes)
-    face = call.services.enrolment.enrol_largest_face(
-        call.tenant,
+        require_attributes(context.services.groups.get_by_name(context.tenant, body.group), body.attributes)
+    face = context.services.enrolment.enrol_largest_face(
+        context.tenant,
         body.group,
         body.picture,
         PICTURES,
@@ -340,25 +343,25 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
         consent=None if body.consent is None else make_consent_record(body.consent),
         refuses_known=body.if_known == "refuse",
         refuses_erased=body.if_erased == "refuse",
-        request=call.request,
+        request=context.request_id,
     )
-    return _describe_enrolled_face(call, face)
+    return _describe_enrolled_face(context, face)
 
 
-def _describe_enrolled_face(call: Call, face: model.Face) -> EnrolledFace:
-    absorbed = call.services.enrolment.list_absorbed(call.tenant, face)
+def _describe_enrolled_face(context: RequestContext, face: model.Face) -> EnrolledFace:
+    absorbed = context.services.enrolment.list_absorbed(context.tenant, face)
     acts.report_people(absorbed)
-    return EnrolledFace.made_of(describe_face(call, face), absorbed=absorbed)
+    return EnrolledFace.made_of(describe_face(context, face), absorbed=absorbed)
 
 
 @operations("GET", "/v1/faces/{id}", Role.VIEWER)
-def get_face(call: Call) -> Face:
+def get_face(context: RequestContext) -> Face:
     """Read one enrolled face."""
-    return describe_face(call, call.services.faces.get(call.tenant, call.path["id"]))
+    return describe_face(context, context.services.faces.get(context.tenant, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_as(get_face))
-def change_face(call: Call, body: FaceChanges) -> Face:
+def change_face(context: RequestContext, body: FaceChanges) -> Face:
     """Change what is sent; the rest stays.
 
     With another `group` the face moves there; values of attributes follow their names, and those that the group lacks
@@ -375,18 +378,18 @@ def change_face(call: Call, body: FaceChanges) -> Face:
         cleared_names=frozenset(name for name, value in changes.items() if value is None),
         **changes,
     )
-    face = call.services.enrolment.update.change_face(
-        call.tenant, call.path["id"], face_changes, revision=revision, request=call.request
+    face = context.services.enrolment.update.change_face(
+        context.tenant, context.path_values["id"], face_changes, revision=revision, request=context.request_id
     )
-    return describe_face(call, face)
+    return describe_face(context, face)
 
 
-def _answer_deletion_again(call: Call, body: Mapping[str, Any]) -> Erased | None:
-    return _describe_erasures(call, body.get("erasures", ()))
+def _answer_deletion_again(context: RequestContext, body: Mapping[str, Any]) -> Erased | None:
+    return _describe_erasures(context, body.get("erasures", ()))
 
 
 @operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_answer_deletion_again)
-def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
+def delete_face(context: RequestContext, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
     No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
@@ -400,42 +403,48 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
     is left of the one before.
     """
-    faceid, deletion, by = call.path["id"], call.services.deletion, call.caller.id
+    faceid, deletion, caller_id = context.path_values["id"], context.services.deletion, context.caller.id
     if (query.former or query.whole) and not query.erase:
         raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
-    if query.former or (query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True)):
-        deleted = call.services.erasure.erase_gone_face(call.tenant, faceid, call.request, by=by)
+    if query.former or (query.erase and not context.services.faces.by_id(context.tenant, [faceid], restricted=True)):
+        deleted = context.services.erasure.erase_gone_face(context.tenant, faceid, context.request_id, by=caller_id)
     else:
-        call.services.faces.get(call.tenant, faceid, restricted=query.erase)
+        context.services.faces.get(context.tenant, faceid, restricted=query.erase)
         faceids = (
-            call.services.faces.find_person(call.tenant, faceid).choose_faces(query.whole) if query.erase else (faceid,)
+            context.services.faces.find_person(context.tenant, faceid).choose_faces(query.whole)
+            if query.erase
+            else (faceid,)
         )
         # The named one last, by which a repeat finds those that are left.
-        deleted = deletion.delete_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
+        deleted = deletion.delete_faces(
+            context.tenant, faceids[::-1], context.request_id, by=caller_id, erase=query.erase
+        )
     if deleted.failed:
-        require_free(call.services.faces.by_id(call.tenant, deleted.failed, restricted=True).values())
+        require_free(context.services.faces.by_id(context.tenant, deleted.failed, restricted=True).values())
         raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
     if faceid in deleted.not_exist:
         raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
-    return _describe_erasures(call, deleted.erasures)
+    return _describe_erasures(context, deleted.erasures)
 
 
-def _describe_erasures(call: Call, ids: Sequence[str]) -> Erased | None:
+def _describe_erasures(context: RequestContext, ids: Sequence[str]) -> Erased | None:
     if not ids:
         return None
-    last = describe_erasure(call.services.erasure.records.get(call.tenant.name, ids[-1]))
+    last = describe_erasure(context.services.erasure.records.get(context.tenant.name, ids[-1]))
     return Erased.made_of(last, erasures=list(ids))
 
 
 @operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
-def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
+def list_sightings(context: RequestContext, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
-    timeline = call.services.sightings.read_timeline(call.tenant, call.path["id"], query.limit, query.token)
+    timeline = context.services.sightings.read_timeline(
+        context.tenant, context.path_values["id"], query.limit, query.token
+    )
     acts.report_people([timeline.face.faceid])
     return SightingsPage(
         name=timeline.face.name,
         number=read_number(timeline.face),
-        sightings=[_describe_face_sighting(call, observation) for observation in timeline.sightings],
+        sightings=[_describe_face_sighting(context, observation) for observation in timeline.sightings],
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
@@ -445,19 +454,19 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     )
 
 
-def _answer_rejection_again(call: Call, body: Mapping[str, Any]) -> Rejected:
-    faceid, sighting = call.path["id"], call.path["sighting"]
+def _answer_rejection_again(context: RequestContext, body: Mapping[str, Any]) -> Rejected:
+    faceid, sighting = context.path_values["id"], context.path_values["sighting"]
     if "visit" in body:
-        gift_answer = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
-        return _describe_rejection(call, gift_answer.rejected, gift_answer.sightings)
-    rejected = call.services.sightings.rejection.continue_rejection(
-        call.tenant, faceid, sighting, body["camera"], body.get("other")
+        gift_answer = context.services.sightings.rejection.answer_gift_again(context.tenant, faceid, sighting, body)
+        return _describe_rejection(context, gift_answer.rejected, gift_answer.sightings)
+    rejected = context.services.sightings.rejection.continue_rejection(
+        context.tenant, faceid, sighting, body["camera"], body.get("other")
     )
-    return _describe_rejection(call, rejected, [sighting])
+    return _describe_rejection(context, rejected, [sighting])
 
 
 @operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_answer_rejection_again)
-def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
+def reject_sighting(context: RequestContext, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
     The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered (20 of a
@@ -479,69 +488,75 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     changes nothing. To take it back, send `sightings` of the answer as `only`, with the former face as `other`: who was
     made of them goes, too.
     """
-    faceid, sighting = call.path["id"], call.path["sighting"]
+    faceid, sighting = context.path_values["id"], context.path_values["sighting"]
     if body.only is not None and not body.visit:
         raise errors.InvalidInput("only names sightings of a visit: send visit: true with it")
     if body.visit or body.name or body.instead is Instead.NEW:
         from chalicelib.book.rules.sighting import Gift  # not at the other routes' cold starts
 
-        only = tuple(body.only or ()) if body.visit else (sighting,)
-        gift = Gift(body.other, body.instead, body.name or "", only)
-        gift_answer = call.services.sightings.rejection.give_visit(call.tenant, faceid, sighting, gift, call.request)
-        return _describe_rejection(call, gift_answer.rejected, gift_answer.sightings)
-    rejected = call.services.sightings.rejection.reject(
-        call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
+        sighting_ids = tuple(body.only or ()) if body.visit else (sighting,)
+        gift = Gift(body.other, body.instead, body.name or "", sighting_ids)
+        gift_answer = context.services.sightings.rejection.give_visit(
+            context.tenant, faceid, sighting, gift, context.request_id
+        )
+        return _describe_rejection(context, gift_answer.rejected, gift_answer.sightings)
+    rejected = context.services.sightings.rejection.reject(
+        context.tenant, faceid, sighting, context.request_id, other=body.other, instead=body.instead
     )
-    return _describe_rejection(call, rejected, [sighting])
+    return _describe_rejection(context, rejected, [sighting])
 
 
-def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
-    """Describe a rejection: the sighting as it is now, the face that it left, and its new face's arrival, if any.
+def _describe_rejection(context: RequestContext, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
+    """Describe a rejection: the sighting as it is now, the face that it left, and the arrival of its new face.
+
+    If nobody has the sighting now, there is no arrival.
 
     `ids`: all sightings that were rejected together.
     """
     seen_sighting = rejected.sighting
     sighting = describe_sighting(
-        call, rejected.capture, seen_sighting, find_faces_seen(call, [(rejected.capture, seen_sighting)])
+        context, rejected.capture, seen_sighting, find_faces_seen(context, [(rejected.capture, seen_sighting)])
     )
-    book = call.services.sightings.arrivals
-    arrival = book.find_by_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
+    arrivals = context.services.sightings.arrivals
+    arrival = arrivals.find_by_sighting(context.tenant, sighting.face, sighting.id) if sighting.face else None
     return Rejected(
         sighting=sighting,
-        face=describe_face(call, rejected.face),
+        face=describe_face(context, rejected.face),
         sightings=list(ids),
-        arrival=None if arrival is None else describe_arrival(call, arrival),
+        arrival=None if arrival is None else describe_arrival(context, arrival),
     )
 
 
-def _describe_face_sighting(call: Call, observation: Observation) -> FaceSighting:
+def _describe_face_sighting(context: RequestContext, observation: Observation) -> FaceSighting:
     return FaceSighting.made_of(
         observation,
         capture=parts_of_sighting(observation.id)[0],
         captured_at=observation.at,
         group=observation.group_name,
         **describe_decision(observation.decision),
-        **link_sighting(call, observation.camera, observation.id),
+        **link_sighting(context, observation.camera, observation.id),
     )
 
 
-def describe_face(call: Call, face: model.Face) -> Face:
+def describe_face(context: RequestContext, face: model.Face) -> Face:
     """Describe a face. Age and gender are the ones that were set, else the estimates."""
-    (described,) = describe_faces(call, [face])
+    (described,) = describe_faces(context, [face])
     return described
 
 
-def describe_faces(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
+def describe_faces(context: RequestContext, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
     acts.report_people(face.faceid for face in faces)
     ids = dict.fromkeys(face.group_id for face in faces)
-    groups = {id_: call.services.groups.find_by_id(call.tenant, id_) for id_ in ids}
-    return [_describe_face_of_group(call, face, groups[face.group_id]) for face in faces]
+    groups = {id_: context.services.groups.find_by_id(context.tenant, id_) for id_ in ids}
+    return [_describe_face_of_group(context, face, groups[face.group_id]) for face in faces]
 
 
-def _describe_face_of_group(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
-    """Describe a face. `group`: None if it is just being deleted."""
+def _describe_face_of_group(
+    context: RequestContext, face: model.Face | model.ListedFace, group: model.Group | None
+) -> Face:
+    """Describe a face, with the estimates where nobody has set age or gender. `group`: None: it is being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
     names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
@@ -555,10 +570,10 @@ def _describe_face_of_group(call: Call, face: model.Face | model.ListedFace, gro
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
         arrive_time=face.last_arrival_at,
         quality=estimates.quality,
-        portrait=describe_portrait(call, face),
+        portrait=describe_portrait(context, face),
         pictures=face.picture_count,
         rejections=face.negatives,
-        kept_until=goes_at(call.tenant, group, face) if group and isinstance(face, model.Face) else None,
+        kept_until=goes_at(context.tenant, group, face) if group and isinstance(face, model.Face) else None,
     )
 
 
@@ -596,7 +611,7 @@ class FacesChanged(Answer):
     failed: list[FailedFace]
 
 
-def _answer_change_again(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
+def _answer_change_again(_context: RequestContext, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
         return FacesChanged(done=body["done"], failed=[FailedFace(**fields) for fields in body["failed"]])
     from chalicelib.book.deletion.deletion import Deleted
@@ -605,7 +620,7 @@ def _answer_change_again(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
 
 
 @operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again)
-def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
+def change_faces(context: RequestContext, body: FaceSelection) -> FacesChanged:
     """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
 
     But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.
@@ -614,16 +629,16 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
         raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
         return _describe_deletion(
-            call.services.deletion.delete_faces(call.tenant, body.ids, call.request, by=call.caller.id)
+            context.services.deletion.delete_faces(context.tenant, body.ids, context.request_id, by=context.caller.id)
         )
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):
-        call.services.groups.get_by_name(call.tenant, body.group)  # raises if there is none
+        context.services.groups.get_by_name(context.tenant, body.group)  # raises if there is none
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
-    changed = call.services.enrolment.update.change_many(call.tenant, body.ids, changes, call.request)
+    changed = context.services.enrolment.update.change_many(context.tenant, body.ids, changes, context.request_id)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(failed_face) for failed_face in changed.failed])
 
 

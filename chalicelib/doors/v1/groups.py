@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.book.words import model
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing
 from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, list_sent_members
 from chalicelib.doors.words.roles import Role
 
@@ -84,38 +84,44 @@ class Groups(Answer):
 
 
 @operations("GET", "/v1/groups", Role.VIEWER)
-def list_groups(call: Call) -> Groups:
+def list_groups(context: RequestContext) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
     return Groups(
-        groups=[describe_group(group) for group in call.services.groups.list_all(call.tenant)], next_token=None
+        groups=[describe_group(group) for group in context.services.groups.list_all(context.tenant)], next_token=None
     )
 
 
-def _answer_group_again(call: Call, body: Mapping[str, Any]) -> Group:
-    return describe_group(call.services.groups.get(call.tenant, body["id"]))
+def _answer_group_again(context: RequestContext, body: Mapping[str, Any]) -> Group:
+    return describe_group(context.services.groups.get(context.tenant, body["id"]))
 
 
 @operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_answer_group_again)
-def add_group(call: Call, body: NewGroup) -> Group:
+def add_group(context: RequestContext, body: NewGroup) -> Group:
     """Make an empty group.
 
     409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all groups would sum to
     more faces than the tenant may have.
     """
-    group = call.services.groups.create(
-        call.tenant, body.name, body.capacity, body.description, call.request, attributes=body.attributes, tells_id=True
+    group = context.services.groups.create(
+        context.tenant,
+        body.name,
+        body.capacity,
+        body.description,
+        context.request_id,
+        attributes=body.attributes,
+        tells_id=True,
     )
     return describe_group(group)
 
 
 @operations("GET", "/v1/groups/{id}", Role.VIEWER)
-def get_group(call: Call) -> Group:
+def get_group(context: RequestContext) -> Group:
     """Read one group, by its id."""
-    return describe_group(call.services.groups.get(call.tenant, call.path["id"]))
+    return describe_group(context.services.groups.get(context.tenant, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_as(get_group))
-def change_group(call: Call, body: GroupChanges) -> Group:
+def change_group(context: RequestContext, body: GroupChanges) -> Group:
     """Change what is sent; the rest stays.
 
     `attributes` takes the place of all. One that stays keeps its values, wherever it stands; the values of one that
@@ -125,14 +131,16 @@ def change_group(call: Call, body: GroupChanges) -> Group:
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
     return describe_group(
-        call.services.groups.change_fields(call.tenant, call.path["id"], changes, revision, call.request)
+        context.services.groups.change_fields(
+            context.tenant, context.path_values["id"], changes, revision, context.request_id
+        )
     )
 
 
 @operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing)
-def delete_group(call: Call) -> None:
+def delete_group(context: RequestContext) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
-    call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
+    context.services.groups.delete_id(context.tenant, context.path_values["id"], context.request_id)
 
 
 def describe_group(group: model.Group) -> Group:

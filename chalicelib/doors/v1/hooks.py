@@ -13,7 +13,7 @@ from chalicelib.book.words import acts, channels, webhooks
 from chalicelib.book.words.values import moment
 from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.doors.v1.cameras import CameraId
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing, refuse_secret_again
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
 from chalicelib.doors.words.roles import Role
 
@@ -263,36 +263,36 @@ class Redelivered(Answer):
 
 
 @operations("GET", "/v1/hooks", Role.ADMIN)
-def list_hooks(call: Call) -> Hooks:
+def list_hooks(context: RequestContext) -> Hooks:
     """List all hooks, by age."""
-    return Hooks(hooks=[_describe_hook(hook) for hook in call.services.webhooks.hooks.list_all(call.tenant.name)])
+    return Hooks(hooks=[_describe_hook(hook) for hook in context.services.webhooks.hooks.list_all(context.tenant.name)])
 
 
-def _answer_hook_again(call: Call, body: Mapping[str, Any]) -> HookMade:
+def _answer_hook_again(context: RequestContext, body: Mapping[str, Any]) -> HookMade:
     """Answer a repeat: without a URL, there is no secret that would be lost."""
-    hook = call.services.webhooks.hooks.get(call.tenant.name, body["id"])
+    hook = context.services.webhooks.hooks.get(context.tenant.name, body["id"])
     if hook.url is not None:
-        refuse_secret_again("hook", "ask for another secret")(call, body)
+        refuse_secret_again("hook", "ask for another secret")(context, body)
     return HookMade.made_of(hook, health=_describe_health(hook), secret=None)
 
 
 @operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again)
-def add_hook(call: Call, body: NewHook) -> HookMade:
+def add_hook(context: RequestContext, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
     What is sent to it, how to check the signature, and how people are told, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.webhooks.hooks.add(
-        call.tenant.name, **_list_settings(call, body), request=call.request
+    hook, secret = context.services.webhooks.hooks.add(
+        context.tenant.name, **_list_settings(context, body), request=context.request_id
     )
     return HookMade.made_of(hook, health=_describe_health(hook), secret=secret)
 
 
-def _list_settings(call: Call, body: HookSettings) -> dict[str, Any]:
+def _list_settings(context: RequestContext, body: HookSettings) -> dict[str, Any]:
     """Return what was sent. Raises NotAllowed for pictures that the caller does not see."""
     sent_members = dict(list_sent_members(body))
     if sent_members.get("picture"):
-        call.caller.require_pictures()
+        context.caller.require_pictures()
     if channel := sent_members.get("channel"):
         sent_members["channel"] = channels.Channel(**channel)
     return sent_members
@@ -305,58 +305,64 @@ class PushKey(Answer):
 
 
 @operations("GET", "/v1/push-key", Role.ADMIN)
-def get_push_key(call: Call) -> PushKey:
+def get_push_key(context: RequestContext) -> PushKey:
     """Read the key by which browsers' push services know this service.
 
     Subscribe a browser with it, and add a hook whose channel is that subscription.
     """
-    return PushKey(key=call.services.webhooks.messages.read_push_key(call.tenant.name))
+    return PushKey(key=context.services.webhooks.messages.read_push_key(context.tenant.name))
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
-def get_hook(call: Call) -> Hook:
+def get_hook(context: RequestContext) -> Hook:
     """Read one hook."""
-    return _describe_hook(call.services.webhooks.hooks.get(call.tenant.name, call.path["id"]))
+    return _describe_hook(context.services.webhooks.hooks.get(context.tenant.name, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_as(get_hook))
-def change_hook(call: Call, body: HookChanges) -> Hook:
+def change_hook(context: RequestContext, body: HookChanges) -> Hook:
     """Change what is sent; the rest stays.
 
     A hook that was failing is tried again at once.
     """
-    changes = _list_settings(call, body)
+    changes = _list_settings(context, body)
 
     def check_pictures(hook: webhooks.Hook) -> None:
         if hook.picture and changes != {"enabled": False}:
-            call.caller.require_pictures()
+            context.caller.require_pictures()
 
-    change = call.services.webhooks.hooks.change_hook
-    return _describe_hook(change(call.tenant.name, call.path["id"], changes, call.request, check=check_pictures))
+    change = context.services.webhooks.hooks.change_hook
+    return _describe_hook(
+        change(context.tenant.name, context.path_values["id"], changes, context.request_id, check=check_pictures)
+    )
 
 
 @operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
-def delete_hook(call: Call) -> None:
+def delete_hook(context: RequestContext) -> None:
     """Forget a hook with all that waits for it."""
-    call.services.webhooks.hooks.delete(call.tenant.name, call.path["id"], call.request)
+    context.services.webhooks.hooks.delete(context.tenant.name, context.path_values["id"], context.request_id)
 
 
 @operations(
     "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=refuse_secret_again("a secret of hook", "ask for one once more")
 )
-def renew_hook_secret(call: Call) -> HookSecretMade:
+def renew_hook_secret(context: RequestContext) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
-    id_ = call.path["id"]
+    id_ = context.path_values["id"]
     return HookSecretMade(
-        id=id_, secret=call.services.webhooks.hooks.replace_secret(call.tenant.name, id_, call.request)
+        id=id_, secret=context.services.webhooks.hooks.replace_secret(context.tenant.name, id_, context.request_id)
     )
 
 
 @operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
-def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
+def list_deliveries(context: RequestContext, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
-    page = call.services.webhooks.outbox.read_page(
-        call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
+    page = context.services.webhooks.outbox.read_page(
+        context.tenant.name,
+        context.path_values["id"],
+        parked=query.state == "parked",
+        limit=query.limit,
+        token=query.token,
     )
     return DeliveriesPage(
         deliveries=[_describe_delivery(delivery) for delivery in page.rows], next_token=page.next_token
@@ -364,41 +370,46 @@ def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
 
 
 @operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
-def redeliver(call: Call) -> Redelivered:
+def redeliver(context: RequestContext) -> Redelivered:
     """Send again what is parked, and now what waits.
 
     Up to 500 in a call; call again until it answers 0.
     """
-    return Redelivered(redelivered=call.services.webhooks.outbox.redeliver_hook(call.tenant.name, call.path["id"]))
+    return Redelivered(
+        redelivered=context.services.webhooks.outbox.redeliver_hook(context.tenant.name, context.path_values["id"])
+    )
 
 
 @operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
-def acknowledge(call: Call, body: EventIds) -> Acknowledged:
+def acknowledge(context: RequestContext, body: EventIds) -> Acknowledged:
     """Take events out of a mailbox.
 
     Those that are not in it, or not any more, are passed over, so a call may be repeated.
     """
-    call.services.webhooks.outbox.acknowledge_deliveries(call.tenant.name, call.path["id"], body.ids)
+    context.services.webhooks.outbox.acknowledge_deliveries(context.tenant.name, context.path_values["id"], body.ids)
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
-def _answer_test_again(call: Call, body: Mapping[str, Any]) -> TestSent:
-    return _describe_test_event(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
+def _answer_test_again(context: RequestContext, body: Mapping[str, Any]) -> TestSent:
+    return _describe_test_event(context, webhooks.test_event(body["id"], moment(body["at"]), context.path_values["id"]))
 
 
 @operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_answer_test_again)
-def test_hook(call: Call) -> TestSent:
+def test_hook(context: RequestContext) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 
     It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
     """
     return _describe_test_event(
-        call, call.services.webhooks.deliveries.send_test(call.tenant.name, call.path["id"], call.request)
+        context,
+        context.services.webhooks.deliveries.send_test(
+            context.tenant.name, context.path_values["id"], context.request_id
+        ),
     )
 
 
-def _describe_test_event(call: Call, event: webhooks.Event) -> TestSent:
-    return TestSent(event=read_as(Event, json.loads(webhooks.write_payload(call.tenant.name, event))))
+def _describe_test_event(context: RequestContext, event: webhooks.Event) -> TestSent:
+    return TestSent(event=read_as(Event, json.loads(webhooks.write_payload(context.tenant.name, event))))
 
 
 def _describe_hook(hook: webhooks.Hook) -> Hook:

@@ -13,7 +13,7 @@ from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import SharedKey, name_old_key
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.dialects import SHARED_KEYS
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing, refuse_secret_again
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.shapes import Name
 from chalicelib.doors.v1.wire import Answer, Changes, Instant, Sent, Time, list_sent_members
 from chalicelib.doors.words.roles import ApiKey, Role
@@ -115,9 +115,9 @@ class DialectKeyMade(Answer):
 
 
 @operations("GET", "/v1/keys", Role.ADMIN)
-def list_keys(call: Call) -> Keys:
+def list_keys(context: RequestContext) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
-    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.list_all(call.tenant)])
+    return Keys(keys=[Key.made_of(key) for key in context.services.access.keys.list_all(context.tenant)])
 
 
 @operations(
@@ -127,26 +127,26 @@ def list_keys(call: Call) -> Keys:
     status=201,
     again=refuse_secret_again("key", "renew the key, or delete it and make another"),
 )
-def add_key(call: Call, body: NewKey) -> KeyMade:
+def add_key(context: RequestContext, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
-    call.caller.require_may_give(pictures=body.pictures)
-    key, secret = call.services.access.keys.add(
-        call.tenant,
+    context.caller.require_may_give(pictures=body.pictures)
+    key, secret = context.services.access.keys.add(
+        context.tenant,
         body.name,
         Role(body.role),
         pictures=body.pictures,
         expires_at=body.expires_at,
-        request=call.request,
+        request=context.request_id,
     )
     return KeyMade.made_of(key, api_key=secret)
 
 
-def _read_key(call: Call) -> ApiKey:
-    return call.services.access.keys.get(call.tenant, call.path["id"])
+def _read_key(context: RequestContext) -> ApiKey:
+    return context.services.access.keys.get(context.tenant, context.path_values["id"])
 
 
-def _answer_change_again(call: Call, _body: Mapping[str, Any]) -> Key:
-    return Key.made_of(_read_key(call))
+def _answer_change_again(context: RequestContext, _body: Mapping[str, Any]) -> Key:
+    return Key.made_of(_read_key(context))
 
 
 def list_changes(body: Changes) -> dict[str, Any]:
@@ -156,68 +156,70 @@ def list_changes(body: Changes) -> dict[str, Any]:
 
 
 @operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_answer_change_again)
-def change_key(call: Call, body: KeyChanges) -> Key:
+def change_key(context: RequestContext, body: KeyChanges) -> Key:
     """Change what is sent; it holds from the key's next request on.
 
     A tenant always has an admin's key without an end.
     """
     changes = list_changes(body)
     if changes.get("pictures"):
-        call.caller.require_may_give(pictures=not _read_key(call).pictures)
-    return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
+        context.caller.require_may_give(pictures=not _read_key(context).pictures)
+    return Key.made_of(
+        context.services.access.keys.change(context.tenant, context.path_values["id"], changes, context.request_id)
+    )
 
 
 @operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=answer_nothing)
-def delete_key(call: Call) -> None:
+def delete_key(context: RequestContext) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    call.services.access.keys.delete(call.tenant, call.path["id"], call.request)
+    context.services.access.keys.delete(context.tenant, context.path_values["id"], context.request_id)
 
 
 @operations(
     "POST", "/v1/keys/{id}/renew", Role.ADMIN, again=refuse_secret_again("a secret of key", "renew it once more")
 )
-def renew_key(call: Call) -> KeyRenewed:
+def renew_key(context: RequestContext) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
-    id_ = call.path["id"]
-    call.caller.require_may_give(pictures=_read_key(call).pictures)
-    return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
+    id_ = context.path_values["id"]
+    context.caller.require_may_give(pictures=_read_key(context).pictures)
+    return KeyRenewed(id=id_, api_key=context.services.access.keys.renew(context.tenant, id_, context.request_id))
 
 
 @operations("GET", "/v1/dialects", Role.ADMIN)
-def list_dialects(call: Call) -> DialectKeys:
+def list_dialects(context: RequestContext) -> DialectKeys:
     """Read when the keys that all clients of a dialect share were used last."""
-    return DialectKeys(dialects=[_describe_dialect_key(call, id_, key) for id_, key in SHARED_KEYS.items()])
+    return DialectKeys(dialects=[_describe_dialect_key(context, id_, key) for id_, key in SHARED_KEYS.items()])
 
 
-def _describe_dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
+def _describe_dialect_key(context: RequestContext, id_: str, key: SharedKey) -> DialectKey:
     """Describe the key that all clients of a dialect share, and the old one while that still holds."""
-    last_used_at, renewal = call.tenant.dialects_used_at.get(id_), call.tenant.renewals.get(id_)
-    is_old_valid = renewal is not None and call.services.clock.now() < renewal.old_until
+    last_used_at, renewal = context.tenant.dialects_used_at.get(id_), context.tenant.renewals.get(id_)
+    is_old_valid = renewal is not None and context.services.clock.now() < renewal.old_until
     return DialectKey.made_of(
-        call,
+        context,
         id=id_,
-        app_id=_choose_app_id(call, key),
+        app_id=_choose_app_id(context, key),
         last_used_at=last_used_at,
         old_until=renewal.old_until if renewal and is_old_valid else None,
-        old_used_at=call.tenant.dialects_used_at.get(name_old_key(id_)) if is_old_valid else None,
+        old_used_at=context.tenant.dialects_used_at.get(name_old_key(id_)) if is_old_valid else None,
         waits_for=renewal.name if renewal and last_used_at is None else "",
     )
 
 
 @operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of", "ask for one more"))
-def renew_dialect_key(call: Call, body: NewDialectKey) -> DialectKeyMade:
+def renew_dialect_key(context: RequestContext, body: NewDialectKey) -> DialectKeyMade:
     """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once.
 
     After a leak, `at_once` stops both.
     """
-    id_ = call.path["id"]
+    id_ = context.path_values["id"]
     if id_ not in SHARED_KEYS:
         raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
-    key, tenants = SHARED_KEYS[id_], call.services.tenants
-    secret = tenants.renew_key(call.tenant, id_, key, body.name, call.request, at_once=body.at_once)
-    until = None if body.at_once else time_text(call.services.clock.now() + OLD_KEY_HOLDS)
-    return DialectKeyMade(id=id_, app_id=_choose_app_id(call, key), secret=secret, old_until=until)
+    key, tenants = SHARED_KEYS[id_], context.services.tenants
+    secret = tenants.renew_key(context.tenant, id_, key, body.name, context.request_id, at_once=body.at_once)
+    until = None if body.at_once else time_text(context.services.clock.now() + OLD_KEY_HOLDS)
+    return DialectKeyMade(id=id_, app_id=_choose_app_id(context, key), secret=secret, old_until=until)
 
 
-def _choose_app_id(call: Call, key: SharedKey) -> str | None:
-    return call.tenant.app_id if key is SharedKey.APP_KEY else None
+def _choose_app_id(context: RequestContext, key: SharedKey) -> str | None:
+    return context.tenant.app_id if key is SharedKey.APP_KEY else None

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from chalicelib.book.words import acts
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.doors.v1.endpoint import Call, Operations
+from chalicelib.doors.v1.endpoint import Operations, RequestContext
 from chalicelib.doors.v1.faces import Face, describe_faces
 from chalicelib.doors.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.doors.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
@@ -131,7 +131,7 @@ class SimilarFaces(Answer):
 
 
 @operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
-def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
+def identify(context: RequestContext, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
     The candidates are the `k` nearest faces, in the order of a comparison with every face of the groups. `match` tells
@@ -141,22 +141,22 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    identification = call.services.recognition.face_analysis.identify_faces(
-        call.tenant,
+    identification = context.services.recognition.face_analysis.identify_faces(
+        context.tenant,
         body.picture,
         PICTURES,
         group_names=body.groups,
         max_candidates=body.k,
         records=body.record,
-        request=call.request,
+        request=context.request_id,
     )
     return IdentifiedPicture.made_of(
-        identification, faces=[_describe_identified_face(call, face) for face in identification.faces]
+        identification, faces=[_describe_identified_face(context, face) for face in identification.faces]
     )
 
 
 @operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
-def verify(call: Call, body: PicturesToVerify) -> Verified:
+def verify(context: RequestContext, body: PicturesToVerify) -> Verified:
     """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
 
     The threshold is that of a search in a small gallery, so that both say the same. Nothing is recorded. 422
@@ -164,51 +164,53 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
     """
     if (body.face is None) == (body.other is None):
         raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
-    use = call.services.recognition.verification
+    use = context.services.recognition.verification
     if body.face is not None:
-        verified = _describe_comparison(use.compare_with_face(call.tenant, body.picture, PICTURES, body.face))
+        verified = _describe_comparison(use.compare_with_face(context.tenant, body.picture, PICTURES, body.face))
         acts.report_people([body.face])
         return verified
-    return _describe_comparison(use.compare_pictures(call.tenant, body.picture, body.other or b"", PICTURES))
+    return _describe_comparison(use.compare_pictures(context.tenant, body.picture, body.other or b"", PICTURES))
 
 
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
-def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
+def detect(context: RequestContext, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
-    described_picture = call.services.recognition.face_analysis.detect(call.tenant, body.picture, PICTURES)
+    described_picture = context.services.recognition.face_analysis.detect(context.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(
         described_picture, faces=[_describe_detected_face(face) for face in described_picture.faces]
     )
 
 
 @operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
-def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
+def list_similar(context: RequestContext, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
 
     Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
     been seen then; 409 Conflict if its picture is not kept any more. With `since` they are strangers who came since
     then, of the 200 strangers that are most like the face: was it not recognised?
     """
-    faceid, sighting = call.path["id"], query.sighting
-    face = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
-    similar_faces = call.services.recognition.face_analysis.find_similar_faces(
-        call.tenant, faceid, query.limit, face, since=query.since
+    faceid, sighting = context.path_values["id"], query.sighting
+    face = (
+        None if sighting is None else context.services.captures.read_face_of_sighting(context.tenant, faceid, sighting)
     )
-    return SimilarFaces.made_of(similar_faces, faces=_describe_candidates(call, similar_faces.faces))
+    similar_faces = context.services.recognition.face_analysis.find_similar_faces(
+        context.tenant, faceid, query.limit, face, since=query.since
+    )
+    return SimilarFaces.made_of(similar_faces, faces=_describe_candidates(context, similar_faces.faces))
 
 
-def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
+def _describe_identified_face(context: RequestContext, face: recognised.IdentifiedFace) -> IdentifiedFace:
     return IdentifiedFace.made_of(
         face.decision,
         **_describe_quality(face.probe.box, face.probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
-        candidates=_describe_candidates(call, face.candidates),
+        candidates=_describe_candidates(context, face.candidates),
     )
 
 
-def _describe_candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
-    faces = describe_faces(call, [face.face for face in rated])
+def _describe_candidates(context: RequestContext, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
+    faces = describe_faces(context, [face.face for face in rated])
     pairs = zip(rated, faces, strict=True)
     return [Candidate(face=face, score=rated_face.score, match=rated_face.match) for rated_face, face in pairs]
 

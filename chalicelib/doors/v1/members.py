@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.book.words import acts
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing, refuse_secret_again
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.keys import KeyRole, list_changes
 from chalicelib.doors.v1.shapes import Name, QrPath, ScreenPage, ShownPage, draw_qr_code
 from chalicelib.doors.v1.wire import Answer, Changes, Sent, Time
@@ -79,55 +79,60 @@ class Members(Answer):
 
 
 @operations("GET", "/v1/members", Role.ADMIN)
-def list_members(call: Call) -> Members:
+def list_members(context: RequestContext) -> Members:
     """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
     return Members(
-        members=[_describe_member(Member, member) for member in call.services.access.members.list_all(call.tenant)]
+        members=[
+            _describe_member(Member, member) for member in context.services.access.members.list_all(context.tenant)
+        ]
     )
 
 
 @operations("POST", "/v1/members", Role.ADMIN, status=201, again=refuse_secret_again("member", "invite this one again"))
-def add_member(call: Call, body: NewMember) -> MemberInvited:
+def add_member(context: RequestContext, body: NewMember) -> MemberInvited:
     """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
 
     The link cannot change the role.
     """
-    call.caller.require_may_give(pictures=body.pictures)
-    member, invitation = call.services.access.members.add(
-        call.tenant,
+    context.caller.require_may_give(pictures=body.pictures)
+    member, invitation = context.services.access.members.add(
+        context.tenant,
         body.name,
         Role(body.role),
         pictures=body.pictures,
         screen=body.screen,
         page=body.page,
-        request=call.request,
+        request=context.request_id,
     )
-    return _describe_invitation(call, member, invitation)
+    return _describe_invitation(context, member, invitation)
 
 
-def _read_member(call: Call) -> Stored:
-    return call.services.access.members.get(call.tenant, call.path["id"])
+def _read_member(context: RequestContext) -> Stored:
+    return context.services.access.members.get(context.tenant, context.path_values["id"])
 
 
-def _answer_change_again(call: Call, _body: Mapping[str, Any]) -> Member:
-    return _describe_member(Member, _read_member(call))
+def _answer_change_again(context: RequestContext, _body: Mapping[str, Any]) -> Member:
+    return _describe_member(Member, _read_member(context))
 
 
 @operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again)
-def change_member(call: Call, body: MemberChanges) -> Member:
+def change_member(context: RequestContext, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
     changes = list_changes(body)
     if changes.get("pictures"):
-        call.caller.require_may_give(pictures=not _read_member(call).pictures)
+        context.caller.require_may_give(pictures=not _read_member(context).pictures)
     return _describe_member(
-        Member, call.services.access.members.change_member(call.tenant, call.path["id"], changes, call.request)
+        Member,
+        context.services.access.members.change_member(
+            context.tenant, context.path_values["id"], changes, context.request_id
+        ),
     )
 
 
 @operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
-def delete_member(call: Call) -> None:
+def delete_member(context: RequestContext) -> None:
     """Remove somebody, whose sessions and link end at once."""
-    call.services.access.members.delete(call.tenant, call.path["id"], call.request)
+    context.services.access.members.delete(context.tenant, context.path_values["id"], context.request_id)
 
 
 @operations(
@@ -137,20 +142,24 @@ def delete_member(call: Call) -> None:
     status=201,
     again=refuse_secret_again("a link for member", "ask for one more"),
 )
-def invite_member(call: Call) -> MemberInvited:
+def invite_member(context: RequestContext) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
-    call.caller.require_may_give(pictures=_read_member(call).pictures)
-    return _describe_invitation(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
+    context.caller.require_may_give(pictures=_read_member(context).pictures)
+    return _describe_invitation(
+        context, *context.services.access.members.invite(context.tenant, context.path_values["id"], context.request_id)
+    )
 
 
 @operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=answer_nothing)
-def remove_passkey(call: Call) -> None:
+def remove_passkey(context: RequestContext) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
-    call.services.access.members.remove_passkey(call.tenant, call.path["id"], call.path["passkey"], call.request)
+    context.services.access.members.remove_passkey(
+        context.tenant, context.path_values["id"], context.path_values["passkey"], context.request_id
+    )
 
 
-def _describe_invitation(call: Call, member: Stored, invitation: str) -> MemberInvited:
-    url = call.route(f"/console#invitation={invitation}")
+def _describe_invitation(context: RequestContext, member: Stored, invitation: str) -> MemberInvited:
+    url = context.route(f"/console#invitation={invitation}")
     return _describe_member(MemberInvited, member, url=url, **draw_qr_code(url))
 
 

@@ -10,7 +10,7 @@ from chalicelib.book.merges.merges import Suggestion
 from chalicelib.book.records import merges
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.words import acts, model
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_nothing
 from chalicelib.doors.v1.faces import Face, FaceId, describe_face, describe_faces
 from chalicelib.doors.v1.shapes import Compared, Number, Portrait, describe_decision, describe_portrait, read_number
 from chalicelib.doors.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
@@ -60,8 +60,10 @@ class MergesPage(Answer):
     next_token: NextToken
 
 
-@operations("POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda call, body: _finish_merge(call, body["merge"]))
-def merge_faces(call: Call, body: Absorbed) -> Merged:
+@operations(
+    "POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda context, body: _finish_merge(context, body["merge"])
+)
+def merge_faces(context: RequestContext, body: Absorbed) -> Merged:
     """Merge two faces that are one person; the face of the path absorbs the other one.
 
     The face keeps its id, group, portrait and what was set of it. It gets the other's pictures (its own first, eight in
@@ -73,48 +75,58 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
     until then a count of persons may count both. The same call again answers with the same merge.
     """
     return _describe_merged_face(
-        call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request)
+        context,
+        context.services.merges.merging.merge(
+            context.tenant, context.path_values["id"], body.other, context.request_id
+        ),
     )
 
 
 @operations("GET", "/v1/merges", Role.VIEWER)
-def list_merges(call: Call, query: MergesWanted) -> MergesPage:
+def list_merges(context: RequestContext, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
     restricted, so a page may have fewer.
     """
-    page = call.services.merges.records.read_page(call.tenant, query.limit, query.token, query.face)
-    faces = call.services.faces.by_id(call.tenant, [merge.survivor for merge in page.rows], restricted=True)
+    page = context.services.merges.records.read_page(context.tenant, query.limit, query.token, query.face)
+    faces = context.services.faces.by_id(context.tenant, [merge.survivor for merge in page.rows], restricted=True)
     hidden = {face.faceid for face in faces.values() if face.restriction}
     merged = [
-        _describe_merge(call, merge, faces.get(merge.survivor)) for merge in page.rows if merge.survivor not in hidden
+        _describe_merge(context, merge, faces.get(merge.survivor))
+        for merge in page.rows
+        if merge.survivor not in hidden
     ]
     return MergesPage(merges=merged, next_token=page.next_token)
 
 
 @operations(
-    "POST", "/v1/merges/{id}/undo", Role.OPERATOR, again=lambda call, _body: _finish_merge(call, call.path["id"])
+    "POST",
+    "/v1/merges/{id}/undo",
+    Role.OPERATOR,
+    again=lambda context, _body: _finish_merge(context, context.path_values["id"]),
 )
-def undo_merge(call: Call) -> Merged:
+def undo_merge(context: RequestContext) -> Merged:
     """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face.
 
     Within 30 days, after which what the other face was is forgotten; it goes too when the face is deleted. 409 Conflict
     if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
     TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
     """
-    return _describe_merged_face(call, call.services.merges.merging.undo(call.tenant, call.path["id"], call.request))
+    return _describe_merged_face(
+        context, context.services.merges.merging.undo(context.tenant, context.path_values["id"], context.request_id)
+    )
 
 
-def _finish_merge(call: Call, merge_id: str) -> Merged:
-    return _describe_merged_face(call, call.services.merges.mover.finish_merge(call.tenant, merge_id))
+def _finish_merge(context: RequestContext, merge_id: str) -> Merged:
+    return _describe_merged_face(context, context.services.merges.mover.finish_merge(context.tenant, merge_id))
 
 
-def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
-    face = call.services.faces.get(call.tenant, merge.survivor)
-    return Merged(merge=merge.id, state=merge.state, face=describe_face(call, face))
+def _describe_merged_face(context: RequestContext, merge: merges.Merge) -> Merged:
+    face = context.services.faces.get(context.tenant, merge.survivor)
+    return Merged(merge=merge.id, state=merge.state, face=describe_face(context, face))
 
 
-def _describe_merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
-    """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
+def _describe_merge(context: RequestContext, merge: merges.Merge, face: model.Face | None) -> Merge:
+    """Describe a merge. `face`: the one that absorbed the other; None: it is gone, and then the other is not named."""
     acts.report_people([merge.survivor, merge.other])
     other = merge.backup.face if merge.backup and face else None  # whom the gone one went into may be restricted
     return Merge.made_of(
@@ -122,10 +134,10 @@ def _describe_merge(call: Call, merge: merges.Merge, face: model.Face | None) ->
         face=merge.survivor,
         name=face.name if face else "",
         number=read_number(face),
-        portrait=describe_portrait(call, face) if face else None,
+        portrait=describe_portrait(context, face) if face else None,
         other_name=other.name if other else "",
         other_number=read_number(other),
-        other_portrait=describe_portrait(call, other) if other else None,
+        other_portrait=describe_portrait(context, other) if other else None,
         merged_at=merge.at,
     )
 
@@ -148,7 +160,7 @@ class DuplicatesPage(Answer):
 
 
 @operations("GET", "/v1/duplicates", Role.VIEWER, tag="duplicates")
-def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
+def list_duplicates(context: RequestContext, query: DuplicatesWanted) -> DuplicatesPage:
     """List the pairs of faces that may be one person, by the lower id.
 
     The service itself joins two faces that are surely one person; `GET /v1/merges` shows them. Decide about these:
@@ -156,8 +168,8 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
     is null.
     """
-    page = call.services.merges.duplicates.read_page(call.tenant, query.limit, query.token)
-    faces = iter(describe_faces(call, [face for suggestion in page.rows for face in suggestion.faces]))
+    page = context.services.merges.duplicates.read_page(context.tenant, query.limit, query.token)
+    faces = iter(describe_faces(context, [face for suggestion in page.rows for face in suggestion.faces]))
     return DuplicatesPage(
         duplicates=[_describe_duplicate(suggestion, next(faces), next(faces)) for suggestion in page.rows],
         next_token=page.next_token,
@@ -165,9 +177,9 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
 
 
 @operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=answer_nothing)
-def finish_duplicate(call: Call) -> None:
+def finish_duplicate(context: RequestContext) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
-    call.services.merges.duplicates.note_two_people(call.tenant, call.path["id"], call.request)
+    context.services.merges.duplicates.note_two_people(context.tenant, context.path_values["id"], context.request_id)
 
 
 def _describe_duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.book.words import acts, errors, model
 from chalicelib.book.words.captures import captured_ms, parts_of_sighting
 from chalicelib.book.words.values import moment
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing
+from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_nothing
 from chalicelib.doors.v1.shapes import Link, Pose, Thumbnail, describe_pose, link_picture
 from chalicelib.doors.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
 from chalicelib.doors.words.roles import Role
@@ -68,25 +68,25 @@ class Pictures(Answer):
 
 
 @operations("GET", "/v1/faces/{id}/pictures", Role.VIEWER)
-def list_pictures(call: Call) -> Pictures:
+def list_pictures(context: RequestContext) -> Pictures:
     """List the pictures of the face, the portrait first, then as they were added.
 
     The portrait is the one that the face was enrolled with; what other answers say of the face's estimates and quality
     is what it shows. Pictures of a face that was merged into this one are among the others.
     """
-    face = call.services.faces.get(call.tenant, call.path["id"])
-    return Pictures(pictures=[_describe_picture(call, picture) for picture in face.pictures])
+    face = context.services.faces.get(context.tenant, context.path_values["id"])
+    return Pictures(pictures=[_describe_picture(context, picture) for picture in face.pictures])
 
 
-def _answer_picture_again(call: Call, body: Mapping[str, Any]) -> Picture:
-    for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
+def _answer_picture_again(context: RequestContext, body: Mapping[str, Any]) -> Picture:
+    for picture in context.services.faces.get(context.tenant, context.path_values["id"]).pictures:
         if picture.id == body["picture"]:
-            return _describe_picture(call, picture)
+            return _describe_picture(context, picture)
     raise errors.PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
 
 
 @operations("POST", "/v1/faces/{id}/pictures", Role.OPERATOR, status=201, again=_answer_picture_again, searches=True)
-def add_picture(call: Call, body: NewPicture) -> Picture:
+def add_picture(context: RequestContext, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of eight at most.
 
     Of more, the eight are chosen whose mean is nearest to that of all. The others are spare: they are listed and
@@ -106,39 +106,43 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     TooManyPictures if people gave it a hundred. Nobody arrives by this, and statistics do not count it. Searches know
     the picture at once.
     """
-    pictures, faceid = call.services.enrolment.pictures, call.path["id"]
+    pictures, faceid = context.services.enrolment.pictures, context.path_values["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
         return _describe_picture(
-            call,
-            pictures.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request),
+            context,
+            pictures.add_sighting(
+                context.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=context.request_id
+            ),
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
         raise errors.InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
     added = pictures.add_photo(
-        call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request
+        context.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=context.request_id
     )
-    return _describe_picture(call, added)
+    return _describe_picture(context, added)
 
 
 @operations("DELETE", "/v1/faces/{id}/pictures/{picture}", Role.OPERATOR, again=answer_nothing)
-def delete_picture(call: Call) -> None:
+def delete_picture(context: RequestContext) -> None:
     """Forget one picture and its templates; the face is found by the mean of the others.
 
     If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
     the face and can come back keeps its own copy.
     """
-    call.services.enrolment.pictures.remove_picture(call.tenant, call.path["id"], call.path["picture"], call.request)
+    context.services.enrolment.pictures.remove_picture(
+        context.tenant, context.path_values["id"], context.path_values["picture"], context.request_id
+    )
 
 
-def _describe_picture(call: Call, picture: model.Picture) -> Picture:
+def _describe_picture(context: RequestContext, picture: model.Picture) -> Picture:
     """Describe one of a face's pictures, with its links."""
-    acts.report_people([call.path["id"]])
+    acts.report_people([context.path_values["id"]])
     estimates = picture.estimates
     return Picture.made_of(
         picture,
         quality=estimates.quality,
         pose=describe_pose(estimates),
-        **link_picture(call, picture),
+        **link_picture(context, picture),
         compared=not picture.spare,
         kept=picture.key != "",
         learnt=picture.learnt and Learnt.made_of(picture.learnt, sighting=picture.learnt.sighting_id),
@@ -160,20 +164,22 @@ class Rejections(Answer):
 
 
 @operations("GET", "/v1/faces/{id}/rejections", Role.OPERATOR, tag="rejections")
-def list_rejections(call: Call) -> Rejections:
+def list_rejections(context: RequestContext) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
-    negatives = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
-    acts.report_people([call.path["id"]] if negatives else [])
+    negatives = context.services.sightings.rejection.of_face(context.tenant, context.path_values["id"])
+    acts.report_people([context.path_values["id"]] if negatives else [])
     return Rejections(rejections=[_describe_rejection(negative) for negative in negatives], next_token=None)
 
 
 @operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=answer_nothing)
-def delete_rejection(call: Call) -> None:
+def delete_rejection(context: RequestContext) -> None:
     """Take a rejection back: pictures like this one may be the face again.
 
     The sighting stays what it was resolved to when it was rejected: merge that face, if this is the same person.
     """
-    call.services.sightings.rejection.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
+    context.services.sightings.rejection.take_back(
+        context.tenant, context.path_values["id"], context.path_values["sighting"], context.request_id
+    )
 
 
 def _describe_rejection(negative: model.Negative) -> Rejection:

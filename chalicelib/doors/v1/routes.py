@@ -56,6 +56,12 @@ def read_claim(_settings: Settings, request: Head) -> KeyClaim:
     return KeyClaim(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
 
 
-VIEWS = Views(_answer_early_error, errors.UNKNOWN, errors.TOO_LONG, read_claim, _BODIES)
+VIEWS = Views(
+    answer_error=_answer_early_error,
+    unknown_path=errors.UNKNOWN,
+    body_too_long=errors.TOO_LONG,
+    read_claim=read_claim,
+    max_bytes_by_route=_BODIES,
+)
 SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
 """The requests by which people sign in. Only the bodies have credentials."""

@@ -11,7 +11,7 @@ from msgspec import Meta
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.version import VERSION
 from chalicelib.doors.v1.auth import Caller, find_origin, make_cookie, read_session_token, require_no_other_site
-from chalicelib.doors.v1.endpoint import Call, KeylessCall, Operations
+from chalicelib.doors.v1.endpoint import KeylessContext, Operations, RequestContext
 from chalicelib.doors.v1.shapes import ShownPage
 from chalicelib.doors.v1.wire import Answer, Sent, Time
 from chalicelib.doors.words.addresses import find_network
@@ -113,7 +113,7 @@ class CurrentSession(Answer):
 
 
 @operations("POST", "/v1/session", None, status=201)
-def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
+def begin_session(context: KeylessContext, body: NewSession) -> CurrentSession:
     """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days.
 
     The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
@@ -124,25 +124,25 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     ways = (body.api_key, body.code, body.invitation, body.name, body.passkey if body.invitation is None else None)
     if sum(way is not None for way in ways) != 1 or (body.name is None and body.invitation is None and body.password):
         raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
-    services, public_url = door.services, door.services.settings.public_url
-    require_no_other_site(door.request, public_url)
-    token, session = _sign_in(services, body, door, find_network(door.request.address))
+    services, public_url = context.services, context.services.settings.public_url
+    require_no_other_site(context.request, public_url)
+    token, session = _sign_in(services, body, context, find_network(context.request.address))
     caller = Caller(session.tenant, key=session.key, session=session)
     telemetry.of_tenant(session.tenant.name, caller.audit_name)
-    door.headers["Set-Cookie"] = make_cookie(token, session.expires_at, door.request, services)
+    context.response_headers["Set-Cookie"] = make_cookie(token, session.expires_at, context.request, services)
     return _describe_session(services, caller)
 
 
 @operations("POST", "/v1/session/challenge", None, status=201)
-def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
+def make_challenge(context: KeylessContext, body: NewChallenge) -> Challenge:
     """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
-    services, public_url = door.services, door.services.settings.public_url
-    require_no_other_site(door.request, public_url)
-    sessions, origin = services.access.sessions, find_origin(door.request, public_url)
+    services, public_url = context.services, context.services.settings.public_url
+    require_no_other_site(context.request, public_url)
+    sessions, origin = services.access.sessions, find_origin(context.request, public_url)
     if body.invitation is None:
         challenge, invited = sessions.make_challenge(origin), None
     else:
-        with _count_wrong_sign_ins(services, find_network(door.request.address)):
+        with _count_wrong_sign_ins(services, find_network(context.request.address)):
             tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name, page=member.shown_page)
@@ -154,42 +154,44 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
 
 
 @operations("POST", "/v1/claims", None, status=201, tag="cameras")
-def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
+def claim_camera(context: KeylessContext, body: Claim) -> Claimed:
     """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once.
 
     Wrong codes count as wrong sign-ins.
     """
-    with _count_wrong_sign_ins(door.services, find_network(door.request.address)):
-        camera, key = door.services.cameras.redeem_code(body.code)
+    with _count_wrong_sign_ins(context.services, find_network(context.request.address)):
+        camera, key = context.services.cameras.redeem_code(body.code)
     return Claimed(id=camera.id, name=camera.name, api_key=key)
 
 
 @operations("GET", "/v1/session", Role.VIEWER, of_cameras=True)
-def get_session(call: Call) -> CurrentSession:
+def get_session(context: RequestContext) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
-    session = call.caller.session
+    session = context.caller.session
     if session is not None and session.expires_at is None:
-        token = read_session_token(call.http, call.services.settings.public_url) or ""
-        call.headers["Set-Cookie"] = make_cookie(token, None, call.http, call.services)
-    return _describe_session(call.services, call.caller)
+        token = read_session_token(context.request, context.services.settings.public_url) or ""
+        context.response_headers["Set-Cookie"] = make_cookie(token, None, context.request, context.services)
+    return _describe_session(context.services, context.caller)
 
 
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
-def end_session(call: Call) -> None:
+def end_session(context: RequestContext) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
-    session = read_session_token(call.http, call.services.settings.public_url)
+    session = read_session_token(context.request, context.services.settings.public_url)
     if session is not None:
-        call.services.access.sessions.end(session)
-    call.headers["Set-Cookie"] = make_cookie("", call.services.clock.now(), call.http, call.services)
+        context.services.access.sessions.end(session)
+    context.response_headers["Set-Cookie"] = make_cookie(
+        "", context.services.clock.now(), context.request, context.services
+    )
 
 
-def _sign_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
-    """Begin the session, and count a wrong sign-in of the address.
+def _sign_in(services: Services, body: NewSession, context: KeylessContext, address: str) -> tuple[str, Session]:
+    """Begin a session by the credential that was sent, and count a wrong one of the address.
 
-    However many were wrong, a right key, code, invitation or passkey is taken, since nobody can guess one.
+    A right key, code, invitation or passkey is taken however many were wrong before, since nobody can guess one.
     """
     sessions, keep = services.access.sessions, body.keep
-    origin = find_origin(door.request, services.settings.public_url)
+    origin = find_origin(context.request, services.settings.public_url)
     with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
         if body.api_key is not None:
             return sessions.begin_by_key(body.api_key, keep=keep)

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from chalicelib.book.words import keys, model, pictures
 from chalicelib.book.words.pictures import ATTRIBUTES
-from chalicelib.doors.v1.endpoint import Call
+from chalicelib.doors.v1.endpoint import RequestContext
 from chalicelib.doors.v1.wire import CONVERTERS, Answer
 
 Name = Annotated[
@@ -199,36 +199,36 @@ class Portrait(Answer):
     box: Annotated[Box | None, Meta(description="The place of the face, if another one shows in the picture, too.")]
 
 
-def describe_portrait(call: Call, face: model.Face | model.ListedFace) -> Portrait:
+def describe_portrait(context: RequestContext, face: model.Face | model.ListedFace) -> Portrait:
     """Describe the picture that stands for a face, with its links."""
     picture = face.portrait
     width, height = picture.sides or (None, None)
     return Portrait.made_of(
         picture,
         picture=picture.id,
-        **link_picture(call, picture),
+        **link_picture(context, picture),
         width=width,
         height=height,
         box=picture.meant,
     )
 
 
-def link_picture(call: Call, picture: model.Picture) -> dict[str, str | None]:
+def link_picture(context: RequestContext, picture: model.Picture) -> dict[str, str | None]:
     """Give the links to a picture and to its thumbnail."""
-    if not picture.key or not call.caller.is_shown_pictures:
+    if not picture.key or not context.caller.is_shown_pictures:
         return {"url": None, "thumb_url": None}
-    sign = call.services.ports.storage.blobs.signed_get
-    faceid = keys.faceid_of_picture(call.tenant.name, picture.key)
-    url = call.show_picture(sign(picture.key), faceid)
+    sign = context.services.ports.storage.blobs.signed_get
+    faceid = keys.faceid_of_picture(context.tenant.name, picture.key)
+    url = context.show_picture(sign(picture.key), faceid)
     return {
         "url": url,
-        "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), faceid) if picture.sides else url,
+        "thumb_url": context.show_picture(sign(keys.thumbnail(picture.key)), faceid) if picture.sides else url,
     }
 
 
-def link_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
+def link_capture(context: RequestContext, camera: str, capture: str, url: str) -> str | None:
     """Return the link to a capture's picture, or to a part of it."""
-    return call.show_picture(url, f"capture {camera} {capture}")
+    return context.show_picture(url, f"capture {camera} {capture}")
 
 
 ScreenPage = Literal["visits", "traffic", "report"]

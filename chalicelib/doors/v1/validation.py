@@ -42,8 +42,8 @@ def make_validation_error(
 ) -> InvalidInput:
     """Make the error for a `value` that msgspec did not convert to `struct`. `has_null`: null can be sent."""
     text = str(error)
-    place = _PLACE.search(text)
-    spot = _follow_path(_Spot(types.type_info(struct), value), place[1] if place else "")
+    path_match = _PLACE.search(text)
+    spot = _follow_path(_Spot(types.type_info(struct), value), path_match[1] if path_match else "")
     if not has_null and isinstance(spot.kind, types.UnionType):
         other_kinds = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
         spot = replace(spot, kind=types.UnionType(other_kinds))

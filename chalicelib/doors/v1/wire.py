@@ -183,14 +183,14 @@ def _find_kind(annotation: Any) -> type:
     return next((kind for kind in (bytes, list, dict) if kind in part_kinds), str)
 
 
-def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
+def read_query(query: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
     """Read the parameters of a query, each sent at most once, except lists. An empty one counts as not sent.
 
     Raises InvalidInput.
     """
     kinds = find_kinds(struct)
     value: dict[str, Any] = {}
-    for name, values in sent.items():
+    for name, values in query.items():
         if name not in kinds:
             names = ", ".join(sorted(kinds)) if kinds else "none"
             raise InvalidInput(f"there is no parameter {name[:_SHOWN]!r} here: {names} can be sent")

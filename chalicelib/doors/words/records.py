@@ -33,7 +33,10 @@ def make_key_fields(key: ApiKey) -> Item:
 
 
 def read_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
-    """Read a tenant's first key from the tenant's record and, if there is one, its own; None: it was deleted."""
+    """Read a tenant's first key. `tenant`: the tenant's record. `state`: the key's own record; None: there is none.
+
+    Returns None if the key was deleted, and the tenant's record has no newer one.
+    """
     digest, state = tenant["api_key_digest"], state or {}
     if state.get("deleted") == digest:
         return None
@@ -69,13 +72,15 @@ def make_member_item(tenant: str, member: Member) -> Item:
 
 
 def make_sign_in_item(
-    place: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
+    item_key: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
 ) -> Item:
-    """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same, or the
-    mark of the member's sessions. One without an end has no `expires_at`."""
+    """Make the item of a session, or of a code that begins one. One without an end has no `expires_at`.
+
+    It is good as long as the `digest` of the key is the same. A member's is replaced to end sessions.
+    """
     return {
-        "kind": place[0],
-        "id": place[1],
+        "kind": item_key[0],
+        "id": item_key[1],
         "tenant": tenant,
         "member" if isinstance(key, Member) else "key": key.id,
         "digest": key.digest,

@@ -68,9 +68,9 @@ _MAX_KEY_BYTES = 4096
 class ApiKey(httpx.Auth):
     """A key that signs requests. Its text is not its value."""
 
-    def __init__(self, key: str, place: str) -> None:
+    def __init__(self, key: str, key_source: str) -> None:
         if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise NotConfigured(f"what {place} holds is no key: it should be one word of printable ASCII")
+            raise NotConfigured(f"what {key_source} holds is no key: it should be one word of printable ASCII")
         self._key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -169,10 +169,10 @@ class Connection:
 
         A crop needs the key, so it is asked for at this service, whatever host the URL names.
         """
-        place = self._http.base_url.join(url)
-        if crop := _CROP.search(place.raw_path.decode("ascii")):
+        full_url = self._http.base_url.join(url)
+        if crop := _CROP.search(full_url.raw_path.decode("ascii")):
             return self._bytes(crop[0])
-        return self._send_until_answered(lambda: self._keyless_http.get(place, follow_redirects=True)).content
+        return self._send_until_answered(lambda: self._keyless_http.get(full_url, follow_redirects=True)).content
 
     def _call(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer:
         """Send a request and read its answer. Raises NoAnswer, WrongAnswer, and what `codes` has."""
@@ -222,7 +222,10 @@ class Connection:
         return Pages(ask, items, first if isinstance(first, str) else None)
 
     def _send_until_answered(self, send: Any) -> httpx.Response:
-        """Send the request again until its answer is final, and return a good one. Raises NoAnswer, ApiError."""
+        """Send the request by `send` until its answer is final, for `patience_s` at most. Return a good answer.
+
+        Raises ApiError if the service refuses the request, NoAnswer if it cannot be reached.
+        """
         try:
             for attempt in stamina.retry_context(
                 on=self._choose_retry, attempts=None, timeout=self._patience_s, wait_max=10
@@ -280,7 +283,10 @@ def quote_part(part: str) -> str:
 
 
 def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
-    """Make the error that an answer says. `proxy`: the one that it came through."""
+    """Make the error that an answer has: of its code's class, or an ApiError if it has no code that is known here.
+
+    `proxy`: the one that the answer came through; it is named if the answer may be its own.
+    """
     try:
         document = msgspec.json.decode(response.content)
     except _UNREADABLE:
@@ -334,10 +340,10 @@ def _write_query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
 
     An empty list is sent as an empty text: left out, it would ask for everything.
     """
-    sent = {name: value for name, value in values.items() if value is not msgspec.UNSET and value is not None}
+    sent_values = {name: value for name, value in values.items() if value is not msgspec.UNSET and value is not None}
     return {
         name: [*map(_write_value, value)] or "" if isinstance(value, list) else _write_value(value)
-        for name, value in sent.items()
+        for name, value in sent_values.items()
     }
 
 

@@ -25,8 +25,8 @@ class Proxy(NamedTuple):
     url: str
 
     def __str__(self) -> str:
-        place = httpx.URL(self.url)
-        return f"{self.variable} ({place.scheme}://{place.netloc.decode()})"
+        proxy_url = httpx.URL(self.url)
+        return f"{self.variable} ({proxy_url.scheme}://{proxy_url.netloc.decode()})"
 
 
 def is_of_this_machine(host: str) -> bool:

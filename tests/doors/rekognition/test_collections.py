@@ -9,7 +9,7 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.book.words.errors import GroupExists
 from chalicelib.book.words.model import NO_LABELS, Credentials, Profile
 from chalicelib.doors.icredit.routes import PICTURES
-from chalicelib.doors.rekognition.operation import Call
+from chalicelib.doors.rekognition.operation import RequestContext
 from chalicelib.services import Services
 from tests.support.api.rekognition.client import client, refused
 from tests.support.fakes import FakeClock, Person, picture
@@ -56,9 +56,9 @@ def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Se
         services.groups.create(tenant, "staff", None, "", request)
         raise GroupExists("as a second attempt finds it that began before the first one's end")
 
-    assert Call(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
+    assert RequestContext(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
     with pytest.raises(GroupExists):
-        Call(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).change_once(create)
+        RequestContext(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).change_once(create)
 
 
 def test_where_groups_need_a_capacity_a_collection_has_one(

@@ -180,7 +180,7 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
             worked_off(book)
         assert receipts.write_receipts_beside(book.services, file.parent) > 0
     mark = receipts.format_mark([str(file.parent)])
-    restore(Settings(storage=place / "again"), file, mark=mark)
+    restore(Settings(storage=place / "again"), file, receipts_note=mark)
     return receipts.read_receipts([str(file.parent)]), face
 
 
@@ -355,7 +355,7 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
         worked_off(book)
         receipts.write_receipts_beside(book.services, file.parent)
     mark = receipts.format_mark([str(file.parent)])
-    restore(Settings(storage=tmp_path / "again"), file, mark=mark)
+    restore(Settings(storage=tmp_path / "again"), file, receipts_note=mark)
     found = receipts.read_receipts([str(file.parent)])
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(DAY)
@@ -537,7 +537,7 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
     for fault in (KILLED, DONE_KILLED):
         for number in count(1):
             again, calls = tmp_path / f"{fault.name} {number}", Calls()
-            restore(Settings(storage=again), backups / "box.tar", mark=receipts.format_mark([str(backups)]))
+            restore(Settings(storage=again), backups / "box.tar", receipts_note=receipts.format_mark([str(backups)]))
             with closing(Book(again, wrap=calls.wrap)) as restored:
                 restored.clock.advance(40 * DAY)
                 calls.fail(number, fault, "items.transact")

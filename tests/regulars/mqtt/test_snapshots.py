@@ -135,7 +135,7 @@ def test_nobody_is_labelled_who_is_unknown_or_without_names(
         frigates.sees(listener, EVENT, time.time(), seen(), kind="end")
         until(lambda: len(captures(shop)) == 1)
         shop.resolve()
-        until(lambda: not snapshots._labels and not snapshots._due)
+        until(lambda: not snapshots._labels and not snapshots._snapshots)
     assert captures(shop)[0].sightings[0].resolution == ("stranger" if names else "matched")
     assert frigates.labels == []
 
@@ -187,7 +187,7 @@ def test_a_picture_that_is_not_there_is_asked_for_a_while_and_then_said(
         until(lambda: "there is no picture of this person" in caplog.text)
         assert len([path for path in frigates.asked if "gone" in path]) == 5
         assert "HTTP 404" in caplog.text
-        until(lambda: not snapshots._due)
+        until(lambda: not snapshots._snapshots)
         frigates.sees(listener, EVENT, time.time(), seen())
         until(lambda: len(captures(shop)) == 1)
 

@@ -83,7 +83,7 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
     claim = Tenants(services).read_claim(head)
-    assert (claim.by_body, claim.prove(head), claim.claim) == (True, None, ("sign-in",))
+    assert (claim.by_body, claim.prove(head), claim.claim_key) == (True, None, ("sign-in",))
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
     def lane(seconds: float) -> tuple[str | None, str | None]:
         now[0] = seconds
         claim = callers.read_claim(head)
-        return claim.tenant, claim.formerly
+        return claim.tenant, claim.former_tenant
 
     assert lane(1) == (None, None)
     assert callers.read_claim(head).prove(head) == "shop"
@@ -178,7 +178,9 @@ def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
     for number in range(REMEMBERED + 1):
         sent = replace(request, client=f"10.0.{number >> 8}.{number & 255}")
         assert callers.read_claim(sent).prove(sent) == "shop"
-    formerly = [callers.read_claim(replace(request, client=client)).formerly for client in ("10.0.0.0", "10.0.0.1")]
+    formerly = [
+        callers.read_claim(replace(request, client=client)).former_tenant for client in ("10.0.0.0", "10.0.0.1")
+    ]
     assert formerly == [None, "shop"]
 
 

@@ -32,7 +32,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     with open_source(str(written(tmp_path / "shop.tar"))) as source:
         (person,) = source.people
         assert (person.id, person.name, person.group, person.is_vouched_for) == ("7", "Ann", "VIP", True)
-        assert person.more == {"age": 34, "labels": {"a": "x"}}
+        assert person.other_fields == {"age": 34, "labels": {"a": "x"}}
         assert [photo.read() for photo in person.photos] == [b"photo"]
         assert source.groups == [
             {"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"], "learns": True, "staff": False}

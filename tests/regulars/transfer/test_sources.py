@@ -94,9 +94,14 @@ def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path
     ann, bo, nobody = source.people
     assert [photo.name for photo in ann.photos] == ["p/1.jpg", "p/3.jpg"]
     assert (ann.id, ann.name, ann.group) == ("7", "Ann", "VIP")
-    assert ann.more == {"gender": "female", "age": 34, "labels": {"a": "till"}, "attributes": {"hobby": "tennis"}}
-    assert (bo.id, bo.group, bo.more) == (None, "Staff", {"note": "two; words"})
-    assert (nobody.name, nobody.group, nobody.more) == ("", None, {})
+    assert ann.other_fields == {
+        "gender": "female",
+        "age": 34,
+        "labels": {"a": "till"},
+        "attributes": {"hobby": "tennis"},
+    }
+    assert (bo.id, bo.group, bo.other_fields) == (None, "Staff", {"note": "two; words"})
+    assert (nobody.name, nobody.group, nobody.other_fields) == ("", None, {})
 
 
 def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ def test_the_columns_of_another_program_are_known(tmp_path: Path) -> None:
     source = sources.read_table(table(tmp_path, "subject,file", "1.jpg,1.jpg"))
     assert people(source) == {"1.jpg": ["1.jpg"]}
     source = sources.read_table(table(tmp_path, "path,name,person", "1.jpg,Ann,x"))
-    assert source.people[0].more == {"attributes": {"person": "x"}}
+    assert source.people[0].other_fields == {"attributes": {"person": "x"}}
 
 
 @pytest.mark.parametrize(

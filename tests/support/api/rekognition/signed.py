@@ -16,7 +16,7 @@ from chalicelib.doors.rekognition.signature import (
     ALGORITHM,
     SERVICE,
     TERMINATOR,
-    Claim,
+    SentSignature,
     SignedRequest,
     compute_signature,
 )
@@ -46,7 +46,7 @@ def call(
     headers = {"host": "box", "x-amz-date": sent_at, "x-amz-target": f"RekognitionService.{operation}"}
     if invocation:
         headers[_INVOCATION] = invocation
-    claim = Claim(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, names, "", sent_at, at)
+    claim = SentSignature(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, names, "", sent_at, at)
     signature = compute_signature(
         claim, SignedRequest("/api/", headers, body), hashlib.sha256(body).hexdigest(), secret
     )
