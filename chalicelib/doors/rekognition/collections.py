@@ -424,7 +424,7 @@ def _change_user_faces(
     def work() -> dict[str, Any]:
         group = find_collection(context, members["CollectionId"])
         faceids = [read_faceid(text) for text in members["FaceIds"]]
-        return asdict(change(context.tenant, group, members["UserId"], faceids, request=context.request_id))
+        return change(context.tenant, group, members["UserId"], faceids, request=context.request_id).write_progress()
 
     outcome = Outcome.read_progress(context.change_once(work))
     return {
