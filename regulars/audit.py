@@ -121,7 +121,7 @@ def head(services: Services, tenant: Tenant) -> None:
 @click.option("--since", type=click.DateTime(), help="From this time on, in UTC.")
 @click.option("--until", type=click.DateTime(), help="Up to this time, in UTC.")
 @click.option("--face", metavar="ID", help="Only entries that name this face.")
-@click.option("--what", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
+@click.option("--what", "act", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
 @click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
 @click.option("--most", "max_entries", type=click.IntRange(1), default=100, help="So many entries at most.")
 @of_tenant

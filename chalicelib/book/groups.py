@@ -34,7 +34,16 @@ from chalicelib.book.words.errors import (
     require_revision,
 )
 from chalicelib.book.words.items import delete_in_parts, directory_of, retry_if_changed, spared_faces, walk_items
-from chalicelib.book.words.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, PromotionSettings, Tenant
+from chalicelib.book.words.model import (
+    ARRIVE_TIMES,
+    DEFAULT_GROUPS,
+    NO_VALUES,
+    PERIOD_DAYS,
+    Attribute,
+    Group,
+    PromotionSettings,
+    Tenant,
+)
 from chalicelib.book.words.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
 from chalicelib.book.words.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.book.words.values import read_optional, time_ordered_id
@@ -47,11 +56,6 @@ _LONGEST_ID = 64
 """Characters of a group's id: longer ones are not looked for."""
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
-
-ARRIVE_TIMES = range(1, 11)
-"""Arrivals that may be asked of a stranger before it becomes a regular (PromotionSettings)."""
-PERIOD_DAYS = range(1, 101)
-"""Days within which they may be asked for. Arrivals are kept for 100 days (book/rules/visits)."""
 
 CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
 

@@ -191,12 +191,12 @@ def describe_cores(core_count: int, quota: Quota) -> Finding:
 
 def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
     """Say how much memory there is, and how much the quota leaves; warn of one in which large pictures find no room."""
-    total_text = f"{total_bytes / 1e9:.1f} GB"
-    if quota.memory_bytes is None or quota.memory_bytes >= total_bytes:
-        return well("memory", total_text)
-    quota_gb, limit_gb = quota.memory_bytes / 1e9, limit_memory(quota, limit_bytes) / 1e9
-    memory_text = f"{total_text}, of which a quota leaves {quota_gb:.1f} GB: the service stays below {limit_gb:.1f} GB"
-    if quota.memory_bytes < LEAST_BYTES:
+    usable_bytes, memory_text = total_bytes, f"{total_bytes / 1e9:.1f} GB"
+    if quota.memory_bytes is not None and quota.memory_bytes < total_bytes:
+        usable_bytes, limit_gb = quota.memory_bytes, limit_memory(quota, limit_bytes) / 1e9
+        usable_gb = usable_bytes / 1e9
+        memory_text += f", of which a quota leaves {usable_gb:.1f} GB: the service stays below {limit_gb:.1f} GB"
+    if usable_bytes < LEAST_BYTES:
         return warning(
             "memory", f"{memory_text}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB"
         )

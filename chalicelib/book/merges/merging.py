@@ -20,7 +20,6 @@ from chalicelib.book.commit import TENANT_ROOM, Change, limited_groups
 from chalicelib.book.faces import name_deletes, rename_actions
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.models import Embedder, list_known_templates
-from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.faces import FACE_FREE, face_puts
 from chalicelib.book.records.merges import (
     MAX_MERGES,
@@ -67,6 +66,7 @@ from chalicelib.book.words.local_time import DAY_MS, Span
 from chalicelib.book.words.model import (
     BLANK,
     MAX_COMPARED,
+    MAX_NEGATIVES,
     MAX_PICTURES,
     REGULAR,
     STRANGER,

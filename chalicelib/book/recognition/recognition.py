@@ -62,9 +62,6 @@ if TYPE_CHECKING:
 CANDIDATES = 5
 """Candidates that a search asks for, so that another one is left if a negative turns the best down."""
 
-MAX_NEGATIVES = 20
-"""The most negatives of one face. A face that is mistaken more often needs a better picture."""
-
 MINUTE_MS = 60_000
 """Two captures of one camera within this time, in ms, are evidence for each other."""
 

@@ -20,7 +20,6 @@ from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
-from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.captures import AGAIN, STEP, capture_from, require_no_erasure, seen_item
 from chalicelib.book.records.merges import return_put
 from chalicelib.book.records.observations import observation_item, review_delete
@@ -63,7 +62,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.grounds import require_record
 from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
-from chalicelib.book.words.model import BLANK, REGULAR, Face, Learnt, Negative, Picture, Tenant
+from chalicelib.book.words.model import BLANK, MAX_NEGATIVES, REGULAR, Face, Learnt, Negative, Picture, Tenant
 from chalicelib.book.words.names import face_name
 from chalicelib.book.words.observations import ChangedObservation, Observation, ReviewKind, review_id
 from chalicelib.book.words.pictures import FaceJpeg

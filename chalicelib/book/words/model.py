@@ -167,6 +167,12 @@ class Attribute(Struct, frozen=True):
     name: str
 
 
+ARRIVE_TIMES = range(1, 11)
+"""Arrivals that a tenant may ask of a stranger before it becomes a regular, 1 to 10, as the camera's contract says."""
+PERIOD_DAYS = range(1, 101)
+"""Days within which they may be asked for. Arrivals are kept for 100 days (book/rules/visits)."""
+
+
 class PromotionSettings(Struct, frozen=True):
     """The tenant's numbers for the rule by which a stranger becomes a regular (book/rules/promotion).
 
@@ -268,6 +274,9 @@ class Picture(Struct, frozen=True):
 
 MAX_PICTURES = 100
 """Most pictures of one face. Every sighting writes the face's record, of which each is about 0.7 KB."""
+
+MAX_NEGATIVES = 20
+"""Most pictures of one face of which people said "not this person". If there are more, it needs a better one."""
 
 MAX_COMPARED = 8
 """Most pictures that a face is compared by: the mean of their templates (book/rules/templates). The others are spare.

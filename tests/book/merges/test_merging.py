@@ -7,7 +7,6 @@ from msgspec import structs
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.merges.observations import ObservationMover
-from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.merges import MAX_MERGES, Merge, MergeState
 from chalicelib.book.rules.visits import MOST_KEPT, Arrival, Arrivals
 from chalicelib.book.statistics.statistics import new_id
@@ -29,7 +28,16 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.model import MAX_COMPARED, Face, Labels, Negative, Profile, PromotionSettings, Tenant
+from chalicelib.book.words.model import (
+    MAX_COMPARED,
+    MAX_NEGATIVES,
+    Face,
+    Labels,
+    Negative,
+    Profile,
+    PromotionSettings,
+    Tenant,
+)
 from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.book.words.ports import Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot

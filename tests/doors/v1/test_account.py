@@ -8,10 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.cameras import MAX_CAMERAS
-from chalicelib.book.groups import ARRIVE_TIMES, PERIOD_DAYS
 from chalicelib.book.rules.decision import MIN_QUALITY
 from chalicelib.book.words import keys
-from chalicelib.book.words.model import Credentials
+from chalicelib.book.words.model import ARRIVE_TIMES, PERIOD_DAYS, Credentials
 from chalicelib.book.words.pictures import ATTRIBUTES
 from chalicelib.book.words.tenant_settings import OF_NOTICE, OF_TENANT, RETENTION
 from chalicelib.book.words.tenant_settings import SETTINGS as TABLE

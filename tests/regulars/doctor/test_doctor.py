@@ -239,6 +239,13 @@ def test_what_the_machine_has_is_told_and_what_a_quota_leaves_of_it(
     assert ((cores.level, memory.level), (cores.says, memory.says)) == (levels, said)
 
 
+def test_a_machine_with_too_little_memory_is_told_without_a_quota_too() -> None:
+    memory = describe_memory(512 * 10**6, Quota(None, None), 2 * 10**9)
+    assert (memory.level, memory.says) == (
+        WARNING, "0.5 GB, in which a large picture finds no room: give it 1 GB"
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("version", "level"),
     [((3, 11, 9), WARNING), ((3, 11, 10), OK), ((3, 12, 5), WARNING), ((3, 12, 6), OK), ((3, 13, 0), OK)],
