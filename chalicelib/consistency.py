@@ -810,7 +810,7 @@ class VisitRecords(Subject):
 
     def _store_arrivals(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
         """Store other arrivals of a face, in its visits and in the face itself."""
-        after = replace(visits, arrivals=arrivals, in_one_item=tenant.format < PAGED)
+        after = replace(visits, arrivals=arrivals, must_fit_one_item=tenant.format < PAGED)
         update = make_visit_update(tenant, face, apply_plan(face, VisitPlan(after, face.group_id)))
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import sys
 
-_OURS = ("app", "chalicelib", "regulars")
+_OWN_PACKAGES = ("app", "chalicelib", "regulars")
 
 
 def main() -> int:
-    """Run the command line. A library that was not installed with it gives one line that says how to get it."""
+    """Run the command line. If a library is not installed, print the command that installs it, and return 1.
+
+    A missing module of our own is a fault of the installation, and is raised.
+    """
     try:
         from regulars.cli import main
 
         return main()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in _OURS:
+        if missing in _OWN_PACKAGES:
             raise
-        way = (
-            "add the client's wheel, as by `pipx inject regulars regulars-client"
-            if missing == "regulars_client"
-            else "install again, as by `pipx install --force regulars"
-        )
-        lock = '--pip-args="--constraint dist/regulars.lock"`'
-        print(f"regulars: the library {missing} is not installed: {way} {lock}", file=sys.stderr)
+        if missing == "regulars_client":
+            advice, command = "add the client's wheel", "pipx inject regulars regulars-client"
+        else:
+            advice, command = "install again", "pipx install --force regulars"
+        command += ' --pip-args="--constraint dist/regulars.lock"'
+        print(f"regulars: the library {missing} is not installed: {advice}, as by `{command}`", file=sys.stderr)
         return 1
 
 

@@ -247,7 +247,7 @@ class DynamoItemStore(Items):
         A repeat does no harm. DynamoDB recognises a transaction's second attempt by its token. A write outside of a
         transaction has no token. It is one that changes nothing if it is repeated (`find_single_write`). If a condition
         of it fails after an attempt without an answer, the stored item shows whether that attempt was executed. Raises
-        the error of a refusal, and StorageUnavailable if no attempt is answered.
+        the error of a refusal. Raises StorageUnavailable if it is unknown after the last attempt, too.
         """
         write = self._prepare_write(actions)
         may_be_executed = False  # by an attempt whose answer did not come
@@ -258,7 +258,7 @@ class DynamoItemStore(Items):
             except FAILURES as failure:
                 may_be_executed = may_be_executed or is_ambiguous(failure)
                 refusal = _translate_refusal(failure, actions)
-                if (may_be_executed or _was_repeated(failure)) and _is_stored(find_single_write(actions), failure):
+                if (may_be_executed or _was_sent_again(failure)) and _is_stored(find_single_write(actions), failure):
                     return
                 # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
                 if not may_be_executed or isinstance(refusal, ConditionFailed | InvalidInput):
@@ -345,7 +345,7 @@ def _read_response(failure: Exception) -> Mapping[str, Any]:
     return getattr(failure, "response", None) or {}  # a lost connection's is None
 
 
-def _was_repeated(failure: Exception) -> bool:
+def _was_sent_again(failure: Exception) -> bool:
     """Return whether the client sent the request more than once by itself: any of them may have been executed."""
     return int(_read_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 

@@ -42,7 +42,7 @@ from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.templates import User, entry_of, reduce_templates, user_of
-from chalicelib.book.rules.visits import IN_HEAD
+from chalicelib.book.rules.visits import MOST_IN_HEAD
 from chalicelib.book.visits import face_put, visits_deletes
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.errors import ConditionFailed, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
@@ -482,7 +482,7 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     """
     require_no_loss(face)
     if_same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
-    stored_item = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
+    stored_item = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > MOST_IN_HEAD else None
     return [
         Delete(keys.FACES, (tenant, face.faceid), if_same),
         # The face's version is another if its pages are: both change with the number of arrivals.

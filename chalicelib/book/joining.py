@@ -60,14 +60,14 @@ _CANDIDATES = 10
 class Pair(Struct, frozen=True):
     """Two faces that may be one person, as they were compared.
 
-    `decision`: on the score of their means, by an operating point of JOIN_FPIR. `leads`: they are one also because no
-    third face is nearly as like either.
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR. `has_lead`: they are one also because
+    no third face is nearly as like either.
     """
 
     face: Face
     other: Face
     decision: Decision
-    leads: bool = False
+    has_lead: bool = False
 
 
 _Nearest = Mapping[str, Sequence[tuple[Candidate, Verdict]]]
@@ -122,12 +122,14 @@ class Joining(UseCase):
         first, second = (self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other))
         if first is None or second is None:
             return None
-        if self.book.merges.mover.settle_faces(tenant, first.face, second.face):
+        if self.book.merges.mover.settle_faces(tenant, first.face, second.face):  # a merge of before has moved them
             raise Changed
         if (first.face.templates, second.face.templates) != (pair.face.templates, pair.other.templates):
             return None
-        survivor_and_other = put_survivor_first(first, second)
-        is_sure = survivor_and_other is not None and are_surely_one(pair.decision, survivor_and_other, leads=pair.leads)
+        survivor_and_other = put_survivor_first(first, second)  # None: a person has to say which one survives
+        is_sure = survivor_and_other is not None and are_surely_one(
+            pair.decision, survivor_and_other, has_lead=pair.has_lead
+        )
         if not (is_sure or suggests):
             return None
         suggestions = self.book.merges.duplicates.read_between(tenant, first.face, second.face)
@@ -138,10 +140,12 @@ class Joining(UseCase):
             return None
         if survivor_and_other is not None and is_sure:
             try:
-                end_action = self.book.merges.duplicates.make_end_action(
+                end_suggestions = self.book.merges.duplicates.make_end_action(
                     tenant.name, first.face, second.face, suggestions
                 )
-                return self.book.merges.merging.merge_read_faces(tenant, *survivor_and_other, more_actions=[end_action])
+                return self.book.merges.merging.merge_read_faces(
+                    tenant, *survivor_and_other, more_actions=[end_suggestions]
+                )
             except (LimitReached, ConsentMissing):
                 pass  # it comes from too many faces already, or has no record: somebody has to look
         if suggests:
@@ -237,8 +241,8 @@ class Joining(UseCase):
         third_scores = [
             candidate.score - judged.demand for candidate, judged in neighbours if candidate.faceid not in faceids
         ]
-        leads = search_point.has_lead(second_candidate.score - verdict.demand, third_scores, gallery_size)
-        return Pair(*faces, decision, leads=leads)
+        has_lead = search_point.has_lead(second_candidate.score - verdict.demand, third_scores, gallery_size)
+        return Pair(*faces, decision, has_lead=has_lead)
 
     def _find_nearest(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
         """Return for each face the faces that are most like it, without itself, and their verdicts by SUGGEST_FPIR."""

@@ -67,7 +67,7 @@ class FaceVisitsStore(UseCase):
         group = default_groups.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
-        visits = replace(visits_from(stored_item), in_one_item=tenant.format < PAGED)
+        visits = replace(visits_from(stored_item), must_fit_one_item=tenant.format < PAGED)
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
             visits = read_missing_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, default_groups, group)
@@ -94,7 +94,7 @@ class FaceVisitsStore(UseCase):
 
         The next visit makes pages again. Raises ConditionFailed if the visits changed meanwhile.
         """
-        visits = replace(face_visits.visits, pages=(), in_one_item=True)
+        visits = replace(face_visits.visits, pages=(), must_fit_one_item=True)
         if face_visits.visits.pages:
             write(self.book.items, visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits))
             visits = replace(visits, version=visits.version + 1)

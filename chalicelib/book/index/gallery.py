@@ -269,7 +269,7 @@ class Gallery:
         """The thread that applies the journal holds it."""
         self.loaded_at = 0
         """The seq that it had when its holder began to search in it."""
-        self._tail_row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._tail_group_by_row: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._begin_from(segment or empty_segment(model))
 
     @property
@@ -295,8 +295,8 @@ class Gallery:
 
         A small gallery that has grown long begins from a new segment.
         """
-        self._tail_row_group = self._tail_row_group.copy()
-        self._base_is_shared = True
+        self._tail_group_by_row = self._tail_group_by_row.copy()
+        self._view_uses_base = True
         for entry in entries:
             if entry.edit is Edit.DROP:
                 self._remove_group(entry.group_id)
@@ -315,18 +315,21 @@ class Gallery:
         return self.view
 
     def _begin_from(self, segment: Segment) -> None:
-        """Hold the faces of a segment, with an empty tail, and publish the view of them."""
+        """Begin with the faces of a segment, the base. The tail is empty: it takes the faces that are added later.
+
+        Groups have numbers, in the order in which they came.
+        """
         self._base = segment
-        self._groups = {group_id: number for number, group_id in enumerate(segment.group_ids)}
-        self._base_group = segment.face_group.astype(np.int32)
-        group_numbers, face_counts = np.unique(self._base_group, return_counts=True)
-        self._sizes = dict(zip(group_numbers.tolist(), face_counts.tolist(), strict=True))
-        self._base_is_shared = True
+        self._number_by_group_id = {group_id: number for number, group_id in enumerate(segment.group_ids)}
+        self._base_group_by_face = segment.face_group.astype(np.int32)
+        group_numbers, face_counts = np.unique(self._base_group_by_face, return_counts=True)
+        self._face_count_by_group = dict(zip(group_numbers.tolist(), face_counts.tolist(), strict=True))
+        self._view_uses_base = True
         self._base_faces_gone = 0
         self._tail_faceids: list[str] = []
         self._tail_rows_by_faceid: dict[str, range] = {}
-        self._tail_first_row = np.empty(0, dtype=np.int64)
-        self._tail_row_group = np.empty(0, dtype=np.int32)
+        self._tail_first_rows = np.empty(0, dtype=np.int64)
+        self._tail_group_by_row = np.empty(0, dtype=np.int32)
         self._tail_templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
         self._tail_largest_norm = 0.0
         self.view = self._publish_view(segment.seq)
@@ -336,26 +339,33 @@ class Gallery:
             len(self._tail_faceids),
             self._tail_templates,
             self._tail_faceids,
-            self._tail_first_row,
-            self._tail_row_group[: len(self._tail_faceids)],
+            self._tail_first_rows,
+            self._tail_group_by_row[: len(self._tail_faceids)],
             self._tail_largest_norm,
         )
-        return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
+        return View(
+            seq,
+            self._base,
+            self._base_group_by_face,
+            tail,
+            dict(self._number_by_group_id),
+            dict(self._face_count_by_group),
+        )
 
     def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
         """Add the rows of a face that is not here, behind all others. Do nothing if it has no template."""
         if not vectors:
             return
-        number = self._groups.setdefault(group_id, len(self._groups))
+        number = self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id))
         begin = len(self._tail_faceids)
         rows = range(begin, begin + len(vectors))
         self._reserve_rows(rows.stop, len(vectors[0]))
         self._tail_templates[begin : rows.stop] = vectors
-        self._tail_first_row[begin : rows.stop] = begin
-        self._tail_row_group[begin : rows.stop] = number
+        self._tail_first_rows[begin : rows.stop] = begin
+        self._tail_group_by_row[begin : rows.stop] = number
         self._tail_faceids += [faceid] * len(vectors)
         self._tail_rows_by_faceid[faceid] = rows
-        self._sizes[number] = self._sizes.get(number, 0) + 1
+        self._face_count_by_group[number] = self._face_count_by_group.get(number, 0) + 1
         self._tail_largest_norm = max(self._tail_largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
 
     def _remove_face(self, faceid: str) -> None:
@@ -363,20 +373,22 @@ class Gallery:
         self._tail_rows_by_faceid.pop(faceid, None)
 
     def _remove_group(self, group_id: str) -> None:
-        number = self._groups.get(group_id)
+        number = self._number_by_group_id.get(group_id)
         if number is None:
             return
-        for row in np.flatnonzero(self._tail_row_group == number).tolist():
+        for row in np.flatnonzero(self._tail_group_by_row == number).tolist():
             self._tail_rows_by_faceid.pop(self._tail_faceids[row], None)
-        self._tail_row_group[self._tail_row_group == number] = NOBODY
-        self._base_faces_gone += int(np.count_nonzero(self._base_group == number))
-        self._base_group = np.where(self._base_group == number, np.int32(NOBODY), self._base_group)
-        self._base_is_shared = False
-        self._sizes[number] = 0
+        self._tail_group_by_row[self._tail_group_by_row == number] = NOBODY
+        self._base_faces_gone += int(np.count_nonzero(self._base_group_by_face == number))
+        self._base_group_by_face = np.where(
+            self._base_group_by_face == number, np.int32(NOBODY), self._base_group_by_face
+        )
+        self._view_uses_base = False
+        self._face_count_by_group[number] = 0
 
     def _move_face(self, faceid: str, group_id: str) -> None:
         if faceid in self._tail_rows_by_faceid or self._in_base(faceid) is not None:
-            self._regroup(faceid, self._groups.setdefault(group_id, len(self._groups)))
+            self._regroup(faceid, self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id)))
 
     def _regroup(self, faceid: str, number: int) -> None:
         """Put a face into the group of this number, or NOBODY; one that is not here stays away.
@@ -385,25 +397,25 @@ class Gallery:
         """
         rows, face = self._tail_rows_by_faceid.get(faceid), self._in_base(faceid)
         if rows is not None:
-            old_number = int(self._tail_row_group[rows.start])
-            self._tail_row_group[rows.start : rows.stop] = number
+            old_number = int(self._tail_group_by_row[rows.start])
+            self._tail_group_by_row[rows.start : rows.stop] = number
         elif face is not None:
-            old_number = int(self._base_group[face])
-            if self._base_is_shared:
-                self._base_group = self._base_group.copy()
-                self._base_is_shared = False
-            self._base_group[face] = number
+            old_number = int(self._base_group_by_face[face])
+            if self._view_uses_base:
+                self._base_group_by_face = self._base_group_by_face.copy()
+                self._view_uses_base = False
+            self._base_group_by_face[face] = number
             self._base_faces_gone += number == NOBODY
         else:
             return
-        self._sizes[old_number] -= 1
+        self._face_count_by_group[old_number] -= 1
         if number != NOBODY:
-            self._sizes[number] = self._sizes.get(number, 0) + 1
+            self._face_count_by_group[number] = self._face_count_by_group.get(number, 0) + 1
 
     def _in_base(self, faceid: str) -> int | None:
         """Return the face's number in the segment; None if it is not there any more."""
         face = self._base.ids.find(faceid)
-        return face if face is not None and self._base_group[face] != NOBODY else None
+        return face if face is not None and self._base_group_by_face[face] != NOBODY else None
 
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
         """Make room for so many rows. Earlier views keep their arrays."""
@@ -412,7 +424,7 @@ class Gallery:
             grown = np.empty((room, dimensions), dtype=np.float32)
             grown[:row_count] = self._tail_templates[:row_count].reshape(-1, dimensions)
             firsts = np.empty(room, dtype=np.int64)
-            firsts[:row_count] = self._tail_first_row[:row_count]
+            firsts[:row_count] = self._tail_first_rows[:row_count]
             groups = np.full(room, NOBODY, dtype=np.int32)
-            groups[:row_count] = self._tail_row_group[:row_count]
-            self._tail_templates, self._tail_first_row, self._tail_row_group = grown, firsts, groups
+            groups[:row_count] = self._tail_group_by_row[:row_count]
+            self._tail_templates, self._tail_first_rows, self._tail_group_by_row = grown, firsts, groups

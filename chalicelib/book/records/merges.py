@@ -123,17 +123,17 @@ class Duplicate(Struct, frozen=True):
         return cls(min(one, other), max(one, other), at, decision)
 
 
-def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, leads: bool) -> bool:
+def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, has_lead: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`, `leads`: as in `is_one_person` (book/rules/decision). If the decision is by the same visit (`by`), one
-    photo of each is enough.
+    `decision`, `has_lead`: as in `is_one_person` (book/rules/decision). If the decision is by the same visit (`by`),
+    one photo of each is enough.
     """
     if decision.by is not None:
         return True
     fewer, more = sorted(len(face_visits.face.pictures) for face_visits in two_faces)
     is_chosen = any(not face_visits.is_grouped_by_visits for face_visits in two_faces)
-    return is_one_person(decision, fewer, more, is_enrolled=is_chosen, leads=leads)
+    return is_one_person(decision, fewer, more, is_enrolled=is_chosen, has_lead=has_lead)
 
 
 def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:

@@ -219,15 +219,15 @@ def is_comparable(quality: float | None) -> bool:
     return quality is None or quality >= MIN_QUALITY
 
 
-def is_one_person(decision: Decision, fewer: int, more: int, *, is_enrolled: bool, leads: bool) -> bool:
+def is_one_person(decision: Decision, fewer: int, more: int, *, is_enrolled: bool, has_lead: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
     `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`: how many pictures they
-    have; `is_enrolled`: a person enrolled one of the two, so that one good photo is enough. `leads`: nobody else is
+    have; `is_enrolled`: a person enrolled one of the two, so that one good photo is enough. `has_lead`: nobody else is
     nearly as like either (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
     """
     reached = decision.score is not None and decision.score >= decision.threshold
-    return (reached and (is_enrolled or more >= JOIN_PICTURES)) or (leads and fewer < JOIN_PICTURES <= more)
+    return (reached and (is_enrolled or more >= JOIN_PICTURES)) or (has_lead and fewer < JOIN_PICTURES <= more)
 
 
 class ImpostorCurve(Struct, frozen=True):

@@ -32,10 +32,10 @@ KEPT_MS = 100 * DAY_MS
 MOST_KEPT = 4_000
 """Arrivals that are kept of a face: 40 a day for 100 days. Older ones are only counted."""
 
-IN_HEAD = 32
+MOST_IN_HEAD = 32
 """Arrivals that stand beside the counts, in 1 KB; the older ones stand in pages of their own."""
 
-_LEFT_IN_HEAD, _IN_PAGE = 16, 400
+_LEFT_IN_HEAD, _MOST_IN_PAGE = 16, 400
 _NEVER_MS = 2**63
 """A time that does not come."""
 
@@ -170,7 +170,7 @@ class Visits(Struct, frozen=True):
     `is_regrouped`: the groups of its sightings are being changed, and some may be unchanged. `version` 0: no record
     is stored. `pages`: the start of each page, ascending. `unread`: how many arrivals and sightings are in pages that
     were not read; they count as folded. `head_ms`: when the arrivals of the head begin, if pages were read.
-    `in_one_item`: the tenant's format knows no pages, or the transaction has no room for them.
+    `must_fit_one_item`: the tenant's format knows no pages, or the transaction has no room for them.
     """
 
     arrivals: Arrivals = Arrivals()
@@ -180,7 +180,7 @@ class Visits(Struct, frozen=True):
     pages: tuple[int, ...] = ()
     unread: tuple[int, int] = (0, 0)
     head_ms: int = 0
-    in_one_item: bool = False
+    must_fit_one_item: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -215,28 +215,29 @@ class Visits(Struct, frozen=True):
         )
 
     def lay_out_pages(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
-        """Return the pages and the head to store. Pages stay as they are, but those that an arrival changed.
+        """Return the pages to store, by the times of their first arrivals, and the head to store.
 
-        Of a head of more than IN_HEAD arrivals the last _LEFT_IN_HEAD stay there, and the others go behind the last
-        page, or into a new one if that has no room. So a face that comes again seldom changes a page.
+        The head has the latest arrivals, pages the older ones. Of a head of more than MOST_IN_HEAD the last
+        _LEFT_IN_HEAD stay there. The others go to the end of the last page, or into a new one if that has no room. So
+        most arrivals change no page. A late arrival lies in its page already, which is halved if it is too long.
         """
         recent = self.arrivals.recent
-        if len(recent) <= IN_HEAD or self.in_one_item:
+        if len(recent) <= MOST_IN_HEAD or self.must_fit_one_item:
             return self._make_pages_and_head({}, recent)
         stored_pages, head = self.split_as_stored()
         pages, head_arrivals = dict(stored_pages), head.arrivals.recent
-        if not head_arrivals:
+        if not head_arrivals:  # the latest were taken back, as by an undo: begin anew
             pages, head_arrivals = {}, recent
-        if len(head_arrivals) > IN_HEAD:
+        if len(head_arrivals) > MOST_IN_HEAD:
             moved_arrivals, head_arrivals = head_arrivals[:-_LEFT_IN_HEAD], head_arrivals[-_LEFT_IN_HEAD:]
             last_start = max(pages, default=moved_arrivals[0].first_ms)
-            if len(pages.get(last_start, ())) + len(moved_arrivals) > _IN_PAGE:
+            if len(pages.get(last_start, ())) + len(moved_arrivals) > _MOST_IN_PAGE:
                 last_start = moved_arrivals[0].first_ms
             pages[last_start] = (*pages.get(last_start, ()), *moved_arrivals)
-        start, page = max(pages.items(), key=lambda entry: len(entry[1]))
-        if len(page) > _IN_PAGE:  # one page is halved at a time: the transaction has other actions, too
-            half = len(page) // 2
-            pages |= {start: page[:half], page[half].first_ms: page[half:]}
+        start, longest_page = max(pages.items(), key=lambda entry: len(entry[1]))
+        if len(longest_page) > _MOST_IN_PAGE:  # one page is halved at a time: the transaction has other actions, too
+            half = len(longest_page) // 2
+            pages |= {start: longest_page[:half], longest_page[half].first_ms: longest_page[half:]}
         return self._make_pages_and_head(pages, head_arrivals)
 
     def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
@@ -274,7 +275,7 @@ class Visits(Struct, frozen=True):
         if at_ms < head_arrivals[-1].until_ms:  # it belongs to the last arrival
             return False
         counts_pages = group_id == STRANGER and head_arrivals[0].first_ms >= at_ms - rule.period_ms
-        return counts_pages or len(head_arrivals) >= IN_HEAD
+        return counts_pages or len(head_arrivals) >= MOST_IN_HEAD
 
     def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival | None = None) -> Promotion | None:
         """Return the promotion that the arrivals lead to; None: none yet. `joined`: that which just got a sighting."""

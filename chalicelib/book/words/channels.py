@@ -220,7 +220,11 @@ def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
 
 
 def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Channel) -> None:
-    """Raise InvalidInput if a template cannot be sent: the message lists the fields that exist."""
+    """Check the template of a channel's messages about these kinds of event; `kinds` None: about all.
+
+    Raises InvalidInput if it is empty or too long, if it names a field that not all of these events have, or if the
+    channel sends JSON and the template is none.
+    """
     if not template.strip() or len(template) > MAX_TEMPLATE:
         raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
     fields = list_fields(kinds)

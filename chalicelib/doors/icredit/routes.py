@@ -168,11 +168,11 @@ def query(context: RequestContext) -> Body:
         _read_filter(parameters),
         start,
         end,
-        page_size=parameters.read_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size) or max_page_size,
+        page_size=parameters.read_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size) or max_page_size,  # None: not said
         page_token=parameters.text("PAGE_TOKEN"),
     )
-    entities = [_describe_observation(observation) for observation in page.observations]
-    return {**_render_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
+    persons = [_describe_observation(observation) for observation in page.observations]  # the dialect's word
+    return {**_render_persons(persons), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
 def analysis(context: RequestContext) -> Body:

@@ -40,7 +40,7 @@ from chalicelib.rights.words.audit import (
     with_absorbed,
 )
 from chalicelib.rights.words.reading import leave_out_people
-from chalicelib.rights.words.retention import FEW, OVERDUE, SHARE, is_too_many
+from chalicelib.rights.words.retention import LEAST_A_SWEEP, ONE_IN_A_SWEEP, OVERDUE_AFTER, is_too_many
 
 _log = logging.getLogger(__name__)
 
@@ -120,32 +120,32 @@ class AuditErasing(Outside):
         self.book.audit.chain.delete_unnamed_blobs(tenant)
 
     def trim(self, tenant: str, days: int) -> int:
-        """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
+        """Delete the entries of hours that ended `days` ago, but keep the hours' heads; return how many hours.
 
-        Of so many that the clock may be wrong, or the days are new, only the oldest fifth goes at once. An hour that is
-        damaged stays, for people who ask what happened to it. Raises InvalidInput if the tenant has signed another
-        number of days last: nothing goes then.
+        An hour that is damaged stays, for people who ask what happened to it. If more than a fifth of all hours are
+        overdue, the clock may be wrong, or `days` is new: then only the oldest fifth of all hours goes at once. Raises
+        InvalidInput if the tenant has signed another number of days last: nothing goes then.
         """
         limit_ms = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
-        kept_elements = [
-            element for element in self.book.audit.chain.list_elements(tenant) if element.entries is not None
-        ]
-        leaves_by_element = self.book.audit.chain.read_each(
-            [element for element in kept_elements if element.head.hour <= limit_ms],
+        hours_with_entries = [hour for hour in self.book.audit.chain.list_elements(tenant) if hour.entries is not None]
+        intact_leaves_by_hour = self.book.audit.chain.read_each(
+            [hour for hour in hours_with_entries if hour.head.hour <= limit_ms],
             self.book.audit.chain.read_intact_leaves,
         )
-        checked_elements = [(element, leaves is not None) for element, leaves in leaves_by_element]
-        if damaged := [element.head.name for element, is_intact in checked_elements if not is_intact]:
+        checked_hours = [(hour, leaves is not None) for hour, leaves in intact_leaves_by_hour]
+        if damaged := [hour.head.name for hour, is_intact in checked_hours if not is_intact]:
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
-        old_hours = [element for element, is_intact in checked_elements if is_intact]
-        overdue = sum(element.head.hour <= limit_ms - OVERDUE // timedelta(milliseconds=1) for element in old_hours)
-        if is_too_many(overdue, len(kept_elements)):
-            old_hours = old_hours[: max(FEW, len(kept_elements) // SHARE)]
+        old_hours = [hour for hour, is_intact in checked_hours if is_intact]
+        overdue_count = sum(
+            hour.head.hour <= limit_ms - OVERDUE_AFTER // timedelta(milliseconds=1) for hour in old_hours
+        )
+        if is_too_many(overdue_count, len(hours_with_entries)):
+            old_hours = old_hours[: max(LEAST_A_SWEEP, len(hours_with_entries) // ONE_IN_A_SWEEP)]
             _log.warning(
                 "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
                 "clock and audit_days",
                 tenant,
-                overdue,
+                overdue_count,
             )
         if not old_hours:
             return 0
@@ -154,9 +154,9 @@ class AuditErasing(Outside):
                 f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed {signed_days}: somebody changed "
                 f"it beside the service. Set it again by `regulars tenants set {tenant} --audit-days`"
             )
-        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(element.head.number for element in old_hours))
-        for element in old_hours:
-            self.book.audit.chain.replace_leaves(element, None)
+        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(hour.head.number for hour in old_hours))
+        for hour in old_hours:
+            self.book.audit.chain.replace_leaves(hour, None)
         return len(old_hours)
 
     def _read_signed_days(self, tenant: str) -> int | str:

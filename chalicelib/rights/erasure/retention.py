@@ -52,9 +52,9 @@ from chalicelib.rights.erasure.traces import delete_stills
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.places import PLACES, Marked
 from chalicelib.rights.words.retention import (
-    FEW,
-    OVERDUE,
-    SHARE,
+    LEAST_A_SWEEP,
+    ONE_IN_A_SWEEP,
+    OVERDUE_AFTER,
     SWEPT,
     Kind,
     Withheld,
@@ -178,18 +178,22 @@ class Retention(Outside):
 
         `due_readers`: for the name of each kind, the function that reads everything that is due by a time.
         `is_confirmed`: somebody has confirmed the deletion, so nothing waits. Kinds that are not in `due_readers` keep
-        their note for OVERDUE.
+        their note for OVERDUE_AFTER.
         """
         now, withheld_before = self.book.clock.now(), self._read_withheld(tenant)
         withheld_kinds = {
             name: withheld
             for name, withheld in withheld_before.items()
-            if name not in due_readers and now - withheld.at <= OVERDUE
+            if name not in due_readers and now - withheld.at <= OVERDUE_AFTER
         }
         for name, read_due in due_readers.items() if not is_confirmed else ():
-            overdue = sum(1 for _ in read_due(now - OVERDUE))
+            overdue = sum(1 for _ in read_due(now - OVERDUE_AFTER))
             # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
-            total = sum(1 for _ in islice(read_due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            total = (
+                sum(1 for _ in islice(read_due(now + _EVER), overdue * ONE_IN_A_SWEEP + 1))
+                if overdue > LEAST_A_SWEEP
+                else overdue
+            )
             if withheld := find_withheld(withheld_before.get(name), overdue, total, now):
                 withheld_kinds[name] = withheld
         for name, withheld_kind in withheld_kinds.items():

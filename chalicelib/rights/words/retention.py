@@ -34,10 +34,10 @@ SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
 """Kinds that the chore `retention` deletes; the others have chores of their own."""
 
 
-SHARE, FEW = 5, 5
-"""Of what is overdue a sweep deletes a fifth of the kind, or 5: only a wrong clock, or a new setting, asks for more."""
+ONE_IN_A_SWEEP, LEAST_A_SWEEP = 5, 5
+"""A sweep deletes one in five of a kind, or five, of what is overdue: only a wrong clock or a new setting asks more."""
 
-OVERDUE = timedelta(days=2)
+OVERDUE_AFTER = timedelta(days=2)
 """What became due since then is what each day brings, however much it is."""
 
 RENEWED_WITHIN = timedelta(days=1)
@@ -65,7 +65,7 @@ class Withheld(Struct, frozen=True):
 
 def is_too_many(overdue: int, total: int) -> bool:
     """Return whether so many are too many for one sweep. `total`: how many of the kind there are."""
-    return overdue > FEW and overdue * SHARE > total
+    return overdue > LEAST_A_SWEEP and overdue * ONE_IN_A_SWEEP > total
 
 
 def find_withheld(before: Withheld | None, overdue: int, total: int, now: datetime) -> Withheld | None:

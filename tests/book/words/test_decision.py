@@ -152,19 +152,19 @@ def test_two_faces_that_are_both_poor_match_only_as_the_same_picture(
 
 def test_two_faces_are_one_person_above_the_threshold_and_by_more_than_a_photo_each() -> None:
     sure, unsure, nobody = Decision(0.6, 0.6, 500), Decision(0.59, 0.6, 500), Decision(None, 0.6, 500)
-    assert is_one_person(sure, 1, JOIN_PICTURES, is_enrolled=False, leads=False)
-    assert not is_one_person(sure, 1, JOIN_PICTURES - 1, is_enrolled=False, leads=False)
-    assert is_one_person(sure, 1, JOIN_PICTURES - 1, is_enrolled=True, leads=False)
+    assert is_one_person(sure, 1, JOIN_PICTURES, is_enrolled=False, has_lead=False)
+    assert not is_one_person(sure, 1, JOIN_PICTURES - 1, is_enrolled=False, has_lead=False)
+    assert is_one_person(sure, 1, JOIN_PICTURES - 1, is_enrolled=True, has_lead=False)
     for pictures, given_by_a_person in ((1, True), (8, True), (8, False)):
-        assert not is_one_person(unsure, 1, pictures, is_enrolled=given_by_a_person, leads=False)
-        assert not is_one_person(nobody, 1, pictures, is_enrolled=given_by_a_person, leads=False)
+        assert not is_one_person(unsure, 1, pictures, is_enrolled=given_by_a_person, has_lead=False)
+        assert not is_one_person(nobody, 1, pictures, is_enrolled=given_by_a_person, has_lead=False)
 
 
 def test_a_lead_tells_whose_a_single_picture_is_and_nothing_of_two_faces_with_several() -> None:
     unsure = Decision(0.5, 0.6, 500)
-    assert is_one_person(unsure, 1, JOIN_PICTURES, is_enrolled=False, leads=True)
-    assert not is_one_person(unsure, 1, 1, is_enrolled=False, leads=True)
-    assert not is_one_person(unsure, JOIN_PICTURES, JOIN_PICTURES, is_enrolled=False, leads=True)
+    assert is_one_person(unsure, 1, JOIN_PICTURES, is_enrolled=False, has_lead=True)
+    assert not is_one_person(unsure, 1, 1, is_enrolled=False, has_lead=True)
+    assert not is_one_person(unsure, JOIN_PICTURES, JOIN_PICTURES, is_enrolled=False, has_lead=True)
 
 
 @given(SIZES, st.floats(-0.2, 0.6), st.floats(0, 0.3))

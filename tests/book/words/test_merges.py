@@ -59,10 +59,12 @@ def test_a_face_that_a_person_put_into_its_group_stays_or_the_named_or_the_older
 
 def test_two_faces_are_one_by_their_pictures_a_person_a_visit_or_a_lead() -> None:
     several = held("6", pictures=JOIN_PICTURES)
-    assert [are_surely_one(SURE, (OLD, one), leads=False) for one in (YOUNG, several, STAFF)] == [False, True, True]
-    assert not any(are_surely_one(UNSURE, (OLD, one), leads=False) for one in (YOUNG, several, STAFF))
-    assert [are_surely_one(UNSURE, (one, several), leads=True) for one in (OLD, several)] == [True, False]
-    assert are_surely_one(replace(UNSURE, by="a-0"), (OLD, YOUNG), leads=False), "one photo each is enough in one visit"
+    assert [are_surely_one(SURE, (OLD, one), has_lead=False) for one in (YOUNG, several, STAFF)] == [False, True, True]
+    assert not any(are_surely_one(UNSURE, (OLD, one), has_lead=False) for one in (YOUNG, several, STAFF))
+    assert [are_surely_one(UNSURE, (one, several), has_lead=True) for one in (OLD, several)] == [True, False]
+    assert are_surely_one(replace(UNSURE, by="a-0"), (OLD, YOUNG), has_lead=False), (
+        "one photo each is enough in one visit"
+    )
 
 
 def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces() -> None:

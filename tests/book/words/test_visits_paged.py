@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.records.observations import pages_from, visits_from, visits_item
 from chalicelib.book.rules.promotion import PromotionRule
-from chalicelib.book.rules.visits import IN_HEAD, MOST_KEPT, Arrival, Arrivals, Visits
+from chalicelib.book.rules.visits import MOST_IN_HEAD, MOST_KEPT, Arrival, Arrivals, Visits
 from chalicelib.book.visits import visits_puts
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import REGULAR, STRANGER
@@ -74,7 +74,7 @@ def test_written_by_heads_they_are_the_same_visits(number: int, late: list[tuple
         shelf.see(at_ms, gap_ms, group)
         meant = meant.add_sighting(at_ms, gap_ms)
         assert (shelf.head().arrivals.count, shelf.head().arrivals.sightings) == (meant.count, meant.sightings)
-        assert len(shelf.head().arrivals.recent) <= IN_HEAD
+        assert len(shelf.head().arrivals.recent) <= MOST_IN_HEAD
     assert shelf.whole().arrivals == meant
 
 
@@ -89,7 +89,7 @@ def test_what_is_taken_out_is_in_no_page(out: list[int]) -> None:
     assert shelf.whole().arrivals == Arrivals(left)
     shelf.see(BEGIN + 10**9)
     assert shelf.whole().arrivals == Arrivals(left).add_sighting(BEGIN + 10**9, MINUTE)
-    assert bool(shelf.pages()) == (len(shelf.whole().arrivals.recent) > IN_HEAD)
+    assert bool(shelf.pages()) == (len(shelf.whole().arrivals.recent) > MOST_IN_HEAD)
 
 
 def test_a_visit_more_costs_the_same_after_25_000() -> None:
@@ -101,7 +101,7 @@ def test_a_visit_more_costs_the_same_after_25_000() -> None:
     assert shelf.written / 800 < 1.5
     head = shelf.head()
     assert (head.arrivals.count, head.arrivals.sightings) == (26_200, 26_200)
-    assert len(shelf.whole().arrivals.recent) <= 1.1 * MOST_KEPT + IN_HEAD
+    assert len(shelf.whole().arrivals.recent) <= 1.1 * MOST_KEPT + MOST_IN_HEAD
 
 
 def test_a_late_sighting_of_a_folded_arrival_is_counted_in_it() -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.rights.words.retention import FEW, PATIENCE, SHARE, Withheld, find_withheld
+from chalicelib.rights.words.retention import LEAST_A_SWEEP, ONE_IN_A_SWEEP, PATIENCE, Withheld, find_withheld
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 BEFORE = st.none() | st.builds(
@@ -17,7 +17,7 @@ BEFORE = st.none() | st.builds(
 def test_what_is_overdue_goes_at_once_if_it_is_few_or_a_fifth_at_most(
     before: Withheld | None, overdue: int, others: int
 ) -> None:
-    is_much = overdue > FEW and overdue > (overdue + others) / SHARE
+    is_much = overdue > LEAST_A_SWEEP and overdue > (overdue + others) / ONE_IN_A_SWEEP
     assert (find_withheld(before, overdue, overdue + others, NOW) is not None) is is_much
 
 

@@ -256,19 +256,20 @@ BACKUP_LOCK = "backup.lock"
 
 @contextmanager
 def hold_off_backup(folder: Path) -> Iterator[None]:
-    """Remove what a killed backup left in the data folder, and let none begin during the block.
+    """Remove what a killed backup left in the data folder, and let no backup of this user begin during the block.
 
-    Raises Busy if one is under way, or StorageUnavailable if only another user may remove what is there.
+    Raises Busy if one is under way. After a backup by root, lock and folder are root's: without the lock, the folder
+    shows whether a backup is under way or was killed. Raises StorageUnavailable if it is there.
     """
     unfinished_backup = folder / BACKUP
     with _translate_failures(), ExitStack() as stack:
-        with suppress(PermissionError):  # root backs up what a service of another user has: lock and folder are root's
+        with suppress(PermissionError):  # the lock is root's
             descriptor = os.open(folder / BACKUP_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Busy("a backup is under way, and holds what was deleted: wait until it has ended") from None
+                raise Busy("a backup is under way, and still has what was deleted: wait until it has ended") from None
             shutil.rmtree(unfinished_backup, ignore_errors=True)
         if unfinished_backup.exists():
             user = unfinished_backup.stat().st_uid

@@ -328,7 +328,7 @@ def _make_record(kind: type[Record], what: str, table: Any) -> Record:
 POPULATION = "population.npy"
 """File of a population's rows beside its curve: (n, dimensions) float16."""
 
-_WRONG = (ValueError, TypeError, AttributeError, RecursionError)
+_UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
 """Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its place."""
 
 
@@ -364,7 +364,7 @@ def read_measured(file: Path, model: str) -> Measured | None:
         return Measured(curve, None if usual is None else float(usual), rows if rows.is_file() else None, lowers)
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
-    except _WRONG as error:
+    except _UNREADABLE as error:
         raise DamagedCalibration(f"{file} is damaged: {error}") from error
 
 

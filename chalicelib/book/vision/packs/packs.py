@@ -26,7 +26,7 @@ BESIDE_A_CURVE = POPULATION
 PACKS = Path(__file__).resolve().parents[3] / "model_packs"
 """Folder of the packs that are part of the program."""
 
-_WRONG = (ValueError, KeyError, TypeError, AttributeError, OSError)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OSError)
 """Errors for a manifest that is no TOML, that lacks a part, or that has another thing in its place."""
 
 
@@ -87,20 +87,22 @@ def list_names(models: Path | None) -> list[str]:
 
 
 def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
-    """Read the pack of this name; without one, DEFAULT_PACK. No file of it is checked.
+    """Read the manifest of the pack of this name; without one, of DEFAULT_PACK. Its networks are not read.
 
-    A curve that `regulars calibrate` wrote for it into `models` replaces its own. Raises UnknownPack; MissingModel if
+    A curve (the share of strangers who reach each score) that `regulars calibrate` wrote for it into `models` replaces
+    its own. A pack that lies in `models` itself has its curve beside its manifest. Raises UnknownPack; MissingModel if
     its manifest or a curve cannot be read.
     """
     folder = _find_folder(models, name or DEFAULT_PACK)
     try:
         manifest = _read_manifest(folder)
-    except _WRONG as error:
+    except _UNREADABLE as error:
         problem = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
         raise MissingModel(f"the model pack {folder} cannot be used: {problem}") from error
     curve_file = models / folder.name / CALIBRATION if models and models != folder.parent else None
-    calibration = curve_file if curve_file and curve_file.is_file() else None
-    return Pack(_apply_calibration(manifest, calibration) if calibration else manifest, folder, calibration)
+    if curve_file is None or not curve_file.is_file():
+        return Pack(manifest, folder, None)
+    return Pack(_apply_calibration(manifest, curve_file), folder, curve_file)
 
 
 def find(models: Path | None, name: str | None = None) -> Pack:
