@@ -23,7 +23,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.telemetry import UNITS
 from infra import template
-from infra.alarms import TOLD
+from infra.alarms import HAS_TOPIC
 from regulars_lab.rigs.stage import open_stage
 from regulars_lab.rigs.stand_ins import Eyes, Photos, draw_picture
 
@@ -71,7 +71,7 @@ def read_deployment() -> dict[str, dict[str, int]]:
 
     whole = template.join_parts()
     kinds = Counter(resource.get("Type", "") for resource in whole["Resources"].values())
-    told = sum(resource.get("Condition") == TOLD for resource in whole["Resources"].values())
+    told = sum(resource.get("Condition") == HAS_TOPIC for resource in whole["Resources"].values())
     stages = json.loads((template.FOLDER.parent / ".chalice" / "config.json").read_text())["stages"].values()
     functions = {name: said for stage in stages for name, said in stage["lambda_functions"].items()}
     properties = {name: whole["Resources"][inside]["Properties"] for name, inside in template.list_functions().items()}
