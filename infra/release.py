@@ -46,8 +46,8 @@ def make_release(
 ) -> list[str]:
     """Make a release of the checkout at `root`, and return lines that say what the person does next.
 
-    Write the version into the files, commit, build twice, compare, sign and tag. If a step fails, the commit and the
-    tag are taken back. Raises Failed.
+    Write the version into the files, commit, build twice and compare, add images, tag and sign. If a step fails, the
+    commit and the tag are taken back. Raises Failed.
     """
 
     def git(*arguments: str) -> str:

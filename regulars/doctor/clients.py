@@ -28,7 +28,7 @@ def read_keys(path: Path | None) -> Keys:
 
 
 def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
-    """Send one call of each kind that the dialect's clients send, and yield what is wrong with the answer.
+    """Send one call of each kind that the dialect's clients send, and yield a finding about each answer.
 
     The first call with a body is sent once more with two slashes before its path, as some clients do. The service's
     clock is compared with ours, too.

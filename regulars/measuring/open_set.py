@@ -86,7 +86,7 @@ def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
 def run_searches(faces: Faces, rule: Rule, photos: int, trials: int = TRIALS) -> Searches:
     """Enrol half of the persons by `photos` pictures each. Search for their other pictures and for strangers.
 
-    A known person with `photos` pictures or fewer is not searched for. All of them but one are enrolled, or the only
+    A known person with `photos` pictures or fewer is not searched for: all pictures but one are enrolled, or the only
     one.
     """
     return join_searches([_run_trial(faces, rule, photos, seed) for seed in range(trials)])

@@ -129,8 +129,8 @@ class Site:
     async def _answer_request(self, part: Part, head: Request, caller_hint: CallerHint, body: Body) -> Response:
         """Find the request's tenant, read the body, and answer in the tenant's lane.
 
-        If the head is enough to find the tenant, nobody's request is answered without its body. Else the body is read
-        first, and counts among those of nobody until its tenant is found.
+        If the head is enough to find the tenant, a request of nobody is answered before its body is read. Else the body
+        is read first, and counts among those of nobody until its tenant is found.
         """
         tenant = caller_hint.tenant
         if tenant is None and not caller_hint.by_body:

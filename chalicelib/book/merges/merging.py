@@ -430,7 +430,7 @@ class Merging(UseCase):
     def _choose_own_pictures(
         self, tenant: Tenant, pictures: tuple[Picture, ...], backup: MergeBackup
     ) -> tuple[Picture, ...]:
-        """Return the survivor's pictures without those that came from the other, and those that were learnt since.
+        """Return the survivor's pictures without those that came from the other, and without those learnt since.
 
         If none is left, since the survivor's own one was rejected meanwhile, return all given pictures, the other's
         too.
@@ -530,8 +530,8 @@ def choose_merged_pictures(
     (`founded_at`), the last one first. Then come the learnt pictures of both, as far as there is room. A survivor under
     legal hold gets none of the other's learnt pictures.
 
-    `is_sure`: whether both are surely one person; if not, the other's pictures are spare: they are compared with
-    nobody.
+    `is_sure`: whether both are surely one person. If not, those of the other's pictures that look unlike the
+    survivor's are spare: they are compared with nobody.
     """
     own_pictures = survivor.pictures if survivor.hold else list_given_pictures(survivor.pictures)
     lacked_pictures = [

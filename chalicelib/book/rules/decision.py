@@ -511,7 +511,7 @@ def judge_candidates(
     """Judge each probe against its candidates. `answer`: the answer of the search, with the candidates' templates.
 
     Each probe gets a verdict for every candidate, the best first. A probe without candidates gets one verdict on
-    nobody. Each candidate's threshold is raised by the demand of the probe and the candidate.
+    nobody. The demand of the probe and a candidate is added to the threshold. It may be negative.
     """
     from chalicelib.book.rules.templates import vectors_of
 

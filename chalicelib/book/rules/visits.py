@@ -264,8 +264,8 @@ class Visits(Struct, frozen=True):
         """Return whether the pages must be read to plan a sighting at `at_ms`. `group_id`: the face's group.
 
         A sighting of the last arrival, or after it, cannot move a promotion, which is at the start of an earlier
-        arrival. So the head is enough for it, with two exceptions: the head gets full by it, or a stranger's rule
-        counts arrivals from before the head.
+        arrival. So the head is enough for it, unless it gets full by it, a stranger's rule counts arrivals
+        from before the head, or an earlier change of groups was cut off.
         """
         head_arrivals = self.arrivals.recent
         if self.is_whole:
@@ -443,8 +443,8 @@ def plan_without_sighting(
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the arrivals whose sightings may have the wrong group's name after a change of the visits.
 
-    If both visits have a promotion, these arrivals lie between the two. If only one has, they lie behind it. If an
-    earlier change was cut off, all arrivals are returned.
+    If both visits have a promotion, these arrivals lie between the two. If only one has, they are those from its time
+    on. If an earlier change was cut off, all arrivals are returned.
     """
     if before.is_regrouped:
         return before.arrivals.recent

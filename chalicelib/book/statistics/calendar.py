@@ -119,7 +119,7 @@ class Seal(Struct, frozen=True):
     """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
 
     `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
-    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: marks of the day's faces
+    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: hashes of the day's faces
     (`make_face_hashes`), if read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts;
     None: none were stored, or some are of another seal.
     """

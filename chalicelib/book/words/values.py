@@ -142,7 +142,7 @@ class _StoredField(NamedTuple):
     attribute: str
     form: Form
     value_if_missing: Any
-    """the value that a reader takes for a missing attribute; NODEFAULT: the attribute is never missing"""
+    """the value that a reader takes for a missing attribute; NODEFAULT: there is none"""
     stores_none: bool
     """whether None is stored, too"""
 

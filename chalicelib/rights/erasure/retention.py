@@ -8,7 +8,7 @@ a tenant may want it sooner. On one box nothing else deletes them. Faces whose c
 tenant says so, and learnt pictures go `learnt_days` after their capture.
 
 Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. Later ones
-are not stored (face_pictures, captures/kept). But a face may move to such a group, and a crash may leave a picture
+are not stored (face_pictures, captures/pictures). But a face may move to such a group, and a crash may leave a picture
 behind, so all is looked through once a day.
 """
 

@@ -60,6 +60,8 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services
         found = score(one, other)
         next_best = max(score(face, each) for face in (one, other) for each in third)
         leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
-        said = [pair.has_lead for pair in services.joining.find_pairs(tenant, [one]) if pair.other.faceid == other.faceid]
+        said = [
+            pair.has_lead for pair in services.joining.find_pairs(tenant, [one]) if pair.other.faceid == other.faceid
+        ]
         assert said == [leads] if leads else not any(said)
         services.deletion.delete_faces(tenant, [one.faceid, other.faceid])

@@ -109,7 +109,7 @@ MAX_REDIRECTS = 3
 AT_ONCE = 16
 """Fetches that one process makes at a time."""
 OF_TENANT = 4
-"""Fetches at a time of one tenant, so that slow hosts of one leave places to others."""
+"""Fetches at a time of one tenant, so that slow hosts of one leave slots to others."""
 
 
 class SafeFetcher:
