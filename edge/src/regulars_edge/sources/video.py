@@ -167,7 +167,7 @@ class LiveSource:
             yield from self._take_frames(stop)
 
     def _take_frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
-        """Give the newest frame each interval, None in between. Raises SourceFailed when the stream gives no more."""
+        """Give the newest frame each interval; None while the gate is shut. Raises SourceFailed at its end."""
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         has_given, last_ms = False, self.clock.boot_ms()
