@@ -772,7 +772,10 @@ def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any
 
 
 def read_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:
-    """Read a page's position: when the first page was read, and what the last face was sorted by. Raises ValueError."""
+    """Read a page's position: when the first page was read, and what the last face was sorted by.
+
+    Raises ValueError, TypeError, RecursionError.
+    """
     begun_ms, rank = json.loads(text)
     if (int, _SORTED[order]) != (type(begun_ms), tuple(map(type, rank))):
         raise ValueError("no position of this order")

@@ -718,7 +718,7 @@ def page_token_of(data: bytes) -> None:
 
 def sorted_list_place_of(data: bytes) -> None:
     for order in (FaceOrder.NAME, FaceOrder.VISITS):
-        with suppress(ValueError, TypeError):  # of which a page token makes a refusal
+        with suppress(ValueError, TypeError, RecursionError):  # of which a page token makes a refusal
             read_rank_position(order, data.decode("utf-8", "replace"))
 
 
