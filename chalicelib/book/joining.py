@@ -122,7 +122,7 @@ class Joining(UseCase):
         first, second = (self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other))
         if first is None or second is None:
             return None
-        if self.book.merges.mover.settle_faces(tenant, first.face, second.face):  # a merge of before has moved them
+        if self.book.merges.mover.settle_faces(tenant, first.face, second.face):  # an earlier merge has changed them
             raise Changed
         if (first.face.templates, second.face.templates) != (pair.face.templates, pair.other.templates):
             return None

@@ -33,7 +33,7 @@ REMEMBERED = 10_000
 """How many claims are remembered, the last ones that were proved."""
 
 ClaimKey = tuple[object, ...]
-"""What a request says of its sender: the key that it has, or the id that signed it with the sender's network."""
+"""The sender as the request names it: by the key that it has, or by the id that signed it with the sender's network."""
 
 Prove = Callable[[Request], str | None]
 """Proves whose a request is: looks up its key, or checks its signature. Return the tenant; None: nobody's."""

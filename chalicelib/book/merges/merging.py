@@ -596,8 +596,8 @@ def plan_survivor_after_undo(
     """Plan the visits and the group of the face that survived a merge, when that is undone.
 
     `arrivals`: its own, without the other's; `rule`: the present rule of promotion. A face that a person put into its
-    group stays there. A face that may not be promoted becomes a stranger. If its arrivals are those of before the
-    merge, its promotion is, too. Otherwise the rule of its promotion decides; without one, `rule`.
+    group stays there. A face that may not be promoted becomes a stranger. If its arrivals are the same as before the
+    merge, it gets the promotion of then. Otherwise the rule of its promotion decides; if it has none, `rule` does.
     """
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:
