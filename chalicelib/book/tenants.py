@@ -69,6 +69,8 @@ _DEFAULT_CAPACITY = 5_000
 """Capacity of a new tenant's groups of strangers and regulars, in faces."""
 _APP_ID_BYTES = 8
 """Random bytes of an app_id."""
+_LIFE_BYTES = 6
+"""Random bytes of a life: a book has few of them."""
 
 FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 """Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""
@@ -124,6 +126,7 @@ class Tenants(UseCase):
             "format": existing[0]["format"] if existing else FORMAT,  # the version before may come back
             "profile": profile,
             "app_id": tenant.app_id,
+            "life": _make_life(),
             "created_at": milliseconds(tenant.created_at),
             "model": tenant.model,
             "disabled": tenant.disabled,
@@ -328,6 +331,15 @@ class Tenants(UseCase):
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
         self._set_fields(name, disabled=True)
 
+    def begin_life(self, name: str) -> None:
+        """Give the tenant's book another life, since it goes on from an earlier state. Raises TenantNotFound, Busy.
+
+        Clients see it in the next answer (decision 0100), and ask anew what the book has.
+        """
+        self.read_stored(name)
+        if_there = exists("tenant-exists")
+        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set={"life": _make_life()})])
+
     def enable(self, name: str) -> None:
         self._set_fields(name, disabled=False)
 
@@ -503,6 +515,10 @@ class Tenants(UseCase):
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
             actions += group_puts(name, group, group_item(name, group, self.book.clock.now()))
         return actions
+
+
+def _make_life() -> str:
+    return secrets.token_hex(_LIFE_BYTES)
 
 
 def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable, WrongModel
-from chalicelib.book.words.model import Decision
+from chalicelib.book.words.model import Decision, Tenant
 from chalicelib.book.words.telemetry import report_failure
 from chalicelib.services import Services
 
@@ -36,6 +36,10 @@ ONE_BOX, FUNCTION_URL = "box", "$default"
 """Stages of requests that do not come through API Gateway. Lambda names the second."""
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+BOOK_HEADER = "X-Regulars-Book"
+"""Of an answer: whose book gave it, and in which life (Tenant.book). Of a request: the book that is meant, with its
+life or without; if it is another one, nothing is read or changed."""
+
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Limit of most bodies: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
 
@@ -247,6 +251,8 @@ def add_route(
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (invocation := telemetry.current()) is not None:
             response.headers["X-Request-Id"] = invocation.request_id  # by which the log knows the request
+            if invocation.book is not None:
+                response.headers[BOOK_HEADER] = invocation.book
         response.headers["Server-Timing"] = write_server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 
@@ -272,6 +278,24 @@ def answer_request(
         code, response = answer_error(error)
         report_answer(error, code, operation_name)
         return response
+
+
+def enter_book(headers: Mapping[str, str], tenant: Tenant, caller: str) -> None:
+    """Report whose book answers a request, once its caller is known. Raises OtherBook if it names another one.
+
+    `caller`: as the audit says it. `headers`: the request's, which ignore case.
+    """
+    telemetry.of_tenant(tenant.name, caller, tenant.book)
+    meant_book = headers.get(BOOK_HEADER.lower())
+    if meant_book is None or meant_book in (tenant.book_id, tenant.book):
+        return
+    if meant_book.partition(".")[0] == tenant.book_id:
+        raise errors.OtherBook(
+            f"the book was restored or copied since you read it: read it again, and send {BOOK_HEADER}: {tenant.book}"
+        )
+    raise errors.OtherBook(
+        f"this is the book of {tenant.shown_name[:60]!r}, and the request is for another one: sign in there"
+    )
 
 
 def make_retry_header(error: Exception, status: int) -> dict[str, str]:
@@ -361,6 +385,7 @@ STATUSES: Mapping[type[RegularsError], int] = {
     errors.TenantDisabled: 403,
     errors.CameraDisabled: 403,
     errors.NotAllowed: 403,
+    errors.OtherBook: 412,
     errors.NotFound: 404,
     errors.FaceMerged: 410,
     errors.Conflict: 409,

@@ -290,6 +290,29 @@ def test_a_wrong_key_opens_no_route_and_changes_nothing(walk: Walk, method: str,
     assert not walk.changed()
 
 
+OTHER_BOOK = "is for another one|was restored or copied"
+
+
+@every_route
+def test_a_request_that_means_another_book_is_refused_and_changes_nothing(walk: Walk, method: str, path: str) -> None:
+    alpha = walk.street.shops[ALPHA]
+    book, neighbours = (walk.services.tenants.get_by_name(name).book for name in (ALPHA, BETA))
+    sample = samples_of(method, path)[0].filled(alpha.ids)
+    for meant in (neighbours, neighbours.partition(".")[0], f"{book}0", f"{book}, {neighbours}", "-"):
+        refused = walk.send(method, path, sample, meant=meant, **key_of(alpha, path))
+        changed = [row for row in walk.changed() if b"key" not in row]  # but that the key was used
+        assert re.search(OTHER_BOOK, refused.body), refused.body
+        assert not changed
+        assert refused.headers["x-regulars-book"] == book
+        if path.startswith("/v1/") and not path.startswith(DEEPSTACK):
+            assert (refused.status, refused.json["code"]) == (412, "OtherBook")
+    for meant in (book, book.partition(".")[0]):
+        answer = walk.send(method, path, sample, meant=meant, **key_of(alpha, path))
+        walk.changed()
+        assert answer.headers["x-regulars-book"] == book
+        assert not re.search(OTHER_BOOK, answer.body)
+
+
 PICTURE = b"a picture of kestrel's"
 UPLOAD = Upload(hashlib.sha256(PICTURE).hexdigest(), len(PICTURE), "image/jpeg")
 

@@ -318,6 +318,10 @@ class CameraDisabled(Unauthorized): ...
 class NotAllowed(Unauthorized): ...
 
 
+class OtherBook(NotAllowed):
+    """A request for another tenant's book, or another life of it, than the caller's key or session opens."""
+
+
 class Unusable(RegularsError):
     """A picture that cannot be used: it is no picture, too large, without a face, or too poor.
 

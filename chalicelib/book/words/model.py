@@ -5,6 +5,7 @@ Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -102,6 +103,9 @@ class Tenant(StoredSettings, frozen=True):
     made; by `name_old_key`: with the one before it."""
     renewals: Mapping[str, Renewal] = field(default_factory=lambda: NEVER_RENEWED)
     """By the dialect's name."""
+    life: str = ""
+    """Random, and new whenever the book goes on from an earlier state, as after a restore. "": never since it was made
+    by a version that knew no lives."""
     consents_end_at: datetime | None = None
     """From then on somebody's record of consent may have expired (Tenants.opened); None: none expires."""
 
@@ -109,6 +113,16 @@ class Tenant(StoredSettings, frozen=True):
     def shown_name(self) -> str:
         """Return what people call it."""
         return self.display_name or self.name
+
+    @property
+    def book_id(self) -> str:
+        """Return the id of its book: 16 hex digits, which never change. Nobody learns the app_id from it."""
+        return hashlib.sha256(f"book {self.app_id}".encode()).hexdigest()[:16]
+
+    @property
+    def book(self) -> str:
+        """Return whose book it is, and in which life: `1f0c5e7a9b2d4c68.5d41402abc4b`; without a life it is 0."""
+        return f"{self.book_id}.{self.life or '0'}"
 
     @property
     def hidden(self) -> frozenset[str]:

@@ -50,7 +50,7 @@ class Invocation(Struct):
 
     `route`: method and path of a request, with names in place of values. `status`: that of its answer. `code`: that of
     a dialect's answer to an error; `error`: the error's class. `caller`: the key, camera or member whose request it is,
-    by its id; `address`: the sender's.
+    by its id; `address`: the sender's. `book`: the tenant's book and its life (Tenant.book).
     """
 
     function: str
@@ -62,6 +62,7 @@ class Invocation(Struct):
     error: str | None = None
     caller: str | None = None
     address: str | None = None
+    book: str | None = None
     measured: dict[str, float] = field(default_factory=dict)
 
 
@@ -91,10 +92,13 @@ def tenant() -> str:
     return ((invocation := _current.get()) and invocation.tenant) or ""
 
 
-def of_tenant(name: str, caller: str | None = None) -> None:
-    """Report whose the work is. `caller`: whose request it is, as the audit says it; of a member the id alone."""
+def of_tenant(name: str, caller: str | None = None, book: str | None = None) -> None:
+    """Report whose the work is. `caller`: whose request it is, as the audit says it; of a member the id alone.
+
+    `book`: the book and its life, for the answer to a request.
+    """
     if (invocation := _current.get()) is not None:
-        invocation.tenant = name
+        invocation.tenant, invocation.book = name, book
         invocation.caller = caller and caller[max(caller.rfind("member "), 0) :]
 
 

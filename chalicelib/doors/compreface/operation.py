@@ -10,7 +10,7 @@ from typing import Any
 from chalice.app import Response
 from msgspec import Struct, field
 
-from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words import errors
 from chalicelib.book.words.acts import Act
 from chalicelib.book.words.model import Group, Tenant
 from chalicelib.book.words.values import is_uuid
@@ -23,6 +23,7 @@ from chalicelib.doors.http import (
     Wording,
     answer_request,
     describe_error,
+    enter_book,
     make_json_response,
     translate_error,
 )
@@ -96,7 +97,7 @@ class RequestContext(Struct, frozen=True, dict=True):
     """A view may add response headers."""
 
     def make_act(self, name: str) -> Act:
-        telemetry.of_tenant(self.tenant.name, f"key {self.key.id}")
+        enter_book(self.request.headers, self.tenant, f"key {self.key.id}")
         return DIALECT.make_act(name, f"key {self.key.id}", self.tenant)
 
     @cached_property

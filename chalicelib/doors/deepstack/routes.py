@@ -33,6 +33,7 @@ from chalicelib.doors.http import (
     Wording,
     answer_request,
     describe_error,
+    enter_book,
     make_json_response,
 )
 from chalicelib.doors.service_keys import Holder, find_holder, use_key
@@ -268,7 +269,7 @@ class Operation(Struct, frozen=True):
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
         holder = authenticate(services, request, values.get("api_key", ""), self.act)
         act = DIALECT.make_act(self.act, f"key {holder.key.id}", holder.tenant)
-        telemetry.of_tenant(act.tenant, act.by)
+        enter_book(request.headers, holder.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.enter_act(act), telemetry.collect_stages() as stages:
             answer = {"success": True, **(self.view(RequestContext(services, *holder, values, uploads)) or {})}

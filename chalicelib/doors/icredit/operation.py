@@ -12,7 +12,7 @@ from typing import Any
 from chalice.app import Response
 from msgspec import Struct
 
-from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words import errors
 from chalicelib.book.words.acts import Act
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors.http import (
@@ -23,6 +23,7 @@ from chalicelib.doors.http import (
     Refused,
     answer_request,
     describe_error,
+    enter_book,
     find_nearest,
     make_json_response,
 )
@@ -93,7 +94,7 @@ class Operation(Struct, frozen=True):
         def work() -> Response:
             services = provide()
             tenant = authenticate(request, services)
-            telemetry.of_tenant(tenant.name, _APPCODE)
+            enter_book(request.headers, tenant, _APPCODE)
             media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
             context = RequestContext(services, tenant, read_parameters(media_type, body), headers)
             with services.audit.reads.enter_act(self._make_act(context)):

@@ -33,6 +33,7 @@ from chalicelib.doors.http import (
     Wording,
     answer_request,
     describe_error,
+    enter_book,
     translate_error,
 )
 from chalicelib.doors.rekognition import DIALECT, SignedHosts, requests, signature
@@ -200,7 +201,7 @@ def _read_context(
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
     sent_signature, tenant = _verify_signature(services, request, sent_headers, body)
-    telemetry.of_tenant(tenant.name, _CALLER)
+    enter_book(sent_headers, tenant, _CALLER)
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)

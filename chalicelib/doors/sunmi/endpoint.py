@@ -22,6 +22,7 @@ from chalicelib.doors.http import (
     Provide,
     answer_request,
     describe_error,
+    enter_book,
     find_nearest,
     make_json_response,
 )
@@ -153,7 +154,7 @@ class Endpoint(Struct, frozen=True):
             nonlocal meant_endpoint
             form = read_sent_form(request)
             meant_endpoint = (self.means(form) if self.means else None) or self
-            return make_json_response(meant_endpoint.respond(provide, request.path, form, headers), headers=headers)
+            return make_json_response(meant_endpoint.respond(provide, request, form, headers), headers=headers)
 
         return answer_request(request, work, lambda error: meant_endpoint.answer_error(error, headers), self.name)
 
@@ -161,7 +162,7 @@ class Endpoint(Struct, frozen=True):
         failure = self.describe_failure(error)
         return failure["code"], make_json_response(failure, headers=headers)
 
-    def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
+    def respond(self, provide: Provide, request: HttpRequest, form: Form, headers: dict[str, str]) -> Body:
         """Authenticate a signed form, run its view once, and render the view's result.
 
         A request that changes something has an id, by which a repeat gets the stored answer. Of a request that only
@@ -170,8 +171,8 @@ class Endpoint(Struct, frozen=True):
         signed = SignedForm.read(form)
         services = provide()
         caller = signed.authenticate(services)
-        telemetry.of_tenant(caller.name, _CALLER)
-        request_id = signed.identify(path) if self.changes else None
+        enter_book(request.headers, caller, _CALLER)
+        request_id = signed.identify(request.path) if self.changes else None
         if request_id is None:
             services.requests.remember_read(signed.key)
         with services.audit.reads.enter_act(DIALECT.make_act(self.name, _CALLER, caller)):

@@ -70,9 +70,12 @@ Bodies have up to 4 MiB. One with a picture may be JSON with the picture in base
 as it is with everything else in the query. On one box it may have 27 MiB, for pictures of 20 MiB; on AWS, whose gateway
 lets no more than 4 MiB pass, larger pictures are captures.
 
-Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `X-Request-Id`, by which the log knows
-the request; what an operation answers, `Server-Timing`, too. An error is a Problem (RFC 9457); whatever fails changes
-nothing and may be sent again. 429 and 503: try again after `Retry-After` seconds. HEAD is answered wherever GET is.
+Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `X-Request-Id`, by which the log
+knows the request; what an operation answers, `Server-Timing`, too. `X-Regulars-Book` says whose book answered, and in
+which life, as `1f0c5e7a9b2d4c68.5d41402abc4b`: a life is new after each restore. A request may send it, with the life
+or without: if the key or session opens another book, the answer is 412 OtherBook, and nothing was done. An error is a
+Problem (RFC 9457); whatever fails changes nothing and may be sent again. 429 and 503: try again after `Retry-After`
+seconds. HEAD is answered wherever GET is.
 
 A change of what has an ETag may come with `If-Match`: 412 PreconditionFailed if it was changed since. `revision` does
 the same for faces, groups and cameras, and holds to the moment of the change. A repeat that was answered from what was

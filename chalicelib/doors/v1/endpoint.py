@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import OK, RequestId
 from chalicelib.book.idempotency import Answer as Stored
-from chalicelib.book.words import acts, telemetry
+from chalicelib.book.words import acts
 from chalicelib.book.words.acts import Act, Kind, kind_of
 from chalicelib.book.words.errors import Changed, InvalidInput, SecretNotKept
 from chalicelib.book.words.model import Tenant
@@ -220,7 +220,7 @@ class Operation(Struct, frozen=True, dict=True):
             return self._run_keyless_view(provide, request)
         services = provide()
         caller = authenticate(request, services)
-        telemetry.of_tenant(caller.tenant.name, caller.audit_name)
+        http.enter_book(request.headers, caller.tenant, caller.audit_name)
         caller.require_page(f"{self.method} {self.path}")
         caller.require_role(self.role, of_cameras=self.of_cameras)
         rate = services.access.rates.searches if self.searches else services.access.rates.requests

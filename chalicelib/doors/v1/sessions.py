@@ -128,7 +128,7 @@ def begin_session(context: KeylessContext, body: NewSession) -> CurrentSession:
     require_no_other_site(context.request, public_url)
     token, session = _sign_in(services, body, context, find_network(context.request.address))
     caller = Caller(session.tenant, key=session.key, session=session)
-    telemetry.of_tenant(session.tenant.name, caller.audit_name)
+    telemetry.of_tenant(session.tenant.name, caller.audit_name, session.tenant.book)
     context.response_headers["Set-Cookie"] = make_cookie(token, session.expires_at, context.request, services)
     return _describe_session(services, caller)
 

@@ -3,6 +3,7 @@ import pytest
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.book.words.model import Profile, SharedKey
+from chalicelib.book.words.ports import Update, exists
 from chalicelib.services import Services
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
@@ -75,3 +76,25 @@ def test_of_two_keys_that_are_asked_for_at_once_both_hold(services: Services, di
         assert services.tenants.read_old_app_key(tenant, dialect) == made[0]
     else:
         assert services.tenants.find_by_old_appcode(made[0], dialect) == tenant
+
+
+def test_a_book_has_an_id_that_stays_and_lives_that_follow_each_other(services: Services) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    services.tenants.add("second", Profile.CLOUD)
+    second, shop = services.tenants.list_all()
+    assert shop.book_id != second.book_id
+    assert shop.life != second.life
+    services.tenants.begin_life("shop")
+    services.tenants.rotate_keys("shop")
+    later = services.tenants.get_by_name("shop")
+    assert later.book_id == shop.book_id
+    assert later.life != shop.life
+    assert services.tenants.get_by_name("second").book == second.book
+    with pytest.raises(TenantNotFound):
+        services.tenants.begin_life("third")
+
+
+def test_a_tenant_of_before_there_were_lives_has_life_0(services: Services) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    services.items.transact([Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), remove=("life",))])
+    assert services.tenants.get_by_name("shop").book.endswith(".0")

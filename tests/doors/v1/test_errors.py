@@ -21,6 +21,7 @@ NAMED = {
     **dict.fromkeys(("TooManyCameras", "TooManyHooks"), 409),
     **dict.fromkeys(("Unauthorized", "WrongCredentials", "StaleRequest"), 401),
     **dict.fromkeys(("TenantDisabled", "CameraDisabled", "NotAllowed"), 403),
+    "OtherBook": 412,
     "DailyLimitReached": 429,
     "TooManyRequests": 429,
     "FaceMerged": 410,
