@@ -1,4 +1,6 @@
 // Calls of /v1, and nothing else. The last answer of each GET is kept in memory, so that a repeat can be a 304.
+// Each call names the book that the page shows: another tab may have signed this browser in to another shop.
+import { session } from "./store.js";
 
 const kept = new Map();
 const MOST_KEPT = 200;
@@ -19,9 +21,9 @@ export class Problem extends Error {
   }
 }
 
-let onSessionOver = async (/** @type {string} */ _method) => false;
+let onSessionOver = async (/** @type {string} */ _method, /** @type {boolean} */ _isOther) => false;
 
-/** Say what is done when a call is answered 401: it is sent once more if that comes to true. */
+/** Say what is done when a session is over, or is of another book than the page: true sends the call once more. */
 export function whenSessionIsOver(done) {
   onSessionOver = done;
 }
@@ -56,6 +58,8 @@ export function address(path, query = {}) {
 async function call(method, url, { body = undefined, signal, headers = {}, keepalive = false }) {
   const known = method === "GET" ? kept.get(url) : undefined;
   const sent = { ...headers, Accept: "application/json" };
+  const isSignIn = method === "POST" && url.startsWith("v1/session");
+  if (session.now?.book && !isSignIn) sent["X-Regulars-Book"] = session.now.book;
   if (body !== undefined) sent["Content-Type"] = "application/json";
   if (known) sent["If-None-Match"] = known.tag;
   const response = await fetched(url, {
@@ -67,11 +71,15 @@ async function call(method, url, { body = undefined, signal, headers = {}, keepa
   if (response.status === 204) return null;
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
-    const isEnded = response.status === 401 && !url.startsWith("v1/session");
-    if (isEnded && (await onSessionOver(method))) return call(method, url, { body, signal, headers, keepalive });
+    const isOther = answer.code === "OtherBook";
+    const isEnded = isOther || (response.status === 401 && !url.startsWith("v1/session"));
+    if (isEnded && (await onSessionOver(method, isOther))) {
+      return call(method, url, { body, signal, headers, keepalive });
+    }
     throw new Problem({ ...answer, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) });
   }
-  const answer = await response.json();
+  const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+  const answer = await (isJson ? response.json() : response.text());
   if (method === "GET" && response.headers.has("ETag")) keep(url, response.headers.get("ETag"), answer);
   return answer;
 }

@@ -11,7 +11,8 @@ import { isLater, sendLeft, untilAnswered } from "./unsent.js";
 import { load, spoken } from "./words.js";
 
 /** The session that has ended while its page is open, and what is told once somebody signs in again. */
-const over = new Value(/** @type {{ known: any, done: (isBack: boolean) => void, told: Promise<boolean> }} */ (null));
+/** @type {Value<{ known: any, isOther: boolean, done: (isBack: boolean) => void, told: Promise<boolean> }>} */
+const over = new Value(null);
 let isLeft = false;
 
 const signing = (module) => Promise.all([module(), dressed("signin")]);
@@ -46,7 +47,7 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
     setInvitation(null);
     setIsNew(!known && !begun.member);
     isLeft = false;
-    if (ended && ended.known.tenant !== begun.tenant) location.reload();
+    if (ended && ended.known.book !== begun.book) return location.reload();
     goOn(begun);
     ended?.done(true);
   };
@@ -55,17 +56,20 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
   }
   return html`<${Frame} key=${words} />
     ${Own && html`<${Own} enter=${enter} close=${() => setIsNew(false)} />`}
-    ${ended && Over && html`<${Over} known=${ended.known} enter=${enter} close=${() => ended.done(false)} />`}`;
+    ${ended && Over && html`<${Over} ...${ended} enter=${enter} close=${() => ended.done(false)} />`}`;
 }
 
-/** Ask over the page to sign in again; what waits for it goes on then. Who closes that is asked at the next change. */
-function signedOut(method) {
+/**
+ * Ask over the page to sign in again; what waits for it goes on then. Who closes that is asked at the next change.
+ * `isOther`: the browser is signed in to another book than the page shows.
+ */
+function signedOut(method, isOther) {
   if (!session.now || (isLeft && method === "GET")) return Promise.resolve(false);
   if (!over.now) {
     let done;
     const told = new Promise((tell) => { done = tell; });
     told.then((isBack) => { isLeft = !isBack; over.set(null); });
-    over.set({ known: session.now, done, told });
+    over.set({ known: session.now, isOther, done, told });
   }
   return over.now.told;
 }

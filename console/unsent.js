@@ -2,7 +2,8 @@
 // same name, so each is done once, whether the connection breaks or the page is left.
 import { newName, send } from "./api.js";
 import { session, Value } from "./store.js";
-import { complain } from "./undo.js";
+import { complain, say } from "./undo.js";
+import { t } from "./words.js";
 
 const KEY = "regulars.unsent";
 const FIRST_MS = 1000;
@@ -43,7 +44,7 @@ function drop(done) {
 
 /** Change something, as `send` does, however long it takes to reach the service. */
 export function surely(method, path, body) {
-  const one = { method, path, body, name: newName(), by: by(), at: Date.now() };
+  const one = { method, path, body, name: newName(), by: by(), book: session.now?.book, at: Date.now() };
   keep([...left(), one]);
   return sent(one);
 }
@@ -57,7 +58,7 @@ async function sent(one) {
     drop(one);
     return answer;
   } catch (problem) {
-    if (problem.status !== 401) drop(one);
+    if (problem.status !== 401 && problem.code !== "OtherBook") drop(one);
     throw problem;
   }
 }
@@ -84,18 +85,25 @@ const again = (ms) => new Promise((go) => {
   addEventListener("online", on);
 });
 
-/** Send what an earlier page could not. */
+/** Send what an earlier page could not; say what was meant for an earlier life of the book, and drop it. */
 export function sendLeft() {
   const all = left().filter((one) => one.at > Date.now() - KEPT_MS);
-  keep(all);
-  for (const one of all.filter((each) => each.by === by())) {
+  const own = all.filter((one) => one.by === by());
+  const stale = own.filter(({ book }) => book && book !== session.now.book); // a page of before kept no book
+  keep(all.filter((one) => !stale.includes(one)));
+  if (stale.length) say(t("unsent.restored", { count: stale.length }), { kind: "problem" });
+  for (const one of own.filter((each) => !stale.includes(each))) {
     setLate(one, true);
     sent(one).catch(complain);
   }
 }
 
+let owner = "";
 session.listen((known) => {
-  if (known) return;
-  keep([]);
+  if (known) {
+    owner = by();
+    return;
+  }
+  keep(left().filter((one) => one.by !== owner)); // others have not signed out
   late.set([]);
 });

@@ -26,7 +26,7 @@ export function useAgain({ again }, everyMs = UNSEEN_MS) {
  */
 export function usePolled(path, query, everyMs, { isUnseen = false, pause = false } = {}) {
   const [state, setState] = useState(/** @type {{ value?: any, problem?: any, heard?: boolean }} */ ({}));
-  const name = JSON.stringify([session.now?.tenant, session.now?.key, path, query]);
+  const name = JSON.stringify([session.now?.book, session.now?.key, path, query]);
   useEffect(() => {
     const channel = new BroadcastChannel(name);
     let last, wait = everyMs;

@@ -22,11 +22,13 @@ export function SignIn({ problem, invitation: first, enter }) {
   </div></main>`;
 }
 
-/** The dialog over the page of somebody whose session has ended. */
-export function Over({ known, enter, close }) {
+/** The dialog over the page of somebody whose session has ended, or is of another book (`isOther`) than the page. */
+export function Over({ known, isOther, enter, close }) {
   const { unit, count } = lasted(known, Date.now());
   return html`<${Dialog} title=${t("signin.over")} close=${close}>
-    <p>${unit ? t(`signin.over.${unit}`, { count }) : t("signin.over.ended")}</p>
+    ${isOther ? html`<p>${t("signin.other", { shop: known.display_name || known.tenant })}</p>
+      <p><button class="strong" onClick=${() => location.reload()}>${t("signin.other.show")}</button></p>`
+    : html`<p>${unit ? t(`signin.over.${unit}`, { count }) : t("signin.over.ended")}</p>`}
     <div class="ways"><${Ways} name=${known.member ? known.key : ""} enter=${enter} /></div>
   <//>`;
 }

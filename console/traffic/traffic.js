@@ -1,6 +1,6 @@
 // Who came when: a period beside the one before it, split by camera, age and more, and the week by the hour.
 import { useRef, useState } from "preact/hooks";
-import { address, get } from "../api.js";
+import { get } from "../api.js";
 import { Chart } from "./chart.js";
 import { beganWithin, behind, growth } from "./compare.js";
 import { BUCKETS, drawn, figures, MEASURES, question, splitBy, sums, total, wish } from "./figures.js";
@@ -12,7 +12,9 @@ import { useKeys } from "../keys.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
+import { saveAnswer } from "../shared/saved.js";
 import { session } from "../store.js";
+import { complain } from "../undo.js";
 import { number, signed, t, tOr } from "../words.js";
 
 const SHOWN = 8;
@@ -23,7 +25,8 @@ export default function Traffic({ place }) {
   const { measure, span, by, split, beside, staff, now } = asked;
   const [asTable, setAsTable] = useState(false);
   const load = (signal) => figures(asked, signal);
-  const file = address("statistics", question(asked, now, { by, split: splitBy(asked), format: "csv" }));
+  const file = () => saveAnswer("statistics", question(asked, now, { by, split: splitBy(asked), format: "csv" }),
+    `${FILES[measure]}-${now.first}.csv`).catch(complain);
   const loaded = useLoaded(load, [measure, span, now.first, by, split, beside, staff]);
   const set = (changes) => replace("traffic", { ...place.query, ...changes });
   useKeys({ t: ["traffic.table", () => setAsTable((shown) => !shown)] });
@@ -37,7 +40,7 @@ export default function Traffic({ place }) {
     <header class="top"><h1>${t("page.traffic")}</h1><div class="tools">
       <${Choices} name="measure" options=${MEASURES} chosen=${measure} set=${set} />
       ${span === "week" && html`<a class="button" href=${to("report", { at: now.first })}>${t("page.report")}</a>`}
-      <a class="button" href=${file} download=${`${FILES[measure]}-${now.first}.csv`}>CSV</a></div></header>
+      <button onClick=${file}>CSV</button></div></header>
     <${Tools} asked=${asked} set=${set} asTable=${asTable} setAsTable=${setAsTable} />
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}

@@ -128,7 +128,7 @@ def compare_all(shop: Shop, appcode: str) -> None:
     assert int(before[0]) == week.before.visits == 2
     page.get_by_text(f"Without {staff} visits of staff.").wait_for()
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("button", name="CSV").click()
     table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     assert sum(int(one["amount"]) for one in table) == visits
 

@@ -20,7 +20,7 @@ def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: 
     expect(page.get_by_text("Busiest hour:")).to_be_visible()
     looked_at(page, "report")
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("button", name="CSV").click()
     assert download.value.path().read_text().startswith('"time","visit","amount"')
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation")).to_have_count(0)

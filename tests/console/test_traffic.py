@@ -263,7 +263,7 @@ def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(visitor: Visi
 def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open(f"#/traffic?at={MONDAY - WEEK}&split=camera")
     with page.expect_download() as begun:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("button", name="CSV").click()
     assert begun.value.suggested_filename == f"visits-{MONDAY - WEEK}.csv"
     rows = [*csv.DictReader(begun.value.path().read_text().splitlines())]
     counts = shop.count(MONDAY - WEEK, MONDAY - timedelta(days=1), lambda one: (str(local(one).date()), one.camera))

@@ -97,6 +97,10 @@ class Claimed(Answer):
 class CurrentSession(Answer):
     tenant: str
     display_name: ShownName
+    book: Annotated[
+        str,
+        Meta(description="Whose book it is, and its life: X-Regulars-Book.", examples=["1f0c5e7a9b2d4c68.0"]),
+    ]
     key: Annotated[str, Meta(description="Name of the key or of the person; of a camera's key the camera's id.")]
     member: Annotated[str | None, Meta(description="Id of the person who is signed in; null: a key is.")]
     screen: Annotated[bool, Meta(description="Whether it is a screen on the wall.")]
@@ -242,6 +246,7 @@ def _describe_session(services: Services, caller: Caller) -> CurrentSession:
         caller.tenant,
         tenant=caller.tenant.name,
         display_name=caller.tenant.shown_name,
+        book=caller.tenant.book,
         key=caller.name,
         member=key.id if isinstance(key, Member) else None,
         screen=isinstance(key, Member) and key.screen,

@@ -219,6 +219,7 @@ class Cost(Struct, kw_only=True):
 class CurrentSession(Struct, kw_only=True):
     tenant: str
     display_name: str
+    book: str
     key: str
     member: str | None
     screen: bool

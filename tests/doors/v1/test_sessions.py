@@ -41,7 +41,7 @@ def with_cookie(browser: V1Client, method: str, path: str, cookie: str, body: An
 
 
 def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do_not_send(
-    browser: V1Client, shop: Credentials
+    browser: V1Client, services: Services, shop: Credentials
 ) -> None:
     reply = sign_in(browser, {"api_key": shop.api_key})
     assert re.fullmatch(
@@ -50,6 +50,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
     assert reply.json == {
         "tenant": "shop",
         "display_name": "shop",
+        "book": services.tenants.get_by_name("shop").book,
         "key": "first",
         "member": None,
         "screen": False,
