@@ -1,7 +1,8 @@
 // What Traffic shows: what the address asks for, the statistics of a period and of the one before, and charts of them.
 import { get } from "../api.js";
-import { isoDay, t } from "../words.js";
 import { begin, isDay } from "../shared/days.js";
+import { session } from "../store.js";
+import { isoDay, t } from "../words.js";
 import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 
 export const MEASURES = ["arrivals", "persons"];
@@ -11,6 +12,8 @@ export const BUCKETS = {
 const LABELS = ["a", "b", "c", "d"].map((name) => `labels.${name}`);
 const OF_VISITS = ["visit", "stay", "again"];
 const SPLITS = [...OF_VISITS, "camera", "group", "age", "gender", ...LABELS, "none"];
+/** What a link to figures may ask: by nothing else is nobody told from another. */
+const OF_FIGURES = [...OF_VISITS, "camera", "none"];
 export const OLDEST = "2000-01-01";
 
 const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
@@ -22,10 +25,11 @@ export function wish(query) {
   const today = isoDay(Date.now());
   const span = among(["week", ...SPANS], query.span);
   const measure = among(MEASURES, query.measure);
-  const splits = SPLITS.filter((one) => measure === "arrivals" || !OF_VISITS.includes(one));
+  const splits = SPLITS.filter((one) => (measure === "arrivals" || !OF_VISITS.includes(one))
+    && (!session.now?.page || OF_FIGURES.includes(one)));
   const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
   return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split),
-    beside: query.beside !== "no", staff: query.staff === "yes" ? "yes" : "",
+    beside: query.beside !== "no", staff: query.staff === "yes" && !session.now?.page ? "yes" : "",
     now: period(span, day), before: earlier(span, day) };
 }
 

@@ -13,7 +13,7 @@ import { cameraName, useShared } from "../shared/known.js";
 import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { saveAnswer } from "../shared/saved.js";
-import { session } from "../store.js";
+import { mayLoad, session } from "../store.js";
 import { complain } from "../undo.js";
 import { number, signed, t, tOr } from "../words.js";
 
@@ -164,9 +164,10 @@ function Parts({ found, asTable, choose }) {
 }
 
 function Split({ asked: { split, splits }, choose }) {
-  const off = useLoaded((signal) => get("settings", {}, { signal }).then((known) => known.attributes_off), []).value;
+  const read = async (signal) => mayLoad("settings") && (await get("settings", {}, { signal })).attributes_off;
+  const off = useLoaded(read, []).value;
   const text = (one) => (one.startsWith("labels.") ? t("label", { name: one.slice(7).toUpperCase() })
     : t(`traffic.split.${one}`));
   return html`<${Select} label=${t("traffic.split")} value=${split} set=${choose}
-    options=${splits.filter((one) => !off?.includes(one)).map((one) => [one, text(one)])} />`;
+    options=${splits.filter((one) => !(off || []).includes(one)).map((one) => [one, text(one)])} />`;
 }

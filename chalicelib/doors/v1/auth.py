@@ -7,6 +7,7 @@ content type, since no form of HTML can send that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from chalicelib.book.words.errors import NotAllowed, TenantDisabled, WrongCreden
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors.http import JSON, HttpRequest
 from chalicelib.doors.sites import is_of_another_site, is_of_this_host, read_host
-from chalicelib.doors.words.roles import PAGES_OF_FIGURES, ApiKey, Member, Role, Session
+from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
 from chalicelib.services import Services
 
 if TYPE_CHECKING:
@@ -91,14 +92,17 @@ class Caller(Struct, frozen=True):
             raise NotAllowed(f"this needs the role {needed}, and yours is {self.role}: ask somebody who manages")
         raise NotAllowed(f"this needs a key of role {needed}, and this key's role is {self.role}: use another key")
 
-    def require_page(self, operation: str) -> None:
-        """Raise NotAllowed if the caller was invited to a page of figures that does not call this operation.
+    @property
+    def is_of_figures(self) -> bool:
+        """True if the caller was invited to a page of figures, on which nobody is told from another."""
+        return isinstance(self.key, Member) and self.key.is_of_figures
+
+    def require_page(self, operation: str, query: Mapping[str, Sequence[str]]) -> None:
+        """Raise NotAllowed if the caller was invited to a page of figures that does not ask this.
 
         `operation`: its method and path, as `GET /v1/faces`.
         """
-        if not isinstance(self.key, Member) or self.key.shown_page not in PAGES_OF_FIGURES:
-            return
-        if operation not in PAGES_OF_FIGURES[self.key.shown_page]:
+        if isinstance(self.key, Member) and not self.key.may_ask(operation, query):
             raise NotAllowed(
                 f"you were invited to the page {self.key.shown_page} alone, which does not need this: ask somebody who "
                 "manages for a sign-in of your own"

@@ -269,8 +269,11 @@ class ClaimCode(Answer):
 
 @operations("GET", "/v1/cameras", Role.VIEWER)
 def list_cameras(context: RequestContext) -> Cameras:
-    """List all cameras, by id."""
-    return Cameras(cameras=_describe_cameras(context, Camera, context.services.cameras.list_all(context.tenant)))
+    """List all cameras, by id. Whoever was invited to a page of figures sees their ids and names, and nothing more."""
+    cameras = context.services.cameras.list_all(context.tenant)
+    if context.caller.is_of_figures:
+        cameras = [captures.Camera(camera.id, camera.name, camera.created_at) for camera in cameras]
+    return Cameras(cameras=_describe_cameras(context, Camera, cameras))
 
 
 @operations(

@@ -221,7 +221,7 @@ class Operation(Struct, frozen=True, dict=True):
         services = provide()
         caller = authenticate(request, services)
         http.enter_book(request.headers, caller.tenant, caller.audit_name)
-        caller.require_page(f"{self.method} {self.path}")
+        caller.require_page(f"{self.method} {self.path}", request.query)
         caller.require_role(self.role, of_cameras=self.of_cameras)
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
         headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
@@ -57,9 +58,27 @@ class Passkey(Struct, frozen=True):
     created_at: datetime
 
 
-_BY_ALL = frozenset({"GET /v1/session", "DELETE /v1/session", "GET /v1/statistics"})
-PAGES_OF_FIGURES = {"report": _BY_ALL, "traffic": _BY_ALL | {"GET /v1/cameras", "GET /v1/settings"}}
-"""Pages that show nobody, each with the operations that it calls: who is invited to one may call no other."""
+Queries = Mapping[str, frozenset[str] | None]
+"""What may be asked: the values of a query by its name; None: any."""
+
+_FIGURES: Queries = {
+    **dict.fromkeys(("from", "to", "by", "format")),
+    "measure": frozenset({"arrivals", "persons"}),
+    "split": frozenset({"visit", "stay", "again", "camera"}),
+}
+"""Of the statistics, by which nobody is told from another. By a face, a group, an age or staff, somebody would be."""
+_BY_ALL: Mapping[str, Queries] = {"GET /v1/session": {}, "DELETE /v1/session": {}, "GET /v1/statistics": _FIGURES}
+PAGES_OF_FIGURES: Mapping[str, Mapping[str, Queries]] = {
+    "report": _BY_ALL,
+    "traffic": {**_BY_ALL, "GET /v1/cameras": {}},
+}
+"""Pages that show nobody, each with the operations that it calls, and what it asks them: who is invited to one may ask
+nothing else."""
+
+
+def is_among(values: Sequence[str], allowed: frozenset[str] | None) -> bool:
+    """Tell whether all values are allowed; None allows any."""
+    return allowed is None or allowed.issuperset(values)
 
 
 class Member(Struct, frozen=True):
@@ -96,6 +115,15 @@ class Member(Struct, frozen=True):
     def is_of_figures(self) -> bool:
         """True if it shows a page on which nobody is seen."""
         return self.shown_page in PAGES_OF_FIGURES
+
+    def may_ask(self, operation: str, query: Mapping[str, Sequence[str]]) -> bool:
+        """Tell whether its page asks this: any other page than one of figures may ask all that its role allows."""
+        if self.shown_page not in PAGES_OF_FIGURES:
+            return True
+        allowed = PAGES_OF_FIGURES[self.shown_page].get(operation)
+        return allowed is not None and all(
+            name in allowed and is_among(values, allowed[name]) for name, values in query.items()
+        )
 
     @property
     def audit_name(self) -> str:

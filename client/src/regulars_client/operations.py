@@ -75,7 +75,7 @@ class Operations(Connection):
         return self._call("GET", "/v1/boxes", models.Boxes)
 
     def list_cameras(self) -> models.Cameras:
-        """List all cameras, by id."""
+        """List all cameras, by id. Whoever was invited to a page of figures sees their ids and names, and nothing more."""
         return self._call("GET", "/v1/cameras", models.Cameras)
 
     def add_camera(

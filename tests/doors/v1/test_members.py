@@ -214,7 +214,7 @@ def test_a_screen_shows_the_page_that_was_chosen_and_the_audit_says_which(v1: V1
     assert {one["details"].get("page") for one in entries} >= {"report", "visits"}
 
 
-READ = {"report": {"session", "statistics"}, "traffic": {"session", "statistics", "cameras", "settings"}}
+READ = {"report": {"session", "statistics"}, "traffic": {"session", "statistics", "cameras"}}
 
 
 @pytest.mark.parametrize("page", READ)
