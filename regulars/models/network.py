@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
+import resource
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +25,13 @@ OF_A_PACK = (MANIFEST, CENTRE, BASIS, packs.CALIBRATION, packs.BESIDE_A_CURVE)
 
 MOST_BYTES = 2 * 1000**3
 """Size of a network's file. An ONNX file of 2 GiB or more cannot be read by anyone."""
+
+RUN_LIMIT_S = 60.0
+"""Seconds for loading a network and running it once: a large one takes ten."""
+MOST_MEMORY = 16 * 1024**3
+"""Bytes of address space for that, of which onnxruntime reserves more than it uses."""
+EXTERNAL = b"location"
+"""Key of ONNX for the name of another file with weights."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -107,17 +116,38 @@ def _check_points(network: Network) -> None:
         )
 
 
-def check_file(network: Network, model: bytes) -> None:
+def check_file(network: Network, model: bytes, limit_s: float = RUN_LIMIT_S) -> None:
     """Run the network once on grey pixels, and compare its input and output with its manifest.
 
-    Raises UnusableNetwork if it is no ONNX file, its input or output has another shape, or a number is not finite.
+    It runs in a process of its own, since a network may have a loop without end or ask for any memory. Raises
+    UnusableNetwork if it is no ONNX file, has weights in another file, takes longer than `limit_s` or more than
+    MOST_MEMORY, its input or output has another shape, or a number is not finite.
     """
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(1, initializer=_limit_memory) as pool:  # which ends the process, too
+        try:
+            pool.apply_async(_run_once, (network, model)).get(limit_s)
+        except multiprocessing.TimeoutError as error:
+            raise UnusableNetwork(
+                f"{network.file} did not answer within {limit_s:.0f} s: it has a loop without end, or ends its process"
+            ) from error
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
+def _run_once(network: Network, model: bytes) -> None:
+    """Do what `check_file` promises, in its process."""
     from chalicelib.book.vision.packs.session import session_of
 
     try:
         session = session_of(model)
     except Exception as error:  # onnxruntime's own, which have no other base
-        raise UnusableNetwork(f"{network.file} is no ONNX file that onnxruntime can run: {error}") from error
+        text = f"{network.file} is no ONNX file that onnxruntime can run: {error}"
+        if EXTERNAL in model:
+            text = f"{network.file} has weights in another file: save it with all of them in the one file"
+        raise UnusableNetwork(text) from None  # its cause cannot leave the process
     inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
     shape = [3, network.size_px, network.size_px]
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _fits(inputs[0].shape, [1, *shape]):
@@ -128,7 +158,10 @@ def check_file(network: Network, model: bytes) -> None:
     if network.output not in outputs:
         raise UnusableNetwork(f"{network.file} has no output {network.output}: its outputs are {', '.join(outputs)}")
     grey = np.full((1, *shape), (WHITE / 2 - network.mean[0]) / network.deviation[0], np.float32)
-    (embedding,) = session.run([network.output], {inputs[0].name: grey})
+    try:
+        (embedding,) = session.run([network.output], {inputs[0].name: grey})
+    except Exception as error:
+        raise UnusableNetwork(f"{network.file} fails when it runs: {error}") from None
     if embedding.shape != (1, network.dimensions):
         raise UnusableNetwork(
             f"{network.file} gives {list(embedding.shape)} at {network.output}: its manifest has dimensions = "

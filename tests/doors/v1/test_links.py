@@ -94,7 +94,9 @@ def answer(shop: Shop, page: str, operation: Operation, question: Mapping[str, s
     """Status and body of what a link is answered, without the shop's own name and ids."""
     headers = {"Cookie": shop.cookies[page], **BY_HTTPS}
     reply = V1Client(shop.v1.app, None).send("GET", operation.path, query=dict(question), headers=headers)
-    return reply.status, re.sub(r'"(request_id|begun_at|expires_at|book|tenant|display_name|member)":"[^"]*"', "", reply.body)
+    return reply.status, re.sub(
+        r'"(request_id|begun_at|expires_at|book|tenant|display_name|member)":"[^"]*"', "", reply.body
+    )
 
 
 @pytest.mark.parametrize("page", ["report", "traffic"])

@@ -14,17 +14,20 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.manifest import Network
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.session import session_of
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.cli import main
-from regulars.errors import OperatorError
+from regulars.errors import OperatorError, UnusableNetwork
 from regulars.folder import hold_lock
 from regulars.measuring.looking import ANY_PICTURE, MEMORY, digest_vision
 from regulars.measuring.memory import Memory, PictureResult
 from regulars.measuring.pairs import Faces
 from regulars.models.build import ADDING, FEWEST_PERSONS, LOCK, Measured, copy_pack, make_draft, place_pack
-from regulars.models.network import MOST_BYTES, OF_A_PACK, USUAL_PIXELS, read_offer, vary_network
+from regulars.models.network import MOST_BYTES, OF_A_PACK, USUAL_PIXELS, check_file, read_offer, vary_network
 from regulars.models.trial import measure_separation
+from tests.support import onnx_files
 from tests.support.pictures import photos as at_hand
 
 FILE = "mobilefacenet.onnx"
@@ -382,3 +385,31 @@ def test_people_are_the_further_apart_the_better_a_network_is() -> None:
     good, poor = (own + share * noise for share in (0.3, 2.0))
     rows = [np.asarray(each / np.linalg.norm(each, axis=1, keepdims=True), np.float32) for each in (good, poor)]
     assert measure_separation(rows[0], owners) > 2 * measure_separation(rows[1], owners)
+
+
+OURS = Network(
+    file="n.onnx",
+    output="y",
+    dimensions=128,
+    size_px=112,
+    channels="RGB",
+    mean=(127.5,),
+    deviation=(127.5,),
+    points=((38.3, 51.7), (73.5, 51.5), (56.0, 71.7), (41.5, 92.4), (70.7, 92.2)),
+)
+
+
+def test_a_network_has_all_its_weights_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights").write_bytes(b"rk_0123456789abcdef".ljust(4 * 128))
+    monkeypatch.chdir(tmp_path)
+    check_file(OURS, onnx_files.network())
+    for place in ("weights", str(tmp_path / "weights"), "../weights"):
+        with pytest.raises(UnusableNetwork, match="has weights in another file"):
+            check_file(OURS, onnx_files.network(onnx_files.weights_in(place)))
+        with pytest.raises(Exception, match="weights"):
+            session_of(onnx_files.network(onnx_files.weights_in(place)))
+
+
+def test_a_network_that_never_ends_is_ended() -> None:
+    with pytest.raises(UnusableNetwork, match="did not answer within 5 s"):
+        check_file(OURS, onnx_files.network(is_endless=True), limit_s=5)

@@ -48,6 +48,10 @@ with _log_stderr():  # on arm64 it writes of what it misses in /sys, as soon as 
 _ERRORS_ONLY = 3
 
 
+_NO_FOLDER = "/dev/null/no-weights-outside-of-the-file"
+"""Where onnxruntime looks for weights that a network has in another file. Without this it takes them from the working
+folder, so a pack's digest would not cover them."""
+
 _sharing = threading.Lock()
 
 LARGE = 700_000
@@ -106,6 +110,7 @@ def session_of(model: bytes, threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
