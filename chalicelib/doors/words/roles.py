@@ -118,9 +118,10 @@ class Member(Struct, frozen=True):
 
     def may_ask(self, operation: str, query: Mapping[str, Sequence[str]]) -> bool:
         """Tell whether its page asks this: any other page than one of figures may ask all that its role allows."""
-        if self.shown_page not in PAGES_OF_FIGURES:
+        page = self.shown_page
+        if page is None or page not in PAGES_OF_FIGURES:
             return True
-        allowed = PAGES_OF_FIGURES[self.shown_page].get(operation)
+        allowed = PAGES_OF_FIGURES[page].get(operation)
         return allowed is not None and all(
             name in allowed and is_among(values, allowed[name]) for name, values in query.items()
         )
