@@ -417,6 +417,10 @@ class Tenants(UseCase):
         item = self._read_item(name)
         return item["app_id"], self._unseal(item)
 
+    def read_secret_access_key(self, name: str) -> str:
+        """Return the secret of the access key of the tenant of that name. Raises TenantNotFound."""
+        return self._unseal(self._read_item(name), "secret_access_key")
+
     def read_owner(self, credential: tuple[str, str]) -> Item | None:
         """Return the item that says the owner of a credential, a camera's, too: read once, since that never changes."""
         owner = self._owners.get(credential) or self.book.items.get(keys.TENANTS, credential)

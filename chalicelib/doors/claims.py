@@ -39,6 +39,8 @@ FindTenant = Callable[[Services, str], Tenant | None]
 """Finds the tenant of a key."""
 FindSigner = Callable[[Services, HttpRequest], tuple[str, Tenant]]
 """Checks the signature of a whole request, and returns the id that signed it, with its tenant. Raises Exception."""
+Recognise = Callable[[HttpRequest], bool]
+"""Tells whether a request is signed by a secret at hand: nothing is read, and nothing decided. Raises Exception."""
 
 
 class KeyClaim(Struct, frozen=True):
@@ -54,10 +56,14 @@ class KeyClaim(Struct, frozen=True):
 
 
 class SignatureClaim(Struct, frozen=True):
-    """The id of the key by which a request says that it is signed. `find`: proves it by the whole request."""
+    """The id of the key by which a request says that it is signed. `find`: proves it by the whole request.
+
+    `remember`: takes a tenant's secret, by which its next requests are told from those that only name the id.
+    """
 
     find: FindSigner
     id: str
+    remember: Callable[[Services, Tenant], Recognise]
 
 
 Claim = KeyClaim | SignatureClaim

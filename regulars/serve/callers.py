@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.book.words.model import Tenant
-from chalicelib.doors.claims import NOBODY, FindSigner, FindTenant, SignatureClaim
+from chalicelib.doors.claims import NOBODY, FindTenant, Recognise, SignatureClaim
 from chalicelib.doors.http import ONE_BOX, HttpRequest
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.doors.words.addresses import find_network
@@ -31,6 +31,9 @@ _SURE_S = 60.0
 
 REMEMBERED = 10_000
 """How many claims are remembered, the last ones that were proved."""
+
+SHORT_BYTES = 2048
+"""Up to this size a form takes about as long to read as any request."""
 
 ClaimKey = tuple[object, ...]
 """The sender as the request names it: by the key that it has, or by the id that signed it with the sender's network."""
@@ -55,10 +58,14 @@ class CallerHint(Struct, frozen=True):
 
 
 class Proof(NamedTuple):
-    """The tenant of a claim that was proved, and the time, by the monotonic clock, until which that is sure."""
+    """The tenant of a claim that was proved, and the time, by the monotonic clock, until which that is sure.
+
+    `recognise`: of an id that signs, tells whether another request is signed by the same secret.
+    """
 
     tenant: str | None
     sure_until: float
+    recognise: Recognise | None = None
 
 
 ReadCaller = Callable[[Request], CallerHint]
@@ -96,7 +103,11 @@ class Tenants:
             dialect_claim = v1.VIEWS.read_claim(self._services.settings, request)
         if isinstance(dialect_claim, SignatureClaim):
             claim_key = (dialect_claim.find, dialect_claim.id, find_network(request.client))
-            return replace(self._make_hint(claim_key, partial(self._check_signature, dialect_claim.find)), by_body=True)
+            hint = replace(self._make_hint(claim_key, partial(self._check_signature, dialect_claim)), by_body=True)
+            is_short = 0 < len(request.body) <= SHORT_BYTES
+            if hint.former_tenant and is_short and not self._is_recognised(claim_key, request):
+                return replace(hint, former_tenant=None, claim_key=("named", *claim_key))
+            return hint
         hint = self._make_hint(
             (dialect_claim.find, dialect_claim.key),
             lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
@@ -108,9 +119,11 @@ class Tenants:
         is_sure = time.monotonic() < proof.sure_until
         return CallerHint(proof.tenant if is_sure else None, prove, claim_key=claim_key, former_tenant=proof.tenant)
 
-    def _remember(self, claim_key: ClaimKey, tenant: Tenant, sure_s: float = 0.0) -> str:
+    def _remember(
+        self, claim_key: ClaimKey, tenant: Tenant, sure_s: float = 0.0, recognise: Recognise | None = None
+    ) -> str:
         self._proofs.pop(claim_key, None)  # the last one proved is the last to be forgotten
-        self._proofs[claim_key] = Proof(tenant.name, time.monotonic() + sure_s)
+        self._proofs[claim_key] = Proof(tenant.name, time.monotonic() + sure_s, recognise)
         if len(self._proofs) > REMEMBERED:
             self._proofs.popitem(last=False)
         return tenant.name
@@ -128,23 +141,41 @@ class Tenants:
             return None
         return self._remember((find, key), tenant, _SURE_S)
 
-    def _check_signature(self, find: FindSigner, request: Request) -> str | None:
+    def _is_recognised(self, claim_key: ClaimKey, request: Request) -> bool:
+        """Tell whether the secret that proved a claim signed this request, too: it may have been renewed since.
+
+        Without it, whoever names an id from its address would stand in front of those who sign.
+        """
+        recognise = self._proofs[claim_key].recognise
+        try:
+            return recognise is not None and recognise(_to_http_request(request))
+        except Exception:
+            return False
+
+    def _check_signature(self, claim: SignatureClaim, request: Request) -> str | None:
         """Return the tenant that signed the request.
 
         None if the signature is wrong: the application tells the sender why.
         """
-        sign_in = HttpRequest(
-            method=request.method,
-            path=request.path,
-            headers=request.headers,
-            query=parse_qs(request.query, keep_blank_values=True),
-            encoded_body=request.body,
-            is_base64=False,
-            called_path=request.called_path,
-            stage=ONE_BOX,
-        )
         try:
-            id_, tenant = find(self._services, sign_in)
+            id_, tenant = claim.find(self._services, _to_http_request(request))
+            claim_key = (claim.find, id_, find_network(request.client))
+            is_known = claim_key in self._proofs and self._is_recognised(claim_key, request)
+            recognise = self._proofs[claim_key].recognise if is_known else claim.remember(self._services, tenant)
         except Exception:
             return None
-        return self._remember((find, id_, find_network(request.client)), tenant)
+        return self._remember(claim_key, tenant, recognise=recognise)
+
+
+def _to_http_request(request: Request) -> HttpRequest:
+    """Return a whole request as dialects see it."""
+    return HttpRequest(
+        method=request.method,
+        path=request.path,
+        headers=request.headers,
+        query=parse_qs(request.query, keep_blank_values=True),
+        encoded_body=request.body,
+        is_base64=False,
+        called_path=request.called_path,
+        stage=ONE_BOX,
+    )

@@ -16,7 +16,7 @@ from chalicelib.book.words.errors import RegularsError
 from chalicelib.doors.http import Failure
 from chalicelib.doors.words.addresses import find_network
 from regulars.serve.asgi import Exchange
-from regulars.serve.callers import CallerHint, ReadCaller, claim_nothing
+from regulars.serve.callers import SHORT_BYTES, CallerHint, ReadCaller, claim_nothing
 from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import BodyTooLarge, Request, Response, make_json_response
@@ -39,9 +39,6 @@ claim of a sender's that was proved before.
 
 Most is read only to be refused, and reading takes the GIL.
 """
-
-SHORT_BYTES = 2048
-"""Up to this size a form takes about as long to read as any request."""
 
 ENDING_S = 0.5
 """How long threads without a call may take to end."""

@@ -24,6 +24,7 @@ from chalicelib.book.rules.recognised import MOST_BYTES
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.pictures import PictureRules
+from chalicelib.doors.claims import Recognise
 from chalicelib.doors.http import (
     NOTHING,
     Failure,
@@ -188,6 +189,18 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     return sent_signature.access_key_id, tenant
 
 
+def remember_signer(services: Services, tenant: Tenant) -> Recognise:
+    """Take the secret of the tenant's access key, and return what tells whether it signed a request."""
+    secret = services.tenants.read_secret_access_key(tenant.name)
+
+    def is_signed(request: HttpRequest) -> bool:
+        sent_signature = _read_signature(request, request.headers)
+        _require_signed(services, request, request.headers, _read_body(request), sent_signature, secret)
+        return True
+
+    return is_signed
+
+
 def _read_context(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
 ) -> tuple[RequestContext, Members]:
@@ -258,6 +271,21 @@ def _verify_signature(
     if tenant_and_secret is None:
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
     tenant, secret = tenant_and_secret
+    _require_signed(services, request, sent_headers, body, sent_signature, secret)
+    if tenant.disabled:
+        raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
+    return sent_signature, tenant
+
+
+def _require_signed(
+    services: Services,
+    request: HttpRequest,
+    sent_headers: Mapping[str, str],
+    body: bytes,
+    sent_signature: signature.SentSignature,
+    secret: str,
+) -> None:
+    """Raise Failure if the signature is not the secret's, or is too old."""
     signed = signature.SignedRequest(request.called_path, sent_headers, body, request.query)
     tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
     public_url = urlsplit(services.settings.public_url or "")
@@ -267,9 +295,6 @@ def _verify_signature(
     signature.verify_signature(
         sent_signature, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public_url.path
     )
-    if tenant.disabled:
-        raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
-    return sent_signature, tenant
 
 
 def _read_signature(request: HttpRequest, sent_headers: Mapping[str, str]) -> signature.SentSignature:

@@ -30,7 +30,7 @@ def read_claim(_settings: Settings, request: Head) -> Claim:
     if scheme != signature.ALGORITHM:
         return NOBODY
     key_match = _ACCESS_KEY.search(parameters)
-    return SignatureClaim(operation.find_signer, key_match[1] if key_match else "")
+    return SignatureClaim(operation.find_signer, key_match[1] if key_match else "", operation.remember_signer)
 
 
 VIEWS = Views(

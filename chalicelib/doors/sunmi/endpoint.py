@@ -15,6 +15,7 @@ from chalicelib.book.idempotency import OK, Answer, RequestId
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.model import Tenant
+from chalicelib.doors.claims import Recognise
 from chalicelib.doors.forms import Form, read_sent_form
 from chalicelib.doors.http import (
     NOTHING,
@@ -129,6 +130,12 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     """Return the app_id of a signed request, and its tenant. Raises RegularsError, Refused."""
     signed = SignedForm.read(read_sent_form(request))
     return signed.app_id, signed.authenticate(services)
+
+
+def remember_signer(services: Services, tenant: Tenant) -> Recognise:
+    """Take the tenant's newest app_key, and return what tells whether it signed a form."""
+    _, app_key = services.tenants.read_signing_key(tenant.name)
+    return lambda request: SignedForm.read(read_sent_form(request)).is_signed_by(app_key)
 
 
 class Endpoint(Struct, frozen=True):

@@ -188,7 +188,7 @@ class SignedForm(Struct, frozen=True):
         tenant, app_key = tenant_and_key
         if self.sign_type is SignType.MD5 and tenant.refuse_md5:
             raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
-        is_newest = is_signed(self._list_signed_pairs(), app_key, self.sign, self.sign_type)
+        is_newest = self.is_signed_by(app_key)
         if not is_newest and not self._is_signed_by_old_key(services, tenant):
             raise WrongCredentials(f"sign is wrong: {self._explain_signing()}")
         if tenant.disabled:
@@ -198,7 +198,10 @@ class SignedForm(Struct, frozen=True):
 
     def _is_signed_by_old_key(self, services: Services, tenant: Tenant) -> bool:
         old = services.tenants.read_old_app_key(tenant, DIALECT.name)
-        return old is not None and is_signed(self._list_signed_pairs(), old, self.sign, self.sign_type)
+        return old is not None and self.is_signed_by(old)
+
+    def is_signed_by(self, app_key: str) -> bool:
+        return is_signed(self._list_signed_pairs(), app_key, self.sign, self.sign_type)
 
     @property
     def key(self) -> str:

@@ -24,7 +24,7 @@ from chalicelib.doors.claims import Head, SignatureClaim, read_form_value
 from chalicelib.doors.forms import Form
 from chalicelib.doors.http import Views, make_search_headers
 from chalicelib.doors.sunmi import PREFIX
-from chalicelib.doors.sunmi.endpoint import CODES, Body, Endpoint, RequestContext, find_signer
+from chalicelib.doors.sunmi.endpoint import CODES, Body, Endpoint, RequestContext, find_signer, remember_signer
 from chalicelib.doors.sunmi.request import ITEMS, Parameters, match_name, omit_empty_files
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
 def read_claim(_settings: Settings, request: Head) -> SignatureClaim:
     """Read the app_id that signed a request."""
-    return SignatureClaim(find_signer, read_form_value(b"app_id", request.body))
+    return SignatureClaim(find_signer, read_form_value(b"app_id", request.body), remember_signer)
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:

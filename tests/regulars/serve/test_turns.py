@@ -79,7 +79,7 @@ class Street:
             assert self.status(Call("/_blobs/shop/door/1", {})) == 200
 
     def close(self) -> None:
-        self.part.let_go.release(len(self._crowd))
+        self.part.let_go.release(len(self._crowd) or 1)
         for one in self._crowd:
             one.join(PATIENCE_S)
 
@@ -129,6 +129,25 @@ def test_who_only_claims_the_id_beside_its_owner_has_two_places(street: Street, 
     assert street.status(signed(street.other)) == 200, "of the same address"
     assert street.status(Call("/v1/groups", {"Authorization": f"Bearer {street.shop.api_key}"})) == 200
     assert street.part.begun == STRANGERS_PLACES
+
+
+@DIALECTS
+def test_a_signed_call_waits_for_no_others_that_name_its_id_from_its_own_address(
+    street: Street, signed: Signed
+) -> None:
+    assert street.status(signed(street.shop)) == 200
+    street.crowd([signed(street.shop, NOBODYS, is_signed=False)] * CROWD, HERE, held=STRANGERS_PLACES)
+    for _ in range(3):
+        assert street.status(signed(street.shop)) == 200
+    assert street.part.begun == STRANGERS_PLACES
+
+
+@DIALECTS
+def test_a_call_that_is_signed_by_a_renewed_secret_is_proved_again(street: Street, signed: Signed) -> None:
+    assert street.status(signed(street.shop)) == 200
+    renewed = street.services.tenants.rotate_keys("shop")
+    for _ in range(2):
+        assert street.status(signed(renewed)) == 200
 
 
 @DIALECTS
