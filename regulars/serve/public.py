@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from chalice.app import Chalice
 from msgspec.structs import replace
 
@@ -20,6 +22,8 @@ from regulars.serve.site import Site
 RATE = Rate("requests", "requests of an address", a_second=20, burst=200)
 """A page of the console asks for some fifty things at once, mostly pictures."""
 REFUSAL = "this is a public demo, where everybody may look and nobody may change anything: run `make demo` for your own"
+WORK = Rate("work", "milliseconds of work for an address", a_second=250, burst=10_000)
+"""A page of figures takes two seconds of a core. Four addresses that ask all the time use one core."""
 CONSOLE_START = "/"
 """Path that leads to the console, although a dialect has it, too."""
 FORWARDED_HEADERS = frozenset(
@@ -28,18 +32,34 @@ FORWARDED_HEADERS = frozenset(
 """Headers of strangers that the service sees. None of them is a credential."""
 
 
+class _MeteredGateway(Gateway):
+    """A gateway that has each address pay for the CPU time of its requests, in milliseconds."""
+
+    def __init__(self, app: Chalice, work: Buckets) -> None:
+        super().__init__(app)
+        self._work = work
+
+    def answer(self, request: Request) -> Response:
+        begun_s = time.thread_time()
+        try:
+            return super().answer(request)
+        finally:
+            self._work.spend(find_network(request.client), 1000 * (time.thread_time() - begun_s))
+
+
 class PublicSite(Site):
     """Handler of a public demo's requests: only GET is answered, by the rights of one key, and no dialect."""
 
-    def __init__(self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE) -> None:
-        super().__init__(Gateway(app), make_signed_blobs(services))
+    def __init__(self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE, work: Rate = WORK) -> None:
+        self._buckets, self._work = Buckets(rate), Buckets(work)
+        super().__init__(_MeteredGateway(app, self._work), make_signed_blobs(services))
         self._authorization = f"Bearer {api_key}"
-        self._buckets = Buckets(rate)
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
         """Answer what a stranger may ask, with the key of all strangers; refuse the rest."""
         try:
             self._buckets.take(find_network(head.client))
+            self._work.take(find_network(head.client))
             if head.method != "GET" or (find_owner(head.path) is not None and head.path != CONSOLE_START):
                 raise NotAllowed(REFUSAL)
         except (NotAllowed, TooManyRequests) as error:

@@ -81,6 +81,12 @@ class Buckets:
             if caller in self._full_at:
                 self._full_at[caller] -= 1 / self.rate.a_second
 
+    def spend(self, caller: str, tokens: float) -> None:
+        """Take tokens for what is done already, also more than are left: the caller waits the longer then."""
+        with self._lock:
+            now = self._timer()
+            self._full_at[caller] = max(now, self._full_at.get(caller, now)) + tokens / self.rate.a_second
+
     def _forget_full_buckets(self, now: float) -> None:
         """Forget full buckets, and if there are too many others, those that are soonest full."""
         if len(self._full_at) < _MAX_BUCKETS:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from itertools import count
 from pathlib import Path
@@ -15,9 +16,10 @@ import requests
 from msgspec import Struct
 
 from chalicelib.doors import dialects
+from chalicelib.doors.access.rate_limits import Rate
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.doors.words.roles import Role
-from regulars.serve.public import RATE, PublicSite
+from regulars.serve.public import RATE, WORK, PublicSite
 from regulars.serve.server import Front, open_listener
 from regulars.serve.service import stop
 from tests.support.api.stage import make_stage
@@ -45,14 +47,21 @@ class Shown(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    with serving(tmp_path_factory.mktemp("public")) as box, open_listener("127.0.0.1", 0) as sock:
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with serving(tmp_path_factory.mktemp("public")) as box:
         with box.client() as client:
             client.enrol_face(picture=picture(Person(1)), group="regular", name="Ann Lee")
-        services, ended = box.services, threading.Event()
-        _, key = services.access.keys.add(services.tenants.get_by_name("shop"), "everybody", Role.VIEWER)
+        yield box
+
+
+@contextmanager
+def showing(box: Box, rate: Rate, work: Rate) -> Iterator[Shown]:
+    services, ended = box.services, threading.Event()
+    _, key = services.access.keys.add(services.tenants.get_by_name("shop"), "everybody", Role.VIEWER)
+    with open_listener("127.0.0.1", 0) as sock:
         # Who waits gets nothing back before this test has asked, however slow the machine is.
-        site = PublicSite(make_stage(services).app, services, key, RATE._replace(a_second=0.001))
+        slow_rates = (rate._replace(a_second=0.001), work._replace(a_second=0.001))
+        site = PublicSite(make_stage(services).app, services, key, *slow_rates)
         front = Front(site, sock, proxies=[ip_network("127.0.0.0/8")])
         thread = threading.Thread(target=front.run, args=(ended,))
         thread.start()
@@ -61,6 +70,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         finally:
             ended.set()
             thread.join()
+
+
+@pytest.fixture(scope="module")
+def shown(box: Box) -> Iterator[Shown]:
+    with showing(box, RATE, WORK._replace(burst=10**9)) as shown:
+        yield shown
 
 
 def routes() -> dict[str, set[str]]:
@@ -109,6 +124,12 @@ def test_a_stranger_is_a_viewer_of_the_console_without_signing_in(shown: Shown) 
     thumbnail = requests.get(face["portrait"]["thumb_url"], timeout=60)
     assert thumbnail.status_code == 200
     assert shown.ask("GET", "/console").status_code == 200
+
+
+def test_who_has_much_work_done_waits_and_nobody_else_does(box: Box) -> None:
+    with showing(box, RATE, WORK._replace(burst=1)) as shown:
+        statuses = [shown.ask("GET", "/v1/faces", address=f"203.0.113.{host}").status_code for host in (7, 7, 8)]
+    assert statuses == [200, 429, 200]
 
 
 def test_who_asks_too_often_waits_and_nobody_else_does(shown: Shown) -> None:
