@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -63,12 +64,37 @@ class StandIn(Served):
         self.fails_sha256: set[str] = set()
         self.swallow_puts = 0
         self.busy_for = 0
+        self.is_down = False
+        self.on_answer: Callable[[], object] = int
+        self.on_put: Callable[[str], object] = id
+        self.on_stored: Callable[[str], object] = id
+        """Called with a picture's id before and after it is stored."""
         self.offered: list[str] = []
         """Digests, in the order in which they were offered."""
         self.tracks: dict[str, str] = {}
         """By the digests of the pictures that were offered with one."""
         self.key = KEY
+        self.book: str | None = f"{secrets.token_hex(8)}.0"
+        """Its id and its life; None: as an older version, which names no book."""
+        self.beside: list[StandIn] = []
+        """Other shops of this service: their keys open them at this URL, too."""
         super().__init__(_Handler)
+
+    def restore(self) -> None:
+        """Go back to an empty book, which begins a new life."""
+        self.books.captures.clear()
+        self.books.order.clear()
+        self.book = f"{self.book.partition('.')[0]}.{secrets.token_hex(4)}"
+
+    def find_caller(self, key: str) -> "tuple[StandIn, str | None] | None":
+        """Whose key it is: the shop, and the camera; None in its place for the tenant's."""
+        for shop in (self, *self.beside):
+            if key == shop.key:
+                return shop, None
+            for camera, row in shop.books.cameras.items():
+                if row["api_key"] == key:
+                    return shop, camera
+        return None
 
     def captures(self, camera: str | None = None) -> list[dict[str, Any]]:
         """Those that are there, what came last first; of the camera of that id, or of all."""
@@ -82,14 +108,19 @@ def _shown(one: Stored) -> dict[str, Any]:
 
 
 class _Handler(Handler):
+    shop: StandIn
+    """Whom the key opens."""
+    book: str | None = None
+
     def answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size)
-        if len(body) != size:
+        if len(body) != size or self.server.owner.is_down:
             self.close_connection = True
             return
         parts = urlsplit(self.path)
         headers: dict[str, str] = {}
+        self.shop, self.book = self.server.owner, None
         try:
             if parts.path.startswith("/blobs/"):
                 status, answer, headers = self._put(parts.path.removeprefix("/blobs/"), parse_qs(parts.query), body)
@@ -101,11 +132,13 @@ class _Handler(Handler):
             headers = {name.replace("_", "-"): value for name, value in fault.headers.items()}
         if not parts.path.startswith("/blobs/"):
             headers["X-Regulars-Time"] = str(self.server.owner.now_ms())
+            if self.book is not None:
+                headers["X-Regulars-Book"] = self.book
         self.reply(status, json.dumps(answer).encode(), headers)
 
     def _v1(self, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
-        books = self.server.owner.books
         caller = self._caller()
+        books = self.shop.books
         sent = json.loads(body) if body else {}
         if self.server.owner.busy_for:
             raise Fault(429, "Busy", "later", Retry_After=str(self.server.owner.busy_for))
@@ -133,15 +166,19 @@ class _Handler(Handler):
     def _caller(self) -> str | None:
         """The camera whose key was sent; None for the tenant's."""
         key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if key == KEY:
-            return None
-        for camera, row in self.server.owner.books.cameras.items():
-            if row["api_key"] == key:
-                return camera
-        raise Fault(401, "WrongCredentials", "this key is unknown")
+        found = self.server.owner.find_caller(key)
+        if found is None:
+            raise Fault(401, "WrongCredentials", "this key is unknown")
+        self.server.owner.on_answer()
+        self.shop, camera = found
+        self.book = self.shop.book
+        meant = self.headers.get("X-Regulars-Book")
+        if self.book is not None and meant not in (None, self.book, self.book.partition(".")[0]):
+            raise Fault(412, "OtherBook", "this is another book")
+        return camera
 
     def _make(self, sent: dict[str, Any]) -> tuple[int, Any]:
-        books = self.server.owner.books
+        books = self.shop.books
         camera = sent.get("id") or re.sub(r"[^A-Za-z0-9_.-]+", "-", sent["name"])
         if camera in books.cameras or any(row["name"] == sent["name"] for row in books.cameras.values()):
             raise Fault(409, "CameraExists", camera)
@@ -149,7 +186,7 @@ class _Handler(Handler):
         return 201, books.cameras[camera]
 
     def _camera(self, named: str, caller: str | None, index: int | None = None) -> str:
-        for camera, row in self.server.owner.books.cameras.items():
+        for camera, row in self.shop.books.cameras.items():
             if named in (camera, row["name"]):
                 if caller not in (None, camera):
                     raise Fault(403, "NotAllowed", "another camera's", index)
@@ -161,7 +198,7 @@ class _Handler(Handler):
     def _offer(self, caller: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
         if not 1 <= len(rows) <= 100:
             raise Fault(400, "InvalidInput", "1 to 100 captures")
-        stand_in = self.server.owner
+        stand_in = self.shop
         made = [self._read(row, caller, index) for index, row in enumerate(rows)]
         uploads = []
         stand_in.offered += [one.sha256 for one in made]
@@ -176,7 +213,7 @@ class _Handler(Handler):
         return {"uploads": uploads, "server_time": _text(stand_in.now_ms())}
 
     def _read(self, row: dict[str, Any], caller: str | None, index: int) -> Stored:
-        stand_in = self.server.owner
+        stand_in = self.shop
         camera = self._camera(row["camera"], caller, index)
         if not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]):
             raise Fault(400, "InvalidInput", "sha256", index)
@@ -196,8 +233,8 @@ class _Handler(Handler):
         return Stored(id_, camera, row["sha256"], row["size"], row["content_type"], row["captured_at"])
 
     def _presigned(self, one: Stored) -> dict[str, Any]:
-        host = self.headers["Host"]
-        until = time.time() + self.server.owner.url_good_s
+        host = self.headers["Host"] if self.shop is self.server.owner else f"127.0.0.1:{self.shop.port}"
+        until = time.time() + self.shop.url_good_s
         return {
             "url": f"http://{host}/blobs/{one.id}?until={until}&X-Amz-Signature=abc",
             "headers": {
@@ -210,10 +247,11 @@ class _Handler(Handler):
 
     def _put(self, id_: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any, dict[str, str]]:
         stand_in = self.server.owner
-        if self.headers.get("Authorization"):
-            raise Fault(400, "InvalidRequest", "a presigned URL takes no Authorization")
+        if self.headers.get("Authorization") or self.headers.get("X-Regulars-Book"):
+            raise Fault(400, "InvalidRequest", "a presigned URL takes no headers of v1")
         if float(query["until"][0]) < time.time():
             raise Fault(403, "AccessDenied", "Request has expired")
+        stand_in.on_put(id_)
         with stand_in.books.lock:
             one = stand_in.books.captures[id_]
             one.puts += 1
@@ -236,10 +274,11 @@ class _Handler(Handler):
                 threading.Timer(stand_in.lists_late_s, stand_in.books.order.append, (id_,)).start()
             else:
                 stand_in.books.order.append(id_)
+        stand_in.on_stored(id_)
         return 200, {}, {"x-amz-checksum-sha256": base64.b64encode(digest.digest()).decode()}
 
     def _page(self, query: dict[str, list[str]]) -> tuple[int, Any]:
-        rows = self.server.owner.captures()
+        rows = self.shop.captures()
         start = int(query.get("token", ["0"])[0])
         limit = int(query.get("limit", ["100"])[0])
         more = str(start + limit) if start + limit < len(rows) else None

@@ -41,7 +41,7 @@ class Zygote:
     """Starts commands fast (rig/zygote.py)."""
 
     def __init__(self, log: Path) -> None:
-        self._log = log
+        self.log = log
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("zygote.py"))],
             stdin=subprocess.PIPE,
@@ -52,7 +52,7 @@ class Zygote:
 
     def start(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
         """The pid of a new process that runs `regulars-edge` with these arguments."""
-        return int(self._ask({"argv": list(argv), "env": dict(env), "log": str(self._log)}))
+        return int(self._ask({"argv": list(argv), "env": dict(env), "log": str(self.log)}))
 
     def killed_after(self, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> int:
         """Start, wait, kill -9; how it ended: -9, or its exit code where it was done before."""
