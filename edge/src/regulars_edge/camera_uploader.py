@@ -12,14 +12,16 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, SpoolFull, Unreachable
+from regulars_edge.http import Answer
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttle_stream
-from regulars_edge.service import MAX_OFFERED, Offer, Service
+from regulars_edge.service import BOOK_HEADER, MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
 from regulars_edge.spool.spool import Spool
 
@@ -103,9 +105,43 @@ class CameraUploader:
     _offer_limit: int = field(default=OFFERED_A_ROUND, init=False)
     _troubles: dict[int, _Trouble] = field(default_factory=dict, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
+    _shop: str = field(default="", init=False)
+    """Whom the camera is opened for; empty: its key was never there."""
+    _met: str = field(default="", init=False)
+    """The shop that was asked last whose book it is."""
+    asks: bool = field(default=True, init=False)
+    """Whether it is asked before the next round, even if it is the same."""
 
     def __post_init__(self) -> None:
         self.dropped = Tally(self.camera)
+        self.service.hear_answer = self._hear_answer
+        self.open_shop()
+
+    def open_shop(self) -> str:
+        """Open the camera for the shop that the service's URL and key open now, and return it. Raises SpoolDamaged."""
+        with suppress(NotAllowed, SpoolFull):  # while the key is missing, it is the shop of the one before
+            url, key = self.service.url, self.service.key()
+            shop, _ = self.spool.find_book(url, key)
+            if shop != self._shop:
+                self.spool.open_camera(self.camera, url, key)
+                self._shop = shop
+        return self._shop
+
+    def _hear_answer(self, key: str, answer: Answer) -> None:
+        """Note whose book has answered; an answer without a book that is no success nor 401 may be anybody's."""
+        header, opens = answer.headers.get(BOOK_HEADER), 200 <= answer.status < 300
+        if header is not None or opens or answer.status == 401:
+            with suppress(SpoolFull):  # the next answer says it again
+                self.spool.note_answer(self.service.url, key, header, opens=opens)
+
+    def _meet_shop(self) -> None:
+        """Ask the service whose book it is: at the start, and when the key is another."""
+        if self.asks or self._met != self.open_shop():
+            self.service.ask_book(self.camera)
+            former, self._met, self.asks = self._met, self.open_shop(), False
+            for one in self.spool.list_waiting() if self._met != former else ():
+                if one.camera == self.camera:
+                    log.warning("%s: %s", self.camera, one)
 
     def run(self, stop: threading.Event) -> None:
         """Send what is due until `stop` is set. Raises SpoolDamaged."""
@@ -135,6 +171,7 @@ class CameraUploader:
 
     def _send_due(self) -> RoundOutcome:
         """Offer the pictures that are due, and put those that the service wants. Raises what `make_round` handles."""
+        self._meet_shop()
         if self.spool.needs_time(self.camera):
             self._measure_time()
         aside_until = {
@@ -151,7 +188,7 @@ class CameraUploader:
         if offers is None:
             return RoundOutcome()
         pairs, ends_at = list(zip(entries, offers, strict=True)), self.now() + ROUND_S
-        self._note_arrivals({entry.id: offer.id for entry, offer in pairs if offer.state in THERE})
+        self._note_arrivals({entry.id: offer.id for entry, offer in pairs if offer.state in THERE}, offers[0].life)
         self._offer_limit = min(OFFERED_A_ROUND, self._offer_limit * 2)
         for entry, offer in pairs:
             if self.is_spent() or self.now() > ends_at:
@@ -160,11 +197,11 @@ class CameraUploader:
                 self._put_picture(entry, offer)
         return RoundOutcome()
 
-    def _note_arrivals(self, ids: Mapping[int, str]) -> None:
-        """Note that the service has these pictures, by the ids that they have there."""
+    def _note_arrivals(self, ids: Mapping[int, str], life: str) -> None:
+        """Note that the service has these pictures, by the ids that they have in this life of its book."""
         if ids:
             had_sent = self.done > 0
-            self.done += self.spool.record_done(self.camera, ids)
+            self.done += self.spool.record_done(self.camera, ids, life)
             if self.backoff.failures:
                 log.info("%s: pictures get to the service again", self.camera)
             elif not had_sent:
@@ -232,7 +269,7 @@ class CameraUploader:
         if not was_stored and not (trouble := self._troubles.setdefault(entry.id, _Trouble())).is_in_store:
             trouble.is_in_store = True
             self._raise_failure(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
-        self._note_arrivals({entry.id: offer.id})
+        self._note_arrivals({entry.id: offer.id}, offer.life)
 
     def _raise_failure(self, entry: Entry, error: Exception) -> NoReturn:
         """Raise the error; after TRIES_IN_TURN of them the picture steps aside, for longer each time."""

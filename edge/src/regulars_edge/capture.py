@@ -88,6 +88,8 @@ class Capture:
     on_taken: Callable[[], object] = int
     film: str | None = None
     """Mark in the spool of a video file that was read to its end. A changed file has another, and is read again."""
+    open_shop: Callable[[], object] = str
+    """Lets the camera's pictures be for the shop that its key opens now."""
 
     def __post_init__(self) -> None:
         self.settings = self.config
@@ -198,6 +200,7 @@ class Capture:
 
         A file is released when the spool has it, and given up if it can never be sent.
         """
+        self.open_shop()
         if frame.mark is not None and self.spool.find_picture(self.config.name, frame.mark) is not None:
             frame.release_file()
             return

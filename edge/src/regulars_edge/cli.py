@@ -138,6 +138,7 @@ COMMANDS = {
             "--json": {"action": "store_true", "help": "as JSON"},
             "--refused": {"action": "store_true", "help": "list the refused pictures with the reason"},
             "--retry-refused": {"action": "store_true", "help": "offer those once more (the uploader must be stopped)"},
+            "--release": {"metavar": "URL", "help": "send what waits for a shop there to the one that is configured"},
         },
     ),
     "check": Command(

@@ -96,6 +96,8 @@ class Health:
     """Whether the service took the last heartbeat."""
     _id: str | None = field(default=None, init=False)
     _near_until: float = field(default=0.0, init=False)
+    _asked_by: str = field(default="", init=False)
+    """The shop that asked for a still."""
     _no_beat: str | None = field(default=None, init=False)
     _is_warned: bool = field(default=False, init=False)
     _unfit: str | None = field(default=None, init=False)
@@ -190,7 +192,7 @@ class Health:
                 return False  # it has only begun
             if self.aim is not None and self.aim.picture is not None:
                 picture, self.aim.picture = self.aim.picture, None
-                service.give_still(self._id, picture)
+                service.give_still(self._id, picture, self._asked_by)
             answer = service.send_heartbeat(self._id, status, working=working)
             self.take_settings(answer.settings)
             self.is_heard = True
@@ -199,7 +201,7 @@ class Health:
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
             if self.aim is not None:
-                self.aim.is_wanted = answer.is_still_asked
+                self.aim.is_wanted, self._asked_by = answer.is_still_asked, self.uploader.open_shop()
                 if answer.is_still_asked:
                     self._near_until = time.monotonic() + AIMED_FOR_S
         except ServiceError as error:

@@ -228,7 +228,7 @@ class Box(Collector):
         mark = read_mark(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
         make, wake = partial(self._make_wiring, aim), health.uploader.wake.set
-        capture = Capture(camera, make, self._spool, health.uploader.dropped, wake, film)
+        capture = Capture(camera, make, self._spool, health.uploader.dropped, wake, film, health.uploader.open_shop)
         if film is not None and self._spool.is_noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
             capture.finished = True

@@ -19,12 +19,15 @@ from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, format_rfc3339
-from regulars_edge.spool.model import Entry
+from regulars_edge.spool.model import Entry, name_shop
 
 log = logging.getLogger(__name__)
 
 MAX_OFFERED = 100
 """Captures that one call may offer."""
+
+BOOK_HEADER = "X-Regulars-Book"
+"""Says whose book answers, and in which life; of a request: whose is meant, else it is refused (412 OtherBook)."""
 
 _LATER = {408, 409, 425, 429}
 _OPERATOR = {401, 403, 404}
@@ -49,6 +52,8 @@ class Offer:
     method: str
     url: str | None
     headers: HTTPHeaderDict
+    life: str = ""
+    """Of the book that answered; empty: it named none."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +84,13 @@ class Service:
     tenant_key: bool = True
     makes_cameras: bool = False
     silent_after_s: int | None = None
+    hear_answer: Callable[[str, Answer], object] | None = field(default=None, init=False)
+    """Hears each of the service's answers, and the key that was sent."""
     _cameras_key: str = field(default="", init=False, repr=False)
     """The key that was seen to be no tenant's."""
 
     def offer_pictures(self, entries: Sequence[Entry]) -> list[Offer]:
-        """Ask for one offer for each picture, in order.
+        """Ask the pictures' shop for one offer for each of them, in order.
 
         Raises Refused (with the index, if the service names one), NotAllowed, Busy, Unreachable.
         """
@@ -98,7 +105,7 @@ class Service:
             }
             for entry in entries
         ]
-        ask = partial(self._call, "POST", "/v1/captures/uploads", {"captures": rows})
+        ask = partial(self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop)
         offers = self._read_offers(self._ask_or_make(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._distrust_answer("it answered for other captures than it was asked for")
@@ -145,14 +152,21 @@ class Service:
             faceless if isinstance(faceless, float | int) else 0.0,
         )
 
-    def give_still(self, camera: str, picture: bytes) -> None:
-        """Send the still that somebody asked for. Raises NotAllowed, Busy, Unreachable, Refused."""
+    def give_still(self, camera: str, picture: bytes, shop: str = "") -> None:
+        """Send the still that somebody in the shop asked for. Raises NotAllowed, Busy, Unreachable, Refused."""
         body = {"picture": base64.b64encode(picture).decode("ascii")}
-        self._call("PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409)
+        self._call("PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409, shop=shop)
+
+    def ask_book(self, camera: str) -> None:
+        """Ask something small: the answer says whose book it is. Raises NotAllowed, Busy, Unreachable, Refused."""
+        self._require_time(self._call("GET", f"/v1/cameras/{quote(camera, safe='')}", None, 200, 403, 404))
 
     def ask_time(self, camera: str) -> None:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
-        answer = self._send_request("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
+        self._require_time(self._send_request("GET", f"/v1/cameras/{quote(camera, safe='')}", None))
+
+    def _require_time(self, answer: Answer) -> None:
+        """Raise Unreachable for an answer that is not the service's."""
         if _read_time_ms(answer) is None:
             raise Unreachable(f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
@@ -193,8 +207,11 @@ class Service:
         camera = self._read_object(self._call("POST", "/v1/claims", {"code": code}, 201))
         return str(camera.get("id")), str(camera.get("api_key"))
 
-    def _call(self, method: str, path: str, body: object, *good: int) -> Answer:
-        """Return the answer if its status is one of `good` (200 if none is given). Raises what another one means."""
+    def _call(self, method: str, path: str, body: object, *good: int, shop: str = "") -> Answer:
+        """Return the answer if its status is one of `good` (200 if none is given). Raises what another one means.
+
+        `shop`: whom the request is for; empty: for the key's, whichever that is.
+        """
         if not self.tenant_key and (key := self.key()) != self._cameras_key:
             answer = self._send_request("GET", "/v1/cameras", None)  # which only a tenant's key may ask
             if answer.status == 200:
@@ -203,15 +220,19 @@ class Service:
                     "tenant_key = true into [server]"
                 )
             self._cameras_key = key if answer.status == 403 else ""
-        answer = self._send_request(method, path, body)
+        answer = self._send_request(method, path, body, shop)
         if answer.status not in (good or (200,)):
             raise self._make_error(answer)
         return answer
 
-    def _send_request(self, method: str, path: str, body: object) -> Answer:
+    def _send_request(self, method: str, path: str, body: object, shop: str = "") -> Answer:
         headers = {"Accept": "application/json"}
         if key := self.key():
             headers["Authorization"] = f"Bearer {key}"
+        if shop and not shop.startswith("~"):
+            headers[BOOK_HEADER] = shop
+        elif shop not in ("", name_shop(self.url, key), name_shop(self.url)):
+            raise Busy("the key is another one now: the service is asked whose it is")
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -220,6 +241,8 @@ class Service:
         service_ms = _read_time_ms(answer)
         if service_ms is not None:
             self.time.take_sample(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
+            if self.hear_answer is not None:
+                self.hear_answer(key, answer)
         return answer
 
     def _read_offers(self, answer: Answer) -> list[Offer]:
@@ -234,6 +257,7 @@ class Service:
                     headers=HTTPHeaderDict(
                         {str(name): str(value) for name, value in (row.get("headers") or {}).items()}
                     ),
+                    life=(answer.headers.get(BOOK_HEADER) or "").partition(".")[2],
                 )
                 for row in self._read_object(answer)["uploads"]
             ]
@@ -259,7 +283,7 @@ class Service:
         code, why, index = _read_fault(answer)
         way = f", through {answer.proxy}, which may have said it" if answer.proxy and not code else ""
         text = f"{who or self.url} answered {answer.status} ({why}{way})"
-        if answer.status in _LATER or answer.status >= 500:
+        if answer.status in _LATER or answer.status >= 500 or code == "OtherBook":
             return Busy(text, _read_retry_after_s(answer))
         if answer.status in _OPERATOR:
             return NotAllowed(text, code)

@@ -13,7 +13,7 @@ from regulars_edge.clock import Clock
 from regulars_edge.config import find_spool, load
 from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import redact_text
-from regulars_edge.spool import database, times, totals
+from regulars_edge.spool import database, shops, times, totals
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits
 
@@ -27,13 +27,15 @@ def status(arguments: argparse.Namespace) -> int:
     try:
         if not (folder / database.FILE).is_file():
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
-        if arguments.retry_refused:
+        if arguments.retry_refused or arguments.release:
             with spools.open_spool(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
-                print(f"{spool.retry_refused()} pictures will be offered once more")
+                count = spool.release_waiting(arguments.release) if arguments.release else spool.retry_refused()
+            print(f"{count} pictures will be offered {'where the next ones are' if arguments.release else 'once more'}")
             return 0
         with contextlib.closing(database.open_for_reading(folder)) as db:
             figures = totals.count_by_camera(db, times.now_ms(db, Clock()))
             refused = totals.list_refused(db, _SHOWN) if arguments.refused else []
+            waiting = shops.list_waiting(db)
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
     if arguments.json:
@@ -41,7 +43,12 @@ def status(arguments: argparse.Namespace) -> int:
         rows = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in refused]
         print(
             json.dumps(
-                {"spool": str(folder), "cameras": cameras, **({"refused": rows} if arguments.refused else {})},
+                {
+                    "spool": str(folder),
+                    "cameras": cameras,
+                    "waiting": [asdict(one) for one in waiting],
+                    **({"refused": rows} if arguments.refused else {}),
+                },
                 indent=2,
             )
         )
@@ -52,6 +59,8 @@ def status(arguments: argparse.Namespace) -> int:
         counts = f"{camera[:24]:24} {its.unsent:8} {its.sent:8} {its.refused:8} {its.turned_away:12}"
         print(f"{counts} {format_age(its.oldest_unsent_s):>14} {its.sent_last_hour:7}")
         print(f"  times by {', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}")
+    for one in waiting:
+        print(redact_text(f"{one.camera}: {one}"))
     for _, camera, file, reason in refused:
         print(redact_text(f"{camera}: {file or 'bytes are gone'}: {reason}"))
     return 0

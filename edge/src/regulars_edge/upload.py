@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import logging
 import sys
 import threading
@@ -30,13 +29,15 @@ from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import NoPicture, Picture, list_files, read_mark, read_picture
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark, Origin, State
+from regulars_edge.spool.model import FileMark, Origin, State, Waiting
 from regulars_edge.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 
 _FILES_A_STEP = 64
 """Files that are spooled before they are sent."""
+_WALKS = 5
+"""How often the folder is gone through if the service names another book, or another life of it, meanwhile."""
 _SHOWN = 20
 """Files that a report names; it counts the others."""
 SOURCE = "upload"
@@ -55,6 +56,8 @@ class Report:
     unreadable: list[NoPicture] = field(default_factory=list)
     trouble: str | None = None
     needs_operator: bool = False
+    waiting: list[Waiting] = field(default_factory=list)
+    """What the spool holds for other shops."""
 
 
 @dataclass
@@ -70,9 +73,27 @@ class Upload:
     _ids: set[int] = field(default_factory=set, init=False)
 
     def upload(self) -> Report:
-        """Take and send, until all is there, an operator is needed, or nothing moves any more. Raises SpoolFull."""
-        leave_out = self.spool.folder.resolve()
+        """Take and send, until all is there, an operator is needed, or nothing moves any more. Raises SpoolFull.
+
+        What is there was seen in one life of the shop's book: if that is another one at the end, all is asked anew.
+        """
         self.spool.retry_refused(self.uploader.camera)
+        self.uploader.make_round()  # whose book is it? If nobody answers now, files are taken for the one before
+        service = self.uploader.service
+        for _ in range(_WALKS):
+            began = self.spool.find_book(service.url, service.key())
+            self._walk()
+            if self.report.trouble or began == self.spool.find_book(service.url, service.key()):
+                break
+        else:
+            self.report.trouble = f"{service.url} named another book, or another life of it, each time it was asked"
+        self.report.waiting = self.spool.list_waiting()
+        return self.report
+
+    def _walk(self) -> None:
+        """Go through the folder's files once, and report on them."""
+        leave_out = self.spool.folder.resolve()
+        self.report, self._ids = Report(), set()
         self.report.found = sum(1 for _ in list_files(self.folder, leave_out))
         remaining = list_files(self.folder, leave_out)
         while self.report.trouble is None and (step := list(itertools.islice(remaining, _FILES_A_STEP))):
@@ -81,11 +102,14 @@ class Upload:
             self._send_spooled(to_the_end=False)
         if self.report.trouble is None:
             self._send_spooled(to_the_end=True)
-        sql = "SELECT state, count(*) FROM pictures WHERE id IN (SELECT value FROM json_each(?)) GROUP BY state"
-        states = dict(self.spool.books.read_rows(sql, (json.dumps([*self._ids]),)))
+        if self.report.trouble is None:
+            self.uploader.asks = True  # once more: is it the same book still, in the same life?
+            self._send_spooled(to_the_end=True)
+        states = self.spool.count_states(self._ids)
         self.report.there, self.report.refused = states.get(State.DONE, 0), states.get(State.REFUSED, 0)
         self.report.unsent = states.get(State.NEW, 0) + sum(1 for _ in remaining)
-        return self.report
+        if self.uploader.asks:  # nobody has said whether that is so still
+            self.report.there, self.report.unsent = 0, self.report.there + self.report.unsent
 
     def _send_spooled(self, *, to_the_end: bool) -> None:
         """Send what is in the spool, until nothing moves any more; `to_the_end`: also what steps aside for a while."""
@@ -150,6 +174,7 @@ def list_summary(report: Report) -> list[str]:
         lines.append(f"{report.refused} pictures were refused (regulars-edge status --refused shows why)")
     if report.unsent:
         lines.append(f"{report.unsent} pictures are not yet there: run the same command again")
+    lines += [f"{one} (regulars-edge status)" for one in report.waiting]
     if report.trouble:
         lines.append(f"last trouble: {report.trouble}")
     return lines
@@ -219,7 +244,7 @@ def upload(arguments: argparse.Namespace) -> int:
         code = exits.OPERATOR
     elif report.unsent:
         code = exits.GAVE_UP
-    elif report.refused or report.unreadable or report.trouble:
+    elif report.refused or report.unreadable or report.trouble or report.waiting:
         code = exits.INCOMPLETE
     print(logs.redact_text("\n".join(list_summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

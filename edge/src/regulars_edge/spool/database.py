@@ -68,6 +68,15 @@ CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
 """
+_SHOPS = """
+ALTER TABLE pictures ADD COLUMN shop TEXT NOT NULL DEFAULT ''; -- whom it is for (shops.py)
+ALTER TABLE pictures ADD COLUMN life TEXT;                     -- of the shop's book, in which it was seen there
+DROP INDEX by_remote;
+CREATE UNIQUE INDEX by_remote ON pictures (camera, shop, remote_id) WHERE remote_id IS NOT NULL;
+CREATE TABLE shops (name TEXT PRIMARY KEY, url TEXT NOT NULL, shop TEXT NOT NULL, life TEXT) WITHOUT ROWID;
+CREATE TABLE cameras (camera TEXT PRIMARY KEY, shop TEXT NOT NULL) WITHOUT ROWID; -- whom each is opened for
+"""
+"""Added to version 2 without a new number: the uploader before it, to which a box may go back, reads and writes on."""
 
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
@@ -170,6 +179,8 @@ def open_books(folder: Path) -> sqlite3.Connection:
             raise BooksDamaged(f"they are of version {version}")
         elif version != SPOOL:
             raise SpoolDamaged(f"the spool {folder} is of version {version}, this program knows {SPOOL}")
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'shops'").fetchone():
+            connection.executescript(f"BEGIN IMMEDIATE; {_SHOPS} COMMIT;")
     except BaseException:
         connection.close()
         raise

@@ -41,11 +41,14 @@ def escape_camera(camera: str) -> str:
     return camera.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
 
 
-def make_name(camera: str, stamp: Stamp, content_type: str) -> str:
-    """Make a name that no other copy has: a token, the wall clock's and the boot clock's ms, the boot, the camera."""
+def make_name(camera: str, stamp: Stamp, content_type: str, shop: str = "") -> str:
+    """Make a name that no other copy has: a token and the shop, the wall and the boot clock's ms, the boot, the camera.
+
+    Token and shop are one word, since uploaders that know no shops read the name, too.
+    """
     moment = stamp.moment
     at = f"{stamp.stated_ms}__" if moment is None else f"{moment.wall_ms}_{moment.boot_ms}_{moment.boot_id}"
-    return f"{secrets.token_hex(8)}_{at}_{escape_camera(camera)}{'.jpg' if content_type == JPEG else '.png'}"
+    return f"{secrets.token_hex(8)}{shop}_{at}_{escape_camera(camera)}{'.jpg' if content_type == JPEG else '.png'}"
 
 
 def read_name(name: str) -> tuple[str, Stamp] | None:
@@ -56,6 +59,11 @@ def read_name(name: str) -> tuple[str, Stamp] | None:
     except ValueError:
         return None
     return unquote(camera), stamp
+
+
+def read_shop(name: str) -> str:
+    """Return whom the copy of this name is for; empty: its name does not say it."""
+    return name.partition("_")[0][16:]
 
 
 PICTURES = "pictures"

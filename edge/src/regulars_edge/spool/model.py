@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 from regulars_edge.clock import Moment
 from regulars_edge.picture import Content, TimeBy
+
+
+def name_shop(url: str, key: str = "") -> str:
+    """Name a shop whose book is not known: by its URL and API key, or by the URL alone."""
+    return "~" + hashlib.sha256(f"{url}\0{key}".encode()).hexdigest()[:15]
 
 
 class State(IntEnum):
@@ -62,6 +68,8 @@ class Entry:
     captured_at_ms: int
     copy: str
     track: str = ""
+    shop: str = ""
+    """Whom it is for (spool/shops.py)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,20 @@ class Taken:
 
     id: int
     is_new: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A camera's unsent pictures that are for another shop than the one that the camera is for now."""
+
+    camera: str
+    pictures: int
+    shop: str
+    url: str | None
+
+    def __str__(self) -> str:
+        what = "picture waits" if self.pictures == 1 else "pictures wait"
+        return f"{self.pictures} {what} for another shop at {self.url or 'a URL that is not known'}"
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
 from regulars_edge.picture import Content, is_whole, read_content
-from regulars_edge.spool import database, files, times, totals
+from regulars_edge.spool import database, files, shops, times, totals
 from regulars_edge.spool.database import SpoolDatabase
-from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken
+from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken, Waiting
 from regulars_edge.spool.totals import Totals
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,13 @@ class Spool:
             raise
 
     def find_picture(self, camera: str, mark: FileMark) -> int | None:
-        """Return the id of the picture that this very file was read as, if it was."""
+        """Return the id of the picture that this very file was read as, if it was, for the shop of the camera.
+
+        A picture that was seen there in another life of the shop's book is not found: the file is to be read again.
+        """
         rows = self.books.read_rows(
-            "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
+            "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ? "
+            f"AND {shops.OF_ITS_SHOP} AND NOT {shops.SEEN_BEFORE}",
             (_encode_path(mark.path), mark.mtime_ns, mark.size, camera),
         )
         return int(rows[0][0]) if rows else None
@@ -91,11 +95,12 @@ class Spool:
         """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
         with self._adding:
             with self.books.reading() as db:
-                twin = self._find_twin(db, origin.camera, content, stamp)
-            if twin is not None:
+                shop = shops.find_shop_of_camera(db, origin.camera)
+                twin = self._find_twin(db, origin.camera, shop, content, stamp)
+            if twin is not None and not twin.is_new:
                 return twin
             self._make_room(origin.camera, content.size)
-            name = files.make_name(origin.camera, stamp, content.content_type)
+            name = files.make_name(origin.camera, stamp, content.content_type, shop)
             try:
                 files.write_file(self._copies / name, data)
             except OSError as error:
@@ -103,7 +108,9 @@ class Spool:
                 raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
             try:
                 with self.books.writing() as db:
-                    row_id = self._insert_picture(db, origin, content, stamp, mark, file=name, track=track)
+                    row_id = self._insert_picture(
+                        db, origin, content, stamp, mark, file=name, track=track, shop=shop, twin=twin
+                    )
             except BaseException:
                 (self._copies / name).unlink(missing_ok=True)
                 raise
@@ -124,10 +131,13 @@ class Spool:
             is_half = content is None or not is_whole(content.content_type, data)
             os.fsync(stream.fileno())  # the kill may have come before that
         with self._adding, self.books.writing() as db:
-            if content is None or is_half or self._find_twin(db, camera, content, stamp) is not None:
+            shop = shops.find_rescued(db, camera, files.read_shop(name))
+            twin = None if content is None or is_half else self._find_twin(db, camera, shop, content, stamp)
+            if content is None or is_half or (twin is not None and not twin.is_new):
                 (self._copies / name).unlink(missing_ok=True)
             else:
-                self._insert_picture(db, Origin(camera, "rescued"), content, stamp, None, file=name, track="")
+                origin = Origin(camera, "rescued")
+                self._insert_picture(db, origin, content, stamp, None, file=name, track="", shop=shop, twin=twin)
                 self.held_bytes += content.size
         return not is_half
 
@@ -179,14 +189,19 @@ class Spool:
         with suppress(SpoolFull), self.books.writing(durable=False) as db:  # the caller says it anyway
             totals.add_count(db, f"turned_away:{camera}")
 
-    def _find_twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
-        """Find the picture that these bytes are already: of the same camera, at about the same time (SAME_TIME_MS)."""
+    def _find_twin(
+        self, db: sqlite3.Connection, camera: str, shop: str, content: Content, stamp: Stamp
+    ) -> Taken | None:
+        """Find the picture that these bytes are already: of shop and camera, at about the same time (SAME_TIME_MS).
+
+        It is new once more if it was seen at the shop in another life of its book.
+        """
         rows = db.execute(
-            "SELECT id, boot_id, boot_ms, wall_ms, captured_at_ms FROM pictures LEFT JOIN boots USING (boot) "
-            "WHERE camera = ? AND sha256 = ?",
-            (camera, content.sha256),
+            f"SELECT id, boot_id, boot_ms, wall_ms, captured_at_ms, {shops.SEEN_BEFORE} "
+            "FROM pictures LEFT JOIN boots USING (boot) WHERE camera = ? AND sha256 = ? AND shop = ?",
+            (camera, content.sha256, shop),
         )
-        for row_id, boot_id, boot_ms, wall_ms, captured_at_ms in rows:
+        for row_id, boot_id, boot_ms, wall_ms, captured_at_ms, was_seen_before in rows:
             if stamp.moment is None:
                 apart_ms = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
             elif boot_id == stamp.moment.boot_id:
@@ -196,7 +211,7 @@ class Spool:
             else:
                 continue  # a wrong clock may say the same time in two boots, and no frame is of both
             if abs(apart_ms) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
-                return Taken(row_id, False)
+                return Taken(row_id, bool(was_seen_before))
         return None
 
     def _insert_picture(
@@ -209,8 +224,10 @@ class Spool:
         *,
         file: str,
         track: str,
+        shop: str,
+        twin: Taken | None,
     ) -> int:
-        """Write a new picture's row, and return its id."""
+        """Write a new picture's row, and return its id. A twin's row becomes it: that keeps its time of capture."""
         moment = stamp.moment
         if mark is not None:
             totals.add_count(db, f"time by {stamp.by}:{origin.camera}")
@@ -230,8 +247,12 @@ class Spool:
             "mtime_ns": mark.mtime_ns if mark else None,
             "spooled_at_ms": self.books.now_ms(),
             "track": track or None,
+            "shop": shop,
         }
-        cursor = db.execute(f"INSERT INTO pictures ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
+        if twin is not None:
+            sql = "SELECT id, captured_at_ms FROM pictures WHERE id = ?"
+            row["id"], row["captured_at_ms"] = db.execute(sql, (twin.id,)).fetchone()
+        cursor = db.execute(f"INSERT OR REPLACE INTO pictures ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
         return int(cursor.lastrowid or 0)
 
     def take_in(self, stop: threading.Event) -> None:
@@ -275,23 +296,35 @@ class Spool:
         ((count,),) = self.books.read_rows(sql)
         return int(count)
 
+    def count_states(self, ids: Collection[int]) -> dict[int, int]:
+        """Count these pictures by state. What was seen at the service in another life of its book counts as new."""
+        sql = (
+            f"SELECT iif({shops.SEEN_BEFORE}, 0, state), count(*) FROM pictures "
+            "WHERE id IN (SELECT value FROM json_each(?)) GROUP BY 1"
+        )
+        return dict(self.books.read_rows(sql, (json.dumps([*ids]),)))
+
     def needs_time(self, camera: str) -> bool:
         """Tell whether pictures wait whose time of capture is not settled yet."""
-        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state = 0 AND captured_at_ms IS NULL LIMIT 1"
+        sql = (
+            "SELECT 1 FROM pictures WHERE camera = ? AND state = 0 AND captured_at_ms IS NULL "
+            f"AND {shops.OF_ITS_SHOP} LIMIT 1"
+        )
         return bool(self.books.read_rows(sql, (camera,)))
 
     def list_next(self, camera: str, limit: int, max_bytes: float, *, skip: Collection[int] = ()) -> list[Entry]:
         """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
 
         The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
-        order. Until the service's time is known, this boot's pictures wait (`needs_time`).
+        order. All are for the shop that the camera is opened for. Until the service's time is known, this boot's
+        pictures wait (`needs_time`).
         """
         untimed_boot = self.books.boot if self.read_anchor() is None else -1  # no boot has -1
 
         def list_unsent(order: str) -> list[tuple[Any, ...]]:
             rows = self.books.read_rows(
-                "SELECT id, sha256, size, content_type, captured_at_ms, file, track FROM pictures INDEXED BY unsent "
-                "WHERE camera = ? AND state = 0 "
+                "SELECT id, sha256, size, content_type, captured_at_ms, file, track, shop "
+                f"FROM pictures INDEXED BY unsent WHERE camera = ? AND state = 0 AND {shops.OF_ITS_SHOP} "
                 f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
                 (camera, untimed_boot, limit + len(skip)),
             )
@@ -308,19 +341,19 @@ class Spool:
                     times.settle_time(db, row_id, self.books.boot)
             return self.list_next(camera, limit, max_bytes, skip=skip)
         chosen: list[Entry] = []
-        for row_id, sha256, size, kind, at_ms, copy, track in rows:
+        for row_id, sha256, size, kind, at_ms, copy, track, shop in rows:
             if chosen and sum(entry.content.size for entry in chosen) + size > max_bytes:
                 break
-            chosen.append(Entry(row_id, camera, Content(sha256, size, kind), at_ms, copy, track or ""))
+            chosen.append(Entry(row_id, camera, Content(sha256, size, kind), at_ms, copy, track or "", shop))
         return chosen
 
     def open_picture(self, entry: Entry) -> BufferedReader:
         """Read the picture's bytes. Raises FileNotFoundError if they are lost, OSError if they cannot be read now."""
         return (self._copies / entry.copy).open("rb")
 
-    def record_done(self, camera: str, ids: Mapping[int, str]) -> int:
+    def record_done(self, camera: str, ids: Mapping[int, str], life: str | None = None) -> int:
         """Record in one transaction that these pictures are at the service, each by its id there; then remove their
-        copies, which the next sweep notes. Return how many were not known to be there.
+        copies, which the next sweep notes. Return how many were not known to be there. `life`: in which it has them.
 
         A power cut may take it back: then the pictures are offered again, and the service has them.
 
@@ -334,8 +367,8 @@ class Spool:
                     f"SELECT id, file, size FROM pictures WHERE id IN ({placeholders}) AND state = 0", list(ids)
                 ).fetchall()
                 db.executemany(
-                    "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ? WHERE id = ?",
-                    [(now_ms, ids[row_id], row_id) for row_id, *_ in rows],
+                    "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ?, life = ? WHERE id = ?",
+                    [(now_ms, ids[row_id], life, row_id) for row_id, *_ in rows],
                 )
                 totals.add_count(db, f"sent:{camera}", len(rows))
         except sqlite3.IntegrityError as error:
@@ -438,6 +471,34 @@ class Spool:
         if not self.is_noted(name):
             with self.books.writing() as db:
                 totals.add_count(db, name)
+
+    def find_book(self, url: str, key: str) -> tuple[str, str | None]:
+        """Return the shop that a key opens at a URL, and its book's life, as far as they are known (shops.py)."""
+        with self.books.reading() as db:
+            return (shop := shops.find_shop(db, url, key)), shops.find_life(db, shop)
+
+    def note_answer(self, url: str, key: str, header: str | None, *, opens: bool) -> None:
+        """Note whose book has answered; `opens`: whether the service knows the key. Raises SpoolFull, SpoolDamaged."""
+        with self.books.reading() as db:
+            answerer = shops.find_answerer(db, url, key, header, opens=opens)
+        if answerer != self.find_book(url, key):
+            with self.books.writing() as db:
+                shops.keep_answerer(db, url, key, *answerer)
+
+    def open_camera(self, camera: str, url: str, key: str) -> None:
+        """Let the camera be for the shop that the key opens. Raises SpoolFull, SpoolDamaged."""
+        with self.books.writing() as db:
+            shops.open_camera(db, camera, url, key)
+
+    def list_waiting(self) -> list[Waiting]:
+        """List what waits for other shops."""
+        with self.books.reading() as db:
+            return shops.list_waiting(db)
+
+    def release_waiting(self, url: str) -> int:
+        """Let what waits for shops at `url` be for those that the cameras are opened for next; return how many."""
+        with self.books.writing() as db:
+            return shops.release_waiting(db, url)
 
     def read_settings(self, camera: str) -> dict[str, object]:
         """Return the settings of the service that were kept last."""
