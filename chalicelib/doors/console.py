@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from chalicelib.doors.console_files import File
 
 PATH = "/console"
-FILES = (f"{PATH}/{{file}}", f"{PATH}/{{folder}}/{{file}}")
-"""A file lies in the console's folder, or in one below that."""
+FILES = (f"{PATH}/{{name}}", f"{PATH}/{{name}}/{{file}}")
+"""`name` is a file in the console's folder, or a folder below it: at a place of a path API Gateway takes one variable."""
 PATHS = ("/", PATH, *FILES)
 
 _NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
@@ -77,7 +77,7 @@ class Console:
 
     def answer_file(self, request: HttpRequest) -> Response:
         """Answer a file. Raises Refused for what is none."""
-        parts = (request.parameters.get(name) for name in ("folder", "file"))
+        parts = (request.parameters.get(part) for part in ("name", "file"))
         name = "/".join(filter(None, parts))
         if name not in self._files:
             raise Refused(404, "")

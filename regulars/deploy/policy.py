@@ -12,22 +12,20 @@ _NAMED = {
     "PutBucketPublicAccessBlock PutObject",
     "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration List* "
     "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging "
-    "PutEncryptionConfiguration PutLifecycleConfiguration TagResource UntagResource",
-    "dynamodb:*:*:table/STACK-*": "CreateTable DeleteTable Describe* GetItem GetResourcePolicy ListTagsOfResource "
-    "PutItem Query Scan TagResource UntagResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
+    "PutEncryptionConfiguration PutLifecycleConfiguration *agResource",
+    "dynamodb:*:*:table/STACK-*": "ConditionCheckItem CreateTable DeleteTable Describe* GetItem GetResourcePolicy "
+    "ListTagsOfResource PutItem Query Scan *agResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
     "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue",
     "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction DeleteFunctionConcurrency "
     "DeleteFunctionEventInvokeConfig DeleteFunctionUrlConfig Get* List* PutFunctionConcurrency "
-    "PutFunctionEventInvokeConfig PutFunctionRecursionConfig RemovePermission TagResource UntagResource "
-    "UpdateFunction*",
+    "PutFunctionEventInvokeConfig PutFunctionRecursionConfig RemovePermission *agResource UpdateFunction*",
     "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy Describe* "
-    "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy TagResource UntagResource",
-    "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets TagResource "
-    "UntagResource",
-    "cloudwatch:*:*:alarm:STACK-*": "DeleteAlarms ListTagsForResource PutMetricAlarm TagResource UntagResource",
-    "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard PutDashboard",
+    "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy *agResource",
+    "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets *agResource",
+    "cloudwatch:*:*:alarm:STACK-*": "DeleteAlarms ListTagsForResource PutMetricAlarm *agResource",
+    "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard ListTagsForResource PutDashboard *agResource",
     "xray:*:*:sampling-rule/STACK-*": "DeleteSamplingRule UpdateSamplingRule",
-    "budgets:*:*:budget/STACK": "ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget",
+    "budgets:*:*:budget/STACK": "ListTagsForResource ModifyBudget *agResource ViewBudget",
     "iam::*:role/STACK-* iam::*:policy/STACK-*": "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole "
     "DeletePolicy DeletePolicyVersion DeleteRole DeleteRolePolicy DetachRolePolicy Get* List* PassRole PutRolePolicy "
     "TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
@@ -36,14 +34,16 @@ _NAMED = {
 
 _NAMELESS = {
     "apigateway": "DELETE GET PATCH POST PUT",
-    "kms": "CreateKey DescribeKey DisableKeyRotation EnableKeyRotation Get* ListResourceTags PutKeyPolicy TagResource "
-    "UntagResource UpdateKeyDescription",
+    "kms": "CreateKey DescribeKey DisableKeyRotation EnableKeyRotation Get* ListResourceTags PutKeyPolicy *agResource "
+    "UpdateKeyDescription",
     "lambda": "CreateEventSourceMapping DeleteEventSourceMapping GetEventSourceMapping ListEventSourceMappings "
-    "UpdateEventSourceMapping",
+    "ListTags *agResource UpdateEventSourceMapping",
     "logs": "DescribeLogGroups",
-    "xray": "CreateSamplingRule GetSamplingRules ListTagsForResource TagResource UntagResource",
+    "xray": "CreateSamplingRule GetSamplingRules ListTagsForResource *agResource",
 }
 """Actions with resources whose names nobody chooses. CloudFormation alone may do them for the role."""
+
+_GATEWAY = "ops.apigateway.amazonaws.com"
 
 _ASKED = (
     "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings sts:GetCallerIdentity "
@@ -54,8 +54,8 @@ _ASKED = (
 def make_role_policy(stack: str) -> dict[str, Any]:
     """Make the policy of a role that deploys the stack, in any region of its account.
 
-    Statements are of four kinds: what is only asked; resources whose names begin as the stack; sealing by KMS; and
-    resources without a name, which CloudFormation alone may make.
+    Statements are of five kinds: what is only asked; resources whose names begin as the stack; sealing by KMS; the role
+    that API Gateway needs for a domain; and resources without a name, which CloudFormation alone may make.
     """
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def make_role_policy(stack: str) -> dict[str, Any]:
     named_statements = [
         allow(
             actions,
-            *(f"arn:aws:{suffix}" for suffix in arn_ends.replace("STACK", stack).split()),
+            *(f"arn:*:{suffix}" for suffix in arn_ends.replace("STACK", stack).split()),
             service=arn_ends.split(":")[0],
         )
         for arn_ends, actions in _NAMED.items()
@@ -81,7 +81,9 @@ def make_role_policy(stack: str) -> dict[str, Any]:
         for service, actions in _NAMELESS.items()
     ]
     sealing = allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"})
+    # API Gateway makes this role of its own for the first domain of an account.
+    linking = allow("iam:CreateServiceLinkedRole", f"arn:*:iam::*:role/aws-service-role/{_GATEWAY}/*")
     return {
         "Version": "2012-10-17",
-        "Statement": [allow(_ASKED, "*"), *named_statements, sealing, *nameless_statements],
+        "Statement": [allow(_ASKED, "*"), *named_statements, sealing, linking, *nameless_statements],
     }

@@ -1,4 +1,5 @@
-"""The merged template, and what Chalice packages of an application that has our functions and routes, and no code."""
+"""The merged template, what Chalice packages of an application that has our functions and routes, and no code, and what
+SAM translates that into for CloudFormation."""
 
 import json
 import os
@@ -91,3 +92,18 @@ def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def packaged(packaged_path: Path) -> dict[str, Any]:
     return json.loads(packaged_path.read_text())
+
+
+@pytest.fixture(scope="session")
+def translated(packaged_path: Path) -> dict[str, Any]:
+    """What CloudFormation gets of it: SAM's translator is the one that AWS runs."""
+    from samtranslator.parser.parser import Parser  # its import takes seconds, and each worker imports this module
+    from samtranslator.translator.translator import Translator
+
+    whole = json.loads(packaged_path.read_text())
+    for one in whole["Resources"].values():
+        if "CodeUri" in one.get("Properties", {}):
+            one["Properties"]["CodeUri"] = {"Bucket": "deployments", "Key": "deployment.zip"}
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        return Translator({}, Parser()).translate(whole, {})

@@ -1,0 +1,239 @@
+"""A book of refusals: rules that AWS keeps, and no emulator, linter or translator here does, each with its source.
+
+Each is tried twice: on what is deployed, which breaks none, and on that with one fault, which the rule has to find.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from fnmatch import fnmatch
+from typing import Any, NamedTuple
+
+import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+from regulars.deploy.policy import make_role_policy
+from tests.support.iam import BY_CLOUDFORMATION, is_allowed
+
+STACK = f"regulars-{'x' * 19}"
+"""The longest name of a stack."""
+
+
+class Deployed(NamedTuple):
+    """What AWS gets: the template as SAM translates it, and the policy of the role that deploys it."""
+
+    template: dict[str, Any]
+    policy: dict[str, Any]
+
+    def properties_by_name(self, kind: str) -> dict[str, Any]:
+        resources = self.template["Resources"].items()
+        return {name: one["Properties"] for name, one in resources if one["Type"] == kind}
+
+    @property
+    def kinds(self) -> list[str]:
+        return sorted({one["Type"] for one in self.template["Resources"].values()})
+
+    @property
+    def paths(self) -> dict[str, Any]:
+        return self.template["Resources"]["RestAPI"]["Properties"]["Body"]["paths"]
+
+
+class Rule(NamedTuple):
+    source: str
+    """A public page that says so: OWNER/REPOSITORY NUMBER is a thread of GitHub."""
+
+    find: Callable[[Deployed], Iterator[str]]
+    """Yields what breaks the rule."""
+
+    break_it: Callable[[Deployed], object]
+    """Puts one fault into what is deployed."""
+
+
+def find_sibling_variables(deployed: Deployed) -> Iterator[str]:
+    variables = defaultdict(set)
+    for path in deployed.paths:
+        parts = path.split("/")
+        for depth, part in enumerate(parts):
+            if part.startswith("{"):
+                variables["/".join(parts[:depth])].add(part)
+    yield from (f"{place} has {sorted(names)}" for place, names in variables.items() if len(names) > 1)
+
+
+_PLACE = "eu-central-1:123456789012"
+_GLOBAL = ":123456789012"
+_ARNS = {
+    "AWS::Budgets::Budget": f"budgets:{_GLOBAL}:budget/{STACK}",
+    "AWS::CloudWatch::Alarm": f"cloudwatch:{_PLACE}:alarm:{STACK}-ApiErrors-AbC",
+    "AWS::CloudWatch::Dashboard": f"cloudwatch:{_GLOBAL}:dashboard/{STACK}",
+    "AWS::DynamoDB::Table": f"dynamodb:{_PLACE}:table/{STACK}-faces",
+    "AWS::Events::Rule": f"events:{_PLACE}:rule/{STACK}-SweepEvent-AbC",
+    "AWS::IAM::ManagedPolicy": f"iam:{_GLOBAL}:policy/{STACK}-WitnessPolicy-AbC",
+    "AWS::IAM::Policy": f"iam:{_GLOBAL}:role/{STACK}-IngestRole-AbC",
+    "AWS::IAM::Role": f"iam:{_GLOBAL}:role/{STACK}-IngestRole-AbC",
+    "AWS::KMS::Key": f"kms:{_PLACE}:key/11111111-2222-3333-4444-555555555555",
+    "AWS::Lambda::EventInvokeConfig": f"lambda:{_PLACE}:function:{STACK}-Canary-AbC",
+    "AWS::Lambda::EventSourceMapping": f"lambda:{_PLACE}:event-source-mapping:11111111-2222-3333-4444-555555555555",
+    "AWS::Lambda::Function": f"lambda:{_PLACE}:function:{STACK}-Ingest-AbC",
+    "AWS::Lambda::Permission": f"lambda:{_PLACE}:function:{STACK}-Ingest-AbC",
+    "AWS::Lambda::Url": f"lambda:{_PLACE}:function:{STACK}-APIHandler-AbC",
+    "AWS::Logs::LogGroup": f"logs:{_PLACE}:log-group:/aws/lambda/{STACK}/ingest",
+    "AWS::S3::Bucket": f"s3:::{STACK}-databucket-abc",
+    "AWS::S3::BucketPolicy": f"s3:::{STACK}-databucket-abc",
+    "AWS::SQS::Queue": f"sqs:{_PLACE}:{STACK}-IndexQueue-AbC",
+    "AWS::SQS::QueuePolicy": f"sqs:{_PLACE}:{STACK}-CapturesQueue-AbC",
+    "AWS::XRay::SamplingRule": f"xray:{_PLACE}:sampling-rule/{STACK}-api",
+}
+"""What each type's resources are called, behind the partition. Those of API Gateway have names that nobody chooses."""
+
+
+UNUSED = (
+    "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem dynamodb:DeleteItem "
+    "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* s3:*Abac s3:*Acl "
+    "s3:*Logging s3:*Lock* s3:*Inventory* s3:*Tiering* s3:*Replication* s3:*Versioning s3:DeleteBucketEncryption "
+    "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion logs:*ssociateKmsKey "
+    "*LogDelivery logs:*DataProtection* logs:*IndexPolicy *BearerTokenAuthentication *DeletionProtection "
+    "lambda:Associate* *CodeSigning* *CapacityProvider *PublishVersion *ScalingConfig *RuntimeManagementConfig "
+    "*PermissionsBoundary iam:*Group* iam:*User* *UpdateRestApiPolicy "
+)
+"""Writes with which CloudFormation makes what this template lacks, or which it tries without need."""
+
+
+def find_missing_rights(deployed: Deployed) -> Iterator[str]:
+    """CloudFormation's own schemas say which actions it calls for a type. Each has to be allowed on that type's ARN."""
+    for kind in deployed.kinds:
+        service = kind.split("::")[1].lower()
+        arn = f"arn:aws:{_ARNS.get(kind, f'{service}:::x')}"
+        for phase, handler in _read_schema(kind)["handlers"].items():
+            for action in handler["permissions"] if phase != "list" else ():
+                is_needed = action.startswith(f"{service}:") and not any(fnmatch(action, one) for one in UNUSED.split())
+                if is_needed and not is_allowed(deployed.policy, action, arn, BY_CLOUDFORMATION):
+                    yield f"{phase} of {kind}: {action}"
+
+
+def _read_schema(kind: str) -> dict[str, Any]:
+    return PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+
+
+def find_missing_link(deployed: Deployed) -> Iterator[str]:
+    role = f"arn:aws:iam:{_GLOBAL}:role/aws-service-role/ops.apigateway.amazonaws.com/AWSServiceRoleForAPIGateway"
+    if deployed.properties_by_name("AWS::ApiGateway::DomainName"):
+        allowed = is_allowed(deployed.policy, "iam:CreateServiceLinkedRole", role, BY_CLOUDFORMATION)
+        yield from () if allowed else ("iam:CreateServiceLinkedRole",)
+
+
+def find_partitions(deployed: Deployed) -> Iterator[str]:
+    for name, one in (*deployed.template["Resources"].items(), ("the printed policy", deployed.policy)):
+        yield from (f"{name}: {found}" for found in re.findall(r'"(arn:aws:[^"]*)', json.dumps(one)))
+
+
+def find_large_policies(deployed: Deployed) -> Iterator[str]:
+    for name, document, most in _list_policies(deployed):
+        if (size := len(json.dumps(document, separators=(",", ":")))) > most:
+            yield f"{name} has {size} characters of {most}"
+
+
+def _list_policies(deployed: Deployed) -> Iterator[tuple[str, Any, int]]:
+    """Yield name, document and most characters of each. A reference is written for each that it may be put in for."""
+    yield "the printed policy", deployed.policy, 6_144
+    for name, one in deployed.properties_by_name("AWS::IAM::ManagedPolicy").items():
+        yield name, one["PolicyDocument"], 6_144
+    for name, one in deployed.properties_by_name("AWS::IAM::Role").items():
+        documents = [policy["PolicyDocument"] for policy in one["Policies"]]
+        shared = [use["PolicyDocument"] for use in deployed.properties_by_name("AWS::IAM::Policy").values()]
+        yield name, _fill([*documents, *shared]), 10_240
+
+
+def _fill(value: Any) -> Any:
+    """Put an ARN in for each reference, as long as it may become."""
+    if isinstance(value, dict):
+        if any(key == "Ref" or key.startswith("Fn::") for key in value):
+            return f"arn:aws-us-gov:dynamodb:ap-southeast-7:123456789012:table/{STACK}-{'x' * 40}/*"
+        return {key: _fill(one) for key, one in value.items()}
+    return [_fill(one) for one in value] if isinstance(value, list) else value
+
+
+def drop_right(action: str, resource: str) -> Callable[[Deployed], object]:
+    """Take an action from the statement that has the resource."""
+
+    def drop(deployed: Deployed) -> None:
+        [statement] = [
+            one for one in deployed.policy["Statement"] if action in one["Action"] and resource in one["Resource"]
+        ]
+        statement["Action"].remove(action)
+
+    return drop
+
+
+RULES = {
+    "A REST API takes one variable name at each place of a path": Rule(
+        "amazon-archives/aws-apigateway-importer 202",
+        find_sibling_variables,
+        lambda deployed: deployed.paths.update({"/console/{file}": deployed.paths["/console/{name}"]}),
+    ),
+    "Event source mappings are tagged when they are made, under ARNs of their own": Rule(
+        "aws-samples/sample-autonomous-cloud-coding-agents 407",
+        find_missing_rights,
+        drop_right("lambda:*agResource", "*"),
+    ),
+    "Dashboards are tagged when they are made; no right, no dashboard": Rule(
+        "aws-samples/aws-eda-slurm-cluster 340",
+        find_missing_rights,
+        drop_right("cloudwatch:*agResource", f"arn:*:cloudwatch::*:dashboard/{STACK}"),
+    ),
+    "The first regional domain of an account makes API Gateway's own role": Rule(
+        "amplify-education/serverless-domain-manager 112",
+        find_missing_link,
+        lambda deployed: deployed.policy["Statement"].remove(
+            next(one for one in deployed.policy["Statement"] if one["Action"] == ["iam:CreateServiceLinkedRole"])
+        ),
+    ),
+    "A managed policy has 6,144 characters at most, all inline policies of a role 10,240": Rule(
+        "docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
+        find_large_policies,
+        lambda deployed: deployed.policy["Statement"].append({"Resource": "x" * 1_000}),
+    ),
+    "An ARN begins with the partition of its region": Rule(
+        "terraform-aws-modules/terraform-aws-iam 39",
+        find_partitions,
+        lambda deployed: deployed.policy["Statement"][1]["Resource"].append("arn:aws:s3:::regulars-packages-*"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def deployed(translated: dict[str, Any]) -> Deployed:
+    return Deployed(translated, make_role_policy(STACK))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_deployed_breaks_no_rule_and_its_fault_does(deployed: Deployed, rule: str) -> None:
+    _, find, break_it = RULES[rule]
+    assert [*find(deployed)] == []
+    faulty = deepcopy(deployed)
+    break_it(faulty)
+    assert [*find(faulty)] != [], "a rule that finds nothing holds nothing"
+
+
+DIRECT = {"acm", "cloudformation", "sts", "kms:Encrypt", "lambda:GetAccountSettings", "s3:PutObject"}
+DIRECT |= {"cloudwatch:GetMetricData", "dynamodb:ConditionCheckItem", "iam:CreateServiceLinkedRole"}
+"""Services and actions that `regulars deploy` itself calls, and what API Gateway does for the first domain."""
+
+
+def test_a_role_that_deploys_may_do_nothing_that_no_type_needs(deployed: Deployed) -> None:
+    handlers = [one for kind in deployed.kinds for one in _read_schema(kind)["handlers"].values()]
+    known = {action for one in handlers for action in one["permissions"]}
+    for may in {action for one in deployed.policy["Statement"] for action in one["Action"]}:
+        direct = {may, may.partition(":")[0]} & DIRECT
+        assert direct or any(fnmatch(action, may) for action in known), f"no type needs {may}"
+
+
+def test_a_role_that_deploys_touches_one_stack(deployed: Deployed) -> None:
+    for one in deployed.policy["Statement"]:
+        if "*" in one["Resource"]:
+            reads = all(re.search(":(Get|List|Describe)", action) for action in one["Action"])
+            assert reads or one["Condition"], "what has no name is changed through CloudFormation, or with our context"
+        else:
+            known = f"{STACK}|regulars-packages|transform/|role/aws-service-role/ops.apigateway"
+            assert [of for of in one["Resource"] if not re.search(known, of)] == []
