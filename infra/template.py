@@ -1,13 +1,16 @@
 """The CloudFormation that is merged into what `chalice package` writes: functions.yaml, what holds state (storage.py),
 and what follows from both: alarms (alarms.py), answers of the gateway, and needs of each function.
 
-These are a log group, a parameter for its concurrency, outputs of its settings, and the use of a customer's key. They
-are derived from the functions and the storage, so that none is left out.
+These are a log group, a parameter for its concurrency, outputs of its settings, its role's boundary, and the use of a
+customer's key. They are derived from the functions and the storage, so that none is left out.
+
+`python -m infra.template` prints it, without packaging anything.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -86,7 +89,13 @@ def derive_from_functions(overlay: Template) -> Template:
     key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": name_role(name)} for name in list_functions()]}}}
     return reduce(
         join_templates,
-        (_make_log_groups(), _make_concurrency_limits(), _make_outputs(overlay), {"Resources": key_roles}),
+        (
+            _make_log_groups(),
+            _make_concurrency_limits(),
+            _make_outputs(overlay),
+            _make_role_boundaries(),
+            {"Resources": key_roles},
+        ),
     )
 
 
@@ -132,6 +141,13 @@ def _make_log_groups() -> Template:
         for function in list_functions().values()
     }
     return {"Resources": {**groups, **functions_with_logs}}
+
+
+def _make_role_boundaries() -> Template:
+    """Bound each function's role by the policy that the operator names: some companies let no other role be made."""
+    boundary = {"Fn::If": ["HasRoleBoundary", {"Ref": "RoleBoundary"}, {"Ref": "AWS::NoValue"}]}
+    roles = {name_role(name): {"Properties": {"PermissionsBoundary": boundary}} for name in list_functions()}
+    return {"Resources": roles}
 
 
 def _make_outputs(overlay: Template) -> Template:
@@ -243,3 +259,7 @@ def _make_gateway_answer(status: int | None, error: type[RegularsError], sentenc
         },
         "responseTemplates": {"application/json": body},
     }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(join_parts()))

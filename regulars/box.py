@@ -92,10 +92,11 @@ def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> 
       regulars doctor --dialect DIALECT --url http://box:8000 --keys client.keys
     """
     from regulars.doctor import clients, doctor
+    from regulars.findings import print_findings
 
     if dialect is not None:
-        return doctor.print_findings(clients.check_client_calls(dialect, url, clients.read_keys(keys)))
-    return doctor.print_findings(doctor.check_all(lambda: read_configuration(**options)))
+        return print_findings(clients.check_client_calls(dialect, url, clients.read_keys(keys)))
+    return print_findings(doctor.check_all(lambda: read_configuration(**options)))
 
 
 @click.command(short_help="Check that what is stored agrees with itself.")

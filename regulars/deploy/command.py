@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from regulars.options import ask_yes_or_no, deed_options, models_option
+
+if TYPE_CHECKING:
+    from regulars.deploy.deploy import Plan
+    from regulars.deploy.stack import Account
 
 
 def _split_pair(text: str) -> tuple[str, str]:
@@ -31,6 +37,9 @@ def _split_pair(text: str) -> tuple[str, str]:
     "--pack", "packs", multiple=True, metavar="NAME", help="Model pack of your own to ship; repeat for several."
 )
 @click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
+@click.option(
+    "--preflight", is_flag=True, help="Say what the account would refuse, and end before anything is packaged."
+)
 @click.option("--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end.")
 @click.option(
     "--parameter", "parameters", type=_split_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md."
@@ -46,46 +55,75 @@ def deploy(
     models: Path | None,
     packs: tuple[str, ...],
     domain: str | None,
+    preflight: bool,
     policy: bool,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry them out.
 
-    A dry run does not call AWS.
+    Before that it asks the account what would be refused. A dry run does not call AWS.
 
     \b
     Examples:
       regulars deploy --stage prod --dry-run
+      regulars deploy --stage prod --preflight
       regulars deploy --stage prod --region eu-central-1 --parameter AlarmTopic=arn:aws:sns:...
       regulars deploy --stage prod --domain faces.shop.example
       regulars deploy --stage prod --policy > policy.json
     """
     from regulars.deploy import deploy
-    from regulars.errors import NotDeployed
+    from regulars.deploy.package import read_parameters
 
+    if preflight and dry_run:
+        raise click.UsageError("--preflight asks the account, and --dry-run does not: give one of them")
+    stack = deploy.stack_name(stage)
+    values = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
     if policy:
         from regulars.deploy.policy import make_role_policy
 
-        print(json.dumps(make_role_policy(deploy.stack_name(stage)), indent=2))
+        print(json.dumps(make_role_policy(stack, values.get("RoleBoundary", "")), indent=2))
         return
-    values = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
+    rules = read_parameters()
+    deploy.require_parameters(rules, values)
+    account = None if dry_run else _open_account(region, stack, rules, values)
+    if preflight:
+        return
     plan = deploy.make_plan(stage, values, architecture=architecture, python=python, models=models, names=packs)
     for line in plan.write_lines():
         print(line)
-    if dry_run:
+    if account is None:
         for line in plan.write_limits(deploy.ORDINARY_CONCURRENCY, {}):
             print(line)
         print("            assumed: the account was not asked, and a new one may run as few as 10")
         return
+    _carry_out(plan, account, stage, bucket, lambda: yes or ask_yes_or_no("Carry this out?"))
+
+
+def _open_account(region: str | None, stack: str, rules: Mapping[str, Any], values: Mapping[str, str]) -> Account:
+    """Return the account of the environment. Raises NotDeployed if it would refuse the deployment, and says why."""
     import boto3
 
-    from regulars.deploy.canary import add_canary
-    from regulars.deploy.spent import compare_month
+    from regulars.deploy.preflight import Wanted, check_account, read_defaults
     from regulars.deploy.stack import Account
+    from regulars.errors import NotDeployed
+    from regulars.findings import print_findings
 
     account = Account(boto3.session.Session(region_name=region))
+    wanted = Wanted(stack, values, account.read_parameters(stack), read_defaults(rules))
+    if print_findings(check_account(account, wanted)):
+        raise NotDeployed("nothing was packaged or made: see the lines that begin with `failed`")
+    return account
+
+
+def _carry_out(plan: Plan, account: Account, stage: str, bucket: str | None, agree: Callable[[], bool]) -> None:
+    """Deploy a plan, make the canary's tenant, and compare the month's costs with the forecast. Raises NotDeployed."""
+    from regulars.deploy import deploy
+    from regulars.deploy.canary import add_canary
+    from regulars.deploy.spent import compare_month
+    from regulars.errors import NotDeployed
+
     try:
-        if deploy.deploy(plan, account, bucket, lambda: yes or ask_yes_or_no("Carry this out?")):
+        if deploy.deploy(plan, account, bucket, agree):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
             present = account.read_parameters(plan.stack) or {}
             add_canary(stage, present)

@@ -19,12 +19,13 @@ from msgspec import Struct
 
 from chalicelib.aws.cost.table import Load
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
-from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
 from regulars.cost import bill
 from regulars.deploy import shops
+from regulars.deploy.budget import keep_budget
 from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
-from regulars.deploy.stack import Account
+from regulars.deploy.preflight import list_tables, read_defaults
+from regulars.deploy.stack import LEAST_UNRESERVED, Account
 from regulars.errors import NotDeployed
 
 # AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
@@ -36,15 +37,7 @@ ORDINARY_CONCURRENCY = 1_000
 _LEAST_RUNS = 2
 """The most runs that AWS lets a queue start."""
 
-_LEAST_UNRESERVED = 100
-"""The part of an account's concurrency that AWS keeps for functions that reserve none."""
-
 _API = "APIHandlerConcurrency"
-
-_WITHOUT_URLS = (
-    "ap-south-2 ap-southeast-4 ca-west-1 cn-north-1 cn-northwest-1 eu-central-2 eu-south-2 il-central-1 me-central-1"
-)
-"""Regions in which Lambda had no function URLs, as its Developer Guide said (November 2026)."""
 
 _TOPIC = "AlarmTopic"
 
@@ -68,8 +61,8 @@ class Plan(Struct, frozen=True):
 
     @property
     def tables(self) -> list[str]:
-        """Names of the tables that the template makes (infra/storage.py)."""
-        return [f"{self.stack}-{table.name}" for table in keys.TABLES]
+        """Names of the tables that the template makes."""
+        return list_tables(self.stack)
 
     def count_runs(self, concurrency: int) -> dict[str, str]:
         """Return how many runs each queue and the API may start, by parameter, in an account of that concurrency.
@@ -81,7 +74,7 @@ class Plan(Struct, frozen=True):
         shared = {name: int(rules["Default"]) for name, rules in parameters.items() if name.endswith("Concurrency")}
         runs_by_queue = {name: runs for name, runs in shared.items() if runs > 0}
         queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in runs_by_queue.items()}
-        half = concurrency // 2 if concurrency >= 2 * _LEAST_UNRESERVED else -1
+        half = concurrency // 2 if concurrency >= 2 * LEAST_UNRESERVED else -1
         return queues | ({_API: str(half)} if _API in parameters else {})
 
     def write_template(self, address: str) -> str:
@@ -123,7 +116,7 @@ class Plan(Struct, frozen=True):
         initial = self.count_runs(concurrency)
         runs = ", ".join(f"{name} {count}" for name, count in initial.items())
         yield f"limits      the account has room for {concurrency:,} functions at once, so a new stack gets {runs}"
-        defaults = {name: str(rules.get("Default", "")) for name, rules in self.template.get("Parameters", {}).items()}
+        defaults = read_defaults(self.template.get("Parameters", {}))
         for line in shops.describe({**defaults, **initial, **present, **self.parameters}):
             yield f"            {line}"
         if concurrency < ORDINARY_CONCURRENCY // 10:
@@ -171,10 +164,10 @@ def make_plan(
     models: Path | None,
     names: Sequence[str],
 ) -> Plan:
-    """Package this checkout, and check the parameters against its template.
+    """Package this checkout.
 
-    `models`, `names`: of the packs to ship, as in `find_shipped_packs`. Raises InvalidInput for a wrong stage or
-    parameter, NotDeployed if packaging fails.
+    `models`, `names`: of the packs to ship, as in `find_shipped_packs`. Raises InvalidInput for a wrong stage,
+    NotDeployed if packaging fails.
     """
     stack = stack_name(stage)
     try:
@@ -183,7 +176,6 @@ def make_plan(
         raise NotDeployed(f"nothing was packaged: {error}") from error
     package_folder = package_checkout(architecture, python, models, shipped)
     template = json.loads((package_folder / TEMPLATE).read_text(encoding="utf-8"))
-    require_parameters(template, parameters)
     return Plan(
         stack=stack,
         archive=package_folder / ARCHIVE,
@@ -193,9 +185,11 @@ def make_plan(
     )
 
 
-def require_parameters(template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
-    """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow."""
-    rules_by_name = template.get("Parameters", {})
+def require_parameters(rules_by_name: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+    """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow.
+
+    `rules_by_name`: the template's parameters.
+    """
     for name, value in parameters.items():
         if name not in rules_by_name:
             raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
@@ -207,6 +201,8 @@ def require_parameters(template: Mapping[str, Any], parameters: Mapping[str, str
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
         if len(value) > (max_length := rules.get("MaxLength", len(value))):
             raise InvalidInput(f"{name} has {max_length} characters at most, not {len(value)}")
+        if (pattern := rules.get("AllowedPattern")) and not re.fullmatch(pattern, value):
+            raise InvalidInput(f"{name} is not {value!r}: {rules['Description']}")
 
 
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
@@ -214,51 +210,62 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
 
     The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Returns whether
     the stack is as planned in the end. Raises NotDeployed.
+
+    `bucket`: an operator's own, in which nothing is deleted; None: one that the command makes, in which the stack's old
+    packages are.
     """
     if not _clear_failed_record(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
         return False
-    concurrency = account.read_concurrency()
-    for line in plan.write_limits(concurrency, account.read_parameters(plan.stack) or {}):
+    concurrency, before = account.read_concurrency(), account.read_parameters(plan.stack)
+    for line in plan.write_limits(concurrency, before or {}):
         print(line)
     parameters = dict(plan.parameters)
     if domain := parameters.get("DomainName"):
         parameters.setdefault("CertificateArn", account.find_certificate(domain))
-    bucket = account.provide_bucket(bucket)
-    code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
-    text = plan.write_template(code)
-    key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
+    packages = account.provide_bucket(bucket)
+    package_key = f"{plan.stack}/{plan.digest}.zip"
+    text = plan.write_template(account.upload(packages, package_key, plan.archive))
+    template_key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
     change = account.change_stack(
         plan.stack,
-        account.upload_text(bucket, key, text),
+        account.upload_text(packages, template_key, text),
         parameters,
         initial=plan.count_runs(concurrency),
         alarms=find_rollback_alarms(plan.template, parameters),
     )
     if change is None:
         print(f"{plan.stack}: nothing changes")
-        account.protect_tables(plan.tables)  # the last command may have been cut off before it did
+        _complete(plan, account, before)  # the last command may have been cut off before it did
         return True
-    for line in (*change.write_lines(), *_list_warnings(plan, parameters, account)):
+    for line in (*change.write_lines(), *_list_warnings(plan, parameters, before)):
         print(line)
     if not agree():
         change.forget()
         print(f"{plan.stack}: nothing was changed")
         return False
     outputs = change.carry_out()
-    # Not by the template: what is protected from its first moment stays when the creation of the stack fails.
-    account.protect_tables(plan.tables)
+    _complete(plan, account, before)
+    if bucket is None:
+        account.delete_old_packages(packages, plan.stack, (package_key, template_key))
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
     return True
 
 
-def _list_warnings(plan: Plan, parameters: Mapping[str, str], account: Account) -> Iterator[str]:
-    """Yield a line for each thing that the stack would lose or lack by the given parameters and in its region."""
-    present = account.read_parameters(plan.stack)
-    if present is None and account.region in _WITHOUT_URLS.split():
-        yield f"warning     Lambda had no function URLs in {account.region}, which cameras need;"
-        yield "            without them AWS refuses the stack: take another region, or run a box (docs/install.md)"
+def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) -> None:
+    """Do for a stack what its template cannot. `before`: its parameters before this deployment; None: it is new.
+
+    A table that is protected from its first moment would stay when the creation of the stack fails, and a budget is not
+    known to CloudFormation in each region.
+    """
+    account.protect_tables(plan.tables)
+    for line in keep_budget(account, plan.stack, before, account.read_parameters(plan.stack) or {}):
+        print(line)
+
+
+def _list_warnings(plan: Plan, parameters: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
+    """Yield a line if nobody would be told of alarms. `present`: the stack's parameters; None: there is none yet."""
     if _TOPIC in plan.template["Parameters"] and not parameters.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
@@ -45,18 +47,32 @@ def list_pack_options(models: Path | None, names: Sequence[str], environ: Mappin
     return [*options, "--models", str(folder.resolve())] if folder else options
 
 
+def read_parameters() -> dict[str, Any]:
+    """Return the rules of the checkout's parameters, by their names, without packaging it. Raises NotDeployed."""
+    merged: dict[str, Any] = json.loads(_run_in_checkout("infra.template", []))
+    rules: dict[str, Any] = merged["Parameters"]
+    return rules
+
+
 def package_checkout(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
     """Package the checkout as `make package` does, and return the folder of it. Raises NotDeployed."""
-    if not (_CHECKOUT / "infra" / "package.py").is_file():
-        raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
     out = _CHECKOUT / "build"
     if (architecture, python) != _USUAL:
         out /= f"python{python}-{architecture}"
     options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
-    options += list_pack_options(models, [pack.manifest.name for pack in shipped], os.environ)
+    _run_in_checkout(
+        "infra.package", [*options, *list_pack_options(models, [pack.manifest.name for pack in shipped], os.environ)]
+    )
+    return out
+
+
+def _run_in_checkout(module: str, options: Sequence[str]) -> str:
+    """Run a module of the checkout; return what it printed. Raises NotDeployed."""
+    if not (_CHECKOUT / "infra" / "package.py").is_file():
+        raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
     run = subprocess.run(  # noqa: S603 -- our own command
-        [sys.executable, "-m", "infra.package", *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
     )
     if run.returncode:
         raise NotDeployed(f"nothing was packaged: {run.stdout}{run.stderr}".rstrip())
-    return out
+    return run.stdout

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
+from chalicelib.book.words.errors import InvalidInput
+
+MOST_CHARACTERS = 6_144
+"""Characters, without spaces, that IAM takes of a managed policy."""
+
 _NAMED = {
-    "cloudformation:*:*:stack/STACK/* cloudformation:*:aws:transform/Serverless-*": "CreateChangeSet DeleteChangeSet "
-    "DeleteStack DescribeChangeSet DescribeStackEvents DescribeStacks ExecuteChangeSet ListStackResources "
-    "UpdateTerminationProtection",
-    "s3:::regulars-packages-* s3:::regulars-packages-*/*": "CreateBucket GetObject ListBucket "
+    "cloudformation:*:*:stack/STACK/* cloudformation:*:*:changeSet/regulars-* "
+    "cloudformation:*:aws:transform/Serverless-*": "CreateChangeSet DeleteChangeSet DeleteStack DescribeChangeSet "
+    "DescribeEvents DescribeStackEvents DescribeStacks ExecuteChangeSet ListStackResources UpdateTerminationProtection",
+    "s3:::regulars-packages-* s3:::regulars-packages-*/*": "CreateBucket DeleteObject GetObject ListBucket "
     "PutBucketPublicAccessBlock PutObject",
     "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration List* "
     "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging "
@@ -16,74 +23,108 @@ _NAMED = {
     "dynamodb:*:*:table/STACK-*": "ConditionCheckItem CreateTable DeleteTable Describe* GetItem GetResourcePolicy "
     "ListTagsOfResource PutItem Query Scan *agResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
     "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue",
-    "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction DeleteFunctionConcurrency "
-    "DeleteFunctionEventInvokeConfig DeleteFunctionUrlConfig Get* List* PutFunctionConcurrency "
-    "PutFunctionEventInvokeConfig PutFunctionRecursionConfig RemovePermission *agResource UpdateFunction*",
+    "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction* Get* List* PutFunction* "
+    "RemovePermission *agResource UpdateFunction*",
     "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy Describe* "
     "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy *agResource",
     "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets *agResource",
     "cloudwatch:*:*:alarm:STACK-*": "DeleteAlarms ListTagsForResource PutMetricAlarm *agResource",
     "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard ListTagsForResource PutDashboard *agResource",
     "xray:*:*:sampling-rule/STACK-*": "DeleteSamplingRule UpdateSamplingRule",
-    "budgets:*:*:budget/STACK": "ListTagsForResource ModifyBudget *agResource ViewBudget",
-    "iam::*:role/STACK-* iam::*:policy/STACK-*": "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole "
-    "DeletePolicy DeletePolicyVersion DeleteRole DeleteRolePolicy DetachRolePolicy Get* List* PassRole PutRolePolicy "
-    "TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
+    "budgets::*:budget/STACK": "ModifyBudget ViewBudget",
+    "apigateway:*::/account": "GET",
+    "iam::*:role/STACK-* iam::*:policy/STACK-*": "CreatePolicy* DeletePolicy* DeleteRole Get* List* PassRole *agRole "
+    "UpdateAssumeRolePolicy UpdateRole*",
 }
 """Actions with the stack's resources, by the ends of their ARNs."""
 
+_BOUNDED = "CreateRole *RolePolicy"
+"""What makes a role, or changes what it may do."""
+
 _NAMELESS = {
     "apigateway": "DELETE GET PATCH POST PUT",
-    "kms": "CreateKey DescribeKey DisableKeyRotation EnableKeyRotation Get* ListResourceTags PutKeyPolicy *agResource "
-    "UpdateKeyDescription",
-    "lambda": "CreateEventSourceMapping DeleteEventSourceMapping GetEventSourceMapping ListEventSourceMappings "
-    "ListTags *agResource UpdateEventSourceMapping",
-    "logs": "DescribeLogGroups",
+    "kms": "CreateKey DescribeKey *KeyRotation Get* ListResourceTags PutKeyPolicy *agResource UpdateKeyDescription",
+    "lambda": "*EventSourceMapping* ListTags *agResource",
     "xray": "CreateSamplingRule GetSamplingRules ListTagsForResource *agResource",
 }
 """Actions with resources whose names nobody chooses. CloudFormation alone may do them for the role."""
+
+_POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+")
+"""As the template has it (infra/functions.yaml), without what a policy would read as a pattern or a variable."""
 
 _GATEWAY = "ops.apigateway.amazonaws.com"
 
 _ASKED = (
     "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings sts:GetCallerIdentity "
-    "cloudwatch:DescribeAlarms cloudwatch:GetMetricData"
+    "cloudwatch:DescribeAlarms cloudwatch:GetMetricData kms:DescribeKey logs:DescribeLogGroups sns:GetTopicAttributes"
 )
 
 
-def make_role_policy(stack: str) -> dict[str, Any]:
-    """Make the policy of a role that deploys the stack, in any region of its account.
+def make_role_policy(stack: str, boundary: str = "") -> dict[str, Any]:
+    """Make the policy of a role that deploys the stack, in any region of its account and in any partition.
 
-    Statements are of five kinds: what is only asked; resources whose names begin as the stack; sealing by KMS; the role
-    that API Gateway needs for a domain; and resources without a name, which CloudFormation alone may make.
+    Statements are of six kinds: what is only asked; resources whose names begin as the stack; what makes its roles;
+    sealing by KMS; the role that API Gateway needs for a domain; and resources without a name, which CloudFormation
+    alone may make. `boundary`: ARN of a policy of IAM; the role then makes only roles with that permissions boundary.
+    Raises InvalidInput for one that the role itself could change, or with which the policy is too long for IAM.
     """
+    if boundary and not _POLICY.fullmatch(boundary):
+        raise InvalidInput(
+            f"RoleBoundary is the ARN of a policy, such as arn:aws:iam::123456789012:policy/NAME, not {boundary!r}"
+        )
+    if boundary.rpartition(":policy/")[2].startswith(f"{stack}-"):
+        raise InvalidInput(
+            f"RoleBoundary is a policy whose name does not begin with {stack}-, since the role may change those, "
+            f"not {boundary}"
+        )
+    policy = {"Version": "2012-10-17", "Statement": [*_list_statements(stack, boundary)]}
+    if (size := len(json.dumps(policy, separators=(",", ":")))) > MOST_CHARACTERS:
+        raise InvalidInput(
+            f"the policy has {size:,} characters, and IAM takes {MOST_CHARACTERS:,}: give the boundary a shorter name"
+        )
+    return policy
 
-    def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
-        full_actions = [f"{service}:{suffix}" if service else suffix for suffix in actions.split()]
-        return {
-            "Effect": "Allow",
-            "Action": full_actions,
-            "Resource": [*resources],
-            **({"Condition": when} if when else {}),
-        }
 
+def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
     named_statements = [
-        allow(
+        _allow(
             actions,
             *(f"arn:*:{suffix}" for suffix in arn_ends.replace("STACK", stack).split()),
             service=arn_ends.split(":")[0],
         )
         for arn_ends, actions in _NAMED.items()
     ]
-    by_cloudformation = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+    roles = f"arn:*:iam::*:role/{stack}-*"
+    if boundary:
+        only_bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+        making_roles = _allow(f"{_BOUNDED} PutRolePermissionsBoundary", roles, service="iam", **only_bounded)
+    else:
+        making_roles = _allow(_BOUNDED, roles, service="iam")
     nameless_statements = [
-        allow(actions, "*", service=service, **{"ForAnyValue:StringEquals": by_cloudformation})
+        _allow(
+            actions,
+            "*",
+            service=service,
+            **{"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}},
+        )
         for service, actions in _NAMELESS.items()
     ]
-    sealing = allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"})
-    # API Gateway makes this role of its own for the first domain of an account.
-    linking = allow("iam:CreateServiceLinkedRole", f"arn:*:iam::*:role/aws-service-role/{_GATEWAY}/*")
+    return [
+        _allow(_ASKED, "*"),
+        *named_statements,
+        making_roles,
+        _allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"}),
+        # API Gateway makes this role of its own for the first domain of an account.
+        _allow("iam:CreateServiceLinkedRole", f"arn:*:iam::*:role/aws-service-role/{_GATEWAY}/*"),
+        *nameless_statements,
+    ]
+
+
+def _allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
+    full_actions = [f"{service}:{suffix}" if service else suffix for suffix in actions.split()]
     return {
-        "Version": "2012-10-17",
-        "Statement": [allow(_ASKED, "*"), *named_statements, sealing, linking, *nameless_statements],
+        "Effect": "Allow",
+        "Action": full_actions,
+        "Resource": [*resources],
+        **({"Condition": when} if when else {}),
     }

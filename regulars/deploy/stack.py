@@ -27,6 +27,9 @@ _WAIT = {"Delay": 5, "MaxAttempts": 720}
 WATCHED_MINUTES = 10
 """How long AWS watches the alarms after an update before it takes the update for good."""
 
+_MOST_FAULTS = 10
+"""Faults of a change set that are told."""
+
 _SILENT = {"OK": "", "ALARM": "it is on: see to it first", "INSUFFICIENT_DATA": "it does not know its state yet"}
 """By an alarm's state, why it does not roll an update back."""
 
@@ -44,7 +47,25 @@ _CHARGED = {
 }
 """CloudWatch's metrics of a resource by its type: namespace, dimension, and the unit by the names of prices.toml."""
 
+LEAST_UNRESERVED = 100
+"""The part of an account's concurrency that AWS keeps for functions that reserve none."""
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation")
+
+_TOLD_OF_BUDGET = (("ACTUAL", 80.0), ("FORECASTED", 100.0))
+"""Per cent of the budget of which its topic is told: what was spent, and the forecast of the month."""
+
+_KEPT_PACKAGES = 4
+"""Packages of a stack, and as many templates, that stay in the bucket. AWS rolls back to what the stack has, at most."""
+
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
+
+
+class Budget(Struct, frozen=True):
+    """US dollars of a month, and the topic that is told of them."""
+
+    usd: float
+    topic: str
 
 
 class Account:
@@ -58,15 +79,90 @@ class Account:
         try:
             self._formation, self._s3 = session.client("cloudformation"), session.client("s3")
             self._dynamodb = session.client("dynamodb")
-            self._id = session.client("sts").get_caller_identity()["Account"]
+            identity = session.client("sts").get_caller_identity()
         except self.failures as error:
             raise NotDeployed(f"AWS is not to be reached: {error}") from error
         self.region: str = session.region_name
+        self.id: str = identity["Account"]
+        self.caller: str = identity["Arn"]
+        self.partition = self.caller.split(":")[1]
 
     def read_concurrency(self) -> int:
         """Return how many functions the account may run at once in this region, besides what is reserved already."""
         limits = self._session.client("lambda").get_account_settings()["AccountLimit"]
         return int(limits["UnreservedConcurrentExecutions"])
+
+    def read_topic(self, arn: str) -> dict[str, str] | None:
+        """Return the attributes of a topic of SNS; None if there is none."""
+        topics = self._session.client("sns")
+        try:
+            attributes: dict[str, str] = topics.get_topic_attributes(TopicArn=arn)["Attributes"]
+        except topics.exceptions.NotFoundException:
+            return None
+        return attributes
+
+    def read_key(self, arn: str) -> dict[str, Any] | None:
+        """Return what KMS says of a key; None if there is none."""
+        keys = self._session.client("kms")
+        try:
+            described: dict[str, Any] = keys.describe_key(KeyId=arn)["KeyMetadata"]
+        except keys.exceptions.NotFoundException:
+            return None
+        return described
+
+    def find_log_role(self) -> str | None:
+        """Return the ARN of the role by which API Gateway writes logs in this account and region; None: it has none."""
+        return self._session.client("apigateway").get_account().get("cloudwatchRoleArn") or None
+
+    def list_left_names(self, stack: str) -> Iterator[str]:
+        """Yield the dashboard and the log groups that are called as a stack's."""
+        watch = self._session.client("cloudwatch")
+        try:
+            watch.get_dashboard(DashboardName=stack)
+            yield f"the dashboard {stack}"
+        except watch.exceptions.ResourceNotFound:
+            pass
+        pages = self._session.client("logs").get_paginator("describe_log_groups")
+        of_gateway = f"/aws/apigateway/{stack}"
+        for prefix in (f"/aws/lambda/{stack}/", of_gateway):
+            for page in pages.paginate(logGroupNamePrefix=prefix):
+                names = (group["logGroupName"] for group in page["logGroups"])
+                yield from (f"the log group {name}" for name in names if prefix != of_gateway or name == of_gateway)
+
+    def read_budget(self, name: str) -> Budget | None:
+        """Return the account's budget of that name; None if there is none."""
+        budgets = self._session.client("budgets")
+        try:
+            limit = budgets.describe_budget(AccountId=self.id, BudgetName=name)["Budget"]["BudgetLimit"]
+            kind, share = _TOLD_OF_BUDGET[0]
+            found = budgets.describe_subscribers_for_notification(
+                AccountId=self.id, BudgetName=name, Notification=_make_notification(kind, share)
+            )
+        except budgets.exceptions.NotFoundException:
+            return None
+        return Budget(float(limit["Amount"]), "".join(one["Address"] for one in found["Subscribers"]))
+
+    def make_budget(self, name: str, budget: Budget) -> None:
+        """Make a budget of the whole account: one by the stack's tag counts nothing until the tag is activated."""
+        self._session.client("budgets").create_budget(
+            AccountId=self.id,
+            Budget={
+                "BudgetName": name,
+                "BudgetType": "COST",
+                "TimeUnit": "MONTHLY",
+                "BudgetLimit": {"Amount": f"{budget.usd:g}", "Unit": "USD"},
+            },
+            NotificationsWithSubscribers=[
+                {
+                    "Notification": _make_notification(kind, share),
+                    "Subscribers": [{"SubscriptionType": "SNS", "Address": budget.topic}],
+                }
+                for kind, share in _TOLD_OF_BUDGET
+            ],
+        )
+
+    def delete_budget(self, name: str) -> None:
+        self._session.client("budgets").delete_budget(AccountId=self.id, BudgetName=name)
 
     def read_settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
@@ -133,10 +229,10 @@ class Account:
 
         Raises NotDeployed if the bucket cannot be used.
         """
-        bucket = name or f"regulars-packages-{self._id}-{self.region}"
+        bucket = name or f"regulars-packages-{self.id}-{self.region}"
         try:
             # Somebody else may have taken the name first: without the owner's check they would get our code.
-            self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self._id)
+            self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self.id)
         except self.failures as error:
             if name or _read_status(error) != 404:
                 raise NotDeployed(f"the bucket {bucket} is not to be used: {error}") from error
@@ -147,14 +243,29 @@ class Account:
         """Upload a file to the bucket unless the key exists; return its address (s3://...)."""
         if not self._is_there(bucket, key):
             print(f"uploading {file.name}, {file.stat().st_size / 1e6:.0f} MB, to {bucket}")
-            self._s3.upload_file(str(file), bucket, key, ExtraArgs={"ExpectedBucketOwner": self._id})
+            self._s3.upload_file(str(file), bucket, key, ExtraArgs={"ExpectedBucketOwner": self.id})
         return f"s3://{bucket}/{key}"
 
     def upload_text(self, bucket: str, key: str, text: str) -> str:
         """Upload a text to the bucket; return its URL."""
-        self._s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ExpectedBucketOwner=self._id)
+        self._s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ExpectedBucketOwner=self.id)
         host: str = self._s3.meta.endpoint_url
         return f"{host.replace('://', f'://{bucket}.')}/{key}"
+
+    def delete_old_packages(self, bucket: str, stack: str, used: Iterable[str]) -> int:
+        """Delete a stack's packages and templates but the newest, and those in use; return how many. `used`: keys."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{stack}/")
+        objects = [found for page in pages for found in page.get("Contents", [])]
+        kept = {*used}
+        for suffix in (".zip", ".json"):
+            of_kind = sorted(
+                (one for one in objects if one["Key"].endswith(suffix)), key=lambda one: one["LastModified"]
+            )
+            kept |= {one["Key"] for one in of_kind[-_KEPT_PACKAGES:]}
+        old_keys = [one["Key"] for one in objects if one["Key"] not in kept]
+        for key in old_keys:
+            self._s3.delete_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self.id)
+        return len(old_keys)
 
     def change_stack(
         self,
@@ -177,7 +288,7 @@ class Account:
         declared_names = {parameter["ParameterKey"] for parameter in declared}
         new_values = {**{key: value for key, value in initial.items() if key not in present_names}, **parameters}
         trigger_arns, reasons = ([], {}) if is_new else self._list_guards(stack, alarms)
-        self._formation.create_change_set(
+        made = self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
             ChangeSetType="CREATE" if is_new else "UPDATE",
@@ -196,7 +307,7 @@ class Account:
                 "MonitoringTimeInMinutes": WATCHED_MINUTES if trigger_arns else 0,
             },
         )
-        return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons))
+        return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons), made["Id"])
 
     def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         """Return the ARNs of the alarms that guard an update. Return for each alarm why it does not; "": it does.
@@ -256,7 +367,7 @@ class Account:
         if left_tables := [name for name in tables if self._find_table(name)]:
             raise NotDeployed(
                 f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: deploy another stage, "
-                "or look what they hold, back that up, and delete them"
+                "or back up what they hold and delete them (docs/operations.md, A deleted stack)"
             )
         return has_failed
 
@@ -283,7 +394,7 @@ class Account:
             return None
         return table
 
-    def _wait_for_change(self, change: Change) -> Change | None:
+    def _wait_for_change(self, change: Change, arn: str) -> Change | None:
         """Wait until the change set is made, and return it; None: it would change nothing. Raises NotDeployed."""
         from botocore.exceptions import WaiterError
 
@@ -292,11 +403,33 @@ class Account:
             self._formation.get_waiter("change_set_create_complete").wait(**change_name, WaiterConfig={"Delay": 2})
         except WaiterError as error:
             reason = self._formation.describe_change_set(**change_name).get("StatusReason", str(error))
+            nothing_changes = any(phrase in reason for phrase in _NOTHING_CHANGES)
+            faults = [] if nothing_changes else self._list_faults(arn)  # before they go with the change set
             change.forget()
-            if any(phrase in reason for phrase in _NOTHING_CHANGES):
+            if nothing_changes:
                 return None
-            raise NotDeployed(f"the change set of {change.stack} was not made: {reason}") from error
+            raise NotDeployed(
+                f"the change set of {change.stack} was not made: {'; '.join([reason, *faults])}"
+            ) from error
         return change
+
+    def _list_faults(self, arn: str) -> list[str]:
+        """Say what CloudFormation found wrong before it made a change set. It tells that by the change set's ARN alone.
+
+        Since November 2025 the reason of a change set that failed says no more than where to ask.
+        """
+        try:
+            pages = self._formation.get_paginator("describe_events").paginate(
+                ChangeSetName=arn, Filters={"FailedEvents": True}
+            )
+            events = [event for page in pages for event in page["OperationEvents"]]
+        except self.failures as error:
+            return [f"why is not to be read ({error})"]
+        reasons = (
+            (event, event.get("ValidationStatusReason") or event.get("ResourceStatusReason")) for event in events
+        )
+        texts = [f"{event.get('LogicalResourceId', arn)}: {reason}" for event, reason in reasons if reason]
+        return texts[:_MOST_FAULTS]
 
     def _find_stack(self, name: str) -> dict[str, Any] | None:
         try:
@@ -310,7 +443,7 @@ class Account:
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:
-            self._s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self._id)
+            self._s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self.id)
         except self.failures as error:
             if _read_status(error) == 404:
                 return False
@@ -391,6 +524,15 @@ def _make_sum_query(namespace: str, metric: str, dimension: str, name: str) -> d
     """Ask CloudWatch for the sum of each day of one metric, as its MetricStat."""
     of = {"Namespace": namespace, "MetricName": metric, "Dimensions": [{"Name": dimension, "Value": name}]}
     return {"Metric": of, "Period": _A_DAY_S, "Stat": "Sum"}
+
+
+def _make_notification(kind: str, share: float) -> dict[str, Any]:
+    return {"NotificationType": kind, "ComparisonOperator": "GREATER_THAN", "Threshold": share}
+
+
+def is_denied(error: Exception) -> bool:
+    """Tell whether AWS refused a call since its caller lacks the right to make it."""
+    return getattr(error, "response", {}).get("Error", {}).get("Code") in _DENIED
 
 
 def _read_status(error: Exception) -> int:

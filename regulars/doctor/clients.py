@@ -14,8 +14,8 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.doors import dialects
 from chalicelib.doors.probes import Keys
 from regulars.clients import Connection, Reply
-from regulars.doctor.machine import Finding, failed, well
 from regulars.errors import OperatorError
+from regulars.findings import Finding, failed, well
 
 _LATE_S = 60.0
 """By how much the service's clock may differ from this one, in s."""

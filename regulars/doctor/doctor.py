@@ -5,7 +5,7 @@ Here are those of the models, and of what the book holds: cameras that fell sile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +26,6 @@ from chalicelib.storage import DATABASE
 from regulars import folder
 from regulars.configuration import FILE, Configuration, read_lines
 from regulars.doctor.machine import (
-    Finding,
-    Level,
     check_certificate,
     check_clock,
     check_disk,
@@ -37,10 +35,8 @@ from regulars.doctor.machine import (
     check_ports,
     check_python,
     check_service,
-    failed,
-    warning,
-    well,
 )
+from regulars.findings import Finding, Level, failed, warning, well
 from regulars.options import open_services
 from regulars.privacy import write_set_command
 
@@ -166,15 +162,6 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
         summary = ", ".join(f"{count} {state}" for state, count in count_by_state.items() if count)
         mend = f"mend the receiver, then POST /v1/hooks/{hook.id}/redeliver, or the console's Hooks"
         yield warning("hooks", f"{label}: events {summary} (the last: {last_error}): {mend}")
-
-
-def print_findings(findings: Iterable[Finding]) -> int:
-    """Print findings; return the exit code."""
-    worst = 0
-    for level, subject, sentence in findings:
-        print(f"{level:<8} {subject:<8} {sentence}", flush=True)
-        worst |= level is Level.FAILED
-    return worst
 
 
 def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:

@@ -16,10 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import urllib3
@@ -35,6 +32,7 @@ from chalicelib.settings import Settings, list_rows
 from chalicelib.storage import DATABASE
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
+from regulars.findings import Finding, failed, warning, well
 from regulars.folder import Served
 from regulars.serve.server import open_listener
 from regulars.serve.settings import ServeSettings
@@ -270,23 +268,6 @@ def check_service(running: Served | None) -> Finding:
     if answer.status != 200:
         return failed("service", f"{label} is not ready: {'; '.join(faults) or answer.status}; its log says why")
     return well("service", f"{label} is ready, with {answers.get('pack')}")
-
-
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-class Finding(NamedTuple):
-    """One line: `says` what was found and, unless it is well, the command or setting that mends it."""
-
-    level: Level
-    subject: str
-    says: str
-
-
-well, warning, failed = (partial(Finding, level) for level in Level)
 
 
 SOON_DAYS = 14

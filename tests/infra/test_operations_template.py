@@ -33,7 +33,6 @@ NAMED = (
     "DashboardName",
     "RuleName",
     "Name",
-    "BudgetName",
 )
 
 
@@ -160,17 +159,6 @@ def test_ingest_gets_an_empty_batch_every_five_minutes(packaged: dict[str, Any])
     """Lambda keeps a function for longer than that, so captures seldom wait for a cold start."""
     asked = packaged["Resources"]["Ingest"]["Properties"]["Events"]["EveryFiveMinutes"]
     assert asked == {"Type": "Schedule", "Properties": {"Schedule": "rate(5 minutes)", "Input": '{"Records": []}'}}
-
-
-def test_a_budget_tells_the_alarms_topic_if_a_limit_is_given(packaged: dict[str, Any]) -> None:
-    assert packaged["Parameters"]["BudgetUsd"]["Default"] == 0
-    is_given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "BudgetUsd"}, 0]}]}
-    assert packaged["Conditions"]["HasBudget"] == {"Fn::And": [{"Condition": "HasAlarmTopic"}, is_given]}
-    assert packaged["Resources"]["Budget"]["Condition"] == "HasBudget"
-    (budget,) = resources(packaged, "AWS::Budgets::Budget").values()
-    assert budget["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "BudgetUsd"}, "Unit": "USD"}
-    told = [one["Subscribers"] for one in budget["NotificationsWithSubscribers"]]
-    assert told == [[{"SubscriptionType": "SNS", "Address": {"Ref": "AlarmTopic"}}]] * 2
 
 
 def test_requests_are_logged_by_the_gateway_only_if_the_account_can(packaged: dict[str, Any]) -> None:

@@ -9,23 +9,37 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import cfnlint
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from regulars.deploy.policy import make_role_policy
+from chalicelib.book.words.errors import InvalidInput
+from regulars.deploy.policy import MOST_CHARACTERS, make_role_policy
+from regulars.deploy.preflight import WITHOUT_TYPE
 from tests.support.iam import BY_CLOUDFORMATION, is_allowed
 
 STACK = f"regulars-{'x' * 19}"
 """The longest name of a stack."""
 
+BOUNDARY = f"arn:aws-us-gov:iam::123456789012:policy/{'b' * 128}"
+"""The longest name of a policy that bounds roles, in the partition with the longest name."""
+
+BOUNDED = {**BY_CLOUDFORMATION, "iam:PermissionsBoundary": BOUNDARY}
+"""What a request says that CloudFormation sends for a role with that boundary."""
+
 
 class Deployed(NamedTuple):
-    """What AWS gets: the template as SAM translates it, and the policy of the role that deploys it."""
+    """What AWS gets: the template as SAM translates it, and the policy of the role that deploys it.
+
+    `without_type`: the regions that the command refuses, by the type that CloudFormation does not know there.
+    """
 
     template: dict[str, Any]
     policy: dict[str, Any]
+    without_type: dict[str, str]
 
     def properties_by_name(self, kind: str) -> dict[str, Any]:
         resources = self.template["Resources"].items()
@@ -64,7 +78,6 @@ def find_sibling_variables(deployed: Deployed) -> Iterator[str]:
 _PLACE = "eu-central-1:123456789012"
 _GLOBAL = ":123456789012"
 _ARNS = {
-    "AWS::Budgets::Budget": f"budgets:{_GLOBAL}:budget/{STACK}",
     "AWS::CloudWatch::Alarm": f"cloudwatch:{_PLACE}:alarm:{STACK}-ApiErrors-AbC",
     "AWS::CloudWatch::Dashboard": f"cloudwatch:{_GLOBAL}:dashboard/{STACK}",
     "AWS::DynamoDB::Table": f"dynamodb:{_PLACE}:table/{STACK}-faces",
@@ -95,7 +108,7 @@ UNUSED = (
     "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion logs:*ssociateKmsKey "
     "*LogDelivery logs:*DataProtection* logs:*IndexPolicy *BearerTokenAuthentication *DeletionProtection "
     "lambda:Associate* *CodeSigning* *CapacityProvider *PublishVersion *ScalingConfig *RuntimeManagementConfig "
-    "*PermissionsBoundary iam:*Group* iam:*User* *UpdateRestApiPolicy "
+    "iam:DeleteRolePermissionsBoundary iam:*Group* iam:*User* *UpdateRestApiPolicy "
 )
 """Writes with which CloudFormation makes what this template lacks, or which it tries without need."""
 
@@ -104,11 +117,12 @@ def find_missing_rights(deployed: Deployed) -> Iterator[str]:
     """CloudFormation's own schemas say which actions it calls for a type. Each has to be allowed on that type's ARN."""
     for kind in deployed.kinds:
         service = kind.split("::")[1].lower()
-        arn = f"arn:aws:{_ARNS.get(kind, f'{service}:::x')}"
         for phase, handler in _read_schema(kind)["handlers"].items():
             for action in handler["permissions"] if phase != "list" else ():
+                of = "AWS::IAM::Role" if action.endswith("RolePolicy") else kind
+                arn = f"arn:aws:{_ARNS.get(of, f'{service}:::x')}"
                 is_needed = action.startswith(f"{service}:") and not any(fnmatch(action, one) for one in UNUSED.split())
-                if is_needed and not is_allowed(deployed.policy, action, arn, BY_CLOUDFORMATION):
+                if is_needed and not is_allowed(deployed.policy, action, arn, BOUNDED):
                     yield f"{phase} of {kind}: {action}"
 
 
@@ -136,9 +150,9 @@ def find_large_policies(deployed: Deployed) -> Iterator[str]:
 
 def _list_policies(deployed: Deployed) -> Iterator[tuple[str, Any, int]]:
     """Yield name, document and most characters of each. A reference is written for each that it may be put in for."""
-    yield "the printed policy", deployed.policy, 6_144
+    yield "the printed policy", deployed.policy, MOST_CHARACTERS
     for name, one in deployed.properties_by_name("AWS::IAM::ManagedPolicy").items():
-        yield name, one["PolicyDocument"], 6_144
+        yield name, one["PolicyDocument"], MOST_CHARACTERS
     for name, one in deployed.properties_by_name("AWS::IAM::Role").items():
         documents = [policy["PolicyDocument"] for policy in one["Policies"]]
         shared = [use["PolicyDocument"] for use in deployed.properties_by_name("AWS::IAM::Policy").values()]
@@ -152,6 +166,47 @@ def _fill(value: Any) -> Any:
             return f"arn:aws-us-gov:dynamodb:ap-southeast-7:123456789012:table/{STACK}-{'x' * 40}/*"
         return {key: _fill(one) for key, one in value.items()}
     return [_fill(one) for one in value] if isinstance(value, list) else value
+
+
+def find_ways_to_an_administrator(deployed: Deployed) -> Iterator[str]:
+    """Yield what the role may do with a role that has not the boundary, or to be rid of it."""
+    role = f"arn:aws:iam:{_GLOBAL}:role/{STACK}-x"
+    of_roles = "CreateRole AttachRolePolicy PutRolePolicy PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
+    for context in (BY_CLOUDFORMATION, {}, {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}):
+        for action in of_roles.split():
+            if is_allowed(deployed.policy, f"iam:{action}", role, context):
+                yield f"iam:{action} with {context}"
+    if is_allowed(deployed.policy, "iam:DeleteRolePermissionsBoundary", role, BOUNDED):
+        yield "iam:DeleteRolePermissionsBoundary"
+    for action in ("CreatePolicyVersion", "DeletePolicy"):
+        if is_allowed(deployed.policy, f"iam:{action}", BOUNDARY, BOUNDED):
+            yield f"iam:{action} on the boundary itself"
+
+
+def find_unbounded_roles(deployed: Deployed) -> Iterator[str]:
+    wanted = {"Fn::If": ["HasRoleBoundary", {"Ref": "RoleBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for name, one in deployed.properties_by_name("AWS::IAM::Role").items():
+        yield from () if one.get("PermissionsBoundary") == wanted else (name,)
+
+
+def find_unknown_types(deployed: Deployed) -> Iterator[str]:
+    """Compare what the command refuses with the registry of each region, as cfn-lint brings them."""
+    folder = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
+    for registry in sorted(folder.glob("*-*-*.json")):
+        known = json.loads(registry.read_text())
+        for kind in deployed.kinds:
+            is_refused = registry.stem in deployed.without_type.get(kind, "").split()
+            if is_refused is (kind in known):
+                yield f"{registry.stem}: {kind} is {'refused and known' if is_refused else 'unknown and not refused'}"
+
+
+def find_loose_arns(deployed: Deployed) -> Iterator[str]:
+    """A parameter that is an ARN names the service, and a region and an account as AWS writes them."""
+    for name, rules in deployed.template["Parameters"].items():
+        if "ARN" in rules.get("Description", ""):
+            for wrong in ("my-topic", "alias/mine", "x", "arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-1"):
+                if re.fullmatch(rules.get("AllowedPattern", ".*"), wrong):
+                    yield f"{name} takes {wrong}"
 
 
 def drop_right(action: str, resource: str) -> Callable[[Deployed], object]:
@@ -199,12 +254,49 @@ RULES = {
         find_partitions,
         lambda deployed: deployed.policy["Statement"][1]["Resource"].append("arn:aws:s3:::regulars-packages-*"),
     ),
+    "Who may make roles without a boundary is an administrator": Rule(
+        "docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
+        find_ways_to_an_administrator,
+        lambda deployed: deployed.policy.update(make_role_policy(STACK)),
+    ),
+    "Where a company demands a boundary, a role without one is not made": Rule(
+        "alexcasalboni/aws-lambda-power-tuning 117",
+        find_unbounded_roles,
+        lambda deployed: deployed.properties_by_name("AWS::IAM::Role")["SweepRole"].pop("PermissionsBoundary"),
+    ),
+    "CloudFormation does not know each type in each region": Rule(
+        "docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html",
+        find_unknown_types,
+        lambda deployed: deployed.template["Resources"].update({"Budget": {"Type": "AWS::Budgets::Budget"}}),
+    ),
+    "An alarm takes a topic of its own region, and each ARN its own service": Rule(
+        "cds-snc/notification-terraform 128",
+        find_loose_arns,
+        lambda deployed: deployed.template["Parameters"]["AlarmTopic"].pop("AllowedPattern"),
+    ),
 }
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "decisions" / "0018-the-stage-on-aws.md"
+
+
+def test_the_page_has_each_rule_with_its_source() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name, rule in RULES.items():
+        assert f"| {name} | {cite(rule.source)} |" in page
+
+
+def cite(source: str) -> str:
+    """As a link: to a thread of GitHub, or to a page of AWS's."""
+    if source.startswith("docs."):
+        return f"[AWS](https://{source})"
+    repository, number = source.split()
+    return f"[{repository.partition('/')[2]} {number}](https://github.com/{repository}/issues/{number})"
 
 
 @pytest.fixture(scope="module")
 def deployed(translated: dict[str, Any]) -> Deployed:
-    return Deployed(translated, make_role_policy(STACK))
+    return Deployed(translated, make_role_policy(STACK, BOUNDARY), dict(WITHOUT_TYPE))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -216,8 +308,8 @@ def test_what_is_deployed_breaks_no_rule_and_its_fault_does(deployed: Deployed, 
     assert [*find(faulty)] != [], "a rule that finds nothing holds nothing"
 
 
-DIRECT = {"acm", "cloudformation", "sts", "kms:Encrypt", "lambda:GetAccountSettings", "s3:PutObject"}
-DIRECT |= {"cloudwatch:GetMetricData", "dynamodb:ConditionCheckItem", "iam:CreateServiceLinkedRole"}
+DIRECT = {"acm", "budgets", "cloudformation", "sns", "sts", "kms:Encrypt", "lambda:GetAccountSettings", "s3:PutObject"}
+DIRECT |= {"cloudwatch:GetMetricData", "dynamodb:ConditionCheckItem", "iam:CreateServiceLinkedRole", "s3:DeleteObject"}
 """Services and actions that `regulars deploy` itself calls, and what API Gateway does for the first domain."""
 
 
@@ -235,5 +327,30 @@ def test_a_role_that_deploys_touches_one_stack(deployed: Deployed) -> None:
             reads = all(re.search(":(Get|List|Describe)", action) for action in one["Action"])
             assert reads or one["Condition"], "what has no name is changed through CloudFormation, or with our context"
         else:
-            known = f"{STACK}|regulars-packages|transform/|role/aws-service-role/ops.apigateway"
+            known = (
+                f"{STACK}|regulars-packages|changeSet/regulars-|:/account|transform/|aws-service-role/ops.apigateway"
+            )
             assert [of for of in one["Resource"] if not re.search(known, of)] == []
+
+
+def test_a_policy_without_a_boundary_is_the_same_but_for_its_condition() -> None:
+    def list_rights(boundary: str) -> set[tuple[str, str]]:
+        statements = make_role_policy("regulars-prod", boundary)["Statement"]
+        return {(action, of) for one in statements for action in one["Action"] for of in one["Resource"]}
+
+    bounding = ("iam:PutRolePermissionsBoundary", "arn:*:iam::*:role/regulars-prod-*")
+    assert list_rights(BOUNDARY) - list_rights("") == {bounding}
+
+
+@pytest.mark.parametrize(
+    ("boundary", "says"),
+    [
+        (f"arn:aws:iam::123456789012:policy/{STACK}-boundary", f"does not begin with {STACK}-"),
+        ("arn:aws:iam::123456789012:policy/*", "is the ARN of a policy"),
+        ("arn:aws:iam::123456789012:role/bound", "is the ARN of a policy"),
+        (f"arn:aws:iam::123456789012:policy/{'path/' * 102}{'b' * 128}", "give the boundary a shorter name"),
+    ],
+)
+def test_a_boundary_that_would_bound_nothing_is_refused(boundary: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        make_role_policy(STACK, boundary)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 REGION = "eu-central-1"
 CONCURRENCY = 1_000
+CHANGE_SETS = f"arn:aws:cloudformation:{REGION}:123456789012:changeSet"
 
 
 class Lambda:
@@ -44,7 +45,7 @@ class Session:
 
     def __init__(self, region: str = REGION, **clients: Any) -> None:
         self.region_name = region
-        self.clients = {"lambda": Lambda(), **clients}
+        self.clients = {"lambda": Lambda(), "budgets": Budgets(region), **clients}
 
     def client(self, service: str) -> Any:
         return self.clients.get(service) or _client(service, self.region_name)
@@ -56,6 +57,25 @@ def _client(service: str, region: str) -> Any:
     import boto3
 
     return boto3.client(service, region_name=region)
+
+
+class Budgets:
+    """The emulated budgets, and what the emulation does not tell: who is told of them."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._subscribers: dict[str, list[dict[str, str]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_client("budgets", self._region), name)
+
+    def create_budget(self, **asked: Any) -> None:
+        _client("budgets", self._region).create_budget(**asked)
+        for told in asked["NotificationsWithSubscribers"]:
+            self._subscribers[told["Notification"]["NotificationType"]] = told["Subscribers"]
+
+    def describe_subscribers_for_notification(self, **asked: Any) -> dict[str, Any]:
+        return {"Subscribers": self._subscribers[asked["Notification"]["NotificationType"]]}
 
 
 class Emulated:
@@ -85,6 +105,9 @@ class Failing:
         self.fails_at: str | None = None
         self.alarms_at: str | None = None
         self.nothing_changes = False
+        self.invalid = ""
+        """The reason of a change set that is not made; "": it is."""
+        self.faults: list[dict[str, str]] = []
         self.never_ends = False
         self.stacks: dict[str, dict[str, Any]] = {}
         self.asked: dict[str, Any] = {}
@@ -101,14 +124,22 @@ class Failing:
     def get_template_summary(self, *, TemplateURL: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         return {"Parameters": [{"ParameterKey": name} for name in self._template(TemplateURL).get("Parameters", {})]}
 
-    def create_change_set(self, **asked: Any) -> None:
+    def create_change_set(self, **asked: Any) -> dict[str, str]:
         name = asked["StackName"]
         assert asked["ChangeSetType"] == ("UPDATE" if name in self.stacks else "CREATE")
         self.stacks.setdefault(name, {"StackName": name, "StackStatus": "REVIEW_IN_PROGRESS"})
         self.asked = asked
+        return {"Id": f"{CHANGE_SETS}/{asked['ChangeSetName']}/0b7c"}
 
     def describe_change_set(self, **_named: Any) -> dict[str, Any]:
-        return {"Changes": [], "StatusReason": "No updates are to be performed"}
+        return {"Changes": [], "StatusReason": self.invalid or "No updates are to be performed"}
+
+    def describe_events(self, *, ChangeSetName: str, Filters: dict[str, bool]) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+        """As AWS does, by the ARN alone, and not once the change set is gone."""
+        assert Filters == {"FailedEvents": True}
+        if not (ChangeSetName.startswith(CHANGE_SETS) and self.stacks):
+            raise refused("describe_events", "One of ChangeSetName, OperationId or StackName must be specified")
+        return {"OperationEvents": self.faults}
 
     def list_stack_resources(self, **_named: Any) -> dict[str, Any]:
         return {"StackResourceSummaries": self.summaries}
@@ -168,7 +199,11 @@ class Failing:
 
     def _wait(self, waited: str, *, StackName: str, **_named: Any) -> None:  # noqa: N803 -- boto3's names
         status = self.stacks.get(StackName, {}).get("StackStatus", "DELETE_COMPLETE")
-        done = not self.nothing_changes if waited.startswith("change_set") else waited == f"stack_{status.lower()}"
+        done = (
+            not (self.nothing_changes or self.invalid)
+            if waited.startswith("change_set")
+            else waited == f"stack_{status.lower()}"
+        )
         if not done:
             raise WaiterError(waited, f"it is {status}", {})
 
@@ -203,8 +238,8 @@ def table_name(stack: str, resource: Mapping[str, Any]) -> str:
     return name.replace("${AWS::StackName}", stack)
 
 
-def refused(operation: str, message: str) -> ClientError:
-    return ClientError({"Error": {"Code": "ValidationError", "Message": message}}, operation)
+def refused(operation: str, message: str, code: str = "ValidationError") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 def yes() -> bool:

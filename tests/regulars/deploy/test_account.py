@@ -67,23 +67,9 @@ def test_queues_start_runs_for_which_the_account_has_room(
     assert 2 * int(ingest) + int(deliver) + int(build) <= max(8, 4 * limit // 5)
 
 
-def test_a_region_that_had_no_function_urls_is_warned_of_before_it_asks(
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """AWS may have them there by now, and an operator may have proxies of his own: CloudFormation decides."""
-    session.region_name = "cn-north-1"
-    told: list[str] = []
-    account = Account(session)
-    assert not deploy.deploy(plan, account, None, lambda: bool(told.append(capsys.readouterr().out)))
-    assert "warning     Lambda had no function URLs in cn-north-1" in told[0]
-    session.region_name = "eu-central-1"
-    assert deploy.deploy(plan, Account(session), None, lambda: not told.append(capsys.readouterr().out))
-    assert "function URLs" not in told[1]
-
-
 def test_more_buckets_than_fit_into_a_policy_are_refused_with_their_number() -> None:
     with pytest.raises(InvalidInput, match="PictureBuckets has 1000 characters at most, not 1001"):
-        deploy.require_parameters(WHOLE, {"PictureBuckets": "a" * 1_001})
+        deploy.require_parameters(WHOLE["Parameters"], {"PictureBuckets": "a" * 1_001})
 
 
 def test_an_operator_who_names_a_number_of_runs_gets_it(session: Session, plan: Plan) -> None:
@@ -255,6 +241,16 @@ def test_an_update_that_an_alarm_rolled_back_is_told_as_such(session: Session, p
     session.clients["cloudformation"].alarms_at = "ApiErrors"
     with pytest.raises(NotDeployed, match="was rolled back: regulars-test: the alarm ApiErrors went off"):
         deploy.deploy(plan, account, None, yes)
+
+
+def test_a_change_set_that_is_not_made_says_what_was_wrong_before_it_is_forgotten(session: Session, plan: Plan) -> None:
+    formation = session.clients["cloudformation"]
+    formation.invalid = "To troubleshoot Early Validation errors, use the DescribeEvents API for detailed information"
+    exists = f"Resource of type 'AWS::CloudWatch::Dashboard' with identifier '{STACK}' already exists."
+    formation.faults = [{"LogicalResourceId": "Dashboard", "ValidationStatusReason": exists}, {"EventId": "without"}]
+    with pytest.raises(NotDeployed, match=f"was not made: To trouble.*; Dashboard: {exists}"):
+        deploy.deploy(plan, Account(session), None, yes)
+    assert formation.stacks == {}
 
 
 def test_an_update_that_takes_longer_than_the_command_waits_was_not_rolled_back(session: Session, plan: Plan) -> None:

@@ -125,6 +125,29 @@ def test_an_unchanged_package_is_not_uploaded_again(
     assert capsys.readouterr().out.count("uploading") == 1
 
 
+def test_old_packages_go_and_those_that_the_stack_has_stay(session: Session, archive: Path) -> None:
+    account = Account(session)
+    bucket, s3 = account.provide_bucket(None), session.client("s3")
+
+    def list_keys() -> set[str]:
+        return {one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+
+    others = {f"{STACK}2/old.zip", "other.zip"}
+    for key in (f"{STACK}/first.zip", *others):
+        account.upload(bucket, key, archive)
+    for number in range(6):
+        archive.write_bytes(b"%d" % number)
+        deploy.deploy(planned(archive, "Work", *(f"More{more}" for more in range(number))), account, None, yes)
+    assert len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")]) == 4
+    assert others <= list_keys(), "they are of others"
+    assert account.delete_old_packages(bucket, STACK, list_keys()) == 0
+    archive.write_bytes(b"7")
+    deploy.deploy(planned(archive, "Work", "Last"), account, bucket, yes)
+    assert len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")]) == 5, (
+        "a bucket of one's own"
+    )
+
+
 def test_only_functions_get_the_codes_address(archive: Path) -> None:
     whole = small_template("Work")
     whole["Resources"]["Search"] = {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "./deployment.zip"}}
@@ -144,8 +167,8 @@ def test_only_functions_get_the_codes_address(archive: Path) -> None:
 )
 def test_parameters_that_the_template_does_not_take_are_refused(given: dict[str, str], told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
-        deploy.require_parameters(small_template("Work"), given)
-    deploy.require_parameters(small_template("Work"), {"Seconds": "60", "Days": "7"})
+        deploy.require_parameters(small_template("Work")["Parameters"], given)
+    deploy.require_parameters(small_template("Work")["Parameters"], {"Seconds": "60", "Days": "7"})
 
 
 @pytest.mark.parametrize("stage", ["Prod", "", "-a", "a-", "a" * 20, "a_b"])

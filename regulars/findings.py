@@ -1,0 +1,34 @@
+"""What was found of a machine or an account: a line each, with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+class Finding(NamedTuple):
+    """One line: `says` what was found and, unless it is well, the command or setting that mends it."""
+
+    level: Level
+    subject: str
+    says: str
+
+
+well, warning, failed = (partial(Finding, level) for level in Level)
+
+
+def print_findings(findings: Iterable[Finding]) -> int:
+    """Print findings; return the exit code."""
+    worst = 0
+    for level, subject, sentence in findings:
+        print(f"{level:<8} {subject:<8} {sentence}", flush=True)
+        worst |= level is Level.FAILED
+    return worst
