@@ -351,10 +351,19 @@ def _was_sent_again(failure: Exception) -> bool:
 
 
 def _is_stored(action: Action | None, failure: Exception) -> bool:
-    """Return whether an item could not be stored because it is there already, each attribute as it was to be."""
-    if not isinstance(action, Put):
-        return False
-    return item_from_wire(_read_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
+    """Return whether a write was refused because it is done already: each attribute is as it was to be.
+
+    A change may falsify its own condition, such as a count that is set from 1 to 2 if it is 1. Of a change that adds,
+    nobody can tell.
+    """
+    stored = item_from_wire(_read_response(failure).get("Item", {}))
+    match action:
+        case Put():
+            return stored == item_from_wire(item_to_wire(action.item))
+        case Update() as update if stored and not update.add:
+            as_set = item_from_wire(item_to_wire(update.set)).items() <= stored.items()
+            return as_set and stored.keys().isdisjoint(update.remove)
+    return False
 
 
 def _list_failed_conditions(action: Action, reason: Any) -> frozenset[str]:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.book.words.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.book.words.keys import DIRECTORY, MERGES
-from chalicelib.book.words.ports import Action, Check, Delete, Put, Update, absent, at_least, exists
+from chalicelib.book.words.ports import Action, Check, Delete, Put, Update, absent, at_least, equals, exists
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 PUT = Put(DIRECTORY, {"tenant": "t", "item": "i"})
@@ -173,6 +173,32 @@ def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_
     store(client).transact([COUNTED])
     assert [call["UpdateExpression"] for call in client.calls] == ["ADD #n1 :v1"] * 2
     assert "ClientRequestToken" not in client.calls[0]
+
+
+NEXT = Update(DIRECTORY, KEY, (equals("n", 7, "same"),), set={"n": 8}, remove=("left",), repeatable=True)
+"""It falsifies its own condition."""
+
+
+@pytest.mark.parametrize("script", [[LOST, taken("8")], [LOST, LOST, taken("8")], [taken("8", repeated=1)]], ids=str)
+def test_a_change_whose_answer_was_lost_is_done_if_its_item_is_as_it_was_to_be(script: list[Reply]) -> None:
+    store(ScriptedClient(*script)).transact([NEXT])
+
+
+@pytest.mark.parametrize(
+    ("script", "change"),
+    [
+        ([taken("8")], NEXT),
+        ([LOST, taken("9")], NEXT),
+        ([LOST, taken("7")], NEXT),
+        ([LOST, taken("8")], replace(NEXT, remove=("n",), set={})),
+        ([LOST, taken("8")], replace(NEXT, add={"n": 1}, set={})),
+        ([LOST, failure("ConditionalCheckFailedException")], NEXT),
+    ],
+    ids=str,
+)
+def test_a_change_that_others_were_before_is_refused(script: list[Reply], change: Update) -> None:
+    with pytest.raises(ConditionFailed):
+        store(ScriptedClient(*script)).transact([change])
 
 
 def test_two_updates_are_a_transaction_though_each_alone_may_be_done_twice() -> None:
