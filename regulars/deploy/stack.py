@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.book.words import keys
 from chalicelib.book.words.telemetry import CAPTURES_RESOLVED
 from chalicelib.doors.observability import NAMESPACE
 from regulars.errors import NotDeployed
@@ -32,6 +35,9 @@ _MOST_FAULTS = 10
 
 _SILENT = {"OK": "", "ALARM": "it is on: see to it first", "INSUFFICIENT_DATA": "it does not know its state yet"}
 """By an alarm's state, why it does not roll an update back."""
+
+_DELETED = "deleted"
+"""What stands for a queue or key of a deleted stack: nothing can be sent there, or sealed."""
 
 _A_DAY_S = 86_400
 
@@ -56,7 +62,7 @@ _TOLD_OF_BUDGET = (("ACTUAL", 80.0), ("FORECASTED", 100.0))
 """Per cent of the budget of which its topic is told: what was spent, and the forecast of the month."""
 
 _KEPT_PACKAGES = 4
-"""Packages of a stack, and as many templates, that stay in the bucket. AWS rolls back to what the stack has, at most."""
+"""Packages of a stack that stay in the bucket, and as many templates. AWS rolls back to the one that the stack has."""
 
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 
@@ -103,10 +109,10 @@ class Account:
 
     def read_key(self, arn: str) -> dict[str, Any] | None:
         """Return what KMS says of a key; None if there is none."""
-        keys = self._session.client("kms")
+        kms = self._session.client("kms")
         try:
-            described: dict[str, Any] = keys.describe_key(KeyId=arn)["KeyMetadata"]
-        except keys.exceptions.NotFoundException:
+            described: dict[str, Any] = kms.describe_key(KeyId=arn)["KeyMetadata"]
+        except kms.exceptions.NotFoundException:
             return None
         return described
 
@@ -165,11 +171,34 @@ class Account:
         self._session.client("budgets").delete_budget(AccountId=self.id, BudgetName=name)
 
     def read_settings(self, stack: str) -> dict[str, str]:
-        """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
-        if (record := self._find_stack(stack)) is None:
-            raise NotDeployed(f"there is no stack {stack} in {self.region}")
+        """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL.
+
+        Of a stack that was deleted, those of the tables and buckets that it left. Raises NotDeployed.
+        """
+        record = self._find_stack(stack)
+        if record is None or _is_new(record):
+            return self._read_left_settings(stack)
         outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
+
+    def _read_left_settings(self, stack: str) -> dict[str, str]:
+        """Return the settings by which the tables and buckets of a deleted stack can be read. Raises NotDeployed."""
+        if self._find_table(f"{stack}-{keys.TENANTS.name}") is None:
+            raise NotDeployed(f"there is no stack {stack} in {self.region}")
+        names = [bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]]
+        buckets = {}
+        for setting, kind in (("REGULARS_BUCKET", "databucket"), ("REGULARS_CAPTURES_BUCKET", "capturesbucket")):
+            found = [name for name in names if name.startswith(f"{stack}-{kind}-")]
+            if len(found) != 1:
+                raise NotDeployed(
+                    f"there is no stack {stack}, but there are its tables, and {len(found)} buckets {stack}-{kind}-*: "
+                    "name all in the environment and leave --stage out (docs/operations.md, A deleted stack)"
+                )
+            buckets[setting] = found[0]
+        print(f"the stack {stack} is deleted: its tables and {', '.join(buckets.values())} are read", file=sys.stderr)
+        queues = dict.fromkeys((f"REGULARS_{kind}_QUEUE_URL" for kind in ("INDEX", "CAPTURES", "DELIVERIES")), _DELETED)
+        key = os.environ.get("REGULARS_SECRETS_KEY", _DELETED)
+        return {"REGULARS_TABLE_PREFIX": f"{stack}-", "REGULARS_SECRETS_KEY": key, **buckets, **queues}
 
     def read_parameters(self, stack: str) -> dict[str, str] | None:
         """Return the values of a stack's parameters; None if it is not made yet."""
