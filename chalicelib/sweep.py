@@ -37,7 +37,7 @@ from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, T
 from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Put, Update, absent, equals, exists
-from chalicelib.book.words.telemetry import SWEEP_AGE, log_failure, report_failure
+from chalicelib.book.words.telemetry import STUCK_AGE, SWEEP_AGE, log_failure, report_failure
 from chalicelib.book.words.values import Codec, milliseconds, moment, read_optional, time_text
 from chalicelib.book.words.webhooks import Event, EventKind
 from chalicelib.rights.outside import Outside
@@ -218,8 +218,8 @@ class Sweep(Outside):
 
 
 WATCHED_CAPTURES = timedelta(minutes=25)
-"""How far back the watch looks for captures whose event was lost: two runs read each. The sweep looks further
-(captures/redrive)."""
+"""How far back the watch looks for captures that are stuck, or whose event was lost: two runs can send each again. The
+sweep looks further (captures/redrive)."""
 
 _EVERY = timedelta(minutes=5)
 """How often the watch runs (infra/schedules and serve's scheduler)."""
@@ -234,13 +234,15 @@ class Watch(Outside):
     """
 
     def run(self, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Report the age of the oldest sweep, and do all chores of all tenants; one that fails holds up no other.
+        """Report the oldest sweep and stuck capture. Do all chores of all tenants; one that fails holds up no other.
 
         `remaining_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits
         for long if the time runs out. Silent cameras of a disabled tenant are not reported.
         """
         tenants = self.book.tenants.list_all()
         self._report_oldest_sweep(tenants)
+        if not self.book.storage.expires_items:  # AWS charges for the hours in which a metric has a value: there none
+            telemetry.at_least(STUCK_AGE, 0)
         first = choose_first_tenant(len(tenants), self.book.clock.now())
         for done_count, tenant in enumerate([*tenants[first:], *tenants[:first]]):
             if remaining_s() < STOPS_AT_S:
@@ -250,7 +252,8 @@ class Watch(Outside):
             self._do_chore("cameras", tenant, self._report_silent_cameras)
             self._do_chore("boxes", tenant, self.book.cameras.advance_wave)
             self._do_chore("consents", tenant, self.book.restrictions.request_expiry)
-            self._resume_lost_work(tenant, captured_in=WATCHED_CAPTURES)
+            self._do_chore("captures", tenant, self._watch_captures)
+            self._announce_overdue(tenant, OVERDUE)
             if not self.book.storage.expires_items:
                 self._do_chore("faces", tenant, self.book.joining.join_tenant)
 
@@ -259,16 +262,16 @@ class Watch(Outside):
 
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
+        redrive = self.book.captures.redrive
         for tenant in self.book.tenants.list_all():
-            self._resume_lost_work(tenant, timedelta(0), after=timedelta(0))
+            self._do_chore("captures", tenant, lambda tenant: redrive.send_all_lost(tenant, after=timedelta(0)))
+            self._announce_overdue(tenant, timedelta(0))
 
-    def _resume_lost_work(self, tenant: Tenant, overdue: timedelta = OVERDUE, **bounds: timedelta) -> None:
-        """Begin again with captures whose event, and with deliveries whose message is lost.
+    def _watch_captures(self, tenant: Tenant) -> None:
+        self.book.captures.redrive.watch_recent(tenant, WATCHED_CAPTURES)
 
-        `overdue`: the age from which on a delivery counts as lost. `bounds`: those of the captures, as `send_all_lost`
-        takes them.
-        """
-        self._do_chore("captures", tenant, lambda tenant: self.book.captures.redrive.send_all_lost(tenant, **bounds))
+    def _announce_overdue(self, tenant: Tenant, overdue: timedelta) -> None:
+        """Begin again with deliveries whose message is lost. `overdue`: the age from which on one counts as lost."""
         outbox = self.book.webhooks.outbox
         self._do_chore("outbox", tenant, lambda tenant: outbox.announce_overdue(tenant.name, overdue))
 

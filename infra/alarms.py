@@ -16,6 +16,7 @@ from chalicelib.book.words.telemetry import (
     FAILURES_UNAVAILABLE,
     FAILURES_UNEXPECTED,
     JOURNAL_TAIL,
+    STUCK_AGE,
     SWEEP_AGE,
 )
 from chalicelib.doors.observability import NAMESPACE
@@ -58,7 +59,7 @@ _MAX_SWEEP_AGE_S = 3 * _HOUR
 
 _GATEWAY, _LAMBDA, _API = "AWS/ApiGateway", "AWS/Lambda", "APIHandler"
 _AGE, _WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
-_GAUGES = {JOURNAL_TAIL, SWEEP_AGE, _AGE, _WAITING, "Duration"}
+_GAUGES = {JOURNAL_TAIL, STUCK_AGE, SWEEP_AGE, _AGE, _WAITING, "Duration"}
 """Metrics of which a period's largest value counts; of the others their sum."""
 
 _LOG = "filter the logs of api_handler, ingest, deliver and watch by level"
@@ -74,11 +75,14 @@ _SAYS = {
     "BuildIndexLoops": f"BuildIndex ran {_MOST_RUNS:,} times in an hour: a chore may send itself messages without end",
     "CanaryFails": "The stage does not answer a signed search, or the canary does not run: look into the canary's log",
     "WatchErrors": "Watch fails or does not run: what it does for the stores is not done until it succeeds",
+    "CapturesAreStuck": "Captures are neither resolved nor will be: S3's events do not come, ingest fails again and "
+    "again, or a camera sends what nobody can read (`regulars captures parked`). Look into the ingest function's log",
     "SweepIsLate": "A tenant's hourly sweep has not come to an end for three hours: look into the build_index "
     "function's log",
 }
 _PARKED = "Messages of {} could not be worked off: see docs/operations.md before they expire in 14 days"
-_LATE = f"A message has waited in {{}} for {_MAX_AGE_S // 60} minutes: its function fails, or cannot keep up"
+_LATE = f"A message has waited in {{}} for {_MAX_AGE_S // 60} minutes: its function does not run, or cannot keep up"
+"""What was received three times does not count in this age, so it tells of no message that fails."""
 _FAILED = "Two runs of {} within an hour failed, crashed or took too long: look into its log"
 _SLOW = "Runs of {} take {} s, four fifths of their time limit"
 
@@ -100,6 +104,7 @@ def make_alarms(functions: Iterable[str]) -> Template:
         _make_alarm("BuildIndexLoops", "BuildIndex", "Invocations", _HOUR, count=1, threshold=_MOST_RUNS),
         _make_alarm("CanaryFails", "Canary", "Errors", _5_MIN, count=2),
         _make_alarm("WatchErrors", "Watch", "Errors", _HOUR, count=2),
+        _make_alarm("CapturesAreStuck", NAMESPACE, STUCK_AGE, _5_MIN, count=2),
         _make_alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, count=3, threshold=_MAX_SWEEP_AGE_S),
     ]
     for name in QUEUES:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PATH = "/console"
 FILES = (f"{PATH}/{{name}}", f"{PATH}/{{name}}/{{file}}")
-"""`name` is a file in the console's folder, or a folder below it: at a place of a path API Gateway takes one variable."""
+"""`name`: a file in the console's folder, or a folder below it. API Gateway takes one variable at a place of a path."""
 PATHS = ("/", PATH, *FILES)
 
 _NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"

@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 from chalicelib.book.cameras import find_silence
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
+from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, STUCK_AGE, SWEEP_AGE, UNITS, Invocation
 from chalicelib.doors.http import Failure, Refused, answer_plainly
 from chalicelib.doors.sites import is_own_host
 from chalicelib.services import Services
@@ -57,6 +57,7 @@ _SEARCH_S = Histogram(
 )
 _LATEST = {
     JOURNAL_TAIL: Gauge(name_of(JOURNAL_TAIL), "Changes behind the newest snapshot.", registry=_SINCE_THE_START),
+    STUCK_AGE: Gauge(f"{name_of(STUCK_AGE)}_seconds", "Age of the oldest stuck capture.", registry=_SINCE_THE_START),
     SWEEP_AGE: Gauge(f"{name_of(SWEEP_AGE)}_seconds", "Age of the oldest sweep.", registry=_SINCE_THE_START),
 }
 _COUNTERS = {

@@ -234,13 +234,13 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
     asked: list[str] = []
 
     class Failing(Redrive):
-        def send_all_lost(self, tenant: Tenant, captured_in: timedelta | None = None) -> int:
+        def watch_recent(self, tenant: Tenant, captured_in: timedelta) -> None:
             asked.append(tenant.name)
             if tenant.name == "one":
                 raise StorageUnavailable("storage did not answer: try again")
             if tenant.name == "other":
                 raise KeyError("a fault of ours")
-            return super().send_all_lost(tenant, captured_in)
+            super().watch_recent(tenant, captured_in)
 
     clock.advance(QUARTER)
     with telemetry.begin_invocation("watch", "r") as this:

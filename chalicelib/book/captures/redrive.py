@@ -7,25 +7,31 @@ so that it survives a kill, and no longer when the picture's faces are read: sto
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import chain
 from zlib import crc32
 
 from chalicelib.book.records.captures import ATTEMPTS, SENT_AT, STEP, capture_from
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
+from chalicelib.book.words import keys, telemetry
 from chalicelib.book.words.captures import Capture, CaptureState
 from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Unfinished
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
 from chalicelib.book.words.items import camera_ids, captures_of, count_attempts, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import SENT_AGAIN, Item, Update, equals, exists, picture_event
+from chalicelib.book.words.telemetry import STUCK_AGE
 from chalicelib.book.words.values import milliseconds, moment
 
 LOST_AFTER = timedelta(minutes=15)
 """`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
 or waits behind others."""
+
+STUCK_AFTER = timedelta(minutes=3)
+"""A capture that was offered this long ago, and whose picture is here, should be resolved. `watch` reports the oldest
+that is not: two reports in a row are at most 13 minutes behind the first such capture, and raise an alarm."""
 
 EACH_HOUR = timedelta(hours=3)
 """How far back the sweep looks for such captures, by the time when they were taken; at night for NIGHT_DAYS. So it
@@ -60,6 +66,25 @@ class Redrive(UseCase):
         last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
         items = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in items if _is_overdue(item, now, after))
+
+    def watch_recent(self, tenant: Tenant, captured_in: timedelta) -> None:
+        """Report the age of the oldest capture that is stuck, and send the lost ones, as `send_all_lost` does.
+
+        `captured_in`: only those that were taken in that time before now, which are few to read.
+        """
+        now = self.book.clock.now()
+        first_ms, last_ms = milliseconds(now - captured_in), milliseconds(now - STUCK_AFTER)
+        items_by_camera = [
+            [*captures_of(self.book.items, tenant.name, camera, first_ms, last_ms)]
+            for camera in camera_ids(self.book.items, tenant.name)
+        ]
+        for items in items_by_camera:  # reported first: if nothing can be sent, that is why they are stuck
+            stuck = (item for item in list_stuck(items, now) if self._has_picture(tenant, item))
+            if oldest := next(stuck, None):
+                telemetry.at_least(STUCK_AGE, (now - moment(oldest["offered_at"])).total_seconds())
+        for item in chain.from_iterable(items_by_camera):
+            if _is_overdue(item, now, LOST_AFTER):
+                self._send_lost(tenant, item, now)
 
     def send_lost_of_hour(self, context: ChoreContext) -> Unfinished | None:
         """Send lost captures, as `send_all_lost` does, camera by camera, as far back as this hour's sweep looks.
@@ -125,14 +150,19 @@ class Redrive(UseCase):
 
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
         """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
-        capture = capture_from(item)
-        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
+        if not self._has_picture(tenant, item):
             return 0
+        capture = capture_from(item)
         self.send(tenant.name, capture.camera_id, capture.id)
         key = keys.capture(tenant.name, capture.camera_id, capture.id)
         waits = (equals("state", item["state"], "still-waits"),)
         write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
         return 1
+
+    def _has_picture(self, tenant: Tenant, item: Item) -> bool:
+        capture = capture_from(item)
+        picture_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        return self.book.storage.uploads.size(picture_key) is not None
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
         key = keys.capture(tenant.name, capture.camera_id, capture.id)
@@ -140,6 +170,22 @@ class Redrive(UseCase):
         removed_fields = ("reason", ATTEMPTS, SENT_AT)
         action = Update(keys.CAPTURES, key, (if_parked,), set={"state": CaptureState.STORED}, remove=removed_fields)
         return write_unless_changed(self.book.items, [action])
+
+
+def list_stuck(items: Sequence[Item], now: datetime) -> list[Item]:
+    """Return the captures of one camera that were offered STUCK_AFTER ago and are not resolved, oldest first.
+
+    Parked ones count if none behind them is resolved: so a camera is told that sends what nobody can read, and one bad
+    picture among good ones is not.
+    """
+    last_resolved = max((n for n, item in enumerate(items) if item["state"] == CaptureState.RESOLVED), default=-1)
+    waiting = (CaptureState.WANTED, CaptureState.STORED)
+    return [
+        item
+        for number, item in enumerate(items)
+        if item["state"] in waiting or (item["state"] == CaptureState.PARKED and number > last_resolved)
+        if now - moment(item["offered_at"]) >= STUCK_AFTER
+    ]
 
 
 def are_all_looked_at(partition: str, night: datetime) -> bool:

@@ -28,6 +28,7 @@ FAILURES_UNAVAILABLE = "FailuresUnavailable"
 FAILURES_BUSY = "FailuresBusy"
 FAILURES_UNEXPECTED = "FailuresUnexpected"
 SWEEP_AGE = "OldestSweep"
+STUCK_AGE = "OldestStuck"
 
 UNITS = {
     CAPTURES_RESOLVED: "Count",
@@ -41,6 +42,7 @@ UNITS = {
     FAILURES_BUSY: "Count",
     FAILURES_UNEXPECTED: "Count",
     SWEEP_AGE: "Seconds",
+    STUCK_AGE: "Seconds",
 }
 """Every metric, and its unit in CloudWatch's words."""
 
