@@ -203,7 +203,7 @@ class Account:
     def read_parameters(self, stack: str) -> dict[str, str] | None:
         """Return the values of a stack's parameters; None if it is not made yet."""
         record = self._find_stack(stack)
-        if record is None or _is_new(record):
+        if record is None or _is_new(record) or record["StackStatus"] in _NEVER_MADE:
             return None
         return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in record.get("Parameters", [])}
 

@@ -54,6 +54,14 @@ def test_a_region_without_function_urls_takes_no_new_stack(region: str) -> None:
         assert "region" not in found(Session(region), {}), "a stack that is there shows that it can be"
 
 
+def test_the_record_of_a_stack_that_was_never_made_shows_nothing(session: Session) -> None:
+    session.region_name = "il-central-1"
+    session.clients["cloudformation"].stacks[STACK] = {"StackName": STACK, "StackStatus": "ROLLBACK_COMPLETE"}
+    account = Account(session)
+    wanted = Wanted(STACK, {}, account.read_parameters(STACK), read_defaults(RULES))
+    assert "failed" in {level for level, subject, _ in check_account(account, wanted) if subject == "region"}
+
+
 def test_a_region_of_which_only_the_guide_says_so_is_warned_of() -> None:
     with mock_aws():
         assert found(Session("eu-south-2"))["region"][0][0] == "warning"
