@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +247,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     outputs = change.carry_out()
     _complete(plan, account, before)
     if bucket is None:
-        account.delete_old_packages(packages, plan.stack, (package_key, template_key))
+        _delete_old_packages(account, packages, plan.stack, (package_key, template_key))
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
     return True
@@ -262,6 +262,14 @@ def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) ->
     account.protect_tables(plan.tables)
     for line in keep_budget(account, plan.stack, before, account.read_parameters(plan.stack) or {}):
         print(line)
+
+
+def _delete_old_packages(account: Account, bucket: str, stack: str, used: Iterable[str]) -> None:
+    """Delete the stack's packages that nothing needs. If AWS refuses, say so: the deployment is done by then."""
+    try:
+        account.delete_old_packages(bucket, stack, used)
+    except account.failures as error:
+        print(f"warning     old packages stay in {bucket}: {error}")
 
 
 def _list_warnings(plan: Plan, parameters: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:

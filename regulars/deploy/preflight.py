@@ -174,14 +174,14 @@ def _check_domain(account: Account, wanted: Wanted) -> Iterator[Finding]:
 def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
     free = account.read_concurrency()
     more = sum(
-        max(0, int(value)) - max(0, int((wanted.present or {}).get(name, 0)))
+        max(0, float(value)) - max(0, float((wanted.present or {}).get(name, 0)))
         for name, value in wanted.given.items()
         if name.endswith("Concurrency") and wanted.defaults.get(name) == _SHARES
     )
     if more > 0 and free - more < LEAST_UNRESERVED:
         yield failed(
             "concurrency",
-            f"{more:,} runs more would be reserved of {free:,} that are free, and AWS keeps {LEAST_UNRESERVED} for "
+            f"{more:,.0f} runs more would be reserved of {free:,} that are free, and AWS keeps {LEAST_UNRESERVED} for "
             "functions that reserve none: reserve fewer, or ask for more (Service Quotas, AWS Lambda)",
         )
     else:

@@ -15,7 +15,7 @@ from regulars.deploy.deploy import Plan
 from regulars.deploy.package import find_shipped_packs, list_pack_options
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from tests.regulars.deploy.cloud import REGION, Emulated, Session
+from tests.regulars.deploy.cloud import REGION, Emulated, Session, refused
 from tests.support.pictures.own_pack import NAME, own_pack
 
 STACK = "regulars-test"
@@ -146,6 +146,25 @@ def test_old_packages_go_and_those_that_the_stack_has_stay(session: Session, arc
     assert len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")]) == 5, (
         "a bucket of one's own"
     )
+
+
+def test_a_role_that_may_delete_no_package_has_deployed_all_the_same(
+    session: Session, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So it is with a role whose policy was printed by an earlier version."""
+
+    class Refusing:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "get_paginator":
+                raise refused("list_objects_v2", "not authorized to perform: s3:ListBucket", code="AccessDenied")
+            return getattr(self._client, name)
+
+    session.clients["s3"] = Refusing(session.client("s3"))
+    assert deploy.deploy(planned(archive, "Work"), Account(session), None, yes)
+    assert "warning     old packages stay in regulars-packages-123456789012" in capsys.readouterr().out
 
 
 def test_only_functions_get_the_codes_address(archive: Path) -> None:

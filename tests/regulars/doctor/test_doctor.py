@@ -34,8 +34,6 @@ from regulars.doctor.doctor import (
     check_retention,
 )
 from regulars.doctor.machine import (
-    Finding,
-    Level,
     check_certificate,
     check_clock,
     check_folder,
@@ -48,6 +46,7 @@ from regulars.doctor.machine import (
     judge_free_space,
     name_file_system,
 )
+from regulars.findings import Finding, Level
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
 from tests.support.box.server import Server
