@@ -43,7 +43,9 @@ from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, 
 from chalicelib.book.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED, OLD_APPCODE
 from chalicelib.book.visits import make_visit_update, visits_deletes, visits_puts
 from chalicelib.book.words import keys
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.captures import Capture, CaptureState, Sighting, parts_of_sighting, sighting_id
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.book.words.formats import PAGED
 from chalicelib.book.words.items import (
@@ -67,7 +69,6 @@ from chalicelib.book.words.observations import EVERYTHING, Observation, Observat
 from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
 from chalicelib.book.words.tenant_settings import count_sighting_days
 from chalicelib.book.words.values import milliseconds, moment, read_optional
-from chalicelib.doors.words.roles import FIRST
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.erasures import is_erased
 from chalicelib.rights.words.places import PLACES, Agrees
@@ -171,7 +172,8 @@ class GalleryRecords(Subject):
         ):
             if of_tenant != of_directory:
                 change = {name: of_directory}
-                update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set=change)
+                does = ((Effect.ARRANGES, name),)
+                update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set=change, does=does)
                 text = f"the tenant says that {says} {of_tenant}, and its gallery says {of_directory}"
                 yield self.make_disagreement(text, (seq,), update, self._check_seq(tenant, seq))
 

@@ -51,6 +51,7 @@ from chalicelib.book.words.captures import (
     require_camera_id,
 )
 from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.effects import Effect, name_access
 from chalicelib.book.words.errors import (
     CameraExists,
     CameraNotFound,
@@ -290,7 +291,7 @@ class Cameras(UseCase):
             Delete(keys.CAMERAS, (tenant.name, id_), if_same),
             *(Delete(keys.CAMERAS, (tenant.name, name_key)) for name_key in sorted(_list_name_keys(id_, item["name"]))),
             Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
-            api_keys.shut_out(item["key_digest"]),
+            api_keys.shut_out(keys.api_key_item(item["key_digest"]), camera=id_),
             Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
         ]
         self.book.requests.write_with_answer(tenant.name, actions, request)
@@ -312,7 +313,9 @@ class Cameras(UseCase):
         kind, code_digest = keys.code_item(api_keys.digest(code))
         item = {"kind": kind, "id": code_digest, "tenant": tenant.name, "camera": id_, "digest": digest}
         if_free = (absent("code-free"),)
-        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(expires_at.timestamp())}, if_free)])
+        code_item = {**item, "expires_at": int(expires_at.timestamp())}
+        does = ((Effect.GIVES_ACCESS, f"code of {name_access('camera', id_)}"),)
+        write(self.book.items, [Put(keys.TENANTS, code_item, if_free, does)])
         return "-".join(code[begin : begin + 4] for begin in range(0, _CODE_LENGTH, 4)), expires_at
 
     def redeem_code(self, code: str) -> tuple[Camera, str]:
@@ -667,7 +670,8 @@ def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list
     """Make another key of a camera, and the actions that put it in the place of the one with this digest."""
     key, if_same_key = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
     change = Update(keys.CAMERAS, (tenant.name, id_), if_same_key, set={"key_digest": api_keys.digest(key)})
-    return key, [change, api_keys.shut_out(old), _make_key_put(tenant, id_, key)]
+    shut_out_action = api_keys.shut_out(keys.api_key_item(old), camera=id_)
+    return key, [change, shut_out_action, _make_key_put(tenant, id_, key)]
 
 
 def _make_key_put(tenant: Tenant, id_: str, key: str) -> Put:
@@ -677,7 +681,9 @@ def _make_key_put(tenant: Tenant, id_: str, key: str) -> Put:
 def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Action]:
     if_same = (equals("version", before.version, _SAME),)
     fields = {**setting_fields(after), "version": after.version}
-    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields)]
+    effect = Effect.ARRANGES if after.enabled == before.enabled else Effect.CHANGES_ACCESS
+    does = ((effect, name_access("camera", after.id)),)
+    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields, does=does)]
     old_keys, new_keys = _list_name_keys(before.id, before.name), _list_name_keys(after.id, after.name)
     actions += [Delete(keys.CAMERAS, (tenant, name_key)) for name_key in sorted(old_keys - new_keys)]
     return actions + [_make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new_keys - old_keys]

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from chalicelib.book.records.faces import face_from, journal_item, user_from, user_item
 from chalicelib.book.rules.templates import User, gallery_group, make_change_entries, mean_of, reduce_templates
 from chalicelib.book.words import keys
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, WrongModel
 from chalicelib.book.words.items import Changed, count_attempts, directory_of, gone_of, retry_if_changed, write
 from chalicelib.book.words.model import Edit, Face, Group, JournalEntry
@@ -279,7 +280,7 @@ def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: date
     return [
         *change.actions,
         *_make_group_actions(tenant, change),
-        *([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=fields)] if fields else []),
+        *([_make_tenant_update(tenant, fields)] if fields else []),
         Update(
             keys.DIRECTORY,
             (tenant, keys.TENANT_ITEM),
@@ -290,6 +291,12 @@ def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: date
         ),
         Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
     ]
+
+
+def _make_tenant_update(tenant: str, fields: Item) -> Update:
+    """Return the update by which a tenant's record follows its directory: deleted groups, and the model of searches."""
+    does = tuple((Effect.ARRANGES, name) for name in fields)
+    return Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=fields, does=does)
 
 
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:

@@ -45,6 +45,7 @@ from chalicelib.book.rules.templates import User, entry_of, reduce_templates, us
 from chalicelib.book.rules.visits import MOST_IN_HEAD
 from chalicelib.book.visits import face_put, visits_deletes
 from chalicelib.book.words import acts, keys
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.errors import ConditionFailed, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
 from chalicelib.book.words.items import (
     FaceOrder,
@@ -484,7 +485,7 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     if_same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
     stored_item = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > MOST_IN_HEAD else None
     return [
-        Delete(keys.FACES, (tenant, face.faceid), if_same),
+        Delete(keys.FACES, (tenant, face.faceid), if_same, ((Effect.DELETES, face.faceid),)),
         # The face's version is another if its pages are: both change with the number of arrivals.
         *visits_deletes(tenant, face.faceid, visits_from(stored_item)),
         *name_deletes(tenant, face),

@@ -18,6 +18,7 @@ from chalicelib.book.records.faces import RENEWED, USED_AT, group_item, tenant_f
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import api_keys, keys
 from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.effects import SHARED_KEYS, SHOP, Effect, name_setting
 from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
@@ -45,7 +46,7 @@ from chalicelib.book.words.model import (
     Tenant,
     name_old_key,
 )
-from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.book.words.ports import Action, Check, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.book.words.tenant_settings import (
     FORGET,
     RETENTION,
@@ -90,6 +91,8 @@ _SHARED = ("app_key", "appcode_digest")
 _KEYS_CHANGE = "the keys of this tenant change all the time: send the request again in a moment"
 
 _NEVER_ERASED = "never-erased"
+
+_ARRANGES = ((Effect.ARRANGES, "end of consents"),)
 
 _LIMITS_SAME = "limits-as-they-were-read"
 
@@ -206,7 +209,7 @@ class Tenants(UseCase):
             {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
         )
         return write_unless_changed(
-            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, **change)]
+            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, does=_ARRANGES, **change)]
         )
 
     def is_unused(self) -> bool:
@@ -263,7 +266,7 @@ class Tenants(UseCase):
         else:
             field, old_field, stored_key = "appcode_digest", OLD_APPCODE, api_keys.digest(secret)
             actions = [api_keys.let_in(keys.appcode_item(stored_key), tenant.name), *_make_old_appcode_deletes(item)]
-            actions += [Delete(keys.TENANTS, keys.appcode_item(item[field]))] if at_once else []
+            actions += [api_keys.shut_out(keys.appcode_item(item[field]))] if at_once else []
         old_key = {} if at_once else {old_field: item[field]}
         fields = {f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name], field: stored_key, **old_key}
         used_fields = (f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}")
@@ -272,7 +275,15 @@ class Tenants(UseCase):
             equals(shared_field, item[shared_field], "not-rotated-meanwhile") for shared_field in _SHARED
         )
         actions.insert(
-            0, Update(keys.TENANTS, keys.tenant_item(tenant.name), if_not_rotated, set=fields, remove=removed_fields)
+            0,
+            Update(
+                keys.TENANTS,
+                keys.tenant_item(tenant.name),
+                if_not_rotated,
+                set=fields,
+                remove=removed_fields,
+                does=((Effect.TAKES_ACCESS, SHARED_KEYS), (Effect.GIVES_ACCESS, SHARED_KEYS)),
+            ),
         )
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
         return secret
@@ -329,7 +340,7 @@ class Tenants(UseCase):
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
-        self._set_fields(name, disabled=True)
+        self._set_fields(name, Effect.TAKES_ACCESS, disabled=True)
 
     def begin_life(self, name: str) -> None:
         """Give the tenant's book another life, since it goes on from an earlier state. Raises TenantNotFound, Busy.
@@ -341,7 +352,7 @@ class Tenants(UseCase):
         write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set={"life": _make_life()})])
 
     def enable(self, name: str) -> None:
-        self._set_fields(name, disabled=False)
+        self._set_fields(name, Effect.GIVES_ACCESS, disabled=False)
 
     def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
@@ -372,10 +383,12 @@ class Tenants(UseCase):
 
         Raises InvalidInput.
         """
-        stored = tenant_setting_fields(self._apply_settings(tenant, changes))
+        settings = self._apply_settings(tenant, changes)
+        stored = tenant_setting_fields(settings)
         if_same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
         fields = {field: stored[field] for field in changes}
-        return Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, set=fields)
+        does = tuple((Effect.SETS, name_setting(name, getattr(settings, name))) for name in changes)
+        return Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, set=fields, does=does)
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
@@ -494,10 +507,10 @@ class Tenants(UseCase):
             if_same = equals("format", tenant.format, "format-same")
             write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)])
 
-    def _set_fields(self, name: str, **fields: Any) -> None:
+    def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
         self.get_by_name(name)
-        if_there = exists("tenant-exists")
-        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields)])
+        if_there, does = exists("tenant-exists"), ((effect, SHOP),)
+        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)])
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the actions that make a new tenant's directory: its counts, the default groups and their names."""
@@ -562,17 +575,18 @@ def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
 def _make_rotation_actions(item: Item, fields: Item, *same_fields: str, unused: tuple[str, ...] = ()) -> list[Action]:
     """Return the actions that give a tenant other secrets, while the fields `same_fields` are as they were read."""
     if_same = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same_fields)
-    actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), if_same, set=fields, remove=unused)]
+    tenant_key, does = keys.tenant_item(item["id"]), ((Effect.TAKES_ACCESS, SHARED_KEYS),)
+    actions: list[Action] = [Update(keys.TENANTS, tenant_key, if_same, set=fields, remove=unused, does=does)]
     for field in CREDENTIALS.keys() & fields:
         pointer = CREDENTIALS[field]
-        actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
+        actions += [api_keys.shut_out(pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
     return actions
 
 
 def _make_old_appcode_deletes(item: Item) -> list[Action]:
     """Return the action that makes the appcode before a tenant's newest invalid."""
     old = item.get(OLD_APPCODE)
-    return [Delete(keys.TENANTS, keys.appcode_item(old))] if old else []
+    return [api_keys.shut_out(keys.appcode_item(old))] if old else []
 
 
 def require_retention(tenant: Tenant, max_capture_days: int) -> None:

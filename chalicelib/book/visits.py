@@ -24,6 +24,7 @@ from chalicelib.book.rules.promotion import PromotionRule
 from chalicelib.book.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
 from chalicelib.book.tenants import FACES_LEFT, NUMBERED
 from chalicelib.book.words import keys
+from chalicelib.book.words.effects import describe_face_change
 from chalicelib.book.words.errors import TenantNotFound
 from chalicelib.book.words.formats import PAGED
 from chalicelib.book.words.grounds import has_ground, require_ground
@@ -177,7 +178,8 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     require_ground(tenant, before, after)
     revision = before.revision + (after != before)
     item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))
-    return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
+    if_same = (equals("version", before.version, FACE_SAME),)
+    return Put(keys.FACES, item, if_same, describe_face_change(before, after))
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:

@@ -36,6 +36,7 @@ from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import require_camera_id
 from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.effects import Effect, name_access
 from chalicelib.book.words.errors import (
     Busy,
     Conflict,
@@ -130,7 +131,8 @@ class Hooks(UseCase):
         hooks = CountedList(self.list_all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
         if len(hooks.rows) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
-        put = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
+        does = ((Effect.GIVES_ACCESS, name_access("hook", id_)),)
+        put = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),), does)
         self.book.requests.write_with_answer(tenant, [put, hooks.changed], request, {"id": id_})
         return hook, secret
 
@@ -210,7 +212,8 @@ class Hooks(UseCase):
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
-        self.book.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,))], request)
+        does = ((Effect.TAKES_ACCESS, name_access("hook", id_)),)
+        self.book.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,), does)], request)
         for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
             deliveries = walk_items(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
             delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
@@ -225,6 +228,7 @@ class Hooks(UseCase):
             (equals("version", hook.version, "not-changed-meanwhile"),),
             set={**hook_fields(changed_hook), "version": changed_hook.version},
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
+            does=((Effect.CHANGES_ACCESS, name_access("hook", id_)),),
         )
         self.book.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed_hook

@@ -32,12 +32,12 @@ from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.store.embedded.uploads import FolderUploadStore
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.pictures import Box, DetectedFace
 from chalicelib.book.words.ports import FULL_BYTES
 from chalicelib.doors.sites import list_own_names
-from chalicelib.doors.words.roles import FIRST
 from chalicelib.services import Services
 from regulars import folder, libraries
 from regulars.configuration import Configuration

@@ -15,6 +15,7 @@ import click
 from msgspec.structs import asdict
 
 from chalicelib.book.rules.decision import MIN_QUALITY
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Credentials, Profile, Tenant
 from chalicelib.book.words.setting import Setting
@@ -22,7 +23,7 @@ from chalicelib.book.words.tenant_settings import SETTINGS, SIGHTING_DAYS, Tenan
 from chalicelib.book.words.values import is_uuid
 from chalicelib.doors import dialects
 from chalicelib.doors.service_keys import add_service_key
-from chalicelib.doors.words.roles import FIRST, ApiKey, Role
+from chalicelib.doors.words.roles import ApiKey, Role
 from chalicelib.rights.words.signing import Renewal, fingerprint, renewal_of
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage

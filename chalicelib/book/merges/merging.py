@@ -47,6 +47,7 @@ from chalicelib.book.rules.templates import (
 from chalicelib.book.rules.visits import KEPT_MS, Arrivals, FaceVisits, VisitPlan, Visits, apply_plan
 from chalicelib.book.visits import FACE_SAME, VISITS_SAME, face_put, visits_deletes, visits_puts
 from chalicelib.book.words import keys
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.errors import (
     ConditionFailed,
     Conflict,
@@ -514,7 +515,12 @@ def make_absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Act
     require_no_loss(face)
     if_same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
-        Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
+        Delete(
+            keys.FACES,
+            (tenant, face.faceid),
+            (equals("version", face.version, FACE_SAME),),
+            ((Effect.JOINS, face.faceid),),
+        ),
         *visits_deletes(tenant, face.faceid, visits, (if_same,)),
         *name_deletes(tenant, face),
     ]

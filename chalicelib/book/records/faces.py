@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.book.rules.templates import User
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.formats import require_format
 from chalicelib.book.words.grounds import require_ground
 from chalicelib.book.words.model import (
@@ -228,7 +229,7 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     """
     require_ground(tenant, None, face)
     return [
-        Put(keys.FACES, face_item(tenant.name, face), (absent(FACE_FREE),)),
+        Put(keys.FACES, face_item(tenant.name, face), (absent(FACE_FREE),), ((Effect.ADDS, face.faceid),)),
         *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in make_terms(face.name, face.number)),
     ]
 

@@ -6,10 +6,15 @@ import hashlib
 import re
 import secrets
 import string
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from chalicelib.book.words import keys
+from chalicelib.book.words.effects import SHARED_KEYS, Effect, name_access
 from chalicelib.book.words.ports import Delete, Put, absent
+
+FIRST = "first"
+"""Id and name of the key that a tenant has from its first day."""
 
 OF_TENANT, OF_CAMERA = "rk_", "ck_"
 """Beginnings of keys, so that a key that is found somewhere shows its kind."""
@@ -63,9 +68,17 @@ def hour_to_note(now: datetime, noted_at: datetime | None) -> datetime | None:
 def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
     """Return the action that makes a credential valid: the tenant's, or by `key` or `camera` that of one of its own."""
     kind, id_ = pointer
-    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, **whose}, (absent(f"{kind}-free"),))
+    item = {"kind": kind, "id": id_, "tenant": tenant, **whose}
+    return Put(keys.TENANTS, item, (absent(f"{kind}-free"),), ((Effect.GIVES_ACCESS, _name_holder(pointer, whose)),))
 
 
-def shut_out(hashed: str) -> Delete:
-    """Return the action that makes the key of this hash invalid."""
-    return Delete(keys.TENANTS, keys.api_key_item(hashed))
+def shut_out(pointer: tuple[str, str], **whose: str) -> Delete:
+    """Return the action that makes a credential invalid: the tenant's, or by `key` or `camera` that of one of those."""
+    return Delete(keys.TENANTS, pointer, does=((Effect.TAKES_ACCESS, _name_holder(pointer, whose)),))
+
+
+def _name_holder(pointer: tuple[str, str], whose: Mapping[str, str]) -> str:
+    """Return the access that a credential is of. Of the tenant's own, the bearer key is the first of its keys."""
+    for kind, id_ in whose.items():
+        return name_access(kind, id_)
+    return name_access("key", FIRST) if pointer[0] == keys.api_key_item("")[0] else SHARED_KEYS

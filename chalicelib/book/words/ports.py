@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from chalicelib.book.rules.decision import ImpostorCurve, Population
 
+Does = tuple[tuple[str, str], ...]
+"""Effects of a write, each with its subject."""
+
 Item = Mapping[str, Any]
 """Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them; no floats."""
 
@@ -79,11 +82,15 @@ def at_least(field: str, value: int, name: str) -> Condition:
 
 
 class Put(Struct, frozen=True, dict=True):  # for `key`
-    """A write of a whole item, which replaces the item of the same key. None values are stored as null."""
+    """A write of a whole item, which replaces the item of the same key. None values are stored as null.
+
+    `does`: its effects on people and accesses, for the audit (book/words/effects); storage does not read them.
+    """
 
     table: Table
     item: Item
     when: tuple[Condition, ...] = ()
+    does: Does = ()
 
     @cached_property
     def key(self) -> tuple[str, str]:
@@ -97,7 +104,7 @@ class Update(Struct, frozen=True):
     `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
     one of `set`, `add` and `remove`. `repeatable`: it does no harm if an Update that comes alone is done twice, should
     its answer be lost: that costs half. Not `lasts`: a power cut may undo one that comes alone, and it waits for no
-    disk.
+    disk. `does`: as of Put.
     """
 
     table: Table
@@ -108,14 +115,16 @@ class Update(Struct, frozen=True):
     remove: tuple[str, ...] = ()
     repeatable: bool = False
     lasts: bool = True
+    does: Does = ()
 
 
 class Delete(Struct, frozen=True):
-    """A removal of an item; a missing item is no error unless `when` says so."""
+    """A removal of an item; a missing item is no error unless `when` says so. `does`: as of Put."""
 
     table: Table
     key: tuple[str, str]
     when: tuple[Condition, ...] = ()
+    does: Does = ()
 
 
 class Check(Struct, frozen=True):

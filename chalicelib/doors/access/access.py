@@ -18,7 +18,9 @@ from msgspec.structs import replace
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.rooms import Made
 from chalicelib.book.words import api_keys, keys
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.chores import Chore, ChoreContext
+from chalicelib.book.words.effects import name_access
 from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
@@ -37,7 +39,7 @@ from chalicelib.book.words.ports import Action, Delete, Put, Update, absent, equ
 from chalicelib.book.words.values import is_uuid, milliseconds, read_optional, time_ordered_id
 from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.words.records import key_from, make_first_key_item, make_key_fields, make_key_item, read_first_key
-from chalicelib.doors.words.roles import FIRST, ROLES, ApiKey, Role
+from chalicelib.doors.words.roles import ROLES, ApiKey, Role
 from chalicelib.rights.outside import Outside
 
 if TYPE_CHECKING:
@@ -146,7 +148,11 @@ class KeyRing(Outside):
         key = self._check_key(replace(former_key, **changes, version=former_key.version + 1))
         _require_permanent_admin(present_keys.rows, former_key, key)
         update = Update(
-            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
+            keys.TENANTS,
+            keys.key_record(tenant.name, id_),
+            _expect_version(former_key),
+            set=make_key_fields(key),
+            does=((key.describe_change(former_key), name_access("key", id_)),),
         )
         self.book.requests.write_with_answer(tenant.name, [update, present_keys.changed], request, {"id": id_})
         return key
@@ -167,7 +173,8 @@ class KeyRing(Outside):
             keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
         )
         let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
-        actions: list[Action] = [update, api_keys.shut_out(former_key.digest), let_in_action, present_keys.changed]
+        shut_out_action = api_keys.shut_out(keys.api_key_item(former_key.digest), key=id_)
+        actions: list[Action] = [update, shut_out_action, let_in_action, present_keys.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return secret
 
@@ -288,7 +295,7 @@ def _expect_version(key: ApiKey) -> tuple[Any, ...]:
 
 
 def _make_deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
-    shut_out = api_keys.shut_out(key.digest)
+    shut_out = api_keys.shut_out(keys.api_key_item(key.digest), key=key.id)
     if key.id == FIRST:
         deleted_key_item = make_first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
         return [Put(keys.TENANTS, deleted_key_item), shut_out]

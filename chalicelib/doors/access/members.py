@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.words import acts, api_keys, keys
+from chalicelib.book.words.effects import Effect, name_access
 from chalicelib.book.words.errors import (
     InvalidInput,
     MemberExists,
@@ -87,7 +88,8 @@ class Members(Outside):
         _require_free(members.rows, member)
         if len(members.rows) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
-        put = Put(keys.TENANTS, make_member_item(tenant.name, member), (absent("id-free"),))
+        does = ((Effect.GIVES_ACCESS, name_access("member", member.id)),)
+        put = Put(keys.TENANTS, make_member_item(tenant.name, member), (absent("id-free"),), does)
         self.book.requests.write_with_answer(tenant.name, [put, members.changed], request, {"id": member.id})
         return member, invitation
 
@@ -121,7 +123,8 @@ class Members(Outside):
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
         members = self._list_members(tenant.name)
         member = _find_member(members.rows, id_)
-        member_delete = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member))
+        does = ((Effect.TAKES_ACCESS, name_access("member", id_)),)
+        member_delete = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member), does)
         self.book.requests.write_with_answer(tenant.name, [member_delete, members.changed], request, {"id": id_})
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
@@ -229,7 +232,8 @@ def make_handle(tenant: str, member: Member) -> bytes:
 
 def make_member_put(tenant: str, member: Member, former_member: Member) -> Put:
     """Return the write of a member, unless somebody changed it since it was read."""
-    return Put(keys.TENANTS, make_member_item(tenant, member), expect_version(former_member))
+    does = ((member.describe_change(former_member), name_access("member", member.id)),)
+    return Put(keys.TENANTS, make_member_item(tenant, member), expect_version(former_member), does)
 
 
 def expect_version(member: Member) -> tuple[Any, ...]:

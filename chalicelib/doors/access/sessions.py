@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.words import acts, api_keys, keys
+from chalicelib.book.words.effects import Effect, name_access
 from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput, TenantDisabled, WrongCredentials
 from chalicelib.book.words.items import delete_in_parts, walk_items, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
@@ -79,7 +80,8 @@ class Sessions(Outside):
         code, now = secrets.token_urlsafe(_TOKEN_BYTES), self.book.clock.now()
         item_key = keys.code_item(api_keys.digest(code))
         item = make_sign_in_item(item_key, tenant.name, key, now, now + CODE_LASTS)
-        write(self.book.items, [Put(keys.TENANTS, item, (absent("code-free"),))])
+        does = ((Effect.GIVES_ACCESS, f"code of {name_access('key', key.id)}"),)
+        write(self.book.items, [Put(keys.TENANTS, item, (absent("code-free"),), does)])
         return code
 
     def make_challenge(self, origin: str, invitation: str | None = None) -> Challenge:
@@ -213,7 +215,14 @@ class Sessions(Outside):
     def end(self, token: str) -> None:
         """End the session of a token; one that has ended is no error."""
         if _SECRET.fullmatch(token):
-            write(self.book.items, [Delete(keys.TENANTS, keys.session_item(api_keys.digest(token)))])
+            session_key, does = keys.session_item(api_keys.digest(token)), ((Effect.SIGNS_OUT, "session"),)
+            write(self.book.items, [Delete(keys.TENANTS, session_key, does=does)])
+
+    def end_all(self, tenant: str) -> int:
+        """End all sessions of a tenant, and all codes that wait, those of cameras, too; return how many there were."""
+        kinds = keys.session_item("")[0], keys.code_item("")[0]
+        items = (item for kind in kinds for item in walk_items(self.book.items, keys.TENANTS, kind))
+        return delete_in_parts(self.book.items, keys.TENANTS, (item for item in items if item["tenant"] == tenant))
 
     def forget_expired(self, tenant: str) -> int:
         """Delete what has expired, on storage that does not do so itself, and sessions of people who are gone.
@@ -316,7 +325,8 @@ class Sessions(Outside):
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), moment(milliseconds(self.book.clock.now()))
         ends_at = _compute_end(key, now, keep=keep)
         item = make_sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, ends_at)
-        write(self.book.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),))])
+        does = ((Effect.SIGNS_IN, name_access("member" if isinstance(key, Member) else "key", key.id)),)
+        write(self.book.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),), does)])
         return token, Session(tenant, key, now, ends_at)
 
 

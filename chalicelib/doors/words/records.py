@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.book.words import keys
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.ports import Item
 from chalicelib.book.words.values import Codec, milliseconds, moment, read_optional
-from chalicelib.doors.words.roles import FIRST, ApiKey, Member, Role
+from chalicelib.doors.words.roles import ApiKey, Member, Role
 
 _KEY = Codec(
     ApiKey,

@@ -9,10 +9,8 @@ from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
 
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.model import Tenant
-
-FIRST = "first"
-"""Id and name of the key that a tenant has from its first day."""
 
 
 class ApiKey(Struct, frozen=True):
@@ -42,6 +40,11 @@ class ApiKey(Struct, frozen=True):
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
+
+    def describe_change(self, former: ApiKey) -> Effect:
+        """Return the effect of a change that made this key of the former one."""
+        rights = [(key.role, key.pictures, key.expires_at) for key in (former, self)]
+        return Effect.ARRANGES if rights[0] == rights[1] else Effect.CHANGES_ACCESS
 
 
 class Passkey(Struct, frozen=True):
@@ -126,10 +129,24 @@ class Member(Struct, frozen=True):
             name in allowed and is_among(values, allowed[name]) for name, values in query.items()
         )
 
+    def describe_change(self, former: Member) -> Effect:
+        """Return the effect of a change that made this member of the former one."""
+        if not {*_list_sign_ins(former)} <= {*_list_sign_ins(self)}:
+            return Effect.TAKES_SIGN_IN
+        if {*_list_sign_ins(former)} != {*_list_sign_ins(self)} or self.invitation not in (None, former.invitation):
+            return Effect.GIVES_ACCESS
+        rights = [(member.role, member.pictures) for member in (former, self)]
+        return Effect.ARRANGES if rights[0] == rights[1] else Effect.CHANGES_ACCESS
+
     @property
     def audit_name(self) -> str:
         """The member's name in the audit: what follows it nobody can choose."""
         return f"{self.name} ({_CONSOLE_NAMES[self.role]}), member {self.id}"
+
+
+def _list_sign_ins(member: Member) -> tuple[str, ...]:
+    """Return the ways by which a member signs in: ids of passkeys, and the hash of the password."""
+    return (*(passkey.id for passkey in member.passkeys), *([member.password] if member.password else []))
 
 
 class Session(NamedTuple):

@@ -8,7 +8,7 @@ their entries say stands in the capture, which their transaction writes anyway (
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from chalicelib.book.rules.templates import is_users
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.effects import Effect, read_effects
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.items import write
 from chalicelib.book.words.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
@@ -54,6 +55,8 @@ _FOLLOWING_TABLES = {
     table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)
 }
 """Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
+_ACCESSES = {keys.TENANTS.name, keys.HOOKS.name}
+"""Tables of accesses and settings, each of whose writes says what it does."""
 _OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
 
 
@@ -204,8 +207,24 @@ def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
         seq=int(journal[0]["seq"]) if journal else None,
         key=next((put.item.get("key") for put in puts if put.key[0] in signs_in), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
+        does=_read_effects_of(actions),
         **fields,
     )
+
+
+def _read_effects_of(actions: Sequence[Action]) -> Mapping[str, list[str]]:
+    """Return what a transaction does, as its writes say it.
+
+    Writes of accesses and settings say it themselves. Of others without a word, those of a face edit it, and the rest
+    arranges something that is nobody's.
+    """
+    changes = [action for action in actions if not isinstance(action, Check)]
+    if does := read_effects(change.does for change in changes):
+        return does
+    if any(change.table.name in _ACCESSES for change in changes):
+        return {}
+    faceids = [change.key[1] for change in changes if change.table.name == keys.FACES.name]
+    return {Effect.EDITS: faceids} if faceids else {Effect.ARRANGES: []} if changes else {}
 
 
 def _audit_days(action: Action) -> int | str | None:

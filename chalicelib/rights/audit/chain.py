@@ -33,6 +33,7 @@ from msgspec.structs import astuple, replace
 
 from chalicelib.book.records.captures import capture_from
 from chalicelib.book.words import acts, keys
+from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.errors import InvalidInput, StorageUnavailable
 from chalicelib.book.words.items import (
     ListPage,
@@ -513,7 +514,8 @@ class Signing(Outside):
         new_item[_RENEWALS] = [*old_item.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
         new_item[_FACE_KEY] = old_item[_FACE_KEY]
         acts.add_details(renewal=document)
-        write(self.book.items, [Put(keys.TENANTS, new_item), self.book.audit.chain.make_closings_stop(tenant, end)])
+        put = Put(keys.TENANTS, new_item, does=((Effect.SETS, "signing key"),))
+        write(self.book.items, [put, self.book.audit.chain.make_closings_stop(tenant, end)])
         return document
 
     def _unseal_old_key(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
