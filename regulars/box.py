@@ -174,15 +174,19 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with open_services_of(data, stage) as services:
-        receipts.write_receipts_beside(services, path.absolute().parent)
+        receipts.write_beside(services, path.absolute().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 
 def _enter_backup(data: Path | None, stage: str | None) -> None:
-    """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only."""
+    """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only.
+
+    The tenant has its signing key then, by which a restore knows what the tenant has signed since.
+    """
     with open_services_of(data, stage) as services:
         for tenant in services.tenants.list_all():
             try:
+                services.audit.signing.read_public_keys(tenant.name)
                 services.audit.reads.write_export_entry(tenant.name)
             except StorageUnavailable as error:
                 print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
@@ -202,8 +206,11 @@ def _enter_backup(data: Path | None, stage: str | None) -> None:
     "--key", metavar="FINGERPRINT", help="Of the key that signed exports and receipts, if it was renewed since."
 )
 @click.option(
-    "--new-secrets", is_flag=True, help="The stage has not the backup's KMS key: make and print all keys anew."
+    "--new-secrets",
+    is_flag=True,
+    help="Make all keys anew, and print them: somebody else may have the backup, or a stage has not its KMS key.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask: take settings as they were last.")
 @storage_options
 def restore(
     file: Path,
@@ -212,6 +219,7 @@ def restore(
     *,
     places: tuple[str, ...],
     new_secrets: bool,
+    yes: bool,
     data: Path | None,
     stage: str | None,
 ) -> None:
@@ -219,11 +227,12 @@ def restore(
 
     With --stage it fills a new stage, and no function of it runs meanwhile.
 
-    Holds, restrictions, withdrawn consents and deletions since the backup are done again, by exports of the audit. Say
-    `--after none` if there is none, or if it is a trial: then they are as they were.
+    A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds, restrictions and
+    ended keys, members, hooks and cameras are done again by what lies beside FILE, at the witness, and in --receipts.
+    Exports of the audit do the same, and know deletions, too. Say `--after none` if there is none.
 
-    People and tenants that were erased since are erased again, by receipts: those beside FILE, at the witness, and in
-    --receipts. Until that is done, nobody serves the folder.
+    Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were others last are
+    listed, and set again: on a terminal it asks before. Until erasures are done again, nobody serves the folder.
 
     \b
     Examples:
@@ -232,36 +241,42 @@ def restore(
       regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
     """
     from regulars.backup import backup, receipts
-    from regulars.backup.after import find_exports, redo_acts, remove_if_failed
-    from regulars.backup.cloud_backup import renew_secrets
+    from regulars.backup.after import find_exports, redo_since, remove_if_failed
+    from regulars.backup.new_secrets import renew_secrets
     from regulars.deploy.stage import stop_functions
 
     exports = find_exports(after)
     settings = choose_settings(data=data, stage=stage)
-    if new_secrets and isinstance(settings.storage, Path):
-        raise click.UsageError("--new-secrets is for a stage: a box's keys are in its backup")
-    receipt_locations = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
-    erased = receipts.read_receipts(receipt_locations)
+    places_of_receipts = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
+    erased = receipts.read_receipts(places_of_receipts)
     with ExitStack() as block:
-        receipts_note = receipts.format_mark(receipt_locations)
+        receipts_note = receipts.format_mark(places_of_receipts)
         manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), receipts_note)
-        time = manifest.created_at.isoformat()
-        print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
+        backed_up_at = manifest.created_at
+        print(
+            f"{stage or settings.storage} is as it was on {backed_up_at.isoformat()}: {len(manifest.entries):,} files"
+        )
+        documents, damaged = receipts.read_standing_documents(places_of_receipts, backed_up_at)
+        for name in damaged:
+            print(f"{name} is not as it was signed, and is left aside")
         with remove_if_failed(settings.storage), open_services_of(data, stage) as services:
-            for path in exports:
-                for line in redo_acts(services, path, manifest.created_at, key):
-                    print(line)
+            ask = ask_settings if not yes and sys.stdin.isatty() else (lambda _: True)
+            for line in redo_since(services, exports, documents, backed_up_at, key=key, ask=ask):
+                print(line)
             for new_secret_lines in renew_secrets(services) if new_secrets else ():
                 print(json.dumps(new_secret_lines))
         with open_services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
             for line in receipts.redo_erasures(services, erased, [key] if key else ()):
                 print(line)
-    if not exports:
-        print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")
     newest = max((str(receipt.statement["done_at"]) for receipt in erased), default="none")
     print(
         f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those without one are not known"
     )
+
+
+def ask_settings(question: str) -> bool:
+    """Ask on the terminal whether settings are to be as they were last. Only `n` leaves them as in the backup."""
+    return input(f"{question} [Y/n] ").strip().lower() not in ("n", "no")
 
 
 _captures_options = join_options(

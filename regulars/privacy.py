@@ -32,6 +32,7 @@ from chalicelib.rights.words.erasures import (
 )
 from chalicelib.rights.words.retention import Kind, erased_at
 from chalicelib.rights.words.signing import fingerprint, renewal_of
+from chalicelib.rights.words.standing import is_document
 from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
 from chalicelib.rights.words.texts import LANGUAGES
 from chalicelib.services import Services
@@ -332,7 +333,7 @@ def _find_erased_faces(
     keys = services.audit.signing.read_public_keys(tenant.name)
     trusted_keys = [_make_fingerprint(key) for key in trusted]
     statements = []
-    for path in receipts:
+    for path in [path for path in receipts if not is_document(path.name)]:  # they lie beside each other
         statement, signer = _read_receipt(path)
         try:
             require_receipt(statement, signer, tenant.name, keys, trusted_keys)

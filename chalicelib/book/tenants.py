@@ -349,7 +349,8 @@ class Tenants(UseCase):
         """
         self.read_stored(name)
         if_there = exists("tenant-exists")
-        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set={"life": _make_life()})])
+        fields, does = {"life": _make_life()}, ((Effect.SETS, "life"),)
+        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)])
 
     def enable(self, name: str) -> None:
         self._set_fields(name, Effect.GIVES_ACCESS, disabled=False)

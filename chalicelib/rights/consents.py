@@ -6,7 +6,7 @@ those whose record has ended: these are restricted (rights/restrictions).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -58,11 +58,24 @@ class Consents(Outside):
         erased or has a record again. So are the other faces of its subject. Of a held face the record stays, as
         evidence. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
         """
-        restrictions = self.book.restrictions
 
         def require_record(face: Face) -> None:
             if face.consent is None or (face.restriction and face.restriction.ended is Ending.WITHDRAWN):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
+
+        self._withdraw(tenant, faceid, require_record, request)
+
+    def withdraw_again(self, tenant: Tenant, faceid: str) -> None:
+        """Withdraw after a restore, whose book may be from before the record: without one the face is restricted, too.
+
+        Raises FaceNotFound, Busy.
+        """
+        self._withdraw(tenant, faceid, lambda _: None, None)
+
+    def _withdraw(
+        self, tenant: Tenant, faceid: str, require_record: Callable[[Face], None], request: RequestId | None
+    ) -> None:
+        restrictions = self.book.restrictions
 
         def restrict_other(face: Face) -> tuple[Face, Change]:
             return restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)

@@ -1,37 +1,61 @@
-"""Acts about people since a backup, by the audit's export, which are done again after a restore.
+"""What was done since a backup, and a restore does again: by the audit's export, and by documents of what stands.
 
 An export has the hours that were closed, and each erasure took the person's entries out of it: of those the receipts
-tell. It says what it cannot know.
+tell. What nobody can know is said.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from shlex import quote
+from typing import Any, TypeVar
 
 import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.book.words.errors import ConsentNotFound, FaceHeld, FaceNotFound
+from chalicelib.book.words.effects import SHOP, Effect, read_setting
+from chalicelib.book.words.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.values import format_count, moment, moment_of_text, time_text
+from chalicelib.rights.words.audit import Document as Head
 from chalicelib.rights.words.audit import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
+from chalicelib.rights.words.effects import list_effects
 from chalicelib.rights.words.signing import fingerprint
+from chalicelib.rights.words.standing import HELD, RESTRICTED, WITHDRAWN, Document, Ended
 from chalicelib.services import Services
+from chalicelib.standing import Restored, Rotate
 from regulars.errors import OperatorError
 
 _Said = TypeVar("_Said")
 
-_HOLDS = ("PUT /v1/faces/{id}/hold", "regulars hold set", "regulars hold lift")
-_RESTRICTIONS = ("PUT /v1/faces/{id}/restriction", "regulars restriction set", "regulars restriction lift")
-_GIVEN, _WITHDRAWN = "PUT /v1/faces/{id}/consent", "DELETE /v1/faces/{id}/consent"
+_LEAST: Mapping[str, Any] = {"role": "viewer", "pictures": False, "enabled": False}
+"""Rights of an access that were changed, to values that an export does not say."""
+
+
+def make_rotate(services: Services) -> Rotate:
+    """Return what gives a tenant other shared keys: a box writes them into credentials.json, a stage prints them."""
+    from regulars.tenants.credentials import CredentialsFile
+
+    storage = services.settings.storage
+
+    def rotate(name: str) -> None:
+        if isinstance(storage, Path):
+            CredentialsFile(storage, services.tenants).rotate_keys(name)
+        else:
+            print(json.dumps(asdict(services.tenants.rotate_keys(name))), flush=True)
+
+    return rotate
+
+
+Ask = Callable[[str], bool]
+"""Asks whether settings are to be as they were last."""
 
 
 def find_exports(after: Sequence[str]) -> list[Path]:
@@ -39,7 +63,8 @@ def find_exports(after: Sequence[str]) -> list[Path]:
     if not after:
         raise click.UsageError(
             "say what was done since the backup: --after FILE, of `regulars audit export`, does again holds, "
-            "restrictions, withdrawn consents and deletions; --after none leaves them as they were"
+            "restrictions, withdrawn consents, deletions and ended accesses; --after none takes only what lies beside "
+            "the backup and at the witness"
         )
     exports = [Path(text) for text in after if text != "none"]
     for path in exports:
@@ -59,17 +84,36 @@ def remove_if_failed(data: object) -> Iterator[None]:
         raise
 
 
+class AccessSince(Struct, frozen=True):
+    """What entries say of one access. `is_over`: its secret of the backup is; `is_gone`: so is the access itself."""
+
+    is_over: bool = False
+    is_gone: bool = False
+    is_changed: bool = False
+
+
 class Since(Struct):
-    """Changes since a backup, by face: if it is held and restricted, and why; if its consent is withdrawn."""
+    """Changes since a backup. By face: if it is held and restricted, and why; if its consent is withdrawn; who is
+    deleted. By access, and by setting with the value, if entries say one."""
 
     holds: dict[str, tuple[bool, str]] = field(default_factory=dict)
     restrictions: dict[str, tuple[bool, str]] = field(default_factory=dict)
     withdrawn: dict[str, bool] = field(default_factory=dict)
     deleted: dict[str, None] = field(default_factory=dict)
+    accesses: dict[str, AccessSince] = field(default_factory=dict)
+    freed_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """When a face lost a mark of documents (rights/words/standing) last."""
+    settings: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
+    """The last value of each, and since when."""
+    unsaid_settings: dict[str, None] = field(default_factory=dict)
+
+
+_FREE = {Effect.RELEASES: HELD, Effect.FREES: RESTRICTED, Effect.CONSENTS: WITHDRAWN}
+_OF_FACES = ("holds", "restrictions", "withdrawn", "deleted")
 
 
 def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
-    """Read what the acts since `begin` did to faces: holds, restrictions, consents and deletions.
+    """Read what the acts since `begin` did: to faces, accesses and settings.
 
     Of several acts of one kind about a face, the last one counts. It counts as well for a face that was merged into
     that one, since a restored book has both faces again.
@@ -79,20 +123,56 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     ordered_entries = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
     entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
-        act = entry["what"]
-        change = (bool(entry.get("is_set")), entry.get("reason", ""))
-        for faceid in entry.get("faces", ()):
-            if act in _HOLDS:
-                changes.holds[faceid] = change
-            elif act in _RESTRICTIONS:
-                changes.restrictions[faceid] = change
-            elif act in (_GIVEN, _WITHDRAWN):
-                changes.withdrawn[faceid] = act == _WITHDRAWN
-        deleted_faces = entry.get("deleted", ())
-        # A sighting may push a stranger out. A merge deletes a face, too, and names others that stay.
-        if act == "sighting" or {*entry.get("faces", ())} <= {*deleted_faces}:
-            changes.deleted.update(dict.fromkeys(deleted_faces))
-    return Since(**{name: _spread_to_parts(facts, entries_after) for name, facts in asdict(changes).items()})
+        effects, at = list_effects(entry), moment_of_text(entry["at"])
+        _note_faces(changes, effects, entry.get("reason", ""))
+        _note_accesses(changes, effects)
+        for effect, mark in _FREE.items():
+            changes.freed_at.update({(faceid, mark): at for faceid in effects.get(effect, ())})
+        for subject in effects.get(Effect.SETS, ()):
+            if (named := read_setting(subject)) is not None:
+                changes.settings[named[0]] = (at, named[1])
+            else:
+                changes.unsaid_settings[subject] = None
+    spread = {name: _spread_to_parts(asdict(changes)[name], entries_after) for name in _OF_FACES}
+    return Since(
+        **spread,
+        accesses=changes.accesses,
+        freed_at=changes.freed_at,
+        settings=changes.settings,
+        unsaid_settings=changes.unsaid_settings,
+    )
+
+
+def _note_faces(changes: Since, effects: Mapping[str, Sequence[str]], reason: str) -> None:
+    for effect, faceids in effects.items():
+        for faceid in faceids:
+            match effect:
+                case Effect.HOLDS | Effect.RELEASES:
+                    changes.holds[faceid] = (effect == Effect.HOLDS, reason)
+                case Effect.RESTRICTS | Effect.FREES:
+                    changes.restrictions[faceid] = (effect == Effect.RESTRICTS, reason)
+                case Effect.CONSENTS | Effect.WITHDRAWS:
+                    changes.withdrawn[faceid] = effect == Effect.WITHDRAWS
+                case Effect.DELETES:
+                    changes.deleted[faceid] = None
+                case Effect.ADDS:
+                    changes.deleted.pop(faceid, None)
+
+
+def _note_accesses(changes: Since, effects: Mapping[str, Sequence[str]]) -> None:
+    """Note what one entry does to accesses. A secret that is over stays over: none comes back under the same id."""
+    given, taken = set(effects.get(Effect.GIVES_ACCESS, ())), set(effects.get(Effect.TAKES_ACCESS, ()))
+    for access in given | taken:
+        before = changes.accesses.get(access, AccessSince())
+        changes.accesses[access] = AccessSince(
+            before.is_over or access in taken, is_gone=access not in given, is_changed=before.is_changed
+        )
+    for access in effects.get(Effect.TAKES_SIGN_IN, ()):
+        before = changes.accesses.get(access, AccessSince())
+        changes.accesses[access] = AccessSince(is_over=True, is_gone=before.is_gone, is_changed=before.is_changed)
+    for access in effects.get(Effect.CHANGES_ACCESS, ()):
+        before = changes.accesses.get(access, AccessSince())
+        changes.accesses[access] = AccessSince(before.is_over, is_gone=before.is_gone, is_changed=True)
 
 
 def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
@@ -101,8 +181,17 @@ def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[
     return {part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts} | facts
 
 
-def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
-    """Do again the acts of an audit's export; yield lines that say what was done, and what nobody knows.
+class Export(Struct, frozen=True):
+    """A verified export of a tenant's audit. `until`: the time up to which it tells; None: it has no closed hour."""
+
+    tenant: str
+    changes: Since
+    until: datetime | None
+    unknown: Sequence[str]
+
+
+def read_export(services: Services, file: Path, begin: datetime, key: str | None) -> Export:
+    """Read an audit's export: what it says of the time since `begin`.
 
     `key`: the fingerprint of the key that signed the export; None: the tenant's own key. Raises OperatorError if the
     file is not as it was signed, InvalidInput if it is no export.
@@ -117,13 +206,35 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
         verified, entries = verified_export(lines, find_key)
     if verified.findings:
         raise OperatorError(f"{file} is not as it was signed: {verified.findings[0]}")
-    tenant = services.tenants.get_by_name(head_of(verified.last).tenant)
-    for line in chain(_apply_changes(services, tenant, read_changes_since(entries, begin)), _list_unknown(verified)):
-        yield f"{tenant.name}: {line}"
+    last: Head | None = verified.last
+    tenant = services.tenants.get_by_name(head_of(last).tenant)
+    until = None if last is None else moment(head_of(last).hour) + timedelta(hours=1)
+    return Export(tenant.name, read_changes_since(entries, begin), until, list(_list_unknown(verified)))
+
+
+def redo_export(services: Services, restored: Restored, export: Export) -> Iterator[str]:
+    """Do again what an export says, but settings; yield lines that say what was done, and what nobody knows."""
+    yield from _apply_changes(services, restored.tenant, export.changes)
+    yield from _end_accesses(services, restored, export.changes)
+    yield from export.unknown
+
+
+def _end_accesses(services: Services, restored: Restored, changes: Since) -> Iterator[str]:
+    present = services.standing.read(restored.tenant).accesses
+    for access, since in changes.accesses.items():
+        if access == SHOP:
+            if since.is_gone and not restored.tenant.disabled:
+                services.tenants.disable(restored.tenant.name)
+                yield "the shop is disabled"
+        elif access in present:
+            over = present[access].secrets if since.is_over else frozenset[str]()
+            ended = Ended(access, is_gone=since.is_gone, over=over, rights=_LEAST if since.is_changed else {})
+            if ended.is_gone or ended.over or since.is_changed:
+                yield from services.standing.end_access(restored, ended)
 
 
 def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
-    """Do the changes again, and yield a line for each.
+    """Do the changes of faces again, and yield a line for each.
 
     The order is: lift holds and restrictions, since a held face cannot be deleted; delete faces; withdraw consents; set
     the holds and restrictions of the faces that are left.
@@ -136,8 +247,8 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
     for faceid in [faceid_of_face for faceid_of_face, is_gone in changes.withdrawn.items() if is_gone]:
-        with suppress(FaceNotFound, ConsentNotFound):
-            services.consents.withdraw_consent(tenant, faceid)
+        with suppress(FaceNotFound):
+            services.consents.withdraw_again(tenant, faceid)
             yield f"the consent of {faceid} is withdrawn"
     yield from _apply_marks(services, tenant, changes, are_set=True)
 
@@ -150,9 +261,13 @@ def _apply_marks(services: Services, tenant: Tenant, changes: Since, *, are_set:
     ):
         change = marks.set if are_set else marks.lift
         for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in mark_by_face.items() if is_set is are_set]:
-            with suppress(FaceNotFound):
+            try:
                 change(tenant, faceid, mark_by_face[faceid][1])
                 yield f"{faceid} is {'' if are_set else 'not '}{state}"
+            except FaceNotFound:
+                continue
+            except RegularsError as error:
+                yield f"{faceid} is to be {'' if are_set else 'not '}{state}, and that cannot be done: {error}"
 
 
 def _list_unknown(verification: Verified) -> Iterator[str]:
@@ -162,3 +277,99 @@ def _list_unknown(verification: Verified) -> Iterator[str]:
     last = None if verification.last is None else head_of(verification.last)
     if last is not None:
         yield f"what was done from {time_text(moment(last.hour))[:13]}:59 on is not in this export"
+
+
+def redo_since(
+    services: Services,
+    files: Sequence[Path],
+    documents: Sequence[Document],
+    backed_up_at: datetime,
+    *,
+    key: str | None,
+    ask: Ask,
+) -> Iterator[str]:
+    """Do again for all tenants what is known since the backup; yield a line for each thing, and for what is not known.
+
+    `files`: exports of the audit; `documents`: of what stands; `key`: the fingerprint of a key that signed them,
+    besides the tenants' own. Raises as `read_export`.
+    """
+    exports = [read_export(services, file, backed_up_at, key) for file in files]
+    rotate = make_rotate(services)
+    for tenant in services.tenants.list_all():
+        restored = Restored(tenant, backed_up_at, rotate, [key] if key else ())
+        for line in redo_tenant(services, restored, exports, documents, ask):
+            yield f"{tenant.name}: {line}"
+
+
+def redo_tenant(
+    services: Services,
+    restored: Restored,
+    exports: Sequence[Export],
+    documents: Sequence[Document],
+    ask: Ask,
+) -> Iterator[str]:
+    """Do again for one tenant all that is known since its backup; yield lines that say it, and what nobody knows.
+
+    It ends sessions, invitations and codes in any case, and begins another life of the book.
+    """
+    tenant, own_exports = restored.tenant, [export for export in exports if export.tenant == restored.tenant.name]
+    own_documents = [document for document in documents if document.tenant == tenant.name]
+    for export in own_exports:
+        yield from redo_export(services, restored, export)
+    freed_at = {freed: at for export in own_exports for freed, at in export.changes.freed_at.items()}
+    yield from services.standing.end_by_documents(restored, own_documents, freed_at)
+    yield from _take_settings(services, restored, own_exports, own_documents, ask)
+    yield services.standing.end_sign_ins(tenant)
+    services.tenants.begin_life(tenant.name)
+    known = [export.until for export in own_exports if export.until is not None]
+    known += services.standing.list_times(restored, own_documents)
+    yield _say_what_is_not_known(services, restored, max(known, default=None))
+
+
+def _take_settings(
+    services: Services,
+    restored: Restored,
+    exports: Sequence[Export],
+    documents: Sequence[Document],
+    ask: Ask,
+) -> Iterator[str]:
+    """Say which settings are back that were others last, and set those again, if that is answered."""
+    said: dict[str, tuple[datetime, Any]] = {}
+    unsaid: dict[str, None] = {}
+    for export in exports:
+        said |= export.changes.settings
+        unsaid |= export.changes.unsaid_settings
+    documented_at, documented = services.standing.read_settings_changed(restored, documents)
+    for name, value in documented.items():
+        if isinstance(value, str) and value.startswith("#"):
+            unsaid[name] = None
+        elif name not in said or said[name][0] <= documented_at:
+            said[name] = (documented_at, value)
+    last = {name: value for name, (_, value) in said.items()}
+    for name in unsaid:
+        yield f"{name} was changed since, and is as it was then: look at it"
+    changes = {name: value for name, value in last.items() if getattr(restored.tenant, name) != value}
+    for name, value in changes.items():
+        yield f"{name} is {_say_value(getattr(restored.tenant, name))} in the backup, and was {_say_value(value)} last"
+    if changes and ask(f"{restored.tenant.name}: set these as they were last?"):
+        for name, value in changes.items():
+            try:
+                services.tenants.change_settings(restored.tenant.name, {name: value})
+                yield f"{name} is {_say_value(value)} again"
+            except RegularsError as error:
+                yield f"{name} cannot be set: {error}"
+
+
+def _say_value(value: Any) -> str:
+    return "none" if value is None else json.dumps(value).strip('"')
+
+
+def _say_what_is_not_known(services: Services, restored: Restored, known_until: datetime | None) -> str:
+    name, until = restored.tenant.name, known_until or restored.backed_up_at
+    storage = services.settings.storage
+    where = f"--data {quote(str(storage))}" if isinstance(storage, Path) else "--stage STAGE"
+    return (
+        f"keys, members, hooks, cameras, settings and consents are as on {time_text(until)}: end what you ended since, "
+        f"such as by `regulars tenants keys list --tenant {name} {where}`. If the shop was erased since, "
+        f"`regulars tenants erase {name} {where}`"
+    )

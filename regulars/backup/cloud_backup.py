@@ -11,13 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from msgspec.structs import asdict
 
 from chalicelib.aws.clients import open_aws_client
 from chalicelib.aws.items import DynamoItemStore
@@ -25,9 +22,7 @@ from chalicelib.book.records.faces import tenant_from
 from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.store.limits import item_from_json, item_to_json
 from chalicelib.book.words import keys
-from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.ports import BlobStore, Item, Storage
-from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import open_storage
 from regulars.backup import archive
@@ -110,23 +105,6 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
 
 def _put(store: BlobStore, object_folder: Path, path: Path) -> None:
     store.put_if_absent(path.relative_to(object_folder).as_posix(), path.read_bytes(), _CONTENT_TYPE)
-
-
-def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
-    """Replace the secrets that the key of another stage has sealed. Yield each tenant's credentials and hooks' secrets.
-
-    Hooks that send messages to people are disabled until somebody sends their channel again.
-    """
-    hooks = services.webhooks.hooks
-    for tenant in services.tenants.list_all():
-        credentials = asdict(services.tenants.rotate_keys(tenant.name))
-        hook_ids = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
-        for people_hook in (hook for hook in hooks.list_all(tenant.name) if hook.way):
-            hooks.change_hook(tenant.name, people_hook.id, {"enabled": False})
-        services.webhooks.messages.forget_push_key(tenant.name)
-        with suppress(InvalidInput):  # it has signed nothing yet
-            services.audit.signing.renew_key(tenant.name, is_lost=True)
-        yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in hook_ids}}
 
 
 def _open_items(prefix: str) -> DynamoItemStore:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
@@ -18,6 +20,7 @@ from chalicelib.book.words.values import format_count
 from chalicelib.rights.erasure.again import Receipt, read_receipt
 from chalicelib.rights.words.erasures import RECEIPTS, receipt_name
 from chalicelib.rights.words.signing import canonical_json
+from chalicelib.rights.words.standing import Document, is_before, is_document, read_document
 from chalicelib.services import Services
 from chalicelib.witness import read_documents
 from regulars import folder
@@ -29,10 +32,11 @@ MARK = "restored.json"
 _log = logging.getLogger(__name__)
 
 
-def write_receipts_beside(services: Services, backup_folder: Path) -> int:
-    """Write the receipts of all erasures, of people and of tenants, beside a backup; return how many there are.
+def write_beside(services: Services, backup_folder: Path) -> int:
+    """Write beside a backup the receipts of all erasures, and what stands now; return how many receipts there are.
 
-    Receipts that are there already are left as they are.
+    Receipts that are there already are left as they are. A tenant's document of what stands takes the place of the one
+    before, if that is of the same life.
     """
     documents = {
         receipt_name(tenant.app_id, erasure.id): erasure.receipt
@@ -48,8 +52,11 @@ def write_receipts_beside(services: Services, backup_folder: Path) -> int:
         if not file.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.write_durably(file, canonical_json(document).decode())
-    if documents:
-        sync_folder(backup_folder)
+    for tenant in services.tenants.list_all():
+        name, stands = services.standing.make_document(tenant)
+        (backup_folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.write_durably(backup_folder / name, canonical_json(stands).decode())
+    sync_folder(backup_folder)
     return len(documents)
 
 
@@ -57,25 +64,49 @@ def read_receipts(locations: Iterable[str]) -> list[Receipt]:
     """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
     receipts: dict[str, Receipt] = {}
     for location in locations:
-        for name, data in _read_documents(location):
-            if (receipt := _read_receipt(f"{location}/{name}", data)) is not None:
+        for name, content in _read_documents(location):
+            if is_document(name):
+                continue
+            if (receipt := _read_receipt(f"{location}/{name}", content())) is not None:
                 receipts[json.dumps([receipt.tenant, receipt.id])] = receipt
     return list(receipts.values())
 
 
-def _read_documents(location: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of documents in a file, a folder or a bucket. Raises OperatorError."""
+def read_standing_documents(locations: Iterable[str], since: datetime) -> tuple[list[Document], list[str]]:
+    """Read the documents of what stood at a later time, in these places; return also the names of damaged ones.
+
+    A damaged one stops no restore: whoever may add files to a witness could make one. Raises OperatorError.
+    """
+    documents: dict[str, Document] = {}
+    damaged: list[str] = []
+    for location in locations:
+        for name, content in _read_documents(location):
+            if not is_document(name) or is_before(name, since):
+                continue
+            data = content()
+            try:
+                document = read_document(json.loads(data))
+            except (ValueError, RecursionError, InvalidInput):
+                document = None
+            if document is None:
+                damaged.append(f"{location}/{name}")
+            elif document.at > since:
+                documents[sha256(data).hexdigest()] = document
+    return list(documents.values()), damaged
+
+
+def _read_documents(location: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the names of documents in a file, a folder or a bucket, and what reads each. Raises OperatorError."""
     path = Path(location)
     if path.is_file():
-        yield path.name, path.read_bytes()
+        yield path.name, path.read_bytes
         return
     try:
-        for name, content in read_documents(location, RECEIPTS):
-            yield name, content()
+        yield from read_documents(location, RECEIPTS)
     except StorageUnavailable as error:
         raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
     if path.is_dir():
-        yield from ((file.name, file.read_bytes()) for file in sorted(path.glob("*.json")) if file.is_file())
+        yield from ((file.name, file.read_bytes) for file in sorted(path.glob("*.json")) if file.is_file())
 
 
 def _read_receipt(name: str, data: bytes) -> Receipt | None:
@@ -195,7 +226,8 @@ def require_erasures_done(services: Services, data: Path) -> None:
         return
     redoing = services.erasure.again
     try:
-        readers = dict(read_documents(services.settings.witness, RECEIPTS))
+        documents_at_witness = read_documents(services.settings.witness, RECEIPTS)
+        readers = {name: read for name, read in documents_at_witness if not is_document(name)}
         documents = ((name, readers[name]()) for name in redoing.list_unknown_names(readers))
         undone = redoing.list_open(
             receipt for name, document in documents if (receipt := _read_receipt(name, document)) is not None

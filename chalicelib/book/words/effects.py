@@ -6,6 +6,7 @@ an entry has it by whatever door, command or chore the write came, and no list o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from chalicelib.book.words.consent import Ending
 from chalicelib.book.words.model import Face
 from chalicelib.book.words.ports import Does
+from chalicelib.book.words.tenant_settings import SETTINGS
 
 
 class Effect(StrEnum):
@@ -90,15 +92,17 @@ def _is_freed_by_record(before: Face, after: Face) -> bool:
 
 def name_setting(name: str, value: Any) -> str:
     """Return the subject that a setting is: with its value, unless somebody wrote it, who may have named a person."""
-    if isinstance(value, str) and name not in _WORDS:
+    if isinstance(value, str) and not SETTINGS[name].choices:
         return name
-    if isinstance(value, (frozenset, set, tuple, list)):
+    if isinstance(value, frozenset):
         return name
-    return f"{name}={'none' if value is None else str(value).lower()}"
+    return f"{name}={json.dumps(value)}"
 
 
-_WORDS = frozenset({"strangers", "time_zone"})
-"""Settings whose text is one of a list."""
+def read_setting(subject: str) -> tuple[str, Any] | None:
+    """Read the name and the value of a setting from what `name_setting` returned; None: it has no value."""
+    name, has_value, text = subject.partition("=")
+    return (name, json.loads(text)) if has_value else None
 
 
 def read_effects(effects: Iterable[Does]) -> Mapping[str, list[str]]:

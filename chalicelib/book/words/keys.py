@@ -532,7 +532,7 @@ def name_terms_range(prefix: str) -> tuple[str, str]:
 
 # --- audit: open entries, whose ids begin with a time; beside them the end of the chain, and its heads ----------------
 
-AUDIT_END, AUDIT_WITNESSED = "#end", "#witnessed"
+AUDIT_END, AUDIT_WITNESSED, AUDIT_STANDING = "#end", "#witnessed", "#standing"
 AUDIT_OPEN = ("0", ":")
 """Bounds around all open entries (":" is the byte after "9")."""
 _NUMBER_WIDTH = 9

@@ -118,6 +118,28 @@ class Members(Outside):
 
         self._change_member(tenant.name, id_, drop_passkey, request)
 
+    def end_sign_ins(self, tenant: Tenant, id_: str, is_over: Callable[[str], bool]) -> None:
+        """Take a member's ways to sign in that are over, and end the member's sessions. Raises as `change`.
+
+        `is_over`: tells it of one of `Member.sign_ins`.
+        """
+
+        def drop_ways(member: Member) -> Member:
+            password = None if member.password is None or is_over(member.password) else member.password
+            passkeys_left = tuple(passkey for passkey in member.passkeys if not is_over(passkey.id))
+            return replace(member, password=password, passkeys=passkeys_left, digest=api_keys.new_secret())
+
+        self._change_member(tenant.name, id_, drop_ways, None)
+
+    def end_invitations(self, tenant: Tenant) -> int:
+        """End all invitations that wait; return how many there were. Raises Busy."""
+        invited_members = [member for member in self.list_all(tenant) if member.invitation is not None]
+        for member in invited_members:
+            self._change_member(
+                tenant.name, member.id, lambda each: replace(each, invitation=None, invited_until=None), None
+            )
+        return len(invited_members)
+
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""

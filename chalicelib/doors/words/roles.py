@@ -129,11 +129,16 @@ class Member(Struct, frozen=True):
             name in allowed and is_among(values, allowed[name]) for name, values in query.items()
         )
 
+    @property
+    def sign_ins(self) -> tuple[str, ...]:
+        """The ways by which the member signs in: ids of passkeys, and the hash of the password."""
+        return (*(passkey.id for passkey in self.passkeys), *([self.password] if self.password else []))
+
     def describe_change(self, former: Member) -> Effect:
         """Return the effect of a change that made this member of the former one."""
-        if not {*_list_sign_ins(former)} <= {*_list_sign_ins(self)}:
+        if not {*former.sign_ins} <= {*self.sign_ins}:
             return Effect.TAKES_SIGN_IN
-        if {*_list_sign_ins(former)} != {*_list_sign_ins(self)} or self.invitation not in (None, former.invitation):
+        if {*former.sign_ins} != {*self.sign_ins} or self.invitation not in (None, former.invitation):
             return Effect.GIVES_ACCESS
         rights = [(member.role, member.pictures) for member in (former, self)]
         return Effect.ARRANGES if rights[0] == rights[1] else Effect.CHANGES_ACCESS
@@ -142,11 +147,6 @@ class Member(Struct, frozen=True):
     def audit_name(self) -> str:
         """The member's name in the audit: what follows it nobody can choose."""
         return f"{self.name} ({_CONSOLE_NAMES[self.role]}), member {self.id}"
-
-
-def _list_sign_ins(member: Member) -> tuple[str, ...]:
-    """Return the ways by which a member signs in: ids of passkeys, and the hash of the password."""
-    return (*(passkey.id for passkey in member.passkeys), *([member.password] if member.password else []))
 
 
 class Session(NamedTuple):

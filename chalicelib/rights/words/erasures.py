@@ -149,6 +149,16 @@ def require_receipt(
     """
     if statement.get("tenant") != tenant:
         raise InvalidInput(f"it is of tenant {str(statement.get('tenant'))[:60]!r}, not of {tenant!r}")
+    require_signer(signer, tenant, public_keys, trusted_signers, at=str(statement.get("done_at", "~")))
+
+
+def require_signer(
+    signer: bytes, tenant: str, public_keys: PublicKeys, trusted_signers: Collection[str], *, at: str
+) -> None:
+    """Raise InvalidInput unless the signer is the tenant's key of the time `at`, or one that the operator believes.
+
+    `public_keys`, `trusted_signers`: as `require_receipt` has them.
+    """
     signer_fingerprint = fingerprint(signer)
     if signer == public_keys.current or signer_fingerprint in trusted_signers:
         return
@@ -158,7 +168,7 @@ def require_receipt(
             f"tenant {tenant!r} has no key of this signer's fingerprint, {signer_fingerprint}: if you know whose it "
             "is, and trust it, name it by --key"
         )
-    if str(statement.get("done_at", "~")) > max(ends):
+    if at > max(ends):
         raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")
 
 

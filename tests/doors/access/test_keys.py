@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.errors import InvalidInput, KeyNotFound, LastAdminKey, RegularsError, TooManyKeys
 from chalicelib.book.words.model import Credentials, Profile, Tenant
 from chalicelib.book.words.ports import Action
 from chalicelib.doors.access.access import MAX_KEYS, KeyRing
-from chalicelib.doors.words.roles import FIRST, Role
+from chalicelib.doors.words.roles import Role
 from chalicelib.services import Services
 from tests.support.book.book_with import book_with
 from tests.support.fakes import FakeClock

@@ -8,12 +8,13 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.errors import MemberExists, TenantDisabled, WrongCredentials
 from chalicelib.book.words.items import walk_items
 from chalicelib.book.words.keys import TENANTS
 from chalicelib.book.words.model import Credentials, Profile, Tenant
 from chalicelib.book.words.ports import ItemStore, Storage
-from chalicelib.doors.words.roles import FIRST, Role
+from chalicelib.doors.words.roles import Role
 from chalicelib.services import Services
 from tests.support.book.book import Book
 from tests.support.fakes import FakeClock

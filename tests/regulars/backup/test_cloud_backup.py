@@ -20,8 +20,8 @@ from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra.storage import make_storage
 from regulars.backup.backup import backup, restore
-from regulars.backup.cloud_backup import renew_secrets
-from regulars.backup.receipts import read_receipts, redo_erasures, write_receipts_beside
+from regulars.backup.new_secrets import renew_secrets
+from regulars.backup.receipts import read_receipts, redo_erasures, write_beside
 from regulars.errors import DamagedFile, OperatorError
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
@@ -143,7 +143,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     [id_] = services.deletion.delete_faces(tenant, ["f-0"], by="first", erase=True).erasures
     clock_of(services).advance(SETTLED)
     services.erasure.steps.continue_all(tenant)
-    assert write_receipts_beside(services, tmp_path) == 1
+    assert write_beside(services, tmp_path) == 1
 
     restore(second, file)
     again = services_of(second)

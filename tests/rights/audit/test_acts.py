@@ -109,6 +109,7 @@ NO_ENTRY = {
         sweep usage
         sweep usual
         sweep audit
+        sweep standing
         sweep audit retention
         sweep lost captures
         sweep rejections

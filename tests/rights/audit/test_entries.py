@@ -34,6 +34,7 @@ def test_an_enrolment_says_who_what_when_and_at_which_seq(shop: Shop) -> None:
         "what": "POST /v1/faces",
         "by": "key first",
         "faces": ["anna"],
+        "does": {"adds": ["anna"]},
         "seq": 1,
     }
 

@@ -17,12 +17,13 @@ from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.records.observations import page_item, visits_from, visits_item
 from chalicelib.book.words import keys
+from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.captures import CaptureState
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import Edit, Face, JournalEntry, PromotionSettings
 from chalicelib.book.words.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.book.words.values import milliseconds
-from chalicelib.doors.words.roles import FIRST, Role
+from chalicelib.doors.words.roles import Role
 from tests.support.book.book import Book, shot
 from tests.support.fakes import RULES, Person, picture
 from tests.support.later import later
