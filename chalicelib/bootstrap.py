@@ -152,10 +152,11 @@ class Adapters:
 
     @lazy
     def witness(self) -> Witness | None:
-        """Make the keeper of the audit's heads outside; None: there is none."""
+        """Make the keeper of the audit's heads outside; None: there is none, or a trial tells it nothing."""
         from chalicelib.witness import open_witness
 
-        return open_witness(self._settings.witness, lambda: self.postman) if self._settings.witness else None
+        address = None if self._settings.is_trial else self._settings.witness
+        return open_witness(address, lambda: self.postman) if address else None
 
     @lazy
     def pictures_by_url(self) -> PictureFetcher:

@@ -185,6 +185,8 @@ class Settings(Struct, frozen=True):
         nothing="nowhere",
     )
 
+    is_trial: bool = False
+    """Whether a backup is tried beside the service: then nobody outside is told anything (`regulars serve --trial`)."""
     of_dialects: Mapping[str, Struct] = field(default_factory=lambda: NO_DIALECTS)
     """Those that a dialect alone needs, by its name."""
 

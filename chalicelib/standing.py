@@ -142,8 +142,9 @@ class StandingBook(Outside):
     ) -> Iterator[str]:
         """End what the documents of a tenant show ended since the backup; yield lines that say it.
 
-        `freed_at`: when a face lost a mark, if that is known besides: of that time on a document is too old. Those of another signer, or of another face key, are said and left aside: they stop no restore. Settings stay
-        as they are (`read_settings_changed`). May be cut off anywhere and repeated.
+        `freed_at`: when a face lost a mark, by face and mark, if that is known besides: documents from before then are
+        too old for it. Those of another signer, or of another face key, are said and left aside: they stop no restore.
+        Settings stay as they are (`read_settings_changed`). May be cut off anywhere and repeated.
         """
         tenant = restored.tenant
         later, left_aside = self._choose(restored, documents)

@@ -24,7 +24,7 @@ const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 export function Frame() {
   const here = useValue(place);
   const [Over, setOver] = useState(null);
-  const { screen, page: shown } = useValue(session) ?? {};
+  const { screen, page: shown, trial } = useValue(session) ?? {};
   const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page.name === shown));
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
@@ -59,7 +59,7 @@ export function Frame() {
       <${Sections} daily=${daily} setup=${setup} current=${page.within ?? page.name} />
       <div class="foot"><${Who} /><${Eye} /></div>
     </header>
-    <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
+    <main id="main" tabindex="-1">${trial && html`<p class="trial">${t("trial")}</p>`}<${Page} key=${page.name} page=${page} place=${here} /></main>
     <${Alerted} /><${Notes} />
     ${Over && html`<${Over} close=${() => setOver(null)} />`}
   </div>`;

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.errors import StorageUnavailable
@@ -45,17 +46,22 @@ if TYPE_CHECKING:
 @data_option
 @models_option
 @serve_options
-def serve(**options: Any) -> None:
+@click.option("--trial", is_flag=True, help="Try a backup: send no events and mails, sweep nothing, tell no witness.")
+def serve(*, trial: bool, **options: Any) -> None:
     """Serve a data folder over HTTP or https, until Ctrl-C. The log, a line for each request, goes to stderr.
+
+    With --trial it serves a restored backup beside the service. It answers, and resolves pictures that are sent. Hooks,
+    mails, pushes and the witness are told nothing, nothing is done by the clock, and the console says so.
 
     \b
     Examples:
       regulars serve
+      regulars serve --trial --data tried --port 0
       regulars serve --host 0.0.0.0 --port 80 --data /srv/regulars
       regulars serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
       regulars serve --config /etc/regulars/regulars.toml
     """
-    configuration = read_configuration(**options)
+    configuration = replace(read_configuration(**options), is_trial=trial)
     settings, serving = configuration.settings, configuration.serving
     from chalicelib.book.vision.packs import packs
     from regulars import folder

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.book.words.setting import Setting
 from chalicelib.doors import dialects
@@ -76,10 +77,11 @@ class GivenValue(NamedTuple):
 
 
 class Configuration(Struct, frozen=True):
-    """All that is set. `file`: the file that set some of it."""
+    """All that is set. `file`: the file that set some of it. `is_trial`: whether `serve` tries a backup."""
 
     given_values: Mapping[str, GivenValue]
     file: Path | None
+    is_trial: bool = False
 
     def list_differences(self, another: Configuration) -> Iterator[str]:
         """Yield the source of each setting that has another value there.
@@ -105,7 +107,7 @@ class Configuration(Struct, frozen=True):
     @property
     def settings(self) -> Settings:
         values = {key: value for key, (value, _) in self.given_values.items()}
-        return Settings.from_values({"data": DATA, **values}, dialects.SETTINGS)
+        return replace(Settings.from_values({"data": DATA, **values}, dialects.SETTINGS), is_trial=self.is_trial)
 
     @property
     def serving(self) -> ServeSettings:

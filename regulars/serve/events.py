@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -88,15 +88,23 @@ class Background:
             self._stop.wait(wait_s)
 
 
-def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background: Background) -> None:
+def feed_handlers(
+    app: Chalice,
+    queues: Mapping[str, tuple[SqliteQueue, int]],
+    background: Background,
+    only: Collection[str] | None = None,
+) -> None:
     """Start the threads of each event handler that `app` has registered. Schedules run once at the start.
 
-    `queues`: the queue and the number of its threads, by the handler's name. Several threads of a queue take one
+    `queues`: the queue and the number of its threads, by the handler's name. `only`: the names of the handlers that are
+    wanted; None: all. Several threads of a queue take one
     message each at a time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a
     handler.
     """
     for source in app.event_sources:
         name, handler = source.name, app.handler_map[source.name]
+        if only is not None and name not in only:
+            continue
         if isinstance(source, SQSEventConfig):
             _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):

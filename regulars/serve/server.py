@@ -80,6 +80,9 @@ METRICS_CONNECTIONS, METRICS_THREADS = 32, 2
 WARM_TENANTS = 16
 """Tenants whose galleries are loaded before the first request."""
 
+_OF_TRIALS = ("ingest",)
+"""Handlers that a trial of a backup feeds: none that tells anybody, or does something by the clock."""
+
 LINKED_TENANTS = 3
 """Most tenants for whom a start makes links to the console."""
 
@@ -108,7 +111,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         from regulars.backup.receipts import require_erasures_done
 
         logs.log_to_stderr(serving.log_format, serving.log_level, [app.app.log])
-        services = bootstrap.build(settings, mailer=make_mailer(configuration.mail))
+        mailer = None if settings.is_trial else make_mailer(configuration.mail)
+        services = bootstrap.build(settings, mailer=mailer)
         require_erasures_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
@@ -119,7 +123,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
             logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
         for warning in list_warnings(services, data):
             logs.summary.warning("%s", warning)
-        services.watch.resume_all()
+        if not settings.is_trial:
+            services.watch.resume_all()
         app.provide.use(services)
         app.console_files.use(libraries.find_modules())
         background = events.Background(stop)
@@ -141,7 +146,15 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
 
 
 def list_warnings(services: Services, data: Path) -> Iterator[str]:
-    """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers are kept."""
+    """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers are kept.
+
+    Of a trial it says first that it is one.
+    """
+    if services.settings.is_trial:
+        yield (
+            f"this is a trial of {data}: hooks, mails, pushes and the witness are told nothing, and nothing is swept. "
+            "Its own keys open it: what is changed here changes nothing in the service"
+        )
     disk = services.storage.disk and services.storage.disk()
     if disk and disk.is_full:
         free_mb, full_mb = disk.free_bytes / 1e6, FULL_BYTES / 1e6
@@ -218,14 +231,14 @@ def write_console_lines(services: Services, url: str, data: Path, *, asks: bool)
 
 
 def feed_handlers(app: Chalice, services: Any, background: events.Background) -> None:
-    """Start the threads that call the app's event handlers."""
+    """Start the threads that call the app's event handlers; in a trial, of those alone that resolve pictures."""
     storage = services.ports.storage
     queues = {
         "build_index": (storage.index_queue, 1),
         "ingest": (storage.captures_queue, count_cores()),
         "deliver": (storage.deliveries_queue, DELIVERING_THREADS),
     }
-    events.feed_handlers(app, queues, background)
+    events.feed_handlers(app, queues, background, only=_OF_TRIALS if services.settings.is_trial else None)
 
 
 def make_site(app: Chalice, services: Services) -> Site:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,14 +30,20 @@ class Service(Struct, frozen=True):
 
 @contextmanager
 def run_service(
-    data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | None = None, *, log_level: str = "warning"
+    data: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    models: Path | None = None,
+    *,
+    log_level: str = "warning",
+    options: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Start a service on the folder `data`, wait until it is ready, and stop it at the end.
 
-    Raises OperatorError if it does not start.
+    `options`: more options of `regulars serve`. Raises OperatorError if it does not start.
     """
     command = [sys.executable, "-m", "regulars", "serve", "--host", host, "--port", str(port), "--data", str(data)]
-    command += ["--log-level", log_level, "--config", os.devnull]
+    command += ["--log-level", log_level, "--config", os.devnull, *options]
     if models is not None:
         command += ["--models", str(models)]
     # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.

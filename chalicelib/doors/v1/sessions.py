@@ -112,6 +112,7 @@ class CurrentSession(Answer):
     time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
     limits: RateLimits
     version: Annotated[str, Meta(description="Of the service.")]
+    trial: Annotated[bool, Meta(description="Whether it tries a backup beside the service, and tells nobody anything.")]
     begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
@@ -255,6 +256,7 @@ def _describe_session(services: Services, caller: Caller) -> CurrentSession:
         pictures=caller.is_shown_pictures,
         limits=RateLimits.made_of(services.settings),
         version=VERSION,
+        trial=services.settings.is_trial,
         begun_at=session and session.begun_at,
         expires_at=until,
     )

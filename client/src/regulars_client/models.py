@@ -229,6 +229,7 @@ class CurrentSession(Struct, kw_only=True):
     time_zone: str
     limits: RateLimits
     version: str
+    trial: bool
     begun_at: datetime | None
     expires_at: datetime | None
 

@@ -3,15 +3,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from chalice.app import Chalice, Cron, Rate
+from msgspec.structs import replace
 
+import app
 from chalicelib.book.store.embedded.queue import SqliteQueue
 from chalicelib.book.store.in_process import SystemClock
+from regulars.serve import server
 from regulars.serve.events import (
     IDLE_S,
     MAX_BATCH,
@@ -22,6 +26,7 @@ from regulars.serve.events import (
     handle_messages,
     read_interval_s,
 )
+from tests.support.book.book import Book
 from tests.support.fakes import FakeClock
 from tests.support.storage.aside import put_aside
 from tests.support.waiting import PATIENCE_S, until
@@ -40,6 +45,16 @@ def background() -> Iterator[Background]:
 @pytest.fixture
 def queue(tmp_path: Path, clock: FakeClock) -> SqliteQueue:
     return SqliteQueue(tmp_path / "queue.db", "index", clock, max_receives=2)
+
+
+def test_a_trial_of_a_backup_feeds_no_handler_that_tells_somebody_or_goes_by_the_clock(
+    tmp_path: Path, background: Background
+) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.settings = replace(book.services.settings, is_trial=True)
+        server.feed_handlers(app.app, book.services, background)
+        names = {thread.name.partition("-")[0] for thread in background._threads}
+    assert names == {"ingest"}, "of all that app.py registers, only pictures that are sent to it are resolved"
 
 
 def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQueue) -> None:

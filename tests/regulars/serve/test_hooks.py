@@ -47,6 +47,9 @@ def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
             hook = cloud.add_hook(url=receiver.url, groups=["vip"])
         killed = subprocess.run([sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False)
         assert killed.returncode == -9
+        with service.run_service(data, options=["--trial"]) as trial, client(trial) as cloud:
+            assert cloud.get_session().trial
+        assert receiver.heard == [], "a trial of a backup tells nobody, though the event is due"
         with service.run_service(data):
             until(lambda: len(receiver.heard) == 2)
     once, again = receiver.heard
