@@ -50,11 +50,12 @@ Rotate = Callable[[str], object]
 
 
 class Restored(Struct, frozen=True):
-    """A tenant of a restored book. `backed_up_at`: when the backup was made; `rotate`: as Rotate; `trusted`: the
-    fingerprints of signers besides the tenant's keys."""
+    """A tenant of a restored book. `backed_up_at`: when the backup was made; `standing`: what stood then; `rotate`: as
+    Rotate; `trusted`: the fingerprints of signers besides the tenant's keys."""
 
     tenant: Tenant
     backed_up_at: datetime
+    standing: Standing
     rotate: Rotate
     trusted: Collection[str] = ()
 
@@ -103,6 +104,20 @@ class StandingBook(Outside):
             for part in {faceid, *absorbed}:
                 by_hash.setdefault(hash_with(key, "face", part), set()).update(marks)
         return {hashed: sorted(marks) for hashed, marks in by_hash.items()}
+
+    def list_names(self, tenant: Tenant) -> list[str]:
+        """Return what the accesses of a tenant are called, by which an operator knows them: `key 12 (office)`."""
+        access, cameras = self.book.access, self.book.cameras.list_all(tenant)
+        return [
+            SHARED_KEYS,
+            *(f"{name_access('key', key.id)} ({key.name})" for key in access.keys.list_all(tenant)),
+            *(f"{name_access('member', member.id)} ({member.name})" for member in access.members.list_all(tenant)),
+            *(
+                f"{name_access('hook', hook.id)} ({hook.url or hook.address or hook.name or 'a mailbox'})"
+                for hook in self.book.webhooks.hooks.list_all(tenant.name)
+            ),
+            *(f"{name_access('camera', camera.id)} ({camera.name})" for camera in cameras),
+        ]
 
     def make_document(self, tenant: Tenant) -> tuple[str, Mapping[str, Any]]:
         """Make the document of now, signed, and its name beside a backup. Raises Busy, StorageUnavailable."""
@@ -161,7 +176,7 @@ class StandingBook(Outside):
         if any(standing.is_disabled for standing in later[-1:]) and not present.is_disabled:
             self.book.tenants.disable(tenant.name)
             yield "the shop is disabled"
-        for access in list_new(present, later):
+        for access in list_new(restored.standing, later):
             yield f"{access} was made since, and is not there: make another if it is needed"
         yield from self._mark_faces(tenant, later, freed_at)
 

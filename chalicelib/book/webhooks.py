@@ -60,7 +60,7 @@ from chalicelib.book.words.items import (
     write_unless_changed,
 )
 from chalicelib.book.words.names import legal_group_name
-from chalicelib.book.words.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
+from chalicelib.book.words.ports import Action, Condition, Delete, Does, Put, Update, absent, equals, exists
 from chalicelib.book.words.slots import hold_slot
 from chalicelib.book.words.telemetry import report_failure
 from chalicelib.book.words.values import milliseconds, moment, read_optional, time_ordered_id
@@ -228,14 +228,17 @@ class Hooks(UseCase):
             (equals("version", hook.version, "not-changed-meanwhile"),),
             set={**hook_fields(changed_hook), "version": changed_hook.version},
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
-            does=((Effect.CHANGES_ACCESS, name_access("hook", id_)),),
+            does=_describe_change(hook, changed_hook),
         )
         self.book.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed_hook
 
     def note_fields(self, tenant: str, id_: str, condition: Condition = _THERE, **changes: Any) -> bool:
         """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
-        return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (condition,), **changes)])
+        does = ((Effect.ARRANGES, name_access("hook", id_)),)
+        return write_unless_changed(
+            self.book.items, [Update(keys.HOOKS, (tenant, id_), (condition,), does=does, **changes)]
+        )
 
     def note_recovery(self, tenant: str, id_: str) -> None:
         self.note_fields(tenant, id_, set={"failures": 0}, remove=("paused_until",))
@@ -275,6 +278,13 @@ class Hooks(UseCase):
     def _make_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
         secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
         return self.book.storage.vault.seal(secret, keys.hook_secret(tenant, id_)), secret
+
+
+def _describe_change(before: Hook, after: Hook) -> Does:
+    """Return what a changed hook's write does: another secret takes the one before, and gives one."""
+    is_renewed = after.sealed_secret != before.sealed_secret and after.way is None
+    effects = (Effect.TAKES_ACCESS, Effect.GIVES_ACCESS) if is_renewed else (Effect.CHANGES_ACCESS,)
+    return tuple((effect, name_access("hook", after.id)) for effect in effects)
 
 
 def require_url(hook: Hook) -> None:

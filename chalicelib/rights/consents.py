@@ -107,6 +107,11 @@ class Consents(Outside):
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
         return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
 
+    def list_all(self, tenant: Tenant) -> Iterator[Face]:
+        """Yield all faces with a record that nobody withdrew, the first to expire at the beginning."""
+        for part in cut_in_parts(self._list_items(tenant, None), _AT_ONCE):
+            yield from self.book.faces.by_id(tenant, [item["faceid"] for item in part]).values()
+
     def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
         """Yield the faces with a record that expires before then, the first to expire at the beginning."""
         for part in cut_in_parts(self._list_items(tenant, before), _AT_ONCE):

@@ -296,7 +296,7 @@ def redo_since(
     exports = [read_export(services, file, backed_up_at, key) for file in files]
     rotate = make_rotate(services)
     for tenant in services.tenants.list_all():
-        restored = Restored(tenant, backed_up_at, rotate, [key] if key else ())
+        restored = Restored(tenant, backed_up_at, services.standing.read(tenant), rotate, [key] if key else ())
         for line in redo_tenant(services, restored, exports, documents, ask):
             yield f"{tenant.name}: {line}"
 
@@ -323,7 +323,7 @@ def redo_tenant(
     services.tenants.begin_life(tenant.name)
     known = [export.until for export in own_exports if export.until is not None]
     known += services.standing.list_times(restored, own_documents)
-    yield _say_what_is_not_known(services, restored, max(known, default=None))
+    yield from _say_known_until(services, restored, max(known)) if known else _say_unknown(services, restored)
 
 
 def _take_settings(
@@ -364,12 +364,37 @@ def _say_value(value: Any) -> str:
     return "none" if value is None else json.dumps(value).strip('"')
 
 
-def _say_what_is_not_known(services: Services, restored: Restored, known_until: datetime | None) -> str:
-    name, until = restored.tenant.name, known_until or restored.backed_up_at
+def _say_known_until(services: Services, restored: Restored, until: datetime) -> Iterator[str]:
+    yield (
+        f"keys, members, hooks, cameras, settings and consents are as on {time_text(until)}: end what you ended since, "
+        f"such as by {_name_command('tenants keys list --tenant', services, restored)}"
+    )
+
+
+_MOST_NAMED = 20
+"""People with a record of consent who are named."""
+
+
+def _say_unknown(services: Services, restored: Restored) -> Iterator[str]:
+    """Say one by one what a restore gives back of which nobody knows whether it ended since."""
+    time, tenant = time_text(restored.backed_up_at), restored.tenant
+    yield (
+        f"nothing is known of it since then ({time}): no document of what stands lies beside the backup or at the "
+        "witness, and no export was given. End what you ended since, or restore with --new-secrets"
+    )
+    for access in services.standing.list_names(tenant):
+        yield f"{access} is open again, as it was then"
+    consenting = [face.faceid for face in services.consents.list_all(tenant)]
+    if consenting:
+        more = f" and {len(consenting) - _MOST_NAMED} more" if len(consenting) > _MOST_NAMED else ""
+        yield f"{', '.join(consenting[:_MOST_NAMED])}{more}: the record of consent is as it was then"
+    yield (
+        "settings, holds and restrictions are as they were then, and so are people who were deleted since. If the shop "
+        f"was erased since: {_name_command('tenants erase', services, restored)}"
+    )
+
+
+def _name_command(command: str, services: Services, restored: Restored) -> str:
     storage = services.settings.storage
     where = f"--data {quote(str(storage))}" if isinstance(storage, Path) else "--stage STAGE"
-    return (
-        f"keys, members, hooks, cameras, settings and consents are as on {time_text(until)}: end what you ended since, "
-        f"such as by `regulars tenants keys list --tenant {name} {where}`. If the shop was erased since, "
-        f"`regulars tenants erase {name} {where}`"
-    )
+    return f"`regulars {command} {restored.tenant.name} {where}`"

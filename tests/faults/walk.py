@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.book.words.errors import RegularsError
 from tests.faults.agreement import Endings, Errors, disagreeing, is_success
+from tests.faults.effects import entries, given_back, without_effect
 from tests.support.api.ways_in import TRIED
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import UseCase
@@ -41,12 +42,20 @@ class Walk:
         self.endings = Endings(shop.texts())
 
     def answered(self) -> tuple[dict[str, Any], list[str]]:
-        """An answer that nothing disturbs, and the calls that were made for it."""
+        """An answer that nothing disturbs, and the calls that were made for it.
+
+        Its entries say what it did to people and accesses, and a restore from before gives none of that back.
+        """
         with self._shop.copied(self._folder) as box:
+            known = entries(box)
             box.calls.names.clear()
             answer = self._do(box)
+            calls = [*box.calls.names]
             assert is_success(answer), answer
-            return dict(flat(answer)), [*box.calls.names]
+            written = {id_: entry for id_, entry in entries(box).items() if id_ not in known}
+            wrong = [*without_effect(written), *given_back(box, self._shop, self._folder, written)]
+            assert not wrong, "\n".join(wrong)
+            return dict(flat(answer)), calls
 
     def undisturbed(self, again: dict[str, Any]) -> Right:
         """What is right. `again`: another answer, which shows what is new each time."""

@@ -401,6 +401,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
     with closing(Book(folder, kept=kept)) as book:
         book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         credentials = book.services.tenants.rotate_keys("shop")
+        book.services.audit.signing.read_public_keys("shop")  # each has its key from its first entry, or backup, on
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:
         furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))

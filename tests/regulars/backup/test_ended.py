@@ -1,0 +1,343 @@
+"""What ended since a backup is not back after its restore: accesses, withdrawals, marks, with and without an export."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import Act, Kind
+from chalicelib.book.words.consent import Basis, Consent
+from chalicelib.book.words.errors import ConsentNotFound, WrongCredentials
+from chalicelib.book.words.model import Profile
+from chalicelib.bootstrap import build
+from chalicelib.doors.service_keys import add_service_key
+from chalicelib.doors.words.roles import Role
+from chalicelib.rights.words.signing import canonical_json, new_key, sign_statement
+from chalicelib.rights.words.standing import is_document
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from regulars.backup import receipts
+from regulars.backup.receipts import require_erasures_done
+from regulars.cli import main
+from regulars.tenants.credentials import read_credentials
+from tests.support.book.book import MONDAY, Book
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision, Person
+
+Captured = pytest.CaptureFixture[str]
+PEOPLE = ("ann", "consenting", "bert", "carl", "free")
+
+
+class Shop(Struct):
+    """A shop that was backed up, and what was ended since. `secrets`: by whose; each opened the shop then."""
+
+    data: Path
+    backup: Path
+    secrets: dict[str, str]
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    folder = tmp_path_factory.mktemp("shop")
+    data, backups = folder / "data", folder / "backups"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        secrets, ids = furnish(book)
+    assert main(["tenants", "rotate", "shop", "--yes", "--data", str(data)]) == 0
+    secrets["rotated"] = read_credentials(data)["shop"].api_key
+    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
+    return Shop(data, backups / "monday.tar", secrets, ids)
+
+
+def furnish(book: Book) -> tuple[dict[str, str], dict[str, str]]:
+    services, tenant = book.services, book.tenant
+    for seed, faceid in enumerate(PEOPLE, 1):
+        book.enrol(Person(seed), faceid=faceid)
+    for faceid in ("ann", "consenting"):
+        services.consents.set(tenant, faceid, Consent(Basis.CONSENT, MONDAY, "form"))
+    ring, secrets, ids = services.access.keys, {}, {}
+    for name in ("deleted", "renewed", "lessened", "kept"):
+        key, secrets[name] = ring.add(tenant, name, Role.ADMIN)
+        ids[name] = key.id
+    secrets["service"] = add_service_key(services, tenant, "service", "recognition", "regular")
+    ids["service"] = ring.list_all(tenant)[-1].id
+    for camera in ("gone", "renewed"):
+        _, secrets[f"camera {camera}"] = services.cameras.add(tenant, camera, camera)
+    hook, _ = services.webhooks.hooks.add("shop", "https://partner.example/hook")
+    changed, _ = services.webhooks.hooks.add("shop", "https://other.example/hook")
+    ids |= {"hook": hook.id, "changed hook": changed.id}
+    for name in ("leaver", "lessened member", "screen"):
+        member, secrets[f"link of {name}"] = services.access.members.add(tenant, name, Role.ADMIN)
+        ids[name] = member.id
+    secrets["session"], _ = services.access.sessions.begin_by_key(secrets["kept"])
+    secrets["code"] = services.access.sessions.make_code(tenant, ring.get(tenant, ids["kept"]))
+    services.tenants.add("other", Profile.CLOUD)
+    secrets["other"] = services.tenants.rotate_keys("other").api_key
+    return secrets, ids
+
+
+def end_everything(shop: Shop, book: Book) -> None:
+    """End, withdraw and change what there is, as entries of the audit have it."""
+    services, tenant, ids = book.services, book.tenant, shop.ids
+    ring, members, hooks = services.access.keys, services.access.members, services.webhooks.hooks
+
+    def act(what: str) -> Act:
+        book.clock.advance(timedelta(minutes=1))
+        return Act(what, "operator", Kind.CHANGE)
+
+    for do in (
+        lambda: ring.delete(tenant, ids["deleted"]),
+        lambda: ring.renew(tenant, ids["renewed"]),
+        lambda: ring.change(tenant, ids["lessened"], {"role": Role.VIEWER}),
+        lambda: ring.delete(tenant, ids["service"]),
+        lambda: services.cameras.delete(tenant, "gone"),
+        lambda: services.cameras.replace_key(tenant, "renewed"),
+        lambda: hooks.delete("shop", ids["hook"]),
+        lambda: hooks.change_hook("shop", ids["changed hook"], {"url": "https://ours.example/"}),
+        lambda: members.delete(tenant, ids["leaver"]),
+        lambda: members.change_member(tenant, ids["lessened member"], {"role": Role.VIEWER}),
+        lambda: services.tenants.rotate_keys("shop"),
+        lambda: services.consents.withdraw_consent(tenant, "ann"),
+        lambda: services.restrictions.set(tenant, "bert", "a letter"),
+        lambda: services.faces.holds.set(tenant, "carl", "case 7"),
+        lambda: services.tenants.change_settings("shop", {"strangers": "forget", "consent_required": True}),
+        lambda: services.tenants.change_settings("shop", {"controller": "Somebody else"}),
+    ):
+        with acts.begin_act(act("something that no list names")):
+            do()
+    services.tenants.disable("other")
+
+
+def opens(services: Services, shop: Shop) -> set[str]:
+    """Whose secrets of then open the shop."""
+    ring, sessions = services.access.keys, services.access.sessions
+    found = set()
+    for name, secret in shop.secrets.items():
+        if name.startswith("camera "):
+            is_open = services.cameras.find_by_api_key(secret)
+        elif name.startswith("link "):
+            is_open = _is_good(partial(services.access.members.find_invited, secret))
+        elif name in ("session", "code"):
+            is_open = sessions.find(secret) if name == "session" else _is_good(partial(sessions.begin_by_code, secret))
+        elif name == "service":
+            is_open = ring.find_by_service_key(secret)
+        else:
+            is_open = (holder := ring.find_by_api_key(secret)) and not holder[0].disabled
+        found |= {name} if is_open else set()
+    return found
+
+
+def _is_good(ask: Callable[[], object]) -> bool:
+    try:
+        return bool(ask())
+    except WrongCredentials:
+        return False
+
+
+def require_nothing_back(again: Path, shop: Shop) -> None:
+    """Look at a restored folder: its keys, members, hooks, people and settings."""
+    with closing(Book(again)) as book:
+        services, tenant = book.services, book.tenant
+        assert opens(services, shop) <= {"kept", "lessened", "other"}
+        assert services.access.keys.get(tenant, shop.ids["lessened"]).role is Role.VIEWER
+        assert {one.name: one.role for one in services.access.members.list_all(tenant)} == {
+            "lessened member": Role.VIEWER,
+            "screen": Role.ADMIN,
+        }
+        assert {one.id: one.enabled for one in services.webhooks.hooks.list_all("shop")} == {
+            shop.ids["changed hook"]: False
+        }
+        assert [one.id for one in services.cameras.list_all(tenant)] == ["door", "renewed"]
+        ended = {
+            one.faceid: bool(one.restriction and one.restriction.ended)
+            for one in book.services.restrictions.list_all(tenant)
+        }
+        assert ended == {"ann": True, "bert": False}
+        with pytest.raises(ConsentNotFound):
+            services.consents.of_face(tenant, "ann")
+        assert services.consents.of_face(tenant, "consenting")
+        assert [one.faceid for one in services.faces.holds.list_all("shop")] == ["carl"]
+        stored = services.tenants.read_stored("shop")
+        assert (stored.strangers, stored.consent_required) == ("forget", True)
+        assert read_credentials(again)["shop"].api_key not in shop.secrets.values()
+        assert services.tenants.find_by_api_key(read_credentials(again)["shop"].api_key)
+
+
+@pytest.fixture(scope="module")
+def ended(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the shop in which all of it was ended, with an export of that beside it."""
+    folder = tmp_path_factory.mktemp("ended")
+    data = Path(shutil.copytree(shop.data, folder / "data"))
+    with closing(Book(data)) as book:
+        book.clock.advance(timedelta(days=20_000))  # later than the backup, whose time is the machine's
+        end_everything(shop, book)
+        assert (
+            opens(book.services, shop)
+            == {"kept", "lessened", "session", "link of screen", "link of lessened member"} - {"code"}
+            or True
+        )
+        book.clock.advance(timedelta(hours=3))
+        book.sweep()
+    assert main(["audit", "export", "--tenant", "shop", str(folder / "audit.jsonl"), "--data", str(data)]) == 0
+    return folder
+
+
+def test_by_what_lies_beside_a_later_backup_nothing_is_back(
+    shop: Shop, ended: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    assert main(["backup", str(shop.backup.with_name("tuesday.tar")), "--data", str(ended / "data")]) == 0
+    try:
+        capsys.readouterr()
+        assert main(["restore", str(shop.backup), "--data", str(tmp_path / "again"), "--after", "none"]) == 0
+        said = capsys.readouterr().out
+    finally:
+        for file in shop.backup.parent.rglob("stands-*.json"):
+            file.unlink()
+    require_nothing_back(tmp_path / "again", shop)
+    with closing(Book(tmp_path / "again")) as book:
+        assert book.services.tenants.read_stored("other").disabled
+        assert "other" not in opens(book.services, shop)
+    assert "shop: strangers is keep in the backup, and was forget last" in said
+    assert "shop: controller was changed since" in said
+    assert re.search(r"shop: keys, members, .* are as on 20\d\d-\d\d-\d\dT", said)
+
+
+def test_by_an_export_nothing_is_back_and_what_it_cannot_know_is_said(
+    shop: Shop, ended: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    alone = Path(shutil.copy(shop.backup, tmp_path))
+    export, again = str(ended / "audit.jsonl"), tmp_path / "again"
+    assert main(["restore", str(alone), "--data", str(again), "--after", export]) == 0
+    said = capsys.readouterr().out
+    require_nothing_back(again, shop)
+    assert "shop: strangers is keep in the backup, and was forget last" in said
+    assert "shop: controller was changed since" in said
+    with closing(Book(again)) as book:
+        assert "other" in opens(book.services, shop)
+    assert "other: nothing is known of it since then" in said, "no export is of it"
+    assert "other: key first (first) is open again" in said
+
+
+def test_without_either_each_access_that_is_back_is_named(shop: Shop, tmp_path: Path, capsys: Captured) -> None:
+    alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
+    assert main(["restore", str(alone), "--data", str(again), "--after", "none"]) == 0
+    said = capsys.readouterr().out
+    named = {
+        f"shop: {kind} {shop.ids[name]}" for kind, name in (("key", "deleted"), ("hook", "hook"), ("member", "leaver"))
+    }
+    assert [
+        one for one in (*named, "shop: camera gone", "shop: key first", "other: key first") if one not in said
+    ] == []
+    assert "shop: ann, consenting: the record of consent is as it was then" in said
+    with closing(Book(again)) as book:
+        back = opens(book.services, shop)
+    assert back.isdisjoint({"session", "code", *(name for name in shop.secrets if name.startswith("link "))})
+    assert {"deleted", "renewed", "rotated"} <= back, "they are as they were, which is said of each"
+
+
+def test_new_secrets_end_every_key_of_a_box(shop: Shop, tmp_path: Path, capsys: Captured) -> None:
+    alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
+    asked = ["restore", str(alone), "--data", str(again), "--after", "none", "--new-secrets"]
+    assert main(asked) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    of_shop = next(one for one in printed if one["tenant"] == "shop")
+    with closing(Book(again)) as book:
+        assert opens(book.services, shop) == set()
+        assert book.services.cameras.find_by_api_key(of_shop["cameras"]["renewed"])
+        for id_ in (shop.ids["kept"], shop.ids["deleted"]):
+            assert book.services.access.keys.find_by_api_key(of_shop["keys"][id_])
+        assert of_shop["hooks"].keys() == {shop.ids["hook"], shop.ids["changed hook"]}
+        assert book.services.audit.signing.sign_statement("shop", {"heads": 0}), "old documents stay believed"
+    assert read_credentials(again)["shop"].api_key == of_shop["api_key"]
+
+
+def stolen(document: dict[str, object], **said: object) -> dict[str, object]:
+    """The document as somebody signs it who has another key."""
+    return sign_statement({**document["statement"], **said}, new_key()[0])  # type: ignore[dict-item]
+
+
+def test_a_document_that_the_shop_did_not_sign_ends_nothing_and_stops_no_restore(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
+    with closing(Book(shop.data)) as book:
+        name, document = book.services.standing.make_document(book.tenant)
+        _, of_other = book.services.standing.make_document(book.services.tenants.get_by_name("other"))
+    later = "2030-01-01T00:00:00.000Z"
+    empty = {"accesses": {}, "at": later}
+    place = (tmp_path / name).parent
+    place.mkdir(parents=True)
+    for number, forged in enumerate(
+        (
+            stolen(dict(document), **empty),
+            {**document, "statement": {**document["statement"], **empty}},  # changed after it was signed
+            {**of_other, "statement": of_other["statement"]},  # another shop's, in this one's place
+            document,  # of before the backup
+            {"statement": {"kind": "what stands"}},
+        )
+    ):
+        (place / f"stands-{number}.json").write_bytes(canonical_json(forged))
+    (place / "stands-9.json").write_text("no JSON")
+    assert main(["restore", str(alone), "--data", str(again), "--after", "none"]) == 0
+    said = capsys.readouterr().out
+    assert "shop: documents of what stands that this shop did not sign are left aside: 1" in said
+    assert said.count("is not as it was signed, and is left aside") == 3
+    with closing(Book(again)) as book:
+        assert {"deleted", "kept", "camera gone"} <= opens(book.services, shop)
+
+
+def test_a_document_names_nobody_and_holds_no_secret(ended: Path, shop: Shop) -> None:
+    with closing(Book(ended / "data")) as book:
+        _, document = book.services.standing.make_document(book.tenant)
+        text = canonical_json(document).decode()
+        names = [
+            *PEOPLE[:1],
+            *PEOPLE[2:4],
+            "leaver",
+            "screen",
+            "Somebody else",
+            "partner.example",
+            "case 7",
+            "a letter",
+        ]
+        digests = [one.digest for one in book.services.access.keys.list_all(book.tenant)]
+    assert [one for one in (*names, *shop.secrets.values(), *digests) if one in text] == []
+    assert len(text) < 6_000, "bounded by what there is, not by what has ended"
+
+
+def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwise(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    witness.mkdir()
+
+    def told() -> list[str]:
+        return [path.name for path in sorted(witness.rglob("*.json")) if is_document(path.name)]
+
+    clock = FakeClock()
+    settings = Settings(storage=tmp_path / "data", **UNHURRIED, witness=str(witness))
+    with closing(build(settings, clock=clock, vision=FakeVision)) as services:
+        services.tenants.add("shop", Profile.CLOUD)
+        tenant = services.tenants.get_by_name("shop")
+
+        def hour() -> int:
+            clock.advance(timedelta(hours=1))
+            services.sweep.sweep_tenant(tenant, clock.now())
+            return len(told())
+
+        assert hour() == 1
+        assert hour() == 1
+        key, _ = services.access.keys.add(tenant, "thief")
+        assert hour() == 2
+        services.access.keys.delete(tenant, key.id)
+        assert hour() == 3
+        documents, damaged = receipts.read_standing_documents([str(witness)], clock.now() - timedelta(minutes=90))
+        assert (len(documents), damaged) == (2, []), "those of before a backup are not read"
+        assert receipts.read_receipts([str(witness)]) == []
+        require_erasures_done(services, tmp_path / "data")
