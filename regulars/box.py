@@ -164,7 +164,8 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
 
     FILE is a new file. In a folder, DIR, the command makes a file that is named after the time. Beside it, in the
-    folder `receipts`, it writes the receipts of erasures, by which `restore` erases again.
+    folder `receipts`, it writes the receipts of erasures, and which keys, members, hooks, settings and consents stand.
+    By these `restore` gives nothing back that ended. A service that may write there does so each hour.
 
     \b
     Examples:
@@ -172,7 +173,7 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
       regulars backup monday.tar --data /srv/regulars
       regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
     """
-    from regulars.backup import backup, receipts
+    from regulars.backup import backup, beside, receipts
 
     settings = choose_settings(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
@@ -180,7 +181,9 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with open_services_of(data, stage) as services:
-        receipts.write_beside(services, path.absolute().parent)
+        receipts.write_beside(services, path.resolve().parent)
+    if isinstance(settings.storage, Path):
+        beside.note_folder(settings.storage, path.resolve().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 

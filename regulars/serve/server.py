@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from email.utils import formatdate
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -129,6 +130,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         app.console_files.use(libraries.find_modules())
         background = events.Background(stop)
         feed_handlers(app.app, services, background)
+        if not settings.is_trial:
+            background.start("beside backups", partial(note_beside_backups, services))
         front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.write_lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
@@ -239,6 +242,15 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
         "deliver": (storage.deliveries_queue, DELIVERING_THREADS),
     }
     events.feed_handlers(app, queues, background, only=_OF_TRIALS if services.settings.is_trial else None)
+
+
+def note_beside_backups(services: Services) -> float:
+    """Write beside the box's backups what ended since, and log what could not be written; return the pause in s."""
+    from regulars.backup.beside import EVERY_S, write_beside_backups
+
+    for complaint in write_beside_backups(services):
+        logs.summary.warning("%s", complaint)
+    return EVERY_S
 
 
 def make_site(app: Chalice, services: Services) -> Site:

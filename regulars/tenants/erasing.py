@@ -15,6 +15,7 @@ from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.values import format_count, time_text
 from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
 from chalicelib.services import Services
+from regulars.backup.beside import write_beside_backups
 from regulars.errors import OperatorError
 from regulars.folder import find_server, write_durably
 from regulars.options import PATH, with_services
@@ -57,6 +58,8 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
         CredentialsFile(services.settings.storage, services.tenants).forget(name)
     erasure = finish_erasure(services, name)
     write_durably(receipt_file, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
+    for complaint in write_beside_backups(services):
+        click.echo(f"regulars: {complaint}: copy {receipt_file} there", err=True)
     for kind, number in erasure.counts.items():
         print(f"{kind:14}{number:,}")
     print(

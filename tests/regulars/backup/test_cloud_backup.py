@@ -19,10 +19,12 @@ from chalicelib.rights.words.erasures import SETTLED
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra.storage import make_storage
+from regulars.backup.after import redo_since
 from regulars.backup.backup import backup, restore
 from regulars.backup.new_secrets import renew_secrets
-from regulars.backup.receipts import read_receipts, redo_erasures, write_beside
+from regulars.backup.receipts import read_receipts, read_standing_documents, redo_erasures, write_beside
 from regulars.errors import DamagedFile, OperatorError
+from tests.support.book.book import MONDAY
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.storage.emulated import storage_stack
@@ -139,7 +141,9 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     services.audit.signing.read_public_keys("shop")
     for number in range(2):
         services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+    key, secret = services.access.keys.add(tenant, "thief")
     file = backup(first, tmp_path / "stage.tar")
+    services.access.keys.delete(tenant, key.id)
     [id_] = services.deletion.delete_faces(tenant, ["f-0"], by="first", erase=True).erasures
     clock_of(services).advance(SETTLED)
     services.erasure.steps.continue_all(tenant)
@@ -152,6 +156,13 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     assert list(every_face(again, tenant)) == ["f-0", "f-1"], "the backup has both"
     lines = list(redo_erasures(again, read_receipts([str(tmp_path)])))
     assert lines == [f"shop: erased again by receipt {id_}"]
+    documents, _ = read_standing_documents([str(tmp_path)], MONDAY)
+    assert again.access.keys.find_by_api_key(secret)
+    life = again.tenants.read_stored("shop").life
+    said = list(redo_since(again, [], documents, MONDAY, key=None, ask=bool))
+    assert f"shop: key {key.id} is deleted" in said, "as of a box"
+    assert not again.access.keys.find_by_api_key(secret)
+    assert again.tenants.read_stored("shop").life != life
     assert list(every_face(again, tenant)) == ["f-1"]
     assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(0)), RULES).match
     assert again.erasure.records.get("shop", id_).receipt

@@ -25,6 +25,7 @@ from chalicelib.rights.words.standing import is_document
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.backup import receipts
+from regulars.backup.beside import NOTE, write_beside_backups
 from regulars.backup.receipts import require_erasures_done
 from regulars.cli import main
 from regulars.tenants.credentials import read_credentials
@@ -341,3 +342,42 @@ def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwi
         assert (len(documents), damaged) == (2, []), "those of before a backup are not read"
         assert receipts.read_receipts([str(witness)]) == []
         require_erasures_done(services, tmp_path / "data")
+
+
+def test_a_shop_that_was_erased_is_not_served_again_though_no_backup_was_made_since(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        book.services.tenants.add("other", Profile.CLOUD)
+    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
+    erase = ["tenants", "erase", "other", "--yes", "other", "--data", str(data), "--receipt", str(tmp_path / "it.json")]
+    assert main(erase) == 0
+    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert "other: the whole tenant is erased again" in capsys.readouterr().out
+    with closing(Book(again)) as book:
+        assert [one.name for one in book.services.tenants.list_all()] == ["shop"]
+
+
+def test_a_service_notes_beside_its_backups_what_ended_since(tmp_path: Path, capsys: Captured) -> None:
+    data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        key, secret = book.services.access.keys.add(book.tenant, "thief")
+        book.services.audit.signing.read_public_keys("shop")
+    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
+    with closing(Book(data)) as book:
+        book.clock.advance(timedelta(days=20_000))
+        book.services.access.keys.delete(book.tenant, key.id)
+        assert list(write_beside_backups(book.services)) == []
+    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert f"shop: key {key.id} is deleted" in capsys.readouterr().out
+    with closing(Book(again)) as book:
+        assert book.services.access.keys.find_by_api_key(secret) is None
+        assert not (again / NOTE).exists(), "a restored folder writes beside no backup of the former one"
+    (backups / "receipts").rename(tmp_path / "moved")
+    (backups / "receipts").write_text("in the way")
+    with closing(Book(data)) as book:
+        [complaint] = write_beside_backups(book.services)
+    assert "cannot be noted beside the backups" in complaint
