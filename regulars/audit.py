@@ -28,6 +28,8 @@ from regulars.tenants.command import describe_earlier_key
 if TYPE_CHECKING:
     from chalicelib.rights.audit.breach import Breach
 
+_SUBJECTS = 10
+"""Faces, accesses or settings that a line names."""
 _A_PAGE = 500
 """Entries that are read at once."""
 
@@ -183,7 +185,8 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
 def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> None:
     """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR, Article 33).
 
-    It prints how many people and records are concerned, what nobody can say, and who the people are, by their ids.
+    It prints how many people and records are concerned, what the key did besides, such as giving an access, what nobody
+    can say, and who the people are, by their ids.
 
     \b
     Examples:
@@ -196,7 +199,12 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     services.audit.reads.enter_printing(tenant.name, found_breach.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_format_minute(since_ms)} to {now}, in UTC")
-    for line in (*_list_categories(found_breach.tally), *_list_unknown(found_breach, since_ms)):
+    lines = (
+        *_list_categories(found_breach.tally),
+        *_list_effects(found_breach),
+        *_list_unknown(found_breach, since_ms),
+    )
+    for line in lines:
         print(line)
     for person, kinds in sorted(found_breach.tally.kinds.items()):
         print(f"person   {person}: {' '.join(sorted(kinds))}")
@@ -216,6 +224,13 @@ def _list_categories(tally: Tally) -> Iterator[str]:
         yield f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
     if tally.acts:
         yield f"by       {', '.join(sorted(tally.acts))}"
+
+
+def _list_effects(breach: Breach) -> Iterator[str]:
+    """Yield a line for each effect of what the caller did, with its first subjects."""
+    for effect, subjects in sorted(breach.did.items()):
+        names = ", ".join([*subjects][:_SUBJECTS]) + (" and others" if len(subjects) > _SUBJECTS else "")
+        yield f"did      {effect}: {names}" if names else f"did      {effect}"
 
 
 def _format_range(number: tuple[int, int]) -> str:

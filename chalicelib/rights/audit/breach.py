@@ -1,14 +1,15 @@
-"""What was read by one caller: by what the entries say, closed or not, and what nobody can say by them."""
+"""What was read, and done, by one caller: by what the entries say, closed or not, and what nobody can say by them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chalicelib.book.words.values import milliseconds
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.audit import HOUR_MS, Entry, Leaf, at_ms
+from chalicelib.rights.words.effects import list_effects
 from chalicelib.rights.words.reading import Data, Tally, is_by
 
 
@@ -17,9 +18,11 @@ class Breach(Struct):
 
     `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept any more;
     `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept was written; None: none is.
+    `did`: what the caller did besides, the subjects of each effect (book/words/effects).
     """
 
     tally: Tally
+    did: dict[str, dict[str, None]] = field(default_factory=dict)
     erased: int = 0
     let_go: int = 0
     unreadable: int = 0
@@ -62,3 +65,6 @@ class Breaches(Outside):
             if at_ms(entry) >= since_ms and is_by(entry, caller):
                 entries.append(entry)
         breach.tally.add(entries)
+        for entry in entries:
+            for effect, subjects in list_effects(entry).items():
+                breach.did.setdefault(effect, {}).update(dict.fromkeys(subjects))
