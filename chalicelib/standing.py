@@ -6,7 +6,7 @@ Documents of what stands (rights/words/standing) lie beside backups and at the w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -45,6 +45,8 @@ from chalicelib.rights.words.standing import (
     write_value,
 )
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
 Rotate = Callable[[str], object]
 """Gives a tenant other shared keys, and writes them down."""
 
@@ -74,7 +76,18 @@ class StandingBook(Outside):
             tenant.disabled,
             tenant.life,
             self.book.clock.now(),
+            self._read_base(tenant),
         )
+
+    def _read_base(self, tenant: Tenant) -> datetime | None:
+        item = self.book.items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING))
+        return read_optional(moment, item and item.get("base"))
+
+    def note_base(self, restored: Restored) -> None:
+        """Note from which backup the book was restored: its documents say it from now on."""
+        base = milliseconds(restored.backed_up_at)
+        item = {"tenant": restored.tenant.name, "id": keys.AUDIT_STANDING, "digest": "", "base": base}
+        write(self.book.items, [Put(keys.AUDIT, item)])
 
     def _list_accesses(self, tenant: Tenant, key: bytes) -> Iterator[tuple[str, Access]]:
         items = self.book.items
@@ -145,7 +158,7 @@ class StandingBook(Outside):
         _, document = self.make_document(tenant)
         name = name_document(tenant.app_id, tenant.life, self.book.clock.now())
         witness.keep(name, canonical_json(document))
-        item = {"tenant": tenant.name, "id": keys.AUDIT_STANDING, "digest": digest}
+        item = {**(given or {}), "tenant": tenant.name, "id": keys.AUDIT_STANDING, "digest": digest}
         write(self.book.items, [Put(keys.AUDIT, item)])
         return True
 
@@ -198,7 +211,12 @@ class StandingBook(Outside):
         return [standing.at for standing in self._choose(restored, documents)[0]]
 
     def _choose(self, restored: Restored, documents: Sequence[Document]) -> tuple[list[Standing], set[str]]:
-        """Return what the tenant's own documents since the backup say, the newest last, and the signers of others."""
+        """Return what the tenant's own documents since the backup say, the newest last, and the signers of others.
+
+        Of another life of the book those count that was restored from this backup, or a later one: what stands in a
+        trial of an older one says nothing of this. If the operator names a key, only that key's documents count: an old
+        key may be a thief's.
+        """
         tenant, signing = restored.tenant, self.book.audit.signing
         public_keys, key = signing.read_public_keys(tenant.name), fingerprint(signing.read_face_key(tenant.name))
         later, others = list[Standing](), set[str]()
@@ -206,15 +224,20 @@ class StandingBook(Outside):
             said = document.statement
             if (said["tenant"], said["app_id"]) != (tenant.name, tenant.app_id) or document.at <= restored.backed_up_at:
                 continue
+            if restored.trusted and fingerprint(document.signer) not in restored.trusted:
+                others.add(fingerprint(document.signer))
+                continue
             try:
                 require_signer(document.signer, tenant.name, public_keys, restored.trusted, at=str(said["at"]))
             except InvalidInput:
                 others.add(fingerprint(document.signer))
                 continue
-            if said["key"] == key:
-                later.append(document.read_standing())
-            else:
+            standing = document.read_standing()
+            is_of_line = standing.life == tenant.life or (standing.base or _NEVER) >= restored.backed_up_at
+            if said["key"] != key:
                 others.add(fingerprint(document.signer))
+            elif is_of_line:
+                later.append(standing)
         return sorted(later, key=lambda standing: standing.at), others
 
     def end_access(self, restored: Restored, ended: Ended) -> Iterator[str]:

@@ -321,6 +321,7 @@ def redo_tenant(
     yield from _take_settings(services, restored, own_exports, own_documents, ask)
     yield services.standing.end_sign_ins(tenant)
     services.tenants.begin_life(tenant.name)
+    services.standing.note_base(restored)
     known = [export.until for export in own_exports if export.until is not None]
     known += services.standing.list_times(restored, own_documents)
     yield from _say_known_until(services, restored, max(known)) if known else _say_unknown(services, restored)

@@ -76,7 +76,7 @@ class Writer:
     def finish(self, created_at: datetime, format_: int | str = FORMAT) -> None:
         manifest = {
             "format": format_,
-            "created_at": created_at.isoformat(timespec="seconds"),
+            "created_at": created_at.isoformat(timespec="milliseconds"),
             "entries": self._entries,
         }
         data = json.dumps(manifest).encode()

@@ -17,9 +17,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from chalicelib.book.words.effects import SHARED_KEYS
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.tenant_settings import SETTINGS
-from chalicelib.book.words.values import milliseconds, moment_of_text
+from chalicelib.book.words.values import milliseconds, moment_of_text, time_text
 from chalicelib.rights.words.erasures import RECEIPTS
 from chalicelib.rights.words.signing import canonical_json, fingerprint, verify_statement
 
@@ -28,6 +29,9 @@ KIND = "what stands"
 
 HELD, RESTRICTED, WITHDRAWN = "held", "restricted", "withdrawn"
 """Marks of a face: under legal hold; restricted for a reason; its consent was withdrawn."""
+
+KINDS = (SHARED_KEYS, "key", "member", "hook", "camera")
+"""Kinds of accesses: the beginnings of their names."""
 
 _HASH_CHARACTERS = 32
 """Hexadecimal characters of a hash, 128 bits: they are compared, and nobody has the key."""
@@ -43,7 +47,11 @@ class Access(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """What stands in a tenant's book at one time. `faces`: the marks of faces, by the hash of the id."""
+    """What stands in a tenant's book at one time.
+
+    `faces`: the marks of faces, by the hash of the id. `base`: when the backup was made from which the book was
+    restored last; None: it never was. `kinds`: those of accesses that it tells of: a later version may add some.
+    """
 
     accesses: Mapping[str, Access]
     settings: Mapping[str, Any]
@@ -51,6 +59,8 @@ class Standing(Struct, frozen=True):
     is_disabled: bool
     life: str
     at: datetime
+    base: datetime | None = None
+    kinds: frozenset[str] = frozenset(KINDS)
 
 
 class Ended(Struct, frozen=True):
@@ -79,6 +89,8 @@ def make_statement(tenant: str, app_id: str, key: bytes, standing: Standing) -> 
         "tenant": tenant,
         "app_id": app_id,
         "life": standing.life,
+        "base": "" if standing.base is None else time_text(standing.base),
+        "kinds": sorted(standing.kinds),
         "key": fingerprint(key),
         "disabled": standing.is_disabled,
         "settings": dict(standing.settings),
@@ -139,9 +151,11 @@ class Document(Struct, frozen=True):
             }
             faces = {str(hashed): tuple(map(str, marks)) for hashed, marks in said["faces"].items()}
             settings, is_disabled, life = dict(said["settings"]), bool(said["disabled"]), str(said["life"])
+            base = moment_of_text(said["base"]) if said["base"] else None
+            kinds = frozenset(map(str, said["kinds"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InvalidInput("this is no document of what stands") from error
-        return Standing(accesses, settings, faces, is_disabled, life, self.at)
+        return Standing(accesses, settings, faces, is_disabled, life, self.at, base, kinds)
 
 
 def read_document(document: Any) -> Document | None:
@@ -160,26 +174,33 @@ def read_document(document: Any) -> Document | None:
 
 
 def list_ended(present: Standing, later: Sequence[Standing]) -> Iterator[Ended]:
-    """Yield the accesses of a restored book that are not as they were last. `later`: of one or more times since.
+    """Yield the accesses of a restored book that are not as they were last. `later`: of times since, the newest last.
 
     An access, and a secret, has to stand in all of them: none comes back under the same id. So a document that somebody
     took away, or a clock that was wrong once, gives nothing back. Of rights the newest document has the last word.
     """
-    newest = max(later, key=lambda standing: standing.at)
     for name, access in present.accesses.items():
-        known = [standing.accesses.get(name) for standing in later]
+        telling = [standing for standing in later if _get_kind(name) in standing.kinds]
+        if not telling:
+            continue
+        known = [standing.accesses.get(name) for standing in telling]
         secrets_left = access.secrets.intersection(*(each.secrets for each in known if each is not None))
-        last = newest.accesses.get(name)
+        last = known[-1]
         if last is None or any(each is None for each in known):
             yield Ended(name, is_gone=True)
-        elif secrets_left != access.secrets or last.rights != access.rights:
-            yield Ended(name, over=access.secrets - secrets_left, rights=last.rights)
+            continue
+        rights = {right: value for right, value in last.rights.items() if right in access.rights}
+        if secrets_left != access.secrets or rights != {right: access.rights[right] for right in rights}:
+            yield Ended(name, over=access.secrets - secrets_left, rights=rights)
+
+
+def _get_kind(access: str) -> str:
+    return access if access in KINDS else access.partition(" ")[0]
 
 
 def list_new(present: Standing, later: Sequence[Standing]) -> list[str]:
     """Return the accesses that were made since, and that a restored book does not have."""
-    newest = max(later, key=lambda standing: standing.at)
-    return sorted(newest.accesses.keys() - present.accesses.keys())
+    return sorted(later[-1].accesses.keys() - present.accesses.keys())
 
 
 def write_value(value: Any, key: bytes, name: str) -> Any:

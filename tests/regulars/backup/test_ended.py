@@ -381,3 +381,39 @@ def test_a_service_notes_beside_its_backups_what_ended_since(tmp_path: Path, cap
     with closing(Book(data)) as book:
         [complaint] = write_beside_backups(book.services)
     assert "cannot be noted beside the backups" in complaint
+
+
+def test_what_stands_in_a_trial_of_an_older_backup_ends_nothing(tmp_path: Path, capsys: Captured) -> None:
+    data, backups, trial = tmp_path / "data", tmp_path / "backups", tmp_path / "trial"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        book.services.audit.signing.read_public_keys("shop")
+    assert main(["backup", str(tmp_path / "sunday.tar"), "--data", str(data)]) == 0
+    shutil.rmtree(tmp_path / "receipts")
+    with closing(Book(data)) as book:
+        _, secret = book.services.access.keys.add(book.tenant, "since then")
+    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
+    assert main(["restore", str(tmp_path / "sunday.tar"), "--data", str(trial), "--after", "none"]) == 0
+    assert main(["backup", str(backups / "of-the-trial.tar"), "--data", str(trial)]) == 0
+    assert len(list(backups.rglob("stands-*.json"))) == 2, "each life has its own"
+    again = tmp_path / "again"
+    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    with closing(Book(again)) as book:
+        assert book.services.access.keys.find_by_api_key(secret)
+
+
+def test_what_ended_in_a_restored_book_ends_by_a_further_restore_of_the_same_backup(tmp_path: Path) -> None:
+    data, backups, once = tmp_path / "data", tmp_path / "backups", tmp_path / "once"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        key, secret = book.services.access.keys.add(book.tenant, "thief")
+        book.services.audit.signing.read_public_keys("shop")
+    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
+    assert main(["restore", str(backups / "monday.tar"), "--data", str(once), "--after", "none"]) == 0
+    with closing(Book(once)) as book:
+        book.services.access.keys.delete(book.tenant, key.id)
+    assert main(["backup", str(backups / "tuesday.tar"), "--data", str(once)]) == 0
+    again = tmp_path / "again"
+    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    with closing(Book(again)) as book:
+        assert book.services.access.keys.find_by_api_key(secret) is None
