@@ -419,9 +419,9 @@ PLACES = (
     ),
     _outside(
         "backups",
-        "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 days. Beside them, and at "
-        "the witness: receipts of erasures, and what stands, with keyed hashes of the ids of faces under hold, restricted or "
-        "withdrawn",
+        "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 days. Beside them, "
+        "and at the witness: receipts of erasures, and what stands, with keyed hashes of the ids of faces under hold, "
+        "restricted or withdrawn",
         "as long as you keep them, with people who were erased later: [after a "
         "restore](tasks/forget.md#after-a-restore)",
         _STAYS,
