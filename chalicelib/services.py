@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from chalicelib.rights.restrictions import Restrictions
     from chalicelib.rights.subject_access import Archives
     from chalicelib.settings import Settings
-    from chalicelib.standing import StandingBook
     from chalicelib.sweep import Sweep, Watch
 
 
@@ -57,5 +56,4 @@ class Services(Book):
     readiness: Made[Readiness] = Made("doors.readiness.Readiness")
     consistency: Made[Consistency] = Made("consistency.Consistency")
     watch: Made[Watch] = Made("sweep.Watch")
-    standing: Made[StandingBook] = Made("standing.StandingBook")
     sweep: Made[Sweep] = Made("sweep.Sweep")

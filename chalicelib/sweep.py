@@ -199,7 +199,6 @@ class Sweep(Outside):
         rooms: Sequence[Chores] = (
             *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
-            book.standing,
         )
         chores = [*(chore for room in rooms for chore in room.list_chores()), snapshots]
         chores.sort(key=lambda chore: not chore.ignores_clock)

@@ -28,9 +28,8 @@ from chalicelib.rights.words.audit import Document as Head
 from chalicelib.rights.words.audit import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
 from chalicelib.rights.words.effects import list_effects
 from chalicelib.rights.words.signing import fingerprint
-from chalicelib.rights.words.standing import HELD, RESTRICTED, WITHDRAWN, Document, Ended
+from chalicelib.rights.words.standing import HELD, RESTRICTED, WITHDRAWN, Document, Ended, Restored, Rotate
 from chalicelib.services import Services
-from chalicelib.standing import Restored, Rotate
 from regulars.errors import OperatorError
 
 _Said = TypeVar("_Said")
@@ -85,7 +84,7 @@ def remove_if_failed(data: object) -> Iterator[None]:
 
 
 class AccessSince(Struct, frozen=True):
-    """What entries say of one access. `is_over`: its secret of the backup is; `is_gone`: so is the access itself."""
+    """Sum of what entries say of one access. `is_over`: its secret of the backup is; `is_gone`: so is the access itself."""
 
     is_over: bool = False
     is_gone: bool = False
@@ -220,7 +219,7 @@ def redo_export(services: Services, restored: Restored, export: Export) -> Itera
 
 
 def _end_accesses(services: Services, restored: Restored, changes: Since) -> Iterator[str]:
-    present = services.standing.read(restored.tenant).accesses
+    present = services.access.standing.read(restored.tenant).accesses
     for access, since in changes.accesses.items():
         if access == SHOP:
             if since.is_gone and not restored.tenant.disabled:
@@ -230,7 +229,7 @@ def _end_accesses(services: Services, restored: Restored, changes: Since) -> Ite
             over = present[access].secrets if since.is_over else frozenset[str]()
             ended = Ended(access, is_gone=since.is_gone, over=over, rights=_LEAST if since.is_changed else {})
             if ended.is_gone or ended.over or since.is_changed:
-                yield from services.standing.end_access(restored, ended)
+                yield from services.access.standing.end_access(restored, ended)
 
 
 def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
@@ -296,7 +295,7 @@ def redo_since(
     exports = [read_export(services, file, backed_up_at, key) for file in files]
     rotate = make_rotate(services)
     for tenant in services.tenants.list_all():
-        restored = Restored(tenant, backed_up_at, services.standing.read(tenant), rotate, [key] if key else ())
+        restored = Restored(tenant, backed_up_at, services.access.standing.read(tenant), rotate, [key] if key else ())
         for line in redo_tenant(services, restored, exports, documents, ask):
             yield f"{tenant.name}: {line}"
 
@@ -317,13 +316,13 @@ def redo_tenant(
     for export in own_exports:
         yield from redo_export(services, restored, export)
     freed_at = {freed: at for export in own_exports for freed, at in export.changes.freed_at.items()}
-    yield from services.standing.end_by_documents(restored, own_documents, freed_at)
+    yield from services.access.standing.end_by_documents(restored, own_documents, freed_at)
     yield from _take_settings(services, restored, own_exports, own_documents, ask)
-    yield services.standing.end_sign_ins(tenant)
+    yield services.access.standing.end_sign_ins(tenant)
     services.tenants.begin_life(tenant.name)
-    services.standing.note_base(restored)
+    services.access.standing.note_base(restored)
     known = [export.until for export in own_exports if export.until is not None]
-    known += services.standing.list_times(restored, own_documents)
+    known += services.access.standing.list_times(restored, own_documents)
     yield from _say_known_until(services, restored, max(known)) if known else _say_unknown(services, restored)
 
 
@@ -340,7 +339,7 @@ def _take_settings(
     for export in exports:
         said |= export.changes.settings
         unsaid |= export.changes.unsaid_settings
-    documented_at, documented = services.standing.read_settings_changed(restored, documents)
+    documented_at, documented = services.access.standing.read_settings_changed(restored, documents)
     for name, value in documented.items():
         if isinstance(value, str) and value.startswith("#"):
             unsaid[name] = None
@@ -383,7 +382,7 @@ def _say_unknown(services: Services, restored: Restored) -> Iterator[str]:
         f"nothing is known of it since then ({time}): no document of what stands lies beside the backup or at the "
         "witness, and no export was given. End what you ended since, or restore with --new-secrets"
     )
-    for access in services.standing.list_names(tenant):
+    for access in services.access.standing.list_names(tenant):
         yield f"{access} is open again, as it was then"
     consenting = [face.faceid for face in services.consents.list_all(tenant)]
     if consenting:

@@ -53,7 +53,7 @@ def write_beside(services: Services, backup_folder: Path) -> int:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.write_durably(file, canonical_json(document).decode())
     for tenant in services.tenants.list_all():
-        name, stands = services.standing.make_document(tenant)
+        name, stands = services.access.standing.make_document(tenant)
         (backup_folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.write_durably(backup_folder / name, canonical_json(stands).decode())
     sync_folder(backup_folder)

@@ -19,8 +19,7 @@ from chalicelib.book.words.model import Tenant
 from chalicelib.doors.dialects import DIALECTS
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.effects import list_effects
-from chalicelib.rights.words.standing import Access, Standing, hash_with, read_document
-from chalicelib.standing import Restored
+from chalicelib.rights.words.standing import Access, Restored, Standing, hash_with, read_document
 from regulars.backup.after import Export, read_changes_since, redo_tenant
 from tests.support.faults.shop import Box, Shop
 
@@ -62,14 +61,14 @@ def given_back(box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping
     tenant = box.services.tenants.find("shop")
     if tenant is None:
         return  # it is erased, which its receipt says
-    last = box.services.standing.read(tenant)
-    _, signed = box.services.standing.make_document(tenant)
+    last = box.services.access.standing.read(tenant)
+    _, signed = box.services.access.standing.make_document(tenant)
     document = read_document(signed)
     assert document
     export = Export("shop", read_changes_since(written.values(), _LONG_AGO), None, ())
     for name, exports, documents in (("an export", [export], []), ("documents", [], [document])):
         with shop.copied(folder / "restored") as again:
-            before = again.services.standing.read(again.tenant)
+            before = again.services.access.standing.read(again.tenant)
             restored = Restored(again.tenant, _LONG_AGO, before, again.services.tenants.rotate_keys)
             for _ in redo_tenant(again.services, restored, exports, documents, lambda _: True):
                 pass
@@ -98,7 +97,7 @@ def is_more(right: str, now: Access, last: Access) -> bool:
 
 def _compare(again: Box, before: Standing, last: Standing) -> Iterator[str]:
     tenant: Tenant = again.services.tenants.read_stored("shop")
-    now = again.services.standing.read(tenant)
+    now = again.services.access.standing.read(tenant)
     if last.is_disabled and not now.is_disabled:
         yield "the shop is enabled again"
     for name, access in now.accesses.items():

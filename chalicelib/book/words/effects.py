@@ -18,7 +18,7 @@ from chalicelib.book.words.tenant_settings import SETTINGS
 
 
 class Effect(StrEnum):
-    """What a write does. Its subject is a face's id, an access (`key 12`), or a setting (`strangers=keep`)."""
+    """Effect of a write. Its subject is a face's id, an access (`key 12`), or a setting (`strangers=keep`)."""
 
     ADDS = "adds"
     EDITS = "edits"

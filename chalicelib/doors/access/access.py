@@ -45,6 +45,7 @@ from chalicelib.rights.outside import Outside
 if TYPE_CHECKING:
     from chalicelib.doors.access.members import Members
     from chalicelib.doors.access.sessions import Sessions
+    from chalicelib.doors.access.standing import StandingDocuments
 
 
 MAX_KEYS = 100
@@ -317,6 +318,7 @@ class Access(Outside):
     keys: Made[KeyRing] = Made("doors.access.access.KeyRing")
     sessions: Made[Sessions] = Made("doors.access.sessions.Sessions")
     members: Made[Members] = Made("doors.access.members.Members")
+    standing: Made[StandingDocuments] = Made("doors.access.standing.StandingDocuments")
 
     @lazy
     def rates(self) -> Rates:
@@ -326,4 +328,7 @@ class Access(Outside):
         def forget_expired(context: ChoreContext) -> int:
             return self.sessions.forget_expired(context.tenant.name)
 
-        return (Chore("sessions", forget_expired, of_expired=True),)
+        def tell_witness(context: ChoreContext) -> bool:
+            return self.standing.tell_witness(context.tenant)
+
+        return (Chore("sessions", forget_expired, of_expired=True), Chore("standing", tell_witness))

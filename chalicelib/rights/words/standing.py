@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from chalicelib.book.words.effects import SHARED_KEYS
 from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.tenant_settings import SETTINGS
 from chalicelib.book.words.values import milliseconds, moment_of_text, time_text
 from chalicelib.rights.words.erasures import RECEIPTS
@@ -47,7 +48,7 @@ class Access(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """What stands in a tenant's book at one time.
+    """Accesses, settings and marks of a tenant's book at one time.
 
     `faces`: the marks of faces, by the hash of the id. `base`: when the backup was made from which the book was
     restored last; None: it never was. `kinds`: those of accesses that it tells of: a later version may add some.
@@ -61,6 +62,21 @@ class Standing(Struct, frozen=True):
     at: datetime
     base: datetime | None = None
     kinds: frozenset[str] = frozenset(KINDS)
+
+
+Rotate = Callable[[str], object]
+"""Gives a tenant other shared keys, and writes them down."""
+
+
+class Restored(Struct, frozen=True):
+    """A tenant of a restored book. `backed_up_at`: when the backup was made; `standing`: what stood then; `rotate`: as
+    Rotate; `trusted`: the fingerprints of signers besides the tenant's keys."""
+
+    tenant: Tenant
+    backed_up_at: datetime
+    standing: Standing
+    rotate: Rotate
+    trusted: Collection[str] = ()
 
 
 class Ended(Struct, frozen=True):

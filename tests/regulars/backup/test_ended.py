@@ -270,8 +270,8 @@ def test_a_document_that_the_shop_did_not_sign_ends_nothing_and_stops_no_restore
 ) -> None:
     alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
     with closing(Book(shop.data)) as book:
-        name, document = book.services.standing.make_document(book.tenant)
-        _, of_other = book.services.standing.make_document(book.services.tenants.get_by_name("other"))
+        name, document = book.services.access.standing.make_document(book.tenant)
+        _, of_other = book.services.access.standing.make_document(book.services.tenants.get_by_name("other"))
     later = "2030-01-01T00:00:00.000Z"
     empty = {"accesses": {}, "at": later}
     place = (tmp_path / name).parent
@@ -297,7 +297,7 @@ def test_a_document_that_the_shop_did_not_sign_ends_nothing_and_stops_no_restore
 
 def test_a_document_names_nobody_and_holds_no_secret(ended: Path, shop: Shop) -> None:
     with closing(Book(ended / "data")) as book:
-        _, document = book.services.standing.make_document(book.tenant)
+        _, document = book.services.access.standing.make_document(book.tenant)
         text = canonical_json(document).decode()
         names = [
             *PEOPLE[:1],

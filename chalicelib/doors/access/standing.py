@@ -5,16 +5,13 @@ Documents of what stands (rights/words/standing) lie beside backups and at the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-from msgspec import Struct
 
 from chalicelib.book.records.captures import camera_from
 from chalicelib.book.words import keys
 from chalicelib.book.words.api_keys import FIRST
-from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.consent import Ending
 from chalicelib.book.words.effects import SHARED_KEYS, name_access
 from chalicelib.book.words.errors import InvalidInput, LastAdminKey, NotFound, RegularsError
@@ -35,6 +32,7 @@ from chalicelib.rights.words.standing import (
     Access,
     Document,
     Ended,
+    Restored,
     Standing,
     compute_digest,
     hash_with,
@@ -47,22 +45,8 @@ from chalicelib.rights.words.standing import (
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-Rotate = Callable[[str], object]
-"""Gives a tenant other shared keys, and writes them down."""
 
-
-class Restored(Struct, frozen=True):
-    """A tenant of a restored book. `backed_up_at`: when the backup was made; `standing`: what stood then; `rotate`: as
-    Rotate; `trusted`: the fingerprints of signers besides the tenant's keys."""
-
-    tenant: Tenant
-    backed_up_at: datetime
-    standing: Standing
-    rotate: Rotate
-    trusted: Collection[str] = ()
-
-
-class StandingBook(Outside):
+class StandingDocuments(Outside):
     """The documents of what stands: made, given to the witness, and done by a restore."""
 
     def read(self, tenant: Tenant) -> Standing:
@@ -161,9 +145,6 @@ class StandingBook(Outside):
         item = {**(given or {}), "tenant": tenant.name, "id": keys.AUDIT_STANDING, "digest": digest}
         write(self.book.items, [Put(keys.AUDIT, item)])
         return True
-
-    def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("standing", lambda context: self.tell_witness(context.tenant)),)
 
     def end_by_documents(
         self, restored: Restored, documents: Sequence[Document], freed_at: Mapping[tuple[str, str], datetime]
