@@ -18,7 +18,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -221,12 +221,20 @@ def _read_audit(subject: Subject) -> Iterator[Item]:
             name: [part for part in value if not ids.isdisjoint(_list_named_faces(part))]
             for name, value in others.items()
         }
-        read = {kinds: [*ids.intersection(people)] for kinds, people in entry.get("read", {}).items()}
-        of_read = {"read": {kinds: people for kinds, people in read.items() if people}} if read else {}
-        yield {**entry, **{name: value for name, value in own_parts.items() if value}, **of_read}
+        of_kinds = {name: _leave_own(entry[name], ids) for name in _BY_KIND if name in entry}
+        common_fields = {name: value for name, value in entry.items() if name not in (*_OF_SEVERAL, *_BY_KIND)}
+        own_fields = {name: value for name, value in {**own_parts, **of_kinds}.items() if value}
+        yield {**common_fields, **own_fields}
+
+
+def _leave_own(subjects_by_kind: Mapping[str, Iterable[str]], ids: Set[str]) -> dict[str, list[str]]:
+    """Return those subjects alone that are the person, by kind of data or by effect."""
+    own = {kind: [subject for subject in subjects if subject in ids] for kind, subjects in subjects_by_kind.items()}
+    return {kind: subjects for kind, subjects in own.items() if subjects}
 
 
 _OF_SEVERAL = ("faces", "deleted", "decided", "shown")
+_BY_KIND = ("read", "does")
 
 
 def _list_named_faces(part: Any) -> set[str]:

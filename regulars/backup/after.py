@@ -84,7 +84,7 @@ def remove_if_failed(data: object) -> Iterator[None]:
 
 
 class AccessSince(Struct, frozen=True):
-    """Sum of what entries say of one access. `is_over`: its secret of the backup is; `is_gone`: so is the access itself."""
+    """Sum of what entries say of one access. `is_over`: its secret of the backup is; `is_gone`: the access itself."""
 
     is_over: bool = False
     is_gone: bool = False

@@ -19,11 +19,12 @@ from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.captures import sighting_id
 from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import walk_items
+from chalicelib.book.words.items import walk_items, write
 from chalicelib.book.words.model import Decision, Face
 from chalicelib.book.words.ports import Item, Table
 from chalicelib.book.words.webhooks import EventKind
 from chalicelib.rights.subject_access import READERS
+from chalicelib.rights.words.audit import entry_put, new_entry
 from chalicelib.rights.words.places import PLACES
 from chalicelib.rights.words.texts import LANGUAGES, Language, direction_of, words_of
 from tests.support.book.book import MONDAY, Book, Shot, shot
@@ -176,6 +177,17 @@ def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(bo
     assert [closed[name] for name in ("what", "by", "at", "read")] == [
         entry[name] for name in ("what", "by", "at", "read")
     ]
+
+
+def test_an_entry_about_several_people_has_nothing_of_the_others(book: Book) -> None:
+    ann, ben = book.enrol(Person(1), faceid="ann"), book.enrol(Person(2), faceid="ben")
+    about = {"faces": ["ann", "ben"], "deleted": ["ben"], "does": {"holds": ["ann", "ben"], "joins": ["ben"]}}
+    entry = new_entry(book.clock, "POST /v1/face-changes", "key first", **about)
+    write(book.storage.items, [entry_put("shop", entry)])
+    [held] = document(opened(book, ann.faceid))["held"]["audit"]
+    assert (held["faces"], held["does"]) == (["ann"], {"holds": ["ann"]})
+    assert "ben" not in json.dumps(held)
+    assert ben.faceid == "ben"
 
 
 def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
