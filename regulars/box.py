@@ -165,7 +165,7 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 
     FILE is a new file. In a folder, DIR, the command makes a file that is named after the time. Beside it, in the
     folder `receipts`, it writes the receipts of erasures, and which keys, members, hooks, settings and consents stand.
-    By these `restore` gives nothing back that ended. A service that may write there does so each hour.
+    By these `restore` gives nothing back that ended. A service that may write there does so every five minutes.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ from regulars.backup.receipts import write_beside
 
 NOTE = "backups.json"
 """File of the data folder that names the folders, the newest last."""
-EVERY_S = 3600.0
+EVERY_S = 300.0
 """Seconds between two times that `serve` writes."""
 _MOST = 3
 """Folders that are noted."""

@@ -74,8 +74,9 @@ def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
     if after.hold != before.hold:
         yield Effect.HOLDS if after.hold else Effect.RELEASES
     had, has = before.restriction, after.restriction
-    if (has and has.reason) != (had and had.reason):
-        yield Effect.RESTRICTS if has and has.reason else Effect.FREES
+    reason, former_reason = has.reason if has else "", had.reason if had else ""
+    if reason != former_reason:
+        yield Effect.RESTRICTS if reason else Effect.FREES
     if has and has.ended is Ending.WITHDRAWN and not (had and had.ended is Ending.WITHDRAWN):
         yield Effect.WITHDRAWS
     if after.consent is not None and (after.consent != before.consent or _is_freed_by_record(before, after)):
