@@ -10,8 +10,9 @@ import pytest
 from chalicelib.book.words import acts
 from chalicelib.book.words.acts import Act, kind_of
 from chalicelib.book.words.consent import Basis, Consent
+from chalicelib.book.words.effects import SHARED_KEYS, SHOP
 from chalicelib.book.words.model import STRANGER
-from regulars.backup.after import read_changes_since
+from regulars.backup.after import AccessSince, read_changes_since
 from regulars.cli import main
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, shot
@@ -97,6 +98,7 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
         ("regulars hold set", "holds"),
         ("regulars restriction set", "restrictions"),
         ("DELETE /v1/faces/{id}/consent", "withdrawn"),
+        ("regulars consent withdraw", "withdrawn"),
         ("DELETE /v1/faces/{id}", "deleted"),
     ],
 )
@@ -108,6 +110,28 @@ def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(what: 
         [merged, {"at": at, "seq": 1, "what": what, "faces": ["eva"], "is_set": True, **gone}], MONDAY
     )
     assert {*getattr(found, said)} == {"eva", "same"}
+
+
+@pytest.mark.parametrize(
+    ("what", "of", "access", "state"),
+    [
+        ("DELETE /v1/keys/{id}", "12", "key 12", AccessSince(is_over=True, is_gone=True)),
+        ("POST /v1/keys/{id}/renew", "12", "key 12", AccessSince(is_over=True)),
+        ("PATCH /v1/members/{id}", "7", "member 7", AccessSince(is_changed=True)),
+        ("DELETE /v1/members/{id}/passkeys/{passkey}", "7", "member 7", AccessSince(is_over=True)),
+        ("POST /v1/cameras/{id}/key", "door", "camera door", AccessSince(is_over=True)),
+        ("regulars tenants rotate", None, SHARED_KEYS, AccessSince(is_over=True)),
+        ("regulars tenants disable", None, SHOP, AccessSince(is_over=True, is_gone=True)),
+    ],
+)
+def test_an_entry_of_a_version_that_wrote_no_effects_is_known_by_its_act(
+    what: str, of: str | None, access: str, state: AccessSince
+) -> None:
+    entry = {"at": "2026-03-02T09:00:00.000Z", "what": what, **({} if of is None else {"of": of})}
+    assert read_changes_since([entry], MONDAY).accesses == {access: state}
+    assert read_changes_since([{**entry, "does": {"arranges": []}}], MONDAY).accesses == {}, (
+        "what it says itself counts"
+    )
 
 
 def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
