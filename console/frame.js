@@ -59,7 +59,10 @@ export function Frame() {
       <${Sections} daily=${daily} setup=${setup} current=${page.within ?? page.name} />
       <div class="foot"><${Who} /><${Eye} /></div>
     </header>
-    <main id="main" tabindex="-1">${trial && html`<p class="trial">${t("trial")}</p>`}<${Page} key=${page.name} page=${page} place=${here} /></main>
+    <main id="main" tabindex="-1">
+      ${trial && html`<p class="trial">${t("trial")}</p>`}
+      <${Page} key=${page.name} page=${page} place=${here} />
+    </main>
     <${Alerted} /><${Notes} />
     ${Over && html`<${Over} close=${() => setOver(null)} />`}
   </div>`;

@@ -17,7 +17,7 @@ import click
 from msgspec.structs import replace
 
 from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.errors import StorageUnavailable
+from chalicelib.book.words.errors import RegularsError, StorageUnavailable
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors import dialects
 from chalicelib.services import Services
@@ -181,7 +181,10 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with open_services_of(data, stage) as services:
-        receipts.write_beside(services, path.resolve().parent)
+        try:
+            receipts.write_beside(services, path.resolve().parent)
+        except RegularsError as error:  # the file is whole, whatever a full disk or a missing permission stops
+            print(f"regulars: what stands now is not noted beside it: {error}", file=sys.stderr)
     if isinstance(settings.storage, Path):
         beside.note_folder(settings.storage, path.resolve().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")

@@ -131,7 +131,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         background = events.Background(stop)
         feed_handlers(app.app, services, background)
         if not settings.is_trial:
-            background.start("beside backups", partial(note_beside_backups, services))
+            background.start("beside backups", partial(note_beside_backups, services, set()))
         front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.write_lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
@@ -244,12 +244,17 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
     events.feed_handlers(app, queues, background, only=_OF_TRIALS if services.settings.is_trial else None)
 
 
-def note_beside_backups(services: Services) -> float:
-    """Write beside the box's backups what ended since, and log what could not be written; return the pause in s."""
+def note_beside_backups(services: Services, logged: set[str]) -> float:
+    """Write beside the box's backups what ended since, and log what could not be written; return the pause in s.
+
+    `logged`: what was logged before, so that each complaint is logged once.
+    """
     from regulars.backup.beside import EVERY_S, write_beside_backups
 
-    for complaint in write_beside_backups(services):
+    complaints = {*write_beside_backups(services)}
+    for complaint in sorted(complaints - logged):
         logs.summary.warning("%s", complaint)
+    logged |= complaints
     return EVERY_S
 
 

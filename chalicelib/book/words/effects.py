@@ -7,7 +7,7 @@ an entry has it by whatever door, command or chore the write came, and no list o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from enum import StrEnum
 from typing import Any
 
@@ -95,7 +95,7 @@ def name_setting(name: str, value: Any) -> str:
     """Return the subject that a setting is: with its value, unless somebody wrote it, who may have named a person."""
     if isinstance(value, str) and not SETTINGS[name].choices:
         return name
-    if isinstance(value, frozenset):
+    if isinstance(value, Set):
         return name
     return f"{name}={json.dumps(value)}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -223,6 +223,6 @@ def write_value(value: Any, key: bytes, name: str) -> Any:
     """Return a setting's value as a document has it: a hash of what somebody wrote, else the value itself."""
     if isinstance(value, str) and not SETTINGS[name].choices:
         return f"#{hash_with(key, name, value)}"
-    if isinstance(value, frozenset):
+    if isinstance(value, Set):
         return f"#{hash_with(key, name, *sorted(map(str, value)))}"
     return value

@@ -21,10 +21,11 @@ from chalicelib.bootstrap import build
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.signing import canonical_json, new_key, sign_statement
-from chalicelib.rights.words.standing import is_document
+from chalicelib.rights.words.standing import is_document, read_document
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.backup import receipts
+from regulars.backup import backup, receipts
+from regulars.backup.after import redo_since
 from regulars.backup.beside import NOTE, write_beside_backups
 from regulars.backup.receipts import require_erasures_done
 from regulars.cli import main
@@ -417,3 +418,26 @@ def test_what_ended_in_a_restored_book_ends_by_a_further_restore_of_the_same_bac
     assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
     with closing(Book(again)) as book:
         assert book.services.access.keys.find_by_api_key(secret) is None
+
+
+def test_settings_stay_as_in_the_backup_if_that_is_answered(shop: Shop, ended: Path, tmp_path: Path) -> None:
+    manifest = backup.restore(Settings(storage=tmp_path / "again"), shop.backup)
+    with closing(Book(ended / "data")) as book:
+        _, document = book.services.access.standing.make_document(book.tenant)
+    asked: list[str] = []
+
+    def refuse(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    documents = [made] if (made := read_document(document)) else []
+    with closing(Book(tmp_path / "again")) as book:
+        services, tenant = book.services, book.tenant
+        # the time of the folder is a clock's of tests, and the backup's the machine's
+        begin = min(manifest.created_at, documents[0].at - timedelta(hours=1))
+        said = list(redo_since(services, [], documents, begin, key=None, ask=refuse))
+        assert asked == ["shop: set these as they were last?"]
+        assert "shop: strangers is keep in the backup, and was forget last" in said
+        assert services.tenants.read_stored("shop").strangers == "keep"
+        assert not services.access.keys.find_by_api_key(shop.secrets["deleted"]), "accesses are not asked about"
+        assert tenant.life != services.tenants.read_stored("shop").life
