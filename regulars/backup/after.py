@@ -323,7 +323,7 @@ def redo_tenant(
     services.access.standing.note_base(restored)
     known = [export.until for export in own_exports if export.until is not None]
     known += services.access.standing.list_times(restored, own_documents)
-    yield from _say_known_until(services, restored, max(known)) if known else _say_unknown(services, restored)
+    yield from _say_unknown(services, restored, max(known, default=None))
 
 
 def _take_settings(
@@ -364,34 +364,32 @@ def _say_value(value: Any) -> str:
     return "none" if value is None else json.dumps(value).strip('"')
 
 
-def _say_known_until(services: Services, restored: Restored, until: datetime) -> Iterator[str]:
-    yield (
-        f"keys, members, hooks, cameras, settings and consents are as on {time_text(until)}: end what you ended since, "
-        f"such as by {_name_command('tenants keys list --tenant', services, restored)}"
-    )
-
-
 _MOST_NAMED = 20
 """People with a record of consent who are named."""
 
 
-def _say_unknown(services: Services, restored: Restored) -> Iterator[str]:
-    """Say one by one what a restore gives back of which nobody knows whether it ended since."""
-    time, tenant = time_text(restored.backed_up_at), restored.tenant
+def _say_unknown(services: Services, restored: Restored, known_until: datetime | None) -> Iterator[str]:
+    """Say one by one what is open or stands in the restored book, of which nobody knows whether it ended later.
+
+    `known_until`: the time of the newest document or export; None: there is none.
+    """
+    tenant, time = restored.tenant, time_text(known_until or restored.backed_up_at)
+    if known_until is None:
+        yield (
+            f"nothing is known of it since then ({time}): no document of what stands lies beside the backup or at the "
+            "witness, and no export was given"
+        )
     yield (
-        f"nothing is known of it since then ({time}): no document of what stands lies beside the backup or at the "
-        "witness, and no export was given. End what you ended since, or restore with --new-secrets"
+        f"keys, members, hooks, cameras, settings and consents are as on {time}: end what you ended since, such as by "
+        f"{_name_command('tenants keys list --tenant', services, restored)}, or restore with --new-secrets"
     )
     for access in services.access.standing.list_names(tenant):
-        yield f"{access} is open again, as it was then"
+        yield f"{access}, as on {time}"
     consenting = [face.faceid for face in services.consents.list_all(tenant)]
     if consenting:
         more = f" and {len(consenting) - _MOST_NAMED} more" if len(consenting) > _MOST_NAMED else ""
-        yield f"{', '.join(consenting[:_MOST_NAMED])}{more}: the record of consent is as it was then"
-    yield (
-        "settings, holds and restrictions are as they were then, and so are people who were deleted since. If the shop "
-        f"was erased since: {_name_command('tenants erase', services, restored)}"
-    )
+        yield f"record of consent of {', '.join(consenting[:_MOST_NAMED])}{more}, as on {time}"
+    yield f"if the shop was erased since: {_name_command('tenants erase', services, restored)}"
 
 
 def _name_command(command: str, services: Services, restored: Restored) -> str:

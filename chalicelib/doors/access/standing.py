@@ -103,17 +103,21 @@ class StandingDocuments(Outside):
         return {hashed: sorted(marks) for hashed, marks in by_hash.items()}
 
     def list_names(self, tenant: Tenant) -> list[str]:
-        """Return what the accesses of a tenant are called, by which an operator knows them: `key 12 (office)`."""
+        """Return what each access of a tenant does, as an operator knows it: `key 12 is open (office, admin)`."""
         access, cameras = self.book.access, self.book.cameras.list_all(tenant)
         return [
-            SHARED_KEYS,
-            *(f"{name_access('key', key.id)} ({key.name})" for key in access.keys.list_all(tenant)),
-            *(f"{name_access('member', member.id)} ({member.name})" for member in access.members.list_all(tenant)),
+            f"{SHARED_KEYS} are open",
+            *(f"{name_access('key', key.id)} is open ({key.name}, {key.role})" for key in access.keys.list_all(tenant)),
             *(
-                f"{name_access('hook', hook.id)} ({hook.url or hook.address or hook.name or 'a mailbox'})"
-                for hook in self.book.webhooks.hooks.list_all(tenant.name)
+                f"{name_access('member', member.id)} may sign in ({member.name}, {member.role})"
+                for member in access.members.list_all(tenant)
             ),
-            *(f"{name_access('camera', camera.id)} ({camera.name})" for camera in cameras),
+            *(
+                f"{name_access('hook', hook.id)} is told ({hook.url or hook.address or hook.name or 'a mailbox'})"
+                for hook in self.book.webhooks.hooks.list_all(tenant.name)
+                if hook.enabled
+            ),
+            *(f"{name_access('camera', camera.id)} sends ({camera.name})" for camera in cameras if camera.enabled),
         ]
 
     def make_document(self, tenant: Tenant) -> tuple[str, Mapping[str, Any]]:

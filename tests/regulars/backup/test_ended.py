@@ -225,7 +225,7 @@ def test_by_an_export_nothing_is_back_and_what_it_cannot_know_is_said(
     with closing(Book(again)) as book:
         assert "other" in opens(book.services, shop)
     assert "other: nothing is known of it since then" in said, "no export is of it"
-    assert "other: key first (first) is open again" in said
+    assert "other: key first is open (first, admin), as on" in said
 
 
 def test_without_either_each_access_that_is_back_is_named(shop: Shop, tmp_path: Path, capsys: Captured) -> None:
@@ -238,7 +238,7 @@ def test_without_either_each_access_that_is_back_is_named(shop: Shop, tmp_path: 
     assert [
         one for one in (*named, "shop: camera gone", "shop: key first", "other: key first") if one not in said
     ] == []
-    assert "shop: ann, consenting: the record of consent is as it was then" in said
+    assert "shop: record of consent of ann, consenting, as on" in said
     with closing(Book(again)) as book:
         back = opens(book.services, shop)
     assert back.isdisjoint({"session", "code", *(name for name in shop.secrets if name.startswith("link "))})
