@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1:8000"
 
+_FIRST_LINE_BYTES = 64 * 1024
+"""Bytes of a file's first line that tell a journal of an earlier version."""
 PATIENCE_S, _FIRST_PATIENCE_S = 120.0, 2.0
 """How long a request is tried, and the first one, which tells of a wrong URL."""
 
@@ -43,11 +46,6 @@ class Access(Struct, frozen=True):
     data: Path | None = None
     tenant: str | None = None
     patience_s: float = PATIENCE_S
-
-    @property
-    def name(self) -> str:
-        """The tenant's name in a journal."""
-        return f"{self.data.resolve()} {self.tenant or ''}".strip() if self.data else self._url
 
     @property
     def _url(self) -> str:
@@ -78,7 +76,10 @@ class Access(Struct, frozen=True):
                 raise click.UsageError("a key belongs to one tenant: --tenant goes with --data")
             with Regulars(self._url, key_file=self.key_file, patience_s=_FIRST_PATIENCE_S) as service:
                 service.get_session()  # so that a wrong URL or key is told at once
+                book = service.book
             with Regulars(self._url, key_file=self.key_file, patience_s=self.patience_s) as service:
+                if book is not None:
+                    service.pin_book(book)  # else half of the work could go to another one, as after a restore
                 yield service
             return
         if self.url is not None or self.key_file is not None:
@@ -116,7 +117,7 @@ def _choose_key(data: Path, tenant: str | None) -> str:
 @click.option("--trust", is_flag=True, help="Take further pictures of a person whatever they look like.")
 @click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
 @click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
-@click.option("--journal", type=PATH, metavar="FILE", help="What was done so far.  [default: beside the source]")
+@click.option("--journal", type=PATH, hidden=True)  # earlier versions kept a file of what was done so far
 @click.option("--report", type=PATH, metavar="FILE", help="Refused pictures, as CSV.  [default: beside the source]")
 @_service_options
 def import_(  # the options are the command's, a name each
@@ -146,8 +147,8 @@ def import_(  # the options are the command's, a name each
       the URL of CompreFace or immich, with --from and --from-key-file
       s3://BUCKET/PREFIX, a folder a person, or with --collection what Rekognition indexed
 
-    Killed at any moment and run again, it goes on; nothing comes twice. It ends with who has no picture in and why.
-    The exit code is 1 if a picture was refused.
+    Killed at any moment and run again, it goes on; nothing comes twice: the book says who is in already. It ends with
+    who has no picture in and why. The exit code is 1 if a picture was refused.
 
     \b
     Examples:
@@ -156,46 +157,47 @@ def import_(  # the options are the command's, a name each
       regulars import shop.tar --data regulars-data --tenant shop-12
       regulars import http://compreface.lan:8000 --from compreface --from-key-file key --group Staff
     """
-    from regulars.transfer.importing import Import, rehearse_import, show_progress
-    from regulars.transfer.importing import print_outcome as reported
-    from regulars.transfer.journal import open_journal
+    from regulars.transfer.importing import Import, print_outcome, rehearse_import, show_progress
 
     if report and not report.absolute().parent.is_dir():
         raise OperatorError(f"there is no folder {report.parent} for --report: make it, or name another file")
     into = Access(**access)
-    journal_base = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
+    files_base = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
     with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
+        import_ = Import(service=tenant, group=group, if_known=if_known, is_vouched_for=trust, if_erased=if_erased)
         with show_progress(sum(len(person.photos) for person in people.people)) as advance:
             if dry_run:
                 with _tell_if_stopped(lambda: "nothing was changed"):
-                    fates = rehearse_import(tenant, people.people, advance)
+                    fates = rehearse_import(tenant, people.people, advance, group=group)
             else:
-                about = {"from": source if "://" in source else str(journal_base.resolve()), "into": into.name}
-                with (
-                    open_journal(
-                        journal or journal_base.with_name(f"{journal_base.name}.import"),
-                        {**about, "group": group or ""},
-                    ) as progress_journal,
-                    _tell_if_stopped(
-                        lambda: (
-                            f"{progress_journal.people:,} of {len(people.people):,} people are in; nothing is lost, "
-                            "and the same command goes on"
-                        )
-                    ),
+                with _tell_if_stopped(
+                    lambda: (
+                        f"{len(import_.people_in):,} of {len(people.people):,} people are in, as far as it looked; "
+                        "nothing is lost, and the same command goes on"
+                    )
                 ):
-                    fates = Import(
-                        service=tenant,
-                        journal=progress_journal,
-                        group=group,
-                        if_known=if_known,
-                        is_vouched_for=trust,
-                        if_erased=if_erased,
-                    ).run(people, advance, with_rules=rules)
-    return reported(
-        people, fates, report or journal_base.with_name(f"{journal_base.name}.refused.csv"), dry_run=dry_run
+                    fates = import_.run(people, advance, with_rules=rules)
+                remove_former_journal(journal or files_base.with_name(f"{files_base.name}.import"))
+    return print_outcome(
+        people, fates, report or files_base.with_name(f"{files_base.name}.refused.csv"), dry_run=dry_run
     )
+
+
+def remove_former_journal(path: Path) -> None:
+    """Delete the file in which an earlier version noted what it had done, if it is there: nobody needs it any more.
+
+    It outlives the erasure of the people whom it tells of, and who has its source, or guesses names, can read it.
+    """
+    try:
+        with path.open("rb") as stream:
+            first = json.loads(stream.readline(_FIRST_LINE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return
+    if isinstance(first, dict) and "import" in first:
+        path.unlink()
+        print(f"{path}, in which an earlier version noted what it had done, is deleted: the book says who is in")
 
 
 @contextmanager

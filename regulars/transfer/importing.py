@@ -1,26 +1,23 @@
-"""Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile.
+"""Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile (presence).
 
 With it: a rehearsal, which looks at every picture and changes nothing, and the lines while it runs and at its end.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, field
 from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import shrink_to_fit
@@ -30,21 +27,33 @@ from rich.progress import Progress as Bar
 
 from chalicelib.book.rules.decision import MIN_QUALITY
 from chalicelib.book.words.model import MAX_PICTURES, STRANGER
-from chalicelib.book.words.values import format_count, one_line, time_ordered_id, write_rows
+from chalicelib.book.words.values import format_count, one_line, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
-from regulars.transfer.journal import BARE, KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
+from regulars.transfer.presence import Presence, choose_face_ids, find_known_person, find_person
 from regulars.transfer.sources import Person, Photo, Source, make_photo_id
 
 _LEAST_ROOM = 1000
 """Room in a group that is made for an import, if it must be limited."""
 
 _OF_THE_PHOTO = (codes.Unusable, PictureTooLarge)
-_OF_THE_PERSON = (codes.InvalidInput, codes.AttributeNotFound, codes.FaceExists, codes.FaceKnown)
-"""Refusals that are noted. Any other error ends the import: it would meet all the others, too."""
+_OF_THE_PERSON = (codes.InvalidInput, codes.AttributeNotFound, codes.FaceExists, codes.FaceKnown, codes.FaceErased)
+"""Refusals that are reported. Any other error ends the import: it would meet all the others, too."""
 
 Advance = Callable[[int], object]
 """Moves a progress bar on: by so many photos whose fate is known now."""
+
+
+KEPT, PRESENT, REFUSED, LEFT_OUT, BARE = "kept", "in already", "refused", "left out", "without a picture"
+
+
+class Outcome(Struct, frozen=True):
+    """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words; or
+    who else a person looks like."""
+
+    name: str
+    state: str
+    why: str = ""
 
 
 class Fate(Struct, frozen=True):
@@ -67,21 +76,22 @@ class Ready(Struct, frozen=True):
 
 class Import(Struct):
     """One import into one group. `if_known`: what happens to people whom the tenant knows already; `if_erased`: to
-    those whom a receipt of the tenant names, or of whom it has the very picture."""
+    those whom a receipt of the tenant names, or of whom it has the very picture. `people_in`: keys of those who are in
+    the book, as far as it came."""
 
     service: Regulars
-    journal: Journal
     group: str | None
     if_known: Literal["enrol", "refuse"] = "enrol"
     is_vouched_for: bool = False
     if_erased: Literal["enrol", "refuse"] = "refuse"
+    people_in: set[str] = field(default_factory=set)
 
     def run(self, source: Source, advance: Advance, *, with_rules: bool) -> list[Fate]:
-        """Import all people of the source. Return the fate of each photo, in this run or one before.
+        """Import all people of the source. Return the fate of each photo.
 
         The settings (`with_rules`) and the groups come first. Raises the first error that concerns more than one person
-        or photo; what was done until then is in the journal. Raises OperatorError before anything is done if the
-        service cannot refuse people who were erased, or has no such setting.
+        or photo; what was done until then stays, and the next run finds it. Raises OperatorError before anything is
+        done if the service cannot refuse people who were erased, or has no such setting.
         """
         if self.if_erased == "refuse":
             require_refusals(self.service)
@@ -92,53 +102,56 @@ class Import(Struct):
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        return process_people(source.people, self._import_person, advance)
+        restricted_ids = frozenset(restriction.face for restriction in self.service.list_restrictions())
+        return process_people(source.people, lambda person: self._import_person(person, restricted_ids), advance)
 
-    def _import_person(self, person: Person) -> list[Fate]:
-        """Send a person's photos, the best first, and note each outcome in the journal, by which a next run goes on.
+    def _import_person(self, person: Person, restricted_ids: Set[str]) -> list[Fate]:
+        """Send those of a person's photos that the book has not, the best first.
 
-        Photos over MAX_PICTURES are left out. If the service refuses the person, all photos that are left are noted as
-        refused. If the person was erased, nothing is noted.
+        Photos over MAX_PICTURES are left out. If the service refuses the person, all photos that are left are refused.
+        `restricted_ids`: faces of people who are in the book, and not to be used: nobody of them comes in anew.
         """
-        progress = self.journal.read_progress(person.key)
         photos, unreadable = _read_photos(person)
-        if photos.keys() - progress.order:
-            order = self._order_by_quality(
-                person, [photo for photo in photos.values() if photo.id not in progress.order]
-            )
-            faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
-            self.journal.note_order(person.key, faceid, [*progress.order, *order])
-        erasure_text = ""
-        for photo in (photos[id_] for id_ in progress.order if id_ in photos and id_ not in progress.outcomes):
-            if progress.kept == MAX_PICTURES:
-                self._note_outcome(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
+        face_ids = choose_face_ids(person, self._name_group(person), [*photos])
+        if restricted := sorted(restricted_ids & set(face_ids.values())):
+            why = f"this person is face {restricted[0]!r}, which is restricted: it is kept, and used for nothing"
+            outcomes = [Outcome(photo.name, REFUSED, why) for photo in photos.values()]
+        else:
+            presence = find_person(self.service, person, face_ids) or Presence()
+            outcomes = self._send_photos(person, photos, face_ids, presence)
+            self.people_in |= {person.key} if presence.photo_ids else set()
+        return [Fate(person.key, outcome) for outcome in (*unreadable, *outcomes)]
+
+    def _send_photos(
+        self, person: Person, photos: Mapping[str, Ready], face_ids: Mapping[str, str], presence: Presence
+    ) -> list[Outcome]:
+        """Send the photos that the person's face lacks, and keep in `presence` which it has then."""
+        outcomes = [Outcome(photo.name, PRESENT) for id_, photo in photos.items() if id_ in presence.photo_ids]
+        missing = [photo for id_, photo in photos.items() if id_ not in presence.photo_ids]
+        has_room = presence.given_count < MAX_PICTURES
+        refusal = ""
+        for photo in self._order_by_quality(person, missing) if has_room else missing:
+            if refusal:
+                outcomes.append(Outcome(photo.name, REFUSED, refusal))
+                continue
+            if presence.given_count >= MAX_PICTURES:
+                outcomes.append(Outcome(photo.name, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures"))
                 continue
             try:
-                self._note_outcome(person, photo, KEPT, self._send(person, photo, progress))
-            except codes.FaceErased as error:  # not noted: the next run may be told to enrol
-                erasure_text = str(error)
-                break
+                outcomes.append(self._send(person, photo, face_ids, presence))
             except _OF_THE_PHOTO as error:
-                self._note_outcome(person, photo, REFUSED, str(error))
+                outcomes.append(Outcome(photo.name, REFUSED, str(error)))
             except _OF_THE_PERSON as error:
-                for other_photo in photos.values():
-                    if other_photo.id not in progress.outcomes:
-                        self._note_outcome(person, other_photo, REFUSED, str(error))
-        known_outcomes = (
-            progress.outcomes.get(id_) or Outcome(photo.name, REFUSED, erasure_text) for id_, photo in photos.items()
-        )
-        return [Fate(person.key, outcome) for outcome in (*unreadable, *known_outcomes)]
+                refusal = str(error)
+                outcomes.append(Outcome(photo.name, REFUSED, refusal))
+        return outcomes
 
-    def _note_outcome(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
-        self.journal.note_outcome(person.key, photo.id, Outcome(photo.name, state, why))
-
-    def _order_by_quality(self, person: Person, photos: Sequence[Ready]) -> list[str]:
+    def _order_by_quality(self, person: Person, photos: Sequence[Ready]) -> list[Ready]:
         """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
-        ids = [photo.id for photo in photos]
         if person.is_vouched_for or len(photos) < 2:
-            return ids
+            return [*photos]
         worth = {photo.id: self._measure_worth(photo) for photo in photos}
-        return sorted(dict.fromkeys(ids), key=lambda id_: worth[id_], reverse=True)
+        return sorted(photos, key=lambda photo: worth[photo.id], reverse=True)
 
     def _measure_worth(self, photo: Ready) -> tuple[bool, float]:
         try:
@@ -147,47 +160,52 @@ class Import(Struct):
             return False, -1.0
         return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
 
-    def _send(self, person: Person, photo: Ready, progress: Progress) -> str:
-        """Enrol the person by this photo or, if an earlier one did, add it to the person's face.
-
-        Return who else the person looks like; "": nobody.
-        """
-        if progress.kept:
+    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> Outcome:
+        """Enrol the person by this photo or, if the person has a face, add it to that. Return what became of it."""
+        if photo.id in presence.photo_ids:  # the face was found by the photo before
+            return Outcome(photo.name, PRESENT)
+        if presence.photo_ids:
             vouched = self.is_vouched_for or person.is_vouched_for
-            self.service.add_picture(progress.faceid, picture=photo.data, trust=vouched)
-            return ""
+            self.service.add_picture(presence.faceid, picture=photo.data, trust=vouched)
+            _add_photo(presence, presence.faceid, photo)
+            return Outcome(photo.name, KEPT)
+        faceid, looks_like = face_ids[photo.id], ""
         try:
-            self._enrol(person, photo, progress.faceid, "refuse")
+            self._enrol(person, photo, faceid, "refuse")
         except (codes.FaceExists, codes.FaceKnown) as error:
-            # A run that was killed may have enrolled it, so long ago that the service forgot the request.
-            if self._has(progress.faceid, photo):
-                return ""
+            known_id = str(error.details.get("face", faceid))
+            if self._join_known(person, photo, face_ids, known_id, presence):
+                return Outcome(photo.name, PRESENT)
             if self.if_known == "refuse" or isinstance(error, codes.FaceExists):
                 raise
-            known_face = self.service.get_face(error.details["face"])
-            self._enrol(person, photo, progress.faceid, "enrol")
-            return "" if known_face.group == STRANGER else f"looks like {known_face.name or f'face {known_face.id}'}"
-        return ""
+            looks_like = self._name_likeness(known_id)
+            self._enrol(person, photo, faceid, "enrol")
+        _add_photo(presence, faceid, photo)
+        return Outcome(photo.name, KEPT, looks_like)
+
+    def _join_known(
+        self, person: Person, photo: Ready, face_ids: Mapping[str, str], known_id: str, presence: Presence
+    ) -> bool:
+        """Go on with the face that the service knows the photo by, if that is the person; tell whether it is."""
+        group = self._name_group(person)
+        found = find_known_person(
+            self.service, person, group=group, photo_id=photo.id, face_ids=face_ids, known_id=known_id
+        )
+        if found is not None:
+            presence.faceid, presence.photo_ids, presence.given_count = (
+                found.faceid,
+                found.photo_ids,
+                found.given_count,
+            )
+        return found is not None
+
+    def _name_likeness(self, known_id: str) -> str:
+        face = self.service.get_face(known_id)
+        return "" if face.group == STRANGER else f"looks like {face.name or f'face {face.id}'}"
 
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
-        """Enrol the photo as the face of this id.
-
-        The idempotency key is computed from all that is sent. So a run that was killed and is repeated gets the answer
-        of the first request.
-        """
-        group = person.group or self.group or ""
-        request_parts = [
-            faceid,
-            photo.id,
-            group,
-            person.name,
-            if_known,
-            self.if_erased,
-            dict(sorted(person.other_fields.items())),
-        ]
-        enrol = partial(
-            self.service.enrol_face,
-            group=group,
+        self.service.enrol_face(
+            group=self._name_group(person),
             picture=photo.data,
             id=faceid,
             name=person.name,
@@ -195,16 +213,14 @@ class Import(Struct):
             if_erased="refuse" if self.if_erased == "refuse" else UNSET,
             **person.other_fields,
         )
-        try:
-            enrol(idempotency_key=hashlib.sha256(repr(request_parts).encode()).hexdigest())
-        except codes.FaceNotFound:
-            enrol()  # an import of the same day did it, and the face was deleted since
 
-    def _has(self, faceid: str, photo: Ready) -> bool:
-        try:
-            return any(picture.id == photo.id for picture in self.service.list_pictures(faceid).pictures)
-        except codes.FaceNotFound:
-            return False
+    def _name_group(self, person: Person) -> str:
+        return person.group or self.group or ""
+
+
+def _add_photo(presence: Presence, faceid: str, photo: Ready) -> None:
+    presence.faceid, presence.photo_ids = faceid, presence.photo_ids | {photo.id}
+    presence.given_count += 1
 
 
 def read_photo(photo: Photo) -> Ready:
@@ -294,22 +310,33 @@ def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
 
 
-def rehearse_import(service: Regulars, people: Sequence[Person], advance: Advance) -> list[Fate]:
+def rehearse_import(service: Regulars, people: Sequence[Person], advance: Advance, *, group: str | None) -> list[Fate]:
     """Return what would become of each photo. Who is known, or alike, shows only when they are enrolled."""
     min_quality = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:
-        flaws = ((photo.name, _find_flaw(service, photo, min_quality)) for photo in person.photos)
-        return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
+        photos, unreadable = _read_photos(person)
+        face_ids = choose_face_ids(person, person.group or group or "", [*photos])
+        presence = find_person(service, person, face_ids) or Presence()
+        outcomes = [
+            Outcome(photo.name, PRESENT) if id_ in presence.photo_ids else _rehearse_photo(service, photo, min_quality)
+            for id_, photo in photos.items()
+        ]
+        return [Fate(person.key, outcome) for outcome in (*unreadable, *outcomes)]
 
     return process_people(people, look, advance)
 
 
-def _find_flaw(service: Regulars, photo: Photo, min_quality: float) -> str:
+def _rehearse_photo(service: Regulars, photo: Ready, min_quality: float) -> Outcome:
+    why = _find_flaw(service, photo, min_quality)
+    return Outcome(photo.name, REFUSED if why else KEPT, why)
+
+
+def _find_flaw(service: Regulars, photo: Ready, min_quality: float) -> str:
     """Say why the photo would be refused, or nothing."""
     try:
-        faces = service.detect(picture=read_photo(photo).data).faces
-    except (OSError, PictureTooLarge, codes.Unusable) as error:
+        faces = service.detect(picture=photo.data).faces
+    except codes.Unusable as error:
         return str(error)
     if not faces:
         return "no face was found in the picture"
@@ -352,8 +379,7 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
 
     All refused pictures are in `file` then. If none was, there is no such file.
     """
-    counts = Counter(fate.outcome.state for fate in fates)
-    pictures_kept = Counter(fate.person for fate in fates if fate.outcome.state == KEPT)
+    pictures_in = Counter(fate.person for fate in fates if fate.outcome.state in (KEPT, PRESENT))
     names = {person.key: person.name or person.key for person in source.people}
     refused = [fate for fate in fates if fate.outcome.state == REFUSED]
     file.unlink(missing_ok=True)
@@ -361,18 +387,18 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
         _write(
             file,
             [
-                (names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_kept[fate.person]))
+                (names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_in[fate.person]))
                 for fate in refused
             ],
         )
-        of_people_without = [fate for fate in refused if not pictures_kept[fate.person]]
+        of_people_without = [fate for fate in refused if not pictures_in[fate.person]]
         _print_examples(
             f"people of whom no picture is in: {len({fate.person for fate in of_people_without}):,}",
             of_people_without,
             names,
         )
         _print_examples(
-            "refused pictures of the others:", [fate for fate in refused if pictures_kept[fate.person]], names
+            "refused pictures of the others:", [fate for fate in refused if pictures_in[fate.person]], names
         )
         print("how often each reason was given:")
         for why, count in Counter(_shorten_reason(fate.outcome.why) for fate in refused).most_common():
@@ -386,15 +412,30 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
         look_alikes,
         names,
     )
-    verb = "would be added" if dry_run else "added"
-    people, pictures = (
-        format_count(len(pictures_kept), "person", "people"),
-        format_count(counts[KEPT], "picture", "pictures"),
-    )
-    added = f"{people} with {pictures}"
-    not_needed = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
-    print(f"{source.about}: {added} {verb}, {len(refused):,} refused{not_needed}")
+    print(f"{source.about}: {_sum_up(fates, verb='would be added' if dry_run else 'added')}")
     return 1 if refused else 0
+
+
+def _sum_up(fates: Sequence[Fate], *, verb: str) -> str:
+    """Say how many people and pictures were added, were in the book already, were refused, and were not needed."""
+    counts = Counter(fate.outcome.state for fate in fates)
+    people_present = {fate.person for fate in fates if fate.outcome.state == PRESENT}
+    added = [fate for fate in fates if fate.outcome.state == KEPT]
+    new_people = {fate.person for fate in added} - people_present
+    more_count = sum(fate.person in people_present for fate in added)
+    people = format_count(len(new_people), "person", "people")
+    pictures = format_count(len(added) - more_count, "picture", "pictures")
+    parts = [f"{people} with {pictures} {verb}"]
+    if people_present:
+        present = format_count(len(people_present), "person was", "people were")
+        with_pictures = format_count(counts[PRESENT], "picture", "pictures")
+        parts.append(f"{present} in already, with {with_pictures}")
+    if more_count:
+        parts.append(f"{format_count(more_count, 'more picture', 'more pictures')} of these {verb}")
+    parts.append(f"{counts[REFUSED]:,} refused")
+    if counts[LEFT_OUT]:
+        parts.append(f"{counts[LEFT_OUT]:,} not needed")
+    return ", ".join(parts)
 
 
 def _print_examples(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ import msgspec
 import stamina
 
 from regulars_client import codes
+from regulars_client.books import HEADER, Book, read_book
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
 from regulars_client.proxies import Proxy, ProxyingTransport
 
@@ -149,10 +150,23 @@ class Connection:
         self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._transport)
         self._keyless_http = httpx.Client(timeout=timeout_s, transport=self._transport)
         """For URLs that are signed: the key is never sent to them."""
+        self._book: Book | None = None
 
     @property
     def url(self) -> str:
         return str(self._http.base_url)
+
+    @property
+    def book(self) -> Book | None:
+        """The book that gave the last answer; None: nothing was answered yet, or the service is of an older version."""
+        return self._book
+
+    def pin_book(self, book: Book, *, in_any_life: bool = False) -> None:
+        """Let all requests from now on be refused by any other book, with `codes.OtherBook`, before they do anything.
+
+        `in_any_life`: whether the book may have another life, as after a restore. An older version refuses nothing.
+        """
+        self._http.headers[HEADER] = book.id if in_any_life else str(book)
 
     def close(self) -> None:
         self._http.close()
@@ -232,6 +246,7 @@ class Connection:
             ):
                 with attempt:
                     response: httpx.Response = send()
+                    self._book = read_book(response.headers) or self._book
                     if response.status_code >= 400:
                         raise make_refusal(response, self._transport.proxy_for(response.request.url))
                     return response

@@ -1,5 +1,4 @@
 import csv
-import json
 import os
 import re
 import signal
@@ -9,13 +8,10 @@ import numpy as np
 import pytest
 from msgspec import to_builtins
 from numpy.typing import NDArray
-from regulars_client import models
+from regulars_client import Regulars, models
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items, write_in_parts
-from chalicelib.book.words.model import MAX_PICTURES
+from chalicelib.book.words.model import MAX_PICTURES, Profile
 from chalicelib.book.words.pictures import DetectedFace
-from chalicelib.book.words.ports import Delete
 from regulars.cli import main
 from regulars.transfer.importing import show_progress
 from tests.support.box.album import people, state
@@ -61,12 +57,102 @@ def test_a_folder_a_person_comes_in_with_names_the_best_picture_first(
     assert "2 people with 4 pictures added, 0 refused" in capsys.readouterr().out
 
 
-def test_the_same_again_changes_nothing(box: Box, tmp_path: Path) -> None:
-    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=q)) for q in (60, 70)], Bo=[picture(Person(2))])
+def test_the_same_again_changes_nothing_and_says_who_was_in(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ann = [picture(Person(1, quality=q)) for q in (60, 70)]
+    source = people(tmp_path / "people", Ann=ann, Bo=[picture(Person(2))])
     assert imported(box, source, "--group", GROUP) == 0
+    before, files = state(box), sorted(tmp_path.iterdir())
+    for options in (("--dry-run",), ()):
+        capsys.readouterr()
+        assert imported(box, source, "--group", GROUP, *options) == 0
+        said = capsys.readouterr().out
+        assert "0 people with 0 pictures " in said
+        assert "2 people were in already, with 3 pictures, 0 refused" in said
+        assert state(box) == before
+    people(source, Ann=[*ann, picture(Person(1, quality=80))], Cy=[picture(Person(3))])
+    assert imported(box, source, "--group", GROUP) == 0
+    said = capsys.readouterr().out
+    assert "1 person with 1 picture added, 2 people were in already, with 3 pictures, 1 more picture of these" in said
+    assert sorted(tmp_path.iterdir()) == files, "no file is kept of what was done"
+
+
+def test_what_is_added_is_there_in_another_tenant_after_a_restore_and_after_a_deletion(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1))] * 2, Bo=[picture(Person(2))])
+    assert imported(box, source, "--group", GROUP) == 0
+    first = faces(box)
+    monkeypatch.setenv("REGULARS_API_KEY", box.services.tenants.add("second", Profile.CAMERA).api_key)
+    assert imported(box, source, "--group", GROUP) == 0
+    assert capsys.readouterr().out.count("2 people with ") == 2
+    with Regulars(box.url, api_key=os.environ["REGULARS_API_KEY"]) as second:
+        assert {face.name for face in second.list_faces()} == {"Ann", "Bo"}
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    with box.client() as client:
+        client.change_settings(deletes_erase=False)
+        client.delete_face(first["Ann"].id)
+    assert imported(box, source, "--group", GROUP) == 0
+    assert "1 person with " in capsys.readouterr().out
+    assert faces(box).keys() == {"Ann", "Bo"}
+
+
+def test_who_was_renamed_moved_or_merged_is_in_already(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1))], Bo=[picture(Person(2))], Cy=[picture(Person(3))])
+    assert imported(box, source, "--group", GROUP) == 0
+    first = faces(box)
+    with box.client() as client:
+        client.change_face(first["Ann"].id, name="Ann Lee")
+        client.change_face(first["Bo"].id, group="regular")
+        other = client.enrol_face(group=GROUP, picture=picture(Person(4)), name="Cyril")
+        client.merge_faces(other.id, other=first["Cy"].id)
     before = state(box)
     assert imported(box, source, "--group", GROUP) == 0
+    assert "3 people were in already" in capsys.readouterr().out
     assert state(box) == before
+
+
+def test_people_of_an_import_by_an_earlier_version_are_in_already(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It let the service choose ids, and kept a file of what it had done, which goes now."""
+    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=q)) for q in (60, 70)])
+    with box.client() as client:
+        client.add_group(name=GROUP, capacity=9)
+        ann = client.enrol_face(group=GROUP, picture=picture(Person(1, quality=70)), name="Ann")
+        client.add_picture(ann.id, picture=picture(Person(1, quality=60)))
+    journal = tmp_path / "people.import"
+    journal.write_text('{"import": {"from": "people"}, "secret": "00"}\n{"person": "ab", "sealed": "", "in": true}\n')
+    (tmp_path / "staff.import").write_text("a file of somebody's\n")
+    assert imported(box, source, "--group", GROUP) == 0
+    said = capsys.readouterr().out
+    assert "1 person was in already, with 2 pictures" in said
+    assert f"{journal}, in which an earlier version noted" in said
+    assert faces(box)["Ann"].id == ann.id
+    assert [path.name for path in tmp_path.glob("*.import")] == ["staff.import"]
+    assert imported(box, source, "--group", GROUP, "--journal", str(tmp_path / "staff.import")) == 0
+    assert [path.name for path in tmp_path.glob("*.import")] == ["staff.import"]
+
+
+def test_the_same_picture_under_two_names_is_two_people(box: Box, tmp_path: Path) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1))], Bo=[picture(Person(1))])
+    for _ in range(2):
+        assert imported(box, source, "--group", GROUP) == 0
+        assert set(faces(box)) == {"Ann", "Bo"}
+
+
+def test_who_is_restricted_does_not_come_in_anew(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=60))])
+    assert imported(box, source, "--group", GROUP) == 0
+    with box.client() as client:
+        client.change_restriction(faces(box)["Ann"].id, restricted=True, reason="she asked")
+    people(source, Ann=[picture(Person(1, quality=60)), picture(Person(1, quality=90))])
+    assert imported(box, source, "--group", GROUP) == 1
+    assert "which is restricted" in capsys.readouterr().out
+    assert faces(box) == {}
 
 
 def test_up_to_a_hundred_pictures_are_kept_and_the_others_not_sent(
@@ -88,10 +174,11 @@ def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
         **{"=HYPERLINK(1)": [NOBODY]},
     )
     report = tmp_path / "report.csv"
-    for _ in range(2):
+    for first in (True, False):
         assert imported(box, source, "--group", GROUP, "--report", str(report)) == 1
         said = capsys.readouterr().out
-        assert "1 person with 1 picture added, 3 refused" in said
+        assert ("1 person with 1 picture added" if first else "1 person was in already, with 1 picture") in said
+        assert ", 3 refused" in said
         assert "decoded" in said
         with report.open(encoding="utf-8-sig", newline="") as stream:
             header, *rows = csv.reader(stream)
@@ -150,7 +237,10 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
         assert imported(other, source, "--group", GROUP) == 130
         stopping, stopped, _ = capsys.readouterr().err.splitlines()
         assert "are finished first" in stopping
-        found = re.fullmatch(r"stopped: (\d+) of 40 people are in; nothing is lost, and the same .* goes on", stopped)
+        found = re.fullmatch(
+            r"stopped: (\d+) of 40 people are in, as far as it looked; nothing is lost, and the same .* goes on",
+            stopped,
+        )
         # Those whose enrolment was acknowledged: on a busy machine an answer may be lost, though not its face.
         assert 0 < int(found[1]) <= len(faces(other)) < 40
         vision.looks = 0
@@ -183,7 +273,6 @@ def test_who_was_deleted_comes_in_again_on_the_same_day(box: Box, tmp_path: Path
     for asked in ((), ("--if-erased", "enrol")):  # the setting `deletes_erase` made an erasure of it
         assert imported(box, tmp_path / "staff.csv", *asked) == 0
         assert faces(box)["Ann"].id == "77"
-        (tmp_path / "staff.csv.import").unlink()
         with box.client() as client:
             client.delete_face("77")
 
@@ -216,7 +305,6 @@ def test_people_who_were_erased_are_refused_unless_the_command_says_so(
     with box.client() as client:
         [ann] = [one.id for one in client.list_faces() if one.name == "Ann"]
         client.delete_face(ann, erase=True)
-    (tmp_path / "people.import").unlink()
     capsys.readouterr()
     for _ in range(2):
         assert imported(box, source, "--group", GROUP) == 1
@@ -240,7 +328,7 @@ def test_a_service_that_cannot_refuse_the_erased_is_told_before_anybody_comes_in
     assert "--if-erased enrol" in capsys.readouterr().err
     asked = [one.partition(" HTTP")[0] for one in older.heads]
     assert asked == ["GET /v1/session", "GET /v1/openapi.json"]
-    assert "refused" not in (tmp_path / "people.import").read_text()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("people.")]
 
 
 def test_people_who_look_like_somebody_in_the_book_come_in_and_are_named(
@@ -249,11 +337,10 @@ def test_people_who_look_like_somebody_in_the_book_come_in_and_are_named(
     assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
     assert "look like" not in capsys.readouterr().out
     again = people(tmp_path / "again", Anna=[picture(Person(1, quality=70))], Bo=[picture(Person(2))])
-    for _ in range(2):
-        assert imported(box, again, "--group", GROUP) == 0
-        said = capsys.readouterr().out
-        assert "people who look like somebody in the book (merge them if they are one): 1\n" in said
-        assert "  Anna: Anna/0.jpg: looks like Ann\n" in said
+    assert imported(box, again, "--group", GROUP) == 0
+    said = capsys.readouterr().out
+    assert "people who look like somebody in the book (merge them if they are one): 1\n" in said
+    assert "  Anna: Anna/0.jpg: looks like Ann\n" in said
     assert set(faces(box)) == {"Ann", "Anna", "Bo"}
 
 
@@ -327,33 +414,3 @@ def test_a_wrong_key_and_a_service_that_is_away_are_said_in_one_line(
     assert "rk_" not in said
     assert main(["import", str(source), "--group", GROUP, "--url", "http://127.0.0.1:1"]) == 1
     assert "http://127.0.0.1:1 does not answer" in capsys.readouterr().err
-
-
-def test_with_the_journal_cut_off_after_any_line_it_comes_to_the_same(box: Box, tmp_path: Path) -> None:
-    """As a kill between two lines leaves it: the service may have done more than the journal says."""
-    source = people(
-        tmp_path / "people",
-        Ann=[picture(Person(1, quality=q)) for q in (60, 70, 80)],
-        Bo=[picture(Person(2)), NOBODY],
-        Cy=[picture(Person(3))],
-    )
-    assert imported(box, source, "--group", GROUP) == 1
-    journal = tmp_path / "people.import"
-    whole, before = journal.read_bytes(), state(box)
-    lines = whole.splitlines(keepends=True)
-    first = {json.loads(line)["person"]: number for number, line in reversed([*enumerate(lines)][1:])}
-    for count in range(1, len(lines), 2):
-        # What is sent has been written down before.
-        left = [line for number, line in enumerate(lines) if number < count or number in first.values()]
-        if count % 4 == 1:
-            forget_requests(box)  # the service keeps its answers for a day
-        journal.write_bytes(b"".join(left))
-        assert imported(box, source, "--group", GROUP) == 1
-        assert state(box) == before
-
-
-def forget_requests(box: Box) -> None:
-    """As the service does a day later."""
-    items = box.services.ports.storage.items
-    stored = walk_items(items, keys.REQUESTS, "shop")
-    assert write_in_parts(items, [Delete(keys.REQUESTS, ("shop", item["request"])) for item in stored]) > 0
