@@ -64,8 +64,8 @@ class Login(Struct, frozen=True):
 class Broker:
     """One connection, which says at `available` whether it is there; "": nowhere. Messages are told by one thread.
 
-    `client_id`: if another connection has it, the broker ends that one. `start` begins; `is_connected` says whether it
-    is there now, `connections` how often it came about.
+    `client_id`: no other connection may have it, or the broker ends that one. `start` begins; `is_connected` says
+    whether it is there now, `connections` how often it came about.
     """
 
     def __init__(
@@ -93,9 +93,12 @@ class Broker:
         self._client.on_publish = lambda _client, _data, number, *_: self._confirmed.append(number)
         self._client.on_subscribe = lambda *_: self._count_subscription()
         self._topics: list[str] = []
+        self._is_open = False
         self._subscriptions = 0
         self._said = ""
         self.connections = 0
+        if available:
+            self.listen(available, self._correct_availability)
 
     @property
     def is_connected(self) -> bool:
@@ -119,19 +122,31 @@ class Broker:
         self._client.message_callback_add(topic, heard)
 
     def start(self) -> None:
+        self._is_open = True
         self._client.connect_async(self._address.host, self._address.port)
         self._client.loop_start()
 
     def stop(self) -> None:
         """Say goodbye, so that the broker need not find out, and end the connection."""
+        self._is_open = False
         if self._available and self.is_connected:
             self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(_GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
+        # Without these, nothing holds the client when this is dropped, and it closes its sockets at once.
+        for topic in self._topics:
+            self._client.message_callback_remove(topic)
+        self._client.on_connect = self._client.on_disconnect = self._client.on_connect_fail = None
+        self._client.on_publish = self._client.on_subscribe = None
 
     def tell(self, topic: str, payload: str, *, retain: bool = False) -> int:
         """Send a message, or have it wait for the connection; return the number by which it is confirmed."""
         return self._client.publish(topic, payload, QOS, retain=retain).mid
+
+    def tell_now(self, topic: str, payload: str) -> None:
+        """Send a message that is of no use later: it is not confirmed, and dropped if there is no connection."""
+        if self.is_connected:
+            self._client.publish(topic, payload, 0)
 
     def take_confirmations(self) -> Iterator[int]:
         """Yield the numbers of the messages that the broker has confirmed since the last call."""
@@ -150,6 +165,11 @@ class Broker:
             client.publish(self._available, ONLINE, QOS, retain=True)
         self.connections += 1
         self._say(logging.INFO, "is connected")
+
+    def _correct_availability(self, _topic: str, payload: bytes) -> None:
+        """Say once more that the bridge is there, if another one has said goodbye at the same topic."""
+        if payload == OFFLINE.encode() and self._is_open:
+            self._client.publish(self._available, ONLINE, QOS, retain=True)
 
     def _count_subscription(self) -> None:
         self._subscriptions += 1

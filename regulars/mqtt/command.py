@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from regulars_client import Regulars
 
     from regulars.mqtt.broker import Broker, Login
-    from regulars.mqtt.discovery import Topics
+    from regulars.mqtt.discovery import Descriptions
 
 PASSWORD = "REGULARS_MQTT_PASSWORD"  # noqa: S105 -- the name of a variable
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 _PATIENCE_S = 2.0
 """How long one request to the service is tried."""
+
+_log = logging.getLogger(__name__)
 
 _broker_options = join_options(
     click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."),
@@ -53,7 +56,9 @@ _broker_options = join_options(
     help="Frigate, whose pictures of people become captures: http://HOST:5000.",
 )
 @click.option("--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate.")
-@click.option("--forget", metavar="TENANT", help="Empty what the broker retains of an erased tenant, and end.")
+@click.option(
+    "--forget", metavar="TENANT", help="Empty what the broker retains of an erased tenant, and end. Or its book."
+)
 def mqtt(
     *,
     url: str | None,
@@ -91,20 +96,41 @@ def mqtt(
     with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:
         from regulars.mqtt.bridge import run
         from regulars.mqtt.broker import Address, Broker
-        from regulars.mqtt.discovery import Topics
+        from regulars.mqtt.turns import Turns
 
         address = Address.of(broker)
         login = _make_login(user, password_file)
-        topics = Topics(service.get_session().tenant, discovery)
+        descriptions = describe_book(service, discovery)
+        topics = descriptions.topics
         recipients = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
         mailbox = mailbox and find_or_make_mailbox(service, mailbox, recipients)
-        # One name for good, so that a new connection ends one that hangs, and no two tell the same.
-        client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
         available = topics.available if mailbox else topics.frigate_available
-        connection = Broker(address, client_id, available, login=login, ca=ca_file)
-        steps = _make_steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
-        run(connection, steps, stop_on_signals())
+        connection = Broker(address, f"regulars-{secrets.token_hex(6)}", available, login=login, ca=ca_file)
+        turns = Turns(connection, f"{topics.bridges}/{mailbox or 'frigate'}")
+        steps = _make_steps(service, connection, descriptions, mailbox=mailbox, frigate=frigate, names=names)
+        run(connection, [turns.step, *map(turns.guard, steps)], stop_on_signals())
     return 0
+
+
+def describe_book(service: Regulars, discovery: str) -> Descriptions:
+    """Return the topics of the service's book, and let the service refuse requests once it has another one.
+
+    A restore gives the book another life. Nothing is remembered here of the book but events that were told already.
+    """
+    from regulars.mqtt.discovery import Descriptions, Topics
+
+    tenant, book = service.get_session().tenant, service.book
+    if book is None:
+        _log.warning(
+            "this service is of an older version, which does not say whose book it is: another box with a tenant %s at "
+            "this broker has the same entities, and they take each other's people away",
+            tenant,
+        )
+    else:
+        service.pin_book(book, in_any_life=True)
+    topics = Topics(book.id if book else tenant, discovery)
+    _log.info("the topics of %s begin with regulars/%s/", tenant, topics.book)
+    return Descriptions(topics, tenant, service.url, metadata.version("regulars"))
 
 
 def _make_login(user: str | None, password_file: Path | None) -> Login | None:
@@ -119,14 +145,27 @@ def _make_login(user: str | None, password_file: Path | None) -> Login | None:
 def _forget(
     tenant: str, discovery: str, url: str, user: str | None, password_file: Path | None, ca_file: Path | None
 ) -> int:
-    """Empty the tenant's retained messages, and print how many they were."""
+    """Empty the retained messages of a tenant, or of a book, and print how many they were.
+
+    Raises OperatorError if several books at the broker are called so: which one is meant is not known.
+    """
     from regulars.mqtt.broker import Address, Broker
     from regulars.mqtt.discovery import Topics
-    from regulars.mqtt.forgetting import forget_tenant
+    from regulars.mqtt.forgetting import empty_messages, find_books
 
-    login = _make_login(user, password_file)
-    connection = Broker(Address.of(url), f"regulars-{tenant}-forget", "", login=login, ca=ca_file)
-    print(f"{forget_tenant(connection, Topics(tenant, discovery))} retained messages of {tenant} are emptied")
+    def connect() -> Broker:
+        login = _make_login(user, password_file)
+        return Broker(Address.of(url), f"regulars-{secrets.token_hex(6)}", "", login=login, ca=ca_file)
+
+    books = find_books(connect(), tenant, discovery)
+    if len(books) > 1:
+        listed = ", ".join(f"{book} ({service_url})" for book, service_url in sorted(books.items()))
+        raise OperatorError(
+            f"{len(books)} books at this broker are called {tenant}: {listed}. Name the one that was erased by its id, "
+            "as --forget ID"
+        )
+    count = empty_messages(connect(), [Topics(book, discovery) for book in sorted({tenant, *books})])
+    print(f"{count} retained messages of {tenant} are emptied")
     return 0
 
 
@@ -153,17 +192,21 @@ def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> 
 
 
 def _make_steps(
-    service: Regulars, broker: Broker, topics: Topics, *, mailbox: str | None, frigate: str | None, names: bool
+    service: Regulars,
+    broker: Broker,
+    descriptions: Descriptions,
+    *,
+    mailbox: str | None,
+    frigate: str | None,
+    names: bool,
 ) -> list[Callable[[], float]]:
     """Make the steps that the bridge repeats: from the mailbox to the broker, and from Frigate to the service."""
-    from regulars.mqtt.discovery import Descriptions
     from regulars.mqtt.frigate import Frigate
     from regulars.mqtt.publishing import Publisher
     from regulars.mqtt.snapshots import TOPIC, Snapshots
 
     steps = []
     if mailbox is not None:
-        descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
         steps.append(Publisher(service, mailbox, broker, descriptions, names=names).step)
     if frigate is not None:
         snapshots = Snapshots(

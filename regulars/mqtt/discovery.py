@@ -23,38 +23,44 @@ LATE = timedelta(minutes=5)
 
 
 class Topics(Struct, frozen=True):
-    """The topics of one tenant. `prefix`: of Home Assistant's discovery."""
+    """The topics of one book. `book`: its id, or the tenant's name if the service is too old to say it, since then
+    another tenant of that name at the same broker has the same topics. `prefix`: of Home Assistant's discovery."""
 
-    tenant: str
+    book: str
     prefix: str = "homeassistant"
 
     @property
     def available(self) -> str:
-        return f"regulars/{self.tenant}/available"
+        return f"regulars/{self.book}/available"
 
     @property
     def frigate_available(self) -> str:
         """Of a program that does not tell arrivals."""
-        return f"regulars/{self.tenant}/frigate/available"
+        return f"regulars/{self.book}/frigate/available"
+
+    @property
+    def bridges(self) -> str:
+        """Of programs that tell of this book: each says there that it is at work."""
+        return f"regulars/{self.book}/bridges"
 
     @property
     def configs(self) -> str:
-        """All of this tenant's descriptions, as a pattern."""
+        """All of this book's descriptions, as a pattern."""
         return f"{self.prefix}/+/{self._node}/+/config"
 
     @property
     def retained(self) -> tuple[str, ...]:
-        """All that a broker retains of this tenant, as patterns."""
+        """All that a broker retains of this book, as patterns."""
         of_today = self.today, self.today_config
         return self.configs, self.name_person("+"), self.available, self.frigate_available, *of_today
 
     @property
     def _node(self) -> str:
-        return f"regulars_{self.tenant}"
+        return f"regulars_{self.book}"
 
     @property
     def today(self) -> str:
-        return f"regulars/{self.tenant}/today"
+        return f"regulars/{self.book}/today"
 
     @property
     def today_config(self) -> str:
@@ -62,10 +68,10 @@ class Topics(Struct, frozen=True):
         return f"{self.prefix}/sensor/{self._node}/config"
 
     def name_camera(self, camera: str) -> str:
-        return f"regulars/{self.tenant}/cameras/{camera}"
+        return f"regulars/{self.book}/cameras/{camera}"
 
     def name_person(self, face: str) -> str:
-        return f"regulars/{self.tenant}/people/{face}"
+        return f"regulars/{self.book}/people/{face}"
 
     def name_camera_config(self, camera: str) -> str:
         object_id = camera.replace(".", "_2e")  # Home Assistant takes no full stop there
@@ -82,10 +88,33 @@ class Topics(Struct, frozen=True):
         return topic_match[1] if topic_match else None
 
 
+def find_described(topic: str, payload: bytes, prefix: str) -> tuple[str, str] | None:
+    """Return whose book the description of its visits of today is, at this topic: the topics' part, and the device's
+    name; None: it is no such description."""
+    topic_match = re.fullmatch(rf"{re.escape(prefix)}/sensor/regulars_([a-z0-9-]{{1,40}})/config", topic)
+    name = read_device(payload).get("name")
+    return (topic_match[1], name) if topic_match and isinstance(name, str) else None
+
+
+def read_device(payload: bytes) -> dict[str, Any]:
+    """Read the device of a description; {}: it is none in this form."""
+    try:
+        description = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    device = description.get("device") if isinstance(description, dict) else None
+    return device if isinstance(device, dict) else {}
+
+
+def name_device(tenant: str) -> str:
+    return f"Regulars {tenant}"
+
+
 class Descriptions(Struct, frozen=True):
     """The names of entities and the topics of their states. `url`: the service's; `version`: its."""
 
     topics: Topics
+    tenant: str
     url: str
     version: str
 
@@ -114,10 +143,10 @@ class Descriptions(Struct, frozen=True):
 
         `fields`: further fields, of the entity's component.
         """
-        tenant = self.topics.tenant
+        book = self.topics.book
         device = {
-            "identifiers": [f"regulars_{tenant}"],
-            "name": f"Regulars {tenant}",
+            "identifiers": [f"regulars_{book}"],
+            "name": name_device(self.tenant),
             "manufacturer": "Regulars",
             "sw_version": self.version,
             "configuration_url": self.url,
@@ -125,7 +154,7 @@ class Descriptions(Struct, frozen=True):
         return _write_json(
             {
                 "name": name,
-                "unique_id": f"regulars_{tenant}_{key}",
+                "unique_id": f"regulars_{book}_{key}",
                 "state_topic": topic,
                 "availability_topic": self.topics.available,
                 "qos": 1,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Broker
-from regulars.mqtt.discovery import Topics
+from regulars.mqtt.discovery import Topics, find_described, name_device, read_device
 
 PATIENCE_S = 10.0
 """How long the broker may take to answer, and to confirm."""
@@ -19,25 +20,30 @@ _LOOK_S = 0.05
 """How often it is looked whether the broker has answered, in s."""
 
 
-def forget_tenant(broker: Broker, topics: Topics) -> int:
-    """Empty the tenant's retained messages; return how many. Raises OperatorError if the broker does not do it."""
-    retained_topics: set[str] = set()
-    newest_at = 0.0
+def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
+    """Return the books at the broker whose tenant has this name, with the URL of each one's service.
+
+    `prefix`: of Home Assistant's discovery. Raises OperatorError if the broker does not answer.
+    """
+    books: dict[str, str] = {}
 
     def hear(topic: str, payload: bytes) -> None:
-        nonlocal newest_at
-        if payload and topic not in retained_topics:
-            newest_at = time.monotonic()
+        found = find_described(topic, payload, prefix)
+        if found and found[1] == name_device(tenant):
+            books[found[0]] = str(read_device(payload).get("configuration_url"))
+
+    with _listen(broker, [Topics("+", prefix).today_config.replace("regulars_+", "+")], hear):
+        return books
+
+
+def empty_messages(broker: Broker, books: Iterable[Topics]) -> int:
+    """Empty the books' retained messages; return how many. Raises OperatorError if the broker does not do it."""
+    retained_topics: set[str] = set()
+
+    def hear(topic: str, payload: bytes) -> None:
         (retained_topics.add if payload else retained_topics.discard)(topic)
 
-    for pattern in topics.retained:
-        broker.listen(pattern, hear)
-    broker.start()
-    try:
-        _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
-        listens_at = time.monotonic()
-        while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
-            time.sleep(_LOOK_S)
+    with _listen(broker, [pattern for topics in books for pattern in topics.retained], hear):
         emptied_topics = sorted(retained_topics)
         for topic in emptied_topics:
             broker.tell(topic, "", retain=True)
@@ -45,6 +51,30 @@ def forget_tenant(broker: Broker, topics: Topics) -> int:
             lambda: not retained_topics, "the broker still has messages of this tenant: may its user write them all?"
         )
         return len(emptied_topics)
+
+
+@contextmanager
+def _listen(broker: Broker, patterns: Iterable[str], hear: Callable[[str, bytes], object]) -> Iterator[None]:
+    """Connect while the block runs, which begins when `hear` was called with all that the broker retains there."""
+    heard_topics: set[str] = set()
+    newest_at = 0.0
+
+    def note(topic: str, payload: bytes) -> None:
+        nonlocal newest_at
+        if topic not in heard_topics:
+            newest_at = time.monotonic()
+        heard_topics.add(topic)
+        hear(topic, payload)
+
+    for pattern in patterns:
+        broker.listen(pattern, note)
+    broker.start()
+    try:
+        _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
+        listens_at = time.monotonic()
+        while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
+            time.sleep(_LOOK_S)
+        yield
     finally:
         broker.stop()
 

@@ -15,7 +15,7 @@ from regulars_client.models import Event, Face
 
 from regulars.mqtt import discovery
 from regulars.mqtt.broker import Broker
-from regulars.mqtt.discovery import Descriptions
+from regulars.mqtt.discovery import Descriptions, Topics
 
 EVERY_S = 1.0
 """Between two looks into the mailbox, if there was nothing."""
@@ -70,6 +70,13 @@ class Publisher:
         self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
         broker.listen(self._topics.configs, self._note_topic)
+        self._former = Topics(descriptions.tenant, self._topics.prefix)
+        """Topics of earlier versions: of all tenants of one name at a broker."""
+        self._own_former_topics: set[str] = set()
+        """Topics of descriptions there that were of this service, by its URL, and that the broker has."""
+        if self._former != self._topics:
+            for pattern in (self._former.configs, self._former.today_config):
+                broker.listen(pattern, self._note_former_topic)
 
     def step(self) -> float:
         """Tell the new events; return the seconds until the next step. Raises RegularsError of the client."""
@@ -133,6 +140,7 @@ class Publisher:
         }
         for topic in topics_at_broker - payload_by_topic.keys():
             self._take_away(topic)
+        self._take_former_away()
         payload_by_topic[self._topics.today_config] = self._descriptions.describe_today()
         self._tell_today()
         for topic, payload in payload_by_topic.items():
@@ -162,6 +170,21 @@ class Publisher:
             self._broker.tell(self._topics.name_person(face), "", retain=True)
         self._broker.tell(topic, "", retain=True)
         self._published.pop(topic, None)
+
+    def _take_former_away(self) -> None:
+        """Take away what an earlier version described of this service, which has topics of its book's id now."""
+        for topic in self._own_former_topics.copy():
+            face, states = self._former.find_face(topic), [topic]
+            if face is not None:
+                states.append(self._former.name_person(face))
+            if topic == self._former.today_config:
+                states += [self._former.today, self._former.available]
+            for state in states:
+                self._broker.tell(state, "", retain=True)
+
+    def _note_former_topic(self, topic: str, payload: bytes) -> None:
+        is_own = discovery.read_device(payload).get("configuration_url") == self._descriptions.url
+        (self._own_former_topics.add if is_own else self._own_former_topics.discard)(topic)
 
     def _note_topic(self, topic: str, payload: bytes) -> None:
         if payload:

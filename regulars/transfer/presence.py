@@ -22,7 +22,7 @@ _LARGEST_ID = 2**63 - 1
 
 
 class Presence(Struct):
-    """How far a person is in the book. `faceid`: the person's face, or the one to be made; it is changed in place.
+    """State of a person in the book. `faceid`: the person's face, or the one to be made; it is changed in place.
 
     `photo_ids`: of all pictures that the face has; none: it is not there. `given_count`: pictures that it did not learn
     by itself.

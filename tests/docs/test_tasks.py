@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import yaml
+from regulars_client import Regulars
 from regulars_edge import config
 
 from regulars.clients import V1, Connection
@@ -195,11 +196,14 @@ def test_an_arrival_is_told_to_a_broker_as_the_page_says(server: Server, photos:
     page = TASKS / "mqtt.md"
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
         with Session.of("Begin", page).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
-            until(lambda: listener.retained.get("regulars/shop/available") == "online")
+            with Regulars(server.url, api_key=server.credentials("shop").api_key) as client:
+                client.get_session()
+                book = client.book.id
+            until(lambda: listener.retained.get(f"regulars/{book}/available") == "online")
             sees(server, photos / at_hand.OTHER)
-            until(lambda: bool(listener.events("regulars/shop/cameras/door")))
-        [event] = listener.events("regulars/shop/cameras/door")
-    told = read(page).split("| `regulars/TENANT/cameras/CAMERA` |")[1].split("\n")[0]
+            until(lambda: bool(listener.events(f"regulars/{book}/cameras/door")))
+        [event] = listener.events(f"regulars/{book}/cameras/door")
+    told = read(page).split("| `regulars/BOOK/cameras/CAMERA` |")[1].split("\n")[0]
     assert all(f"`{name}`" in told for name in event), event
     assert (event["event_type"], event["group"], event["visit"]) == ("face.arrived", "stranger", 1)
 

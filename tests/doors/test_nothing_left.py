@@ -289,7 +289,7 @@ def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gon
     connection = house.connection("regulars-shop", topics.available)
     with hearing(house.broker) as listener, house.client() as service:
         publisher = Publisher(
-            service, mailbox, connection, Descriptions(topics, service.url, "1"), names=True, tidy_s=0.3
+            service, mailbox, connection, Descriptions(topics, "shop", service.url, "1"), names=True, tidy_s=0.3
         )
 
         def is_told() -> bool:

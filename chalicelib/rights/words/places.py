@@ -388,8 +388,8 @@ PLACES = (
     _outside(
         "your files",
         "the files that `regulars export`, `regulars about` and downloads of archives wrote, with everything about "
-        "the people in them; the source of an import. The import writes a journal beside the source (`NAME.import`). "
-        "It has no names or ids, only keyed hashes and encrypted data. Only somebody who has the source can read it",
+        "the people in them; the source of an import. The import keeps no file but `NAME.refused.csv`, if pictures "
+        "were refused. It deletes the journal of an earlier version (`NAME.import`)",
         "as long as you keep them. If you import such a file later, the service refuses erased people: it recognises "
         "them by id and by picture. You can tell it to enrol them all the same",
         _STAYS,

@@ -11,8 +11,9 @@ from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Address, Login
 from regulars.mqtt.command import find_or_make_mailbox
+from regulars.mqtt.discovery import Topics
 from tests.support.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
-from tests.support.mqtt.shop import ARRIVALS, Shop
+from tests.support.mqtt.shop import Shop
 from tests.support.needs import needed
 from tests.support.waiting import until
 from tests.support.web.certificate import certificate
@@ -84,15 +85,16 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(shop: Shop, guarded: M
 
 def test_a_kill_loses_no_arrival(shop: Shop, broker: Mosquitto, listener: Listener, tmp_path: Path) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
+    arrivals = Topics(shop.box.services.tenants.read_stored("shop").book_id).name_camera("door")
     for who in range(3):
         shop.arrives(who=10 + who)
         command = Command(shop, tmp_path, "--broker", url)
-        until(lambda seen=who: len({event["id"] for event in listener.events(ARRIVALS)}) > seen)
+        until(lambda seen=who: len({event["id"] for event in listener.events(arrivals)}) > seen)
         command.stop(signal.SIGKILL)
     command = Command(shop, tmp_path, "--broker", url)
     until(lambda: shop.waiting() == 0)
     assert command.stop() == 0
-    assert len({event["id"] for event in listener.events(ARRIVALS)}) == 3
+    assert len({event["id"] for event in listener.events(arrivals)}) == 3
 
 
 def test_a_wrong_key_or_mailbox_is_said(

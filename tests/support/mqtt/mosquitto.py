@@ -62,20 +62,23 @@ class Mosquitto:
 
     @contextmanager
     def slow_port(self, late_s: float) -> Iterator[int]:
-        """Another port, for one connection, at which each of the broker's answers but the first is late."""
+        """Another port, for one connection after the other, whose answers but the first are late."""
         with socket.create_server(("127.0.0.1", 0)) as server:
 
             def serve() -> None:
-                client, _ = server.accept()
-                with client, socket.create_connection(("127.0.0.1", self.port)) as own:
-                    threading.Thread(target=_pass_on, args=(client, own, 0.0), daemon=True).start()
-                    own.settimeout(20)
-                    client.sendall(own.recv(65536))
-                    _pass_on(own, client, late_s)
+                with suppress(OSError):
+                    while True:
+                        client, _ = server.accept()
+                        with client, socket.create_connection(("127.0.0.1", self.port)) as own:
+                            threading.Thread(target=_pass_on, args=(client, own, 0.0), daemon=True).start()
+                            own.settimeout(20)
+                            client.sendall(own.recv(65536))
+                            _pass_on(own, client, late_s)
 
             passing = threading.Thread(target=serve)
             passing.start()
             yield server.getsockname()[1]
+            server.shutdown(socket.SHUT_RDWR)
             passing.join(20)
 
     def _answers(self) -> bool:

@@ -56,13 +56,20 @@ class Shop:
 
 
 @contextmanager
-def told(shop: Shop, broker: Mosquitto, *, names: bool = False, client: Regulars | None = None) -> Iterator[Broker]:
-    """`regulars mqtt`, in this process."""
-    topics, stop = Topics("shop"), threading.Event()
-    connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-shop", topics.available)
+def told(
+    shop: Shop, broker: Mosquitto, *, names: bool = False, client: Regulars | None = None, book: str = "shop"
+) -> Iterator[Broker]:
+    """`regulars mqtt`, in this process. `book`: whose topics it has; the tenant's name: those of an older service."""
+    topics, stop = Topics(book), threading.Event()
+    connection = Broker(Address("127.0.0.1", broker.port, False), f"regulars-{shop.box.url[-5:]}", topics.available)
     with client or shop.box.client() as service:
         publisher = Publisher(
-            service, shop.mailbox, connection, Descriptions(topics, service.url, "1"), names=names, tidy_s=TIDY_S
+            service,
+            shop.mailbox,
+            connection,
+            Descriptions(topics, "shop", service.url, "1"),
+            names=names,
+            tidy_s=TIDY_S,
         )
         thread = threading.Thread(target=bridge.run, args=(connection, [publisher.step], stop, 0.3))
         thread.start()
