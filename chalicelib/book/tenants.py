@@ -111,7 +111,11 @@ class Tenants(UseCase):
         self._owners: dict[tuple[str, str], Item] = {}
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
-        """Make a tenant with its default groups. Raises TenantExists, InvalidInput."""
+        """Make a tenant with its default groups. Raises TenantExists, InvalidInput.
+
+        For a day after an update it gets the other tenants' format and model: the version before may come back, and
+        would start for nobody if it did not know one of them.
+        """
         if not _NAME.fullmatch(name):
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
@@ -121,12 +125,14 @@ class Tenants(UseCase):
             require_format(other)  # no tenant beside data that this version cannot read
         settings = settings or TenantSettings()
         credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
-        tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), self.book.ports.model())
+        is_new_version = bool(existing) and existing[0]["format"] != FORMAT  # the version before may come back
+        model = existing[0]["model"] if is_new_version else self.book.ports.model()
+        tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), model)
         tenant = self._apply_settings(tenant, asdict(settings))
         item = {
             "kind": "tenant",
             "id": name,
-            "format": existing[0]["format"] if existing else FORMAT,  # the version before may come back
+            "format": existing[0]["format"] if existing else FORMAT,
             "profile": profile,
             "app_id": tenant.app_id,
             "life": _make_life(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -129,7 +130,7 @@ def authenticate(request: HttpRequest, services: Services) -> Caller:
     public_url = services.settings.public_url
     if "authorization" in request.headers:
         caller = _authenticate_bearer(request.headers["authorization"], services)
-    elif (token := read_session_token(request, public_url)) is not None:
+    elif (token := read_session_token(request.headers, public_url)) is not None:
         session = services.access.sessions.find(token)
         if session is None:
             raise WrongCredentials("this session is over: sign in again")
@@ -173,28 +174,52 @@ _LONGEST_S = 400 * 86_400
 """Browsers keep a cookie no longer (RFC 6265bis); it is set anew whenever the page begins."""
 
 
-def is_secure(request: HttpRequest, public_url: str | None) -> bool:
+def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:
     """Return whether browsers reach the service by https."""
-    by_https = request.headers.get("x-forwarded-proto", "http") == "https"
+    by_https = headers.get("x-forwarded-proto", "http") == "https"
     return by_https or (public_url or "").startswith("https:")
 
 
-def read_session_token(request: HttpRequest, public_url: str | None) -> str | None:
-    """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice."""
-    name = _SECURE_NAME if is_secure(request, public_url) else _NAME
-    pairs = (part.strip().partition("=") for part in request.headers.get("cookie", "").split(";"))
-    tokens = [value for sent_name, _, value in pairs if sent_name == name]
-    if len(tokens) > 1:
-        raise WrongCredentials(
-            f"the cookie {name} was sent {len(tokens)} times: delete this site's cookies and sign in"
-        )
-    return tokens[0] if tokens else None
+def read_session_token(headers: Mapping[str, str], public_url: str | None) -> str | None:
+    """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice.
+
+    An earlier version named the cookie without the port: such a session goes on.
+    """
+    cookie_text = headers.get("cookie", "")
+    pairs = [(name, token) for name, _, token in (part.strip().partition("=") for part in cookie_text.split(";"))]
+    name, former_name = _name_cookie(headers, public_url), _choose_name(headers, public_url)
+    for sent_name in (name, former_name):
+        tokens = [token for each, token in pairs if each == sent_name]
+        if len(tokens) > 1:
+            raise WrongCredentials(
+                f"the cookie {sent_name} was sent {len(tokens)} times: delete this site's cookies and sign in"
+            )
+        if tokens:
+            return tokens[0]
+    return None
+
+
+def _name_cookie(headers: Mapping[str, str], public_url: str | None) -> str:
+    """Name the cookie by the port, if a browser shows one: it sends all cookies of a host to all of its ports.
+
+    So a trial beside the service, at another port, takes nobody's session.
+    """
+    name = _choose_name(headers, public_url)
+    try:
+        port = urlsplit(f"//{headers.get('host', '')}").port
+    except ValueError:
+        port = None
+    return f"{name}-{port}" if port else name
+
+
+def _choose_name(headers: Mapping[str, str], public_url: str | None) -> str:
+    return _SECURE_NAME if is_secure(headers, public_url) else _NAME
 
 
 def make_cookie(token: str, expires_at: datetime | None, request: HttpRequest, services: Services) -> str:
     """Make the header that sets the cookie. None: as long as browsers keep one; a time that is over deletes it."""
-    secure, now = is_secure(request, services.settings.public_url), services.clock.now()
-    name = _SECURE_NAME if secure else _NAME
+    secure, now = is_secure(request.headers, services.settings.public_url), services.clock.now()
+    name = _name_cookie(request.headers, services.settings.public_url)
     left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
     return f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
 
@@ -224,4 +249,4 @@ def find_origin(request: HttpRequest, public_url: str | None) -> str:
     our_hosts = {request.headers.get("host", "").lower(), read_host(public_url or "")} - {""}
     if read_host(sent_origin) in our_hosts:
         return sent_origin.lower()
-    return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"
+    return f"http{'s' if is_secure(request.headers, public_url) else ''}://{request.headers.get('host', '').lower()}"

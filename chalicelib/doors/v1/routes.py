@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
+from contextlib import suppress
 from importlib import import_module
 from pkgutil import iter_modules
 
 from chalice.app import Response
 
+from chalicelib.book.words.errors import WrongCredentials
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors import v1
 from chalicelib.doors.claims import NOBODY, Head, KeyClaim
 from chalicelib.doors.http import Views
 from chalicelib.doors.v1 import errors
+from chalicelib.doors.v1.auth import read_session_token
 from chalicelib.doors.v1.endpoint import TIME_HEADER, Operation
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -35,9 +37,6 @@ def _answer_early_error(error: Exception, _path: str) -> Response:
     return response
 
 
-_SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
-
-
 def _find_bearer_tenant(services: Services, key: str) -> Tenant | None:
     tenant_and_key = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(key)
     return None if tenant_and_key is None else tenant_and_key[0]
@@ -48,10 +47,13 @@ def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
     return None if session is None else session.tenant
 
 
-def read_claim(_settings: Settings, request: Head) -> KeyClaim:
+def read_claim(settings: Settings, request: Head) -> KeyClaim:
     """Read the key or the session of a request."""
-    if "authorization" not in request.headers and (cookie := _SESSION.search(request.headers.get("cookie", ""))):
-        return KeyClaim(_find_session_tenant, cookie[1])
+    if "authorization" not in request.headers:
+        with suppress(WrongCredentials):
+            token = read_session_token(request.headers, settings.public_url)
+            return KeyClaim(_find_session_tenant, token) if token else NOBODY
+        return NOBODY
     scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
     return KeyClaim(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
 

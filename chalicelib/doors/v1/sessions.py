@@ -174,7 +174,7 @@ def get_session(context: RequestContext) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
     session = context.caller.session
     if session is not None and session.expires_at is None:
-        token = read_session_token(context.request, context.services.settings.public_url) or ""
+        token = read_session_token(context.request.headers, context.services.settings.public_url) or ""
         context.response_headers["Set-Cookie"] = make_cookie(token, None, context.request, context.services)
     return _describe_session(context.services, context.caller)
 
@@ -182,7 +182,7 @@ def get_session(context: RequestContext) -> CurrentSession:
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
 def end_session(context: RequestContext) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
-    session = read_session_token(context.request, context.services.settings.public_url)
+    session = read_session_token(context.request.headers, context.services.settings.public_url)
     if session is not None:
         context.services.access.sessions.end(session)
     context.response_headers["Set-Cookie"] = make_cookie(

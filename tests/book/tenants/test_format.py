@@ -67,11 +67,17 @@ def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) 
     assert [record["format"] for record in records] == [FORMAT]
 
 
-def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path: Path) -> None:
-    give(tmp_path, FORMAT - 1)
+@pytest.mark.parametrize(("number", "model"), [(FORMAT - 1, "of before"), (FORMAT, "fake")])
+def test_a_new_tenant_gets_the_number_of_the_others_and_their_model_while_the_version_before_may_come_back(
+    made: Credentials, tmp_path: Path, number: int, model: str
+) -> None:
+    give(tmp_path, number)
     with closing(services_on(tmp_path)) as services:
+        stored = Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"model": "of before"})
+        services.ports.storage.items.transact([stored])
         services.tenants.add("new", Profile.CLOUD)
-        assert services.tenants.get_by_name("new").format == FORMAT - 1
+        new = services.tenants.get_by_name("new")
+        assert (new.format, new.model) == (number, model)
 
 
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
 ) -> None:
     reply = sign_in(browser, {"api_key": shop.api_key})
     assert re.fullmatch(
-        r"regulars=[A-Za-z0-9_-]{43}; Max-Age=43200; Path=/; HttpOnly; SameSite=Strict", reply.headers["set-cookie"]
+        r"regulars-8080=[A-Za-z0-9_-]{43}; Max-Age=43200; Path=/; HttpOnly; SameSite=Strict", reply.headers["set-cookie"]
     )
     assert reply.json == {
         "tenant": "shop",
@@ -72,7 +72,7 @@ def test_by_https_the_cookie_is_secure_and_of_this_host_only(
     browser: V1Client, services: Services, shop: Credentials
 ) -> None:
     reply = sign_in(browser, {"api_key": shop.api_key}, **{"X-Forwarded-Proto": "https"})
-    assert re.fullmatch(r"__Host-regulars=[^;]{43}; .*; Path=/; .*; Secure", reply.headers["set-cookie"])
+    assert re.fullmatch(r"__Host-regulars-8080=[^;]{43}; .*; Path=/; .*; Secure", reply.headers["set-cookie"])
     by_https = {"X_Forwarded_Proto": "https"}
     assert with_cookie(browser, "GET", SESSION, cookie_of(reply), **by_https).status == 200
     plain = cookie_of(reply).removeprefix("__Host-")
@@ -91,10 +91,29 @@ def test_a_sign_in_that_cannot_be_read_is_400(browser: V1Client, body: dict[str,
     assert browser.failed(400, "POST", SESSION, body)["code"] == "InvalidInput"
 
 
+def test_two_services_at_two_ports_of_a_host_have_a_session_each(browser: V1Client, shop: Credentials) -> None:
+    """A browser sends the cookies of a host to all of its ports. A trial stands beside the service, at another one."""
+    by_port = {
+        port: cookie_of(browser.send("POST", SESSION, {"api_key": shop.api_key}, headers={"Host": f"box:{port}"}))
+        for port in (8000, 8001)
+    }
+    names = {cookie.partition("=")[0] for cookie in by_port.values()}
+    assert names == {"regulars-8000", "regulars-8001"}
+    both = "; ".join(by_port.values())
+    for port in by_port:
+        assert with_cookie(browser, "GET", SESSION, both, Host=f"box:{port}").status == 200
+        with_other = f"{by_port[port]}; regulars-1=none; regulars=none"
+        assert with_cookie(browser, "GET", SESSION, with_other, Host=f"box:{port}").status == 200
+    assert with_cookie(browser, "GET", SESSION, by_port[8001], Host="box:8000").status == 401
+    former = cookie_of(browser.send("POST", SESSION, {"api_key": shop.api_key}, headers={"Host": "box"}))
+    assert former.startswith("regulars=")
+    assert with_cookie(browser, "GET", SESSION, former, Host="box:8000").status == 200, "of an earlier version"
+
+
 def test_signing_out_ends_the_session_and_deletes_the_cookie(browser: V1Client, cookie: str) -> None:
     reply = with_cookie(browser, "DELETE", SESSION, cookie)
     assert reply.status == 204
-    assert reply.headers["set-cookie"] == "regulars=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
+    assert reply.headers["set-cookie"] == "regulars-8080=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
     assert with_cookie(browser, "GET", SESSION, cookie).status == 401
 
 
