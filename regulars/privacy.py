@@ -226,13 +226,14 @@ def erase_one(
 
     If there is no such face any more, ask whether to erase what a deleted face of this id has left, and do so.
     `is_former`: whether to do only that, since somebody else has the id now. Raises FaceNotFound if nothing is left,
-    OperatorError, also if some faces of the person are left.
+    FaceMerged if the face was merged into another one, OperatorError, also if some faces of the person are left.
     """
     _require_place(receipt)
     present_faces = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if present_faces:
         _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, confirm)
         return
+    services.faces.require_not_merged(tenant, faceid)
     state = "somebody else's now, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {state}", flush=True)
     if not confirm("Erase what a deleted face of this id has left?"):

@@ -98,6 +98,12 @@ class Faces(UseCase):
             raise self.make_missing_error(tenant, faceid, restricted=restricted)
         return face
 
+    def require_not_merged(self, tenant: Tenant, faceid: str) -> None:
+        """Raise FaceMerged if there is no such face since it was merged into one that is there."""
+        error = self.make_missing_error(tenant, faceid, restricted=True)
+        if isinstance(error, FaceMerged) and self.find(tenant, faceid, restricted=True) is None:
+            raise error
+
     def make_missing_error(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> FaceNotFound:
         """Make the error about a face that is not there: it says if that was merged into one that is."""
         into, looked_up = faceid, set[str]()

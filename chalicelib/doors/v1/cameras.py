@@ -130,7 +130,13 @@ class CameraSettings(_SentOptions):
 
 class NewCamera(CameraSettings, kw_only=True):
     name: Name
-    id: CameraId | None = None
+    id: Annotated[
+        CameraId | None,
+        Meta(
+            description="Null: one is made of the name. A camera that was deleted is gone on with under its id, and "
+            "what it captured is this camera's: of another place, give another id."
+        ),
+    ] = None
 
 
 class CameraChanges(CameraSettings, Changes):

@@ -41,6 +41,8 @@ def test_two_faces_become_one_and_two_again(door: V1Client, services: Services, 
     assert (answer["state"], answer["face"]["id"], answer["face"]["arrive_count"]) == ("done", first, 2)
     gone = door.failed(410, "GET", f"/v1/faces/{second}")
     assert (gone["code"], gone["into"]) == ("FaceMerged", first)
+    for query in ({}, {"erase": "true"}, {"erase": "true", "former": "true"}):
+        assert door.failed(410, "DELETE", f"/v1/faces/{second}", **query) == gone
     assert door.failed(404, "GET", "/v1/faces/7")["code"] == "FaceNotFound"
     assert camera.call("getFace", {"faceid": second})["data"]["faceid"] == first
     assert camera.call("getFace", {"faceid": "7"})["code"] == 2

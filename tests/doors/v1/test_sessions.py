@@ -45,7 +45,8 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
 ) -> None:
     reply = sign_in(browser, {"api_key": shop.api_key})
     assert re.fullmatch(
-        r"regulars-8080=[A-Za-z0-9_-]{43}; Max-Age=43200; Path=/; HttpOnly; SameSite=Strict", reply.headers["set-cookie"]
+        r"regulars-8080=[A-Za-z0-9_-]{43}; Max-Age=43200; Path=/; HttpOnly; SameSite=Strict",
+        reply.headers["set-cookie"],
     )
     assert reply.json == {
         "tenant": "shop",
