@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import Act, kind_of
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.errors import RegularsError, StorageUnavailable
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors import dialects
 from chalicelib.services import Services
-from regulars.errors import OperatorError
+from regulars.errors import CopiedFolder, OperatorError
 from regulars.options import (
     PATH,
     SERVICE_URL,
@@ -71,7 +73,87 @@ def serve(*, trial: bool, **options: Any) -> None:
     tls = Certificate(serving.tls_cert, serving.tls_key) if serving.tls_cert and serving.tls_key else None
     packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
     assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
-    server.serve(configuration, folder.prepare_folder(settings.storage), tls=tls)
+    data = folder.prepare_folder(settings.storage)
+    try:
+        server.serve(configuration, data, tls=tls)
+    except CopiedFolder as error:
+        if not sys.stdin.isatty():
+            raise
+        _settle_place(data, error)
+        server.serve(configuration, data, tls=tls)
+
+
+def _settle_place(data: Path, doubt: CopiedFolder) -> None:
+    """Ask what a folder is, and make it so. Raises the doubt again if nobody says it."""
+    print(doubt, file=sys.stderr)
+    answer = input("moved, or copied? [moved/copied] ").strip().lower()
+    if answer not in ("moved", "copied"):
+        raise doubt
+    (_note_moved if answer == "moved" else _make_copy_a_box)(data)
+
+
+def _note_moved(data: Path) -> None:
+    from regulars import folder, place
+
+    folder.require_data(data)
+    with folder.hold_folder(data):
+        place.note_place(data)
+    print(f"{data} is the folder that was served before, and is served as it is", file=sys.stderr)
+
+
+COPIED = "regulars folder copied"
+"""The act of a copy that goes on, for each tenant: also of one about which `serve` asked."""
+
+
+def _make_copy_a_box(data: Path) -> None:
+    from chalicelib.book.store.embedded.uploads import renew_signing_secret
+    from regulars import folder, place
+    from regulars.backup.new_secrets import renew_tenant_secrets
+
+    folder.require_data(data)
+    with folder.hold_folder(data), open_services_of(data, None) as services:
+        for tenant in services.tenants.list_all():
+            with acts.begin_act(Act(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)):
+                print(place.part_book(services, tenant), file=sys.stderr)
+                print(json.dumps(renew_tenant_secrets(services, tenant)), flush=True)
+        renew_signing_secret(data)
+        place.note_place(data)  # last: what was cut off is asked about again
+    print(f"{data} is a box of its own: give its clients and cameras the new keys above", file=sys.stderr)
+
+
+@click.group("folder", no_args_is_help=False, short_help="Say whether a data folder was moved, or copied.")
+def folder_commands() -> None:
+    """Say what a data folder is that `serve` does not know: the one that was served before, or a copy of it.
+
+    \b
+    Examples:
+      regulars folder moved --data /srv/regulars
+      regulars folder copied --data /srv/branch
+    """
+
+
+@folder_commands.command()
+@data_option
+def moved(data: Path | None) -> None:
+    """Say that the folder was moved here, and that nobody serves the one of before."""
+    _note_moved(_find_folder(data))
+
+
+@folder_commands.command()
+@data_option
+def copied(data: Path | None) -> None:
+    """Make a copied folder a box of its own, beside the first: with other keys, which are printed, and hooks off.
+
+    People, pictures, visits and settings stay. Each tenant's book has another id and another signing key, all keys and
+    those of cameras are new, sessions and invitations end.
+    """
+    _make_copy_a_box(_find_folder(data))
+
+
+def _find_folder(data: Path | None) -> Path:
+    storage = choose_settings(data=data, here=True).storage
+    assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
+    return storage
 
 
 @click.command(short_help="Say what stops this box, or will, and what mends it.")

@@ -18,7 +18,7 @@ from regulars import audit, box, privacy, report, today
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
-from regulars.errors import OperatorError
+from regulars.errors import CopiedFolder, OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
@@ -76,6 +76,7 @@ tenants.tenants.add_command(erasing.erase)
 
 for command in (
     box.serve,
+    box.folder_commands,
     tenants.tenants,
     tenants.console,
     models.models,
@@ -122,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         return _complain(f"{error.format_message().rstrip('.')}; see `{_name_failed_command(error)} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
+        return _complain(str(error), MISUSED)
+    except CopiedFolder as error:  # a service is not to be started again and again: a person has to say what it is
         return _complain(str(error), MISUSED)
     except (OperatorError, RegularsError, MissingModel) as error:
         return _complain(str(error) or type(error).__name__, FAILED)

@@ -348,6 +348,16 @@ class Tenants(UseCase):
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
         self._set_fields(name, Effect.TAKES_ACCESS, disabled=True)
 
+    @retry_if_changed(_KEYS_CHANGE)
+    def begin_book(self, name: str) -> None:
+        """Make a tenant's book another one, with an id and a life of its own: the box is a copy that goes on by itself.
+
+        The other box keeps the old id, under which clients and witness know it. The secrets stay; renew them next.
+        Raises TenantNotFound, Busy.
+        """
+        fields = {"app_id": secrets.token_hex(_APP_ID_BYTES).upper(), "life": _make_life()}
+        write(self.book.items, _make_rotation_actions(self._read_item(name), fields, "app_id"))
+
     def begin_life(self, name: str) -> None:
         """Give the tenant's book another life, since it goes on from an earlier state. Raises TenantNotFound, Busy.
 

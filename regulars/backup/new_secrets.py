@@ -21,24 +21,29 @@ from regulars.tenants.credentials import CredentialsFile
 
 
 def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
-    """Replace secrets of all tenants; yield each tenant's credentials, and by id the secrets of the rest.
+    """Replace secrets of all tenants; yield those of each."""
+    for tenant in services.tenants.list_all():
+        yield renew_tenant_secrets(services, tenant)
+
+
+def renew_tenant_secrets(services: Services, tenant: Tenant) -> dict[str, object]:
+    """Replace secrets of a tenant; return its credentials, and by id the secrets of the rest.
 
     Hooks that send messages to people are disabled until somebody sends their channel again, if nobody can read it.
     """
     hooks, is_box = services.webhooks.hooks, isinstance(services.settings.storage, Path)
-    for tenant in services.tenants.list_all():
-        credentials = asdict(_rotate_keys(services, tenant))
-        hook_ids = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
-        for people_hook in (hook for hook in hooks.list_all(tenant.name) if hook.way):
-            try:
-                hooks.read_secret(tenant.name, people_hook)
-            except StorageUnavailable:
-                hooks.change_hook(tenant.name, people_hook.id, {"enabled": False})
-        services.webhooks.messages.forget_push_key(tenant.name)
-        with suppress(InvalidInput):  # it has signed nothing yet
-            services.audit.signing.renew_key(tenant.name, is_lost=True)
-        secrets = {"hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in hook_ids}}
-        yield {**credentials, **secrets, **(_renew_other_keys(services, tenant) if is_box else {})}
+    credentials = asdict(_rotate_keys(services, tenant))
+    hook_ids = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
+    for people_hook in (hook for hook in hooks.list_all(tenant.name) if hook.way):
+        try:
+            hooks.read_secret(tenant.name, people_hook)
+        except StorageUnavailable:
+            hooks.change_hook(tenant.name, people_hook.id, {"enabled": False})
+    services.webhooks.messages.forget_push_key(tenant.name)
+    with suppress(InvalidInput):  # it has signed nothing yet
+        services.audit.signing.renew_key(tenant.name, is_lost=True)
+    secrets = {"hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in hook_ids}}
+    return {**credentials, **secrets, **(_renew_other_keys(services, tenant) if is_box else {})}
 
 
 def _rotate_keys(services: Services, tenant: Tenant) -> Credentials:

@@ -38,6 +38,7 @@ from regulars.doctor.machine import (
 )
 from regulars.findings import Finding, Level, failed, warning, well
 from regulars.options import open_services
+from regulars.place import describe_doubt
 from regulars.privacy import write_set_command
 
 MOST = 1000
@@ -62,6 +63,12 @@ def check_files(pack: Pack) -> Iterator[Finding]:
         yield failed("models", f"{pack.folder / file.name} is {state}, by its sha256. {packs.describe_remedy(pack)}")
     if not wrong:
         yield well("models", f"face models: {pack.about}")
+
+
+def check_place(data: Path) -> Iterator[Finding]:
+    """Check that the folder is the one that was served before, so that `serve` does not ask what it is."""
+    if doubt := describe_doubt(data):
+        yield failed("folder", doubt)
 
 
 def check_book(settings: Settings) -> Iterator[Finding]:
@@ -192,6 +199,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     yield check_python()
     folder_findings = list(check_folder(data))
     yield from folder_findings
+    yield from check_place(data)
     yield check_disk(data)
     yield from check_machine(settings, running)
     yield check_clock(data, began)

@@ -44,6 +44,7 @@ from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
 from regulars.mail import make_mailer
+from regulars.place import note_place, require_place
 from regulars.serve import arenas, events, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
@@ -97,7 +98,7 @@ own 5 ms, a getGroupList took up to 220 ms beside two threads that computed, wit
 def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) -> None:
     """Serve the data folder until SIGTERM or SIGINT; print the ready line.
 
-    Raises FolderInUse, PortTaken, MissingModel, and the storage's errors.
+    Raises FolderInUse, CopiedFolder, PortTaken, MissingModel, and the storage's errors.
     """
     settings, serving = configuration.settings, configuration.serving
     limit_numpy_threads()
@@ -107,6 +108,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     leave_no_core()
     stop = stop_on_signals()
     with folder.hold_folder(data) as tell, open_listener(serving.host, serving.port) as sock:
+        if not settings.is_trial:
+            require_place(data)
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
         from regulars.backup.receipts import require_erasures_done
@@ -117,6 +120,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         require_erasures_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
+        if not settings.is_trial:
+            note_place(data)
         pack_names = warm_up(services)
         for line in describe_start(data, services, configuration.file):
             logs.summary.info("%s", line)

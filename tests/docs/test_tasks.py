@@ -106,6 +106,16 @@ def test_a_backup_is_tried_as_the_page_says(server: Server, photos: Path) -> Non
     assert (server.data.parent / "tried" / "regulars.sqlite").exists()
 
 
+def test_a_branch_is_opened_as_the_page_says(server: Server, photos: Path) -> None:
+    sees(server, photos / at_hand.OTHER)
+    Session.of("Copy the book", TASKS / "branch.md").output(server)
+    lines = (server.data.parent / "branch-keys.json").read_text().splitlines()
+    key = server.credentials("shop").api_key
+    assert [line["tenant"] for line in map(json.loads, lines)] == ["shop"]
+    assert key not in (server.data.parent / "branch" / "credentials.json").read_text()
+    assert key in (server.data / "credentials.json").read_text()
+
+
 def test_the_units_of_the_nightly_backup_are_right(tmp_path: Path) -> None:
     needed("systemd-analyze")
     units = re.findall(r"cat > /etc/systemd/system/(\S+) <<END\n(.*?)END\n", read(TASKS / "backup.md"), re.DOTALL)

@@ -124,8 +124,9 @@ def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
         "regulars": "captures redrive, consent withdraw, console, fsck, erase, receipt redo, hold set, hold lift, "
-        "restriction set, restriction lift, reembed, tenants add, tenants set, tenants rotate, tenants renew-signing, "
-        "tenants disable, tenants enable, tenants keys add, tenants keys renew, tenants keys delete",
+        "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, tenants rotate, "
+        "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys renew, "
+        "tenants keys delete",
     },
     Kind.DECISION: {
         "POST": "/v1/identify, /v1/verify",

@@ -273,7 +273,20 @@ TRIED = {route for way in IN.values() for route in way.routes}
 
 BRING_NOBODY = {
     *("about", "audit", "backup", "calibrate", "captures", "completion", "config", "console", "cost", "deploy"),
-    *("consent", "doctor", "erase", "evaluate", "export", "fsck", "hold", "models", "notice", "privacy", "receipt"),
+    *(
+        "consent",
+        "doctor",
+        "erase",
+        "evaluate",
+        "export",
+        "folder",
+        "fsck",
+        "hold",
+        "models",
+        "notice",
+        "privacy",
+        "receipt",
+    ),
     *("reembed", "report", "restriction", "retention", "serve", "tenants", "today"),
     *("demo", "restore"),  # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
 }

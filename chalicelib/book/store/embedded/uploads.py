@@ -103,6 +103,13 @@ def signing_secret(data: Path) -> bytes:
     return secret
 
 
+def renew_signing_secret(data: Path) -> None:
+    """Give the data folder another secret, with which it is opened from now on. What the old one signed is void."""
+    store = FolderBlobStore(data / _SECRETS)
+    store.delete(_FILE)
+    signing_secret(data)
+
+
 BUCKET = "captures"
 
 
