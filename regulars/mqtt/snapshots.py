@@ -91,6 +91,7 @@ class Snapshots:
         self._count_connections = count_connections
         self._no_picture_s = no_picture_s
         self._caught_up_connection = 0
+        self._book = service.book
         self._lock = threading.Lock()
         self._snapshots: dict[str, _DueSnapshot] = {}
         """Those that are to be sent, by event. A newer one replaces one that was not sent yet."""
@@ -110,9 +111,14 @@ class Snapshots:
     def step(self) -> float:
         """Send the pictures that are due, and give Frigate the names that are known by now.
 
-        After a new connection to the broker, Frigate is first asked for the events that were missed. Returns the
+        After a new connection to the broker, Frigate is first asked for the events that were missed. So it is if the
+        book has another life, as after a restore: then the pictures of before are perhaps not there. Returns the
         seconds until the next step. Raises Away, and RegularsError of the client.
         """
+        if self._book not in (None, self._service.book):
+            self._people.clear()
+            self._caught_up_connection = 0
+        self._book = self._service.book
         try:
             if self._caught_up_connection != self._count_connections():
                 connection_number = self._count_connections()

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 import pytest
 from regulars_client import models
 
+from chalicelib.book.words import keys
+from chalicelib.book.words.ports import Delete
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.frigate import MOST_BYTES, Frigate, NotFrigates, Refused, read_event, read_events
@@ -152,6 +154,22 @@ def test_who_came_while_frigate_was_away_comes_later(
         frigates.refuses = None
         until(lambda: len(captures(shop)) == 2)
     assert {one.track for one in captures(shop)} == {EVENT, "missed"}
+
+
+def test_who_came_is_sent_again_after_a_restore_of_before(
+    shop: Shop, broker: Mosquitto, listener: Listener, frigates: FakeFrigate
+) -> None:
+    with bridged(shop, broker, frigates):
+        frigates.sees(listener, EVENT, time.time() - 5, seen(), kind="end")
+        frigates.keeps(EVENT, time.time() - 5, seen())
+        until(lambda: len(captures(shop)) == 1)
+        [lost] = captures(shop)
+        delete = Delete(keys.CAPTURES, keys.capture("shop", lost.camera, lost.id))
+        shop.box.services.ports.storage.items.transact([delete])
+        shop.box.services.tenants.begin_life("shop")
+        assert captures(shop) == []
+        frigates.sees(listener, "later", time.time(), seen(2), kind="end")
+        until(lambda: {one.track for one in captures(shop)} == {EVENT, "later"})
 
 
 def test_who_came_while_the_bridge_was_away_comes_later_and_nobody_twice(
