@@ -401,7 +401,7 @@ def delete_face(context: RequestContext, query: FaceDeletion) -> Erased | None:
     also erases what is left of a face that was deleted without it. With `erase`, all faces of its subject go, too, or
     with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the
     last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
-    is left of the one before. 410 FaceMerged if it was merged into the face `into`: whoever erases that erases both.
+    is left of the one before. 410 FaceMerged names the face into which it was merged: who erases that one erases both.
     """
     faceid, deletion, caller_id = context.path_values["id"], context.services.deletion, context.caller.id
     if (query.former or query.whole) and not query.erase:
