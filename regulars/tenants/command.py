@@ -144,6 +144,12 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **options
             raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
         settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
         _change_and_print_credentials(services, lambda book: book.add(name, Profile(profile), settings))
+        if services.tenants.read_stored(name).model != services.ports.model():
+            print(
+                "its face models are those of the other tenants, for a day after an update: `regulars reembed` changes "
+                "them later",
+                file=sys.stderr,
+            )
     print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
     stage_options = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
     place_options = stage_options if stage else f" --data {quote(str(data))}" if data else ""

@@ -2,6 +2,7 @@ import csv
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,43 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
         assert "stopped: nothing was changed\n" in capsys.readouterr().err
         assert imported(other, source, "--group", GROUP) == 0
         assert len(faces(other)) == 40
+
+
+class Restored(FakeVision):
+    """A vision at whose third picture the service comes back from a restore."""
+
+    looks = 0
+
+    def __init__(self) -> None:
+        self.restore: Callable[[], object] = lambda: None
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        self.looks += 1
+        if self.looks == 3:
+            self.restore()
+        return super().detect(image)
+
+
+def test_a_restore_meanwhile_stops_it_and_the_same_command_asks_anew_who_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(20)})
+    vision = Restored()
+    with serving(tmp_path / "other", vision) as other:
+        monkeypatch.setenv("REGULARS_API_KEY", other.key)
+
+        def restore() -> None:
+            other.services.tenants.begin_life("shop")
+
+        vision.restore = restore
+        assert imported(other, source, "--group", GROUP) == 1
+        assert "the book was restored" in capsys.readouterr().err
+        in_before = len(faces(other))
+        assert 0 < in_before < 20
+        assert imported(other, source, "--group", GROUP) == 0
+        said = capsys.readouterr().out
+        assert f"{20 - in_before} people with" in said
+        assert f"{in_before} people were in already" in said
 
 
 def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
