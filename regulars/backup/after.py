@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
+from chalicelib.book.words.acts import Act, Kind, begin_act
 from chalicelib.book.words.effects import SHOP, Effect, read_setting
 from chalicelib.book.words.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.book.words.model import Tenant
@@ -296,8 +297,14 @@ def redo_since(
     rotate = make_rotate(services)
     for tenant in services.tenants.list_all():
         restored = Restored(tenant, backed_up_at, services.access.standing.read(tenant), rotate, [key] if key else ())
-        for line in redo_tenant(services, restored, exports, documents, ask):
-            yield f"{tenant.name}: {line}"
+        with begin_restore_act(tenant):
+            for line in redo_tenant(services, restored, exports, documents, ask):
+                yield f"{tenant.name}: {line}"
+
+
+def begin_restore_act(tenant: Tenant) -> AbstractContextManager[Act]:
+    """Count what is written inside as the restore of this tenant's book: the audit has it."""
+    return begin_act(Act("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name))
 
 
 def redo_tenant(

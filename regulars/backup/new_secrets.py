@@ -17,13 +17,16 @@ from chalicelib.book.words.errors import InvalidInput, StorageUnavailable
 from chalicelib.book.words.model import Credentials, Tenant
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
+from regulars.backup.after import begin_restore_act
 from regulars.tenants.credentials import CredentialsFile
 
 
 def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
     """Replace secrets of all tenants; yield those of each."""
     for tenant in services.tenants.list_all():
-        yield renew_tenant_secrets(services, tenant)
+        with begin_restore_act(tenant):
+            secrets = renew_tenant_secrets(services, tenant)
+        yield secrets
 
 
 def renew_tenant_secrets(services: Services, tenant: Tenant) -> dict[str, object]:

@@ -259,6 +259,9 @@ def test_new_secrets_end_every_key_of_a_box(shop: Shop, tmp_path: Path, capsys: 
         assert of_shop["hooks"].keys() == {shop.ids["hook"], shop.ids["changed hook"]}
         assert book.services.audit.signing.sign_statement("shop", {"heads": 0}), "old documents stay believed"
     assert read_credentials(again)["shop"].api_key == of_shop["api_key"]
+    assert main(["audit", "list", "--tenant", "shop", "--what", "regulars restore", "--data", str(again)]) == 0
+    assert "signing key" in capsys.readouterr().out
+    assert main(["audit", "verify", "--tenant", "shop", "--data", str(again)]) == 0
 
 
 def stolen(document: dict[str, object], **said: object) -> dict[str, object]:
