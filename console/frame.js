@@ -11,14 +11,16 @@ import { go, place, to } from "./router.js";
 import { alerts, blur, may, mayLoad, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
-import { late } from "./unsent.js";
+import { late, untilAnswered } from "./unsent.js";
 import { number, t } from "./words.js";
 
 const SOON_MS = 10_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
+const TRIES = 4;
+/** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
 /** What the first page does without, and may be wanted at any moment after it. */
-const soon = () => Promise.all([import("./overlays.js"), dressed("shared")]);
+const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
 const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 
 export function Frame() {
@@ -137,7 +139,8 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    Promise.all([page.load(), ...(page.folder ? ["shared", page.folder].map(dressed) : [])])
+    const folders = page.folder ? ["shared", page.folder] : [];
+    untilAnswered(() => Promise.all([page.load(), ...folders.map(dressed)]), { tries: TRIES })
       .then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);

@@ -15,7 +15,7 @@ import { load, spoken } from "./words.js";
 const over = new Value(null);
 let isLeft = false;
 
-const signing = (module) => Promise.all([module(), dressed("signin")]);
+const signing = (module) => untilAnswered(() => Promise.all([module(), dressed("signin")]));
 const signIn = () => signing(() => import("./signin/signin.js")).then(([{ SignIn, Over }]) => ({ SignIn, Over }));
 const own = () => signing(() => import("./signin/own.js")).then(([{ Own }]) => ({ Own }));
 

@@ -1,9 +1,10 @@
 // The pages: a line and a file each. `key`: the letter after `g` that leads there; `role`: who sees it.
-// `folder`: the one whose words and stylesheet it needs, too.
+// `folder`: the one whose words and stylesheet it needs, too. The first page comes with the frame, the others when opened.
+import Visits from "./visits/visits.js";
 
 /** What is looked at each day. A phone has room for these; what is set up now and then is behind "More". */
 export const DAILY = [
-  { name: "visits", icon: "live", key: "v", role: "viewer", load: () => import("./visits/visits.js") },
+  { name: "visits", icon: "live", key: "v", role: "viewer", load: async () => ({ default: Visits }) },
   { name: "review", key: "r", role: "viewer", folder: "review", load: () => import("./review/review.js") },
   { name: "people", key: "p", role: "viewer", folder: "people", load: () => import("./people/people.js") },
   { name: "traffic", key: "t", role: "viewer", folder: "traffic", load: () => import("./traffic/traffic.js") },

@@ -8,7 +8,7 @@ export function styled(name) {
   if (!asked.has(name)) {
     const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: import.meta.resolve(name) });
     asked.set(name, new Promise((done, failed) => {
-      Object.assign(link, { onload: done, onerror: failed });
+      Object.assign(link, { onload: done, onerror: (event) => { link.remove(); failed(event); } });
       document.head.append(link);
     }));
     asked.get(name).catch(() => asked.delete(name));

@@ -29,7 +29,11 @@ export async function loadMore(folder) {
   files.push(`${folder}/words.`);
 }
 
-const wordsOf = async (file) => (await fetch(import.meta.resolve(`./${file}${known}.json`))).json();
+async function wordsOf(file) {
+  const answer = await fetch(import.meta.resolve(`./${file}${known}.json`));
+  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
+  return answer.json();
+}
 
 /** Return the text of this name. `{word}` in it stands for a value; a number `count` chooses among its plurals. */
 export function t(name, values = {}) {

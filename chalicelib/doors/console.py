@@ -39,17 +39,19 @@ class Console:
         self._libraries = libraries
 
     @lazy
-    def _paths(self) -> Mapping[str, Path]:
+    def _texts(self) -> Mapping[str, str]:
         from chalicelib.doors import console_files
 
         libraries = console_files.list_packaged_libraries() if self._libraries is None else self._libraries
-        return console_files.list_paths(console_files.locate_folder(), libraries) if libraries else {}
+        if not libraries:
+            return {}
+        return console_files.read_texts(console_files.list_paths(console_files.locate_folder(), libraries))
 
     @lazy
     def _files(self) -> Mapping[str, File]:
         from chalicelib.doors import console_files
 
-        return console_files.make_files(self._paths)
+        return console_files.make_files(self._texts)
 
     @lazy
     def _page(self) -> File:
@@ -59,7 +61,7 @@ class Console:
         pictures = [
             store.signed_get(_ANY_KEY) for store in (services.ports.storage.blobs, services.ports.storage.uploads)
         ]
-        return console_files.make_page(console_files.locate_folder(), self._paths, pictures)
+        return console_files.make_page(console_files.locate_folder(), self._texts, pictures)
 
     def redirect_to_page(self, request: HttpRequest) -> Response:
         return Response("", {"Location": _link_to_page(request), "Cache-Control": "no-cache"}, 302)
@@ -68,7 +70,7 @@ class Console:
         """Answer the page, or lead there from `/console/`, below which its links would not be found."""
         if request.called_path.endswith("/"):
             return self.redirect_to_page(request)
-        if not self._paths:
+        if not self._texts:
             return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
         file = self._page
         if request.headers.get("if-none-match") == file.headers["ETag"]:

@@ -1,7 +1,7 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
-Files are served as they were written. Each has its digest in its URL, so a browser keeps it for good and asks only for
-the page again; the page's import map says which URL stands for which file.
+Modules are served joined, a file a folder; all else as it was written. Each file has its digest in its URL, so a browser
+keeps it for good and asks only for the page again; the page's import map says which URL stands for which file.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import posixpath
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from string import Template
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+
+from chalicelib.doors.console_modules import JOINED, join_modules
 
 LIBRARIES = "libraries"
 """Folder of libraries beside the console's own files, in the package for AWS."""
@@ -32,8 +32,7 @@ _KINDS = {
 }
 """All of them are text, which the gateway passes as it is."""
 
-_MAIN = "./console/main.js"
-_IMPORTED = re.compile(r'^(?:import|\}) .*?from "([^"]+)"', re.MULTILINE)
+_MODULES = (".js", ".mjs")
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -82,67 +81,63 @@ def list_paths(page_folder: Path, libraries: Mapping[str, Path]) -> dict[str, Pa
     }
 
 
-def make_files(paths: Mapping[str, Path]) -> dict[str, File]:
-    """Return the files by their URLs below the console."""
-    return {_make_url(name, path).removeprefix("./console/"): _make_file(path) for name, path in paths.items()}
+def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Return what is served, by the names that modules import. `paths`: of all files but the page, by such names."""
+    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+    modules = {name: text for name, text in texts.items() if paths[name].suffix in _MODULES}
+    return {**join_modules(modules), **{name: text for name, text in texts.items() if name not in modules}}
 
 
-def _make_url(name: str, path: Path) -> str:
+def make_files(texts: Mapping[str, str]) -> dict[str, File]:
+    """Return the files by their URLs below the console. `texts`: those of `read_texts`."""
+    return {_make_url(name, text).removeprefix("./console/"): _make_file(name, text) for name, text in texts.items()}
+
+
+def _make_url(name: str, text: str) -> str:
     """Return the URL of a file, relative to the page: with its digest before its suffix."""
-    stem = name.removeprefix("./console/").removesuffix(path.suffix)
-    return f"./console/{stem}.{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}{path.suffix}"
+    path = PurePosixPath(name)
+    return f"./{path.with_suffix(f'.{hashlib.sha256(text.encode()).hexdigest()[:12]}{path.suffix}')}"
 
 
-def _make_file(path: Path) -> File:
-    headers = {"Content-Type": _KINDS[path.suffix], "Cache-Control": "public, max-age=31536000, immutable", **_SAFE}
-    return File(headers, path.read_bytes().decode())
+def _make_file(name: str, text: str) -> File:
+    kind = _KINDS[PurePosixPath(name).suffix]
+    return File({"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable", **_SAFE}, text)
 
 
-def make_page(page_folder: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
-    """Fill index.html in: with the import map, whose hash the policy names, and with links to what is loaded ahead.
+def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[str]) -> File:
+    """Fill index.html in: with the import map and the start, whose hashes the policy names.
 
-    `page_folder`: the folder of index.html. `paths`: files by the names under which modules import them. `pictures`:
-    URLs of the hosts that pictures come from.
+    `page_folder`: the folder of index.html. `texts`: those of `read_texts`. `pictures`: URLs of the hosts that pictures
+    come from.
     """
-    urls = {name: _make_url(name, path) for name, path in paths.items()}
-    import_map = json.dumps({"imports": urls})
-    preloaded = [urls[name] for name in _list_preloaded(paths)]
+    urls = {name: _make_url(name, text) for name, text in texts.items()}
+    import_map, start = json.dumps({"imports": urls}), texts["./console/start.js"]
     text = Template((page_folder / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
-        ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in preloaded),
-        main=urls[_MAIN],
+        start=start,
+        main=urls[f"./console/{JOINED}"],
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
         manifest=urls["./console/app.webmanifest"],
     )
-    digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-cache",
         "ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"',
-        "Content-Security-Policy": _write_policy(digest, pictures),
+        "Content-Security-Policy": _write_policy((import_map, start), pictures),
         **_SAFE,
     }
     return File(headers, text)
 
 
-def _list_preloaded(paths: Mapping[str, Path]) -> list[str]:
-    """Return the modules without which nothing is shown, in the order of imports. Pages are imported when opened."""
-    modules = [_MAIN]
-    for name in modules:  # grows
-        for imported in _IMPORTED.findall(paths[name].read_text(encoding="utf-8")):
-            path = posixpath.join(posixpath.dirname(name), imported)
-            module = f"./{posixpath.normpath(path)}" if imported.startswith(".") else imported
-            if module not in modules:
-                modules.append(module)
-    return modules
-
-
-def _write_policy(digest: str, pictures: Iterable[str]) -> str:
+def _write_policy(scripts: Iterable[str], pictures: Iterable[str]) -> str:
+    """Write the policy. `scripts`: those that stand in the page."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    own_scripts = " ".join(("'self'", *(f"'sha256-{digest}'" for digest in digests)))
     split_urls = (urlsplit(url) for url in pictures)
     origins = dict.fromkeys(f"{url.scheme}://{url.netloc}" for url in split_urls if url.netloc)
     return (
-        f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; "
+        f"default-src 'none'; script-src {own_scripts}; style-src 'self'; "
         f"img-src {' '.join(chain(_PICTURES, origins))}; "
         "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types worker"

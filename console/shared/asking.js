@@ -69,7 +69,7 @@ export function Now({ text, undo }) {
  */
 export function useViewer(changed) {
   const [shown, setShown] = useState(null);
-  const open = (what) => import("./viewing.js").then(({ load }) => load(what)).then(setShown, complain);
+  const open = (what) => import("../captures/viewing.js").then(({ load }) => load(what)).then(setShown, complain);
   const dialog = shown && html`<${shown.Viewing} ...${shown} changed=${changed} close=${() => setShown(null)} />`;
   return { open, dialog };
 }

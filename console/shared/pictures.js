@@ -1,6 +1,7 @@
 // Pictures that somebody drops, pastes or chooses: found in folders, made smaller, cut, and written as the API reads
 // them.
 import { html } from "../html.js";
+import { isPicture, picturesOf } from "./files.js";
 import { Icon } from "../icons.js";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../words.js";
@@ -10,11 +11,8 @@ const MOST_PX = 2048;
 const THUMB_PX = 320;
 const AS_IT_IS_BYTES = 3_000_000;
 const PLAIN = ["image/jpeg", "image/png"];
-const NAMED = /\.(jpe?g|png|bmp|webp|hei[cf])$/i;
 const AROUND = 0.6;
 /** Share of a face's size that is kept around it when it is cut out. */
-
-const isPicture = (file) => file.type.startsWith("image/") || NAMED.test(file.name);
 
 /** Make a picture at most 2,048 px wide and high. What the browser cannot read goes as it is: the service may. */
 export async function shrunk(file, box = null) {
@@ -61,14 +59,10 @@ export function base64(blob) {
 /** Return the pictures of a drop, folders read to their ends: pairs of a path and a file. */
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return chosen(transfer.files);
+  if (!entries.length) return picturesOf(transfer.files);
   const found = [];
   for (const entry of entries) await walk(entry, found);
   return found;
-}
-
-export function chosen(files) {
-  return [...files].filter(isPicture).map((file) => [file.webkitRelativePath || file.name, file]);
 }
 
 async function walk(entry, found) {
@@ -91,7 +85,7 @@ export function Drop({ take, title, says, folders = false, many = true, small = 
   const [webcam, setWebcam] = useState(false);
   useEffect(() => {
     if (!paste) return;
-    const pasted = (event) => { if (event.clipboardData?.files.length) take(chosen(event.clipboardData.files)); };
+    const pasted = (event) => { if (event.clipboardData?.files.length) take(picturesOf(event.clipboardData.files)); };
     addEventListener("paste", pasted);
     return () => removeEventListener("paste", pasted);
   });
@@ -101,7 +95,7 @@ export function Drop({ take, title, says, folders = false, many = true, small = 
     take(await dropped(event.dataTransfer));
   };
   const choose = (event) => {
-    const files = chosen(event.target.files);
+    const files = picturesOf(event.target.files);
     event.target.value = "";
     take(files);
   };

@@ -1,8 +1,8 @@
 // Photos by the camera of this machine.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { picturesOf } from "./files.js";
 import { html } from "../html.js";
 import { Dialog } from "./parts.js";
-import { chosen } from "./pictures.js";
 import { t } from "../words.js";
 
 /** `take`: called with pairs of a path and a file, as of a drop. `many`: whether more than one photo is of use. */
@@ -37,7 +37,7 @@ export function Webcam({ take, close, many = true }) {
     if (many) setShots(all);
     else finish(all);
   };
-  const choose = ({ target }) => { close(); take(chosen(target.files)); };
+  const choose = ({ target }) => { close(); take(picturesOf(target.files)); };
   return html`<${Dialog} title=${t("webcam")} close=${close} wide>
     ${problem ? html`<p class="notice">${t(`webcam.${problem}`)}</p>
       <p><label class="button">${t("drop.camera")}

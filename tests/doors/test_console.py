@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from itertools import product
@@ -15,6 +16,7 @@ from chalice.app import Chalice
 from chalicelib.bootstrap import build
 from chalicelib.doors import console
 from chalicelib.doors.console_files import LIBRARIES, list_own_files, locate_folder
+from chalicelib.doors.console_modules import JOINED
 from chalicelib.settings import Settings
 from regulars.libraries import COMMAND, find_modules, read_libraries
 from tests.support.api.gateway import Reply, send
@@ -63,6 +65,12 @@ def import_map(app: Chalice) -> str:
     return found[1]
 
 
+def main_url(app: Chalice) -> str:
+    found = re.search(r'data-main="([^"]+)"', got(app, "/console").body)
+    assert found
+    return found[1]
+
+
 @pytest.mark.parametrize("taken_off", ["", "/faces", "/shop/faces"], ids=["no proxy", "by a proxy", "two segments"])
 @pytest.mark.parametrize(("stage", "path"), [*product(["", "/api"], ["/", "/console/"]), ("/api", "")])
 def test_the_root_leads_to_the_console_below_whatever_path(app: Chalice, stage: str, path: str, taken_off: str) -> None:
@@ -75,7 +83,8 @@ def test_the_root_leads_to_the_console_below_whatever_path(app: Chalice, stage: 
 
 def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chalice) -> None:
     urls = [*json.loads(import_map(app))["imports"].values()]
-    urls += re.findall(r'(?:src|href)="([^"]+)"', got(app, "/console").body)
+    urls += re.findall(r'href="([^"]+)"', got(app, "/console").body)
+    urls.append(main_url(app))
     assert len(set(urls)) > 20
     for url in urls:
         answer = got(app, url.removeprefix("."))
@@ -83,13 +92,15 @@ def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chal
         assert hashlib.sha256(answer.body.encode()).hexdigest().startswith(url.split(".")[-2])
 
 
-def test_each_module_of_ours_is_in_the_map_by_the_name_that_others_import_it_by(app: Chalice) -> None:
-    known = set(json.loads(import_map(app))["imports"])
-    for path in OURS.rglob("*.js"):
-        code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)  # types are imported in comments
-        for name in re.findall(r'(?:from|import\() ?"([^"]+)"', code):
-            wanted = f"./console/{(path.parent / name).resolve().relative_to(OURS)}" if name.startswith(".") else name
-            assert wanted in known, f"{path.name} imports {name}"
+def test_each_file_that_a_file_imports_is_in_the_map_by_the_name_that_it_imports(app: Chalice) -> None:
+    urls = json.loads(import_map(app))["imports"]
+    joined = {name: url for name, url in urls.items() if name.endswith(JOINED)}
+    folders = {path.parent.relative_to(OURS).as_posix() for path in OURS.rglob("*.js")}
+    assert {name.removeprefix("./console/").removesuffix(JOINED).strip("/") for name in joined} == folders - {"."} | {""}
+    for name, url in joined.items():
+        code = re.sub(r"/\*.*?\*/", "", got(app, url.removeprefix(".")).body, flags=re.DOTALL)  # types in comments
+        imported = re.findall(r'(?:from |import\()"([^"]+)"', code)
+        assert {f"./{posixpath.normpath(posixpath.join(posixpath.dirname(name), one))}" for one in imported} <= set(urls)
 
 
 def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> None:
@@ -103,10 +114,12 @@ def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> 
         assert got(app, urljoin(place, icon["src"])).status == 200, "the manifest has the digest of console/icon.svg"
 
 
-def test_what_the_first_page_imports_is_loaded_ahead_and_no_page_is(app: Chalice) -> None:
-    ahead = re.findall(r'modulepreload" href="\./(?:console/)?([^"]+)\.\w{12}\.m?js"', got(app, "/console").body)
-    assert {"main", "frame", "shared/parts", "preact", "htm"} <= {one.removeprefix("libraries/") for one in ahead}
-    assert [one for one in ahead if one.startswith(("live/", "people/", "shared/grid"))] == []
+def test_what_the_first_page_imports_is_one_file_and_no_other_page_is_in_it(app: Chalice) -> None:
+    code = got(app, main_url(app).removeprefix(".")).body
+    made = re.findall(r"^export const \$(\w+) = ", code, re.MULTILINE)
+    assert {"main_js", "frame_js", "shared_parts_js", "preact", "visits_visits_js"} <= {*made}
+    assert [one for one in made if one.startswith(("people_", "signin_", "shared_grid"))] == []
+    assert not re.search(r"^import ", code, re.MULTILINE), "it needs another file before it runs"
 
 
 def test_the_page_is_asked_for_each_time_and_sent_if_it_has_changed(app: Chalice) -> None:
@@ -116,10 +129,12 @@ def test_the_page_is_asked_for_each_time_and_sent_if_it_has_changed(app: Chalice
     assert got(app, "/console", if_none_match='"another"').status == 200
 
 
-def test_scripts_are_this_servers_and_the_import_map_by_its_hash(app: Chalice) -> None:
-    digest = base64.b64encode(hashlib.sha256(import_map(app).encode()).digest()).decode()
+def test_scripts_are_this_servers_and_those_in_the_page_by_their_hashes(app: Chalice) -> None:
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", got(app, "/console").body, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     found = policy(app)
-    assert found["script-src"] == ["'self'", f"'sha256-{digest}'"]
+    assert found["script-src"] == ["'self'", *(f"'sha256-{digest}'" for digest in digests)]
+    assert len(scripts) == 2
     assert found["default-src"] == found["base-uri"] == found["form-action"] == found["frame-ancestors"] == ["'none'"]
     assert (found["trusted-types"], found["require-trusted-types-for"]) == (["worker"], ["'script'"])
     assert found["img-src"] == ["'self'", "blob:"]

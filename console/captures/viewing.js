@@ -1,10 +1,10 @@
 // The viewer of captures over a page, with all that it needs: asking.js loads it when somebody opens a picture.
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
-import { Viewer } from "../captures/viewer.js";
+import { Viewer } from "./viewer.js";
 import { html } from "../html.js";
 import { dressed } from "../styled.js";
-import { sightingsOf } from "./correct.js";
+import { sightingsOf } from "../shared/correct.js";
 
 /** Read what is shown: the `pictures`, or those of a `visit`, of which its first is left if its face is gone. */
 export async function load({ visit = null, pictures = null, place = Infinity }) {

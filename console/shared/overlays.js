@@ -1,11 +1,11 @@
 // What a key opens over any page: finding somebody by the beginning of a name or by the id, and the list of keys.
 import { useRef } from "preact/hooks";
-import { html } from "./html.js";
-import { taken, written } from "./keys.js";
-import { useCombobox } from "./shared/combobox.js";
-import { Dialog } from "./shared/parts.js";
-import { go } from "./router.js";
-import { ago, t } from "./words.js";
+import { html } from "../html.js";
+import { taken, written } from "../keys.js";
+import { useCombobox } from "./combobox.js";
+import { Dialog } from "./parts.js";
+import { go } from "../router.js";
+import { ago, t } from "../words.js";
 
 const cameOf = (face) => (face.arrive_time ? ago(face.arrive_time) : t("face.never"));
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
