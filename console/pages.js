@@ -1,5 +1,5 @@
 // The pages: a line and a file each. `key`: the letter after `g` that leads there; `role`: who sees it.
-// `folder`: the one whose words and stylesheet it needs, too. The first page comes with the frame, the others when opened.
+// `folder`: the one whose words and stylesheet it needs, too. Visits comes with the frame, the others when opened.
 import Visits from "./visits/visits.js";
 
 /** What is looked at each day. A phone has room for these; what is set up now and then is behind "More". */

@@ -17,8 +17,9 @@ from functools import partial
 from string import Formatter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Blueprint, CaseInsensitiveMapping, Request, Response
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -93,7 +94,7 @@ class MediaType(Struct, frozen=True):
 class HttpRequest(Struct, frozen=True):
     """A request as dialects see it. `headers` ignore case; `query` keeps repeats.
 
-    `parameters`: the values of the route's `{names}` in the path.
+    `parameters`: the values of the route's `{names}` in the path, without its escapes.
     """
 
     method: str
@@ -122,11 +123,11 @@ class HttpRequest(Struct, frozen=True):
         return cls(
             method=request.method,
             path=request.path,
-            headers=request.headers,
+            headers=CaseInsensitiveMapping({**request.headers, **_join_repeated(event)}),
             query=event.get("multiValueQueryStringParameters") or {},
             encoded_body=event.get("body") or b"",
             is_base64=bool(event.get("isBase64Encoded")),
-            parameters=event.get("pathParameters") or {},
+            parameters={name: unquote(value) for name, value in (event.get("pathParameters") or {}).items()},
             address=str((context.get("identity") or {}).get("sourceIp") or ""),
             prefix=_read_prefix(context),
             called_path=str(context.get("path") or ""),
@@ -135,7 +136,7 @@ class HttpRequest(Struct, frozen=True):
 
     @property
     def is_through_gateway(self) -> bool:
-        """Tell whether API Gateway passed the request on: it drops signatures, escapes names and unpacks bodies."""
+        """Tell whether API Gateway passed the request on: it drops signatures and unpacks bodies."""
         return self.stage not in (ONE_BOX, FUNCTION_URL)
 
     def limit_bytes(self, on_one_box: int) -> int:
@@ -167,6 +168,15 @@ class HttpRequest(Struct, frozen=True):
         if size > max_bytes:
             raise Refused(413, f"A body may have {max_bytes} bytes, this one has {size}.")
         return base64.b64decode(encoded) if self.is_base64 else encoded
+
+
+def _join_repeated(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that were sent more than once, their values with commas between them (RFC 9110, 5.3).
+
+    An event of API Gateway has them apart, and the last one alone among its `headers`. One box joins them itself.
+    """
+    repeated = event.get("multiValueHeaders") or {}
+    return {name: ",".join(values) for name, values in repeated.items() if len(values) > 1}
 
 
 def _read_prefix(context: Mapping[str, Any]) -> str:

@@ -175,11 +175,12 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("CONNECT is for proxies, and this is none")
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
-    path = read_path(scope)
+    path, escaped_path = read_paths(scope)
     client, headers = find_sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
         path=normalize_path(path),
+        escaped_path=normalize_path(escaped_path),
         called_path=path,
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
@@ -188,8 +189,13 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     )
 
 
-def read_path(scope: Mapping[str, Any]) -> str:
-    """Return the target's decoded path; a client may send a whole URL (RFC 9112, 3.2.2). Raises ValueError."""
+def read_paths(scope: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the target's path, decoded and as it was sent. A client may send a whole URL (RFC 9112, 3.2.2).
+
+    Raises ValueError.
+    """
+    sent_path = scope["raw_path"].decode("ascii")
     if scope["path"].startswith("/"):
-        return str(scope["path"])
-    return unquote(urlsplit(scope["raw_path"].decode("ascii")).path) or "/"
+        return str(scope["path"]), sent_path
+    escaped_path = urlsplit(sent_path).path or "/"
+    return unquote(escaped_path), escaped_path

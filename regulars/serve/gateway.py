@@ -89,8 +89,8 @@ class Gateway:
             return make_message(502, "Internal server error")
 
     def _match_route(self, head: Request) -> tuple[str, dict[str, str]]:
-        """Return the route and its parameters. Raises NotFound."""
-        matched = self._routes.match(head.method, head.path)
+        """Return the route and its parameters, with their escapes. Raises NotFound."""
+        matched = self._routes.match(head.method, head.escaped_path or head.path)
         if matched is None:
             raise NotFound(find_views(head.path).unknown_path)
         telemetry.of_route(head.method, matched[0])

@@ -37,6 +37,8 @@ class Request(Struct, frozen=True):
     scheme: str = "http"
     called_path: str = ""
     """As it was sent, decoded."""
+    escaped_path: str = ""
+    """In its normal form, with its escapes: a slash that is escaped parts nothing. "": as `path`."""
 
     @property
     def is_chunked(self) -> bool:

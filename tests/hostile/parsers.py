@@ -114,7 +114,7 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
 from regulars.models import network
 from regulars.mqtt import frigate
-from regulars.serve.asgi import read_path
+from regulars.serve.asgi import read_paths
 from regulars.serve.server import make_site
 from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
@@ -299,7 +299,7 @@ def compreface_request_of(data: bytes) -> object:
 
 def target_of(data: bytes) -> object:
     """A request's target, as uvicorn gives it: decoded, and as it came."""
-    return read_path({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
+    return read_paths({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
 
 
 def function_url_of(data: bytes) -> object:

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -194,10 +193,9 @@ def check_name(name: str) -> str:
 
 
 def read_name_in_path(request: HttpRequest) -> str:
-    """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
+    """Return the name in a path, which may have slashes. Raises Failure."""
     parts = (request.parameters.get(name) for name in ("name", "second", "third"))
-    name = "/".join(part for part in parts if part is not None)
-    return check_name(unquote(name) if request.is_through_gateway else name)
+    return check_name("/".join(part for part in parts if part is not None))
 
 
 def read_image_id(value: Any) -> str:

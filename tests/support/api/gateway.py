@@ -1,17 +1,35 @@
-"""What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes back."""
+"""What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes back.
+
+`make_event` and `answer_call` do what the gateway does, not what is convenient. Their sources:
+
+- events recorded from AWS (localstack/localstack, tests/aws/services/apigateway/test_apigateway_lambda.snapshot.json):
+  paths and their variables stay as they were sent, also with a slash at the end; of a query, values are decoded and a
+  name's last one counts; Authorization and User-Agent are written so, other names as they were sent
+- https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html: `;` parts a query, a bare
+  `|`, `{` or `}` is refused
+- .../api-gateway-payload-encodings-workflow.html: a body is base64 if its Content-Type is binary, an answer is bytes if
+  the first type in Accept is; ministackorg/ministack 767 and localstack/localstack 12199 saw this on AWS
+- localstack/localstack, next_gen/execute_api/header_utils.py: which headers are dropped or come under another name
+- .../limits.html: 10 MB; Lambda's 6 MB of an event, of which the gateway tells as of its own
+"""
 
 import base64
+import gzip
 import json
 import logging
+import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from chalice.app import Chalice
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.doors.application import Routes, normalize_path
+from infra.template import make_gateway_answers
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"
@@ -57,6 +75,24 @@ def multipart(parts: Iterable[Part], *, end: bool = True) -> bytes:
     return opened + (f"--{BOUNDARY}--\r\n".encode() if end else b"")
 
 
+class Call(Struct, frozen=True):
+    """A request as it goes over the wire: path and query as they stand in its first line."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Answer(Struct, frozen=True):
+    """An answer as it comes over the wire, unpacked. `headers`: by lower-case name; values of one name in a list."""
+
+    status: int
+    headers: Mapping[str, list[str]]
+    body: bytes
+
+
 def send(
     app: Chalice,
     path: str,
@@ -70,13 +106,12 @@ def send(
 ) -> Reply:
     """Send a request. `called`: the whole path, if it is not the stage's and `path`."""
     sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
+    call = Call(method, path, urlencode(query or {}, doseq=True), tuple(sent.items()), body)
     logged = _Faults()
     logging.getLogger().addHandler(logged)
     try:
-        answer = app(
-            _event(app, method, path, sent, query, body, f"/api{path}" if called is None else called),
-            SimpleNamespace(aws_request_id=LAMBDAS_ID),
-        )
+        event = make_event(app, call, f"/api{path}" if called is None else called)
+        answer = app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))
     finally:
         logging.getLogger().removeHandler(logged)
     headers_of = {name.lower(): value for name, value in answer["headers"].items()}
@@ -96,36 +131,92 @@ class _Faults(logging.Handler):
             self.found.append(f"{record.exc_info[1]!r} in {frame.filename}:{frame.lineno}")
 
 
-def _event(
-    app: Chalice,
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    query: Mapping[str, Sequence[str]] | None,
-    body: bytes,
-    called: str,
-) -> dict[str, Any]:
-    media_type = {name.lower(): value for name, value in headers.items()}.get("content-type", "").partition(";")[0]
-    is_binary = media_type.strip().lower() in app.api.binary_types
-    resource, parameters = Routes(app.routes).match(method, normalize_path(path)) or (path, {})
+_DROPPED = frozenset(
+    "connection content-length content-md5 expect max-forwards proxy-authenticate server te transfer-encoding trailer "
+    "upgrade www-authenticate".split()
+)
+_TITLED = frozenset({"authorization", "user-agent"})
+_RENAMED = frozenset({"connection", "content-length", "date", "server", "www-authenticate"})
+_GATEWAY_TAKES, _LAMBDA_TAKES = 10_485_760, 6_291_556
+_OWN_ANSWERS = make_gateway_answers()["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
+    "x-amazon-apigateway-gateway-responses"
+]
+
+
+def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
+    """Make the event of a request. `called`: its whole path, with that of the stage."""
+    headers: dict[str, list[str]] = {}
+    for name, value in call.headers:
+        if name.lower() not in _DROPPED:
+            headers.setdefault(name.title() if name.lower() in _TITLED else name, []).append(value)
+    query: dict[str, list[str]] = {}
+    for name, value in parse_qsl(call.query.replace(";", "&"), keep_blank_values=True):
+        query.setdefault(name, []).append(value)
+    is_binary = _is_binary(app, dict(_lower(call.headers)).get("content-type", ""))
+    text = base64.b64encode(call.body).decode() if is_binary else call.body.decode("utf-8", "replace")
+    resource, parameters = Routes(app.routes).match(call.method, normalize_path(call.path)) or (call.path, {})
     return {
         "resource": resource,
-        "path": path,
-        "httpMethod": method,
-        "headers": dict(headers),
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
-        "multiValueQueryStringParameters": {name: list(values) for name, values in query.items()} if query else None,
+        "path": call.path,
+        "httpMethod": call.method,
+        "headers": {name: values[-1] for name, values in headers.items()},
+        "multiValueHeaders": headers,
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+        "multiValueQueryStringParameters": query or None,
         "pathParameters": parameters or None,
         "stageVariables": None,
         "requestContext": {
             "resourcePath": resource,
-            "httpMethod": method,
+            "httpMethod": call.method,
             "path": called,
             "stage": "api",
             "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
             "identity": {"sourceIp": "203.0.113.7"},
         },
-        "body": (base64.b64encode(body).decode() if is_binary else body.decode("utf-8", "replace")) if body else None,
-        "isBase64Encoded": bool(body) and is_binary,
+        "body": text or None,
+        "isBase64Encoded": bool(call.body) and is_binary,
     }
+
+
+def answer_call(app: Chalice, call: Call) -> Answer:
+    """Answer as the gateway does at a domain of one's own, which has no stage in its paths."""
+    sent = dict(_lower(call.headers))
+    if re.search(r"[|{}]", call.query):
+        return _answer_itself("DEFAULT_4XX", "Bad Request", 400)
+    if len(call.body) > _GATEWAY_TAKES:
+        return _answer_itself("REQUEST_TOO_LARGE")
+    if Routes(app.routes).match(call.method, normalize_path(call.path)) is None:
+        return _answer_itself("INVALID_SIGNATURE" if "authorization" in sent else "MISSING_AUTHENTICATION_TOKEN")
+    body = gzip.decompress(call.body) if sent.get("content-encoding") == "gzip" else call.body
+    headers = (*call.headers, ("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-Port", "443"), ("X-Forwarded-Proto", "https"))
+    event = make_event(app, replace(call, headers=headers, body=body), call.path)
+    if len(json.dumps(event)) > _LAMBDA_TAKES:
+        return _answer_itself("REQUEST_TOO_LARGE")
+    answer = json.loads(json.dumps(app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))))
+    named = {name: [value] for name, value in answer["headers"].items()} | (answer.get("multiValueHeaders") or {})
+    answered = {
+        f"x-amzn-remapped-{name.lower()}" if name.lower() in _RENAMED else name.lower(): [*map(str, values)]
+        for name, values in ({"Content-Type": ["application/json"]} | named).items()
+    }
+    wants_bytes = _is_binary(app, sent.get("accept", "").partition(",")[0])
+    text = str(answer["body"]).encode()
+    content = base64.b64decode(text) if answer.get("isBase64Encoded") and wants_bytes else text
+    return Answer(answer["statusCode"], answered, b"" if call.method == "HEAD" else content)
+
+
+def _answer_itself(name: str, text: str = "", status: int = 0) -> Answer:
+    """Answer without the function. `text`, `status`: the gateway's own, of an answer that has none from us."""
+    answer = _OWN_ANSWERS[name]
+    headers = {
+        parameter.rpartition(".")[2].lower(): [value.strip("'")] for parameter, value in answer["responseParameters"].items()
+    }
+    body = answer["responseTemplates"]["application/json"].replace("$context.error.messageString", json.dumps(text))
+    return Answer(int(answer.get("statusCode", status)), headers, body.encode())
+
+
+def _is_binary(app: Chalice, media_type: str) -> bool:
+    return media_type.partition(";")[0].strip().lower() in app.api.binary_types
+
+
+def _lower(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    return ((name.lower(), value) for name, value in headers)
