@@ -1,7 +1,7 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
-Modules are served joined, a file a folder; all else as it was written. Each file has its digest in its URL, so a browser
-keeps it for good and asks only for the page again; the page's import map says which URL stands for which file.
+Modules are served joined, a file a folder; all else as it was written. Each file has its digest in its URL, so a
+browser keeps it for good and asks only for the page again; the page's import map says which URL stands for which file.
 """
 
 from __future__ import annotations

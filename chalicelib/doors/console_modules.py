@@ -24,7 +24,7 @@ MAIN = "./console/main.js"
 JOINED = "joined.js"
 """Name of the file of a folder's modules."""
 
-# Each begins with letters, by which the search skips what cannot match: a module is read from the line before its first.
+# Each begins with letters, by which a search skips what cannot match; so a module begins with an empty line.
 _IMPORT = re.compile(r'\nimport ?(?:(\w+)|\{([^}]*)\})\s*from ?"([^"]+)";')
 _LAZY = re.compile(r'import\("([^"]+)"\)')
 _NAMED = re.compile(r"\nexport (default )?((?:async )?function|const|class) (\w+)")
@@ -152,7 +152,9 @@ def _write_module(name: str, text: str, file: str, files: Mapping[str, str]) -> 
         raise ValueError(f"{name} has a line that console_modules.py does not read: {unread[0].strip()}")
     returned = ", ".join(f'"{exported}": {local}' for exported, local in exports.items())
     begin, end = ("await (async () => {", "})()") if _WAITS.search(body) else ("(() => {", "})()")
-    return f"export const {_name_value(name)} = {begin}{_LAZY.sub(import_lazily, body)}\nreturn {{ {returned} }};\n{end};"
+    return (
+        f"export const {_name_value(name)} = {begin}{_LAZY.sub(import_lazily, body)}\nreturn {{ {returned} }};\n{end};"
+    )
 
 
 def _name_value(name: str) -> str:

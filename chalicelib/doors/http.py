@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from string import Formatter
 from types import MappingProxyType
@@ -171,12 +171,17 @@ class HttpRequest(Struct, frozen=True):
 
 
 def _join_repeated(event: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that were sent more than once, their values with commas between them (RFC 9110, 5.3).
+    """Return the headers that were sent more than once, their values joined.
 
     An event of API Gateway has them apart, and the last one alone among its `headers`. One box joins them itself.
     """
     repeated = event.get("multiValueHeaders") or {}
-    return {name: ",".join(values) for name, values in repeated.items() if len(values) > 1}
+    return {name: join_values(name, values) for name, values in repeated.items() if len(values) > 1}
+
+
+def join_values(name: str, values: Iterable[str]) -> str:
+    """Return the values of a header as one (RFC 9110, 5.3); those of Cookie have semicolons between them (RFC 9113)."""
+    return ("; " if name.lower() == "cookie" else ",").join(values)
 
 
 def _read_prefix(context: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.telemetry import Invocation
 from chalicelib.doors.application import normalize_path
+from chalicelib.doors.http import join_values
 from chalicelib.doors.words.addresses import find_network, find_sender
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
@@ -165,7 +166,7 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").strip(" \t")
         if name == "host" and name in headers:
             raise ValueError("a request has one Host")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value  # as signatures want it
+        headers[name] = join_values(name, (headers[name], value)) if name in headers else value  # as signatures want it
     version = scope["http_version"]
     if version not in ("1.0", "1.1"):
         raise ValueError("only HTTP/1.0 and 1.1 are known")

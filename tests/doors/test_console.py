@@ -96,11 +96,15 @@ def test_each_file_that_a_file_imports_is_in_the_map_by_the_name_that_it_imports
     urls = json.loads(import_map(app))["imports"]
     joined = {name: url for name, url in urls.items() if name.endswith(JOINED)}
     folders = {path.parent.relative_to(OURS).as_posix() for path in OURS.rglob("*.js")}
-    assert {name.removeprefix("./console/").removesuffix(JOINED).strip("/") for name in joined} == folders - {"."} | {""}
+    assert {name.removeprefix("./console/").removesuffix(JOINED).strip("/") for name in joined} == folders - {"."} | {
+        ""
+    }
     for name, url in joined.items():
         code = re.sub(r"/\*.*?\*/", "", got(app, url.removeprefix(".")).body, flags=re.DOTALL)  # types in comments
         imported = re.findall(r'(?:from |import\()"([^"]+)"', code)
-        assert {f"./{posixpath.normpath(posixpath.join(posixpath.dirname(name), one))}" for one in imported} <= set(urls)
+        assert {f"./{posixpath.normpath(posixpath.join(posixpath.dirname(name), one))}" for one in imported} <= set(
+            urls
+        )
 
 
 def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> None:

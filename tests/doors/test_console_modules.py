@@ -37,7 +37,10 @@ export const names = async () => [number, Lazy(), own, (await import("./own.js")
 
 def test_joined_modules_do_what_they_do_apart(tmp_path: Path) -> None:
     joined = join_modules(MODULES)
-    assert set(joined) == {*(f"./console/{folder}{JOINED}" for folder in ("", "shared/", "people/")), "./console/worker.js"}
+    assert set(joined) == {
+        *(f"./console/{folder}{JOINED}" for folder in ("", "shared/", "people/")),
+        "./console/worker.js",
+    }
     assert joined["./console/worker.js"] == MODULES["./console/worker.js"]
     for name, text in joined.items():
         path = tmp_path / name
@@ -58,7 +61,10 @@ def test_joined_modules_do_what_they_do_apart(tmp_path: Path) -> None:
         ({MAIN: 'export * from "lib";'}, "does not read: export"),
         ({"lib": 'import{own as n}from"./console/main.js";'}, "need each other"),
         ({"./console/shared/lazy.js": 'import { own } from "../people/own.js";'}, "need each other: ./console/"),
-        ({"./console/later.js": 'import { at } from "./shared/at.js";', "./console/shared/at.js": "import.meta.url"}, "import.meta"),
+        (
+            {"./console/later.js": 'import { at } from "./shared/at.js";', "./console/shared/at.js": "import.meta.url"},
+            "import.meta",
+        ),
     ],
 )
 def test_what_is_not_read_or_goes_round_in_a_circle_is_refused(changed: dict[str, str], why: str) -> None:

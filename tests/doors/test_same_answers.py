@@ -26,7 +26,9 @@ COMPARED = (
     *("content-security-policy", "x-ca-error-message", "x-ca-error-code", "x-regulars-score"),
 )
 """Headers that clients read. The gateway gives `WWW-Authenticate` another name, as docs/api.md says."""
-_OF_THE_MOMENT = re.compile(rb'(?:https?:[^"]*)?/_pictures/[^"]*|,? ?"(?:request_id|Logref|processMs|analysisRoundTripMs)": ?(?:"[^"]*"|[0-9]+)')
+_OF_THE_MOMENT = re.compile(
+    rb'(?:https?:[^"]*)?/_pictures/[^"]*|,? ?"(?:request_id|Logref|processMs|analysisRoundTripMs)": ?(?:"[^"]*"|[0-9]+)'
+)
 """What of a body no two answers have: where its pictures are, its id, and its milliseconds."""
 APART = {("POST", "/v1/session/challenge"), ("GET", "/api/v1/config")}
 """A challenge is of the moment. CompreFace's configuration says how large a body may be."""

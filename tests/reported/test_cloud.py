@@ -1,6 +1,7 @@
-"""Reports of API Gateway, Lambda and S3, from users of Chalice, SAM, CDK, powertools and boto3. The page: docs/reported.md.
+"""Reports of API Gateway, Lambda and S3, from users of Chalice, SAM, CDK, powertools and boto3.
 
-A request goes to the box and to a stage on AWS, which answer alike (tests/doors/test_same_answers.py has many more).
+A request goes to the box and to a stage, which answer alike (tests/doors/test_same_answers.py has more). The page:
+docs/reported.md.
 """
 
 import json
@@ -119,7 +120,16 @@ def test_a_slash_at_the_end_of_a_path_is_none(box: House) -> None:
 
 @replays(56, "aws-cdk 15568")
 def test_json_and_texts_are_no_base64_beside_pictures(box: House) -> None:
-    kinds = ("application/json", "application/problem+json", "text/html", "text/javascript", "text/css", "image/svg+xml")
+    kinds = (
+        "application/json",
+        "application/problem+json",
+        "text/html",
+        "text/javascript",
+        "text/css",
+        "image/svg+xml",
+    )
     assert not {*kinds} & {*box.app.api.binary_types}
-    event = make_event(box.app, Call("POST", "/v1/groups", headers=(("Content-Type", kinds[0]),), body=b"{}"), "/v1/groups")
+    event = make_event(
+        box.app, Call("POST", "/v1/groups", headers=(("Content-Type", kinds[0]),), body=b"{}"), "/v1/groups"
+    )
     assert (event["body"], event["isBase64Encoded"]) == ("{}", False)

@@ -132,8 +132,19 @@ class _Faults(logging.Handler):
 
 
 _DROPPED = frozenset(
-    "connection content-length content-md5 expect max-forwards proxy-authenticate server te transfer-encoding trailer "
-    "upgrade www-authenticate".split()
+    (
+        *(
+            "connection",
+            "content-length",
+            "content-md5",
+            "expect",
+            "max-forwards",
+            "proxy-authenticate",
+            "server",
+            "te",
+        ),
+        *("transfer-encoding", "trailer", "upgrade", "www-authenticate"),
+    )
 )
 _TITLED = frozenset({"authorization", "user-agent"})
 _RENAMED = frozenset({"connection", "content-length", "date", "server", "www-authenticate"})
@@ -188,7 +199,12 @@ def answer_call(app: Chalice, call: Call) -> Answer:
     if Routes(app.routes).match(call.method, normalize_path(call.path)) is None:
         return _answer_itself("INVALID_SIGNATURE" if "authorization" in sent else "MISSING_AUTHENTICATION_TOKEN")
     body = gzip.decompress(call.body) if sent.get("content-encoding") == "gzip" else call.body
-    headers = (*call.headers, ("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-Port", "443"), ("X-Forwarded-Proto", "https"))
+    headers = (
+        *call.headers,
+        ("X-Forwarded-For", "203.0.113.7"),
+        ("X-Forwarded-Port", "443"),
+        ("X-Forwarded-Proto", "https"),
+    )
     event = make_event(app, replace(call, headers=headers, body=body), call.path)
     if len(json.dumps(event)) > _LAMBDA_TAKES:
         return _answer_itself("REQUEST_TOO_LARGE")
@@ -208,7 +224,8 @@ def _answer_itself(name: str, text: str = "", status: int = 0) -> Answer:
     """Answer without the function. `text`, `status`: the gateway's own, of an answer that has none from us."""
     answer = _OWN_ANSWERS[name]
     headers = {
-        parameter.rpartition(".")[2].lower(): [value.strip("'")] for parameter, value in answer["responseParameters"].items()
+        parameter.rpartition(".")[2].lower(): [value.strip("'")]
+        for parameter, value in answer["responseParameters"].items()
     }
     body = answer["responseTemplates"]["application/json"].replace("$context.error.messageString", json.dumps(text))
     return Answer(int(answer.get("statusCode", status)), headers, body.encode())
