@@ -166,7 +166,7 @@ def _icredit(**fields: str) -> bytes:
 OPERATIONS = "docs/operations.md"
 _NOBODYS = (OPERATIONS, "At a path that is nobody's")
 _TOO_LARGE = "says in other words that a body is too large"
-MORE_THAN_4_MIB, MORE_THAN_10_MIB = b" " * (4 * 1024 * 1024 + 1), b" " * (10 * 1024 * 1024 + 1)
+MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10))
 
 V1 = (
     row("a header in small letters", "GET", "/v1/groups", 200, "family", ("authorization", "Bearer {key}")),
@@ -215,6 +215,8 @@ V1 = (
         body=gzip.compress(b'{"name": "family"}'), apart=Apart(409, "family", OPERATIONS, "unpacks a body")),
     row("a body over 4 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON, body=MORE_THAN_4_MIB,
         apart=Apart(413, "4194304", OPERATIONS, _TOO_LARGE)),
+    row("a body over 6 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON, body=MORE_THAN_6_MIB,
+        apart=Apart(413, "4 MiB pass here", OPERATIONS, _TOO_LARGE)),
     row("a body over 10 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON, body=MORE_THAN_10_MIB,
         apart=Apart(413, "4 MiB pass here", OPERATIONS, _TOO_LARGE)),
     row("a path that is nobody's", "GET", "/v1/nowhere", 404, "/v1/openapi.json",

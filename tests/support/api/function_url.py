@@ -21,6 +21,8 @@ from tests.support.api.rekognition.client import hold
 
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
 
+TEXTS = ("application/json", "application/xml", "application/javascript")
+"""Types besides `text/*` that come as text; a form is base64, and what has no type (ministackorg/ministack 766)."""
 _LAMBDA_TAKES = 6_291_556
 """Bytes of an event; Lambda itself answers 413 to what is longer."""
 
@@ -70,7 +72,7 @@ def event_of(method: str, target: str, headers: Mapping[str, str], body: bytes) 
     """Make the event of a request. `headers`: by their names in small letters."""
     url = urlsplit(target)
     media_type = headers.get("content-type", "").partition(";")[0]
-    is_text = media_type.startswith("text/") or media_type in ("application/json", "application/xml")
+    is_text = media_type.startswith("text/") or media_type in TEXTS
     return {
         "version": "2.0",
         "routeKey": "$default",
