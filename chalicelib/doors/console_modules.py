@@ -18,6 +18,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 
 MAIN = "./console/main.js"
@@ -32,6 +33,7 @@ _UNNAMED = re.compile(r"export default (?=function\()")
 _LISTED = re.compile(r"export ?\{([^}]*)\};?")
 _UNREAD = re.compile(r"\n(?:import|export)\b(?!\().*")
 _MAP = re.compile(r"\n//# sourceMappingURL=.*")
+_THE_UNNAMED = "unnamed"
 _OTHER_SIGNS = re.compile(r"\W")
 _WAITS = re.compile(r"\n(?:const .* = )?await ")
 
@@ -116,45 +118,42 @@ def _join(names: Sequence[str], file: str, files: Mapping[str, str], modules: Ma
 
 def _write_module(name: str, text: str, file: str, files: Mapping[str, str]) -> str:
     """Write a module as a function. Raises ValueError if it imports or exports in another form."""
-    exports = {}
-
-    def import_(found: re.Match[str]) -> str:
-        whole, listed, imported = found.groups()
-        members = f"default: {whole}" if whole else listed.replace(" as ", ": ")
-        return f"\nconst {{{members}}} = {_name_value(_resolve(name, imported))};"
-
-    def import_lazily(found: re.Match[str]) -> str:
-        wanted = _resolve(name, found[1])
-        if wanted not in files:
-            return found[0]
-        value = _name_value(wanted)
-        if files[wanted] == file:
-            return f"Promise.resolve({value})"
-        return f'import("{_relate(file, files[wanted])}").then((file) => file.{value})'
-
-    def export_named(found: re.Match[str]) -> str:
-        exports["default" if found[1] else found[3]] = found[3]
-        return f"\n{found[2]} {found[3]}"
-
-    def export_unnamed(_found: re.Match[str]) -> str:
-        exports["default"] = "unnamed"
-        return "const unnamed = "
-
-    def export_listed(found: re.Match[str]) -> str:
-        pairs = (one.split(" as ") for one in found[1].split(","))
-        exports.update({pair[-1].strip(): pair[0].strip() for pair in pairs})
-        return ""
-
-    body = _IMPORT.sub(import_, _MAP.sub("", text))
-    for form, replace in ((_NAMED, export_named), (_UNNAMED, export_unnamed), (_LISTED, export_listed)):
-        body = form.sub(replace, body)
-    if unread := _UNREAD.search(body):
+    exports = _list_exports(text)
+    inside = _IMPORT.sub(partial(_write_import, name), _MAP.sub("", text))
+    inside = _LISTED.sub("", _UNNAMED.sub(f"const {_THE_UNNAMED} = ", _NAMED.sub(r"\n\2 \3", inside)))
+    if unread := _UNREAD.search(inside):
         raise ValueError(f"{name} has a line that console_modules.py does not read: {unread[0].strip()}")
+    body = _LAZY.sub(partial(_write_lazy_import, name, file, files), inside)
     returned = ", ".join(f'"{exported}": {local}' for exported, local in exports.items())
-    begin, end = ("await (async () => {", "})()") if _WAITS.search(body) else ("(() => {", "})()")
-    return (
-        f"export const {_name_value(name)} = {begin}{_LAZY.sub(import_lazily, body)}\nreturn {{ {returned} }};\n{end};"
-    )
+    called = "await (async () => {" if _WAITS.search(body) else "(() => {"
+    return f"export const {_name_value(name)} = {called}{body}\nreturn {{ {returned} }};\n}})();"
+
+
+def _list_exports(text: str) -> dict[str, str]:
+    """Return the names within a module of what it exports, by those by which others import it."""
+    exports = {"default" if is_default else local: local for is_default, _, local in _NAMED.findall(text)}
+    for listed in _LISTED.findall(text):
+        names = (one.split(" as ") for one in listed.split(","))
+        exports |= {name[-1].strip(): name[0].strip() for name in names}
+    return exports | ({"default": _THE_UNNAMED} if _UNNAMED.search(text) else {})
+
+
+def _write_import(name: str, found: re.Match[str]) -> str:
+    """Write an import as what is taken of the other module's value."""
+    default, listed, imported = found.groups()
+    members = f"default: {default}" if default else listed.replace(" as ", ": ")
+    return f"\nconst {{{members}}} = {_name_value(_resolve(name, imported))};"
+
+
+def _write_lazy_import(name: str, file: str, files: Mapping[str, str], found: re.Match[str]) -> str:
+    """Write an import that waits until it is needed as one of the file that the other module is in."""
+    wanted = _resolve(name, found[1])
+    if wanted not in files:  # a type in a comment
+        return found[0]
+    value = _name_value(wanted)
+    if files[wanted] == file:
+        return f"Promise.resolve({value})"
+    return f'import("{_relate(file, files[wanted])}").then((file) => file.{value})'
 
 
 def _name_value(name: str) -> str:
