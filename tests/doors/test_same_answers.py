@@ -17,7 +17,8 @@ from chalice.app import Chalice
 from chalicelib.doors.http import METHODS
 from tests.doors.same_answers import AT_THE_URL, ROWS, Both, Row, both_served
 from tests.support.api.function_url import event_of
-from tests.support.api.gateway import Answer, Call, answer_call
+from tests.support.api.gateway import Call
+from tests.support.api.whole_gateway import Answer, answer_call
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPARED = (

@@ -18,7 +18,8 @@ from chalicelib.book.words.ports import Upload
 from chalicelib.doors.http import MAX_BODY_BYTES
 from tests.reported.house import House, photo, replays
 from tests.support.api.compreface.client import RECOGNITION
-from tests.support.api.gateway import MULTIPART, Answer, Call, answer_call, make_event
+from tests.support.api.gateway import MULTIPART, Call, make_event
+from tests.support.api.whole_gateway import Answer, answer_call
 from tests.support.fakes import FakeClock
 
 FACES, SUBJECTS = f"{RECOGNITION}/faces", f"{RECOGNITION}/subjects"

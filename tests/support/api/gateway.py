@@ -1,23 +1,18 @@
 """What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes back.
 
-`make_event` and `answer_call` do what the gateway does, not what is convenient. Their sources:
+`make_event` does what the gateway does, not what is convenient. Its sources:
 
 - events recorded from AWS (localstack/localstack, tests/aws/services/apigateway/test_apigateway_lambda.snapshot.json):
   paths and their variables stay as they were sent, also with a slash at the end; of a query, values are decoded and a
   name's last one counts; Authorization and User-Agent are written so, other names as they were sent
-- https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html: `;` parts a query, a bare
-  `|`, `{` or `}` is refused
-- .../api-gateway-payload-encodings-workflow.html: a body is base64 if its Content-Type is binary, an answer is bytes if
-  the first type in Accept is; ministackorg/ministack 767 and localstack/localstack 12199 saw this on AWS
-- localstack/localstack, next_gen/execute_api/header_utils.py: which headers are dropped or come under another name
-- .../limits.html: 10 MB. An event of Lambda has 6,291,456 bytes; people tell that the gateway answers 413 beyond, too
+- https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html: `;` parts a query
+- .../api-gateway-payload-encodings-workflow.html: a body is base64 if its Content-Type is binary
+- localstack/localstack, next_gen/execute_api/header_utils.py: which headers are dropped
 """
 
 import base64
-import gzip
 import json
 import logging
-import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
@@ -26,10 +21,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from chalice.app import Chalice
 from msgspec import Struct
-from msgspec.structs import replace
 
 from chalicelib.doors.application import Routes, normalize_path
-from infra.template import make_gateway_answers
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"
@@ -83,14 +76,6 @@ class Call(Struct, frozen=True):
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-
-
-class Answer(Struct, frozen=True):
-    """An answer as it comes over the wire, unpacked. `headers`: by lower-case name; values of one name in a list."""
-
-    status: int
-    headers: Mapping[str, list[str]]
-    body: bytes
 
 
 def send(
@@ -147,11 +132,6 @@ _DROPPED = frozenset(
     )
 )
 _TITLED = frozenset({"authorization", "user-agent"})
-_RENAMED = frozenset({"connection", "content-length", "date", "server", "www-authenticate"})
-_GATEWAY_TAKES, _LAMBDA_TAKES = 10_485_760, 6_291_456
-_OWN_ANSWERS = make_gateway_answers()["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
-    "x-amazon-apigateway-gateway-responses"
-]
 
 
 def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
@@ -163,8 +143,8 @@ def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(call.query.replace(";", "&"), keep_blank_values=True):
         query.setdefault(name, []).append(value)
-    is_binary = _is_binary(app, dict(_lower(call.headers)).get("content-type", ""))
-    text = base64.b64encode(call.body).decode() if is_binary else call.body.decode("utf-8", "replace")
+    is_base64 = is_binary(app, dict(lower_names(call.headers)).get("content-type", ""))
+    text = base64.b64encode(call.body).decode() if is_base64 else call.body.decode("utf-8", "replace")
     resource, parameters = Routes(app.routes).match(call.method, normalize_path(call.path)) or (call.path, {})
     return {
         "resource": resource,
@@ -185,55 +165,13 @@ def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
             "identity": {"sourceIp": "203.0.113.7"},
         },
         "body": text or None,
-        "isBase64Encoded": bool(call.body) and is_binary,
+        "isBase64Encoded": bool(call.body) and is_base64,
     }
 
 
-def answer_call(app: Chalice, call: Call) -> Answer:
-    """Answer as the gateway does at a domain of one's own, which has no stage in its paths."""
-    sent = dict(_lower(call.headers))
-    if re.search(r"[|{}]", call.query):
-        return _answer_itself("DEFAULT_4XX", "Bad Request", 400)
-    if len(call.body) > _GATEWAY_TAKES:
-        return _answer_itself("REQUEST_TOO_LARGE")
-    if Routes(app.routes).match(call.method, normalize_path(call.path)) is None:
-        return _answer_itself("INVALID_SIGNATURE" if "authorization" in sent else "MISSING_AUTHENTICATION_TOKEN")
-    body = gzip.decompress(call.body) if sent.get("content-encoding") == "gzip" else call.body
-    headers = (
-        *call.headers,
-        ("X-Forwarded-For", "203.0.113.7"),
-        ("X-Forwarded-Port", "443"),
-        ("X-Forwarded-Proto", "https"),
-    )
-    event = make_event(app, replace(call, headers=headers, body=body), call.path)
-    if len(json.dumps(event)) > _LAMBDA_TAKES:
-        return _answer_itself("REQUEST_TOO_LARGE")
-    answer = json.loads(json.dumps(app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))))
-    named = {name: [value] for name, value in answer["headers"].items()} | (answer.get("multiValueHeaders") or {})
-    answered = {
-        f"x-amzn-remapped-{name.lower()}" if name.lower() in _RENAMED else name.lower(): [*map(str, values)]
-        for name, values in ({"Content-Type": ["application/json"]} | named).items()
-    }
-    wants_bytes = _is_binary(app, sent.get("accept", "").partition(",")[0])
-    text = str(answer["body"]).encode()
-    content = base64.b64decode(text) if answer.get("isBase64Encoded") and wants_bytes else text
-    return Answer(answer["statusCode"], answered, b"" if call.method == "HEAD" else content)
-
-
-def _answer_itself(name: str, text: str = "", status: int = 0) -> Answer:
-    """Answer without the function. `text`, `status`: the gateway's own, of an answer that has none from us."""
-    answer = _OWN_ANSWERS[name]
-    headers = {
-        parameter.rpartition(".")[2].lower(): [value.strip("'")]
-        for parameter, value in answer["responseParameters"].items()
-    }
-    body = answer["responseTemplates"]["application/json"].replace("$context.error.messageString", json.dumps(text))
-    return Answer(int(answer.get("statusCode", status)), headers, body.encode())
-
-
-def _is_binary(app: Chalice, media_type: str) -> bool:
+def is_binary(app: Chalice, media_type: str) -> bool:
     return media_type.partition(";")[0].strip().lower() in app.api.binary_types
 
 
-def _lower(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+def lower_names(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     return ((name.lower(), value) for name, value in headers)
