@@ -55,7 +55,7 @@ def test_a_slash_that_is_escaped_in_a_path_is_part_of_a_name(box: House) -> None
 def test_signs_that_may_stand_in_a_path_stand_for_themselves(box: House, name: str) -> None:
     client = box.compreface()
     client.add(quote(name), photo(4701))
-    headers = {"x_api_key": client.key, "Content_Type": "application/json"}
+    headers = {"x_api_key": str(client.key), "Content_Type": "application/json"}
     for renamed in (name, quote(name)):
         assert asked(box, "PUT", f"{SUBJECTS}/{renamed}", json.dumps({"subject": name}), **headers)[0] == 200
 
@@ -66,7 +66,7 @@ def test_what_was_escaped_twice_is_read_once(box: House) -> None:
     client.add("100%2525", photo(4801))
     assert client.subjects() == ["100%25"]
     for target, found in (("100%2525", 1), ("100%25", 0)):
-        status, body = asked(box, "GET", f"{FACES}?subject={target}", x_api_key=client.key)
+        status, body = asked(box, "GET", f"{FACES}?subject={target}", x_api_key=str(client.key))
         assert (status, len(json.loads(body)["faces"])) == (200, found)
 
 
@@ -85,9 +85,9 @@ def test_a_browser_gets_a_picture_from_a_stage_by_the_first_type_that_it_accepts
     path = f"{FACES}/{client.add('Ann', photo(4901))}/img"
 
     def answered(accept: str) -> Answer:
-        return answer_call(box.app, Call("GET", path, headers=(("x-api-key", client.key), ("Accept", accept))))
+        return answer_call(box.app, Call("GET", path, headers=(("x-api-key", str(client.key)), ("Accept", accept))))
 
-    picture = box.http("GET", path, x_api_key=client.key, Accept="text/html,*/*").body
+    picture = box.http("GET", path, x_api_key=str(client.key), Accept="text/html,*/*").body
     assert answered("image/jpeg,*/*;q=0.8").body == picture
     assert answered("text/html,*/*;q=0.8").status == 200
     assert answered("text/html,*/*;q=0.8").body != picture
