@@ -168,6 +168,20 @@ def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not
         first.stop()
 
 
+def test_a_camera_of_another_machine_sends_nobody_to_this_one(camera: Rtsp) -> None:
+    other = Rtsp(camera.film, RATE, "127.0.0.2")
+    other.moved = {"DESCRIBE /live": camera.url}
+    with closing(
+        Line(Address.read(other.url), ssl.create_default_context, is_inward=lambda address: address == "127.0.0.1")
+    ) as line:
+        with socket.create_connection(("127.0.0.1", urlsplit(line.url).port or 0)) as client:
+            client.sendall(f"DESCRIBE {line.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+            assert client.recv(1) == b""
+        assert "which is this machine itself" in str(line.explain_error(SourceFailed("nothing")))
+    other.stop()
+    assert camera.asked == [], "nothing is said to it"
+
+
 @pytest.mark.parametrize("hardware", ["v4l2m2m", "vaapi"])
 def test_hardware_that_is_not_there_is_said_and_the_processor_decodes(
     film: Path, hardware: str, caplog: pytest.LogCaptureFixture

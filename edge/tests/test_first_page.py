@@ -6,7 +6,8 @@ import re
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlencode
@@ -15,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from regulars_edge import cli, config, exits
+from regulars_edge import cli, config, exits, reach
 from regulars_edge.doctor import Findings
-from regulars_edge.errors import Misconfigured, NotAllowed
+from regulars_edge.errors import Busy, Misconfigured, NotAllowed, SourceFailed, Unreachable
 from regulars_edge.setup import first_page
 from regulars_edge.setup.first_page import FirstPage, Form
 from rig.box import until
@@ -31,6 +32,8 @@ from tests.support.ports import free_port
 CODE, URL = "7KQM-2XHP-94TD", "https://regulars.example"
 PASSWORD = "s3cr3t<&\"'"
 STREAM = "rtsp://10.0.0.9/live"
+INNER = "AccessKeyId"
+"""What a service that is no camera answers."""
 
 
 # what is entered
@@ -143,7 +146,18 @@ class Fakes:
 
     def __init__(self, folder: Path) -> None:
         self.good, self.used, self.seen, self.now = {CODE}, list[str](), list[Mapping[str, object]](), 1_000.0
-        self.page = FirstPage(folder / "edge.toml", None, self.use_code, self.examine, lambda: self.now)
+        self.address = "10.0.0.9"
+        self.page = FirstPage(
+            folder / "edge.toml",
+            use_code=self.use_code,
+            examine=self.examine,
+            find_address=lambda _: self.address,
+            now=lambda: self.now,
+            sleep=self.wait,
+        )
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
 
     def use_code(self, code: str, url: str) -> tuple[str, str]:
         self.used.append(code)
@@ -155,14 +169,14 @@ class Fakes:
     def examine(self, values: Mapping[str, object]) -> Findings:
         self.seen.append(values)
         if config.read_secret(Path(str(values["password_file"]))) != PASSWORD:
-            return Findings(["refuses user and password <b>"])
+            return Findings([f"refuses user and password {INNER}"])
         more = {"transport": "udp", "rotate": 90}
         return Findings(["it sends by UDP only"], more, 3, ["no face"], Image.new("RGB", (1920, 1080)))
 
     def press(self, **more: str) -> str:
         token = html.unescape(re.findall('name="token" value="(.*?)"', self.page.show())[0])
         form = {"code": f"{CODE} {URL}", "place": STREAM, "user": "admin", "password": PASSWORD, "token": token}
-        return self.page.answer_form(urlencode(form | more).encode())
+        return self.page.answer_form(urlencode(form | more).encode(), "192.168.7.50")
 
 
 @pytest.fixture
@@ -184,9 +198,9 @@ def test_a_box_is_connected_by_one_form(fakes: Fakes, tmp_path: Path) -> None:
     assert "has a camera already" in fakes.press()
 
 
-def test_a_wrong_password_is_said_the_form_stays_and_the_code_still_counts(fakes: Fakes, tmp_path: Path) -> None:
+def test_after_a_wrong_password_the_form_stays_and_the_code_still_counts(fakes: Fakes, tmp_path: Path) -> None:
     said = fakes.press(password="wrong-one")
-    assert "refuses user and password &lt;b&gt;" in said
+    assert "are user and password right?" in said
     assert CODE in said
     assert STREAM in said
     assert 'value="admin"' in said
@@ -196,14 +210,72 @@ def test_a_wrong_password_is_said_the_form_stays_and_the_code_still_counts(fakes
     assert fakes.used == [CODE], "a code is good once, and its answer is remembered"
 
 
-def test_whatever_breaks_no_password_is_left(fakes: Fakes, tmp_path: Path) -> None:
-    fakes.page.examine = lambda _: broken_picture()
-    assert "broken picture" in fakes.press()
-    assert [*tmp_path.iterdir()] == []
+def fail_with(error: Exception) -> Callable[[object], Findings]:
+    def fail(_: object) -> Findings:
+        raise error
+
+    return fail
 
 
-def broken_picture() -> Findings:
-    raise OSError("broken picture")
+FAILURES = {
+    "refused": Findings([f"{STREAM} does not answer: Connection refused"]),
+    "empty": Findings(["no picture within 20 s"]),
+    "another status": Findings([f"{STREAM} answered 404"]),
+    "wrong password": Findings(["refuses user and password"]),
+    "no RTSP": Findings([f"answers something that is no RTSP: {INNER}"]),
+    "it raises": SourceFailed(INNER),
+    "broken picture": OSError(f"broken picture {INNER}"),
+    "what nobody thought of": ValueError(INNER),
+    "a long answer": SourceFailed(
+        f"{'x' * 220} rtsp://admin:{PASSWORD}{'y' * 300}@10.0.0.9/ \n192.168.7.1: all is well"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_whatever_answers_reads_alike_is_logged_and_leaves_nothing(
+    kind: str, fakes: Fakes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = fakes.press(password="wrong-one")
+    failure = FAILURES[kind]
+    fakes.page.examine = fail_with(failure) if isinstance(failure, Exception) else lambda _: failure
+    before = capsys.readouterr().out, fakes.now
+    assert fakes.press() == first
+    assert fakes.now - before[1] >= first_page.WAIT_S, "nor is it told by how soon it is answered"
+    assert [*tmp_path.iterdir()] == [], "and no password"
+    assert INNER not in first
+    assert PASSWORD not in first
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("192.168.7.50: ")
+    assert line.endswith(f" (no picture from {STREAM})")
+    assert PASSWORD not in line
+
+
+def test_whatever_a_service_answers_to_a_code_reads_alike_unless_the_box_was_made_for_it(fakes: Fakes) -> None:
+    answers = []
+    for error in (NotAllowed(f"answered 403 {INNER}"), Unreachable("refused"), Busy("later"), ValueError(INNER)):
+        fakes.page.use_code = fail_with_code(error)
+        answers.append(fakes.press())
+    assert len(set(answers)) == 1
+    assert "did not count" in answers[0]
+    assert INNER not in answers[0]
+    fakes.page.only_url, fakes.page.use_code = URL, fail_with_code(NotAllowed("this code is not good any more"))
+    assert "not good any more" in fakes.press()
+
+
+def fail_with_code(error: Exception) -> Callable[[str, str], tuple[str, str]]:
+    def fail(*_: object) -> tuple[str, str]:
+        raise error
+
+    return fail
+
+
+def test_a_camera_is_asked_where_its_name_led_once_and_edge_toml_has_the_name(fakes: Fakes, tmp_path: Path) -> None:
+    fakes.address = "10.0.0.7"
+    assert "The camera is connected" in fakes.press(place="rtsps://cam.local:8443/live?channel=2")
+    assert (fakes.seen[0]["url"], fakes.seen[0]["tls_name"]) == ("rtsps://10.0.0.7:8443/live?channel=2", "cam.local")
+    [camera] = config.load(tmp_path / "edge.toml").cameras
+    assert (camera.place, camera.tls_name) == ("rtsps://cam.local:8443/live?channel=2", None)
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
@@ -227,13 +299,32 @@ def test_another_site_has_no_token_and_gets_no_code_tried(fakes: Fakes) -> None:
 
 
 def test_the_page_is_no_guesser_of_codes(fakes: Fakes) -> None:
-    for number in range(first_page.MOST_WRONG_CODES):
-        assert "not good any more" in fakes.press(code=f"WRONG-{number} {URL}")
-        assert re.search("seconds, then press again|too many wrong codes", fakes.press())
+    for number in range(first_page.MOST_FAILED_TRIES):
+        began_at = fakes.now
+        assert "did not count" in fakes.press(code=f"WRONG-{number} {URL}")
+        assert fakes.now - began_at >= first_page.WAIT_S
         assert len(fakes.used) == number + 1
-        fakes.now += first_page.WAIT_S
     assert fakes.page.is_over
+    assert "too many wrong tries" in fakes.press()
     assert CODE not in fakes.used
+
+
+def test_the_page_is_no_scanner_of_places_for_who_has_a_code(fakes: Fakes) -> None:
+    fakes.press(code=f"WRONG {URL}")
+    for number in range(1, first_page.MOST_FAILED_TRIES):
+        began_at = fakes.now
+        assert "No picture came from there" in fakes.press(place=f"rtsp://10.0.0.{number}/", password="x")
+        assert fakes.now - began_at >= first_page.WAIT_S
+    assert fakes.page.is_over
+    assert "too many wrong tries" in fakes.press()
+    assert len(fakes.seen) == first_page.MOST_FAILED_TRIES - 1, "codes and places count together"
+
+
+def test_nothing_else_is_tried_while_a_failed_try_takes_its_time(fakes: Fakes) -> None:
+    others = []
+    fakes.page.sleep = lambda _: others.append(fakes.press())
+    fakes.press(password="x")
+    assert ["wait half a minute" in said for said in others] == [True]
 
 
 def test_the_page_waits_for_an_hour_and_ends_no_trial_that_has_begun(fakes: Fakes) -> None:
@@ -248,6 +339,62 @@ def test_a_box_of_one_service_takes_no_other_and_the_page_says_only_what_is_need
     fakes.page.only_url = "https://own.example"
     assert "codes of https://own.example alone" in fakes.press()
     assert "The camera is connected" in fakes.press(code=CODE)
+
+
+def test_after_the_first_code_that_counts_no_other_service_is_asked(fakes: Fakes) -> None:
+    fakes.press(password="x")
+    fakes.good.add("OTHER")
+    assert f"codes of {URL} alone" in fakes.press(code="OTHER https://evil.example")
+    assert "OTHER" not in fakes.used
+    assert "The camera is connected" in fakes.press(code=CODE)
+
+
+# where it reaches
+
+
+INWARD = (
+    "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", [*INWARD, first_page.find_own_address()])
+def test_the_box_itself_is_inward(address: str) -> None:
+    assert reach.is_inward(address)
+    with pytest.raises(SourceFailed):
+        reach.find_address(address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.9", "192.168.7.9", "203.0.113.7", "2001:db8::9"])
+def test_another_machine_is_not(address: str) -> None:
+    assert not reach.is_inward(address)
+    assert reach.find_address(address) == address
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f.1", "2130706433", "0", "a.localhost"])
+def test_a_name_or_another_writing_of_the_box_is_inward_or_leads_nowhere(host: str) -> None:
+    with pytest.raises(SourceFailed):
+        reach.find_address(host)
+
+
+def test_a_name_that_leads_to_several_addresses_leads_to_none_if_one_is_barred() -> None:
+    barred = list[str]()
+    assert reach.find_address("localhost", lambda _: False) in ("127.0.0.1", "::1")
+    with pytest.raises(SourceFailed):
+        reach.find_address("localhost", lambda address: barred.append(address) or True)
+    assert barred
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "moved"),
+    [
+        (STREAM, "10.0.0.9", {"url": STREAM}),
+        ("rtsp://cam/live?a=b", "10.0.0.9", {"url": "rtsp://10.0.0.9/live?a=b"}),
+        ("https://cam:8443/x", "2001:db8::9", {"url": "https://[2001:db8::9]:8443/x", "tls_name": "cam"}),
+        ("https://[2001:db8::9]/x", "2001:db8::9", {"url": "https://[2001:db8::9]/x"}),
+    ],
+)
+def test_a_url_is_moved_to_the_address(url: str, address: str, moved: Mapping[str, str]) -> None:
+    assert reach.move_url(url, address) == moved
 
 
 # the page of a real box
@@ -266,8 +413,10 @@ def box(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def call(port: int, method: str, body: str = "", **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=90)
+def call(
+    port: int, method: str, body: str = "", source: str = "127.0.0.1", **headers: str
+) -> tuple[int, str, http.client.HTTPMessage]:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=90, source_address=(source, 0))
     sent = {"Content-Type": "application/x-www-form-urlencoded"} | headers
     line.request(method, "/", body or None, sent)
     answer = line.getresponse()
@@ -276,13 +425,24 @@ def call(port: int, method: str, body: str = "", **headers: str) -> tuple[int, s
     return answer.status, text, answer.headers
 
 
-def test_a_real_box_is_claimed_on_its_page_with_a_real_camera(
-    box: subprocess.Popen[str], port: int, started_regulars: Regulars, tmp_path: Path
+@pytest.fixture
+def near(tmp_path: Path, port: int) -> Iterator[FirstPage]:
+    """A page that also asks cameras on this machine, as there is no other; what fails takes no time."""
+    page = FirstPage(tmp_path / "edge.toml", find_address=lambda host: host, sleep=lambda _: None)
+    with first_page._Server(port, page) as server:
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        yield page
+        page.failed_tries = first_page.MOST_FAILED_TRIES
+        thread.join()
+
+
+def test_a_box_is_claimed_on_its_page_with_a_real_camera(
+    near: FirstPage, port: int, started_regulars: Regulars, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("av")
     from rig.rtsp import Rtsp, h264
 
-    assert re.fullmatch(rf"to connect a camera, open http://\S+:{port} in a browser .*\n", box.stdout.readline())
     camera = Rtsp(h264(tmp_path / "live.h264", [Image.effect_noise((640, 360), 60).convert("RGB")] * RATE, RATE), RATE)
     camera.asks_for, camera.password = 'Digest realm="cam", nonce="n0nce", qop="auth"', "r!ght"
     id_ = started_regulars.add_camera()
@@ -296,27 +456,51 @@ def test_a_real_box_is_claimed_on_its_page_with_a_real_camera(
         assert call(port, "POST", urlencode(form | {"password": "r!ght"}), **more)[0] == 403
     for size in ("-1", "x", str(first_page.MOST_FORM_BYTES + 1)):
         assert call(port, "POST", "", **{"Content-Length": size})[0] == 413
-    assert "refuses user and password" in call(port, "POST", urlencode(form | {"password": "wr0ng"}))[1]
+    assert "No picture came" in call(port, "POST", urlencode(form | {"password": "wr0ng"}))[1]
     assert "The camera is connected" in call(port, "POST", urlencode(form | {"password": "r!ght"}))[1]
-    assert box.wait(60) == 0, "the uploader begins now"
     camera.stop()
-    said = box.stdout.read()
+    said = capsys.readouterr().out
+    assert "refuses user and password" in said
     assert "r!ght" not in said
     assert "wr0ng" not in said
     [found] = config.load(tmp_path / "edge.toml").cameras
     assert (found.name, found.place, config.read_secret(found.password_file)) == (id_, camera.url, "r!ght")
     assert config.read_secret(found.api_key_file).startswith("ck_")
+
+
+def test_a_real_box_asks_nothing_of_itself_and_says_so_in_its_log(
+    box: subprocess.Popen[str], port: int, started_regulars: Regulars, tmp_path: Path
+) -> None:
+    assert re.fullmatch(rf"to connect a camera, open http://\S+:{port} in a browser .*\n", box.stdout.readline())
+    code = started_regulars.make_claim_code(started_regulars.add_camera())
+    token = html.unescape(re.findall('name="token" value="(.*?)"', call(port, "GET")[1])[0])
+    with socket.create_server(("127.0.0.1", 0)) as inner:
+        inner.settimeout(0)
+        place = f"http://127.0.0.1:{inner.getsockname()[1]}/pic"
+        form = {"code": f"{code} {started_regulars.url}", "place": place, "token": token}
+        assert "No picture came" in call(port, "POST", urlencode(form))[1]
+        with pytest.raises(BlockingIOError):
+            inner.accept()
+    said = f"127.0.0.1: 127.0.0.1 leads to this machine, or to its cable alone (no picture from {place})\n"
+    assert box.stdout.readline() == said
+    (tmp_path / "edge.toml").write_text("")
+    assert box.wait(60) == 0, "the uploader begins now"
     again = subprocess.run(box.args, capture_output=True, text=True, check=False)
     assert (again.returncode, "is there already" in again.stderr) == (2, True), again
 
 
-def test_callers_who_say_nothing_take_their_places_and_no_more(box: subprocess.Popen[str], port: int) -> None:
-    box.stdout.readline()
+def test_callers_who_say_nothing_take_their_places_and_no_more(near: FirstPage, port: int) -> None:
     with ExitStack() as silent:
-        for _ in range(first_page.MOST_CALLERS):
-            silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+        for caller in range(first_page.MOST_CALLERS // first_page.MOST_OF_ONE):
+            if caller:
+                assert call(port, "GET", source="127.0.1.1")[0] == 200, "one address leaves room for others"
+            for _ in range(first_page.MOST_OF_ONE):
+                source = (f"127.0.0.{caller + 2}", 0)
+                silent.enter_context(socket.create_connection(("127.0.0.1", port), source_address=source))
+            with socket.create_connection(("127.0.0.1", port), timeout=60, source_address=source) as late:
+                assert late.recv(1) == b"", "it hangs up"
         with socket.create_connection(("127.0.0.1", port), timeout=60) as late:
-            assert late.recv(1) == b"", "it hangs up"
+            assert late.recv(1) == b"", "they have all places together"
     until(lambda: answers(port), said=lambda: "the places are not free again")
 
 
@@ -338,13 +522,14 @@ def test_the_unit_of_an_unclaimed_box_shows_the_page_or_waits_for_the_camera() -
     unit = (Path(__file__).parents[1] / "systemd" / "regulars-edge-claim.service").read_text()
     [line] = re.findall("^ExecStart=/opt/regulars-edge/current/bin/regulars-edge (.*)$", unit, re.MULTILINE)
     ways = re.findall(r'WAY=(.*?)["`]', unit)
-    assert ways == ["--camera /dev/video0", "--page"]
+    assert ways == ["--camera /dev/video0", "--page --url https://regulars.example"]
     found = [cli.make_parser().parse_args(line.replace("$WAY", way).split()) for way in ways]
     assert [(one.camera, one.page) for one in found] == [("/dev/video0", None), (None, 9110)]
-    assert f"\nRestartPreventExitStatus={exits.GAVE_UP}\n" in unit, "the page does not stay for days"
+    ends = f"\nRestartPreventExitStatus={exits.MISUSED} {exits.GAVE_UP}\n"
+    assert ends in unit, "the page does not stay for days, nor does it start before the service is filled in"
 
 
-@pytest.mark.parametrize("more", [["7KQM", URL], ["--camera", STREAM], ["--url", "ftp://x"]])
+@pytest.mark.parametrize("more", [["7KQM", URL], ["--camera", STREAM], ["--url", "ftp://x"], ["--url", URL]])
 def test_the_page_asks_for_code_and_camera_itself(tmp_path: Path, more: list[str]) -> None:
     done = subprocess.run([ENTRY, "claim", *more, "--page"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done

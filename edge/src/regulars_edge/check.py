@@ -17,7 +17,7 @@ from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.service import Service
 
 CLOCK_ERROR_MS = 2_000
@@ -110,7 +110,7 @@ def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
         for frame in frames_within(FIRST_FRAME_S, make_source(camera, config, clock)):
             if frame is None:
                 return f"the folder {camera.place} can be read"
-            place = read_address(camera).url if camera.source in ("rtsp", "snapshot") else camera.place
+            place = redact_url(read_address(camera).url) if camera.source in ("rtsp", "snapshot") else camera.place
             said = f"{len(frame.encode_picture())} bytes from {camera.source} {place}"
             return said + _describe_reach(camera, frame.image().width)
     except OSError as error:

@@ -60,11 +60,16 @@ class Command:
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(redact_text(message))  # a URL may stand in a wrong place
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of all COMMANDS; what it parses has the function to call as `run`."""
     raw = argparse.RawDescriptionHelpFormatter
     about = "Pushes camera pictures to Regulars: none lost, none twice."
-    top = argparse.ArgumentParser("regulars-edge", description=about, epilog=exits.HELP, formatter_class=raw)
+    top = _Parser("regulars-edge", description=about, epilog=exits.HELP, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"regulars-edge {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():

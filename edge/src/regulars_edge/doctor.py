@@ -22,7 +22,7 @@ from regulars_edge.clock import Clock
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.http import Http, Timeouts
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import HIDDEN, redact_text, redact_url
 from regulars_edge.setup.command import format_rows, make_camera_values, read_credentials
 from regulars_edge.setup.onvif import Talk, search_devices
 from regulars_edge.sources.blockage_check import BlockageCheck
@@ -76,9 +76,17 @@ def run_doctor(arguments: argparse.Namespace) -> int:
         for text in findings.said:
             print(f"ok   {redact_text(text)}")
         if findings.pictures:
-            print(f"\nThese lines of edge.toml work:\n\n{redact_text(format_rows(values | findings.settings))}")
+            print(f"\nThese lines of edge.toml work:\n\n{_show_rows(values | findings.settings)}")
         exit_code = exits.INCOMPLETE if findings.faults else exit_code
     return exit_code
+
+
+def _show_rows(values: Mapping[str, object]) -> str:
+    """Show lines of edge.toml without secrets of the camera's URL, and say where those are."""
+    shown = {name: redact_url(str(value)) if name == "url" else value for name, value in values.items()}
+    rows = redact_text(format_rows(shown))
+    where = f"\n\n{HIDDEN} stands for what the camera's URL has there; `setup` writes it into edge.toml"
+    return rows + where * (HIDDEN in rows)
 
 
 def list_places(place: str, user: str | None, password: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection
 from regulars_edge import __version__
 from regulars_edge.clock import Clock
 from regulars_edge.errors import Misconfigured, Unreachable
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import redact_text, redact_url
 
 LARGEST_ANSWER_BYTES = 8 * 2**20
 """Bytes of the largest answer that is read: a camera's picture has a few."""
@@ -267,7 +267,7 @@ def _make_proxy(url: str, **settings: Any) -> urllib3.ProxyManager:
         user = f"{proxy.user}:{proxy.password}" if proxy.user else None
         return urllib3.ProxyManager(proxy.url, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
     except (urllib3.exceptions.HTTPError, ValueError):
-        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redact_text(url)} is no URL of an HTTP proxy") from None
+        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redact_url(url)} is no URL of an HTTP proxy") from None
 
 
 @contextmanager
@@ -308,7 +308,7 @@ def _make_bounded_pool(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -
 
 
 def _show_place(url: str) -> str:
-    return redact_text(url).partition("?")[0]
+    return redact_url(url).partition("?")[0]
 
 
 def explain_error(error: BaseException, whose: tuple[str, str]) -> str:

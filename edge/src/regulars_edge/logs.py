@@ -12,29 +12,55 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from urllib.parse import quote
 
 from regulars_edge.picture import format_rfc3339
 
 _USERINFO = re.compile(r"(?<=:/)/?.*@")
 """To the last @ of the line, for a password may hold any character; and of what a path has made of a URL."""
 _BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s,'\"]+")
-_SIGNED = re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)|signature|token|password|pwd)=[^&\s'\"]+")
+_URL = re.compile(r"(?::/|[?&][^\s?&=]*=)\S*")
+"""A URL behind its scheme, and a query by itself, to the next space."""
+_CLOSERS = re.compile(r"[\"'),.:;]*$")
+"""What a sentence or a quote writes behind a URL."""
 
 HIDDEN = "***"
 
 
 def redact_text(text: str) -> str:
-    """`text` without the user part of URLs, authorization values, signatures of presigned URLs, and control characters.
+    """`text` without the user part of URLs, any value of their queries, authorization values, and control characters.
 
-    Names of files and answers may have these, and a terminal obeys them.
+    No list of names tells which value is a secret: each kind of camera has a name of its own for the password, and some
+    write it into the path. Names of files and answers may have control characters, and a terminal obeys them.
 
-    >>> redact_text("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
-    'rtsp://***@10.0.0.9/live?password=***'
+    >>> redact_text("rtsp://admin:pa@ss@10.0.0.9/live?loginpas=x&channel=1 is busy")
+    'rtsp://***@10.0.0.9/live?loginpas=***&channel=*** is busy'
     """
     text = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
     text = _USERINFO.sub(f"/{HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
-    return _SIGNED.sub(rf"\1={HIDDEN}", text)
+    return _URL.sub(lambda found: _hide_values(found[0]), text)
+
+
+def redact_url(url: str) -> str:
+    """Return what `redact_text` shows of a URL alone, whose spaces and quotes do not end it: they are percent-encoded.
+
+    >>> redact_url("http://10.0.0.9/shot?pass=it's mine")
+    'http://10.0.0.9/shot?pass=***'
+    """
+    return redact_text(quote(url, safe="%/:?&=@[]#~+!$*", errors="replace"))
+
+
+def _hide_values(url: str) -> str:
+    closers = "".join(_CLOSERS.findall(url))
+    path, mark, query = url.removesuffix(closers).partition("?")
+    return re.sub("=[^&]+", f"={HIDDEN}", path) + mark + "&".join(map(_hide_value, query.split("&"))) + closers
+
+
+def _hide_value(part: str) -> str:
+    """Hide the value of one part of a query; one without a name is hidden whole, such as a base64 that ends in "="."""
+    name, _, value = part.partition("=")
+    return f"{name}={HIDDEN}" if value.strip("=") else HIDDEN * bool(part)
 
 
 class Redaction(logging.Filter):

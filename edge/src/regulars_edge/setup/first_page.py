@@ -1,7 +1,8 @@
 """The page on which a new box asks for a code and a camera: `regulars-edge claim --page`. No terminal is needed.
 
 It answers the local network, only as long as there is no edge.toml, for an hour. The first person who enters a code
-that counts has the box. It has no script, loads nothing from elsewhere, and never shows a password again.
+that counts has the box. It has no script, loads nothing from elsewhere, and never shows a password again. People in
+that network may try addresses through the box: what fails is counted and logged, and always reads alike.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,7 +32,8 @@ from regulars_edge.config import read_service_url, read_value, shows_the_key
 from regulars_edge.doctor import Findings, examine_camera, list_places
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.http import Address, limit_time
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import redact_text, redact_url
+from regulars_edge.reach import find_address, move_url
 from regulars_edge.setup.command import make_camera_values, require_writable, save_file, say, use_code, write_camera
 
 if TYPE_CHECKING:
@@ -38,11 +41,23 @@ if TYPE_CHECKING:
 
 OPEN_S = 3_600.0
 """How long the page waits for a person, in s. A restart of the box opens it again."""
-MOST_WRONG_CODES, WAIT_S = 20, 5.0
-"""After so many codes that do not count the page ends; after each, the next one waits: it guesses for nobody."""
-MOST_FORM_BYTES, MOST_CALLERS, CALL_S = 8_192, 8, 120.0
-"""Bounds of a form, of callers at once, and of one call, in s: a camera takes half a minute at most."""
+MOST_FAILED_TRIES, WAIT_S = 20, 5.0
+"""After so many codes that do not count and places without a picture the page ends: it guesses and scans for nobody.
+So long in s each of them takes at least, in which nothing else is tried."""
+MOST_FORM_BYTES, MOST_CALLERS, MOST_OF_ONE, CALL_S = 8_192, 8, 2, 120.0
+"""Bounds of a form, of calls at once, of those of one address, and of one call, in s: a camera takes half a minute."""
 _SHOWN_PX = 640
+_LOGGED_LETTERS = 300
+"""Letters of a part of a log's line: who fails a try may have written them."""
+_NO_CODE = """The code did not count. Why stands in the log of the box alone. Check, one after the other:
+is it as the console shows it, no older than 15 minutes, and not used yet?
+is the address of the service right, and does the box reach it?"""
+_NO_PICTURE = """No picture came from there. Why stands in the log of the box alone. Check, one after the other:
+is the camera on, and in a network that the box reaches?
+is its address right? It is not the box's own, and does not begin with 127, 169.254 or fe80.
+are user and password right? Many cameras lock a user after five wrong passwords.
+does its manual name a URL? Enter that: an address alone is enough if ONVIF is on in the camera's settings."""
+"""Texts that say what to do, and nothing of what answered: else the page would scan the network for anybody."""
 _HEADERS = {
     "Content_Security_Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
@@ -129,13 +144,15 @@ def find_objection(host: str, origin: str | None, caller: str, names: Collection
 
 def make_page(form: Form, faults: Sequence[str] = (), only_url: str | None = None) -> str:
     """Make the page, with what a person has entered, but for the password, and what is wrong with it."""
-    place = form.place if redact_text(form.place) == form.place else ""  # a URL may hold a password, too
+    place = form.place.strip()
+    url = place if "://" in place else f"http://{place}"
+    place_shown = place if redact_url(url) == url else ""  # a URL may hold a password, too
     hint = "7KQM-2XHP-94TD" + ("" if only_url else " https://regulars.example")
     return f"""{_HEAD}{f"<div role=alert>{_list_lines(faults)}</div>" if faults else ""}
 <form method="post" action="/" autocomplete="off"><input type="hidden" name="token" value="{escape(form.token)}">
 <label>Code, as the console shows it<textarea name="code" rows="2" required placeholder="{hint}" autocapitalize="off"
 spellcheck="false">{escape(form.code)}</textarea></label>
-<label>Address of the camera<input name="place" required value="{escape(place)}" autocapitalize="off"
+<label>Address of the camera<input name="place" required value="{escape(place_shown)}" autocapitalize="off"
 placeholder="192.168.7.9 or rtsp://192.168.7.9/stream"></label>
 <label>User of the camera<input name="user" value="{escape(form.user)}" autocapitalize="off"></label>
 <label>Password of the camera<input name="password" type="password" autocomplete="new-password"></label>
@@ -165,16 +182,21 @@ def _encode_picture(picture: Image | None) -> str:
 
 @dataclass(eq=False)
 class FirstPage:
-    """The page's state until `file` is written. `use_code` and `examine` ask the service and the camera."""
+    """The page's state until `file` is written. `use_code` and `examine` ask the service and the camera.
+
+    `only_url`: the one service whose codes count; None: that of the first code that counts. `find_address`: the address
+    at which a host is asked, or SourceFailed.
+    """
 
     file: Path
     only_url: str | None = None
     use_code: Callable[[str, str], tuple[str, str]] = use_code
     examine: Callable[[Mapping[str, object]], Findings] = examine_camera
+    find_address: Callable[[str], str] = find_address
     now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     token: str = field(default_factory=secrets.token_urlsafe, repr=False)
-    wrong_codes: int = 0
-    _next_at: float = field(default=0.0, init=False)
+    failed_tries: int = 0
     _end_at: float = field(init=False)
     _claimed: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -184,13 +206,21 @@ class FirstPage:
 
     @property
     def is_over(self) -> bool:
-        return self.file.exists() or self.wrong_codes >= MOST_WRONG_CODES or self.now() >= self._end_at
+        return self.file.exists() or self.failed_tries >= MOST_FAILED_TRIES or self.now() >= self._end_at
+
+    @property
+    def service_url(self) -> str | None:
+        """The one service whose codes count from now on; None: that of any."""
+        return next((url for _, url in self._claimed), self.only_url)
 
     def show(self) -> str:
-        return make_page(Form(token=self.token), only_url=self.only_url)
+        return make_page(Form(token=self.token), only_url=self.service_url)
 
-    def answer_form(self, body: bytes) -> str:
-        """Connect the camera that a form names, and return the page that says so, or what is wrong."""
+    def answer_form(self, body: bytes, caller: str) -> str:
+        """Connect the camera that a form names, and return the page that says so, or what is wrong.
+
+        `caller`: the address of the person's browser, for the log.
+        """
         form = Form()
         try:
             form = read_form(body)
@@ -198,30 +228,28 @@ class FirstPage:
                 form = Form()
                 raise Misconfigured("the page was opened before the box was started again: fill it in once more")
             if not self._lock.acquire(blocking=False):
-                raise Misconfigured("a camera is being tried: wait half a minute, then press again")
+                raise Misconfigured("something is being tried: wait half a minute, then press again")
             try:
-                return make_last_page(self._connect(form))
+                return make_last_page(self._connect(form, caller))
             finally:
                 self._lock.release()
-        except (EdgeError, OSError) as error:  # a broken picture is an OSError
-            return make_page(replace(form, token=self.token), str(error).splitlines(), self.only_url)
+        except EdgeError as error:
+            return make_page(replace(form, token=self.token), str(error).splitlines(), self.service_url)
 
-    def _connect(self, form: Form) -> Findings:
+    def _connect(self, form: Form, caller: str) -> Findings:
         """Use the code up, try the camera, write the files. Raises EdgeError: nothing is written then."""
-        camera, (code, url) = read_camera(form), read_code(form.code, self.only_url)
-        id_, key = self._claim(code, url)
+        camera, (code, url) = read_camera(form), read_code(form.code, self.service_url)
+        self._require_new()
+        require_writable(self.file.parent)
+        with self._count_failure(caller, f"no code of {url}", None if self.only_url else _NO_CODE):
+            id_, key = self._claim(code, url)
         password_file, login = self.file.parent / f"{id_}.password", {"user": camera.user} if camera.user else {}
         try:
             if camera.password:
                 save_file(password_file, camera.password.encode())
                 login["password_file"] = str(password_file)
-            place = next(list_places(camera.url, camera.user, camera.password), None)
-            if place is None:
-                raise Misconfigured("the camera names no stream: enter the URL that its manual names")
-            values = make_camera_values(id_, place) | login
-            findings = self.examine(values)
-            if findings.picture is None:
-                raise SourceFailed("\n".join(findings.faults))
+            with self._count_failure(caller, f"no picture from {redact_url(camera.url)}", _NO_PICTURE):
+                values, findings = self._look(id_, camera, login)
             # `rotate` would be a guess by one face, and nobody could take it back without a terminal.
             values |= {name: findings.settings[name] for name in ("transport",) if name in findings.settings}
             self._require_new()
@@ -231,27 +259,51 @@ class FirstPage:
             raise
         return findings
 
+    def _look(self, id_: str, camera: Address, login: dict[str, str]) -> tuple[dict[str, object], Findings]:
+        """Return the values of the [[camera]], and what was found at the one address that its host leads to now.
+
+        Raises SourceFailed if there is no picture.
+        """
+        address = self.find_address(urlsplit(camera.url).hostname or camera.url)
+        place = next(list_places(camera.url, camera.user, camera.password), None)
+        if place is None:
+            raise SourceFailed("it names no stream")
+        values = make_camera_values(id_, place) | login
+        findings = self.examine(values | move_url(place, address))
+        if findings.picture is None:
+            raise SourceFailed("; ".join(findings.faults))
+        return values, findings
+
+    @contextmanager
+    def _count_failure(self, caller: str, what: str, advice: str | None) -> Iterator[None]:
+        """Count and log what fails in the block, let it take WAIT_S in all, and say `advice` in place of it.
+
+        `what`: what a failure means, for the log; `advice` None: what failed is said. Raises Misconfigured.
+        """
+        began_at = self.now()
+        try:
+            yield
+        except Exception as error:  # whatever an answer breaks is one try, and reads like all others
+            why = str(error) if isinstance(error, EdgeError) else repr(error)
+            self.failed_tries += 1
+            said = redact_text(" ".join(why.split()))[:_LOGGED_LETTERS]
+            say(f"{caller}: {said} ({what[:_LOGGED_LETTERS]})")  # `what` last: an @ of an answer would hide it
+            self.sleep(max(0.0, began_at + WAIT_S - self.now()))
+            raise Misconfigured(advice or why) from error
+
     def _require_new(self) -> None:
-        if self.file.exists() or self.wrong_codes >= MOST_WRONG_CODES:
-            raise Misconfigured("this box has a camera already, or met too many wrong codes: start it again")
+        if self.file.exists() or self.failed_tries >= MOST_FAILED_TRIES:
+            raise Misconfigured("this box has a camera already, or met too many wrong tries: start it again")
 
     def _claim(self, code: str, url: str) -> tuple[str, str]:
         """Return the camera's id and key. A code is good once, so its answer is remembered. Raises EdgeError."""
-        self._require_new()
         if (code, url) not in self._claimed:
-            if (wait_s := self._next_at - self.now()) > 0:
-                raise Misconfigured(f"wait {wait_s:.0f} seconds, then press again")
-            require_writable(self.file.parent)
-            try:
-                self._claimed[code, url] = self.use_code(code, url)
-            except EdgeError:
-                self.wrong_codes, self._next_at = self.wrong_codes + 1, self.now() + WAIT_S
-                raise
+            self._claimed[code, url] = self.use_code(code, url)
         return self._claimed[code, url]
 
 
 class _Server(ThreadingHTTPServer):
-    """A server of MOST_CALLERS at once; it hangs up on others."""
+    """A server of MOST_CALLERS at once, and MOST_OF_ONE of one address; it hangs up on others."""
 
     daemon_threads = False  # the end waits for the last answer
     server_bind = socketserver.TCPServer.server_bind  # HTTPServer's asks the DNS for a name
@@ -260,10 +312,17 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, first_page: FirstPage) -> None:
         super().__init__(("", port), _Handler)
         self.first_page, self.names = first_page, {"localhost", socket.gethostname().lower()}
-        self._places = threading.BoundedSemaphore(MOST_CALLERS)
+        self._callers: dict[socket.socket, str] = {}
+
+    def serve(self) -> None:
+        """Answer until the page is over."""
+        while not self.first_page.is_over:
+            self.handle_request()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._places.acquire(blocking=False):
+        callers = [*self._callers.values()]
+        if len(callers) < MOST_CALLERS and callers.count(client_address[0]) < MOST_OF_ONE:
+            self._callers[request] = client_address[0]
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -272,7 +331,10 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self.free_place(request)
+
+    def free_place(self, request: socket.socket) -> None:
+        self._callers.pop(request, None)
 
     def handle_error(self, *_: Any) -> None:
         error = sys.exception()
@@ -300,11 +362,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path != "/":
             self.send_error(404)
         else:
-            text = first_page.answer_form(body) if self.command == "POST" else first_page.show()
+            text = first_page.answer_form(body, self.client_address[0]) if self.command == "POST" else first_page.show()
             page.send_page(self, page.HTML, text.encode(), **_HEADERS)
 
     def do_GET(self) -> None:
         self.do_POST()
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        self.server.free_place(self.connection)  # with the answer in hand, a caller may come again at once
+        super().send_response(code, message)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -320,6 +386,8 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{file} is there already, and the page is of new boxes: give CODE and URL")
     require_writable(file.parent)
     only_url = read_value(read_service_url, arguments.only_url, "--url") if arguments.only_url else None
+    if only_url is not None and (urlsplit(only_url).hostname or "").endswith(".example"):
+        raise Misconfigured(f"--url {only_url} is an example: let it name your service, whose codes alone count then")
     first_page = FirstPage(file, only_url)
     try:
         server = _Server(arguments.page, first_page)
@@ -327,8 +395,7 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
         raise EdgeError(f"the page cannot take port {arguments.page}: {error.strerror}") from error
     with server:
         say(f"to connect a camera, open http://{find_own_address()}:{arguments.page} in a browser of this network")
-        while not first_page.is_over:
-            server.handle_request()
+        server.serve()
     return exits.OK if file.exists() else exits.GAVE_UP
 
 

@@ -27,7 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import redact_url
 from regulars_edge.sources.login import Credentials
 from regulars_edge.sources.snapshot import ask_camera, ask_picture, is_url_at
 
@@ -254,7 +254,7 @@ class Talk:
         found = move_to_address(uri, self.device.address, *schemes)
         if found is None:
             raise SourceFailed(
-                f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redact_text(uri)[:200]!r}"
+                f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redact_url(uri)[:200]!r}"
             )
         return Address.read(found).url
 
@@ -304,7 +304,7 @@ class Talk:
             raise PasswordRefused(f"it lets nobody in without a password: {advice}")
         if message is None or fault is not None or answer.status != 200:
             reason = "" if fault is None else read_text(fault, ".//{*}Text") or read_text(fault, ".//{*}faultstring")
-            raise SourceFailed(f"{url} answered {answer.status} {reason}".rstrip())
+            raise SourceFailed(f"{redact_url(url)} answered {answer.status} {reason}".rstrip())
         return message
 
     def _make_token(self) -> str:

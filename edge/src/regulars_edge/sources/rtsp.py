@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import CAMERA, Address, explain_error, limit_time
+from regulars_edge.logs import redact_url
+from regulars_edge.reach import is_inward
 from regulars_edge.sources.login import Credentials
 
 WAIT_S = 15.0
@@ -70,6 +72,8 @@ class Line:
     tls_name: str | None = None
     whole_s: float = 2 * WAIT_S
     """How long an answer may take."""
+    is_inward: Callable[[str], bool] = is_inward
+    """Tells whether an address is this machine's own, to which no other machine may send."""
     url: str = field(default="", init=False)
     fault: SourceFailed | None = field(default=None, init=False)
     said: str = field(default="", init=False)
@@ -111,7 +115,7 @@ class Line:
         """Return what the camera did, or did not, in place of an error of the client's."""
         self._thread.join(_LEAVE_S)  # it may be about to set `fault`
         if self.fault is None and self.has_udp_only and not self._plays:
-            return SourceFailed(f"{self._camera_url} sends by UDP only: let transport be auto or udp")
+            return SourceFailed(f"{self._place} sends by UDP only: let transport be auto or udp")
         if self.fault is not None or not isinstance(error.__cause__, TimeoutError):
             return self.fault or error
         return SourceFailed(self.explain_silence())
@@ -119,20 +123,31 @@ class Line:
     def explain_silence(self) -> str:
         """Say how far the camera has come, when no picture has come of it."""
         if not self._plays:
-            return f"{self._camera_url} does not answer {self._asked}"
+            return f"{self._place} does not answer {self._asked}"
         if time.monotonic() - self.sent_at < _FLOWS_S:
-            return f"{self._camera_url} gives no whole picture: {RARE_KEYS}"
+            return f"{self._place} gives no whole picture: {RARE_KEYS}"
         silence = "has sent nothing for a while: has it lost its network or its power?"
         begins = "lets its stream begin, and sends no pictures: start the camera anew"
-        return f"{self._camera_url} {silence if self.sent_at > 0 else begins}"
+        return f"{self._place} {silence if self.sent_at > 0 else begins}"
 
-    def _connect(self) -> None:
-        """Connect to the camera, by TLS for rtsps. Raises SourceFailed, PasswordRefused; OSError if it is not there."""
+    @property
+    def _place(self) -> str:
+        """The camera's URL, as it may be shown."""
+        return redact_url(self._camera_url)
+
+    def _connect(self, sent_by: str | None = None) -> None:
+        """Connect to the camera, by TLS for rtsps. `sent_by`: the address of another machine that sends there.
+
+        Raises SourceFailed, PasswordRefused; OSError if it is not there.
+        """
         if self._credentials is not None:
             self._credentials.check(self._camera_url)
         host, port = _find_host_port(self._camera_url)
         self._camera: socket.socket = socket.create_connection((host, port), WAIT_S)
         self._peer: str = self._camera.getpeername()[0]
+        if sent_by is not None and self.is_inward(self._peer) and not self.is_inward(sent_by):
+            self._camera.close()
+            raise SourceFailed(f"{redact_url(self.address.url)} sends to {self._place}, which is this machine itself")
         if urlsplit(self._camera_url).scheme == "rtsps":
             name, plain = self.tls_name or host, self._camera
             self._camera = line = self.tls().wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
@@ -141,7 +156,7 @@ class Line:
                     line.do_handshake()
             except ssl.SSLError as error:
                 line.close()
-                raise SourceFailed(f"{self._camera_url} cannot be read: {explain_error(error, CAMERA)}") from error
+                raise SourceFailed(f"{self._place} cannot be read: {explain_error(error, CAMERA)}") from error
 
     def _serve(self) -> None:
         """Answer one client after the other; at the end set `fault`. FFmpeg comes again if hardware fails to decode."""
@@ -156,9 +171,9 @@ class Line:
             self.fault = error
         except OSError as error:
             if not self._is_closed:
-                self.fault = SourceFailed(f"{self._camera_url} cannot be read: {error}")
+                self.fault = SourceFailed(f"{self._place} cannot be read: {error}")
         except (HTTPException, ValueError, IndexError) as error:
-            self.fault = SourceFailed(f"{self._camera_url} answers something that is no RTSP: {error}"[:200])
+            self.fault = SourceFailed(f"{self._place} answers something that is no RTSP: {error}"[:200])
 
     def _begin_anew(self) -> None:
         self._camera.close()
@@ -193,17 +208,17 @@ class Line:
         while status == "401" and self._credentials is not None and challenged_url != self._camera_url:
             challenged_url = self._camera_url  # once a URL: where that sends to puts a challenge of its own
             if not self._credentials.accept_challenge(headers.get_all("WWW-Authenticate", [])):
-                raise SourceFailed(f"{self._camera_url} wants an authentication that is neither Basic nor Digest")
+                raise SourceFailed(f"{self._place} wants an authentication that is neither Basic nor Digest")
             status, headers, raw, body = self._follow_redirects(method, url, head)
         if challenged_url and self._credentials is not None:
             self._credentials.note_answer(self._camera_url, is_refused=status == "401")
         if status == "401" and self.address.user is not None:
             why = "which does not get your password: let `url` name it"
-            raise SourceFailed(f"{self.address.url} sends to {self._camera_url}, {why}")
+            raise SourceFailed(f"{redact_url(self.address.url)} sends to {self._place}, {why}")
         if status == "461" and b"TCP" in head:  # the client tries UDP then, if it may
             self.has_udp_only = True
         elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
-            raise SourceFailed(f"{self._camera_url} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
+            raise SourceFailed(f"{self._place} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
         self.date = headers.get("Date") or self.date
         if method == "DESCRIBE":
             self.said = body.decode("latin-1")
@@ -258,7 +273,7 @@ class Line:
         first, _, rows = raw.partition(b"\r\n")
         headers = parse_headers(BytesIO(rows))
         if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_MESSAGE_BYTES:
-            raise SourceFailed(f"{self._camera_url} answers with {size} bytes, which is no description of a stream")
+            raise SourceFailed(f"{self._place} answers with {size} bytes, which is no description of a stream")
         return first, headers, raw, self._take_bytes(size)
 
     def _require_rtsp(self) -> None:
@@ -293,10 +308,11 @@ class Line:
         """
         self._moves += 1
         if self._moves == MOST_REDIRECTS:
-            raise SourceFailed(f"{self.address.url} sends elsewhere again and again: let `url` name the right place")
+            why = "sends elsewhere again and again: let `url` name the right place"
+            raise SourceFailed(f"{redact_url(self.address.url)} {why}")
         if urlsplit(self._camera_url).scheme != urlsplit(to).scheme:
             raise SourceFailed(
-                f"{self._camera_url} sends to {to}, which is another protocol: let `url` name the right one"
+                f"{self._place} sends to {redact_url(to)}, which is another protocol: let `url` name the right one"
             )
         former_url, self._camera_url = self._camera_url, Address.read(to).url
         if _find_host_port(former_url) != _find_host_port(to):
@@ -304,7 +320,7 @@ class Line:
             former_peer = self._peer
             self._camera.close()
             self._received.clear()
-            self._connect()
+            self._connect(former_peer)
             if credentials is not None and self._peer == former_peer:
                 credentials.check(self._camera_url)
                 self._credentials = credentials

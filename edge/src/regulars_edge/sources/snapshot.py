@@ -13,7 +13,7 @@ from regulars_edge.clock import Clock, read_moment
 from regulars_edge.errors import PasswordRefused, SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Http, IsEnough
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import redact_url
 from regulars_edge.picture import HEAD_BYTES, decodes_whole, ends_whole, find_content_type
 from regulars_edge.sources.login import Credentials
 from regulars_edge.sources.source import MotionGate
@@ -45,7 +45,7 @@ def ask_camera(
 
     Raises PasswordRefused if user and password are refused, or were lately.
     """
-    place = redact_text(url)
+    place = redact_url(url)
 
     def send_once() -> tuple[Answer, bool]:
         header = credentials and credentials.header(method, url)
@@ -55,7 +55,7 @@ def ask_camera(
     try:
         if credentials is None:
             return send_once()[0]
-        credentials.check(place)
+        credentials.check(url)
         answer, is_signed = send_once()
         if answer.status == 401:
             if not credentials.accept_challenge(answer.headers.getlist("WWW-Authenticate")):
@@ -66,9 +66,9 @@ def ask_camera(
             answer, is_signed = send_once()
         if answer.status in (401, 403) and _LOCKED.search(answer.body[:10_000]):
             why = "has locked this user after wrong passwords: wait half an hour, or switch it off and on"
-            raise credentials.refusals.count(place, credentials.user, credentials.password, f"{place} {why}")
+            raise credentials.refusals.count(url, credentials.user, credentials.password, f"{place} {why}")
         if is_signed:
-            credentials.note_answer(place, is_refused=answer.status == 401)
+            credentials.note_answer(url, is_refused=answer.status == 401)
     except Unreachable as error:
         raise SourceFailed(str(error)) from error
     return answer
@@ -79,12 +79,12 @@ def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer
     for _ in range(MOST_REDIRECTS + 1):
         answer = ask_camera(http, credentials, "GET", url, enough=_has_part)
         if answer.status not in (301, 302, 303, 307, 308):
-            return _require_picture(answer, redact_text(url))
+            return _require_picture(answer, redact_url(url))
         to = urljoin(url, answer.headers.get("Location", ""))
         if not is_url_at(to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")):
-            raise SourceFailed(f"{redact_text(url)} sends to {redact_text(to)[:200]}: is that the URL of its picture?")
+            raise SourceFailed(f"{redact_url(url)} sends to {redact_url(to)[:200]}: is that the URL of its picture?")
         url = to
-    raise SourceFailed(f"{redact_text(url)} sends elsewhere again and again")
+    raise SourceFailed(f"{redact_url(url)} sends elsewhere again and again")
 
 
 def _require_picture(answer: Answer, place: str) -> Answer:

@@ -18,7 +18,7 @@ from PIL import Image
 from regulars_edge.clock import Clock, StreamTime, read_moment
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.frames import Frame, encode_jpeg
-from regulars_edge.logs import redact_text
+from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.sources.rtsp import RARE_KEYS, Line
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
@@ -202,11 +202,11 @@ class LiveSource:
         if silence_ms <= self._interval_ms + (NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS):
             return
         if mailbox.is_without_key:
-            raise SourceFailed(f"{redact_text(self.place)} gives no whole picture: {RARE_KEYS}")
+            raise SourceFailed(f"{redact_url(self.place)} gives no whole picture: {RARE_KEYS}")
         if self.hardware is not None and not has_given:  # which may be why
-            _say_unused(redact_text(self.place), self.hardware, "it gives no picture")
+            _say_unused(redact_url(self.place), self.hardware, "it gives no picture")
             self.hardware = None
-        raise SourceFailed(f"{redact_text(self.place)} gives nothing that can be decoded")
+        raise SourceFailed(f"{redact_url(self.place)} gives nothing that can be decoded")
 
     def _fill(self, mailbox: Mailbox) -> None:
         """Read the stream into the mailbox until it ends, and leave there why."""
@@ -217,14 +217,16 @@ class LiveSource:
                     self._read_packets(mailbox, self.place if line is None else line.url)
                 except SourceFailed as error:
                     raise error if line is None else line.explain_error(error) from error
-            mailbox.ended = SourceFailed(f"{redact_text(self.place)} has ended")
+            mailbox.ended = SourceFailed(f"{redact_url(self.place)} has ended")
         except EdgeError as error:
             mailbox.ended = error
         except OSError as error:
-            mailbox.ended = SourceFailed(f"{redact_text(self.place)} cannot be read: {_explain_failure(error)}")
+            mailbox.ended = SourceFailed(f"{redact_url(self.place)} cannot be read: {_explain_failure(error)}")
 
     def _read_packets(self, mailbox: Mailbox, at: str) -> None:
-        with _open_video(at, self.form, dict(self.options), self.hardware, self.wishes, self.place) as opened:
+        with _open_video(
+            at, self.form, dict(self.options), self.hardware, self.wishes, redact_url(self.place)
+        ) as opened:
             container, stream, mailbox.decoder = opened
             stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
             for packet in _demux_packets(container, stream, mailbox.closed):
@@ -234,7 +236,7 @@ class LiveSource:
     def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self.clock.boot_ms()
         late_ms = now_ms - taken_ms
-        text = f"{redact_text(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
+        text = f"{redact_url(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
         if late_ms > TOO_LATE_MS:
             raise SourceFailed(text)
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
@@ -371,7 +373,7 @@ def _open_video(
     `form`, `options`: as FFmpeg takes them; `wishes`: options without which it is opened if it does not take them.
     Raises SourceFailed, which says `name`, also for what goes wrong inside the block.
     """
-    name = redact_text(name or place)
+    name = name or redact_text(place)
     settings = {"format": form, "options": {**options, **wishes}, "timeout": (OPEN_S, SILENCE_S)}
     try:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from regulars_edge.errors import PasswordRefused
+from regulars_edge.logs import redact_url
 
 FIRST_WAIT_S, NEXT_WAIT_S = 300.0, 1_800.0
 """Wait in s after the first refusal of a password, and after each later one: many cameras lock a user after five."""
@@ -67,4 +68,4 @@ def _find_account(url: str, user: str, password: str) -> tuple[object, ...]:
 
 def _explain_refusal(url: str) -> str:
     waits = f"{FIRST_WAIT_S / 60:.0f}, then {NEXT_WAIT_S / 60:.0f} minutes"
-    return f"{url} refuses user and password: correct them; they are tried again after {waits}"
+    return f"{redact_url(url)} refuses user and password: correct them; they are tried again after {waits}"
