@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import socket
 import ssl
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -21,6 +24,8 @@ from regulars.errors import OperatorError
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 30
 """Time that each step of the mail server may take."""
+_REPLIES_S, _REPLIES_BYTES = 120.0, 65_536
+"""How long all replies of a server may take, before TLS and within it, and how much they may be."""
 _TLS_PORT = 465
 """The port on which the server speaks TLS from the first byte on (RFC 8314)."""
 
@@ -44,11 +49,51 @@ class MailSettings(Struct, frozen=True):
             raise SettingError("smtp_user and smtp_password_file are given together")
 
 
+class Replies:
+    """Replies of a mail server, for smtplib: it would wait for ever for one that trickles, or has no last line."""
+
+    def __init__(self, line: socket.socket, now: Callable[[], float] = time.monotonic) -> None:
+        self._line, self._now = line, now
+        self._until = now() + _REPLIES_S
+        self._received, self._count = b"", 0
+
+    def readline(self, most: int) -> bytes:
+        """Return a line, or `most` bytes of one; b"": there are no more. Raises OSError."""
+        while b"\n" not in self._received[:most] and len(self._received) < most:
+            if self._now() > self._until:
+                raise TimeoutError(f"its replies were not whole after {_REPLIES_S:.0f} s")
+            if not (data := self._line.recv(4_096)):
+                break
+            self._received += data
+        line = self._received[: (self._received.find(b"\n") + 1 or len(self._received))][:most]
+        self._received = self._received[len(line) :]
+        self._count += len(line)
+        if self._count > _REPLIES_BYTES:
+            raise OSError(f"its replies have more than {_REPLIES_BYTES} bytes")
+        return line
+
+    def close(self) -> None:
+        self._received = b""
+
+
+class _Server(smtplib.SMTP):
+    """A connection whose replies end in time."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:  # also after STARTTLS: what came in the clear is no reply
+            self.file = Replies(self.sock)
+        return super().getreply()
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    pass
+
+
 def send_mail(message: EmailMessage, mail: MailSettings) -> None:
     """Send a mail. A password goes over TLS only, to a server whose certificate is good. Raises OperatorError."""
     host, port = mail.smtp_host or "", mail.smtp_port
     tls = ssl.create_default_context()  # smtplib's own verifies nothing
-    connect = partial(smtplib.SMTP_SSL, context=tls) if port == _TLS_PORT else smtplib.SMTP
+    connect = partial(_TlsServer, context=tls) if port == _TLS_PORT else _Server
     try:
         with connect(host, port, timeout=_TIMEOUT_S) as server:
             if port != _TLS_PORT:

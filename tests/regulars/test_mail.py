@@ -1,12 +1,19 @@
 """Mail of a box: what a stranger's name may not write, and what a server's refusal tells a tenant."""
 
+import itertools
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
 
 from chalicelib.book.words.errors import InvalidInput, Unusable
-from regulars.mail import MailSettings, SmtpMailer
+from regulars.errors import OperatorError
+from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
 from tests.regulars.inbox import Inbox, receiving_mail
 
 HEADERS = ["From", "To", "Subject", "Auto-Submitted", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
@@ -62,3 +69,57 @@ def test_a_tenant_is_told_nothing_of_the_operators_mail_server(caplog: pytest.Lo
     assert str(refused.value) == "the box's mail server did not take it"
     assert ("mx7.host.example" if refuses else "127.0.0.1:1:") in caplog.text, "the operator reads it"
     assert "boss" not in caplog.text
+
+
+# a hostile server
+
+
+@contextmanager
+def hostile(says: bytes) -> Iterator[int]:
+    """A server that says this over and over, whatever it is sent; yield its port."""
+
+    class Talker(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                while True:
+                    self.request.sendall(says)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talker) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (b"220-welcome\r\n", "more than 65536 bytes"),
+        (b"2", "Line too long"),
+        (b"\r\n", "-1"),
+    ],
+)
+def test_a_greeting_without_end_is_not_read_to_it(says: bytes, why: str) -> None:
+    letter = EmailMessage()
+    letter["From"], letter["To"] = "regulars@shop.example", "boss@shop.example"
+    with hostile(says) as port, pytest.raises(OperatorError, match=why):
+        send_mail(letter, MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example"))
+
+
+def test_a_reply_that_trickles_ends_in_time() -> None:
+    clock = itertools.count(0.0, 10.0)
+    with (
+        hostile(b"2") as port,
+        socket.create_connection(("127.0.0.1", port)) as line,
+        pytest.raises(TimeoutError, match="not whole after 120 s"),
+    ):
+        Replies(line, clock.__next__).readline(10**9)
+
+
+def test_replies_are_read_as_a_file_reads_them() -> None:
+    ours, its = socket.socketpair()
+    with ours:
+        with its:
+            its.sendall(b"250-one\r\n250 two\r\nthr")
+        replies = Replies(ours)
+        assert [replies.readline(100) for _ in range(4)] == [b"250-one\r\n", b"250 two\r\n", b"thr", b""]
