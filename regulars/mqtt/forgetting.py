@@ -16,6 +16,9 @@ PATIENCE_S = 10.0
 _SETTLE_S = 1.0
 """Once nothing new has come for this time, the broker has sent all its retained messages."""
 
+HEARD_S = 60.0
+"""How long a broker is listened to that goes on naming topics: anybody who writes to it can make it do so."""
+
 _LOOK_S = 0.05
 """How often it is looked whether the broker has answered, in s."""
 
@@ -36,14 +39,14 @@ def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
         return books
 
 
-def empty_messages(broker: Broker, books: Iterable[Topics]) -> int:
+def empty_messages(broker: Broker, books: Iterable[Topics], heard_s: float = HEARD_S) -> int:
     """Empty the books' retained messages; return how many. Raises OperatorError if the broker does not do it."""
     retained_topics: set[str] = set()
 
     def hear(topic: str, payload: bytes) -> None:
         (retained_topics.add if payload else retained_topics.discard)(topic)
 
-    with _listen(broker, [pattern for topics in books for pattern in topics.retained], hear):
+    with _listen(broker, [pattern for topics in books for pattern in topics.retained], hear, heard_s):
         emptied_topics = sorted(retained_topics)
         for topic in emptied_topics:
             broker.tell(topic, "", retain=True)
@@ -54,8 +57,13 @@ def empty_messages(broker: Broker, books: Iterable[Topics]) -> int:
 
 
 @contextmanager
-def _listen(broker: Broker, patterns: Iterable[str], hear: Callable[[str, bytes], object]) -> Iterator[None]:
-    """Connect while the block runs, which begins when `hear` was called with all that the broker retains there."""
+def _listen(
+    broker: Broker, patterns: Iterable[str], hear: Callable[[str, bytes], object], heard_s: float = HEARD_S
+) -> Iterator[None]:
+    """Connect while the block runs, which begins when `hear` was called with all that the broker retains there.
+
+    Raises OperatorError if the broker does not answer, or goes on for longer than `heard_s`.
+    """
     heard_topics: set[str] = set()
     newest_at = 0.0
 
@@ -73,6 +81,8 @@ def _listen(broker: Broker, patterns: Iterable[str], hear: Callable[[str, bytes]
         _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
         listens_at = time.monotonic()
         while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
+            if time.monotonic() - listens_at > heard_s:
+                raise OperatorError("the broker goes on naming new topics: nothing is changed")
             time.sleep(_LOOK_S)
         yield
     finally:

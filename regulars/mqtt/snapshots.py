@@ -35,6 +35,8 @@ MOST_PICTURES = 10
 TRIES_AT_END, NO_PICTURE_S = 5, 2.0
 """Frigate writes the picture of somebody who has gone a moment after it says so."""
 
+SAY_EVERY_S = 60.0
+"""How often the log tells of messages that are none, in s."""
 _REMEMBERED = 2000
 """Tracks that are remembered, so that each is sent once."""
 
@@ -92,6 +94,7 @@ class Snapshots:
         self._no_picture_s = no_picture_s
         self._caught_up_connection = 0
         self._book = service.book
+        self._unread_count, self._next_unread_at = 0, 0.0
         self._lock = threading.Lock()
         self._snapshots: dict[str, _DueSnapshot] = {}
         """Those that are to be sent, by event. A newer one replaces one that was not sent yet."""
@@ -103,10 +106,17 @@ class Snapshots:
         try:
             event = read_event(payload)
         except NotFrigates as error:
-            _log.warning("%s: %s", topic, error)
+            self._say_unread(topic, error)
             return
         if event is not None:
             self._add_due_snapshot(event)
+
+    def _say_unread(self, topic: str, error: NotFrigates) -> None:
+        """Log a message that is none, but now and then if there are many: anybody at the broker may send them."""
+        self._unread_count += 1
+        if time.monotonic() >= self._next_unread_at:
+            _log.warning("%s: %s (%d such messages so far)", topic, error, self._unread_count)
+            self._next_unread_at = time.monotonic() + SAY_EVERY_S
 
     def step(self) -> float:
         """Send the pictures that are due, and give Frigate the names that are known by now.

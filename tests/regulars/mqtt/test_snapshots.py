@@ -230,7 +230,7 @@ def test_messages_that_are_none_are_said_and_change_nothing(
         frigates.says(listener, message("../../config", time.time()))
         frigates.sees(listener, EVENT, time.time(), seen())
         until(lambda: len(captures(shop)) == 1)
-    assert caplog.text.count("not in Frigate's form") == 3
+    assert caplog.text.count("not in Frigate's form") == 1, "else who writes to the broker fills the disk with a log"
     assert not [path for path in frigates.asked if "config" in path]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,10 @@ from regulars_client import Regulars, models
 from regulars_client.errors import NoAnswer
 
 from regulars.cli import main
+from regulars.errors import OperatorError
+from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.discovery import Topics
+from regulars.mqtt.forgetting import empty_messages
 from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening
 from tests.support.mqtt.shop import ANN, ARRIVALS, Shop, told
 from tests.support.waiting import until
@@ -265,6 +269,29 @@ def test_a_broker_that_takes_its_time_is_emptied(
         assert main(["mqtt", "--broker", f"mqtt://127.0.0.1:{port}", "--forget", "shop"]) == 0
     until(lambda: not listener.retained)
     assert capsys.readouterr().out == "1 retained messages of shop are emptied\n"
+
+
+def test_a_broker_that_names_topics_without_end_is_not_emptied_and_not_heard_out(
+    broker: Mosquitto, listener: Listener
+) -> None:
+    listener.client.publish(TODAY[0], "{}", 1, retain=True)
+    until(lambda: TODAY[0] in listener.retained)
+    stop = threading.Event()
+
+    def go_on() -> None:
+        number = 0
+        while not stop.wait(0.01):
+            listener.client.publish(f"regulars/shop/people/{(number := number + 1)}", "{}")
+
+    writing = threading.Thread(target=go_on)
+    writing.start()
+    try:
+        with pytest.raises(OperatorError, match="goes on naming new topics"):
+            empty_messages(Broker(Address("127.0.0.1", broker.port, tls=False), "forget", ""), [Topics("shop")], 0.5)
+    finally:
+        stop.set()
+        writing.join()
+    assert TODAY[0] in listener.retained
 
 
 @pytest.mark.parametrize("wrong", [["--forget", "#"], ["--forget", "shop", "--mailbox", "home"]])
