@@ -36,7 +36,7 @@ from regulars.findings import Finding, failed, warning, well
 from regulars.folder import Served
 from regulars.serve.server import open_listener
 from regulars.serve.settings import ServeSettings
-from regulars.serve.tls import Certificate
+from regulars.serve.tls import SOON_DAYS, Certificate
 
 ROOM_BYTES, SHARE = 10 * 10**9, 0.1
 """The disk is nearly full if less than both is free, as the console says, too."""
@@ -268,10 +268,6 @@ def check_service(running: Served | None) -> Finding:
     if answer.status != 200:
         return failed("service", f"{label} is not ready: {'; '.join(faults) or answer.status}; its log says why")
     return well("service", f"{label} is ready, with {answers.get('pack')}")
-
-
-SOON_DAYS = 14
-"""Days before a certificate ends from which `doctor` warns."""
 
 
 def check_certificate(serving: ServeSettings, public_url: str | None, now: datetime) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import partial
 from importlib.metadata import version
@@ -353,6 +354,7 @@ class Front:
                     self._watchdog.note_turn(still_s, lane_name)
                 if self._tls:
                     self._tls.renew()
+                    self._tls.tell_end(datetime.now(UTC))
             stopped_at = time.monotonic()
             taking.cancel()
             await asyncio.wait([taking])

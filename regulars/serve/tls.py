@@ -1,14 +1,21 @@
-"""The certificate that a server shows: checked before the start, and read again when its files change."""
+"""The certificate that a server shows: checked before the start, read again when its files change, and its end told."""
 
 from __future__ import annotations
 
 import logging
 import ssl
+from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
+
+SOON_DAYS = 14
+"""Days before a certificate ends from which on that is told."""
 
 _FileStates = list[tuple[int, int, int]]
 
@@ -23,6 +30,8 @@ class Certificate:
         self._chain, self._key = chain, key
         self._known_state = self._read_state()
         self.context = self._load_context()
+        self._ends_at = self._read_end()
+        self._told_on: date | None = None
 
     def renew(self) -> None:
         """Take the files again if they have changed. If those cannot be used, say so once and keep the ones in use.
@@ -39,9 +48,27 @@ class Certificate:
         try:
             self._load_context()  # first apart: a chain whose key does not fit would spoil the context
             self.context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
+            self._ends_at, self._told_on = self._read_end(), None
             _log.info("the certificate %s was read again", self._chain)
         except (OperatorError, OSError) as error:
             _log.warning("the former certificate is kept: %s", error)
+
+    def tell_end(self, now: datetime) -> None:
+        """Log, once a day, that the certificate ends soon, or that clients refuse it."""
+        if self._ends_at is None or (self._ends_at - now).days >= SOON_DAYS or self._told_on == now.date():
+            return
+        self._told_on = now.date()
+        if self._ends_at <= now:
+            what = f"has ended at {self._ends_at:%Y-%m-%d}, so clients refuse it"
+        else:
+            what = f"ends in {(self._ends_at - now).days} days, at {self._ends_at:%Y-%m-%d}"
+        _log.warning("the certificate %s %s: renew it; new files are taken without a restart", self._chain, what)
+
+    def _read_end(self) -> datetime | None:
+        """Return when the certificate ends; None: only OpenSSL can read it."""
+        with suppress(OSError, ValueError):
+            return x509.load_pem_x509_certificate(self._chain.read_bytes()).not_valid_after_utc
+        return None
 
     def _read_state(self) -> _FileStates:
         """Return what tells that a file was written or exchanged: its time, size and inode."""

@@ -4,6 +4,7 @@ import re
 import shutil
 import ssl
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,37 @@ def test_a_renewal_that_cannot_be_used_leaves_the_former_certificate(
     shutil.copy(tmp_path / "other" / "key.pem", tmp_path / "key.pem")
     shown.renew()
     assert caplog.messages[1:] == [f"the certificate {tmp_path / 'chain.pem'} was read again"]
+
+
+@pytest.mark.parametrize(("days", "said"), [(30, ""), (9, "ends in 8 days, at "), (-1, "has ended at ")])
+def test_a_certificate_that_ends_soon_or_has_ended_is_told_once_a_day(
+    days: int, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown, now = Certificate(*certificate(tmp_path, days=days)), datetime.now(UTC)
+    for hours in range(48):
+        shown.tell_end(now + timedelta(hours=hours))
+    assert len(caplog.messages) in ((2, 3) if said else (0,))
+    assert all("renew it; new files are taken without a restart" in message for message in caplog.messages)
+    assert said in "".join(caplog.messages)
+    caplog.clear()
+    certificate(tmp_path, serial=2, days=90)
+    shown.renew()
+    shown.tell_end(now + timedelta(hours=49))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_client_cannot_have_a_connections_keys_made_anew_again_and_again(tmp_path: Path) -> None:
+    """Each renegotiation costs the server a signature; TLS 1.3 has none."""
+    needed("openssl")
+    with encrypted(tmp_path) as (host, port):
+        asked = ["openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_2"]
+        with subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+            said = iter(client.stdout.readline, b"")
+            assert any(b"Extended master secret" in line for line in said), "the first handshake is done"
+            client.stdin.write(b"R\n")
+            client.stdin.flush()
+            assert any(b"no renegotiation" in line for line in said)
+            client.kill()
 
 
 def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def certificate(
-    folder: Path, serial: int = 1, passphrase: bytes | None = None, *, days: int = 1, host: str | None = None
+    folder: Path, serial: int = 1, passphrase: bytes | None = None, *, days: int = 30, host: str | None = None
 ) -> tuple[Path, Path]:
     """Its file and its key's."""
     key = ec.generate_private_key(ec.SECP256R1())
