@@ -1,10 +1,12 @@
 """Random histories of acts, closings, erasures and retention verify; after any attack they do not."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from chalicelib.book.words.values import time_text
 from chalicelib.rights.words.audit import DAYS, Document, compute_root, entry_put, leaf_of, new_entry
 from chalicelib.rights.words.signing import canonical_json
 from tests.rights.audit.steps import STEPS, Step, a_chain, play, settle
-from tests.support.audit.desk import HOUR, SETS, TENANT, Desk, desk, forged, open_items, signed_by_another
+from tests.support.audit.desk import HOUR, SETS, TENANT, Desk, desk, desk_at, forged, open_items, signed_by_another
 from tests.support.examples import examples
 
 EXAMPLES_TRIED, ALL_EXAMPLES = 40, 2_000
@@ -255,6 +257,23 @@ def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewh
     made.set_end(made.elements[-1].head)
     assert made.verify().findings == []
     assert any("cut off" in one for one in made.verify(kept).findings)
+
+
+def test_who_puts_an_older_copy_of_the_disk_back_is_found_by_a_head_that_was_kept_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with desk_at(tmp_path / "disk") as made:
+        a_chain(made)
+        shutil.copytree(tmp_path / "disk", tmp_path / "copy")
+        made.act("anna", what="DELETE /v1/faces/{id}")
+        settle(made)
+        kept = made.elements[-1].document
+    with desk_at(tmp_path / "copy") as older:
+        assert older.verify().findings == []
+        assert any("cut off" in one for one in older.verify(kept).findings)
+        older.clock.advance(12 * HOUR)
+        older.act("ben")
+        settle(older)
+        assert any("made anew" in one for one in older.verify(kept).findings), "also when it went on from there"
 
 
 def test_a_head_of_another_tenant_is_no_head_to_verify_by(made: Desk) -> None:

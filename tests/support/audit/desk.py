@@ -163,10 +163,14 @@ def forged(leaf: Leaf) -> Leaf:
 
 @contextmanager
 def desk() -> Iterator[Desk]:
-    with TemporaryDirectory() as folder:
-        path = Path(folder)
-        with closing(SqliteItemStore(path / "regulars.sqlite", keys.TABLES)) as items:
-            yield Desk(items, FolderBlobStore(path / "blobs"), FakeClock())
+    with TemporaryDirectory() as folder, desk_at(Path(folder)) as made:
+        yield made
+
+
+@contextmanager
+def desk_at(path: Path) -> Iterator[Desk]:
+    with closing(SqliteItemStore(path / "regulars.sqlite", keys.TABLES)) as items:
+        yield Desk(items, FolderBlobStore(path / "blobs"), FakeClock())
 
 
 def open_items(made: Desk) -> list[Item]:
