@@ -23,7 +23,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases systemd back clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases systemd back clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -133,6 +133,11 @@ lock: .venv/test  ## Locks of what goes to Lambda, and of what is installed with
 	$(LOCK) --python-version 3.12 infra/locks/chalice.in --output-file infra/locks/chalice.txt
 	$(WHEELS_LOCK) requirements.txt regulars/requirements.txt client/pyproject.toml --output-file infra/locks/regulars.txt
 	$(WHEELS_LOCK) --all-extras edge/pyproject.toml --output-file infra/locks/regulars-edge.txt
+
+vulnerabilities: .venv/test  ## Asks whether what is locked has published vulnerabilities; fails, too, if a package could not be looked up
+	$(BIN)/python -m pip install -qq --group audit
+	for lock in functions chalice regulars regulars-edge; do echo "== $$lock"; \
+		$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r infra/locks/$$lock.txt || failed=1; done; exit $${failed:-0}
 
 client: .venv/test  ## docs/api/v1.yaml, and what the client has from it and from book/words/errors.py: models, operations and codes
 	$(BIN)/python -m regulars.openapi --write
