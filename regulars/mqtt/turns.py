@@ -27,6 +27,16 @@ SETTLE_S = 1.0
 _log = logging.getLogger(__name__)
 
 
+def read_turn(payload: bytes) -> tuple[str, str] | None:
+    """Read the rank of a program, and its host as a log may have it; None: another one wrote this."""
+    try:
+        said = json.loads(payload)
+        rank, host = str(said["rank"]), str(said["host"])[:100]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return rank, "".join(character for character in host if character.isprintable())
+
+
 class Turns:
     """The turn of this program among those of one mailbox, at `topic`. `every_s`, `settle_s`: as the constants."""
 
@@ -68,11 +78,9 @@ class Turns:
 
     def _hear(self, _topic: str, payload: bytes) -> None:
         """Give way to a program that was started before this one; tell one that came later that this one is there."""
-        try:
-            said = json.loads(payload)
-            rank, host = str(said["rank"]), str(said["host"])[:100]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        if (said := read_turn(payload)) is None:
             return
+        rank, host = said
         if rank < self._rank:
             if not self._senior:
                 _log.warning(

@@ -37,6 +37,7 @@ from regulars_edge import picture as edge_picture
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
 from regulars_edge.http import Answer
+from regulars_edge.reach import move_url
 from regulars_edge.service import Offer
 from regulars_edge.service import Service as EdgeService
 from regulars_edge.setup import first_page, onvif
@@ -60,6 +61,7 @@ from chalicelib.book.store.web.url import read_url
 from chalicelib.book.vision.pictures import image
 from chalicelib.book.words import channels, keys
 from chalicelib.book.words.channels import write_message
+from chalicelib.book.words.effects import read_setting
 from chalicelib.book.words.errors import (
     Busy,
     FaceNotFound,
@@ -107,17 +109,20 @@ from chalicelib.doors.words.roles import Passkey
 from chalicelib.rights.audit.audit import verified_export
 from chalicelib.rights.erasure.again import read_receipt
 from chalicelib.rights.words import audit, signing
+from chalicelib.rights.words.standing import read_document
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings, read_networks
-from regulars import configuration
-from regulars.backup import archive
+from regulars import configuration, place
+from regulars.backup import archive, beside
 from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
 from regulars.models import network
 from regulars.mqtt import frigate
+from regulars.mqtt.discovery import read_device
+from regulars.mqtt.turns import read_turn
 from regulars.serve.asgi import read_paths
 from regulars.serve.server import make_site
 from regulars.transfer import exports, services, sources
-from regulars.transfer import journal as imports
+from regulars.transfer.command import remove_former_journal
 from tests.hostile import words
 from tests.hostile.fuzz import Opened, Parser, Read
 from tests.support.api.devices import device
@@ -376,7 +381,7 @@ def cookie_of(data: bytes) -> object:
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
-    return read_session_token(request, None)
+    return read_session_token(request.headers, None)
 
 
 def sender_behind(told: str) -> str:
@@ -774,14 +779,54 @@ def tables_of_people(folder: Path) -> Iterator[Read]:
 
 
 @contextmanager
-def journals_of_imports(folder: Path) -> Iterator[Read]:
+def notes_of_backups(folder: Path) -> Iterator[Read]:
     def read(data: bytes) -> object:
-        path = folder / "journal"
-        path.write_bytes(data)
-        with imports.open_journal(path, {}) as journal:
-            return journal.read_progress("Ann").kept
+        (folder / beside.NOTE).write_bytes(data)
+        return beside.list_folders(folder)
 
     yield read
+
+
+@contextmanager
+def marks_of_folders(folder: Path) -> Iterator[Read]:
+    def read(data: bytes) -> object:
+        (folder / place.FILE).write_bytes(data)
+        return place.read_noted_place(folder)
+
+    yield read
+
+
+@contextmanager
+def former_journals(folder: Path) -> Iterator[Read]:
+    def read(data: bytes) -> object:
+        path = folder / "people.jsonl"
+        path.write_bytes(data)
+        return remove_former_journal(path)
+
+    yield read
+
+
+STANDS = {
+    "kind": "what stands",
+    "tenant": "shop",
+    "app_id": "7",
+    "life": "a",
+    "base": "",
+    "kinds": [],
+    "disabled": False,
+    "settings": {"faces": 7},
+    "accesses": {},
+    "faces": {},
+    "at": "2026-11-20T10:00:00.000Z",
+}
+
+
+def standing_of(data: bytes) -> object:
+    document = read_document(json.loads(data))
+    if document is None:
+        return None
+    standing = document.read_standing()
+    return [read_setting(name) for name in standing.settings], standing
 
 
 @contextmanager
@@ -1437,11 +1482,6 @@ PARSERS = {
          *("path\tname\n1.jpg\t李小明\n".encode(encoding) for encoding in ("utf-16", "gb18030"))],
         any_bytes,
     ),
-    "journals of imports": Parser(
-        journals_of_imports, (DamagedFile, OperatorError), ("regulars.transfer.journal",),
-        [b'{"import": {}}\n{"person": "Ann", "photo": "1", "outcome": ["a.jpg", "kept", ""]}\n', b'{"import": 1}\n'],
-        any_bytes,
-    ),
     "Frigate's messages": Parser(
         plain(frigate.read_event), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
         [as_json(frigates_message("1607123955.475377-mxklsc", 1607123965.975463))], json_values,
@@ -1469,6 +1509,31 @@ PARSERS = {
         plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
         ("chalicelib.rights.audit.verifying", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
+    ),
+    "documents of what stands": Parser(
+        plain(standing_of), (InvalidInput, ValueError, RecursionError),
+        ("chalicelib.rights.words.standing", "chalicelib.book.words.effects"),
+        [as_json(signing.sign_statement(STANDS, signing.new_key()[0]))],
+        json_values,
+    ),
+    "notes of backups": Parser(
+        notes_of_backups, (), ("regulars.backup.beside",), [b'{"folders": ["/srv/backups"]}\n'], any_bytes
+    ),
+    "marks of folders": Parser(
+        marks_of_folders, (), ("regulars.place",),
+        [b'{"inode": 7, "born_ns": 7, "machine": "", "path": "/srv"}'], any_bytes,
+    ),
+    "former journals of imports": Parser(
+        former_journals, (), ("regulars.transfer.command",), [b'{"import": {}}\n{}\n', b"7\n"], any_bytes
+    ),
+    "what others keep at a broker": Parser(
+        plain(lambda data: (read_device(data), read_turn(data))), (),
+        ("regulars.mqtt.discovery", "regulars.mqtt.turns"),
+        [b'{"device": {"configuration_url": "http://box:8000"}}', b'{"rank": "0", "host": "box"}'], any_bytes,
+    ),
+    "URLs of cameras that are moved": Parser(
+        plain(lambda data: move_url(data.decode("latin-1"), "10.0.0.9")), (ValueError,), ("regulars_edge.reach",),
+        [b"https://door:8443/x?channel=1", b"rtsp://[::1]/x"], any_bytes,
     ),
     "receipts": Parser(
         plain(lambda data: read_receipt(json.loads(data))), (InvalidInput, ValueError, RecursionError),
