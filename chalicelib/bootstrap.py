@@ -113,7 +113,8 @@ class Adapters:
             from chalicelib.aws.search import LambdaSearch
             from chalicelib.book.index.routing import NearSearch
 
-            remote = LambdaSearch(open_aws_client("lambda"), aws.search_function)
+            names = (aws.search_function, *aws.more_search_functions)
+            remote = LambdaSearch(open_aws_client("lambda"), names)
             return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
         return self._galleries
 

@@ -18,13 +18,8 @@ from msgspec import NODEFAULT, Struct, field
 from msgspec.structs import replace
 
 from chalicelib.book.rules.decision import DEFAULT_FPIR
+from chalicelib.book.rules.galleries import NEAR_FACES, share_memory
 from chalicelib.book.words.setting import Setting, setting, settings_of
-
-NEAR_FACES = 5_000
-"""Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""
-
-_WITHOUT_GALLERIES_MB = 256
-"""Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab: bench/tenants.py)."""
 
 
 class SettingError(ValueError):
@@ -95,6 +90,10 @@ def _read_witness(text: str) -> str:
     return text
 
 
+def _read_names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
 def read_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(address) for part in text.split(",") if (address := part.strip()))
@@ -114,6 +113,9 @@ class AwsStorage(Struct, frozen=True):
     secrets_key: str = setting(NODEFAULT, "KMS key that seals the secrets of tenants and hooks")
     search_function: str | None = setting(
         None, "name of the search function; without it, search runs in the calling function"
+    )
+    more_search_functions: tuple[str, ...] = setting(
+        (), "names of further search functions, with commas between them: each tenant has one of all", read=_read_names
     )
     near_faces: int = setting(
         NEAR_FACES, "faces up to which the calling function searches a gallery itself", 0, 100_000
@@ -232,5 +234,5 @@ def _add_function_memory(values: dict[str, Any], environ: Mapping[str, str]) -> 
     """Take what a function has as the limit, and two thirds of what it leaves for galleries, unless they are set."""
     if size_mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
         values.setdefault("memory_mb", int(size_mb))
-        values.setdefault("search_memory_mb", max(0, (int(size_mb) - _WITHOUT_GALLERIES_MB) * 2 // 3))
+        values.setdefault("search_memory_mb", share_memory(int(size_mb)))
     return values

@@ -8,7 +8,7 @@ are only those that roll an update back (regulars/deploy).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chalicelib.book.words.telemetry import (
@@ -16,6 +16,7 @@ from chalicelib.book.words.telemetry import (
     FAILURES_UNAVAILABLE,
     FAILURES_UNEXPECTED,
     JOURNAL_TAIL,
+    SEARCH_MS,
     STUCK_AGE,
     SWEEP_AGE,
 )
@@ -33,9 +34,13 @@ HAS_TOPIC = "HasAlarmTopic"
 _SCHEDULED = ("Canary", "Watch")
 """Functions that fail if they do not run, too: a run in time has a metric, of no errors."""
 
-_SLOW_MS = {"Search": 20_000, "Ingest": 96_000}
+_SLOW_MS = {"Ingest": 96_000}
 """Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost. Not of
 build_index, whose chores stop in time (book/words/chores)."""
+
+_SEARCH = "Search"
+_SLOW_SEARCH_MS = 20_000
+"""Four fifths of a search function's time limit, which the functions that call them wait: one metric for all."""
 
 _MOST_RUNS = 50_000
 """Runs of build_index in an hour: twice those of a night of 1,000 tenants (lab: bench/chores.py). It may send itself
@@ -59,7 +64,7 @@ _MAX_SWEEP_AGE_S = 3 * _HOUR
 
 _GATEWAY, _LAMBDA, _API = "AWS/ApiGateway", "AWS/Lambda", "APIHandler"
 _AGE, _WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
-_GAUGES = {JOURNAL_TAIL, STUCK_AGE, SWEEP_AGE, _AGE, _WAITING, "Duration"}
+_GAUGES = {JOURNAL_TAIL, SEARCH_MS, STUCK_AGE, SWEEP_AGE, _AGE, _WAITING, "Duration"}
 """Metrics of which a period's largest value counts; of the others their sum."""
 
 _LOG = "filter the logs of api_handler, ingest, deliver and watch by level"
@@ -77,6 +82,8 @@ _SAYS = {
     "WatchErrors": "Watch fails or does not run: what it does for the stores is not done until it succeeds",
     "CapturesAreStuck": "Captures are neither resolved nor will be: S3's events do not come, ingest fails again and "
     "again, or a camera sends what nobody can read (`regulars captures parked`). Look into the ingest function's log",
+    "SearchIsSlow": f"A request or message waits {_SLOW_SEARCH_MS // 1000} s for its searches, four fifths of a search "
+    "function's time limit",
     "SweepIsLate": "A tenant's hourly sweep has not come to an end for three hours: look into the build_index "
     "function's log",
 }
@@ -87,11 +94,11 @@ _FAILED = "Two runs of {} within an hour failed, crashed or took too long: look 
 _SLOW = "Runs of {} take {} s, four fifths of their time limit"
 
 
-def make_alarms(functions: Iterable[str]) -> Template:
+def make_alarms(functions: Iterable[str], search_functions: Sequence[str]) -> Template:
     """Make alarms for functions and queues, and the dashboard of these functions, by their names in the template.
 
-    The service counts failures itself: the dialects answer most with HTTP 200. A queue's message comes again after up
-    to half an hour, so failed runs are counted for an hour.
+    One alarm counts the errors of all `search_functions`. The service counts failures itself: the dialects answer most
+    with HTTP 200. A queue's message comes again after up to half an hour, so failed runs are counted for an hour.
     """
     named_alarms = [
         _make_alarm("ApiErrors", _GATEWAY, "5XXError", _5_MIN, count=1, threshold=_MOST_ERRORS),
@@ -106,14 +113,15 @@ def make_alarms(functions: Iterable[str]) -> Template:
         _make_alarm("WatchErrors", "Watch", "Errors", _HOUR, count=2),
         _make_alarm("CapturesAreStuck", NAMESPACE, STUCK_AGE, _5_MIN, count=2),
         _make_alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, count=3, threshold=_MAX_SWEEP_AGE_S),
+        _make_alarm("SearchIsSlow", NAMESPACE, SEARCH_MS, _HOUR, count=2, threshold=_SLOW_SEARCH_MS),
     ]
     for name in QUEUES:
         if name != _SEEN_BY_ERRORS:
             named_alarms += _make_queue_alarms(f"{name}Queue", f"{name}DeadLetters")
-    for function in (*_SLOW_MS, "BuildIndex"):
+    for function in (_SEARCH, *_SLOW_MS, "BuildIndex"):
         text = _FAILED.format(function)
         alarm = _make_alarm(f"{function}Errors", function, "Errors", _HOUR, count=1, threshold=2, description=text)
-        named_alarms.append(alarm)
+        named_alarms.append(_add_up(*alarm, search_functions) if function == _SEARCH else alarm)
     for function, ms in _SLOW_MS.items():
         text = _SLOW.format(function, ms // 1000)
         alarm = _make_alarm(f"{function}IsSlow", function, "Duration", _HOUR, count=2, threshold=ms, description=text)
@@ -155,6 +163,32 @@ def _make_alarm(
         properties["AlarmActions"] = {"Fn::If": [HAS_TOPIC, properties["AlarmActions"], {"Ref": "AWS::NoValue"}]}
         condition = {"Condition": "HasCanary"} if source == "Canary" else {}
     return name, {"Type": "AWS::CloudWatch::Alarm", **condition, "Properties": properties}
+
+
+def _add_up(name: str, alarm: Template, functions: Sequence[str]) -> tuple[str, Template]:
+    """Let an alarm look at the sum of its metric over functions. AWS takes ten metrics an alarm, and charges each."""
+    one = {
+        key: alarm["Properties"].pop(key) for key in ("Namespace", "Dimensions", "MetricName", "Statistic", "Period")
+    }
+    metrics = [
+        {
+            "Id": f"of_{function.lower()}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": one["Namespace"],
+                    "MetricName": one["MetricName"],
+                    "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": function}}],
+                },
+                "Period": one["Period"],
+                "Stat": one["Statistic"],
+            },
+            "ReturnData": False,
+        }
+        for function in functions
+    ]
+    total = {"Id": "total", "Expression": "SUM(METRICS())", "Label": one["MetricName"], "ReturnData": True}
+    alarm["Properties"]["Metrics"] = [*metrics, total]
+    return name, alarm
 
 
 def _make_metric_source(source: str) -> Template:

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from chalicelib.aws import spread
 from chalicelib.book.words.errors import Busy, InvalidInput, NotFound, RegularsError, StorageUnavailable
 from chalicelib.doors.dialects import DIALECTS
 from chalicelib.doors.http import JSON
@@ -37,7 +38,9 @@ def load_template(path: Path) -> dict[str, Any]:
 def join_parts() -> dict[str, Any]:
     """Join all parts into one template. Raises ValueError if two parts define one entry."""
     overlay = load_template(FUNCTIONS)
-    derived = (derive_from_functions(overlay), make_alarms(list_functions().values()), make_gateway_answers())
+    functions, search_functions = list_functions().values(), list_search_functions()
+    alarms = make_alarms([*functions, *search_functions[1:]], search_functions)
+    derived = (derive_from_functions(overlay), alarms, make_gateway_answers())
     return reduce(join_templates, (make_storage(), overlay, *derived))
 
 
@@ -49,9 +52,11 @@ def write_shipped(packaged: Path, shipped: Path) -> None:
     """Write what `chalice package` made as CloudFormation gets it: each path's methods as one, and no spaces.
 
     All methods of a path invoke one function, which answers 405 itself. As one they are a seventh of the template,
-    which may have a million bytes, and of the API's 300 resources.
+    which may have a million bytes, and of the API's 300 resources. The search function comes several times, with one
+    role and one log: Chalice would want each by name, and give it a role of its own.
     """
     template = json.loads(packaged.read_text(encoding="utf-8"))
+    template["Resources"] |= dict.fromkeys(list_search_functions(), template["Resources"][SEARCH])
     paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     for name, methods in paths.items():
         first_method, *other_methods = methods.values()
@@ -64,6 +69,7 @@ def write_shipped(packaged: Path, shipped: Path) -> None:
 Template = dict[str, Any]
 
 _CONFIG = Path(__file__).resolve().parents[1] / ".chalice" / "config.json"
+SEARCH = "Search"
 # Chalice's own names for what app.py calls `api_handler`.
 _API, _API_ROLE = "APIHandler", "ApiHandlerRole"
 
@@ -77,6 +83,11 @@ def list_functions() -> dict[str, str]:
     stages = json.loads(_CONFIG.read_text(encoding="utf-8"))["stages"].values()
     names = [name for stage in stages for name in stage["lambda_functions"]]
     return {name: _API if name == "api_handler" else _to_camel_case(name) for name in names}
+
+
+def list_search_functions() -> list[str]:
+    """Return the search functions' names in the template: that of .chalice/config.json, and its copies."""
+    return [SEARCH, *(f"{SEARCH}{number}" for number in range(2, spread.FUNCTIONS + 1))]
 
 
 def name_role(name: str) -> str:
@@ -94,6 +105,7 @@ def derive_from_functions(overlay: Template) -> Template:
             _make_concurrency_limits(),
             _make_outputs(overlay),
             _make_role_boundaries(),
+            _name_search_functions(overlay),
             {"Resources": key_roles},
         ),
     )
@@ -150,6 +162,28 @@ def _make_role_boundaries() -> Template:
     return {"Resources": roles}
 
 
+def _name_search_functions(overlay: Template) -> Template:
+    """Tell each function that has the name of the search function those of its copies, too.
+
+    In a variable of its own: code and variables of a function are updated one after the other, so an earlier version
+    may read it, and a later one may have to do without.
+    """
+    copies = {"Fn::Join": [",", [{"Ref": name} for name in list_search_functions()[1:]]]}
+    variables = {"Environment": {"Variables": {f"{_SETTING}MORE_SEARCH_FUNCTIONS": copies}}}
+    return {
+        "Resources": {
+            name: {"Properties": variables}
+            for name, resource in overlay["Resources"].items()
+            if f"{_SETTING}SEARCH_FUNCTION" in _read_own_variables(resource)
+        }
+    }
+
+
+def _read_own_variables(resource: Template) -> Template:
+    variables: Template = resource["Properties"].get("Environment", {}).get("Variables", {})
+    return variables
+
+
 def _make_outputs(overlay: Template) -> Template:
     """Output the settings that all functions have, for commands with --stage (regulars/deploy/stage.py)."""
     variables: Template = overlay["Globals"]["Function"]["Environment"]["Variables"]
@@ -185,12 +219,17 @@ def _make_concurrency_limits() -> Template:
             "Type": "Number",
             "Default": -1,
             "MinValue": -1,
-            "Description": f"Concurrent runs reserved for {function}, its most, too; 0 stops it, -1 shares all",
+            "Description": f"Concurrent runs reserved for {_describe_function(function)}, its most, too; 0 stops it, "
+            "-1 shares all",
         }
         conditions[reserved] = {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, -1]}]}
         reserved_runs = {"Fn::If": [reserved, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
         resources[function] = {"Properties": {"ReservedConcurrentExecutions": reserved_runs}}
     return {"Parameters": parameters, "Conditions": conditions, "Resources": resources}
+
+
+def _describe_function(function: str) -> str:
+    return f"each of the {spread.FUNCTIONS} functions {SEARCH}" if function == SEARCH else function
 
 
 def _to_camel_case(name: str) -> str:

@@ -11,13 +11,14 @@ call is Busy until both sides know it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ConnectionClosedError
 from msgspec import DecodeError, Struct, convert, json, to_builtins
 
 from chalicelib.aws.errors import translate_failures
+from chalicelib.aws.spread import choose_function
 from chalicelib.book.rules.decision import FaceSearch, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.book.words import errors
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
@@ -70,27 +71,27 @@ class _Failure(Struct, rename="camel"):
 
 
 class LambdaSearch:
-    """The FaceSearch port on the function `function_name`."""
+    """The FaceSearch port on functions of these names: each tenant has one of them (spread.py)."""
 
-    def __init__(self, client: LambdaClient, function_name: str) -> None:
+    def __init__(self, client: LambdaClient, function_names: Sequence[str]) -> None:
         self._client = client
-        self._function_name = function_name
+        self._function_names = function_names
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         event = json.encode(make_event(tenant, request))
         with translate_failures(_SERVICE):
-            reply = self._invoke_function(event)
+            reply = self._invoke_function(choose_function(tenant, self._function_names), event)
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
             raise _read_remote_error(payload)
         return _answer_from_wire(payload)
 
-    def _invoke_function(self, event: bytes) -> InvocationResponseTypeDef:
+    def _invoke_function(self, name: str, event: bytes) -> InvocationResponseTypeDef:
         """Call the function, once more if a connection that was kept from an earlier call had been closed meanwhile."""
         try:
-            return self._client.invoke(FunctionName=self._function_name, Payload=event)
+            return self._client.invoke(FunctionName=name, Payload=event)
         except ConnectionClosedError:
-            return self._client.invoke(FunctionName=self._function_name, Payload=event)
+            return self._client.invoke(FunctionName=name, Payload=event)
 
 
 def make_event(tenant: str, request: SearchRequest) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class ScriptedLambda:
 
 
 def remote(client: FakeLambda | ScriptedLambda) -> LambdaSearch:
-    return LambdaSearch(client, "the-search-function")  # type: ignore[arg-type]
+    return LambdaSearch(client, ["the-search-function"])  # type: ignore[arg-type]
 
 
 def rows(count: int) -> NDArray[np.float32]:

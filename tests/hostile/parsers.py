@@ -903,7 +903,7 @@ REPLIES = [
 
 
 def reply_of(data: bytes) -> object:
-    return remote_search.LambdaSearch(Replies(data), "search").search("shop", SEARCH)  # type: ignore[arg-type]
+    return remote_search.LambdaSearch(Replies(data), ["search"]).search("shop", SEARCH)  # type: ignore[arg-type]
 
 
 # --- answers of hosts that others chose -------------------------------------------------------------------------------

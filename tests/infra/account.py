@@ -31,7 +31,7 @@ from tests.support.fakes import FakeClock
 from tests.support.storage.aside import ReceivingSqs
 from tests.support.storage.emulated import PREFIX, Aws
 
-SEARCH_FUNCTION = "regulars-test-search"
+SEARCH_FUNCTIONS = ("regulars-test-Search-1", "regulars-test-Search2-2", "regulars-test-Search3-3")
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}
 _CLIENTS = ("dynamodb", "s3", "sqs", "kms")
 _RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30, "watch": 300, "sweep": 300}
@@ -52,7 +52,9 @@ def arns_of(aws: Aws) -> dict[str, str]:
         return f"arn:aws:kms:{place}:key/{physical}"
 
     known = {name: arn(name, physical) for name, physical in aws.physical.items()}
-    return {**known, "Search": f"arn:aws:lambda:{aws.region}:{ACCOUNT}:function:{SEARCH_FUNCTION}"}
+    own = {"Partition": "aws", "Region": aws.region, "AccountId": ACCOUNT, "StackName": "regulars-test"}
+    searches = {name: f"arn:aws:lambda:{aws.region}:{ACCOUNT}:function:{name}" for name in SEARCH_FUNCTIONS}
+    return {**known, **searches, **{f"AWS::{name}": value for name, value in own.items()}}
 
 
 @dataclass
@@ -176,7 +178,7 @@ class _Gateway:
 def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
     arns = arns_of(aws)
     recorder = Recorder({aws.physical[name]: arn for name, arn in arns.items() if name in aws.physical})
-    recorder.arns = {**recorder.arns, SEARCH_FUNCTION: arns["Search"]}
+    recorder.arns = {**recorder.arns, **{name: arns[name] for name in SEARCH_FUNCTIONS}}
     services, alone = _services(aws, clock, lambda: vision)
     made = Account(aws, clock, recorder, services, alone)
 
@@ -216,7 +218,8 @@ def _services(
         captures_queue_url=physical["CapturesQueue"],
         deliveries_queue_url=physical["DeliveriesQueue"],
         secrets_key=physical["SecretsKey"],
-        search_function=SEARCH_FUNCTION,
+        search_function=SEARCH_FUNCTIONS[0],
+        more_search_functions=SEARCH_FUNCTIONS[1:],
         near_faces=near_faces,
     )
     here = (ip_network("127.0.0.0/8"),)

@@ -170,7 +170,7 @@ def _filled(resource: Any, arns: Mapping[str, str]) -> str:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return arns[name]
         case {"Fn::Sub": str(text)}:
-            return re.sub(r"\$\{(\w+)\.Arn\}", lambda named: arns[named[1]], text)
+            return re.sub(r"\$\{([\w:]+?)(\.Arn)?\}", lambda named: arns[named[1]], text)
         case str():
             return resource
     raise AssertionError(f"no resource of the template: {resource}")

@@ -53,6 +53,7 @@ def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packa
     assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
     roles = {function: template.name_role(name) for name, function in template.list_functions().items()}
+    roles |= dict.fromkeys(template.list_search_functions(), "SearchRole")
     for name, function in functions.items():
         log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
         allowed = [
@@ -91,7 +92,7 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
         for alarm in resources(packaged, "AWS::CloudWatch::Alarm").values()
-        for dimension in alarm["Dimensions"]
+        for dimension in alarm.get("Dimensions", ())
         if dimension["Name"] == "QueueName"
     }
     every = {f"{name}{kind}" for name in QUEUES for kind in ("Queue", "DeadLetters")}
@@ -114,10 +115,12 @@ def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(
     assert always & alarms.keys() == {"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"}
 
 
-def test_alarms_are_twenty_one_each_on_one_metric_and_none_is_late_by_missing_data(packaged: dict[str, Any]) -> None:
+def test_alarms_are_twenty_one_and_all_but_one_on_one_metric_and_none_is_late_by_missing_data(
+    packaged: dict[str, Any],
+) -> None:
     alarms = resources(packaged, "AWS::CloudWatch::Alarm")
     assert len(alarms) == 21  # docs/deploy.md says what they cost
-    assert all("Metrics" not in one for one in alarms.values())
+    assert {name for name, one in alarms.items() if "Metrics" in one} == {"SearchErrors"}
     missing = {name for name, one in alarms.items() if one["TreatMissingData"] != "notBreaching"}
     assert missing == {"CanaryFails", "WatchErrors"}  # a watch that does not run reports no sweep that is late, either
     assert all('"AlarmTopic"' in json.dumps(one["AlarmActions"]) for one in alarms.values())
@@ -128,14 +131,30 @@ def test_failures_of_each_kind_and_of_each_function_that_nobody_calls_directly_h
     packaged: dict[str, Any],
 ) -> None:
     alarms = resources(packaged, "AWS::CloudWatch::Alarm").values()
-    counted = {one["MetricName"] for one in alarms if one["Namespace"] == NAMESPACE}
+    counted = {one["MetricName"] for one in alarms if one.get("Namespace") == NAMESPACE}
     assert {name for name in UNITS if name.startswith("Failures")} <= counted
-    watched = {(d["Value"]["Ref"], a["MetricName"]) for a in alarms for d in a["Dimensions"] if "Ref" in d["Value"]}
+    watched = {
+        (d["Value"]["Ref"], a["MetricName"]) for a in alarms for d in a.get("Dimensions", ()) if "Ref" in d["Value"]
+    }
     assert {("BuildIndex", "Errors"), ("BuildIndex", "Invocations")} <= watched  # its chores stop before the limit
+    assert {("Ingest", "Errors"), ("Ingest", "Duration")} <= watched
     for function in ("Search", "Ingest"):
-        assert {(function, "Errors"), (function, "Duration")} <= watched
         timeout_s = packaged["Resources"][function]["Properties"]["Timeout"]
         assert alarm(packaged, f"{function}IsSlow")["Threshold"] == 0.8 * 1000 * timeout_s
+
+
+def test_an_alarm_counts_the_errors_of_all_search_functions_and_one_what_their_callers_wait(
+    packaged: dict[str, Any],
+) -> None:
+    """AWS takes ten metrics an alarm (Using math expressions with CloudWatch metrics)."""
+    *each, total = alarm(packaged, "SearchErrors")["Metrics"]
+    sources = [(one["MetricStat"]["Metric"], one["MetricStat"]["Stat"], one["ReturnData"]) for one in each]
+    assert [metric["Dimensions"][0]["Value"]["Ref"] for metric, _, _ in sources] == template.list_search_functions()
+    assert {(metric["MetricName"], stat, shown) for metric, stat, shown in sources} == {("Errors", "Sum", False)}
+    assert (total["Expression"], total["ReturnData"]) == ("SUM(METRICS())", True)
+    assert len(each) <= 10
+    slow = alarm(packaged, "SearchIsSlow")
+    assert (slow["Namespace"], slow["MetricName"], slow["Statistic"]) == (NAMESPACE, "SearchMs", "Maximum")
 
 
 def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(packaged: dict[str, Any]) -> None:
@@ -188,7 +207,8 @@ def test_one_request_in_a_hundred_is_traced_through_the_api_and_the_search(packa
     assert rule["SamplingRule"]["FixedRate"] == {"Ref": "TracingRate"}
     assert rule["SamplingRule"]["ReservoirSize"] == 0
     functions = resources(packaged, "AWS::Serverless::Function")
-    assert {name for name, f in functions.items() if f["Tracing"] == "Active"} == {"APIHandler", "Search"}
+    traced = {name for name, f in functions.items() if f["Tracing"] == "Active"}
+    assert traced == {"APIHandler", *template.list_search_functions()}
 
 
 def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str, Any]) -> None:
@@ -197,11 +217,12 @@ def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str
         if any(event["Type"] == "SQS" for event in function.get("Events", {}).values()):
             assert "ReservedConcurrentExecutions" not in function
             continue
-        parameter = packaged["Parameters"][f"{name}Concurrency"]
+        kind = "Search" if name in template.list_search_functions() else name
+        parameter = packaged["Parameters"][f"{kind}Concurrency"]
         assert (parameter["Default"], parameter["MinValue"]) == (-1, -1)
         (condition, reserved, otherwise) = function["ReservedConcurrentExecutions"]["Fn::If"]
-        assert packaged["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}Concurrency"}, -1]}]}
-        assert (reserved, otherwise) == ({"Ref": f"{name}Concurrency"}, {"Ref": "AWS::NoValue"})
+        assert packaged["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}Concurrency"}, -1]}]}
+        assert (reserved, otherwise) == ({"Ref": f"{kind}Concurrency"}, {"Ref": "AWS::NoValue"})
 
 
 def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[str, Any]) -> None:

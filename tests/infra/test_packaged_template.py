@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from chalice.app import Chalice, ScheduleExpression
 
 from chalicelib.aws.clients import make_client_config
+from chalicelib.aws.spread import FUNCTIONS as SEARCH_FUNCTIONS
+from chalicelib.book.rules.galleries import DISK_MB, MEMORY_MB
 from chalicelib.doors.batches import WORST_MESSAGE_S
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
@@ -60,6 +63,7 @@ def _first_value(packaged: dict[str, Any], value: Any) -> Any:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], function: str) -> None:
     searches_elsewhere = {"Ref": "Search"} if function in SEARCHING else None
+    copies = {"Fn::Join": [",", [{"Ref": f"Search{number}"} for number in range(2, 9)]]}
     assert settings(packaged, function).storage == AwsStorage(
         table_prefix=json.dumps({"Fn::Sub": "${AWS::StackName}-"}),
         bucket=json.dumps({"Ref": "DataBucket"}),
@@ -69,6 +73,9 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
         deliveries_queue_url=json.dumps({"Ref": "DeliveriesQueue"}),
         secrets_key=json.dumps({"Fn::GetAtt": ["SecretsKey", "Arn"]}),
         search_function=json.dumps(searches_elsewhere) if searches_elsewhere else None,
+        more_search_functions=tuple(part.strip() for part in json.dumps(copies).split(","))
+        if searches_elsewhere
+        else (),
     )
 
 
@@ -86,9 +93,33 @@ def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapsho
 ) -> None:
     disks = {name: of.get("EphemeralStorage") for name, of in resources(packaged, "AWS::Serverless::Function").items()}
     given = {name for name, disk in disks.items() if disk == {"Size": {"Ref": "SearchDisk"}}}
-    assert given == {"Search", "BuildIndex"}
+    assert given == {*template.list_search_functions(), "BuildIndex"}
     kept = {name: environment(packaged, name).get("REGULARS_SEARCH_MEMORY_MB") for name in given}
-    assert kept == {"Search": None, "BuildIndex": "0"}
+    assert kept == {**dict.fromkeys(template.list_search_functions()), "BuildIndex": "0"}
+    sizes = {name: packaged["Parameters"][name]["Default"] for name in ("SearchMemory", "SearchDisk")}
+    assert sizes == {"SearchMemory": MEMORY_MB, "SearchDisk": DISK_MB}, "`regulars cost` reckons with these"
+
+
+def test_search_functions_are_alike_and_their_callers_know_all_of_them(packaged: dict[str, Any]) -> None:
+    """An earlier version of a caller, whose variables may be updated before its code, finds the first by its name."""
+    names = template.list_search_functions()
+    assert len(names) == SEARCH_FUNCTIONS
+    assert all(packaged["Resources"][name] == packaged["Resources"]["Search"] for name in names)
+    for caller in SEARCHING:
+        variables = environment(packaged, caller)
+        assert variables["REGULARS_SEARCH_FUNCTION"] == {"Ref": "Search"}
+        assert variables["REGULARS_MORE_SEARCH_FUNCTIONS"]["Fn::Join"][1] == [{"Ref": name} for name in names[1:]]
+
+
+def test_callers_may_call_any_search_function(translated: dict[str, Any]) -> None:
+    """CloudFormation makes a function's name of the stack's, its own, and an end."""
+    for role in ("ApiHandlerRole", "IngestRole"):
+        (policy,) = translated["Resources"][role]["Properties"]["Policies"]
+        [resource] = [one["Resource"] for one in policy["PolicyDocument"]["Statement"] if one["Sid"] == "Search"]
+        pattern = resource["Fn::Sub"].rpartition(":function:")[2].replace("${AWS::StackName}", "regulars-prod")
+        functions = {name for name, one in translated["Resources"].items() if one["Type"] == "AWS::Lambda::Function"}
+        named = {name for name in functions if fnmatchcase(f"regulars-prod-{name}-AbC", pattern)}
+        assert named == {*template.list_search_functions()}
 
 
 def source_of(packaged: dict[str, Any], function: str) -> dict[str, Any]:
@@ -162,9 +193,10 @@ def test_only_what_ends_by_itself_may_send_to_the_queue_that_invokes_it_more_tha
     assert looping == {"Deliver": "Allow", "BuildIndex": "Allow", "Ingest": "Allow"}
 
 
-def test_every_function_has_a_role_of_its_own(packaged: dict[str, Any]) -> None:
+def test_every_function_has_a_role_of_its_own_and_search_functions_share_one(packaged: dict[str, Any]) -> None:
     roles = {name: f["Role"] for name, f in resources(packaged, "AWS::Serverless::Function").items()}
-    assert roles == {name: {"Fn::GetAtt": [role, "Arn"]} for name, role in FUNCTIONS.items()}
+    role_by_function = FUNCTIONS | dict.fromkeys(template.list_search_functions(), "SearchRole")
+    assert roles == {name: {"Fn::GetAtt": [role, "Arn"]} for name, role in role_by_function.items()}
 
 
 @pytest.mark.parametrize("role", FUNCTIONS.values())

@@ -15,6 +15,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from chalicelib.aws.spread import find_cold_share
+from chalicelib.book.rules.galleries import DISK_MB, MEMORY_MB, NEAR_FACES, count_held
+
 PRICES = Path(__file__).with_name("prices.toml")
 
 
@@ -70,12 +73,15 @@ SWEEPS_AT_ONCE = 5
 class Table(Struct, frozen=True):
     """`rows`: by kind, quantities by the names of prices.toml. `shop`: what was measured, on the day `measured`.
 
-    `ingest_s`: seconds for which a capture keeps a run of ingest busy.
+    `ingest_s`: seconds for which a capture keeps a run of ingest busy. If its gallery has more than NEAR_FACES, that
+    is `far_s` longer; if no search function has it in memory, `cold_face_s` a face.
     """
 
     measured: str
     shop: str
     ingest_s: float
+    far_s: float
+    cold_face_s: float
     rows: Mapping[str, Mapping[str, float]]
 
 
@@ -94,11 +100,30 @@ class Load(Struct, frozen=True):
     picture_kb: int = PICTURE_KB
     picture_days: int = PICTURE_DAYS
 
+    def find_cold_share(self, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_MB) -> float:
+        """Find the share of searches whose gallery is in no search function's memory. Small galleries need none."""
+        if self.faces <= NEAR_FACES:
+            return 0.0
+        return find_cold_share(self.tenants, count_held(self.faces, memory_mb, disk_mb))
+
+    def count_busy_s(self, table: Table, cold_share: float) -> float:
+        """Return for how many seconds a capture keeps a run of ingest busy. `cold_share`: of its searches."""
+        far_s = table.far_s if self.faces > NEAR_FACES else 0.0
+        return table.ingest_s + far_s + cold_share * self.faces * table.cold_face_s
+
     def list_rows(self, table: Table) -> dict[str, Mapping[str, float]]:
-        """Return the table's rows, that of a capture with its picture as it is in this load."""
-        capture = table.rows["capture"]
-        share = self.picture_kb / PICTURE_KB * self.picture_days / PICTURE_DAYS
-        return {**table.rows, "capture": {**capture, "s3_gb": capture["s3_gb"] * share}}
+        """Return the table's rows, those of captures and searches as they are in this load.
+
+        A capture has a picture of this size. Captures and searches pay for the search function, if they need it.
+        """
+        capture = Counter(table.rows["capture"])
+        capture["s3_gb"] *= self.picture_kb / PICTURE_KB * self.picture_days / PICTURE_DAYS  # type: ignore[assignment]
+        number_by_kind = {
+            "far_search": float(self.faces > NEAR_FACES),
+            "cold_face": self.find_cold_share() * self.faces,
+        }
+        elsewhere = add_up_rows(table.rows, number_by_kind)
+        return {**table.rows, "capture": capture + elsewhere, "search": Counter(table.rows["search"]) + elsewhere}
 
 
 def read_table() -> Table:

@@ -6,6 +6,8 @@ import pytest
 
 from chalicelib.aws.cost import table
 from chalicelib.aws.cost.table import Load, count_units, price_by_service
+from chalicelib.aws.spread import find_cold_share
+from chalicelib.book.rules.galleries import count_held
 from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
 from regulars.cli import main
 from tests.support.box.session import ROOT, read
@@ -57,8 +59,25 @@ def test_a_bill_of_many_shops_is_one_shops_times_their_number() -> None:
     each = usd(one) - usd(NOTHING) - _usd_of(rows["traffic"]) + _usd_of(rows["tenant"])
     many = usd(Load(30_000, 5_000, 500, tenants=1_000, cameras=2))
     fixed = _usd_of(rows["stage"]) + _usd_of(rows["traffic"]) + table.SWEEPS_AT_ONCE * _usd_of(rows["start"])
-    assert many == pytest.approx(1_000 * each + fixed)
+    searches = 30 * (5_000 + 500)
+    cold = find_cold_share(1_000, count_held(30_000)) * 30_000 * _usd_of(rows["cold_face"])
+    assert many == pytest.approx(1_000 * (each + searches * cold) + fixed)
     assert many > 100 * usd(one)
+
+
+def test_searches_in_galleries_that_no_function_keeps_are_billed() -> None:
+    """A small gallery calls no search function; a large one calls it for each capture and search; a cold one loads."""
+    rows = table.read_table().rows
+    assert _usd_of_capture(Load(5_000, 1, 0)) == pytest.approx(_usd_of(rows["capture"]))
+    warm = _usd_of(rows["capture"]) + _usd_of(rows["far_search"])
+    assert _usd_of_capture(Load(5_001, 1, 0)) == pytest.approx(warm)
+    assert _usd_of_capture(Load(30_000, 1, 0, tenants=1_000)) == pytest.approx(warm, rel=0.001)
+    cold = warm + 0.883 * 30_000 * _usd_of(rows["cold_face"])
+    assert _usd_of_capture(Load(30_000, 1, 0, tenants=10_000)) == pytest.approx(cold, rel=0.001)
+
+
+def _usd_of_capture(load: Load) -> float:
+    return _usd_of(load.list_rows(table.read_table())["capture"])
 
 
 def _usd_of(row: Mapping[str, float]) -> float:

@@ -153,10 +153,12 @@ def test_a_domain_without_a_certificate_is_refused(session: Session) -> None:
 @pytest.mark.parametrize(
     ("free", "present", "given", "refused"),
     [
-        (1_000, None, {"SearchConcurrency": "900"}, False),
-        (1_000, None, {"SearchConcurrency": "901"}, True),
-        (1_000, None, {"SearchConcurrency": "500", "APIHandlerConcurrency": "401"}, True),
-        (1_000, {"SearchConcurrency": "500"}, {"SearchConcurrency": "1400"}, False),
+        (1_000, None, {"APIHandlerConcurrency": "900"}, False),
+        (1_000, None, {"APIHandlerConcurrency": "901"}, True),
+        (1_000, None, {"SearchConcurrency": "112"}, False),  # of each of eight functions
+        (1_000, None, {"SearchConcurrency": "113"}, True),
+        (1_000, None, {"SearchConcurrency": "100", "APIHandlerConcurrency": "101"}, True),
+        (1_000, {"SearchConcurrency": "50"}, {"SearchConcurrency": "160"}, False),
         (1_000, None, {"IngestConcurrency": "1000"}, False),  # a queue's limit reserves nothing
         (10, None, {"SearchConcurrency": "0"}, False),
         (10, None, {}, False),

@@ -13,10 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
+from chalicelib.book.rules.galleries import SHARE_OF_DISK
 from chalicelib.book.words.errors import Busy, StorageUnavailable
-
-SHARE_OF_DISK = 0.9
-"""Part of what is free on the disk, when the first gallery is loaded, that templates may take."""
 
 PATIENCE_S = 2.0
 """Time to wait until searches under way no longer need what was let go."""

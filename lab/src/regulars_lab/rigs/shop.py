@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.aws.cost import table
+from chalicelib.book.rules.galleries import FACE_DISK_BYTES, FACE_MEMORY_BYTES
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.captures import Resolution
 from chalicelib.book.words.model import Profile
@@ -35,6 +36,7 @@ from regulars_lab.rigs.operations import FIGURES, read_deployment
 from regulars_lab.rigs.stage import Stage, open_stage, require
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture
 from tests.support.api.over_http import Sunmi
+from tests.support.storage import prices
 from tests.support.storage.prices import COLD, Function, Spent
 
 DAYS = 30
@@ -77,6 +79,16 @@ PICTURE_BYTES, PORTRAIT_BYTES, SNAPSHOT_BYTES = 150_000, 20_000, 2 * 1_400
 the two snapshots (lab: bench/cold_search.py)."""
 
 TRACED = 0.01
+
+FAR_S = (prices.INVOKE_MS + prices.SEARCH_MS) / 1000
+"""Seconds that a caller waits for the search function."""
+
+LOADED_FACES, COLD_GETS, COLD_CPU_S, BYTES_A_S = 30_000, 11, 0.04, 80e6
+"""A gallery that is loaded: its faces, parts of 4 MiB with two heads, processor time on the machine of the measurements
+(bench/tenants.py), and assumed: bytes a second from S3."""
+
+COLD_FACE_S = (FACE_MEMORY_BYTES + FACE_DISK_BYTES) / BYTES_A_S + COLD_CPU_S * prices.SLOWDOWN / LOADED_FACES
+"""Seconds that a search takes more for each face of a gallery that it has to load."""
 
 CANARY = "canary"
 CANARY_MS, EMPTY_MS = 300.0, 2.0
@@ -242,7 +254,33 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
         "face": count_storage("face") + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
         "capture": capture + Counter(s3_gb=PICTURE_BYTES / 1e9),
         "search": search + observation + Counter(api_requests=1, traces=TRACED),
+        "far_search": count_far_search(used),
+        "cold_face": count_cold_face(used),
     }
+
+
+def count_far_search(used: dict[str, Any]) -> Counter[str]:
+    """Return the charges of the search function for a search: its run, the caller's wait, and the directory's item."""
+    found = count_both_times(used, prices.SEARCH_MS / 1000, FAR_S)
+    return found + Counter(
+        lambda_requests=1, dynamodb_read_units=1, log_gb=prices.LOG_BYTES / 1e9, log_stored_gb=prices.LOG_BYTES / 1e9
+    )
+
+
+def count_cold_face(used: dict[str, Any]) -> Counter[str]:
+    """Return what a search costs more for each face of a gallery that it has to load."""
+    return count_both_times(used, COLD_FACE_S, COLD_FACE_S) + Counter(s3_gets=COLD_GETS / LOADED_FACES)
+
+
+def count_both_times(used: dict[str, Any], searching_s: float, waiting_s: float) -> Counter[str]:
+    """Return the charges of a run of the search function and of the function that waits for it."""
+    found = Counter[str]()
+    for name, seconds in (("search", searching_s), ("ingest", waiting_s)):
+        disk_mb = max(0, used["disk_mb"].get(name, 0) - prices.FREE_DISK_MB)
+        found += Counter(
+            lambda_gb_s=seconds * used["memory_mb"][name] / 1024, lambda_disk_gb_s=seconds * disk_mb / 1024
+        )
+    return found
 
 
 def function_of(name: str, figures: dict[str, Any]) -> Function:
@@ -308,7 +346,9 @@ def main() -> None:
         }
         shop_was = f"{asked.days} days, {asked.a_day:,} captures or searches a day"
         measured = datetime.now(UTC).date().isoformat()
-        said = {"measured": measured, "shop": shop_was, "ingest_s": float(f"{ingest_s:.4g}"), "rows": rounded}
+        seconds = {"ingest_s": ingest_s, "far_s": FAR_S, "cold_face_s": COLD_FACE_S}
+        said = {"measured": measured, "shop": shop_was}
+        said |= {name: float(f"{value:.4g}") for name, value in seconds.items()} | {"rows": rounded}
         table.FILE.write_text(json.dumps(said, indent=2) + "\n")
 
 
