@@ -40,7 +40,7 @@ def canary(event: dict[str, str], _context: object) -> None:
     """Ask as clients of the stage do. A schedule with URLs and tenant calls it (infra/functions.yaml)."""
     from chalicelib.doors.canary import run_canary
 
-    run_canary(provide(), event["url"], event["cameras_url"], event["tenant"])
+    run_canary(provide(), event["url"], event["cameras_url"], event["tenant"], float(event.get("most_s", 0)))
 
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")

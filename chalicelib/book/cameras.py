@@ -172,18 +172,19 @@ class Cameras(UseCase):
         settings: CameraSettings = _NO_SETTINGS,
         *,
         request: RequestId | None = None,
+        key: str | None = None,
     ) -> tuple[Camera, str]:
         """Add a camera; return it and its api_key, which is shown nowhere else.
 
-        `id_` None: the id is made of the legal characters of the name, and made unique. No camera's name or id may be
-        another camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy,
-        AnsweredAlready with the `id` of the camera.
+        `key`: the api_key; None: a random one. `id_` None: the id is made of the legal characters of the name, and made
+        unique. No camera's name or id may be another camera's name or id. Raises InvalidInput, GroupNotFound,
+        CameraExists, TooManyCameras, Busy, AnsweredAlready with the `id` of the camera.
         """
         name = legal_camera_name(name)
         group_ids = self._read_group_ids(tenant, settings.groups)
         if id_ is not None:
             require_camera_id(id_)
-        key = api_keys.new_key(api_keys.OF_CAMERA)
+        key = key or api_keys.new_key(api_keys.OF_CAMERA)
         camera = Camera(
             id=id_ or self._choose_free_id(tenant, id_of_name(name)),
             name=name,

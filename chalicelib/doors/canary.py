@@ -1,32 +1,30 @@
 """The canary: a search that a stage sends to its own address every few minutes, as a client would.
 
-It asks as a tenant of its own, in whose gallery is nobody. So the right answer is that nobody is known, and nothing is
-stored but the audit's entry. On the way are the gateway, the api function, the tenant's sealed key, the models, and the
-search function.
-Then it offers a picture by the function URL, which cameras use, without a key: the right answer is a refusal.
+It asks as a tenant of its own, who knows nobody but the drawn face. On the way are the gateway, the api function, the
+tenant's sealed key and the models. Then it sends the drawn face as a camera does, and times how long it takes until the
+tenant's hook is told (promise.py).
 """
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any, NamedTuple
+import logging
+import time
+from collections.abc import Callable, Mapping
 
 import urllib3
 
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.doors.application import OFFERS_PATH
 from chalicelib.doors.dialects import DIALECTS
+from chalicelib.doors.promise import Reply, time_promise
 from chalicelib.services import Services
+
+_log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 29
 """Time limit: as long as API Gateway waits for a function."""
 
-_SHOWN_BYTES = 300
-"""Bytes of a wrong answer that the error quotes."""
 _SIDE_PX = 240
 """Side of the drawn picture."""
 _FACE = (
@@ -44,38 +42,41 @@ _FACE = (
 on its left are on its right, too."""
 
 
-class _Reply(NamedTuple):
-    status: int
-    body: bytes
+def run_canary(
+    services: Services,
+    url: str,
+    cameras_url: str,
+    tenant: str,
+    most_s: float = 0.0,
+    pause: Callable[[float], object] = time.sleep,
+) -> None:
+    """Search for the drawn face as the tenant, at the API that begins at `url`; then have the promise kept for it.
 
-    @property
-    def json(self) -> Any:
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-    @property
-    def shown(self) -> str:
-        return repr(self.body[:_SHOWN_BYTES])
-
-
-def run_canary(services: Services, url: str, cameras_url: str, tenant: str) -> None:
-    """Search for the drawn face as the tenant, at the API that begins at `url`, and call the cameras' address.
-
-    Right answers are that nobody is known, and, at the cameras' address, that a key is missing. Raises TenantNotFound,
-    and StorageUnavailable if an answer does not come or is another one.
+    `most_s`: seconds within which the tenant's hook has to be told of a picture; 0: nobody knows yet how long it takes,
+    and perhaps the tenant's camera is not made yet. Raises TenantNotFound, and StorageUnavailable if an answer does not
+    come, is another one, or the hook is told too late.
     """
     telemetry.of_tenant(tenant)
     for dialect in DIALECTS:
         if dialect.has_canary:
             search = dialect.make_canary(services, tenant, draw_face())
-            reply = _post(f"{url}{search.path}", search.body, search.headers)
+            reply = _call("POST", f"{url}{search.path}", search.body, search.headers)
             if not search.is_right(reply):
                 raise StorageUnavailable(f"{search.subject} was answered {reply.shown}")
-    reply = _post(f"{cameras_url.rstrip('/')}{OFFERS_PATH}", b"{}", {"Content-Type": "application/json"})
-    if reply.status != HTTPStatus.UNAUTHORIZED:
-        raise StorageUnavailable(f"an offer at the cameras' address was answered {reply.status}: {reply.shown}")
+    seconds = time_promise(services, tenant, cameras_url, draw_face(), _call, pause)
+    if seconds is None:
+        _log.warning("no picture was sent: the camera of tenant %s is not made yet, or has another key", tenant)
+    else:
+        telemetry.at_least(telemetry.CANARY_SECONDS, seconds)
+    if most_s and (seconds is None or seconds > most_s):
+        took = "its camera's key is not known" if seconds is None else f"it took {seconds:.1f} s"
+        raise StorageUnavailable(f"a hook has to be told of a picture within {most_s:g} s, and {took}")
+
+
+def name_receiver(url: str) -> str:
+    """Return the address at the API that begins at `url` to which the canary's hook is posted."""
+    [path] = [dialect.read_canary_path() for dialect in DIALECTS if dialect.has_canary]
+    return f"{url.rstrip('/')}{path}"
 
 
 def draw_face() -> bytes:
@@ -91,9 +92,9 @@ def draw_face() -> bytes:
     return jpeg.getvalue()
 
 
-def _post(url: str, body: bytes, headers: Mapping[str, str]) -> _Reply:
+def _call(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
     try:
-        answer = urllib3.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
+        answer = urllib3.request(method, url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise StorageUnavailable(f"{url} did not answer") from error
-    return _Reply(answer.status, answer.data)
+        raise StorageUnavailable(f"{url.partition('?')[0]} did not answer") from error
+    return Reply(answer.status, answer.data)

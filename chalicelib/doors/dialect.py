@@ -103,5 +103,10 @@ class Dialect(Struct, frozen=True):
         probe: Probe = self._load_part("canary").search(services, tenant, picture)
         return probe
 
+    def read_canary_path(self) -> str:
+        """Return the path of that search. It answers everybody with HTTP 200, whatever is posted."""
+        path: str = self._load_part("canary").PATH
+        return path
+
     def _load_part(self, name: str) -> Any:
         return import_module(f"{__package__}.{self.name}.{name}")

@@ -12,6 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from chalicelib.book.words.errors import InvalidInput
 from regulars.cost import bill
 from regulars.deploy import shops
 from regulars.deploy.budget import keep_budget
+from regulars.deploy.canary import CANARY_LIMIT, choose_canary_limit
 from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
 from regulars.deploy.preflight import list_tables, read_defaults
 from regulars.deploy.stack import LEAST_UNRESERVED, Account
@@ -220,7 +222,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     concurrency, before = account.read_concurrency(), account.read_parameters(plan.stack)
     for line in plan.write_limits(concurrency, before or {}):
         print(line)
-    parameters = dict(plan.parameters)
+    parameters = {**_limit_canary(plan, account, before), **plan.parameters}
     if domain := parameters.get("DomainName"):
         parameters.setdefault("CertificateArn", account.find_certificate(domain))
     packages = account.provide_bucket(bucket)
@@ -251,6 +253,19 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
     return True
+
+
+def _limit_canary(plan: Plan, account: Account, before: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the parameter by which an update is taken back that makes a picture's way to a hook half as slow again.
+
+    `before`: the stack's parameters before this deployment; None: it is new, and nobody knows how long that takes.
+    """
+    if before is None or CANARY_LIMIT not in plan.template.get("Parameters", {}):
+        return {}
+    now = datetime.now(UTC)
+    times_s = account.list_canary_seconds(plan.stack, now - timedelta(days=1), now)
+    limit = choose_canary_limit(times_s, float(before.get(CANARY_LIMIT, 0)))
+    return {} if limit is None else {CANARY_LIMIT: str(limit)}
 
 
 def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) -> None:

@@ -20,8 +20,9 @@ _NAMED = {
     "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration List* "
     "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging "
     "PutEncryptionConfiguration PutLifecycleConfiguration *agResource",
-    "dynamodb:*:*:table/STACK-*": "ConditionCheckItem CreateTable DeleteTable Describe* GetItem GetResourcePolicy "
-    "ListTagsOfResource PutItem Query Scan *agResource UpdateContinuousBackups UpdateItem UpdateTable UpdateTimeToLive",
+    "dynamodb:*:*:table/STACK-*": "ConditionCheckItem CreateTable DeleteItem DeleteTable Describe* GetItem "
+    "GetResourcePolicy ListTagsOfResource PutItem Query Scan *agResource UpdateContinuousBackups UpdateItem "
+    "UpdateTable UpdateTimeToLive",
     "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue",
     "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction* Get* List* PutFunction* "
     "RemovePermission *agResource UpdateFunction*",

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.telemetry import CAPTURES_RESOLVED
+from chalicelib.book.words.telemetry import CANARY_SECONDS, CAPTURES_RESOLVED
 from chalicelib.doors.observability import NAMESPACE
 from regulars.errors import NotDeployed
 
@@ -236,6 +236,14 @@ class Account:
                 unit, times, _ = metrics[int(result["Id"][1:])]
                 units.update({unit: times * sum(result["Values"])})
         return units, units.pop(CAPTURES_RESOLVED, 0.0)
+
+    def list_canary_seconds(self, stack: str, since: datetime, until: datetime) -> list[float]:
+        """Return how long the canary's pictures took to the hook, in s, as CloudWatch has it of each five minutes."""
+        of = {"Namespace": NAMESPACE, "MetricName": CANARY_SECONDS, "Dimensions": [{"Name": "Stack", "Value": stack}]}
+        query = {"Id": "took", "MetricStat": {"Metric": of, "Period": 300, "Stat": "Maximum"}}
+        pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
+        found = pages.paginate(MetricDataQueries=[query], StartTime=since, EndTime=until)
+        return [value for page in found for result in page["MetricDataResults"] for value in result["Values"]]
 
     def find_certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""

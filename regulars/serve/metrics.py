@@ -25,7 +25,15 @@ from prometheus_client.registry import Collector
 from chalicelib.book.cameras import find_silence
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, STUCK_AGE, SWEEP_AGE, UNITS, Invocation
+from chalicelib.book.words.telemetry import (
+    CANARY_SECONDS,
+    JOURNAL_TAIL,
+    SEARCH_MS,
+    STUCK_AGE,
+    SWEEP_AGE,
+    UNITS,
+    Invocation,
+)
 from chalicelib.doors.http import Failure, Refused, answer_plainly
 from chalicelib.doors.sites import is_own_host
 from chalicelib.services import Services
@@ -63,7 +71,7 @@ _LATEST = {
 _COUNTERS = {
     name: Counter(name_of(name), f"{name}, as in CloudWatch.", registry=_SINCE_THE_START)
     for name in UNITS
-    if name not in (SEARCH_MS, *_LATEST)
+    if name not in (SEARCH_MS, CANARY_SECONDS, *_LATEST)  # a box has no canary
 }
 ProcessCollector(registry=_SINCE_THE_START)
 

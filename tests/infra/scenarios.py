@@ -1,9 +1,11 @@
 """What the functions do in a shop's life, the rare included: each path by which they call AWS."""
 
 import base64
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,8 +23,10 @@ from chalicelib.book.words.pictures import Box
 from chalicelib.book.words.ports import Put, Update, exists
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.book.words.values import moment
+from chalicelib.doors.promise import equip_tenant
 from tests.infra.account import Account
 from tests.support.api.devices import asked, device, sign_in, with_passkey
+from tests.support.api.function_url import event_of
 from tests.support.api.gateway import send
 from tests.support.api.icredit.client import MarketClient
 from tests.support.api.rekognition import signed
@@ -720,12 +724,43 @@ def failures(account: Account) -> None:
     shop = Shop(account, "canary")
     assert account.message("ingest") == {"batchItemFailures": []}
     with receiving(a_good_stage) as api:
-        account.canary(api.origin, shop.name)
+        account.canary(api.origin, shop.name)  # its camera is not made yet
+    _keep_promise(account, Shop(account, "promise"))
     for answer, code in (("AccessDeniedException", 211), ("ThrottlingException", 220), (None, 1)):
         with _dynamodb_answers(answer):
             told = shop.camera.call("getGroupList")
         assert told["code"] == code
         assert "arn:" not in told["msg"]
+
+
+def _keep_promise(account: Account, shop: Shop) -> None:
+    """The canary's picture goes by offer, upload, ingest and deliver to its hook, while it waits for the upload."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        heard = front.heard[-1]
+        if handler.command == "PUT":
+            with account.recorder.working("api"):  # whose leave a signed URL is
+                account.services.ports.storage.uploads.put_if_absent(heard.path[1:], picture(Person(55)), "image/jpeg")
+            account.message("ingest", account.stored(heard.path[1:]))
+            with account.recorder.working("deliver"):  # whose role polls the queue
+                _deliver_all(account)
+            answers(200)(handler)
+        elif handler.path.endswith("/uploads"):
+            named = {name.lower(): value for name, value in heard.headers.items()}
+            told = account.http(event_of("POST", handler.path, named, heard.body))
+            body = json.loads(told["body"])
+            for upload in body["uploads"]:
+                key = keys.capture_picture(shop.name, camera.id, upload["id"])
+                upload |= {"url": f"{front.origin}/{key}", "headers": {}}
+            answers(told["statusCode"], json.dumps(body).encode())(handler)
+        else:
+            a_good_stage(handler)
+
+    with receiving(behave) as front:
+        assert equip_tenant(account.services, shop.name, f"{front.origin}/hook")
+        [camera] = [one for one in account.services.cameras.list_all(shop.tenant) if one.id.startswith("promise-")]
+        account.canary(front.origin, shop.name)
+        assert [one.path for one in front.heard].count("/hook") == 1
 
 
 @contextmanager

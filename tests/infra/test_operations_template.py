@@ -164,7 +164,9 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(pa
     (event,) = packaged["Resources"]["Canary"]["Properties"]["Events"].values()
     asked = event["Properties"]
     assert (asked["Schedule"], asked["State"]) == ("rate(5 minutes)", {"Fn::If": ["HasCanary", "ENABLED", "DISABLED"]})
-    sent = json.loads(re.sub(r"\$\{([\w:.]+)\}", r"<\1>", asked["Input"]["Fn::Sub"]))
+    text = asked["Input"]["Fn::Sub"].replace("${CanarySeconds}", "5")
+    sent = json.loads(re.sub(r"\$\{([\w:.]+)\}", r"<\1>", text))
+    assert sent["most_s"] == 5
     output = packaged["Outputs"]["EndpointURL"]["Value"]["Fn::Sub"]
     assert sent["url"] == re.sub(r"\$\{([\w:]+)\}", r"<\1>", output).replace(
         "amazonaws.com", "<AWS::URLSuffix>"

@@ -102,7 +102,7 @@ _ARNS = {
 
 
 UNUSED = (
-    "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem dynamodb:DeleteItem "
+    "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem "
     "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* s3:*Abac s3:*Acl "
     "s3:*Logging s3:*Lock* s3:*Inventory* s3:*Tiering* s3:*Replication* s3:*Versioning s3:DeleteBucketEncryption "
     "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion logs:*ssociateKmsKey "

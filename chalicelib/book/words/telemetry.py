@@ -29,6 +29,7 @@ FAILURES_BUSY = "FailuresBusy"
 FAILURES_UNEXPECTED = "FailuresUnexpected"
 SWEEP_AGE = "OldestSweep"
 STUCK_AGE = "OldestStuck"
+CANARY_SECONDS = "CanarySeconds"
 
 UNITS = {
     CAPTURES_RESOLVED: "Count",
@@ -43,6 +44,7 @@ UNITS = {
     FAILURES_UNEXPECTED: "Count",
     SWEEP_AGE: "Seconds",
     STUCK_AGE: "Seconds",
+    CANARY_SECONDS: "Seconds",
 }
 """Every metric, and its unit in CloudWatch's words."""
 

@@ -11,6 +11,7 @@ from chalicelib.doors.sunmi.request import SignType, sign
 from chalicelib.services import Services
 
 _SEARCH = "getFaceByPicture"
+PATH = f"{PREFIX}{_SEARCH}"
 
 
 def search(services: Services, tenant: str, picture: bytes) -> Probe:
@@ -24,4 +25,4 @@ def search(services: Services, tenant: str, picture: bytes) -> Probe:
     }
     fields["sign"] = sign(fields.items(), app_key, SignType.HMAC_SHA256)
     form = encode_multipart({**fields, "pic": ("canary.jpg", picture, "image/jpeg")})
-    return Probe(_SEARCH, f"{PREFIX}{_SEARCH}", expect_member("code", DONE, NO_MATCH), *form)
+    return Probe(_SEARCH, PATH, expect_member("code", DONE, NO_MATCH), *form)

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -6,6 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.telemetry import CANARY_SECONDS
+from chalicelib.doors.observability import NAMESPACE
 from infra import template
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
@@ -143,6 +146,31 @@ def test_an_older_stacks_own_limits_are_told_and_not_those_of_a_new_one(
     capsys.readouterr()
     deploy.deploy(plan, Account(session), None, yes)
     assert enough_for(capsys.readouterr().out)["BuildIndexConcurrency"] == 1_056
+
+
+def test_an_update_is_judged_by_how_long_pictures_took_the_day_before(session: Session, plan: Plan) -> None:
+    deploy.deploy(plan, Account(session), None, yes)
+    assert "CanarySeconds" not in asked(session), "of a new stack nobody knows it"
+    stack = session.clients["cloudformation"].stacks[STACK]
+    stack["Parameters"] = [{"ParameterKey": "CanarySeconds", "ParameterValue": "0"}]
+    now = datetime.now(UTC)
+    session.client("cloudwatch").put_metric_data(
+        Namespace=NAMESPACE,
+        MetricData=[
+            {
+                "MetricName": CANARY_SECONDS,
+                "Dimensions": [{"Name": "Stack", "Value": STACK}],
+                "Timestamp": now - timedelta(minutes=5 * number + 6),
+                "Value": 3.0,
+            }
+            for number in range(20)
+        ],
+    )
+    deploy.deploy(plan, Account(session), None, yes)
+    assert asked(session)["CanarySeconds"] == "5"
+    named = Plan(STACK, plan.archive, WHOLE, {"CanarySeconds": "60"})
+    deploy.deploy(named, Account(session), None, yes)
+    assert asked(session)["CanarySeconds"] == "60", "an operator deploys what has to take longer"
 
 
 def test_an_account_that_runs_few_functions_is_warned_of(

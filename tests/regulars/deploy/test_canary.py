@@ -1,10 +1,18 @@
 """The tenant of the canary is made by the deployment: so the next one has its alarm among those that roll it back."""
 
+from contextlib import closing
+
 import pytest
 
 from chalicelib.book.words.keys import TENANTS
-from regulars.deploy.canary import add_canary
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.book.words.webhooks import EventKind
+from regulars.deploy.canary import add_canary, choose_canary_limit
+from regulars.options import choose_settings, open_services
 from tests.support.storage.emulated import Aws
+
+URL = "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/"
 
 
 def canaries(aws: Aws) -> int:
@@ -26,6 +34,37 @@ def test_a_deployment_makes_the_canarys_tenant_once_unless_the_stage_is_stopped(
     aws: Aws, parameters: dict[str, str], made: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = canaries(aws)
-    add_canary("test", parameters)
+    add_canary("test", parameters, URL)
     assert canaries(aws) == made
-    assert ("made the tenant canary" in capsys.readouterr().out) == (made > before)
+    said = capsys.readouterr().out
+    assert "warning" not in said
+    assert ("made the tenant canary" in said) == (made > before)
+    assert ("gave canary a camera and a hook" in said) == (made > before)
+
+
+def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(open_services(choose_settings())) as services:
+        services.tenants.add("older", Profile.CAMERA, TenantSettings(time_zone="UTC"))
+        for said in ("gave older a camera and a hook", ""):
+            add_canary("test", {"CanaryTenant": "older"}, URL)
+            assert capsys.readouterr().out.startswith(said)
+        [camera] = services.cameras.list_all(services.tenants.get_by_name("older"))
+        [hook] = services.webhooks.hooks.list_all("older")
+    assert (camera.gap_s, hook.kinds) == (60, (EventKind.FACE_ARRIVED,))
+
+
+@pytest.mark.parametrize(
+    ("times_s", "present_s", "limit"),
+    [
+        ([3.0] * 11, 0.0, None),  # less than an hour
+        ([3.0] * 12, 0.0, 5),
+        ([3.0] * 12, 5.0, None),
+        ([3.0] * 12, 20.0, 5),
+        ([3.0] * 6 + [30.0] * 5 + [3.0], 0.0, 5),  # cold starts are no usual time
+        ([50.0] * 12, 0.0, 60),
+    ],
+)
+def test_a_picture_may_take_half_as_long_again_as_it_took_the_day_before(
+    times_s: list[float], present_s: float, limit: int | None
+) -> None:
+    assert choose_canary_limit(times_s, present_s) == limit

@@ -184,7 +184,7 @@ def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, di
 
 
 def test_a_deployment_may_make_the_canarys_tenant_and_count_the_month(aws: Aws, noted_services: list[Call]) -> None:
-    add_canary("test", {"CanaryTenant": "canary"})
+    add_canary("test", {"CanaryTenant": "canary"}, "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/")
     account = Account(Session(cloudformation=aws.client("cloudformation")))
     assert [*compare_month(account, "test", STACK, datetime.now(UTC) + timedelta(days=40))] == []
     assert {"dynamodb:ConditionCheckItem", "kms:Encrypt"} <= {call.action for call in noted_services}

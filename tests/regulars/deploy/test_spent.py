@@ -48,7 +48,7 @@ def test_one_line_says_both_figures_beyond_a_third(share: float) -> None:
 
 def test_some_cents_of_an_idle_stage_are_not_worth_a_line() -> None:
     idle = {"stage": 1, "start": 1, "tenant": 1}
-    assert [*describe_difference(times(3, idle), idle)] == []
+    assert [*describe_difference(times(2, idle), idle)] == []
 
 
 def test_what_cloudwatch_does_not_count_changes_nothing() -> None:

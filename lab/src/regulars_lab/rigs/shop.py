@@ -94,7 +94,19 @@ CANARY = "canary"
 CANARY_MS, EMPTY_MS = 300.0, 2.0
 """Assumed: how long the canary waits for its answer, and how long ingest computes for an empty batch."""
 
-STANDING_METRICS = (telemetry.SWEEP_AGE, telemetry.JOURNAL_TAIL, telemetry.SEARCH_MS)
+PROMISE_S, PROMISE_LOOKS = 5.0, 10
+"""Assumed: how long the canary's picture takes to its hook, and how often the canary looks meanwhile."""
+
+TOLD = {
+    "lambda_requests": 1,
+    "lambda_gb_s": 0.25,
+    "sqs_requests": 3,
+    "dynamodb_write_units": 4,
+    "dynamodb_read_units": 3,
+}
+"""Assumed: what telling the canary's hook takes: deliver's run of half a second, and the delivery's item."""
+
+STANDING_METRICS = (telemetry.SWEEP_AGE, telemetry.JOURNAL_TAIL, telemetry.SEARCH_MS, telemetry.CANARY_SECONDS)
 """Metrics that `watch`, sweeps and the canary send. Others cost nothing in the hours in which nobody sends them."""
 
 
@@ -232,11 +244,12 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
     search = count_charges(caller, "search", each=one) + more(caller, idle, "sweep", one)
     standing, asked = used["standing"], idle.spent["canary"].runs * month
     canary = count_charges(idle, "canary", each=month) + Counter(
-        lambda_requests=2 * asked,  # it and the cameras' address, whose refusal reads nothing
+        lambda_requests=asked,
         lambda_gb_s=asked * CANARY_MS / 1000 * used["memory_mb"]["canary"] / 1024,
         kms_requests=2 * asked,
         api_requests=asked,
     )
+    canary += count_promise(capture, used, asked)
     stage = Counter({name: standing[name] for name in ("keys", "alarms", "dashboards")})
     stage += count_charges(caller, "watch", "empty batch", each=month) + count_charges(
         idle, "send_sweeps", cold=1.0, each=month
@@ -257,6 +270,14 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
         "far_search": count_far_search(used),
         "cold_face": count_cold_face(used),
     }
+
+
+def count_promise(capture: Counter[str], used: dict[str, Any], asked: float) -> Counter[str]:
+    """Return the charges of the canary's pictures. `capture`: of one, without its picture, which is small and goes at
+    once; `asked`: how many there are."""
+    waits = PROMISE_S * used["memory_mb"]["canary"] / 1024
+    looks = Counter(lambda_gb_s=waits, dynamodb_read_units=2 * PROMISE_LOOKS, kms_requests=1)
+    return times(capture + looks + Counter(TOLD), asked)
 
 
 def count_far_search(used: dict[str, Any]) -> Counter[str]:
