@@ -88,6 +88,18 @@ class _RejectedSighting(Struct, frozen=True):
     number: int
 
 
+class _RejectedFace(Struct, frozen=True):
+    """The seen face of somebody who was rejected. `learnt`: by sighting, in ms, when the face had learnt it.
+
+    `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
+    """
+
+    seen: SeenFace
+    learnt: Mapping[str, int]
+    other: str | None
+    instead: Instead | None
+
+
 class Rejection(UseCase):
     def reject(
         self,
@@ -114,59 +126,89 @@ class Rejection(UseCase):
         is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the `camera`, and
         `other`, with which `continue_rejection` continues.
         """
-        if other is not None and instead is not None:
-            raise InvalidInput(f"other is the face that the sighting is instead: leave out instead, {instead.value!r}")
-        if other == faceid:
-            raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
+        _require_one_answer(faceid, other, instead)
         if other is not None:
             self.book.faces.get(tenant, other)
         seen_face: SeenFace | None = None
         learnt: dict[str, int] = {}
         for _ in count_attempts():
-            face_visits = self.book.face_visits.read_face(tenant, faceid)
-            if face_visits is None:
-                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            require_no_loss(face_visits.face)
-            if self.book.merges.mover.settle_faces(tenant, face_visits.face):
-                continue
-            observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
-            if observation is None:
-                return self._find_and_continue(tenant, faceid, sighting_id, other)
             try:
-                sighting = self._read_rejected(
-                    tenant, face_visits, observation, is_said=bool(other or instead), face_goes=unmakes
+                sighting = self._find_rejected(
+                    tenant, faceid, sighting_id, is_said=bool(other or instead), face_goes=unmakes
                 )
             except Changed:
                 continue
-            if seen_face is None:
-                box = sighting.capture.sightings[sighting.number].box
-                seen_face = self.book.captures.read_face_in_box(
-                    tenant, sighting.capture.camera_id, sighting.capture.id, box
-                ).seen
-            remove_pictures = partial(_remove_pictures_of, seen_face=seen_face, photos=sighting.capture.photos)
-            if not unmakes and (kept_pictures := remove_pictures(face_visits.face)) != face_visits.face.pictures:
-                removed_pictures = (picture for picture in face_visits.face.pictures if picture not in kept_pictures)
-                learnt |= {
-                    picture.learnt.sighting_id: milliseconds(picture.added_at)
-                    for picture in removed_pictures
-                    if picture.learnt
-                }
-                self.book.enrolment.pictures.keep_pictures(tenant, faceid, remove_pictures)
-                continue
-            try:
-                with self.book.requests.raise_if_answered(tenant.name, request):
-                    body = progress or {"camera": sighting.capture.camera_id, "other": other}
-                    answer = Answer(PARTIAL if progress else OK, body)
-                    record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
-                    self._detach_sighting(tenant, sighting, seen_face, record, learnt, other=other, instead=instead)
-            except ConditionFailed as error:
-                if _MODEL_SAME in error.names:
-                    raise WrongModel(
-                        f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
-                    ) from error
-                continue
-            return self.continue_rejection(tenant, faceid, sighting_id, sighting.capture.camera_id, other)
+            if sighting is None:
+                return self._find_and_continue(tenant, faceid, sighting_id, other)
+            seen_face = seen_face or self._read_seen_face(tenant, sighting)
+            if not unmakes and (removed_pictures := self._remove_pictures(tenant, sighting, seen_face)):
+                learnt |= _list_learnt(removed_pictures)
+                continue  # the face is another one now
+            rejected_face = _RejectedFace(seen_face, learnt, other, instead)
+            if self._try_to_detach(tenant, sighting, rejected_face, request, progress):
+                return self.continue_rejection(tenant, faceid, sighting_id, sighting.capture.camera_id, other)
         raise Busy(_BUSY)
+
+    def _find_rejected(
+        self, tenant: Tenant, faceid: str, sighting_id: str, *, is_said: bool, face_goes: bool
+    ) -> _RejectedSighting | None:
+        """Read a face's sighting that is to be rejected, as `_read_rejected` does; None: the face has no such sighting.
+
+        Raises FaceNotFound, FaceHeld, Busy, and what `_read_rejected` raises: Changed while the face is being merged.
+        """
+        face_visits = self.book.face_visits.read_face(tenant, faceid)
+        if face_visits is None:
+            raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+        require_no_loss(face_visits.face)
+        if self.book.merges.mover.settle_faces(tenant, face_visits.face):
+            raise Changed
+        observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
+        if observation is None:
+            return None
+        return self._read_rejected(tenant, face_visits, observation, is_said=is_said, face_goes=face_goes)
+
+    def _read_seen_face(self, tenant: Tenant, sighting: _RejectedSighting) -> SeenFace:
+        capture = sighting.capture
+        box = capture.sightings[sighting.number].box
+        return self.book.captures.read_face_in_box(tenant, capture.camera_id, capture.id, box).seen
+
+    def _remove_pictures(self, tenant: Tenant, sighting: _RejectedSighting, seen_face: SeenFace) -> list[Picture]:
+        """Remove the face's pictures of the person who was rejected. Return those that it had of them as it was read.
+
+        Raises FaceNotFound, LastPicture, FaceHeld, Busy.
+        """
+        face = sighting.face_visits.face
+        choose = partial(_remove_pictures_of, seen_face=seen_face, photos=sighting.capture.photos)
+        kept_pictures = choose(face)
+        if kept_pictures != face.pictures:
+            self.book.enrolment.pictures.keep_pictures(tenant, face.faceid, choose)
+        return [picture for picture in face.pictures if picture not in kept_pictures]
+
+    def _try_to_detach(
+        self,
+        tenant: Tenant,
+        sighting: _RejectedSighting,
+        rejected_face: _RejectedFace,
+        request: RequestId | None,
+        progress: Mapping[str, Any] | None,
+    ) -> bool:
+        """Detach the sighting, and store the answer. Return False if others changed what was read.
+
+        `progress`: as in `reject`. Raises AnsweredAlready, and WrongModel if the tenant's model was changed.
+        """
+        body = progress or {"camera": sighting.capture.camera_id, "other": rejected_face.other}
+        answer = Answer(PARTIAL if progress else OK, body)
+        try:
+            with self.book.requests.raise_if_answered(tenant.name, request):
+                record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
+                self._detach_sighting(tenant, sighting, rejected_face, record)
+        except ConditionFailed as error:
+            if _MODEL_SAME in error.names:
+                raise WrongModel(
+                    f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
+                ) from error
+            return False
+        return True
 
     def best_first(self, tenant: Tenant, face_visits: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
         """Return sightings by their pictures' quality, if it can be said of each who it is instead.
@@ -295,58 +337,23 @@ class Rejection(UseCase):
     def _detach_sighting(
         self,
         tenant: Tenant,
-        rejected_sighting: _RejectedSighting,
-        seen_face: SeenFace,
+        sighting: _RejectedSighting,
+        rejected_face: _RejectedFace,
         record: Iterable[Action],
-        learnt: Mapping[str, int],
-        *,
-        other: str | None,
-        instead: Instead | None,
     ) -> None:
-        """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again.
-
-        A face that has as many negatives as it can have does not remember another one.
-        """
-        face_visits, observation = rejected_sighting.face_visits, rejected_sighting.observation
-        renamed_observations: Sequence[ChangedObservation] = ()
-        plan = VisitPlan(face_visits.visits, face_visits.face.group_id)
-        if observation.gap_s is not None:
-            plan = self._plan_without(tenant, face_visits, observation)
-            visits = self.book.face_visits
-            misnamed_ones = rename_sightings(
-                face_visits.groups, plan.visits, visits.list_touched_sightings(tenant.name, face_visits, plan)
-            )
-            face_visits, renamed_observations = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
-        negatives = self.book.recognition.negatives
-        # A merge may bring back a sighting that was rejected before: it is remembered already.
-        is_new = negatives.find_by_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
-        is_new = (
-            is_new
-            and face_visits.face.negatives < MAX_NEGATIVES
-            and not self._is_taken_back(tenant, observation, other)
-        )
-        face = replace(apply_plan(face_visits.face, plan), negatives=face_visits.face.negatives + is_new)
-        item = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
-        stored_item = observation_item(tenant.name, observation)
-        stored_fields = {name: value for name, value in stored_item.items() if name not in _READ_AGAIN}
-        templates, asks = (seen_face.template,), item is not None
-        negative = Negative(observation.id, templates, observation.camera, stored_fields, asked=asks, learnt=learnt)
+        """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again."""
+        observation = sighting.observation
+        face_visits, plan, renamed_observations = self._plan_visits(tenant, sighting)
+        is_remembered = self._is_to_be_remembered(tenant, face_visits.face, observation, rejected_face.other)
+        face = replace(apply_plan(face_visits.face, plan), negatives=face_visits.face.negatives + is_remembered)
+        negative = self._make_negative(tenant, observation, rejected_face) if is_remembered else None
         changes = [
             ChangedObservation(observation, None),
             *(change for change in renamed_observations if change.before.id != observation.id),
         ]
         actions: list[Action] = [
-            # Before the switch to another model, or not at all: the change embeds what it finds then.
-            Check(
-                keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen_face.template.model, _MODEL_SAME),)
-            ),
-            _make_waiting_update(tenant.name, rejected_sighting, seen_face, other, instead),
+            *self._make_leave_actions(tenant, sighting, rejected_face, negative),
             face_put(tenant, face_visits.face, face),
-            *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
-            review_delete(tenant.name, observation.id),
-            *self.book.duties.sighting_rejected(
-                tenant.name, rejected_sighting.capture, rejected_sighting.capture.sightings[rejected_sighting.number]
-            ),
             *self.book.statistics.make_actions(tenant.name, [], changes),
             *record,
         ]
@@ -355,6 +362,64 @@ class Rejection(UseCase):
         self.book.writer.save(
             tenant.name, make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
         )
+
+    def _plan_visits(
+        self, tenant: Tenant, sighting: _RejectedSighting
+    ) -> tuple[FaceVisits, VisitPlan, Sequence[ChangedObservation]]:
+        """Plan the face's visits without the sighting. Return also the observations that get another group's name.
+
+        If these are more than one transaction takes, the first are stored at once: so return the face as it is then.
+        """
+        face_visits, visits = sighting.face_visits, self.book.face_visits
+        if sighting.observation.gap_s is None:  # it is no arrival
+            return face_visits, VisitPlan(face_visits.visits, face_visits.face.group_id), ()
+        plan = self._plan_without(tenant, face_visits, sighting.observation)
+        misnamed_ones = rename_sightings(
+            face_visits.groups, plan.visits, visits.list_touched_sightings(tenant.name, face_visits, plan)
+        )
+        stored_face_visits, renamed_observations = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
+        return stored_face_visits, plan, renamed_observations
+
+    def _is_to_be_remembered(self, tenant: Tenant, face: Face, observation: Observation, other: str | None) -> bool:
+        """Return whether the face gets a negative: a face with as many as it can have does not remember another one.
+
+        A merge may bring back a sighting that was rejected before: that is remembered already.
+        """
+        negatives = self.book.recognition.negatives
+        return (
+            negatives.find_by_sighting(tenant.name, face.faceid, observation.id) is None
+            and face.negatives < MAX_NEGATIVES
+            and not self._is_taken_back(tenant, observation, other)
+        )
+
+    def _make_negative(self, tenant: Tenant, observation: Observation, rejected_face: _RejectedFace) -> Negative:
+        """Make the negative that the face remembers: by it, the sighting can come back."""
+        item = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
+        stored_item = observation_item(tenant.name, observation)
+        return Negative(
+            observation.id,
+            (rejected_face.seen.template,),
+            observation.camera,
+            {name: value for name, value in stored_item.items() if name not in _READ_AGAIN},
+            asked=item is not None,
+            learnt=rejected_face.learnt,
+        )
+
+    def _make_leave_actions(
+        self, tenant: Tenant, sighting: _RejectedSighting, rejected_face: _RejectedFace, negative: Negative | None
+    ) -> list[Action]:
+        """Return the actions by which the sighting leaves its face: all but the changes of face, visits and counts."""
+        faceid, sighting_id = sighting.face_visits.face.faceid, sighting.observation.id
+        model_check = equals("model", rejected_face.seen.template.model, _MODEL_SAME)
+        capture = sighting.capture
+        return [
+            # Before the switch to another model, or not at all: the change embeds what it finds then.
+            Check(keys.TENANTS, keys.tenant_item(tenant.name), (model_check,)),
+            _make_waiting_update(tenant.name, sighting, rejected_face),
+            *([self.book.recognition.negatives.make_put(tenant.name, faceid, negative)] if negative else []),
+            review_delete(tenant.name, sighting_id),
+            *self.book.duties.sighting_rejected(tenant.name, capture, capture.sightings[sighting.number]),
+        ]
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
         """Return whether a sighting that somebody said is the face's goes back to the one that it was taken from.
@@ -595,21 +660,29 @@ class Rejection(UseCase):
         return Given(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
 
 
-def _make_waiting_update(
-    tenant: str, rejected_sighting: _RejectedSighting, seen_face: SeenFace, other: str | None, instead: Instead | None
-) -> Update:
-    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
+def _require_one_answer(faceid: str, other: str | None, instead: Instead | None) -> None:
+    """Refuse a rejection that says two things of who it is, or that it is the face itself."""
+    if other is not None and instead is not None:
+        raise InvalidInput(f"other is the face that the sighting is instead: leave out instead, {instead.value!r}")
+    if other == faceid:
+        raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
 
-    `other`, `instead`: as in OpenSighting.
-    """
+
+def _list_learnt(pictures: Iterable[Picture]) -> dict[str, int]:
+    """Return when each of these pictures was learnt, in ms, by the sighting that it is of."""
+    return {picture.learnt.sighting_id: milliseconds(picture.added_at) for picture in pictures if picture.learnt}
+
+
+def _make_waiting_update(tenant: str, rejected_sighting: _RejectedSighting, rejected_face: _RejectedFace) -> Update:
+    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP."""
     correction_count, observation = int(rejected_sighting.item.get("corrections", 0)), rejected_sighting.observation
     correction = {
         "n": rejected_sighting.number,
         "faceid": observation.faceid,
-        "seen": seen_item(seen_face),
+        "seen": seen_item(rejected_face.seen),
         "gap_s": observation.gap_s,
         "labels": list(observation.labels),
-        **omit_none({"other": other, "instead": instead}),
+        **omit_none({"other": rejected_face.other, "instead": rejected_face.instead}),
     }
     sighting = rejected_sighting.capture.sightings[rejected_sighting.number]
     waiting_sighting = Sighting(
