@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
+from enum import Enum, auto
 from functools import partial
 from typing import Any
 
@@ -505,54 +506,74 @@ class Rejection(UseCase):
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
         face_visits = self.book.face_visits.read_face(tenant, faceid)
-        # Without the name, which an erasure would not find: the face that gets it has no id so far.
-        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": face_visits is None}
-        rejection, other = self.book.sightings.rejection, gift.other
         if face_visits is None:
-            if other is None or not gift.only:
-                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            try:
-                self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
-            except FaceNotFound:
-                progress |= {"merged": False, "unmade": True}
-            seen_observation = self.book.captures.find_observation(tenant, other, sighting_id)
-            if seen_observation is None:
-                raise not_found(other, sighting_id)
-            return {
-                **progress,
-                "visit": [[seen_observation.camera, id_] for id_ in dict.fromkeys((sighting_id, *gift.only))],
-            }
+            return self._finish_whole_face(tenant, faceid, sighting_id, gift)
         visit = self._read_visit(tenant, face_visits, sighting_id, gift.only)
-        is_nothing_else = (
+        comes_back = self._comes_back(tenant, gift.other, visit)
+        is_nothing_else = self._is_nothing_else(tenant, face_visits, visit)
+        way = _choose_way(face_visits.face, gift.other, is_nothing_else=is_nothing_else, comes_back=comes_back)
+        visit_in_order = self._order_visit(tenant, face_visits, visit, way, comes_back=comes_back)
+        given = [(observation.camera, observation.id) for observation in visit_in_order]
+        progress = _make_progress(gift, given, way)
+        if gift.other is not None and way is _Way.MERGE:
+            self._merge_whole_face(tenant, face_visits.face, gift.other, progress, request)
+        else:
+            self.book.sightings.rejection.reject(
+                tenant,
+                faceid,
+                visit_in_order[0].id,
+                request,
+                other=gift.other,
+                instead=None if way is _Way.RETURN else gift.instead,
+                progress=progress,
+                unmakes=way is _Way.RETURN,
+            )
+        return progress
+
+    def _finish_whole_face(self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift) -> Mapping[str, Any]:
+        """Finish a gift that was cut off when the face was gone already. Return by what the rest is done."""
+        if gift.other is None or not gift.only:
+            raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+        way = _Way.MERGE
+        try:
+            self.book.merges.merging.merge(tenant, gift.other, faceid)
+        except FaceNotFound:
+            way = _Way.RETURN
+        observation = self.book.captures.find_observation(tenant, gift.other, sighting_id)
+        if observation is None:
+            raise not_found(gift.other, sighting_id)
+        given_ids = dict.fromkeys((sighting_id, *gift.only))
+        return _make_progress(gift, [(observation.camera, id_) for id_ in given_ids], way)
+
+    def _is_nothing_else(self, tenant: Tenant, face_visits: FaceVisits, visit: Sequence[Observation]) -> bool:
+        """Return whether the face is nothing but this visit, which it was made from."""
+        return (
             face_visits.visits.arrivals.sightings == len(visit)
             and not _is_by_hand(face_visits.face)
-            and any(rejection.is_first(tenant, observation) for observation in visit)
+            and any(self.book.sightings.rejection.is_first(tenant, observation) for observation in visit)
         )
-        comes_back = self._comes_back(tenant, other, visit)
-        if is_nothing_else and comes_back and has_only_a_name(face_visits.face):
-            visit.sort(
-                key=lambda observation: rejection.is_first(tenant, observation)
-            )  # what the face was made from goes last
-            progress |= {"visit": [[observation.camera, observation.id] for observation in visit], "unmade": True}
-            first = visit[0].id
-            rejection.reject(tenant, faceid, first, request, other=other, progress=progress, unmakes=True)
-            return progress
-        is_part = is_nothing_else and (comes_back or not face_visits.face.name)
-        if other is None or not is_part:
-            visit = rejection.best_first(tenant, face_visits, visit)
-            if comes_back:
-                visit.reverse()  # what was taken first comes back last: the face remembers with it what it had learnt
-            progress["visit"] = [[observation.camera, observation.id] for observation in visit]
-            rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
-            return progress
-        progress |= {"visit": [[observation.camera, observation.id] for observation in visit], "merged": True}
-        if face_visits.face.name:
-            self.book.enrolment.update.change_face(tenant, faceid, FaceChanges(name=""))
-        record = (
-            [self.book.requests.make_answer_put(tenant.name, request, Answer(PARTIAL, progress))] if request else []
-        )
-        self.book.merges.merging.merge(tenant, other, faceid, more_actions=record)
-        return progress
+
+    def _order_visit(
+        self, tenant: Tenant, face_visits: FaceVisits, visit: list[Observation], way: _Way, *, comes_back: bool
+    ) -> list[Observation]:
+        """Return the sightings in the order in which they are given. Raises Conflict, LastPicture, Changed."""
+        rejection = self.book.sightings.rejection
+        if way is _Way.MERGE:
+            return visit
+        if way is _Way.RETURN:  # what the face was made from goes last
+            return sorted(visit, key=lambda observation: rejection.is_first(tenant, observation))
+        best_first = rejection.best_first(tenant, face_visits, visit)
+        # What was taken first comes back last: the face remembers with it what it had learnt.
+        return best_first[::-1] if comes_back else best_first
+
+    def _merge_whole_face(
+        self, tenant: Tenant, face: Face, other: str, progress: Mapping[str, Any], request: RequestId | None
+    ) -> None:
+        if face.name:
+            self.book.enrolment.update.change_face(tenant, face.faceid, FaceChanges(name=""))
+        answer = Answer(PARTIAL, progress)
+        record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
+        self.book.merges.merging.merge(tenant, other, face.faceid, more_actions=record)
 
     def _finish_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
@@ -698,6 +719,39 @@ def _remove_pictures_of(face: Face, seen_face: SeenFace, photos: Set[str]) -> tu
     from chalicelib.book.rules.templates import read_vector
 
     return remove_rejected_pictures(face.pictures, read_vector(seen_face.template), photos, seen_face.template.model)
+
+
+class _Way(Enum):
+    """A way to give a visit."""
+
+    ONE_BY_ONE = auto()
+    """The face stays, and loses the visit's sightings."""
+    MERGE = auto()
+    """The face, which is nothing else, becomes a part of the other one."""
+    RETURN = auto()
+    """The visit was taken from the other face: the one that was made of it goes, and leaves nothing."""
+
+
+def _choose_way(face: Face, other: str | None, *, is_nothing_else: bool, comes_back: bool) -> _Way:
+    """Choose how a face's visit is given to the `other` one; a face with a name stays, unless the visit comes back.
+
+    `is_nothing_else`: the face is nothing but the visit; `comes_back`: the visit was the other face's once.
+    """
+    if other is None or not is_nothing_else:
+        return _Way.ONE_BY_ONE
+    if comes_back:
+        return _Way.RETURN if has_only_a_name(face) else _Way.MERGE
+    return _Way.ONE_BY_ONE if face.name else _Way.MERGE
+
+
+def _make_progress(gift: Gift, given: Sequence[tuple[str, str]], way: _Way) -> Mapping[str, Any]:
+    """Return by what the rest of a gift is done. `given`: camera and id of each sighting, in their order.
+
+    It is stored without the name, which an erasure would not find: the face that gets it has no id so far.
+    """
+    merged, visit = way is _Way.MERGE, [[camera, id_] for camera, id_ in given]
+    progress = {"other": gift.other, "instead": gift.instead, "merged": merged, "visit": visit}
+    return progress | {"unmade": True} if way is _Way.RETURN else progress
 
 
 def _is_by_hand(face: Face) -> bool:
