@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -210,59 +211,33 @@ class Merging(UseCase):
             self.book.recognition.negatives.read_of_face(tenant.name, face_visits.face)
             for face_visits in (survivor, other)
         )
-        own_sightings = {negative.sighting_id for negative in own_negatives}
-        # Oldest first.
-        lacked_negatives = [negative for negative in other_negatives if negative.sighting_id not in own_sightings]
-        adopted_negatives = lacked_negatives[: max(MAX_NEGATIVES - len(own_negatives), 0)]
-        merge_count = self._count_merges(tenant, survivor.face, other.face)
-        merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
+        adopted_negatives = choose_adopted_negatives(own_negatives, other_negatives)
+        backup = _make_backup(survivor, other, pictures, other_negatives, adopted_negatives)
+        merge = _make_merge(survivor, plan, backup, now, joined=joined)
         face = replace(
-            apply_plan(survivor.face, plan),
-            changed_at=survivor.face.changed_at if joined else now,
-            **{name: getattr(survivor.face, name) or getattr(other.face, name) for name in TAKEN},
+            _make_merged_face(survivor.face, other.face, plan, merge),
             pictures=pictures,
             negatives=len(own_negatives) + len(adopted_negatives),
-            merges=merge_count,
-            moving=merge_id,
+            merges=self._count_merges(tenant, survivor.face, other.face),
         )
-        promotion_before = survivor.visits.promotion if survivor.is_promoted else None
-        merge = Merge(
-            id=merge_id,
-            survivor=face.faceid,
-            other=other.face.faceid,
-            at=now,
-            state=MergeState.MOVING,
-            renaming=find_renaming_times(promotion_before, plan.visits.promotion)
-            if survivor.is_grouped_by_visits
-            else None,
-            backup=_make_backup(survivor, other, pictures, other_negatives, adopted_negatives),
-            joined=joined,
-        )
-        negatives = [
-            *(
-                self.book.recognition.negatives.make_delete(tenant.name, merge.other, negative.sighting_id)
-                for negative in other_negatives
-            ),
-            *(
-                self.book.recognition.negatives.make_put(tenant.name, face.faceid, negative)
-                for negative in adopted_negatives
-            ),
-        ]
         actions = (
-            face_put(tenant, survivor.face, face),
-            *rename_actions(tenant.name, survivor.face, face),
-            *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
-            *make_absorption_actions(tenant.name, other.face, other.visits),
             *merge_puts(tenant.name, merge, absent("merge-free")),
-            *negatives,
+            *self._move_negatives(tenant, other_negatives, other.face, adopted_negatives, to=face),
             *self.book.webhooks.outbox.make_delivery_puts(
                 tenant.name, [_make_event(merge, face, survivor.name_of(face.group_id))]
             ),
         )
-        journal = (make_delete_entry(other.face), *make_change_entries(survivor.face, face))
-        group_gains = count_group_gains([face.group_id], [survivor.face.group_id, other.face.group_id])
-        limited_groups = survivor.limited_groups | other.limited_groups
-        return merge, Change(actions, journal, group_gains, limited_groups, skips_model_check=True)
+        return merge, _make_merge_change(tenant, survivor, other, face, plan=plan, actions=actions)
+
+    def _move_negatives(
+        self, tenant: Tenant, lost: Iterable[Negative], source: Face, gained: Iterable[Negative], *, to: Face
+    ) -> list[Action]:
+        """Return the actions by which the face `source` loses these negatives, and the face `to` gains those."""
+        negatives = self.book.recognition.negatives
+        return [
+            *(negatives.make_delete(tenant.name, source.faceid, negative.sighting_id) for negative in lost),
+            *(negatives.make_put(tenant.name, to.faceid, negative) for negative in gained),
+        ]
 
     def _count_merges(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
@@ -297,49 +272,16 @@ class Merging(UseCase):
         """Return the change, and the keys of the pictures that neither face has after it."""
         plan = self._plan_undo(tenant, merge, backup, survivor)
         face, other = self._make_faces_after_undo(tenant, merge, backup, survivor, plan)
-        before = survivor.visits.promotion if survivor.is_promoted else None
-        undoing = replace(
-            merge,
-            state=MergeState.UNDOING,
-            renaming=find_renaming_times(before, plan.survivor.visits.promotion)
-            if survivor.is_grouped_by_visits
-            else None,
-        )
-        negatives = {
-            negative.sighting_id: negative
-            for negative in self.book.recognition.negatives.read_of_face(tenant.name, survivor.face)
-        }
-        returned_sightings = negatives.keys() & backup.given
-        # A new version, so that a writer that read them before the merge fails its condition.
-        visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
-        actions: list[Action] = [
-            face_put(tenant, survivor.face, replace(face, negatives=survivor.face.negatives - len(returned_sightings))),
-            *rename_actions(tenant.name, survivor.face, face),
-            *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
-            *face_puts(tenant, other),
-            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
+        own_negatives = self.book.recognition.negatives.read_of_face(tenant.name, survivor.face)
+        returned, gained = _choose_returned_negatives(own_negatives, backup)
+        face = replace(face, negatives=survivor.face.negatives - len(returned))
+        undoing = replace(merge, state=MergeState.UNDOING, renaming=_find_renaming(survivor, plan.survivor))
+        actions = (
             *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
-            *(
-                self.book.recognition.negatives.make_delete(tenant.name, face.faceid, id_)
-                for id_ in sorted(returned_sightings)
-            ),
-            # The survivor's, if it has it: that has a template of the present model, too.
-            *(
-                self.book.recognition.negatives.make_put(
-                    tenant.name, other.faceid, negatives.get(negative.sighting_id, negative)
-                )
-                for negative in backup.negatives
-            ),
+            *self._move_negatives(tenant, returned, face, gained, to=other),
             two_people_put(tenant.name, Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now())),
-        ]
-        put = JournalEntry(Edit.PUT, other.faceid, other.group_id, reduce_templates(other.templates))
-        change = Change(
-            tuple(actions),
-            (put, *make_change_entries(survivor.face, face)),
-            count_group_gains([face.group_id, other.group_id], [survivor.face.group_id]),
-            survivor.limited_groups | limited_groups(plan.group),
-            skips_model_check=not (_is_of_model(tenant, other) and _is_of_model(tenant, face)),
         )
+        change = _make_return_change(tenant, survivor, face, other, plan=plan, actions=actions)
         old_picture_keys = (*survivor.face.picture_keys, *backup.face.picture_keys)
         return change, [key for key in old_picture_keys if key not in (*face.picture_keys, *other.picture_keys)]
 
@@ -504,6 +446,105 @@ def _make_backup(
         learnt=tuple(picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt),
         given=tuple(negative.sighting_id for negative in adopted_negatives),
         **{name: getattr(other.face, name) for name in TAKEN if not getattr(survivor.face, name)},
+    )
+
+
+def choose_adopted_negatives(
+    own_negatives: Sequence[Negative], other_negatives: Iterable[Negative]
+) -> Sequence[Negative]:
+    """Return those of the other's negatives, oldest first, that the survivor lacks and has room for."""
+    own_sightings = {negative.sighting_id for negative in own_negatives}
+    lacked_negatives = [negative for negative in other_negatives if negative.sighting_id not in own_sightings]
+    return lacked_negatives[: max(MAX_NEGATIVES - len(own_negatives), 0)]
+
+
+def _choose_returned_negatives(
+    own_negatives: Iterable[Negative], backup: MergeBackup
+) -> tuple[list[Negative], list[Negative]]:
+    """Return the negatives that the survivor loses by an undo, and those that the other face gains.
+
+    The latter are as the survivor has them, if it does: those have a template of the present model, too.
+    """
+    own_by_sighting = {negative.sighting_id: negative for negative in own_negatives}
+    returned = [own_by_sighting[id_] for id_ in sorted(own_by_sighting.keys() & backup.given)]
+    return returned, [own_by_sighting.get(negative.sighting_id, negative) for negative in backup.negatives]
+
+
+def _find_renaming(survivor: FaceVisits, plan: VisitPlan) -> tuple[int, int] | None:
+    """Return between which times, in ms, the survivor's sightings get another group's name; None: none does."""
+    if not survivor.is_grouped_by_visits:
+        return None
+    promotion_before = survivor.visits.promotion if survivor.is_promoted else None
+    return find_renaming_times(promotion_before, plan.visits.promotion)
+
+
+def _make_survivor_actions(tenant: Tenant, survivor: FaceVisits, face: Face, plan: VisitPlan) -> list[Action]:
+    """Return the actions that store the survivor as `face`, by a merge or its undo."""
+    return [
+        face_put(tenant, survivor.face, face),
+        *rename_actions(tenant.name, survivor.face, face),
+        *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
+    ]
+
+
+def _make_merge_change(
+    tenant: Tenant, survivor: FaceVisits, other: FaceVisits, face: Face, *, plan: VisitPlan, actions: Iterable[Action]
+) -> Change:
+    """Return the change that makes the survivor `face`, and removes the other one. `actions`: what else it does."""
+    return Change(
+        (
+            *_make_survivor_actions(tenant, survivor, face, plan),
+            *make_absorption_actions(tenant.name, other.face, other.visits),
+            *actions,
+        ),
+        (make_delete_entry(other.face), *make_change_entries(survivor.face, face)),
+        count_group_gains([face.group_id], [survivor.face.group_id, other.face.group_id]),
+        survivor.limited_groups | other.limited_groups,
+        skips_model_check=True,
+    )
+
+
+def _make_return_change(
+    tenant: Tenant, survivor: FaceVisits, face: Face, other: Face, *, plan: _UndoPlan, actions: Iterable[Action]
+) -> Change:
+    """Return the change that makes the survivor `face`, and stores the other one again."""
+    # A new version, so that a writer that read them before the merge fails its condition.
+    visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
+    put = JournalEntry(Edit.PUT, other.faceid, other.group_id, reduce_templates(other.templates))
+    return Change(
+        (
+            *_make_survivor_actions(tenant, survivor, face, plan.survivor),
+            *face_puts(tenant, other),
+            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
+            *actions,
+        ),
+        (put, *make_change_entries(survivor.face, face)),
+        count_group_gains([face.group_id, other.group_id], [survivor.face.group_id]),
+        survivor.limited_groups | limited_groups(plan.group),
+        skips_model_check=not (_is_of_model(tenant, other) and _is_of_model(tenant, face)),
+    )
+
+
+def _make_merge(survivor: FaceVisits, plan: VisitPlan, backup: MergeBackup, at: datetime, *, joined: bool) -> Merge:
+    return Merge(
+        id=keys.merge(survivor.face.faceid, time_ordered_id(at)),
+        survivor=survivor.face.faceid,
+        other=backup.face.faceid,
+        at=at,
+        state=MergeState.MOVING,
+        renaming=_find_renaming(survivor, plan),
+        backup=backup,
+        joined=joined,
+    )
+
+
+def _make_merged_face(survivor: Face, other: Face, plan: VisitPlan, merge: Merge) -> Face:
+    """Return the survivor with what it takes on from the other one, but for its pictures and counts."""
+    return replace(
+        apply_plan(survivor, plan),
+        changed_at=survivor.changed_at if merge.joined else merge.at,
+        **{name: getattr(survivor, name) or getattr(other, name) for name in TAKEN},
+        moving=merge.id,
     )
 
 
