@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
+from msgspec import Struct
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.items import FaceOrder
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from chalicelib.book.sightings.sightings import FaceArrival
+    from chalicelib.book.words.model import ListedFace
 
 _PAGE = 100
 """Arrivals that are read at a time."""
@@ -51,54 +53,84 @@ def today(services: Services, tenant: str | None) -> None:
     every_tenant = services.tenants.list_all()
     tenants_with_faces = [each for each in every_tenant if services.account.measure_usage(each).faces] or every_tenant
     for shown_tenant in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
-        print_today(services, shown_tenant, Console(soft_wrap=True), datetime.now(UTC))
+        print_today(read_today(services, shown_tenant, datetime.now(UTC)), Console(soft_wrap=True))
 
 
-def print_today(services: Services, tenant: Tenant, console: Console, now: datetime) -> None:
-    """Print who came today, who of them is new, and which regulars stayed away longest."""
+class Today(Struct, frozen=True):
+    """The visits of a tenant since `midnight` in its time zone, staff left out.
+
+    `away`: the regulars who stayed away longest.
+    """
+
+    tenant: str
+    zone: ZoneInfo
+    midnight: datetime
+    visits: list[FaceArrival]
+    staff_visits: int
+    away: list[ListedFace]
+
+
+def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
+    """Read who came today, to be printed: the audit notes whom that names."""
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     staff = services.statistics.visitors.read_staff(tenant)
     all_visits = list(_read_visits(services, tenant, midnight))
     visits = [arrival for arrival in all_visits if not staff.has(arrival.first.group_name, arrival.first.faceid)]
-    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY)
-    away = [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < midnight]
+    away = _read_away(services, tenant, midnight)
     shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
     services.audit.reads.enter_printing(
         tenant.name, (shown_face for shown_face in shown_faces if not is_erased(shown_face))
     )
-    console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
-    if visits:
-        table = _make_table("who", "group", "first", "last", "seen", "visit")
-        for arrival in visits:
-            who = _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number) if arrival.face else ""
-            first, last = (f"{at.astimezone(zone):%H:%M}" for at in (arrival.first.at, arrival.last_at))
-            _add(
-                table,
-                who or arrival.first.faceid,
-                arrival.first.group_name,
-                first,
-                last,
-                arrival.sightings,
-                _write_ordinal(arrival.number),
-            )
-        console.print(table)
+    return Today(tenant.name, zone, midnight, visits, len(all_visits) - len(visits), away)
+
+
+def print_today(today: Today, console: Console) -> None:
+    """Print who came today, who of them is new, and which regulars stayed away longest."""
+    console.print(f"{today.tenant}: {today.midnight:%A, %d %B %Y}, {today.zone.key}", style="bold", markup=False)
+    if today.visits:
+        console.print(_make_table_of_visits(today))
+    console.print(_write_summary(today.visits))
+    if staff_count := today.staff_visits:
+        console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
+    if today.away:
+        console.print("\nregulars who stayed away longest", style="bold")
+        console.print(_make_table_of_away(today))
+
+
+def _make_table_of_visits(today: Today) -> Table:
+    table = _make_table("who", "group", "first", "last", "seen", "visit")
+    for arrival in today.visits:
+        who = _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number) if arrival.face else ""
+        first, last = (f"{at.astimezone(today.zone):%H:%M}" for at in (arrival.first.at, arrival.last_at))
+        _add(
+            table,
+            who or arrival.first.faceid,
+            arrival.first.group_name,
+            first,
+            last,
+            arrival.sightings,
+            _write_ordinal(arrival.number),
+        )
+    return table
+
+
+def _write_summary(visits: Sequence[FaceArrival]) -> str:
     people = {arrival.first.faceid for arrival in visits}
     new_people = {arrival.first.faceid for arrival in visits if arrival.number == 1}
-    summary = (
-        f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new_people)} of them for the first time"
-    )
-    console.print(summary if people else "nobody came yet")
-    if staff_count := len(all_visits) - len(visits):
-        console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
-    if away:
-        console.print("\nregulars who stayed away longest", style="bold")
-        table = _make_table("who", "last came", "days ago")
-        for face in away:
-            last_day = face.last_arrival_at and face.last_arrival_at.astimezone(zone).date()
-            days = (midnight.date() - last_day).days if last_day else ""
-            _add(table, _name_face(face.name, REGULAR, face.number) or face.faceid, last_day or "never", days)
-        console.print(table)
+    if not people:
+        return "nobody came yet"
+    noun = "person" if len(people) == 1 else "people"
+    return f"{len(people)} {noun} came, {len(new_people)} of them for the first time"
+
+
+def _make_table_of_away(today: Today) -> Table:
+    table = _make_table("who", "last came", "days ago")
+    for face in today.away:
+        last_day = face.last_arrival_at and face.last_arrival_at.astimezone(today.zone).date()
+        days = (today.midnight.date() - last_day).days if last_day else ""
+        _add(table, _name_face(face.name, REGULAR, face.number) or face.faceid, last_day or "never", days)
+    return table
 
 
 def _read_visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
@@ -106,6 +138,11 @@ def _read_visits(services: Services, tenant: Tenant, since: datetime) -> Iterato
 
     span = Span(milliseconds(since), keys.LAST_MS)
     return read_rows(partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE))
+
+
+def _read_away(services: Services, tenant: Tenant, since: datetime) -> list[ListedFace]:
+    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY)
+    return [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < since]
 
 
 def _name_face(name: str | None, group: str, number: int | None) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words.model import REGULAR, Profile
 from regulars.cli import main
-from regulars.today import print_today
+from regulars.today import print_today, read_today
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.noon import zone_at_noon
 
@@ -38,7 +38,7 @@ def named(book: Book, seed_faces: dict[str, str]) -> None:
 
 def printed(book: Book, now: datetime = NOW, width: int = 120) -> str:
     out = io.StringIO()
-    print_today(book.services, book.tenant, Console(file=out, width=width), now)
+    print_today(read_today(book.services, book.tenant, now), Console(file=out, width=width))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 

@@ -37,7 +37,7 @@ from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantStep
 from regulars.tenants.command import describe_tenant, format_keys, format_tenants
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
-from regulars.today import print_today
+from regulars.today import print_today, read_today
 from tests.support.api.deepstack.client import FACE
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.devices import BY_HTTPS, ask, device, sign_in
@@ -803,7 +803,7 @@ ERASURE = (
 
 def _printed(box: Box) -> str:
     out = io.StringIO()
-    print_today(box.services, box.tenant, Console(file=out), MONDAY + DAY * MINUTE)
+    print_today(read_today(box.services, box.tenant, MONDAY + DAY * MINUTE), Console(file=out))
     return out.getvalue()
 
 
