@@ -379,31 +379,11 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
 
     All refused pictures are in `file` then. If none was, there is no such file.
     """
-    pictures_in = Counter(fate.person for fate in fates if fate.outcome.state in (KEPT, PRESENT))
     names = {person.key: person.name or person.key for person in source.people}
     refused = [fate for fate in fates if fate.outcome.state == REFUSED]
     file.unlink(missing_ok=True)
     if refused:
-        _write(
-            file,
-            [
-                (names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_in[fate.person]))
-                for fate in refused
-            ],
-        )
-        of_people_without = [fate for fate in refused if not pictures_in[fate.person]]
-        _print_examples(
-            f"people of whom no picture is in: {len({fate.person for fate in of_people_without}):,}",
-            of_people_without,
-            names,
-        )
-        _print_examples(
-            "refused pictures of the others:", [fate for fate in refused if pictures_in[fate.person]], names
-        )
-        print("how often each reason was given:")
-        for why, count in Counter(_shorten_reason(fate.outcome.why) for fate in refused).most_common():
-            print(f"  {count:>6,}  {why}")
-        print(f"all that was refused, as a table: {file}")
+        _print_refused(refused, fates, names, file)
     pictureless = [fate for fate in fates if fate.outcome.state == BARE]
     _print_examples(f"people who came without a picture: {len(pictureless):,}", pictureless, names)
     look_alikes = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
@@ -414,6 +394,24 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
     )
     print(f"{source.about}: {_sum_up(fates, verb='would be added' if dry_run else 'added')}")
     return 1 if refused else 0
+
+
+def _print_refused(refused: Sequence[Fate], fates: Sequence[Fate], names: Mapping[str, str], file: Path) -> None:
+    """Print of whom no picture is in, and why pictures were refused; write all that were into `file`."""
+    pictures_in = Counter(fate.person for fate in fates if fate.outcome.state in (KEPT, PRESENT))
+    _write(
+        file,
+        [(names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_in[fate.person])) for fate in refused],
+    )
+    of_people_without = [fate for fate in refused if not pictures_in[fate.person]]
+    people_without = {fate.person for fate in of_people_without}
+    _print_examples(f"people of whom no picture is in: {len(people_without):,}", of_people_without, names)
+    of_others = [fate for fate in refused if pictures_in[fate.person]]
+    _print_examples("refused pictures of the others:", of_others, names)
+    print("how often each reason was given:")
+    for why, count in Counter(_shorten_reason(fate.outcome.why) for fate in refused).most_common():
+        print(f"  {count:>6,}  {why}")
+    print(f"all that was refused, as a table: {file}")
 
 
 def _sum_up(fates: Sequence[Fate], *, verb: str) -> str:
