@@ -397,36 +397,52 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
 
     It stops by itself if boxes that have the settings are not well. Boxes are switched off and lose their network by
     themselves. So of ten or more, more have to be silent than by chance, compared with those without the settings.
+    """
+    if wave.is_done or wave.stopped:
+        return wave
+    judged_wave = _judge_silence(wave, boxes, now)
+    if judged_wave.stopped or judged_wave.missed_at or (wave.reached and now - wave.at < SETTLES):
+        return judged_wave
+    version_wave = _judge_version(judged_wave, boxes, now)
+    return version_wave if version_wave.stopped else _reach_next_boxes(judged_wave, boxes, now)
+
+
+def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
+    """Return the wave, stopped if boxes that have the settings are heard, and run another version than these say."""
+    version, signs = wave.settings.get("version"), {box: boxes[box] for box in wave.reached if box in boxes}
+    boxes_of_other_version = [box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version]
+    if version is None or not boxes_of_other_version:
+        return wave
+    return replace(wave, stopped=f"{version} does not run: {', '.join(boxes_of_other_version[:5])}")
+
+
+def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
+    """Return the wave with whether boxes that have the settings are missed, or stopped since they are silent.
 
     After an outage of the service no box was heard. So one is silent only if it is missed for a while in which
     another one is heard, or for longer.
     """
-    if wave.is_done or wave.stopped:
-        return wave
-    signs = {box: boxes.get(box, LastSign(None)) for box in wave.reached}
-    silent_boxes = [box for box, sign in signs.items() if not sign.is_heard(now)]
-    are_others_heard = [sign.is_heard(now) for box, sign in boxes.items() if box not in signs]
-    if silent_boxes and not _is_by_chance(
-        len(silent_boxes), len(signs), are_others_heard.count(False), len(are_others_heard)
+    silent_boxes = [box for box in wave.reached if not boxes.get(box, LastSign(None)).is_heard(now)]
+    are_others_heard = [sign.is_heard(now) for box, sign in boxes.items() if box not in wave.reached]
+    if not silent_boxes or _is_by_chance(
+        len(silent_boxes), len(wave.reached), are_others_heard.count(False), len(are_others_heard)
     ):
-        missed_since = wave.missed_at or now
-        is_service_up = any(sign.at is not None and sign.at > missed_since for sign in boxes.values())
-        if now - missed_since < (BEATS if is_service_up else SETTLES):
-            return replace(wave, missed_at=missed_since)
-        return replace(wave, stopped=f"silent: {', '.join(silent_boxes[:5])}")
-    wave = replace(wave, missed_at=None)
-    if wave.reached and now - wave.at < SETTLES:
-        return wave
-    version = wave.settings.get("version")
-    boxes_of_other_version = [box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version]
-    if version is not None and boxes_of_other_version:
-        return replace(wave, stopped=f"{version} does not run: {', '.join(boxes_of_other_version[:5])}")
+        return replace(wave, missed_at=None)
+    missed_since = wave.missed_at or now
+    is_service_up = any(sign.at is not None and sign.at > missed_since for sign in boxes.values())
+    if now - missed_since < (BEATS if is_service_up else SETTLES):
+        return replace(wave, missed_at=missed_since)
+    return replace(wave, stopped=f"silent: {', '.join(silent_boxes[:5])}")
+
+
+def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
+    """Return the wave with the next boxes: first one, then a tenth of all, then all; only those that are heard."""
     a_tenth = -(-len(boxes) // 10)
     target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
     if target == len(boxes):
         return replace(wave, reached=(), is_done=True, at=now)
-    ready_boxes = [box for box, sign in boxes.items() if sign.is_heard(now) and box not in signs]
-    next_boxes = tuple(ready_boxes[: target - len(signs)])
+    ready_boxes = [box for box, sign in boxes.items() if sign.is_heard(now) and box not in wave.reached]
+    next_boxes = tuple(ready_boxes[: target - len(wave.reached)])
     return replace(wave, reached=wave.reached + next_boxes, at=now) if next_boxes else wave
 
 
