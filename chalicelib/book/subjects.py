@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,7 @@ from chalicelib.book.rules.decision import (
     SMALLEST_GALLERY,
     SearchAnswer,
     SearchRequest,
+    Verdict,
     is_match,
     judge_candidates,
     rate_closeness,
@@ -66,7 +67,7 @@ from chalicelib.book.words.errors import (
 from chalicelib.book.words.formats import UNITED
 from chalicelib.book.words.grounds import require_record
 from chalicelib.book.words.items import count_attempts, cut_in_parts, retry_if_changed, walk_items
-from chalicelib.book.words.model import STRANGER, Decision, Face, Group, Picture, Tenant
+from chalicelib.book.words.model import STRANGER, Candidate, Decision, Face, Group, Picture, Tenant
 from chalicelib.book.words.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
 from chalicelib.book.words.pictures import PictureRules
 from chalicelib.book.words.ports import Action, Delete, Put, absent
@@ -351,49 +352,50 @@ class Subjects(UseCase):
         )
         answer, faces, names = self._search_candidates(tenant, group, probes, max_subjects)
         judgements = judge_candidates(answer, point, vision.population, probes)
-        gallery_size = max(answer.gallery_size, SMALLEST_GALLERY)
         nearest: list[list[Near]] = []
         decisions: list[Decision] = []
         for described, probe, candidates, verdicts in zip(
             described_faces, probes, answer.candidates, judgements, strict=True
         ):
-            is_refused, quality = (bool(described.spoof), described.quality.total) if described else (False, None)
-            best_by_name: dict[str, tuple[float, float]] = {}  # closeness and score, by name
-            for candidate, verdict in zip(candidates, verdicts, strict=False):
-                name, score = names[candidate.faceid], candidate.score
-                is_fit = self._is_fit(tenant, faces[candidate.faceid], probe, quality, score=score)
-                closeness = rate_closeness(
-                    subtract_demand(score, verdict.demand),
-                    point.curve,
-                    gallery_size,
-                    point.fpir_target,
-                    match=verdict.match and is_fit,
-                    is_fit=is_fit,
-                )
-                best_by_name[name] = max(best_by_name.get(name, (0.0, -1.0)), (closeness, score))
-            ranked = sorted(best_by_name.items(), key=lambda entry: (-entry[1][0], -entry[1][1], entry[0]))[
-                :max_subjects
-            ]
-            answered = [] if described and described.young else ranked
-            faceids = defaultdict[str, list[str]](list)
-            for candidate in candidates:
-                faceids[names[candidate.faceid]].append(candidate.faceid)
-            nearest.append(
-                [Near(name, 0.0 if is_refused else closeness, (*faceids[name],)) for name, (closeness, _) in answered]
-            )
+            pairs = list(zip(candidates, verdicts, strict=False))
+            closeness = self._rate_candidates(tenant, faces, probe, described, pairs)
+            near = _rank_subjects(candidates, closeness, names)[:max_subjects]
             decision = replace(verdicts[0].decision, seq=answer.seq)
-            decisions.append(decision.without_score() if is_refused else decision)
+            nearest.append(near if described is None else _name_unless_refused(described, near))
+            decisions.append(decision.without_score() if described and described.spoof else decision)
         acts.report_decisions([{"model": tenant.model, **decision_said(decision)} for decision in decisions])
         return Nearest(nearest, decisions)
 
-    def _is_fit(self, tenant: Tenant, face: Face, probe: Templates, quality: float | None, *, score: float) -> bool:
-        """Return whether a probe can be compared with a face, and no negative of the face turns it down.
+    def _rate_candidates(
+        self,
+        tenant: Tenant,
+        faces: Mapping[str, Face],
+        probe: Templates,
+        described: DescribedFace | None,
+        pairs: Iterable[tuple[Candidate, Verdict]],
+    ) -> list[float]:
+        """Return the closeness of a probe and each candidate: low if they cannot be compared, or a negative is nearer.
 
-        `quality`: of the probe's picture; None: unknown. `score`: of the probe with the face.
+        `described`: the probe's face; None: unknown.
         """
-        if not is_match(score, score, quality, face.estimates.quality):
-            return False
-        return not self.book.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
+        point, negatives = self.book.tenant_vision.make_operating_point(tenant), self.book.recognition.negatives
+        quality = None if described is None else described.quality.total
+        rated: list[float] = []
+        for candidate, verdict in pairs:
+            face, score = faces[candidate.faceid], candidate.score
+            is_fit = is_match(score, score, quality, face.estimates.quality) and not negatives.turns_down(
+                tenant.name, face, probe, tenant.model, score
+            )
+            closeness = rate_closeness(
+                subtract_demand(score, verdict.demand),
+                point.curve,
+                max(verdict.decision.gallery_size, SMALLEST_GALLERY),
+                point.fpir_target,
+                match=verdict.match and is_fit,
+                is_fit=is_fit,
+            )
+            rated.append(closeness)
+        return rated
 
     def compare_pictures(self, tenant: Tenant, seen_picture: SeenPicture, other: SeenPicture) -> list[float]:
         """Return how close a picture's only face is to each of another one's."""
@@ -636,6 +638,29 @@ def _assign_to_subject(subject: User, face: Face) -> Face:
     with suppress(InvalidInput):
         name = face_name(subject.name[:FACE_NAME_LENGTH])
     return replace(face, user=subject.id, name=name)
+
+
+def _name_unless_refused(described: DescribedFace, near: list[Near]) -> list[Near]:
+    """Return whom a face is close to: nobody, if it is refused; if that is for its age, none is named."""
+    if described.young:
+        return []
+    return [subject._replace(closeness=0.0) for subject in near] if described.spoof else near
+
+
+def _rank_subjects(candidates: Sequence[Candidate], closeness: Sequence[float], names: Mapping[str, str]) -> list[Near]:
+    """Return the subjects of candidates, closest first: each is as close as the closest of its faces.
+
+    `closeness`: of each candidate; `names`: of the subjects, by face. Of two that are as close, the one with the higher
+    score comes first, else the one whose name does.
+    """
+    best_by_name: dict[str, tuple[float, float]] = {}  # closeness and score
+    faceids = defaultdict[str, list[str]](list)
+    for candidate, close in zip(candidates, closeness, strict=True):
+        name = names[candidate.faceid]
+        best_by_name[name] = max(best_by_name.get(name, (0.0, -1.0)), (close, candidate.score))
+        faceids[name].append(candidate.faceid)
+    ranked = sorted(best_by_name.items(), key=lambda entry: (-entry[1][0], -entry[1][1], entry[0]))
+    return [Near(name, close, tuple(faceids[name])) for name, (close, _) in ranked]
 
 
 def _example_id(face: Face, picture: Picture) -> str | None:
