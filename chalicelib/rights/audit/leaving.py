@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import Struct
+
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.items import write, write_unless_changed
@@ -49,6 +51,18 @@ _IN_AN_ENTRY = 1_000
 """Hashes of erased entries that one statement names."""
 
 
+class _Found(Struct, frozen=True):
+    """Entries that name some faces. `closed`: all leaves of the hours that have some; `hashes`: of leaves to erase."""
+
+    waiting: list[PendingEntry]
+    closed: list[tuple[Element, list[Leaf]]]
+    hashes: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.hashes and all(entry.reading is None for entry in self.waiting)
+
+
 class AuditErasing(Outside):
     def erase(
         self,
@@ -64,39 +78,46 @@ class AuditErasing(Outside):
         and done again: then the leaves that are left are erased, and listed. Raises StorageUnavailable if the key that
         signs the list cannot be read: nothing is erased then.
         """
-        wanted_faceids = set(faceids)
-        erased: list[str] = []
+        wanted_faceids, erased = set(faceids), list[str]()
         while True:
-            self.book.audit.chain.stop_closings(tenant)
-            waiting_entries = [
-                entry for entry in self.book.audit.chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted_faceids)
-            ]
-            closed = self._find_leaves_that_name(tenant, wanted_faceids)
-            enrolled_at = since()
-            waiting_entries = [
-                entry for entry in waiting_entries if entry.leaf.names_one_of(wanted_faceids, enrolled_at)
-            ]
-            readings = [entry for entry in waiting_entries if entry.reading is not None]
-            leaves_to_erase = [
-                *(entry.leaf for entry in waiting_entries if entry.reading is None),
-                *(leaf for _, leaves in closed for leaf in leaves),
-            ]
-            hashes = {leaf.hash: None for leaf in leaves_to_erase if leaf.names_one_of(wanted_faceids, enrolled_at)}
-            for entry in readings:
-                self._reduce(entry, wanted_faceids)
-            if not hashes and not readings:
+            found = self._find_named(tenant, wanted_faceids, since)
+            for entry in found.waiting:
+                if entry.reading is not None:
+                    self._reduce(entry, wanted_faceids)
+            if found.is_empty:
                 self.book.audit.chain.delete_unnamed_blobs(tenant)
                 return erased
-            for begin in range(0, len(hashes), _IN_AN_ENTRY):
-                self._sign_statement(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
-            for entry in waiting_entries:
-                if entry.leaf.hash in hashes:
-                    self._erase_open(entry)
-            for element, leaves in closed:
-                new_leaves = [leaf.without_entry if leaf.hash in hashes else leaf for leaf in leaves]
-                if new_leaves != leaves:
-                    self.book.audit.chain.replace_leaves(element, new_leaves)
-            erased += hashes
+            for begin in range(0, len(found.hashes), _IN_AN_ENTRY):
+                leaves = found.hashes[begin : begin + _IN_AN_ENTRY]
+                self._sign_statement(tenant, ERASED, erasure=erasure, leaves=leaves)
+            self._erase_found(found)
+            erased += found.hashes
+
+    def _find_named(
+        self, tenant: str, wanted_faceids: Collection[str], since: Callable[[], Mapping[str, datetime]]
+    ) -> _Found:
+        """Find the entries that name one of these faces, and stop closings until they are erased."""
+        chain = self.book.audit.chain
+        chain.stop_closings(tenant)
+        maybe_waiting = [entry for entry in chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted_faceids)]
+        closed = self._find_leaves_that_name(tenant, wanted_faceids)
+        enrolled_at = since()
+        waiting = [entry for entry in maybe_waiting if entry.leaf.names_one_of(wanted_faceids, enrolled_at)]
+        leaves = [
+            *(entry.leaf for entry in waiting if entry.reading is None),
+            *(leaf for _, leaves in closed for leaf in leaves if leaf.names_one_of(wanted_faceids, enrolled_at)),
+        ]
+        return _Found(waiting, closed, list(dict.fromkeys(leaf.hash for leaf in leaves)))
+
+    def _erase_found(self, found: _Found) -> None:
+        hashes = set(found.hashes)
+        for entry in found.waiting:
+            if entry.leaf.hash in hashes:
+                self._erase_open(entry)
+        for element, leaves in found.closed:
+            new_leaves = [leaf.without_entry if leaf.hash in hashes else leaf for leaf in leaves]
+            if new_leaves != leaves:
+                self.book.audit.chain.replace_leaves(element, new_leaves)
 
     def read_entries(
         self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime] = _NOBODY
