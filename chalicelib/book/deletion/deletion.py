@@ -85,6 +85,14 @@ class DeletionOptions(Struct, frozen=True):
     asked_at: datetime | None = None
 
 
+class _Chunk(Struct, frozen=True):
+    """The faces that one transaction deletes. `missing`: the ids of it that no face has; `is_last`: none is left."""
+
+    faces: list[Face]
+    missing: list[str]
+    is_last: bool
+
+
 class Deletion(UseCase):
     """The deletion of faces. Beside it that of groups, and of pictures that no face names."""
 
@@ -186,27 +194,19 @@ class Deletion(UseCase):
         options: DeletionOptions,
     ) -> Deleted:
         """Delete as many of the `remaining` faces as one transaction takes; return `done_before` with them added."""
-        faces_by_id = self._find_deletable(tenant, remaining[:CHUNK], options)
-        require_free(faces_by_id.values())
-        if self.book.merges.mover.settle_faces(tenant, *faces_by_id.values()):
-            raise Changed
-        chunk = fit_transaction(self.book.items, tenant.name, remaining[:CHUNK], faces_by_id, erases=options.erases)
-        faces = [faces_by_id[faceid] for faceid in chunk if faceid in faces_by_id]
-        missing = [faceid for faceid in chunk if faceid not in faces_by_id]
-        faceids = [face.faceid for face in faces]
-        departure = self._make_departure(tenant, faces, options) if faces else None
-        erasures = [departure.id] if departure is not None and departure.id and options.erases else []
-        deleted = Deleted(
-            [*done_before.success, *faceids], [], [*done_before.not_exist, *missing], [*done_before.erasures, *erasures]
+        chunk = self._choose_chunk(tenant, remaining, options)
+        departure = self._make_departure(tenant, chunk.faces, options) if chunk.faces else None
+        deleted = _add_chunk(
+            done_before, chunk, [departure.id] if departure and departure.id and options.erases else []
         )
         record = self.book.requests.make_answer_actions(
-            tenant.name, request, asdict(deleted), before=asdict(done_before), is_last=len(chunk) == len(remaining)
+            tenant.name, request, asdict(deleted), before=asdict(done_before), is_last=chunk.is_last
         )
         try:
             with self.book.requests.raise_if_answered(tenant.name, request):
                 if departure is not None:
-                    record = [*record, *departure.actions]
-                    self.book.writer.commit(tenant.name, self._make_change(tenant, faces, record, options))
+                    actions = [*record, *departure.actions]
+                    self.book.writer.commit(tenant.name, self._make_change(tenant, chunk.faces, actions, options))
                 elif record:
                     write(self.book.items, record)
         except ConditionFailed as error:
@@ -214,9 +214,20 @@ class Deletion(UseCase):
                 return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
             raise
         if departure is not None:
-            self._forget_traces(tenant, faces)
+            self._forget_traces(tenant, chunk.faces)
             departure.follow()
         return deleted
+
+    def _choose_chunk(self, tenant: Tenant, remaining: Sequence[str], options: DeletionOptions) -> _Chunk:
+        """Choose as many of the `remaining` faces as one transaction takes. Raises Changed, FaceHeld, Busy."""
+        faces_by_id = self._find_deletable(tenant, remaining[:CHUNK], options)
+        require_free(faces_by_id.values())
+        if self.book.merges.mover.settle_faces(tenant, *faces_by_id.values()):
+            raise Changed
+        faceids = fit_transaction(self.book.items, tenant.name, remaining[:CHUNK], faces_by_id, erases=options.erases)
+        faces = [faces_by_id[faceid] for faceid in faceids if faceid in faces_by_id]
+        missing = [faceid for faceid in faceids if faceid not in faces_by_id]
+        return _Chunk(faces, missing, len(faceids) == len(remaining))
 
     def _make_departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
         return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
@@ -257,6 +268,15 @@ class Deletion(UseCase):
                 write_in_parts(self.book.items, [*negatives, *merges])
                 pictures += kept_pictures
         self.book.face_pictures.discard_pictures(pictures)
+
+
+def _add_chunk(done_before: Deleted, chunk: _Chunk, erasures: Sequence[str]) -> Deleted:
+    return Deleted(
+        [*done_before.success, *(face.faceid for face in chunk.faces)],
+        [],
+        [*done_before.not_exist, *chunk.missing],
+        [*done_before.erasures, *erasures],
+    )
 
 
 def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
