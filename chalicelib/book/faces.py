@@ -670,26 +670,8 @@ class FaceLists(UseCase):
                 f"these are {number} faces, and {self.max_sorted} are sorted at most: name a group, or read face-ids, "
                 "which has all in this order"
             )
-        now_ms = milliseconds(self.book.clock.now())
-        begun_ms, behind = pages.read_position(token, partial(read_rank_position, order)) or (now_ms, None)
-        if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
-            raise InvalidInput(
-                "this page token is stale: a list in this order goes on for an hour after its first page; start again "
-                "without it"
-            )
-        items = (
-            item
-            for group in groups
-            for item in faces_in(self.book.items, tenant.name, group.id, "by_arrival", with_projection=True)
-        )
-        ranked = sorted(
-            (
-                (_make_rank(item, order, self._count_visits_since(tenant, item, order, begun_ms)), item)
-                for item in items
-            ),
-            key=itemgetter(0),
-            reverse=descending,
-        )
+        begun_ms, behind = self._read_sorted_position(pages, token, order)
+        ranked = self._rank_faces(tenant, groups, order, begun_ms, descending=descending)
         ranked_items = (
             rank_and_item
             for rank_and_item in ranked
@@ -699,6 +681,30 @@ class FaceLists(UseCase):
             ranked_items, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
         )
         return ListPage([make_listed_face(tenant, item) for _, item in page.rows], page.next_token)
+
+    def _read_sorted_position(
+        self, pages: PageTokens, token: str | None, order: FaceOrder
+    ) -> tuple[int, tuple[Any, ...] | None]:
+        """Read when the first page was read, in ms, and the rank behind which a page begins. Raises InvalidInput."""
+        now_ms = milliseconds(self.book.clock.now())
+        begun_ms, behind = pages.read_position(token, partial(read_rank_position, order)) or (now_ms, None)
+        if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
+            raise InvalidInput(
+                "this page token is stale: a list in this order goes on for an hour after its first page; start again "
+                "without it"
+            )
+        return begun_ms, behind
+
+    def _rank_faces(
+        self, tenant: Tenant, groups: Iterable[Group], order: FaceOrder, begun_ms: int, *, descending: bool
+    ) -> list[tuple[tuple[Any, ...], Item]]:
+        """Return the faces of these groups, each behind what it is sorted by, in this order."""
+        ranked = (
+            (_make_rank(item, order, self._count_visits_since(tenant, item, order, begun_ms)), item)
+            for group in groups
+            for item in faces_in(self.book.items, tenant.name, group.id, "by_arrival", with_projection=True)
+        )
+        return sorted(ranked, key=itemgetter(0), reverse=descending)
 
     def _count_visits_since(self, tenant: Tenant, item: Item, order: FaceOrder, since_ms: int) -> int:
         """Count the visits of a face since a time, if they are counted in this order."""
