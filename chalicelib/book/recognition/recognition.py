@@ -13,7 +13,7 @@ When a score is a match: book/rules/decision. Beside the search itself:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,29 +182,24 @@ class Recognition(UseCase):
         sightings_of_visit = self.find_faces_of_visit(
             tenant, capture, is_alone=not other_faces and len(capture.sightings) <= 1
         )
-        groups = list_searched_groups(camera)
-        scores_and_ids: list[tuple[float, str]] = []
-        for face, _ in sightings_of_visit.values():
-            is_searched = groups is None or face.group_id in groups
-            score_of_face = score_with(face, seen_face.template)
-            if face.faceid not in excluded_faceids and is_searched and score_of_face is not None:
-                scores_and_ids.append((score_of_face, face.faceid))
-        if not scores_and_ids:
+        chosen = _choose_of_visit(
+            (face for face, _ in sightings_of_visit.values()),
+            list_searched_groups(camera),
+            seen_face.template,
+            nearest=searched.verdict.candidate,
+            excluded_faceids=excluded_faceids,
+        )
+        if chosen is None:
             return searched
-        score, faceid = max(scores_and_ids)
-        nearest = searched.verdict.candidate
-        if nearest is not None and nearest.faceid not in {faceid, *excluded_faceids}:
-            return searched
+        score, faceid = chosen
         face, evidence = sightings_of_visit[faceid]
         verdict = self._judge_by_visit(seen_face, face, score, evidence, searched)
-        if not verdict.match or any(
-            (score_with(face, other_face.template) or 0.0) > score for other_face in other_faces
-        ):
+        is_others = any((score_with(face, other_face.template) or 0.0) > score for other_face in other_faces)
+        if not verdict.match or is_others:
             return searched
         probe, model = read_vector(seen_face.template), seen_face.template.model
-        if self.negatives.turns_down(tenant.name, face, probe, model, score):
-            return searched
-        return Recognised(face, verdict, searched.seq)
+        is_turned_down = self.negatives.turns_down(tenant.name, face, probe, model, score)
+        return searched if is_turned_down else Recognised(face, verdict, searched.seq)
 
     def find_faces_of_visit(
         self, tenant: Tenant, capture: Capture, *, is_alone: bool
@@ -330,6 +325,30 @@ class Recognition(UseCase):
             beside_sighting=shown_sighting.sighting_id,
             gallery_size=searched.verdict.decision.gallery_size,
         )
+
+
+def _choose_of_visit(
+    faces: Iterable[Face],
+    group_ids: Sequence[str] | None,
+    template: Template,
+    *,
+    nearest: Candidate | None,
+    excluded_faceids: Set[str | None],
+) -> tuple[float, str] | None:
+    """Return the score and the id of the face of a visit that a template is most like.
+
+    None if there is none in these groups (None: in all), or the search's `nearest` is another face.
+    """
+    scores_and_ids: list[tuple[float, str]] = []
+    for face in faces:
+        score = score_with(face, template)
+        is_searched = group_ids is None or face.group_id in group_ids
+        if face.faceid not in excluded_faceids and is_searched and score is not None:
+            scores_and_ids.append((score, face.faceid))
+    chosen = max(scores_and_ids, default=None)
+    if chosen is not None and nearest is not None and nearest.faceid not in {chosen[1], *excluded_faceids}:
+        return None
+    return chosen
 
 
 def _choose_matches(verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int) -> list[Verdict]:
