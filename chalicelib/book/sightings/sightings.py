@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, groupby
@@ -184,10 +184,26 @@ class ArrivalBook(UseCase):
             json.dumps(["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice])
         )
         below = pages.read_position(token, time_id)
-        every_group = replace(observation_filter, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
+        first_sightings, next_position = self._read_first_sightings(
+            tenant, reading, observation_filter, span, limit, below=below, choice=choice
+        )
+        return pages.make_page(self._describe_arrivals(tenant, reading, first_sightings), next_position)
+
+    def _read_first_sightings(
+        self,
+        tenant: Tenant,
+        reading: _Reading,
+        observation_filter: ObservationFilter,
+        span: Span,
+        limit: int,
+        *,
+        below: str | None,
+        choice: Only | None,
+    ) -> tuple[list[Observation], str | None]:
+        """Return up to `limit` sightings at which arrivals begin, and the position below which others are, if any."""
         observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
-        uncertain = self.book.sightings.reviews.find_uncertain(tenant, span) if choice is Only.UNCERTAIN else None
+        choose = self._make_choice(tenant, span, choice)
         first_sightings: list[Observation] = []
         read_count, next_position = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
@@ -195,26 +211,15 @@ class ArrivalBook(UseCase):
             if len(first_sightings) > limit or read_count >= self.most_read:
                 break
             read_count, next_position = read_count + len(items), items[-1]["time_id"]
-            begin_sightings = [observation_from(item) for item in reading.list_begins(items, every_group)]
-            begin_sightings = self._choose_of_group(tenant, begin_sightings, observation_filter)
-            if choice is Only.FIRST:
-                first_begins = self.book.statistics.find_firsts(
-                    tenant, [_begin_of_arrival(sighting) for sighting in begin_sightings]
-                )
-                begin_sightings = [
-                    sighting for sighting in begin_sightings if _begin_of_arrival(sighting) in first_begins
-                ]
-            first_sightings += (
-                begin_sightings
-                if uncertain is None
-                else [sighting for sighting in begin_sightings if sighting.id in uncertain]
-            )
+            begins = reading.list_begins(items, replace(observation_filter, group_name=None))
+            of_group = self._choose_of_group(tenant, [observation_from(item) for item in begins], observation_filter)
+            first_sightings += choose(of_group)
         else:
             next_position = None
         if len(first_sightings) > limit:
             last = first_sightings[limit - 1]
             next_position = keys.observation(tenant.name, last.at_ms, last.id)[1]
-        return pages.make_page(self._describe_arrivals(tenant, reading, first_sightings[:limit]), next_position)
+        return first_sightings[:limit], next_position
 
     def find_by_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
@@ -232,6 +237,21 @@ class ArrivalBook(UseCase):
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         reading.read_visits([_begin_of_arrival(first_sighting)])
         return next(iter(self._describe_arrivals(tenant, reading, [first_sighting])), None)
+
+    def _make_choice(
+        self, tenant: Tenant, span: Span, choice: Only | None
+    ) -> Callable[[list[Observation]], list[Observation]]:
+        """Return the function that leaves of sightings at which arrivals begin those that `choice` asks for."""
+        if choice is Only.UNCERTAIN:
+            uncertain = self.book.sightings.reviews.find_uncertain(tenant, span)
+            return lambda sightings: [sighting for sighting in sightings if sighting.id in uncertain]
+        if choice is Only.FIRST:
+            return partial(self._choose_firsts, tenant)
+        return list
+
+    def _choose_firsts(self, tenant: Tenant, sightings: list[Observation]) -> list[Observation]:
+        first_begins = self.book.statistics.find_firsts(tenant, [_begin_of_arrival(sighting) for sighting in sightings])
+        return [sighting for sighting in sightings if _begin_of_arrival(sighting) in first_begins]
 
     def _choose_of_group(
         self, tenant: Tenant, observations: list[Observation], observation_filter: ObservationFilter
