@@ -23,7 +23,7 @@ from chalicelib.book.portraits import Portrait
 from chalicelib.book.records.faces import group_item, round_estimates
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
-from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, Probes, SeenPicture
+from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, Probes, SeenPicture
 from chalicelib.book.rules.templates import make_change_entries, make_template, of_model, read_vector
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
 from chalicelib.book.visits import face_put
@@ -113,7 +113,10 @@ class GroupEnrolment(UseCase):
         """
         require_record(tenant, None)
         seen_picture = self.book.recognition.face_analysis.describe_picture(
-            without_min_age(tenant), picture, rules, None, max_faces=MOST_FACES, embeds=True, checks_liveness=True
+            without_min_age(tenant),
+            picture,
+            rules,
+            PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True),
         )
         reasons = {
             number: _explain_unfit(tenant, face, judge_face) for number, face in enumerate(seen_picture.described.faces)

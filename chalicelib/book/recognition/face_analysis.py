@@ -8,7 +8,7 @@ matches is decided in recognition; this module adds no rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,11 +29,13 @@ from chalicelib.book.models import (
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import SearchRequest, is_comparable
 from chalicelib.book.rules.recognised import (
+    MAX_FACES,
     DescribedFace,
     DescribedPicture,
     IdentifiedFace,
     IdentifiedPicture,
     Match,
+    PictureOptions,
     PictureSearch,
     Probe,
     ProbePicture,
@@ -90,9 +92,6 @@ CANDIDATES = range(1, 21)
 SIMILAR = range(1, 51)
 """How many similar faces may be asked for."""
 
-MAX_FACES = 80
-"""Faces of one picture at most: the largest ones. Their observations fit one transaction."""
-
 
 def find_probes(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, max_faces: int) -> ProbePicture:
     """Find and embed a picture's faces, the `max_faces` largest. Raises Unusable if it cannot be read."""
@@ -119,6 +118,19 @@ def _decode_picture(
 
 def _find_faces(vision: Vision, image: NDArray[np.uint8], max_faces: int) -> list[DetectedFace]:
     return (vision.largest(image) if max_faces == 1 else vision.detect(image))[:max_faces]
+
+
+def _examine_faces(
+    vision: Vision, image: NDArray[np.uint8], faces: Sequence[DetectedFace], tenant: Tenant, options: PictureOptions
+) -> tuple[Sequence[Estimates], NDArray[np.float32]]:
+    """Return the estimates and the embeddings of faces, as far as they are wanted. `tenant`: by whose rules."""
+    names = choose_attributes(tenant, ATTRIBUTES if options.attributes is None else options.attributes)
+    is_estimated = options.poses or bool(names)
+    if options.embeds and is_estimated:
+        examined = vision.examine(image, faces, names)
+        return examined.estimates, examined.embeddings
+    estimates = vision.describe(image, faces, names) if is_estimated else [NO_ESTIMATES] * len(faces)
+    return estimates, vision.embed(image, faces if options.embeds else [])
 
 
 def _make_description(
@@ -169,38 +181,19 @@ class FaceAnalysis(UseCase):
         return _make_description(sides, scale, vision, image, faces, estimate_faces(vision, tenant, image, faces))
 
     def describe_picture(
-        self,
-        tenant: Tenant,
-        picture: bytes,
-        rules: PictureRules,
-        wanted_attributes: Collection[str] | None = (),
-        *,
-        max_faces: int = MAX_FACES,
-        embeds: bool = False,
-        poses: bool = True,
-        checks_liveness: bool = False,
-        is_cropped: bool = False,
+        self, tenant: Tenant, picture: bytes, rules: PictureRules, options: PictureOptions
     ) -> SeenPicture:
-        """Describe the `max_faces` largest faces as they are estimated: nothing is rounded.
+        """Describe the largest faces as they are estimated: nothing is rounded.
 
-        `wanted_attributes`: those of ATTRIBUTES to compute, None for all; quality is always there, and pose, unless
-        nothing else is wanted and `poses` is False. `embeds`: with embeddings; `checks_liveness`: with the tenant's
-        checks of liveness and age; `is_cropped`: the picture is one face, found or not. Raises Unusable if the picture
-        cannot be read.
+        Raises Unusable if the picture cannot be read.
         """
         vision = self.book.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
-        faces = _find_faces(vision, image, 1 if is_cropped else max_faces)
-        if is_cropped and not faces:
+        faces = _find_faces(vision, image, 1 if options.is_cropped else options.max_faces)
+        if options.is_cropped and not faces:
             faces = [vision.whole(image)]
-        judging_tenant = tenant if checks_liveness else replace(tenant, least_liveness=None, min_age=None)
-        names = choose_attributes(judging_tenant, ATTRIBUTES if wanted_attributes is None else wanted_attributes)
-        if embeds and (poses or names):
-            examined = vision.examine(image, faces, names)
-            estimates, embeddings = examined.estimates, examined.embeddings
-        else:
-            estimates = vision.describe(image, faces, names) if poses or names else [NO_ESTIMATES] * len(faces)
-            embeddings = vision.embed(image, faces if embeds else [])
+        judging_tenant = tenant if options.checks_liveness else replace(tenant, least_liveness=None, min_age=None)
+        estimates, embeddings = _examine_faces(vision, image, faces, judging_tenant, options)
         estimated = [judge_estimates(judging_tenant, face_estimates) for face_estimates in estimates]
         described_picture = _make_description(sides, scale, vision, image, faces, estimated)
 

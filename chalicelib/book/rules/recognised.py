@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -22,6 +22,26 @@ MOST_BYTES = 15 * 1024 * 1024
 """Bytes of a picture that is looked at and not stored: 15 MB, as the services take them that read pictures from S3."""
 MOST_FACES = 100
 """Faces of one picture that are looked at: the largest ones."""
+
+
+MAX_FACES = 80
+"""Faces of one picture at most: the largest ones. Their observations fit one transaction."""
+
+
+class PictureOptions(Struct, frozen=True):
+    """The description that a caller wants of the `max_faces` largest faces of a picture.
+
+    `attributes`: those of ATTRIBUTES to compute, None for all. Quality is always there, and pose, unless nothing else
+    is wanted and `poses` is False. `embeds`: with embeddings; `checks_liveness`: with the tenant's checks of liveness
+    and age; `is_cropped`: the picture is one face, found or not.
+    """
+
+    attributes: Collection[str] | None = ()
+    max_faces: int = MAX_FACES
+    embeds: bool = False
+    poses: bool = True
+    checks_liveness: bool = False
+    is_cropped: bool = False
 
 
 class DescribedFace(Struct, frozen=True):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.rules.decision import FAR
-from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, SeenPicture
+from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, SeenPicture
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import Box
@@ -117,17 +117,17 @@ def look_at_picture(
     options, plugins = context.options, context.options.plugins
     embeds = embeds or "calculator" in plugins
     models = [model for model in _MODELS if model in plugins and model not in context.tenant.attributes_off]
+    picture_options = PictureOptions(
+        models,
+        max_faces=MOST_FACES,
+        embeds=embeds,
+        poses=bool({"pose", *models} & plugins),
+        checks_liveness=live,
+        is_cropped=cropped,
+    )
     with translate_unusable(photo), telemetry.collect_stages() as stages:
         picture = context.services.recognition.face_analysis.describe_picture(
-            context.tenant,
-            photo.data,
-            RULES,
-            models,
-            max_faces=MOST_FACES,
-            embeds=embeds,
-            poses=bool({"pose", *models} & plugins),
-            checks_liveness=live,
-            is_cropped=cropped,
+            context.tenant, photo.data, RULES, picture_options
         )
     shown_options = replace(options, plugins=plugins - context.tenant.attributes_off)
     times = _name_times(stages, models, embeds, plugins)

@@ -11,7 +11,7 @@ from typing import Any
 from chalice.app import Response
 from msgspec import Struct
 
-from chalicelib.book.rules.recognised import DescribedFace, DescribedPicture, SeenPicture
+from chalicelib.book.rules.recognised import DescribedFace, DescribedPicture, PictureOptions, SeenPicture
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.acts import report_people, report_users
 from chalicelib.book.words.errors import TenantNotFound, Unusable
@@ -220,7 +220,8 @@ def delete(context: RequestContext) -> None:
 
 def _look_at_picture(context: RequestContext, image: bytes, *, embeds: bool) -> SeenPicture:
     analysis = context.services.recognition.face_analysis
-    return analysis.describe_picture(context.tenant, image, RULES, embeds=embeds, poses=False, checks_liveness=embeds)
+    options = PictureOptions(embeds=embeds, poses=False, checks_liveness=embeds)
+    return analysis.describe_picture(context.tenant, image, RULES, options)
 
 
 def _keep_largest_face(seen_picture: SeenPicture) -> SeenPicture:

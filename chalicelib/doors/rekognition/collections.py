@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.book.deletion.deletion import MAX_DELETED
 from chalicelib.book.rules.decision import MATCH
-from chalicelib.book.rules.recognised import MOST_FACES, RankingRequest, Similar, SimilarUser
+from chalicelib.book.rules.recognised import MOST_FACES, PictureOptions, RankingRequest, Similar, SimilarUser
 from chalicelib.book.users import Outcome, Refusal
 from chalicelib.book.words import acts
 from chalicelib.book.words.errors import FaceNotFound, InvalidInput, StorageUnavailable
@@ -272,9 +272,8 @@ def search_faces_by_image(context: RequestContext, members: Members) -> Members:
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
     max_described = MOST_FACES if is_filtered else 1
-    seen_picture = context.services.recognition.face_analysis.describe_picture(
-        context.tenant, picture, RULES, max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True
-    )
+    options = PictureOptions(max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True)
+    seen_picture = context.services.recognition.face_analysis.describe_picture(context.tenant, picture, RULES, options)
     fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
@@ -464,9 +463,8 @@ def search_users_by_image(context: RequestContext, members: Members) -> Members:
     face that is no living person's (`spoof`).
     """
     group, picture = read_collection_and_picture(context, members)
-    seen_picture = context.services.recognition.face_analysis.describe_picture(
-        context.tenant, picture, RULES, max_faces=MOST_FACES, embeds=True, checks_liveness=True
-    )
+    options = PictureOptions(max_faces=MOST_FACES, embeds=True, checks_liveness=True)
+    seen_picture = context.services.recognition.face_analysis.describe_picture(context.tenant, picture, RULES, options)
     described_picture = seen_picture.described
     reasons = [find_flaw(face, members.get("QualityFilter", "NONE")) for face in described_picture.faces]
     details = [

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chalicelib.book.rules.decision import MATCH, MIN_QUALITY
-from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace
+from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, PictureOptions
 from chalicelib.book.words.pictures import Estimates, Found, Sides
 from chalicelib.doors.http import Failure
 from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, RequestContext
@@ -195,7 +195,7 @@ def detect_faces(context: RequestContext, members: Members) -> Members:
     require_one_picture(members["Image"])
     picture, analysis = read_picture(context, members["Image"]), context.services.recognition.face_analysis
     described_picture = analysis.describe_picture(
-        context.tenant, picture, RULES, choose_models(attributes), max_faces=MOST_FACES
+        context.tenant, picture, RULES, PictureOptions(choose_models(attributes), max_faces=MOST_FACES)
     ).described
     unseen = context.tenant.answers_unknown
     return {
@@ -215,11 +215,12 @@ def compare_faces(context: RequestContext, members: Members) -> Members:
     for name in names:
         require_one_picture(members[name])
     quality_filter = members.get("QualityFilter", "NONE")
-    describe = partial(context.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
+    describe = partial(context.services.recognition.face_analysis.describe_picture, context.tenant, rules=RULES)
     # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
-    max_source_faces = 1 if quality_filter == "NONE" else MOST_FACES
-    seen_source = describe(context.tenant, read_picture(context, members["SourceImage"]), max_faces=max_source_faces)
-    seen_target = describe(context.tenant, read_picture(context, members["TargetImage"]), max_faces=MOST_FACES)
+    source_options = PictureOptions(max_faces=1 if quality_filter == "NONE" else MOST_FACES, embeds=True)
+    target_options = PictureOptions(max_faces=MOST_FACES, embeds=True)
+    seen_source = describe(read_picture(context, members["SourceImage"]), options=source_options)
+    seen_target = describe(read_picture(context, members["TargetImage"]), options=target_options)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
     source, target = seen_source.leave_out(is_unfit), seen_target.leave_out(is_unfit)
     for name, picture in zip(names, (source, target), strict=True):
