@@ -24,7 +24,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.words.captures import RULES
 from chalicelib.book.words.channels import Channel
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import REGULAR, PromotionSettings, Tenant
+from chalicelib.book.words.model import REGULAR, NewFace, PromotionSettings, Tenant
 from chalicelib.book.words.values import milliseconds
 from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.bootstrap import build
@@ -157,7 +157,7 @@ def _let_owner_in(services: Services, tenant: Tenant) -> None:
 
 def enrol_drawn(services: Services, tenant: Tenant, number: int, name: str, group: str) -> None:
     """Enrol the drawn person of this number. The services look at pictures by DrawnVision."""
-    services.enrolment.enrol_largest_face(tenant, group, draw_portrait(DrawnPerson(number)), RULES, name=name)
+    services.enrolment.enrol_largest_face(tenant, group, draw_portrait(DrawnPerson(number)), RULES, NewFace(name=name))
 
 
 def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:

@@ -12,7 +12,7 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.model import REGULAR, Profile, PromotionSettings, Tenant
+from chalicelib.book.words.model import REGULAR, NewFace, Profile, PromotionSettings, Tenant
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
@@ -45,7 +45,7 @@ class Shop:
     def enrol_sister(self, number: int, name: str) -> None:
         """Enrol somebody like the person of this number, and less so than a match needs to be the better one."""
         drawing = draw_portrait(DrawnPerson(number, likeness=0.6))
-        self.services.enrolment.enrol_largest_face(self.tenant, REGULAR, drawing, RULES, name=name)
+        self.services.enrolment.enrol_largest_face(self.tenant, REGULAR, drawing, RULES, NewFace(name=name))
 
     def see(self, number: int, hours_ago: float, *, like: float = _LIKE, times: int = 1) -> None:
         people = [DrawnPerson(number, likeness=like, take=hours_ago)] * times

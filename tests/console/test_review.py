@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from chalicelib.book.words.captures import RULES
+from chalicelib.book.words.model import NewFace
 from regulars.demo.drawn_vision import DrawnPerson, draw_capture, draw_portrait
 from tests.console.conftest import (
     HOSTILE,
@@ -292,7 +293,7 @@ def look_alikes(shop: Shop, *pairs: str) -> None:
         for side, called in enumerate((name, f"{name} Again")):
             person = DrawnPerson(60 + number, likeness=0.84 - 0.02 * number, take=side)
             picture = draw_capture(person) if side else draw_portrait(person)
-            shop.services.enrolment.enrol_largest_face(shop.tenant, "regular", picture, RULES, name=called)
+            shop.services.enrolment.enrol_largest_face(shop.tenant, "regular", picture, RULES, NewFace(name=called))
     assert shop.services.joining.join_tenant(shop.tenant)
 
 

@@ -10,7 +10,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.book.commit import Change
 from chalicelib.book.words import keys
-from chalicelib.book.words.model import Edit, JournalEntry, Profile
+from chalicelib.book.words.model import Edit, JournalEntry, NewFace, Profile
 from chalicelib.book.words.ports import Update, exists
 from chalicelib.book.words.telemetry import UNITS
 from chalicelib.settings import Settings
@@ -50,7 +50,9 @@ def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder
         services.tenants.add("shop-12", Profile.CAMERA)
         tenant = services.tenants.get_by_name("shop-12")
         for number, faceid in enumerate(("anna", "bernd")):
-            services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=faceid)
+            services.enrolment.enrol_largest_face(
+                tenant, "regular", picture(Person(number)), RULES, NewFace(faceid=faceid)
+            )
         services.writer.commit("shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),)))
         storage = services.ports.storage
         storage.blobs.delete(services.faces.get(tenant, "bernd").picture_key)

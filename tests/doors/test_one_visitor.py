@@ -13,7 +13,7 @@ from chalicelib.book.records.captures import capture_item
 from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState, capture_id
-from chalicelib.book.words.model import REGULAR, STRANGER, Credentials, Face, Profile, Tenant
+from chalicelib.book.words.model import REGULAR, STRANGER, Credentials, Face, NewFace, Profile, Tenant
 from chalicelib.book.words.ports import Put
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
@@ -74,7 +74,7 @@ def enrol_photos(
     def import_photos(group: str, number: int) -> None:
         """Do what v1's calls of `regulars import` do."""
         first, *others = map(picture, photos(number))
-        face = services.enrolment.enrol_largest_face(tenant, group, first, RULES, name="Ann")
+        face = services.enrolment.enrol_largest_face(tenant, group, first, RULES, NewFace(name="Ann"))
         for one in others:
             services.enrolment.pictures.add_photo(tenant, face.faceid, one, RULES)
 

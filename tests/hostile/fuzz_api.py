@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import NewFace, Profile
 from chalicelib.bootstrap import build
 from chalicelib.doors.v1.routes import OPERATIONS
 from chalicelib.settings import Settings
@@ -62,7 +62,9 @@ def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tupl
     unknown.write_text(common, "utf-8")
     shop = services.tenants.get_by_name("shop")
     for seed, id_ in ((1, "door"), (2, "till")):
-        services.enrolment.enrol_largest_face(shop, "regular", picture(Person(seed, side_px=90)), RULES, faceid=id_)
+        services.enrolment.enrol_largest_face(
+            shop, "regular", picture(Person(seed, side_px=90)), RULES, NewFace(faceid=id_)
+        )
     each = ("--phases", "examples,coverage,fuzzing", "--exclude-method", "DELETE", "--max-examples", str(examples))
     ways = ("--phases", "stateful", "--max-examples", str(4 * examples))
     runs = [

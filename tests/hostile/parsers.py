@@ -74,7 +74,7 @@ from chalicelib.book.words.errors import (
     WrongCredentials,
 )
 from chalicelib.book.words.items import FaceOrder, PageTokens
-from chalicelib.book.words.model import Credentials, Edit, JournalEntry, Profile, Template
+from chalicelib.book.words.model import Credentials, Edit, JournalEntry, NewFace, Profile, Template
 from chalicelib.book.words.observations import Dimensions, ObservationFilter
 from chalicelib.book.words.opening import read_opening
 from chalicelib.book.words.pictures import PictureRules, may_be_read
@@ -451,7 +451,11 @@ def requests(credential: Callable[[Any], str]) -> Opened:
         with shop(folder) as (services, credentials):
             app, rules = make_stage(services).app, PictureRules(frozenset({"JPEG"}), 10**7, 4096, 4096)
             services.enrolment.enrol_largest_face(
-                services.tenants.get_by_name("shop"), "regular", picture(Person(1, side_px=90)), rules, faceid="door"
+                services.tenants.get_by_name("shop"),
+                "regular",
+                picture(Person(1, side_px=90)),
+                rules,
+                NewFace(faceid="door"),
             )
             yield lambda data: answered(app, credential(credentials), data)
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.words.acts import Act, Kind, begin_act
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import NewFace, Profile
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -108,7 +108,9 @@ def first(tmp_path: Path, witness: Path) -> Path:
         for name in ("shop", "second"):
             keys_file.add(name, Profile.CAMERA, TenantSettings())
             tenant = services.tenants.get_by_name(name)
-            services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1)), RULES, faceid="7", name="Ann")
+            services.enrolment.enrol_largest_face(
+                tenant, "regular", picture(Person(1)), RULES, NewFace(faceid="7", name="Ann")
+            )
             services.cameras.add(tenant, "door", "Door")
             services.webhooks.hooks.add(name, "https://8.8.8.8/", name="office")
             services.webhooks.hooks.add(name, None, name="home")

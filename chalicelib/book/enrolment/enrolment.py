@@ -26,7 +26,7 @@ from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.recognised import Probes
 from chalicelib.book.statistics.statistics import new_id
 from chalicelib.book.words import acts
-from chalicelib.book.words.consent import Consent, require_legal
+from chalicelib.book.words.consent import require_legal
 from chalicelib.book.words.errors import (
     AttributeNotFound,
     Busy,
@@ -41,7 +41,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.grounds import require_record
 from chalicelib.book.words.items import retry_if_changed
-from chalicelib.book.words.model import NO_LABELS, NO_VALUES, STRANGER, Face, Group, Labels, Tenant
+from chalicelib.book.words.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Tenant
 from chalicelib.book.words.names import face_name, face_note
 from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules
@@ -69,15 +69,8 @@ class Enrolment(UseCase):
         group_name: str,
         picture: bytes,
         rules: PictureRules,
+        new_face: NewFace = NO_FIELDS,
         *,
-        faceid: str | None = None,
-        age: int | None = None,
-        gender: Gender | None = None,
-        values: Mapping[str, str] = NO_VALUES,
-        name: str = "",
-        note: str = "",
-        labels: Labels = NO_LABELS,
-        consent: Consent | None = None,
         refuses_known: bool = False,
         refuses_erased: bool = False,
         request: RequestId | None = None,
@@ -86,43 +79,33 @@ class Enrolment(UseCase):
 
         One person may have several faceids in groups that somebody chose: those are not merged.
 
-        `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
         `refuses_known`: enrol nobody who is enrolled already, in any group; `refuses_erased`: nor anybody who was
         erased. Raises, in this order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, FaceErased,
         GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was done first.
         """
-        require_record(tenant, consent)
-        if consent is not None:
-            require_legal(consent, self.book.clock.now())
-            self.book.tenants.announce_consent_end(tenant, consent)
-        name, note = face_name(name), face_note(note)
-        if faceid is not None:
-            require_faceid(tenant, faceid)
+        checked_face = self._check_new_face(tenant, new_face)
         group = self.book.groups.get_by_name(tenant, group_name)
-        attributes = find_attribute_values(group, values)
-        if faceid is not None:
-            self._require_free_id(tenant, faceid)
+        attributes = find_attribute_values(group, new_face.values)
+        if new_face.faceid is not None:
+            self._require_free_id(tenant, new_face.faceid)
         portrait = self.book.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
-            self.book.duties.refuse_erased(tenant, faceid, portrait.template.vector)
+            self.book.duties.refuse_erased(tenant, new_face.faceid, portrait.template.vector)
         require_room(group)
-        now = self.book.clock.now()
-        face = Face(
-            faceid=faceid or "",
-            group_id=group.id,
-            enrolled_at=now,
-            pictures=(),
-            age=age,
-            gender=gender,
-            attributes={id_: value for id_, value in attributes.items() if value},
-            labels=labels,
-            name=name,
-            note=note,
-            consent=consent,
-            version=first_version(),
-        )
+        face = _make_face(checked_face, group, attributes, self.book.clock.now())
         enrolled = self._enrol_portrait(tenant, face, portrait, request, refuses_known=refuses_known)
         return self.absorb_strangers(tenant, enrolled)
+
+    def _check_new_face(self, tenant: Tenant, new_face: NewFace) -> NewFace:
+        """Return what is said of somebody, name and note as they are stored. Raises ConsentMissing, InvalidInput."""
+        require_record(tenant, new_face.consent)
+        if new_face.consent is not None:
+            require_legal(new_face.consent, self.book.clock.now())
+            self.book.tenants.announce_consent_end(tenant, new_face.consent)
+        checked_face = replace(new_face, name=face_name(new_face.name), note=face_note(new_face.note))
+        if new_face.faceid is not None:
+            require_faceid(tenant, new_face.faceid)
+        return checked_face
 
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
         """Let a face that was just enrolled absorb the strangers who surely are that person; return it as it is then.
@@ -284,6 +267,24 @@ class EnrolledFace(Struct, frozen=True):
             box=self.box,
             estimates=observed_estimates(self.face, self.estimates),
         )
+
+
+def _make_face(new_face: NewFace, group: Group, attributes: Mapping[int, str], now: datetime) -> Face:
+    """Make the face as it is stored, without its picture. `attributes`: values by attribute id of the group."""
+    return Face(
+        faceid=new_face.faceid or "",
+        group_id=group.id,
+        enrolled_at=now,
+        pictures=(),
+        age=new_face.age,
+        gender=new_face.gender,
+        attributes={id_: value for id_, value in attributes.items() if value},
+        labels=new_face.labels,
+        name=new_face.name,
+        note=new_face.note,
+        consent=new_face.consent,
+        version=first_version(),
+    )
 
 
 class FaceChanges(Struct, frozen=True):

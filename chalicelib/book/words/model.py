@@ -460,6 +460,27 @@ class Face(Struct, frozen=True):
         return tuple(picture.key for picture in self.pictures if picture.key)
 
 
+class NewFace(Struct, frozen=True):
+    """A person to be enrolled, as a caller describes them.
+
+    `faceid`: None: one is made. `values`: attribute values by attribute name or `itemN`; names that the group lacks are
+    ignored. The other fields are Face's.
+    """
+
+    faceid: str | None = None
+    age: int | None = None
+    gender: Gender | None = None
+    values: Mapping[str, str] = NO_VALUES
+    name: str = ""
+    note: str = ""
+    labels: Labels = NO_LABELS
+    consent: Consent | None = None
+
+
+NO_FIELDS = NewFace()
+"""Nothing is said of somebody but the picture."""
+
+
 OF_THE_SERVICE = frozenset(
     (
         *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),

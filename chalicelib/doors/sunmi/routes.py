@@ -18,7 +18,7 @@ from chalicelib.book.words.errors import (
     RegularsError,
     WrongAttributeCount,
 )
-from chalicelib.book.words.model import STRANGER, Face, Group, PromotionSettings, Tenant
+from chalicelib.book.words.model import STRANGER, Face, Group, NewFace, PromotionSettings, Tenant
 from chalicelib.book.words.pictures import Gender, PictureRules
 from chalicelib.doors.claims import Head, SignatureClaim, read_form_value
 from chalicelib.doors.forms import Form
@@ -67,10 +67,12 @@ def add_face(context: RequestContext, parameters: Parameters) -> Body:
         parameters.required_text("group_name"),
         parameters.required_file("pic"),
         PICTURES,
-        faceid=parameters.text("faceid"),
-        age=parameters.read_number("age", 0, 120),
-        gender=_read_gender(parameters),
-        values={name: value for name, value in parameters.list_others().items() if value},
+        NewFace(
+            faceid=parameters.text("faceid"),
+            age=parameters.read_number("age", 0, 120),
+            gender=_read_gender(parameters),
+            values={name: value for name, value in parameters.list_others().items() if value},
+        ),
         request=context.request_id,
     )
     return {"faceid": enrolled.faceid}

@@ -5,7 +5,7 @@ import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.model import Labels, Tenant
+from chalicelib.book.words.model import Labels, NewFace, Tenant
 from chalicelib.services import Services
 from tests.support.book.recount import disagreements
 from tests.support.fakes import RULES, Person, picture
@@ -20,7 +20,7 @@ def face(services: Services, camera: Tenant) -> str:
     services.groups.add_attributes(camera, "gold", ["phone", "weight"])
     values = {"hobby": "tennis", "item2": "60"}
     return services.enrolment.enrol_largest_face(
-        camera, "vip", picture(Person(1)), RULES, faceid="21", age=30, values=values
+        camera, "vip", picture(Person(1)), RULES, NewFace(faceid="21", age=30, values=values)
     ).faceid
 
 
@@ -58,7 +58,7 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
                         update(services, camera, changes, group, faceid)
                     case _:
                         services.enrolment.enrol_largest_face(
-                            camera, group, picture(Person(worker * 100 + n)), RULES, faceid=faceid
+                            camera, group, picture(Person(worker * 100 + n)), RULES, NewFace(faceid=faceid)
                         )
             except RegularsError:
                 pass

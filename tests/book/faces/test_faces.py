@@ -11,7 +11,7 @@ from chalicelib.book.faces import FacePage
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import GroupFull
-from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.model import NewFace, Profile, Tenant
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -27,7 +27,7 @@ from tests.support.storage.meter import MeteredItems
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:
     # `more` has arguments of several types.
-    return services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, **more).faceid  # type: ignore[arg-type]
+    return services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, NewFace(**more)).faceid  # type: ignore[arg-type]
 
 
 def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_path: Path, clock: FakeClock) -> None:
@@ -40,11 +40,11 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     shop = add_tenant(others, "shop", Profile.CAMERA)
     for name in ("a", "b"):
         others.groups.create(shop, name, 5, "")
-    others.enrolment.enrol_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
+    others.enrolment.enrol_largest_face(shop, "a", picture(Person(1)), RULES, NewFace(faceid="7"))
 
     def made_anew() -> None:
         others.deletion.delete_faces_of_group(shop, "a", ["7"])
-        others.enrolment.enrol_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
+        others.enrolment.enrol_largest_face(shop, "b", picture(Person(2)), RULES, NewFace(faceid="7"))
 
     meanwhile.first = [made_anew]
     deleted = ours.deletion.delete_faces_of_group(shop, "a", ["7"])

@@ -15,7 +15,7 @@ from chalicelib.book.words.errors import (
     TooManyGroups,
     WrongAttributeCount,
 )
-from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.model import NewFace, Tenant
 from chalicelib.services import Services
 from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import side_by_side
@@ -82,7 +82,7 @@ def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Servi
 def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, camera: Tenant) -> None:
     made = services.groups.create(camera, "vip", 5, "", attributes=["hobby", "seat"])
     values = {"hobby": "tennis", "seat": "7"}
-    face = services.enrolment.enrol_largest_face(camera, "vip", picture(Person(1)), RULES, values=values)
+    face = services.enrolment.enrol_largest_face(camera, "vip", picture(Person(1)), RULES, NewFace(values=values))
     services.groups.change_fields(camera, made.id, {"attributes": ["hobby"]})
     services.groups.change_fields(camera, made.id, {"attributes": ["seat", "hobby"]})
     names = {one.id: one.name for one in services.groups.get(camera, made.id).attributes}

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.records.merges import Merge, MergeState
-from chalicelib.book.words.model import PromotionSettings
+from chalicelib.book.words.model import NewFace, PromotionSettings
 from chalicelib.book.words.observations import ObservationFilter, ObservationKind
 from chalicelib.book.words.ports import Storage
 from tests.support.book.book import Book, shot
@@ -101,7 +101,9 @@ def test_a_face_enrolled_under_the_others_id_while_its_observations_move_keeps_i
 
     def enrol_again() -> None:
         shop.book.clock.advance(timedelta(minutes=2))  # so the id is too old to be one that the service has just made
-        shop.book.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(9)), RULES, faceid=other)
+        shop.book.services.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(9)), RULES, NewFace(faceid=other)
+        )
 
     shop.meanwhile.first = [nothing, enrol_again]
     assert shop.merge(survivor, other).state is MergeState.DONE

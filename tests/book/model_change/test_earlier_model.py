@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Labels, Profile, Tenant
+from chalicelib.book.words.model import Labels, NewFace, Profile, Tenant
 from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -51,7 +51,7 @@ def tenant(services: Services) -> Tenant:
 
 def enrol(services: Services, tenant: Tenant, person: int) -> str:
     sent = picture(Person(person))
-    return services.enrolment.enrol_largest_face(tenant, "regular", sent, RULES, faceid=str(person)).faceid
+    return services.enrolment.enrol_largest_face(tenant, "regular", sent, RULES, NewFace(faceid=str(person))).faceid
 
 
 def found(services: Services, tenant: Tenant, person: int) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.book.words.items import FaceOrder
-from chalicelib.book.words.model import MAX_PICTURES, Profile
+from chalicelib.book.words.model import MAX_PICTURES, NewFace, Profile
 from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.compreface.routes import OPERATIONS
 from chalicelib.doors.dialects import SERVICES
@@ -281,7 +281,7 @@ def test_the_answer_names_somebody_unless_nobody_is_enrolled(home: Client) -> No
 
 def test_a_face_of_another_dialect_is_answered_by_its_id(home: Client, services: Services) -> None:
     tenant = services.tenants.get_by_name("home")
-    face = services.enrolment.enrol_largest_face(tenant, "family", photo(EVA), PICTURES, faceid="guest-7")
+    face = services.enrolment.enrol_largest_face(tenant, "family", photo(EVA), PICTURES, NewFace(faceid="guest-7"))
     assert home.named(photo(EVA, 1))[0]["subject"] == face.faceid
     assert (home.subjects(), home.examples()) == ([], [])
 

@@ -6,7 +6,7 @@ from botocore.config import Config
 from chalice.app import Chalice
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.book.words.model import Credentials, NewFace, Profile
 from chalicelib.book.words.ports import Item
 from chalicelib.doors.icredit.routes import PICTURES
 from chalicelib.services import Services
@@ -127,7 +127,7 @@ def test_another_deletion_under_the_id_of_a_call_is_done(app: Chalice, staff: An
 
 def test_faces_with_numbers_are_shown_and_taken_as_uuids(staff: Any, services: Services) -> None:
     tenant = services.tenants.get_by_name("shop")
-    face = services.enrolment.enrol_largest_face(tenant, "staff", picture(Person(9)), PICTURES, faceid="4711")
+    face = services.enrolment.enrol_largest_face(tenant, "staff", picture(Person(9)), PICTURES, NewFace(faceid="4711"))
     (listed,) = staff.list_faces(CollectionId="staff")["Faces"]
     assert listed["FaceId"] == "00000000-0000-0000-0000-000000001267"
     assert staff.search_faces(CollectionId="staff", FaceId=listed["FaceId"])["SearchedFaceId"] == listed["FaceId"]

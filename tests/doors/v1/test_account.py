@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.rules.decision import MIN_QUALITY
 from chalicelib.book.words import keys
-from chalicelib.book.words.model import ARRIVE_TIMES, PERIOD_DAYS, Credentials
+from chalicelib.book.words.model import ARRIVE_TIMES, PERIOD_DAYS, Credentials, NewFace
 from chalicelib.book.words.pictures import ATTRIBUTES
 from chalicelib.book.words.tenant_settings import OF_NOTICE, OF_TENANT, RETENTION
 from chalicelib.book.words.tenant_settings import SETTINGS as TABLE
@@ -129,7 +129,9 @@ def test_usage_counts_what_there_is_and_names_every_limit(v1: V1Client, services
         "body_bytes": 4_194_304,
     }
     tenant = services.tenants.get_by_name(shop.tenant)
-    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, faceid="ann")
+    services.enrolment.enrol_largest_face(
+        tenant, "regular", picture(Person(1, side_px=90)), RULES, NewFace(faceid="ann")
+    )
     services.groups.create(tenant, "VIP", 10, "")
     v1.add_camera("door")
     v1.add_camera("till")

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.aws.cost.table import read_prices, read_table, sum_up_usd
-from chalicelib.book.words.model import NO_LABELS, Credentials, Profile, Tenant
+from chalicelib.book.words.model import NO_LABELS, Credentials, NewFace, Profile, Tenant
 from chalicelib.book.words.observations import Observation, ObservationKind
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.bootstrap import build
@@ -54,7 +54,7 @@ def test_a_month_is_told_with_its_forecast_and_the_prices_that_it_is_reckoned_by
 ) -> None:
     """The shop began on the first of March at eight in the evening of Shanghai; ten days later it is the 11th."""
     tenant = on_aws.tenants.get_by_name("shop")
-    on_aws.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, faceid="ann")
+    on_aws.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, NewFace(faceid="ann"))
     v1.add_camera("door")
     for day in range(10):
         observe(on_aws, clock.now() + day * DAY, 20)

@@ -1,6 +1,6 @@
 import pytest
 
-from chalicelib.book.words.model import Decision
+from chalicelib.book.words.model import Decision, NewFace
 from chalicelib.services import Services
 from tests.doors.v1.seen import see
 from tests.support.api.sunmi.client import CameraClient
@@ -156,7 +156,7 @@ def test_a_pair_is_listed_with_both_faces_until_somebody_says_that_they_are_two(
 ) -> None:
     tenant = services.tenants.get_by_name("shop")
     faces = [
-        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, name=name)
+        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, NewFace(name=name))
         for seed, name in ((1, "Ann"), (2, "Eve"), (3, "Zoe"))
     ]
     for other in faces[1:]:

@@ -20,7 +20,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.words import keys
 from chalicelib.book.words.formats import FORMAT
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import NewFace, Profile
 from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.book.words.ports import Put
 from chalicelib.bootstrap import build
@@ -159,7 +159,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
 
 def _enrolled(services: Services, faceid: str, seed: int) -> str:
     tenant = services.tenants.get_by_name("shop")
-    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, NewFace(faceid=faceid))
     return faceid
 
 

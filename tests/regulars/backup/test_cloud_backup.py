@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.aws.clients import open_aws_client
 from chalicelib.book.words import keys
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import NewFace, Profile
 from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
 from chalicelib.rights.words.erasures import SETTLED
@@ -85,7 +85,9 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     credentials = services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.get_by_name("shop")
     for number in range(30):  # more than go into one transaction
-        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+        services.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(number)), RULES, NewFace(faceid=f"f-{number}")
+        )
     services.deletion.delete_faces_of_group(tenant, "regular", ["f-3"])
     assert services.index.build("shop")
     file = backup(first, tmp_path / "stage.tar")
@@ -140,7 +142,9 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     tenant = services.tenants.get_by_name("shop")
     services.audit.signing.read_public_keys("shop")
     for number in range(2):
-        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+        services.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(number)), RULES, NewFace(faceid=f"f-{number}")
+        )
     key, secret = services.access.keys.add(tenant, "thief")
     file = backup(first, tmp_path / "stage.tar")
     services.access.keys.delete(tenant, key.id)
@@ -183,7 +187,7 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
         """At each list of objects: both before and after the moment of the tables."""
         enrolled.append(f"f-{len(enrolled)}")
         picture_of = picture(Person(len(enrolled)))
-        services.enrolment.enrol_largest_face(tenant, "regular", picture_of, RULES, faceid=enrolled[-1])
+        services.enrolment.enrol_largest_face(tenant, "regular", picture_of, RULES, NewFace(faceid=enrolled[-1]))
 
     events = open_aws_client("s3").meta.events
     events.register("before-call.s3.ListObjectsV2", enrol_one_more, unique_id="meanwhile")

@@ -8,7 +8,7 @@ from chalicelib import bootstrap
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.model import NewFace, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.cli import main
@@ -38,7 +38,9 @@ def enrolled(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         services.tenants.add("shop", Profile.CLOUD)
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
-            face = services.enrolment.enrol_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
+            face = services.enrolment.enrol_largest_face(
+                tenant(services), "regular", data, ANY_PICTURE, NewFace(faceid=person)
+            )
         services.storage.blobs.delete(face.picture_key)
     return folder
 

@@ -22,7 +22,7 @@ from chalicelib.book.words.errors import (
     GroupNotFound,
 )
 from chalicelib.book.words.items import FaceOrder, walk_items
-from chalicelib.book.words.model import Edit, JournalEntry
+from chalicelib.book.words.model import Edit, JournalEntry, NewFace
 from chalicelib.book.words.ports import ItemStore
 from tests.support.book import person
 from tests.support.book.book import Book, shot
@@ -39,7 +39,8 @@ def filled(book: Book, *seeds: int, group: str = "staff") -> list[str]:
     if services.groups.find(tenant, group) is None:
         services.groups.create(tenant, group, None, "")
     people = [
-        services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, name=NAME) for seed in seeds
+        services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, NewFace(name=NAME))
+        for seed in seeds
     ]
     return [one.faceid for one in people]
 
@@ -253,7 +254,7 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
         services.groups.create(book.tenant, name, None, "")
 
     def enrol(group: str, seed: int) -> None:
-        services.enrolment.enrol_largest_face(book.tenant, group, picture(Person(seed)), RULES, faceid="emp-7")
+        services.enrolment.enrol_largest_face(book.tenant, group, picture(Person(seed)), RULES, NewFace(faceid="emp-7"))
 
     enrol("staff", 1)
     services.deletion.groups.delete(book.tenant, "staff")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.model import Decision, Face
+from chalicelib.book.words.model import Decision, Face, NewFace
 from chalicelib.book.words.ports import ItemStore, Storage
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, Shot, shot
@@ -100,7 +100,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
     def live(seed: int, name: str) -> Face:
         sent, asked = picture(Person(seed)), RequestId(f"v1#first#{name}", "d")
         services.enrolment.enrol_largest_face(
-            tenant, "regular", sent, RULES, faceid="seven", name=name, note=f"note of {name}", request=asked
+            tenant, "regular", sent, RULES, NewFace(faceid="seven", name=name, note=f"note of {name}"), request=asked
         )
         book.see(shot(seed, seed), shot(seed + 60, seed, person.FINN))
         [finn] = [one for one in book.faces() if one.faceid != "seven"]

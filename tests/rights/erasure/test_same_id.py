@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.book.words.model import Face
+from chalicelib.book.words.model import Face, NewFace
 from tests.support.book import person
 from tests.support.book.book import Book, shot
 from tests.support.fakes import RULES, Person, picture
@@ -16,7 +16,7 @@ def lived(book: Book, seed: int, name: str, *minutes: float) -> Face:
     """Enrol somebody as `seven`, and see the person at these times, which a camera that was offline sends later."""
     services = book.services
     services.enrolment.enrol_largest_face(
-        book.tenant, "regular", picture(Person(seed)), RULES, faceid="seven", name=name
+        book.tenant, "regular", picture(Person(seed)), RULES, NewFace(faceid="seven", name=name)
     )
     book.see(*(shot(at, seed) for at in minutes))
     return services.faces.get(book.tenant, "seven")

@@ -14,7 +14,7 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import URL_GOOD_S
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import FaceHeld, TenantExists
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import NewFace, Profile
 from chalicelib.book.words.ports import UPLOADED, Put, picture_event
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.signing import public_key_from, verify_statement
@@ -36,7 +36,7 @@ def shop(book: Book) -> dict[str, bytes]:
     _, wanted = person.live(book)
     book.services.tenants.add("shop-2", Profile.CLOUD)
     book.services.enrolment.enrol_largest_face(
-        book.services.tenants.get_by_name("shop-2"), "regular", picture(Person(77)), RULES, faceid="other"
+        book.services.tenants.get_by_name("shop-2"), "regular", picture(Person(77)), RULES, NewFace(faceid="other")
     )
     book.clock.advance(timedelta(hours=3))
     book.sweep()

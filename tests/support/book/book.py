@@ -16,11 +16,12 @@ from msgspec import Struct
 from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.deletion.orphans import LISTED
+from chalicelib.book.idempotency import RequestId
 from chalicelib.book.records.captures import capture_item
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState, capture_id
 from chalicelib.book.words.errors import TenantExists
-from chalicelib.book.words.model import Face, Profile, Tenant
+from chalicelib.book.words.model import Face, NewFace, Profile, Tenant
 from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.book.words.ports import Clock, Put, Storage
 from chalicelib.book.words.tenant_settings import TenantSettings
@@ -114,8 +115,26 @@ class Book:
     def see(self, *shots: Shot) -> list[Capture]:
         return [self.deliver(self.put(one)) for one in shots]
 
-    def enrol(self, person: Person, group: str = "regular", **more: Any) -> Face:
-        return self.services.enrolment.enrol_largest_face(self.tenant, group, picture(person), RULES, **more)
+    def enrol(
+        self,
+        person: Person,
+        group: str = "regular",
+        *,
+        refuses_known: bool = False,
+        refuses_erased: bool = False,
+        request: RequestId | None = None,
+        **fields: Any,
+    ) -> Face:
+        return self.services.enrolment.enrol_largest_face(
+            self.tenant,
+            group,
+            picture(person),
+            RULES,
+            NewFace(**fields),
+            refuses_known=refuses_known,
+            refuses_erased=refuses_erased,
+            request=request,
+        )
 
     def faces(self) -> list[Face]:
         return list(every_face(self.services, self.tenant).values())

@@ -20,7 +20,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.captures import CaptureState
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Edit, Face, JournalEntry, PromotionSettings
+from chalicelib.book.words.model import Edit, Face, JournalEntry, NewFace, PromotionSettings
 from chalicelib.book.words.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.words.roles import Role
@@ -353,7 +353,7 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
     """Observations outlive the face. If the second one's arrivals are wrong, nobody knows which of them are its own."""
     tenant, services = book.tenant, book.services
     for at in (6 * DAY, 16 * DAY):
-        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(7)), RULES, faceid="seven")
+        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(7)), RULES, NewFace(faceid="seven"))
         book.see(shot(at, 7))
         assert said(book) == []
         if at == 6 * DAY:
@@ -370,7 +370,7 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
     tenant, services = book.tenant, book.services
     survivor = book.see(shot(0, 9))[0].sightings[0].faceid or ""
     for seed in (7, 8):
-        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(seed)), RULES, faceid="seven")
+        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(seed)), RULES, NewFace(faceid="seven"))
         book.see(shot(seed * 60, seed))
         if seed == 7:
             services.deletion.delete_faces_of_group(tenant, "guests", ["seven"])

@@ -22,7 +22,7 @@ from msgspec import Struct
 from chalicelib import bootstrap
 from chalicelib.book.captures.captures import Offer
 from chalicelib.book.words import keys
-from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.book.words.model import Credentials, NewFace, Profile
 from chalicelib.doors.sunmi.routes import PICTURES
 from chalicelib.settings import Settings
 from infra.storage import make_storage
@@ -113,7 +113,7 @@ def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Crede
     gallery = segment(templates, model=services.ports.model(), seq=0, group=GROUP)
     write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)
     tenant = services.tenants.get_by_name(CAMERA)
-    services.enrolment.enrol_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
+    services.enrolment.enrol_largest_face(tenant, GROUP, portrait, PICTURES, NewFace(faceid="somebody"))
     services.cameras.add(tenant, CAMERA, CAMERA)
     return credentials
 

@@ -33,7 +33,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, sighting_id
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import NewFace, Profile
 from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
@@ -80,7 +80,9 @@ def _enrol_people(services: Services, people: Sequence[Sequence[Path]], most: in
     for photos in people:
         with suppress(Unusable):
             picture = photos[0].read_bytes()
-            services.enrolment.enrol_largest_face(tenant, "regular", picture, RULES, faceid=f"{KNOWN}{len(done)}")
+            services.enrolment.enrol_largest_face(
+                tenant, "regular", picture, RULES, NewFace(faceid=f"{KNOWN}{len(done)}")
+            )
             done.append(photos)
         if len(done) == most:
             break
