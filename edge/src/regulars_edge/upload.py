@@ -192,8 +192,19 @@ WRONG_CLOCK_MS = 60_000
 """Difference between this clock and the service's from which `upload` warns, in ms."""
 
 
-def upload_folder(arguments: argparse.Namespace) -> Report:
-    """Upload a folder once. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+@dataclass(frozen=True)
+class _Order:
+    """The arguments of `upload`, read and checked."""
+
+    settings: Config
+    url: str
+    folder: Path
+    camera: str
+    zone: tzinfo | None
+    in_name: NameTime | None
+
+
+def _read_order(arguments: argparse.Namespace) -> _Order:
     if not (arguments.url or arguments.config):
         raise Misconfigured("which service? Give --url, or --config")
     settings = config.load(arguments.config) if arguments.config else Config(url="", spool=config.find_spool())
@@ -203,30 +214,39 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
         raise Misconfigured(f"{folder} is no folder")
     if any(known.masks and known.name == camera for known in settings.cameras):
         raise Misconfigured(f"{camera} has masks, and `upload` sends files as they are: let `run` watch their folder")
-    redaction = logs.log_to_stderr(arguments.log)
-    key = config.read_api_key(arguments.key_file or settings.api_key_file)
-    redaction.hide(key)
     zone = read_value(config.read_time_zone, arguments.zone, "--zone") if arguments.zone else None
     in_name = read_value(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
-    clock = Clock()
-    service_time = ServiceTime(clock)
-    http = Http(clock, ca_file=settings.ca_file, proxies=proxies_of_environment())
-    service = Service(http, url, partial(str, key), service_time, makes_cameras=True)
+    return _Order(settings, url, folder, camera, zone, in_name)
+
+
+def _make_service(arguments: argparse.Namespace, order: _Order, service_time: ServiceTime) -> Service:
+    redaction = logs.log_to_stderr(arguments.log)
+    key = config.read_api_key(arguments.key_file or order.settings.api_key_file)
+    redaction.hide(key)
+    http = Http(service_time.clock, ca_file=order.settings.ca_file, proxies=proxies_of_environment())
+    return Service(http, order.url, partial(str, key), service_time, makes_cameras=True)
+
+
+def upload_folder(arguments: argparse.Namespace) -> Report:
+    """Upload a folder once. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    order, clock = _read_order(arguments), Clock()
+    settings, service_time = order.settings, ServiceTime(clock)
+    service = _make_service(arguments, order, service_time)
     shows_progress = sys.stderr.isatty() and not arguments.no_progress
+    backoff = Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S)
     with spools.open_spool(settings.spool, settings.limits, clock) as spool:
         spool.take_in(threading.Event())
-        uploader = CameraUploader(
-            spool,
-            service,
-            camera,
-            service_time,
-            bandwidth=Bandwidth(settings.bandwidth_bytes_s),
-            backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
-        )
+        bandwidth = Bandwidth(settings.bandwidth_bytes_s)
+        uploader = CameraUploader(spool, service, order.camera, service_time, bandwidth=bandwidth, backoff=backoff)
         give_up_after_s, progress = arguments.give_up_after * 60, show_progress if shows_progress else id
-        report = Upload(folder, spool, uploader, give_up_after_s, zone, in_name, progress).upload()
+        report = Upload(order.folder, spool, uploader, give_up_after_s, order.zone, order.in_name, progress).upload()
     if shows_progress:
         print(file=sys.stderr)
+    _warn_of_wrong_clock(service_time)
+    return report
+
+
+def _warn_of_wrong_clock(service_time: ServiceTime) -> None:
     error_ms = service_time.wall_error_ms()
     if error_ms is not None and abs(error_ms) > WRONG_CLOCK_MS:
         print(
@@ -234,7 +254,6 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
             "those that the files have",
             file=sys.stderr,
         )
-    return report
 
 
 def upload(arguments: argparse.Namespace) -> int:
