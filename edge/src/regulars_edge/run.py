@@ -134,10 +134,30 @@ class Box(Collector):
         self._report_at_start = Report.begin(__version__, spool.folder, spool.clock)
         self._last_report: Report | None = None
         self._reported_at = 0.0
+        self._swept_at = 0.0
 
     def run(self, systemd: Systemd) -> None:
         """Run until `stop`. Raises the error that a thread could not go on with."""
         self._take_settings()
+        self._begin_threads()
+        self._tell_updater(False)
+        systemd.tell("READY=1")
+        began_at = self._swept_at = time.monotonic()
+        while not self._stop.is_set():
+            tick_s = LAST_TICK_S if any(capture.finished for capture in self.captures) else TICK_S
+            self._news.wait(min(tick_s, systemd.watchdog_s or TICK_S))
+            self._news.clear()
+            if self.is_turning():
+                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.count_unsent()} pictures unsent")
+            self._tick(began_at)
+        systemd.tell("STOPPING=1")
+        deadline = time.monotonic() + JOIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._failed is not None:
+            raise self._failed
+
+    def _begin_threads(self) -> None:
         for number, capture in enumerate(self.captures):
             self._begin_thread(f"take {number} ({capture.config.name})", capture.run)
         for name, health in self._healths.items():
@@ -146,37 +166,25 @@ class Box(Collector):
         if self._config.metrics_port:
             self._begin_thread("metrics", partial(page.serve_page, self._config.metrics_port, self, self.answer_page))
         self._begin_thread("rescue", self._spool.take_in)
-        self._tell_updater(False)
-        systemd.tell("READY=1")
-        began_at = swept_at = time.monotonic()
-        while not self._stop.is_set():
-            tick_s = LAST_TICK_S if any(capture.finished for capture in self.captures) else TICK_S
-            self._news.wait(min(tick_s, systemd.watchdog_s or TICK_S))
-            self._news.clear()
-            if self.is_turning():
-                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.count_unsent()} pictures unsent")
-            try:
-                if time.monotonic() - swept_at > SWEEP_S:
-                    swept_at = time.monotonic()
-                    self._spool.sweep()
-                while self._spool.dropped:  # also those of the sweep with which the spool was opened
-                    reason, camera = self._spool.dropped.pop()
-                    if camera in self._healths:
-                        self._healths[camera].uploader.dropped.add(reason)
-                self._take_settings()
-                self._note_progress()
-                self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
-            except SpoolFull as error:
-                log.error("%s", error)
-            if self.captures and all(capture.finished for capture in self.captures) and self._spool.count_unsent() == 0:
-                log.info("all sources have ended and all pictures are sent")
-                self.stop()
-        systemd.tell("STOPPING=1")
-        deadline = time.monotonic() + JOIN_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        if self._failed is not None:
-            raise self._failed
+
+    def _tick(self, began_at: float) -> None:
+        """Do what is due; stop if all sources have ended and all is sent. `began_at`: by the monotonic clock, in s."""
+        try:
+            if time.monotonic() - self._swept_at > SWEEP_S:
+                self._swept_at = time.monotonic()
+                self._spool.sweep()
+            while self._spool.dropped:  # also those of the sweep with which the spool was opened
+                reason, camera = self._spool.dropped.pop()
+                if camera in self._healths:
+                    self._healths[camera].uploader.dropped.add(reason)
+            self._take_settings()
+            self._note_progress()
+            self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
+        except SpoolFull as error:
+            log.error("%s", error)
+        if self.captures and all(capture.finished for capture in self.captures) and self._spool.count_unsent() == 0:
+            log.info("all sources have ended and all pictures are sent")
+            self.stop()
 
     def stop(self) -> None:
         self._stop.set()
