@@ -102,34 +102,16 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     Raises FolderInUse, CopiedFolder, PortTaken, MissingModel, and the storage's errors.
     """
     settings, serving = configuration.settings, configuration.serving
-    limit_numpy_threads()
-    arenas.limit_arenas(count_cores())
-    arenas.give_large_blocks_back()
-    sys.setswitchinterval(_SWITCH_S)
-    leave_no_core()
+    _prepare_process()
     stop = stop_on_signals()
     with folder.hold_folder(data) as tell, open_listener(serving.host, serving.port) as sock:
         if not settings.is_trial:
             require_place(data)
         import app  # its handlers and their imports belong to the server alone
-        from chalicelib import bootstrap
-        from regulars.backup.receipts import require_erasures_done
 
         logs.log_to_stderr(serving.log_format, serving.log_level, [app.app.log])
-        mailer = None if settings.is_trial else make_mailer(configuration.mail)
-        services = bootstrap.build(settings, mailer=mailer)
-        require_erasures_done(services, data)
-        for complaint in CredentialsFile(data, services.tenants).provide():
-            logs.summary.warning("%s", complaint)
-        if not settings.is_trial:
-            note_place(data)
-        pack_names = warm_up(services)
-        for line in describe_start(data, services, configuration.file):
-            logs.summary.info("%s", line)
-        for pack in sorted(pack_names):
-            logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
-        for warning in list_warnings(services, data):
-            logs.summary.warning("%s", warning)
+        services = _build_services(configuration, data)
+        _log_start(services, configuration, data)
         if not settings.is_trial:
             services.watch.resume_all()
         app.provide.use(services)
@@ -140,18 +122,62 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
             background.start("beside backups", partial(note_beside_backups, services, set()))
         front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.write_lines()))
-        asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
-        for line in write_console_lines(services, settings.public_url or front.url, data, asks=asks):
-            logs.summary.info("%s", line)
-        with serve_metrics(services, serving) as at:
-            if at is not None:
-                logs.summary.info("metrics are at %s%s", at, metrics.PATH)
-            gc.freeze()  # what was made so far stays, and to look through it again stops all for 25 ms
-            print(f"ready {front.url}", flush=True)
-            answered = front.run(stop)
+        _log_console_lines(services, configuration, front.url, data)
+        answered = _answer_requests(front, services, serving, stop)
         if not (background.join(DRAIN_S) and answered):
             end_at_once()
         services.close()
+
+
+def _prepare_process() -> None:
+    """Leave processor time and memory to what a box serves beside: threads, arenas, and turns of Python's lock."""
+    limit_numpy_threads()
+    arenas.limit_arenas(count_cores())
+    arenas.give_large_blocks_back()
+    sys.setswitchinterval(_SWITCH_S)
+    leave_no_core()
+
+
+def _build_services(configuration: Configuration, data: Path) -> Services:
+    """Build the services of the data folder, with the keys that its file provides."""
+    from chalicelib import bootstrap
+    from regulars.backup.receipts import require_erasures_done
+
+    settings = configuration.settings
+    services = bootstrap.build(settings, mailer=None if settings.is_trial else make_mailer(configuration.mail))
+    require_erasures_done(services, data)
+    for complaint in CredentialsFile(data, services.tenants).provide():
+        logs.summary.warning("%s", complaint)
+    if not settings.is_trial:
+        note_place(data)
+    return services
+
+
+def _log_start(services: Services, configuration: Configuration, data: Path) -> None:
+    """Load the face models, and log what is served and what somebody has to do."""
+    pack_names = warm_up(services)
+    for line in describe_start(data, services, configuration.file):
+        logs.summary.info("%s", line)
+    for pack in sorted(pack_names):
+        logs.summary.info("face models: %s", packs.read_pack(configuration.settings.models, pack).about)
+    for warning in list_warnings(services, data):
+        logs.summary.warning("%s", warning)
+
+
+def _answer_requests(front: Front, services: Services, serving: ServeSettings, stop: threading.Event) -> bool:
+    """Print the ready line, and answer until `stop`. Return whether all requests were answered in time."""
+    with serve_metrics(services, serving) as at:
+        if at is not None:
+            logs.summary.info("metrics are at %s%s", at, metrics.PATH)
+        gc.freeze()  # what was made so far stays, and to look through it again stops all for 25 ms
+        print(f"ready {front.url}", flush=True)
+        return front.run(stop)
+
+
+def _log_console_lines(services: Services, configuration: Configuration, url: str, data: Path) -> None:
+    asks = sys.stderr.isatty() and logs.is_text(configuration.serving.log_format)
+    for line in write_console_lines(services, configuration.settings.public_url or url, data, asks=asks):
+        logs.summary.info("%s", line)
 
 
 def list_warnings(services: Services, data: Path) -> Iterator[str]:
