@@ -112,11 +112,11 @@ class Contexts(UseCase):
         if open_sighting.why_unsearched:
             return UnrememberedSighting(open_sighting, open_sighting.why_unsearched)
         if open_sighting.right_faceid is not None:
-            return self._read_known(open_sighting, open_sighting.right_faceid)
+            return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
         if recognised.face is not None:
-            return self._read_known(open_sighting, recognised.face.faceid, recognised)
+            return self._read_found(open_sighting, recognised.face.faceid, recognised)
         decision = search.decision_of(recognised)
         if open_sighting.why_not_kept:
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
@@ -131,34 +131,40 @@ class Contexts(UseCase):
             raise GalleryMoved
         return context
 
-    def _read_known(self, open_sighting: OpenSighting, faceid: str, recognised: Recognised | None = None) -> Context:
-        """Read what a sighting of a known face changes. `recognised`: by a search; None: somebody said who it is.
+    def _read_said(self, open_sighting: OpenSighting, faceid: str) -> Context:
+        """Read what a sighting changes of a face that somebody said it is. Raises GalleryMoved if the face is gone."""
+        restored_sighting = self._restore_earlier(open_sighting, faceid)
+        earlier = restored_sighting.earlier_observation
+        face_visits = self._read_visits(open_sighting, faceid)
+        return self._read_known(restored_sighting, face_visits, earlier.decision if earlier else None)
 
-        Raises GalleryMoved if the face is gone.
-        """
-        face_visits = recognised.face_visits if recognised else None
-        decision = recognised.decision if recognised else None
-        if recognised is None:
-            open_sighting = self._restore_earlier(open_sighting, faceid)
-            decision = open_sighting.earlier_observation.decision if open_sighting.earlier_observation else None
-        face_visits = face_visits or self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
+    def _read_found(self, open_sighting: OpenSighting, faceid: str, recognised: Recognised) -> Context:
+        """Read what a sighting changes of a face that a search has found. Raises GalleryMoved if the face is gone."""
+        face_visits = recognised.face_visits or self._read_visits(open_sighting, faceid)
+        shown_twice = is_lesser(open_sighting, face_visits.face, self._make_judge(open_sighting))
+        return self._read_known(replace(open_sighting, shown_twice=shown_twice), face_visits, recognised.decision)
+
+    def _read_visits(self, open_sighting: OpenSighting, faceid: str) -> FaceVisits:
+        face_visits = self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
         if face_visits is None:
             raise GalleryMoved
-        vision = self.book.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
-        judge = Judge(vision.impostor_curve, vision.population)
-        if decision is not None and open_sighting.earlier_observation is None:
-            open_sighting = replace(open_sighting, shown_twice=is_lesser(open_sighting, face_visits.face, judge))
+        return face_visits
+
+    def _read_known(self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None) -> Context:
+        """Read what a sighting of a known face changes. `decision`: None: somebody said who it is."""
+        sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
             nearest = self.book.recognition.find_nearest(
                 open_sighting.tenant, open_sighting.camera, open_sighting.seen_face, CANDIDATES
             )
-            open_sighting = replace(
-                open_sighting,
-                nearest_faces=tuple(NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest),
-            )
-        return self._complete_context(
-            Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, judge=judge)
-        )
+            near_faces = (NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest)
+            sighting = replace(open_sighting, nearest_faces=tuple(near_faces))
+        plan, judge = plan_visits(sighting, face_visits), self._make_judge(sighting)
+        return self._complete_context(Context(sighting, face_visits, plan, decision, judge=judge))
+
+    def _make_judge(self, open_sighting: OpenSighting) -> Judge:
+        vision = self.book.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
+        return Judge(vision.impostor_curve, vision.population)
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
