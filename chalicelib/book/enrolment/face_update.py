@@ -187,13 +187,12 @@ class FaceUpdate(UseCase):
             group, target = read_groups(face)
             if target.id != group.id:
                 require_room(target)
-            after = _apply_changes(face, group, target, changes)
+            changed = _apply_changes(face, group, target, changes)
+            pictures = changed.pictures
             if portrait is not None:
-                picture = self.book.portraits.write_portrait(tenant, after, portrait, self.book.clock.now())
-                after = replace(after, pictures=(picture,))
-            after = drop_unwanted_pictures(tenant, after)
-            if after != face:
-                after = replace(after, changed_at=self.book.clock.now())
+                pictures = (self.book.portraits.write_portrait(tenant, changed, portrait, self.book.clock.now()),)
+            wanted = drop_unwanted_pictures(tenant, replace(changed, pictures=pictures))
+            after = wanted if wanted == face else replace(wanted, changed_at=self.book.clock.now())
             limited = limited_groups(group) | limited_groups(target)
             return after, make_face_change(face, after, self._end_promotion_actions(tenant, face, after), limited)
 

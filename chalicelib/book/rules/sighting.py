@@ -371,10 +371,9 @@ class Outcome(Struct, frozen=True):
 def resolve_sighting(context: Context) -> Outcome:
     """Return all that a sighting changes: the face, its visits, capture and observation, events and reviews."""
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
-    face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
-    face = replace(
-        face, pictures=(make_founding_picture(open_sighting),) if context.is_new else choose_pictures_after(context)
-    )
+    planned_face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
+    pictures = (make_founding_picture(open_sighting),) if context.is_new else choose_pictures_after(context)
+    face = replace(planned_face, pictures=pictures)
     new_picture = next((picture for picture in face.pictures if picture not in face_visits.face.pictures), None)
     resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
     sighting = open_sighting.make_sighting(resolution, face.faceid, context.decision)
