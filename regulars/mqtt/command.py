@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+from msgspec import Struct
 
 from regulars.errors import OperatorError
 from regulars.options import PATH, SERVICE_URL, join_options
@@ -65,13 +66,9 @@ def mqtt(
     key_file: Path | None,
     mailbox: str | None,
     frigate: str | None,
-    broker: str,
-    user: str | None,
-    password_file: Path | None,
-    ca_file: Path | None,
-    discovery: str,
     names: bool,
     forget: str | None,
+    **broker: Any,
 ) -> int:
     """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person; take Frigate's pictures.
 
@@ -87,29 +84,51 @@ def mqtt(
     if forget is not None:
         if mailbox or frigate or not _TENANT.fullmatch(forget):
             raise click.UsageError("--forget takes the name of one tenant, and neither --mailbox nor --frigate")
-        return _forget(forget, discovery, broker, user, password_file, ca_file)
+        return _forget(forget, BrokerOptions(**broker))
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both; or --forget")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
     with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:
-        from regulars.mqtt.bridge import run
-        from regulars.mqtt.broker import Address, Broker
-        from regulars.mqtt.turns import Turns
-
-        address = Address.of(broker)
-        login = _make_login(user, password_file)
-        descriptions = describe_book(service, discovery)
-        topics = descriptions.topics
-        recipients = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
-        mailbox = mailbox and find_or_make_mailbox(service, mailbox, recipients)
-        available = topics.available if mailbox else topics.frigate_available
-        connection = Broker(address, f"regulars-{secrets.token_hex(6)}", available, login=login, ca=ca_file)
-        turns = Turns(connection, f"{topics.bridges}/{mailbox or 'frigate'}")
-        steps = _make_steps(service, connection, descriptions, mailbox=mailbox, frigate=frigate, names=names)
-        run(connection, [turns.step, *map(turns.guard, steps)], stop_on_signals())
+        _run_bridge(service, BrokerOptions(**broker), mailbox=mailbox, frigate=frigate, names=names)
     return 0
+
+
+class BrokerOptions(Struct, frozen=True):
+    """The broker, as the options say. `discovery`: Home Assistant's prefix."""
+
+    broker: str
+    user: str | None
+    password_file: Path | None
+    ca_file: Path | None
+    discovery: str
+
+    def connect(self, login: Login | None, available: str) -> Broker:
+        """Connect by a name that no other connection has. `available`: the topic that says whether it is there."""
+        from regulars.mqtt.broker import Address, Broker
+
+        name = f"regulars-{secrets.token_hex(6)}"
+        return Broker(Address.of(self.broker), name, available, login=login, ca=self.ca_file)
+
+
+def _run_bridge(
+    service: Regulars, options: BrokerOptions, *, mailbox: str | None, frigate: str | None, names: bool
+) -> None:
+    from regulars.mqtt.bridge import run
+    from regulars.mqtt.broker import Address
+    from regulars.mqtt.turns import Turns
+
+    host = Address.of(options.broker).host
+    login = _make_login(options.user, options.password_file)
+    descriptions = describe_book(service, options.discovery)
+    topics = descriptions.topics
+    recipients = ", ".join((host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
+    mailbox_id = mailbox and find_or_make_mailbox(service, mailbox, recipients)
+    connection = options.connect(login, topics.available if mailbox_id else topics.frigate_available)
+    turns = Turns(connection, f"{topics.bridges}/{mailbox_id or 'frigate'}")
+    steps = _make_steps(service, connection, descriptions, mailbox=mailbox_id, frigate=frigate, names=names)
+    run(connection, [turns.step, *map(turns.guard, steps)], stop_on_signals())
 
 
 def describe_book(service: Regulars, discovery: str) -> Descriptions:
@@ -142,29 +161,25 @@ def _make_login(user: str | None, password_file: Path | None) -> Login | None:
     return Login(user, password) if user else None
 
 
-def _forget(
-    tenant: str, discovery: str, url: str, user: str | None, password_file: Path | None, ca_file: Path | None
-) -> int:
+def _forget(tenant: str, options: BrokerOptions) -> int:
     """Empty the retained messages of a tenant, or of a book, and print how many they were.
 
     Raises OperatorError if several books at the broker are called so: which one is meant is not known.
     """
-    from regulars.mqtt.broker import Address, Broker
     from regulars.mqtt.discovery import Topics
     from regulars.mqtt.forgetting import empty_messages, find_books
 
     def connect() -> Broker:
-        login = _make_login(user, password_file)
-        return Broker(Address.of(url), f"regulars-{secrets.token_hex(6)}", "", login=login, ca=ca_file)
+        return options.connect(_make_login(options.user, options.password_file), "")
 
-    books = find_books(connect(), tenant, discovery)
+    books = find_books(connect(), tenant, options.discovery)
     if len(books) > 1:
         listed = ", ".join(f"{book} ({service_url})" for book, service_url in sorted(books.items()))
         raise OperatorError(
             f"{len(books)} books at this broker are called {tenant}: {listed}. Name the one that was erased by its id, "
             "as --forget ID"
         )
-    count = empty_messages(connect(), [Topics(book, discovery) for book in sorted({tenant, *books})])
+    count = empty_messages(connect(), [Topics(book, options.discovery) for book in sorted({tenant, *books})])
     print(f"{count} retained messages of {tenant} are emptied")
     return 0
 
