@@ -61,6 +61,10 @@ class Source(Struct, frozen=True):
     groups: Sequence[Mapping[str, Any]] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def photo_count(self) -> int:
+        return sum(len(person.photos) for person in self.people)
+
 
 def escape_name(name: str) -> str:
     """Return a file's name as a text that can be written; bytes that are no UTF-8 become `\\xfc`."""
