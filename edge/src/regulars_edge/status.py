@@ -7,7 +7,9 @@ import contextlib
 import json
 import math
 import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from regulars_edge.clock import Clock
 from regulars_edge.config import find_spool, load
@@ -15,10 +17,13 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import redact_text
 from regulars_edge.spool import database, shops, times, totals
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits
+from regulars_edge.spool.model import Limits, Waiting
+from regulars_edge.spool.totals import Totals
 
 _SHOWN = 100
 """Refused pictures that `status` lists."""
+_Refused = tuple[int, str, str | None, str]
+"""Id, camera, file or None, and reason."""
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -39,31 +44,39 @@ def status(arguments: argparse.Namespace) -> int:
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
     if arguments.json:
-        cameras = {camera: asdict(its) for camera, its in figures.items()}
-        rows = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in refused]
-        print(
-            json.dumps(
-                {
-                    "spool": str(folder),
-                    "cameras": cameras,
-                    "waiting": [asdict(one) for one in waiting],
-                    **({"refused": rows} if arguments.refused else {}),
-                },
-                indent=2,
-            )
-        )
-        return 0
-    print(f"spool {folder}")
-    print(f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h")
+        print(_write_json(folder, figures, waiting, refused if arguments.refused else None))
+    else:
+        for line in _list_lines(folder, figures, waiting, refused):
+            print(line)
+    return 0
+
+
+def _write_json(
+    folder: Path, figures: Mapping[str, Totals], waiting: Iterable[Waiting], refused: Iterable[_Refused] | None
+) -> str:
+    answer: dict[str, object] = {
+        "spool": str(folder),
+        "cameras": {camera: asdict(its) for camera, its in figures.items()},
+        "waiting": [asdict(one) for one in waiting],
+    }
+    if refused is not None:
+        answer["refused"] = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in refused]
+    return json.dumps(answer, indent=2)
+
+
+def _list_lines(
+    folder: Path, figures: Mapping[str, Totals], waiting: Iterable[Waiting], refused: Iterable[_Refused]
+) -> Iterator[str]:
+    yield f"spool {folder}"
+    yield f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h"
     for camera, its in figures.items():
         counts = f"{camera[:24]:24} {its.unsent:8} {its.sent:8} {its.refused:8} {its.turned_away:12}"
-        print(f"{counts} {format_age(its.oldest_unsent_s):>14} {its.sent_last_hour:7}")
-        print(f"  times by {', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}")
+        yield f"{counts} {format_age(its.oldest_unsent_s):>14} {its.sent_last_hour:7}"
+        yield f"  times by {', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}"
     for one in waiting:
-        print(redact_text(f"{one.camera}: {one}"))
+        yield redact_text(f"{one.camera}: {one}")
     for _, camera, file, reason in refused:
-        print(redact_text(f"{camera}: {file or 'bytes are gone'}: {reason}"))
-    return 0
+        yield redact_text(f"{camera}: {file or 'bytes are gone'}: {reason}")
 
 
 def format_age(seconds: float | None) -> str:
