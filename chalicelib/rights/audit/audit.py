@@ -187,29 +187,38 @@ def _only_counts(action: Action) -> bool:
 def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
     """Make an act's entry from the changes of its transaction."""
     journal = [action.item for action in actions if isinstance(action, Put) and action.table.name == keys.JOURNAL.name]
+    fields = {name: value for name, value in act.about.items() if name != "face"}
+    return new_entry(
+        clock,
+        act.what,
+        act.by,
+        request=request_id(),
+        faces=_list_faces(act, actions, journal),
+        deleted=_list_deleted_faces(actions),
+        seq=int(journal[0]["seq"]) if journal else None,
+        key=_find_key_of_sign_in(actions),
+        decided=list(act.decided) if act.kind is Kind.DECISION else None,
+        does=_read_effects_of(actions),
+        **fields,
+    )
+
+
+def _list_faces(act: Act, actions: Sequence[Action], journal: Sequence[Item]) -> list[str]:
+    """Return the faces that an act names, or that its transaction changes. `journal`: what it puts into that."""
     changed_faceids = [
         action.key[1] for action in actions if action.table.name == keys.FACES.name and not isinstance(action, Check)
     ]
     journal_faceids = [change["faceid"] for item in journal for change in item["changes"]]
     # A group that is dropped has no faceid.
     edited_faceids = [faceid for faceid in journal_faceids if faceid and not is_users(faceid)]
-    fields = {name: value for name, value in act.about.items() if name != "face"}
+    named_faceids = [act.about["face"]] if "face" in act.about else []
+    return list(dict.fromkeys([*named_faceids, *changed_faceids, *edited_faceids]))
+
+
+def _find_key_of_sign_in(actions: Sequence[Action]) -> str | None:
     signs_in = keys.session_item("")[0], keys.code_item("")[0]
     puts = [action for action in actions if isinstance(action, Put) and action.table.name == keys.TENANTS.name]
-    faces = [*([act.about["face"]] if "face" in act.about else []), *changed_faceids, *edited_faceids]
-    return new_entry(
-        clock,
-        act.what,
-        act.by,
-        request=request_id(),
-        faces=list(dict.fromkeys(faces)),
-        deleted=_list_deleted_faces(actions),
-        seq=int(journal[0]["seq"]) if journal else None,
-        key=next((put.item.get("key") for put in puts if put.key[0] in signs_in), None),
-        decided=list(act.decided) if act.kind is Kind.DECISION else None,
-        does=_read_effects_of(actions),
-        **fields,
-    )
+    return next((put.item.get("key") for put in puts if put.key[0] in signs_in), None)
 
 
 def _read_effects_of(actions: Sequence[Action]) -> Mapping[str, list[str]]:
