@@ -539,7 +539,12 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
     """
     person = services.faces.find_person(tenant, face)
     services.consents.withdraw_consent(tenant, face)
-    print(f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing", flush=True)
+    print(
+        f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing.\n"
+        "Withdrawn, the person is nobody: the template is kept to forget each visit, and for nothing else.\n"
+        "Erased, the template goes, too, and at the next visit the person is a stranger like any other.",
+        flush=True,
+    )
     if erases is None:
         erases = sys.stdin.isatty() and ask_yes_or_no("Erase this person now?")
     if erases:

@@ -138,6 +138,10 @@ class Faces(UseCase):
         """Return the restricted faces."""
         return list(self.by_id(tenant, list_restricted_faceids(self.book.items, tenant.name), restricted=True).values())
 
+    def list_withdrawn(self, tenant: Tenant) -> list[Face]:
+        """Return the faces whose record of consent was withdrawn or has expired."""
+        return [face for face in self.list_restricted(tenant) if face.restriction and face.restriction.ended]
+
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
         user_key = tenant.name, keys.user_item(entry)

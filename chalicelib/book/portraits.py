@@ -7,7 +7,6 @@ picture (book/words/model).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.book.rules.templates import make_template, read_vector
 from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import Face, Picture, Template, Tenant
+from chalicelib.book.words.model import Template, Tenant
 from chalicelib.book.words.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
 from chalicelib.book.words.ports import Vision
 from chalicelib.book.words.values import photo_id
@@ -128,11 +127,6 @@ class Portraits(UseCase):
         if tenant.enrol_quality is not None:
             _require_all_good(tenant.enrol_quality, vision.qualities(seen_picture.image, seen_picture.faces), portraits)
         return portraits
-
-    def write_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
-        """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
-        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
-        return self.book.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
 
 
 class _Seen(Struct, frozen=True):

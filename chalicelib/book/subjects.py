@@ -489,7 +489,7 @@ class Subjects(UseCase):
             return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
         now = self.book.clock.now()
         face = _assign_to_subject(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
-        picture = self.book.portraits.write_portrait(tenant, face, portrait, now)
+        picture = self.book.enrolment.write_portrait(tenant, face, portrait, now)
         face = replace(face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
         change = replace(make_enrolment_change(tenant, group, [face], [put]), based_on=seq)

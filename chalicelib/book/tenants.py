@@ -79,6 +79,10 @@ FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 NUMBERED = "numbered"
 """Field of the directory: the number of the newest stranger. It changes with the gallery's seq only."""
 
+WITHDRAWN = "withdrawn"
+"""Field of the directory: how often a record of consent ended since somebody whose record has ended was in the book.
+0: there is nobody to compare a sighting with (docs/decisions/0102). Without it, a version before this one wrote it."""
+
 OLD_KEY_HOLDS = timedelta(days=1)
 """Time for which a key that clients share holds beside the one that takes its place."""
 
@@ -541,6 +545,7 @@ class Tenants(UseCase):
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
             CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
+            WITHDRAWN: 0,
             "arrive_times": promotion_settings.arrive_times,
             "period_days": promotion_settings.period_days,
         }

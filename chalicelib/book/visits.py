@@ -22,7 +22,7 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.promotion import PromotionRule
 from chalicelib.book.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
-from chalicelib.book.tenants import FACES_LEFT, NUMBERED
+from chalicelib.book.tenants import FACES_LEFT, NUMBERED, WITHDRAWN
 from chalicelib.book.words import keys
 from chalicelib.book.words.effects import describe_face_change
 from chalicelib.book.words.errors import TenantNotFound
@@ -82,8 +82,16 @@ class FaceVisitsStore(UseCase):
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
         faces_left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
         stranger_and_regular = group_from(stranger), group_from(regular)
-        promotes = not tenant.consent_required
-        return DefaultGroups(*stranger_and_regular, rule, faces_left, seq, directory["model"], numbered, promotes)
+        return DefaultGroups(
+            *stranger_and_regular,
+            rule,
+            faces_left,
+            seq,
+            directory["model"],
+            numbered,
+            promotes=not tenant.consent_required,
+            may_have_withdrawn=directory.get(WITHDRAWN) != 0,
+        )
 
     def list_touched_sightings(self, tenant: str, face_visits: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""

@@ -266,7 +266,7 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
         words["who"]: [*_write_who(notice_writer)],
         words["why"]: [words["why program" if statement["by"] in programs else _WHY.get(statement["by"], "why asked")]],
         words["what"]: [receipt_writer.say("done", **times), receipt_writer.say("removed", **numbers)],
-        words["left"]: [words["numbers"], words["backups"], words["others"]],
+        words["left"]: [words["numbers"], words["backups"], words["others"], words["again"]],
         words["proof"]: [
             receipt_writer.say("signed", name=name, key=key),
             words["verify"],

@@ -27,6 +27,7 @@ from chalicelib.book.rules.templates import (
     reduce_templates,
     user_of,
 )
+from chalicelib.book.tenants import WITHDRAWN
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.consent import CONSENTS_END, Ending
@@ -35,18 +36,22 @@ from chalicelib.book.words.items import (
     Changed,
     ListPage,
     PageTokens,
+    directory_of,
     faces_in,
     list_restricted_faceids,
     walk_items,
     write_unless_changed,
 )
 from chalicelib.book.words.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry, Restriction, Tenant
-from chalicelib.book.words.ports import Action, Put, absent
+from chalicelib.book.words.ports import Action, Put, Update, absent, equals, exists
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.places import PLACES, Mark
 
 _EVENTS = 40
 """Most events whose names go in one transaction with the restriction."""
+
+_ONE_MORE = {WITHDRAWN: 1}
+"""The gain by which sightings are compared with somebody from the very change on that restricts the face."""
 
 
 class Restrictions(Outside):
@@ -98,7 +103,8 @@ class Restrictions(Outside):
             raise Changed
         if face.restriction is None:
             return self._restrict(tenant, face, "", ending)
-        return replace(face, restriction=face.restriction._replace(ended=ending)), Change((), ())
+        count_it = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=_ONE_MORE)
+        return replace(face, restriction=face.restriction._replace(ended=ending)), Change((count_it,), ())
 
     def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
         """Return a face that has a record again without that restriction, and the change that this needs.
@@ -149,6 +155,19 @@ class Restrictions(Outside):
         if self.book.tenants.has_expired_consent(tenant):
             self.book.wake(tenant.name, consents=True)
 
+    def note_withdrawn(self, tenant: Tenant) -> None:
+        """Note whether sightings have to be compared with somebody: a chore, since versions before noted nothing.
+
+        If somebody's record ends meanwhile, the note stays as that change made it.
+        """
+        noted = directory_of(self.book.items, tenant.name).get(WITHDRAWN)
+        is_there = bool(self.book.faces.list_withdrawn(tenant))
+        if noted is None or bool(noted) != is_there:
+            if_same = (exists("tenant-there"), equals(WITHDRAWN, noted, "same"))
+            note = {WITHDRAWN: int(is_there)}
+            update = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), if_same, set=note)
+            write_unless_changed(self.book.items, [update])
+
     def _expire_face(self, tenant: Tenant, faceid: str, now: datetime) -> None:
         """Restrict a face if its record of consent has expired, and nobody has written another one meanwhile."""
 
@@ -178,7 +197,11 @@ class Restrictions(Outside):
         needed_removers = [removers[place.name] for place in PLACES if place.restriction is Mark.UNNAMED]
         actions = tuple(action for remove_name in needed_removers for action in remove_name(tenant.name, face.faceid))
         return after, Change(
-            actions, (make_delete_entry(face),), lost_faces, self.book.groups.list_limited(tenant, lost_faces)
+            actions,
+            (make_delete_entry(face),),
+            lost_faces,
+            self.book.groups.list_limited(tenant, lost_faces),
+            tenant=_ONE_MORE if ended else {},
         )
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:

@@ -15,7 +15,16 @@ from msgspec.structs import replace
 from chalicelib.book.records.observations import list_shown_faces
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import ERASED, RULES, Capture, CaptureState, PictureCount, Sighting, shows_nobody
+from chalicelib.book.words.captures import (
+    ERASED,
+    RULES,
+    Capture,
+    CaptureState,
+    PictureCount,
+    Sighting,
+    shows_nobody,
+    shows_unkept,
+)
 from chalicelib.book.words.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.book.words.items import spared_faces, write
 from chalicelib.book.words.model import Tenant
@@ -49,15 +58,21 @@ class CapturePictures(UseCase):
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return the captures whose picture is to be deleted: it is needed no longer, and may not be kept.
 
-        A tenant may keep no pictures, none of some groups, or nothing of strangers. A parked capture keeps its picture,
+        A tenant may keep no pictures, none of some groups, or nothing of strangers, and nobody keeps one of somebody
+        whose record of consent has ended. A parked capture keeps its picture,
         so that it can be sent again, unless the tenant forgets strangers: it may show one. One that shows a face under
         legal hold, or a restricted one, keeps it, too.
         """
         forgets_strangers = tenant.forgets_strangers
         final_states = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets_strangers else {CaptureState.RESOLVED}
         final_captures = [capture for capture in captures if capture.state in final_states]
+        unkept_ids = {
+            capture.id
+            for capture in final_captures
+            if shows_unkept(capture) or (forgets_strangers and shows_nobody(capture))
+        }
         if tenant.keeps_pictures and not tenant.no_pictures_of:
-            final_captures = [capture for capture in final_captures if forgets_strangers and shows_nobody(capture)]
+            final_captures = [capture for capture in final_captures if capture.id in unkept_ids]
         if not final_captures:
             return []
         spared_faceids = spared_faces(self.book.items, tenant.name)
@@ -73,7 +88,7 @@ class CapturePictures(UseCase):
         return [
             capture
             for capture in unspared_captures
-            if faceids_of[capture.id] & unpictured_faceids or (forgets_strangers and shows_nobody(capture))
+            if faceids_of[capture.id] & unpictured_faceids or capture.id in unkept_ids
         ]
 
     def _find_unpictured(self, tenant: Tenant, faceids: Sequence[str]) -> set[str]:

@@ -41,7 +41,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.grounds import require_record
 from chalicelib.book.words.items import retry_if_changed
-from chalicelib.book.words.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Tenant
+from chalicelib.book.words.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Picture, Tenant
 from chalicelib.book.words.names import face_name, face_note
 from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules
@@ -107,6 +107,16 @@ class Enrolment(UseCase):
             require_faceid(tenant, new_face.faceid)
         return checked_face
 
+    def write_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
+        """Store a portrait as a picture of this face. Call it before the transaction that names the picture.
+
+        Raises ConsentMissing if the face has no record, and the portrait shows somebody whose record has ended.
+        """
+        quality = portrait.estimates.quality
+        self.book.recognition.verification.require_nobody_withdrawn(tenant, face.consent, portrait.embedding, quality)
+        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
+        return self.book.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
+
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
         """Let a face that was just enrolled absorb the strangers who surely are that person; return it as it is then.
 
@@ -162,7 +172,7 @@ class Enrolment(UseCase):
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
         face = replace(new_face, faceid=new_face.faceid or time_ordered_id(self.book.clock.now()))
-        face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, face.enrolled_at),))
+        face = replace(face, pictures=(self.book.enrolment.write_portrait(tenant, face, portrait, face.enrolled_at),))
         with self.book.face_pictures.replace_pictures((), [face.picture_key]):
             enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
             answer = self.book.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})

@@ -190,7 +190,7 @@ class FaceUpdate(UseCase):
             changed = _apply_changes(face, group, target, changes)
             pictures = changed.pictures
             if portrait is not None:
-                pictures = (self.book.portraits.write_portrait(tenant, changed, portrait, self.book.clock.now()),)
+                pictures = (self.book.enrolment.write_portrait(tenant, changed, portrait, self.book.clock.now()),)
             wanted = drop_unwanted_pictures(tenant, replace(changed, pictures=pictures))
             after = wanted if wanted == face else replace(wanted, changed_at=self.book.clock.now())
             limited = limited_groups(group) | limited_groups(target)
@@ -418,7 +418,7 @@ class PictureChanges(UseCase):
         (another picture would have to go).
         """
         require_room_for_picture(face)
-        picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
+        picture = self.book.enrolment.write_portrait(tenant, face, portrait, self.book.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
         after = replace(face, pictures=self.book.tenant_vision.make_chooser(tenant).choose_pictures(pictures))
         change = make_face_change(face, after, more_actions)

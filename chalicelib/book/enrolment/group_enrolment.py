@@ -271,13 +271,13 @@ class GroupEnrolment(UseCase):
         face = Face(
             faceid, group.id, now, (), labels=_merge_labels(fields.old_labels, fields.labels), consent=fields.consent
         )
-        return replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
+        return replace(face, pictures=(self.book.enrolment.write_portrait(tenant, face, portrait, now),))
 
     def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
         face = replace(face, labels=_merge_labels(face.labels, labels))
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
+        picture = self.book.enrolment.write_portrait(tenant, face, portrait, self.book.clock.now())
         other_pictures = tuple(known_picture for known_picture in face.pictures[1:] if known_picture.id != picture.id)
         return replace(face, pictures=(picture, *other_pictures))
 
@@ -322,7 +322,7 @@ class GroupEnrolment(UseCase):
             for number, faceid in new_faceids.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
                 portrait = _make_portrait(photo, number)
-                face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
+                face = replace(face, pictures=(self.book.enrolment.write_portrait(tenant, face, portrait, now),))
                 stored_keys += face.picture_keys
                 enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
             change = self.book.enrolment.make_change(tenant, photo.group, [*enrolled.values()], now)

@@ -10,10 +10,14 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
 from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
 from chalicelib.book.rules.templates import make_template, of_model, read_vector, template_of
+from chalicelib.book.tenants import WITHDRAWN
 from chalicelib.book.words import acts
 from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.errors import Unusable, WrongModel
-from chalicelib.book.words.model import Decision, Template, Tenant
+from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.errors import ConsentMissing, Unusable, WrongModel
+from chalicelib.book.words.grounds import has_ground, say_withdrawn
+from chalicelib.book.words.items import directory_of
+from chalicelib.book.words.model import Decision, Face, Template, Tenant
 from chalicelib.book.words.pictures import PictureRules
 from chalicelib.book.words.values import omit_none
 
@@ -81,15 +85,48 @@ class Verification(UseCase):
 
     def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
-        faces = self.book.faces.list_restricted(tenant)
-        with_template = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
-        matches: list[tuple[float, str]] = []
-        for face, template in with_template:
-            qualities = (probe.quality.total, face.estimates.quality)
-            pair = self._judge_templates(tenant, probe.vector, template, qualities, gallery_size=len(with_template))
-            if pair.match:
-                matches.append((pair.score, face.faceid))
+        pairs = self._compare_each(tenant, self.book.faces.list_restricted(tenant), probe.vector, probe.quality.total)
+        matches = [(pair.score, face.faceid) for face, pair in pairs if pair.match]
         return max(matches)[1] if matches else None
+
+    def find_withdrawn(
+        self, tenant: Tenant, probe: NDArray[np.float32], quality: float | None, excluded_faceid: str | None = None
+    ) -> float | None:
+        """Return the score less the demand with the face that a probe is, of those whose record of consent has ended.
+
+        None: it is none of them. They are a gallery of their own, so the threshold is that of their number.
+        `quality`: that of the probe's picture; `excluded_faceid`: a face that the probe cannot be.
+        """
+        faces = [face for face in self.book.faces.list_withdrawn(tenant) if face.faceid != excluded_faceid]
+        pairs = self._compare_each(tenant, faces, probe, quality)
+        return max((pair.judged for _, pair in pairs if pair.match), default=None)
+
+    def require_nobody_withdrawn(
+        self, tenant: Tenant, consent: Consent | None, probe: NDArray[np.float32], quality: float | None
+    ) -> None:
+        """Raise ConsentMissing if somebody is enrolled again whose record has ended, without a new record.
+
+        `consent`: that of the new face. Costs a read if there is nobody whose record has ended.
+        """
+        if has_ground(consent) or directory_of(self.book.items, tenant.name).get(WITHDRAWN) == 0:
+            return
+        if self.find_withdrawn(tenant, probe, quality) is not None:
+            raise ConsentMissing(say_withdrawn())
+
+    def _compare_each(
+        self, tenant: Tenant, faces: Sequence[Face], probe: NDArray[np.float32], quality: float | None
+    ) -> list[tuple[Face, _Compared]]:
+        """Compare a probe with each of the faces that has a template, as a search in a gallery of them alone does."""
+        with_template = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
+        return [
+            (
+                face,
+                self._judge_templates(
+                    tenant, probe, template, (quality, face.estimates.quality), gallery_size=len(with_template)
+                ),
+            )
+            for face, template in with_template
+        ]
 
     def _judge_templates(
         self,

@@ -43,6 +43,7 @@ from chalicelib.book.rules.visits import (
     rename_sightings,
 )
 from chalicelib.book.words.captures import (
+    UNKEPT,
     Camera,
     Capture,
     CaptureState,
@@ -155,6 +156,12 @@ class OpenSighting(Struct, frozen=True, dict=True):
             return f"nobody, and too poor to be remembered, {shortfall}"
         return ""
 
+    @property
+    def why_nothing_kept(self) -> str:
+        """Say why nothing is kept of somebody whose record of consent has ended: where strangers are forgotten, as of
+        any of them, so that nobody can tell them apart."""
+        return FORGOTTEN if self.tenant.forgets_strangers else UNKEPT
+
     def is_uncertain(self, decision: Decision | None) -> bool:
         """Return whether somebody should look at a match: it scored little above the threshold, or is a lesser one."""
         if decision is None or decision.score is None:
@@ -179,9 +186,11 @@ class OpenSighting(Struct, frozen=True, dict=True):
     ) -> Sighting:
         """Make the face's entry in its capture: who it is, or why it is nobody. `reason`: "": what people said.
 
-        If the tenant forgets strangers, the entry of nobody says neither where the face was nor how good.
+        If the tenant forgets strangers, the entry of nobody says neither where the face was nor how good. Nor does that
+        of somebody of whom nothing may be kept.
         """
-        if resolution is Resolution.SKIPPED and self.tenant.forgets_strangers:
+        is_forgotten = self.tenant.forgets_strangers or reason == UNKEPT
+        if resolution is Resolution.SKIPPED and is_forgotten:
             return Sighting(self.number, resolution, _NOWHERE, reason=reason, correction=self.correction)
         return Sighting(
             number=self.number,

@@ -302,6 +302,7 @@ class DefaultGroups(Struct, frozen=True):
     `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`, `model`:
     those of the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first;
     `promotes`: whether a stranger may become a regular: the tenant asks for no ground, or the face has one.
+    `may_have_withdrawn`: whether somebody may be in the book whose record of consent has ended.
     """
 
     stranger: Group
@@ -312,6 +313,7 @@ class DefaultGroups(Struct, frozen=True):
     model: str
     numbered: int
     promotes: bool = True
+    may_have_withdrawn: bool = True
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
         """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""

@@ -35,7 +35,15 @@ from chalicelib.book.rules.visits import FaceVisits
 from chalicelib.book.tenants import NUMBERED
 from chalicelib.book.visits import FACE_SAME, make_visit_update, visits_puts
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.book.words.captures import (
+    Camera,
+    Capture,
+    CaptureState,
+    Instead,
+    Resolution,
+    SeenFace,
+    shows_unkept,
+)
 from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
 from chalicelib.book.words.observations import ChangedObservation
 from chalicelib.book.words.ports import Action, Check, Condition, Item, Put, Update, equals
@@ -109,7 +117,8 @@ def _sighting_actions(outcome: Outcome, renamed_observations: Sequence[ChangedOb
 def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Update:
     """Return the update that stores in a capture how one of its faces was resolved, once: condition STEP.
 
-    If all faces of it are resolved to nobody, and the tenant forgets strangers, the picture's hash goes, too.
+    If all faces of it are resolved to nobody, and nothing is kept of one, the picture's hash goes, too. So do the
+    templates that were noted of all its faces, as soon as one is such a person's.
     """
     tenant = open_sighting.tenant.name
     if open_sighting.correction:
@@ -117,8 +126,12 @@ def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Up
         update = sightings_update(tenant, capture_after, if_waiting, {}, (AGAIN, ATTEMPTS, SENT_AT))
     else:
         update = progress_update(tenant, capture_after, open_sighting.number)
+    is_unkept = shows_unkept(capture_after)
+    if is_unkept and "detection" not in update.remove:
+        update = replace(update, remove=(*update.remove, "detection"))
     are_unknown = all(sighting.resolution is Resolution.SKIPPED for sighting in capture_after.sightings)
-    if open_sighting.tenant.forgets_strangers and capture_after.state is CaptureState.RESOLVED and are_unknown:
+    is_forgotten = open_sighting.tenant.forgets_strangers or is_unkept
+    if is_forgotten and capture_after.state is CaptureState.RESOLVED and are_unknown:
         update = replace(update, set={**update.set, **CAPTURE.write(replace(capture_after, sha256=""), "sha256")})
     return update
 

@@ -12,6 +12,7 @@ from chalicelib.book.faces import face_deletes
 from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_groups
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.decision import subtract_demand
 from chalicelib.book.rules.recognised import Probes, Recognised, SightingTime
 from chalicelib.book.rules.sighting import (
     Context,
@@ -27,6 +28,7 @@ from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.duties import FULL
 from chalicelib.book.words.errors import WrongModel
+from chalicelib.book.words.grounds import has_ground, more_than_a_stranger
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import Decision, Face, Group, Tenant
 from chalicelib.book.words.observations import NearFace
@@ -115,12 +117,34 @@ class Contexts(UseCase):
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
+        if groups.may_have_withdrawn and self._is_withdrawn(open_sighting, recognised):
+            return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
         if recognised.face is not None:
             return self._read_found(open_sighting, recognised.face.faceid, recognised)
         decision = search.decision_of(recognised)
         if open_sighting.why_not_kept:
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
         return self._read_new(open_sighting, new_face, groups, decision)
+
+    def _is_withdrawn(self, open_sighting: OpenSighting, recognised: Recognised) -> bool:
+        """Return whether a sighting is of somebody whose record of consent has ended (docs/decisions/0102).
+
+        Such a person goes before strangers. Somebody who has a record, or whom people named or enrolled, is not lost
+        for a likeness: of these two, the one whom the sighting is more like.
+        """
+        rival, seen_face = recognised.face, open_sighting.seen_face
+        if rival is not None and has_ground(rival.consent):
+            return False
+        score = self.book.recognition.verification.find_withdrawn(
+            open_sighting.tenant,
+            read_vector(seen_face.template),
+            seen_face.estimates.quality,
+            open_sighting.rejected_faceid,
+        )
+        candidate = recognised.verdict.candidate
+        if score is None or rival is None or candidate is None or not [*more_than_a_stranger(rival)]:
+            return score is not None
+        return score > subtract_demand(candidate.score, recognised.verdict.demand)
 
     def read_again(self, before: Context) -> Context:
         """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face

@@ -42,7 +42,7 @@ from chalicelib.book.sightings.changes import (
 from chalicelib.book.sightings.contexts import SightingSearch
 from chalicelib.book.words import acts, keys, telemetry
 from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.book.words.captures import UNKEPT, Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.book.words.errors import (
     Busy,
     CaptureNotFound,
@@ -175,7 +175,9 @@ class Ingest(UseCase):
             write(self.book.items, [progress_update(tenant.name, capture, 0)])
             return capture
         # So that a worker that continues resolves the same faces. Of one face there is nothing to continue.
-        if len(reading.faces) > 1 and "detection" not in item and not tenant.forgets_strangers:
+        # One that has begun lacks them if nothing may be kept of somebody on it.
+        notes_faces = len(reading.faces) > 1 and not capture.sightings and not tenant.forgets_strangers
+        if notes_faces and "detection" not in item:
             write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
         while len(capture.sightings) < len(reading.faces):
             seen_face = reading.faces[len(capture.sightings)]
@@ -220,7 +222,8 @@ class Ingest(UseCase):
     def _write_nobody(self, unremembered: UnrememberedSighting) -> Capture:
         """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP).
 
-        If the tenant forgets strangers, nothing of the face is in it, and it is counted.
+        If the tenant forgets strangers, or the person's record of consent has ended, nothing of the face is in it, and
+        it is counted.
         """
         open_sighting, sighting = unremembered.open_sighting, unremembered.sighting
         capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
@@ -228,7 +231,8 @@ class Ingest(UseCase):
             resolution_update(open_sighting, capture),
             *self.book.duties.sighting_resolved(tenant, capture, sighting),
         ]
-        if open_sighting.tenant.forgets_strangers and open_sighting.instead is not Instead.NOBODY:
+        is_forgotten = open_sighting.tenant.forgets_strangers or sighting.reason == UNKEPT
+        if is_forgotten and open_sighting.instead is not Instead.NOBODY:
             actions.append(self._count_nobody(tenant, open_sighting.at_ms - open_sighting.at_ms % HOUR_MS))
         write(self.book.items, actions)
         return capture

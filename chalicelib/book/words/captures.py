@@ -32,6 +32,8 @@ DEFAULT_STRANGER_QUALITY = 40.0
 
 ERASED = "erased"
 """The reason of a sighting of somebody who was erased."""
+UNKEPT = "nobody, of whom nothing is kept"
+"""The reason of a sighting of somebody whose record of consent has ended, where strangers are kept."""
 
 MAX_FACES = 100
 """Faces of one capture at most: the largest ones."""
@@ -260,6 +262,11 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
     at_ms = f"{milliseconds(captured_at):0{_MS_WIDTH}d}"
     text = "\n".join((tenant, camera_id, at_ms, sha256))
     return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def shows_unkept(capture: Capture) -> bool:
+    """Return whether a capture shows somebody of whom nothing may be kept, whatever the tenant keeps of strangers."""
+    return any(sighting.reason == UNKEPT for sighting in capture.sightings)
 
 
 def shows_nobody(capture: Capture) -> bool:

@@ -64,6 +64,15 @@ def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     )
 
 
+def say_withdrawn() -> str:
+    """Say why somebody is not enrolled whose record of consent was withdrawn, or has expired."""
+    return (
+        "this looks like somebody whose record of consent was withdrawn or has expired, so nobody is enrolled without "
+        "a record: write the record down again (PUT /v1/faces/ID/consent of the face that GET /v1/restrictions lists, "
+        "or the console), send one with POST /v1/faces, or erase that face first"
+    )
+
+
 def _is_given(picture: Picture) -> bool:
     """Return whether a person gave the picture: it was not learnt, and no camera made a stranger from it."""
     return picture.learnt is None and picture.founded_at is None

@@ -93,6 +93,7 @@ class Forgetting(Outside):
                 ),
             ),
             Chore("consents", self._restrict_expired),
+            Chore("withdrawn", self._settle_withdrawn, nightly=True),
             Chore(
                 "retention",
                 lambda context: self._apply_retention(context, *SWEPT),
@@ -109,6 +110,10 @@ class Forgetting(Outside):
     def _restrict_expired(self, context: ChoreContext) -> Unfinished | None:
         self.book.restrictions.restrict_expired(context.tenant, looks=True, remaining_s=context.remaining_s)
         return self._apply_retention(context, Kind.CONSENTS)
+
+    def _settle_withdrawn(self, context: ChoreContext) -> None:
+        self.book.restrictions.note_withdrawn(context.tenant)
+        self.strangers.forget_counts(context.tenant)
 
     def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Unfinished | None:
         return make_unfinished(self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds))

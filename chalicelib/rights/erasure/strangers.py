@@ -27,7 +27,6 @@ class StrangerErasure(Outside):
         """
         if not tenant.forgets_strangers:
             return True
-        self._forget_counts(tenant)
         faceids = (item["faceid"] for item in faces_in(self.book.items, tenant.name, STRANGER))
         for batch in cut_in_parts([*faceids], _AT_ONCE):
             forgotten_faceids = [
@@ -41,8 +40,11 @@ class StrangerErasure(Outside):
                 return False
         return True
 
-    def _forget_counts(self, tenant: Tenant) -> None:
-        """Delete the counts of hours that are older than the tenant keeps observations."""
+    def forget_counts(self, tenant: Tenant) -> None:
+        """Delete the counts of hours that are older than the tenant keeps observations.
+
+        One that keeps strangers has them, too, of people whose record of consent has ended.
+        """
         if tenant.observation_days is None:
             return
         until_ms = milliseconds(self.book.clock.now() - timedelta(days=tenant.observation_days))

@@ -177,8 +177,11 @@ def test_it_asks_on_what_basis_strangers_are_kept_until_somebody_has_said(book: 
 
 
 def test_counts_go_when_observations_would(book: Book) -> None:
+    """In the night behind."""
     forget(book)
     book.see(shot(0, 7))
     book.clock.advance(timedelta(days=401))
-    book.sweep()
+    for _ in range(24):
+        book.sweep()
+        book.clock.advance(timedelta(hours=1))
     assert counted(book) == {}
