@@ -17,12 +17,13 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.values import format_count, milliseconds, moment, time_text
 from chalicelib.doors.dialects import READS
+from chalicelib.doors.v1.filters import require_named_in_audit
 from chalicelib.rights.audit.audit import verified_export
 from chalicelib.rights.words.audit import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
-from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
+from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally
 from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
-from regulars.options import PATH, of_tenant, open_services_of, print_lines, read_rows, storage_options
+from regulars.options import MOMENT, PATH, of_tenant, open_services_of, print_lines, read_rows, storage_options
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ def head(services: Services, tenant: Tenant) -> None:
 
 
 @audit.command("list")
-@click.option("--since", type=click.DateTime(), help="From this time on, in UTC.")
-@click.option("--until", type=click.DateTime(), help="Up to this time, in UTC.")
+@click.option("--since", type=MOMENT, help="From this time on, in UTC.")
+@click.option("--until", type=MOMENT, help="Up to this time, in UTC.")
 @click.option("--face", metavar="ID", help="Only entries that name this face.")
 @click.option("--what", "act", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
 @click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
@@ -141,9 +142,12 @@ def list_all(
     """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
     first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
-    entry_filter = EntryFilter(first, last, face, act, by)
+    caller = None if by is None else services.access.callers.find_caller(tenant, by)
+    entry_filter = EntryFilter(first, last, face, act, caller)
     read_page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE))
     entries = list(islice(read_rows(read_page), max_entries))
+    if not entries:
+        require_named_in_audit(services, tenant, face=face, act=act, by=by)
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")
@@ -178,9 +182,9 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
     "--key",
     required=True,
     metavar="ID",
-    help="Whose reading: the id of a key, `camera ID`, `member ID`, app_id, appcode, `access key` or operator.",
+    help="Whose reading: the id or name of a key, `camera ID`, `member ID`, app_id, appcode, `access key` or operator.",
 )
-@click.option("--since", type=click.DateTime(), required=True, help="From this time on, in UTC.")
+@click.option("--since", type=MOMENT, required=True, help="From this time on, in UTC.")
 @of_tenant
 def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> None:
     """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR, Article 33).
@@ -193,9 +197,11 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
       regulars audit breach --tenant shop-12 --key first --since 2026-11-20
       regulars audit breach --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00 --stage prod
     """
-    caller, since_ms = caller_of(key), milliseconds(since.replace(tzinfo=UTC))
+    caller, since_ms = services.access.callers.find_caller(tenant, key), milliseconds(since.replace(tzinfo=UTC))
     services.audit.reads.write_export_entry(tenant.name)
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
+    if not found_breach.entries:
+        services.access.callers.require_caller(tenant, key)
     services.audit.reads.enter_printing(tenant.name, found_breach.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_format_minute(since_ms)} to {now}, in UTC")

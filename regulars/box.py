@@ -20,11 +20,14 @@ from chalicelib.book.words import acts
 from chalicelib.book.words.acts import Act, kind_of
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.errors import RegularsError, StorageUnavailable
+from chalicelib.book.words.items import camera_ids
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors import dialects
+from chalicelib.doors.v1.filters import require_named
 from chalicelib.services import Services
 from regulars.errors import CopiedFolder, OperatorError
 from regulars.options import (
+    MOMENT,
     PATH,
     SERVICE_URL,
     choose_settings,
@@ -240,7 +243,7 @@ def _explain_rest(disagreement: Disagreement) -> str:
 
 @click.command(short_help="Write the data folder into one file.")
 @click.argument("to", type=PATH, metavar="FILE|DIR")
-@click.option("--at", type=click.DateTime(), help="AWS: with the tables as they were then, in UTC, up to 35 days ago.")
+@click.option("--at", type=MOMENT, help="AWS: with the tables as they were then, in UTC, up to 35 days ago.")
 @storage_options
 def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
     """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
@@ -419,7 +422,13 @@ def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
 
 def _list_parked_captures(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
     tenants = find_tenants(services, () if tenant is None else (tenant,))
-    return [(owner, capture) for owner in tenants for capture in services.captures.redrive.list_parked(owner, camera)]
+    found_captures = [
+        (owner, capture) for owner in tenants for capture in services.captures.redrive.list_parked(owner, camera)
+    ]
+    if not found_captures and all(camera not in camera_ids(services.items, owner.name) for owner in tenants):
+        for owner in tenants[:1]:
+            require_named(services, owner, camera=camera)
+    return found_captures
 
 
 @click.command(short_help="Print the settings in force, and what set them.")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime
 from functools import reduce, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +53,25 @@ class _Read(click.ParamType[Any]):
 
 SERVICE_URL = _Read(TABLE["public_url"])
 """Type of an option that is the URL of a service."""
+
+
+class _Moment(click.ParamType[Any]):
+    """A type of click's: a time in UTC, as this program prints times, with or without seconds and a Z."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            example = "2026-11-28, 2026-11-28T07:23 or 2026-11-28T07:23:05Z"
+            self.fail(f"it is a time as {example}, not {value[:40]!r}", param, ctx)
+        return (moment if moment.tzinfo is None else moment.astimezone(UTC)).replace(tzinfo=UTC)
+
+
+MOMENT = _Moment()
 
 
 def make_option(setting: Setting) -> Callable[[_Command], _Command]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -59,6 +59,11 @@ def moment_of_text(text: str) -> datetime:
 def read_optional(read: Callable[[Any], _T], value: Any) -> _T | None:
     """Read a value that may be None."""
     return None if value is None else read(value)
+
+
+def make_ids_pattern(faceids: Collection[str]) -> re.Pattern[str]:
+    """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
 
 
 def texts_of(value: Any) -> Iterator[str]:

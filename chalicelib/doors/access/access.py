@@ -43,6 +43,7 @@ from chalicelib.doors.words.roles import ROLES, ApiKey, Role
 from chalicelib.rights.outside import Outside
 
 if TYPE_CHECKING:
+    from chalicelib.doors.access.callers import Callers
     from chalicelib.doors.access.members import Members
     from chalicelib.doors.access.sessions import Sessions
     from chalicelib.doors.access.standing import StandingDocuments
@@ -317,6 +318,7 @@ def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
 class Access(Outside):
     keys: Made[KeyRing] = Made("doors.access.access.KeyRing")
     sessions: Made[Sessions] = Made("doors.access.sessions.Sessions")
+    callers: Made[Callers] = Made("doors.access.callers.Callers")
     members: Made[Members] = Made("doors.access.members.Members")
     standing: Made[StandingDocuments] = Made("doors.access.standing.StandingDocuments")
 

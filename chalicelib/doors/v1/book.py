@@ -20,6 +20,7 @@ from chalicelib.book.words.values import milliseconds, moment, time_text, write_
 from chalicelib.doors.v1 import endpoint
 from chalicelib.doors.v1.captures import link_sighting
 from chalicelib.doors.v1.endpoint import Operations, RequestContext
+from chalicelib.doors.v1.filters import require_named
 from chalicelib.doors.v1.shapes import (
     Box,
     Decided,
@@ -263,6 +264,8 @@ def list_observations(context: RequestContext, query: ObservationsWanted) -> Obs
     page = context.services.statistics.observations.read_page(
         context.tenant, observation_filter, span, query.limit, query.token
     )
+    if not page.observations and page.next_token is None:
+        require_named(context.services, context.tenant, camera=query.camera, group=query.group, face=query.face)
     faces = context.services.faces.by_id(context.tenant, {observation.faceid for observation in page.observations})
     return ObservationsPage(
         observations=[
@@ -283,6 +286,8 @@ def list_arrivals(context: RequestContext, query: ArrivalsWanted) -> ArrivalsPag
     span, observation_filter = _make_span(context, query.from_, query.to), _make_filter(context, query, None)
     all_arrivals = context.services.sightings.arrivals
     page = all_arrivals.read_page(context.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
+    if not page.rows and page.next_token is None:
+        require_named(context.services, context.tenant, camera=query.camera, group=query.group, face=query.face)
     totals = (
         ArrivalTotals.made_of(all_arrivals.count_arrivals(context.tenant, observation_filter, span))
         if query.totals
@@ -339,7 +344,9 @@ def get_statistics(context: RequestContext, query: StatisticsWanted) -> Statisti
     observation_filter = _make_filter(context, query, _choose_kind(query))
     question = Question(span, query.by, query.measure, query.split, observation_filter)
     buckets = context.services.statistics.list_buckets(context.tenant, question, fill=True)
-    if query.face is not None and any(bucket.amounts for bucket in buckets):
+    if not any(bucket.amounts for bucket in buckets):
+        require_named(context.services, context.tenant, camera=query.camera, group=query.group, face=query.face)
+    elif query.face is not None:
         acts.report_people([query.face])
     if query.format is Format.CSV:
         return endpoint.TextAnswer(_write_csv(buckets, query.split), _CSV)

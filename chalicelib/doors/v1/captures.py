@@ -16,6 +16,7 @@ from chalicelib.book.words.observations import ReviewKind
 from chalicelib.book.words.values import milliseconds, time_text
 from chalicelib.doors.v1.cameras import CameraId
 from chalicelib.doors.v1.endpoint import Operations, Redirect, RequestContext, answer_nothing
+from chalicelib.doors.v1.filters import require_named
 from chalicelib.doors.v1.shapes import Box, Decided, Number, describe_decision, link_capture, read_number
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.doors.words.roles import Role
@@ -244,6 +245,8 @@ def list_captures(context: RequestContext, query: CapturesWanted) -> CapturesPag
     page = context.services.captures.read_page(
         context.tenant, camera, query.limit, query.token, capture_filter=capture_filter
     )
+    if not page.rows and page.next_token is None:
+        require_named(context.services, context.tenant, camera=camera)
     faces = find_faces_seen(context, ((capture, sighting) for capture in page.rows for sighting in capture.sightings))
     return CapturesPage(
         captures=[_describe_capture(context, capture, faces) for capture in page.rows], next_token=page.next_token

@@ -12,6 +12,7 @@ from chalicelib.book.records.merges import MergeState
 from chalicelib.book.words import acts, model
 from chalicelib.doors.v1.endpoint import Operations, RequestContext, answer_nothing
 from chalicelib.doors.v1.faces import Face, FaceId, describe_face, describe_faces
+from chalicelib.doors.v1.filters import require_named
 from chalicelib.doors.v1.shapes import Compared, Number, Portrait, describe_decision, describe_portrait, read_number
 from chalicelib.doors.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.doors.words.roles import Role
@@ -88,6 +89,8 @@ def list_merges(context: RequestContext, query: MergesWanted) -> MergesPage:
     restricted, so a page may have fewer.
     """
     page = context.services.merges.records.read_page(context.tenant, query.limit, query.token, query.face)
+    if not page.rows and page.next_token is None:
+        require_named(context.services, context.tenant, face=query.face)
     faces = context.services.faces.by_id(context.tenant, [merge.survivor for merge in page.rows], restricted=True)
     hidden = {face.faceid for face in faces.values() if face.restriction}
     merged = [

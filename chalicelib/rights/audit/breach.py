@@ -8,9 +8,9 @@ from msgspec import Struct, field
 
 from chalicelib.book.words.values import milliseconds
 from chalicelib.rights.outside import Outside
-from chalicelib.rights.words.audit import HOUR_MS, Entry, Leaf, at_ms
+from chalicelib.rights.words.audit import HOUR_MS, Entry, Leaf, at_ms, is_by
 from chalicelib.rights.words.effects import list_effects
-from chalicelib.rights.words.reading import Data, Tally, is_by
+from chalicelib.rights.words.reading import Data, Tally
 
 
 class Breach(Struct):
@@ -18,11 +18,13 @@ class Breach(Struct):
 
     `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept any more;
     `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept was written; None: none is.
+    `entries`: how many entries there are of the caller.
     `did`: what the caller did besides, the subjects of each effect (book/words/effects).
     """
 
     tally: Tally
     did: dict[str, dict[str, None]] = field(default_factory=dict)
+    entries: int = 0
     erased: int = 0
     let_go: int = 0
     unreadable: int = 0
@@ -64,6 +66,7 @@ class Breaches(Outside):
             breach.begins_ms = min(at_ms(entry), at_ms(entry) if breach.begins_ms is None else breach.begins_ms)
             if at_ms(entry) >= since_ms and is_by(entry, caller):
                 entries.append(entry)
+        breach.entries += len(entries)
         breach.tally.add(entries)
         for entry in entries:
             for effect, subjects in list_effects(entry).items():

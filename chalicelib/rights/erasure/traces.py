@@ -25,7 +25,7 @@ from chalicelib.book.words.items import (
 )
 from chalicelib.book.words.model import MEMORY, Tenant
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, Update, equals, exists
-from chalicelib.book.words.values import milliseconds, moment, texts_of
+from chalicelib.book.words.values import make_ids_pattern, milliseconds, moment, texts_of
 from chalicelib.book.words.webhooks import without_name, without_people
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.places import Marked
@@ -203,11 +203,6 @@ def delete_stills(items: ItemStore, tenant: Tenant) -> None:
     """Delete what the cameras saw on request: the people on it are unknown, and it would be kept for an hour."""
     found_items = walk_items(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
     delete_in_parts(items, keys.TENANTS, found_items)
-
-
-def make_ids_pattern(faceids: Collection[str]) -> re.Pattern[str]:
-    """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
 
 
 def _list_ids_at(at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, datetime]) -> set[str]:

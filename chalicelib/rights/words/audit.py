@@ -279,6 +279,12 @@ def request_id() -> str:
     return "" if invocation is None else invocation.request_id
 
 
+def is_by(entry: Entry, caller: str) -> bool:
+    """Tell whether an entry is of a caller, also if it signed in, or has a name beside its id."""
+    by = entry["by"]
+    return by in (caller, f"{caller}, signed in") or (caller.startswith("member ") and by.endswith(f", {caller}"))
+
+
 class EntryFilter(Struct, frozen=True):
     """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`.
 
@@ -297,7 +303,7 @@ class EntryFilter(Struct, frozen=True):
             (self.since_ms is None or at_ms >= self.since_ms)
             and (self.until_ms is None or at_ms < self.until_ms)
             and self.what in (None, entry["what"])
-            and self.by in (None, entry["by"])
+            and (self.by is None or is_by(entry, self.by))
             and ("reading" not in entry or self.what is not None or self.face is not None)
             and (self.face is None or self.face in faces_of(entry))
         )

@@ -300,9 +300,3 @@ class Tally(Struct):
 def caller_of(key: str) -> str:
     """Return the name in the audit of a caller by its id: of a key, unless it says another kind."""
     return key if " " in key or key in ("app_id", "appcode", "operator") else f"key {key}"
-
-
-def is_by(entry: Entry, caller: str) -> bool:
-    """Tell whether an entry is of a caller, also if it signed in, or has a name beside its id."""
-    by = entry["by"]
-    return by in (caller, f"{caller}, signed in") or (caller.startswith("member ") and by.endswith(f", {caller}"))

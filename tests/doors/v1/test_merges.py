@@ -101,7 +101,7 @@ def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, servic
     assert [one["id"] for one in (*page["merges"], *rest["merges"])] == [merges[0], merges[2]]
     assert rest["next_token"] is None
     assert door.failed(400, "GET", "/v1/merges", face=people[2], token=page["next_token"])["code"] == "InvalidInput"
-    assert door.done("GET", "/v1/merges", face="nobody")["merges"] == []
+    assert door.failed(404, "GET", "/v1/merges", face="nobody")["code"] == "FaceNotFound"
 
 
 def test_a_sighting_that_is_another_known_face_becomes_that_faces(door: V1Client, services: Services) -> None:

@@ -15,8 +15,8 @@ from chalicelib.book.words.ports import Put
 from chalicelib.doors.dialects import READS
 from chalicelib.rights.audit.audit import Reads
 from chalicelib.rights.audit.breach import Breach, Breaches
-from chalicelib.rights.words.audit import READ, READING, EntryFilter
-from chalicelib.rights.words.reading import Data, Tally, caller_of, is_by
+from chalicelib.rights.words.audit import READ, READING, EntryFilter, is_by
+from chalicelib.rights.words.reading import Data, Tally, caller_of
 from tests.rights.audit.steps import settle
 from tests.support.audit.desk import HOUR, TENANT, Desk, desk, open_items
 from tests.support.examples import examples
