@@ -34,6 +34,14 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
             found.append(f"{faceid}: the name {face.name!r}")
         if face.group_id not in ("stranger", "restricted") and (old is None or old.group_id != face.group_id):
             found.append(f"{faceid}: the group {face.group_id}")
+        for called, text in (("note", face.note), ("labels", face.labels), ("attributes", face.attributes)):
+            if any(text) and (old is None or getattr(old, called) != text):
+                found.append(f"{faceid}: {called}")
+        if old is not None and (old.name or old.group_id not in ("stranger", "restricted")):
+            if any(one.id not in {mine.id for mine in old.pictures} for one in face.pictures):
+                found.append(f"{faceid}: any picture")
+            if face.merges > old.merges:
+                found.append(f"{faceid}: visits")
         if face.user and (old is None or old.user != face.user):
             found.append(f"{faceid}: the user {face.user}")
         photos = {one.id for one in old.pictures} if old else set()

@@ -53,6 +53,7 @@ from chalicelib.book.words.captures import (
     Sighting,
     sighting_id,
 )
+from chalicelib.book.words.grounds import may_learn
 from chalicelib.book.words.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.book.words.observations import (
     ChangedObservation,
@@ -429,10 +430,15 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
 
 
 def _may_learn(context: Context) -> bool:
-    """Return whether tenant, camera and group let their faces learn, and the sighting is sure and good enough."""
+    """Return whether tenant, camera and group let their faces learn, and the sighting is sure and good enough.
+
+    If the tenant asks for consent, somebody from before that setting without a record learns nothing.
+    """
     open_sighting, quality = context.open_sighting, context.open_sighting.seen_face.estimates.quality
     tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
     if not (tenant.learns and camera.learns and group.learns and open_sighting.is_of_arrival):
+        return False
+    if not may_learn(tenant, context.face_visits.face):
         return False
     if open_sighting.shown_twice or open_sighting.earlier_observation is not None:
         return False

@@ -1,7 +1,8 @@
 """Whom may a tenant have in its book that asks for consent? Whoever is more than a stranger of a camera has a ground.
 
-A stranger has no name, no user, the group of strangers, and the picture that a camera made it from. Each action that
-stores a face asks here (book/visits, book/faces, book/users), so no dialect, command or chore has to.
+A stranger has no name, no note or other text, no user, the group of strangers, and the picture that a camera made it
+from. Each action that stores a face asks here (book/visits, book/faces, book/users), so no dialect, command or chore
+has to.
 """
 
 from __future__ import annotations
@@ -33,6 +34,34 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
         yield "a user"
 
 
+def list_gains(face: Face, before: Face | None = None) -> list[str]:
+    """List in words what a change gives somebody that needs a ground: all that makes a stranger somebody, and more.
+
+    Texts that somebody writes tell who it is, as a name does. Who is more than a stranger already, from before the
+    setting, gets no picture and no visits of others. `before`: as in `more_than_a_stranger`.
+    """
+    gains = [*more_than_a_stranger(face, before)]
+    for called, text, text_before in (
+        ("a note", face.note, before and before.note),
+        ("labels", tuple(face.labels) if any(face.labels) else (), before and tuple(before.labels)),
+        ("attributes", dict(face.attributes), before and dict(before.attributes)),
+    ):
+        if text and text != text_before:
+            gains.append(called)
+    if before is not None and [*more_than_a_stranger(face)]:
+        is_known = all(any(picture.is_same(mine) for mine in before.pictures) for picture in face.pictures)
+        if not is_known and "a picture" not in gains:
+            gains.append("a picture")
+        if face.merges > before.merges:
+            gains.append("visits of another face")
+    return gains
+
+
+def may_learn(tenant: Tenant, face: Face) -> bool:
+    """Return whether somebody's sightings may teach a face: strangers, and people with a ground if that is asked for."""
+    return not tenant.consent_required or has_ground(face.consent) or not [*more_than_a_stranger(face)]
+
+
 def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
     """Raise ConsentMissing if a change gives somebody without a ground what no stranger has, or takes the ground away.
 
@@ -44,7 +73,7 @@ def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
     if before is not None and before.restriction is not None:
         return
     loses_ground = before is not None and has_ground(before.consent)
-    if gained := [*more_than_a_stranger(after, None if loses_ground else before)]:
+    if gained := list_gains(after, None if loses_ground else before):
         raise ConsentMissing(say_missing(after.faceid if before else "", gained))
 
 
@@ -56,7 +85,7 @@ def require_record(tenant: Tenant, consent: Consent | None) -> None:
 
 def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     """Say what is missing. `faceid`: "" of a new face."""
-    text = f"face {faceid!r} has no record of consent, so it gets neither name, group, picture nor user"
+    text = f"face {faceid!r} has no record of consent, so it gets neither name, text, group, picture, visits nor user"
     who = f"{text} (here: {', '.join(gained)})" if faceid else "nobody is enrolled without a record of consent"
     return (
         f"{who}: the tenant's setting consent_required. Write the record down first (PUT /v1/faces/ID/consent, or the "

@@ -254,8 +254,8 @@ PLACES = (
         "outbox",
         "events about the person that wait for a hook, or that no program has fetched yet: id, name, group, camera, "
         "score",
-        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The name goes with the face. If its "
-        "consent ends, the event goes",
+        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The name goes with the "
+        "face. If its consent ends, the event goes",
         _GONE,
         Fate("the name is removed in minutes", Step.TRACES),
         Mark.UNNAMED,
