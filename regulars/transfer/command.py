@@ -20,7 +20,7 @@ from regulars.options import PATH, join_options
 if TYPE_CHECKING:
     from regulars_client import Regulars
 
-    from regulars.transfer.importing import Fate, Import
+    from regulars.transfer.importing import Fate, Import, Rehearsal
     from regulars.transfer.sources import Source
 
 URL = "http://127.0.0.1:8000"
@@ -158,7 +158,7 @@ def import_(  # the options are the command's, a name each
       regulars import shop.tar --data regulars-data --tenant shop-12
       regulars import http://compreface.lan:8000 --from compreface --from-key-file key --group Staff
     """
-    from regulars.transfer.importing import Import, print_outcome
+    from regulars.transfer.importing import Import, Rehearsal, print_outcome
 
     if report and not report.absolute().parent.is_dir():
         raise OperatorError(f"there is no folder {report.parent} for --report: make it, or name another file")
@@ -167,22 +167,22 @@ def import_(  # the options are the command's, a name each
     with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
-        import_ = Import(service=tenant, group=group, if_known=if_known, is_vouched_for=trust, if_erased=if_erased)
+        judged: dict[str, Any] = {"group": group, "if_known": if_known, "is_vouched_for": trust, "if_erased": if_erased}
         if dry_run:
-            fates = _rehearse(tenant, people, group)
+            fates = _rehearse(Rehearsal(service=tenant, **judged), people)
         else:
-            fates = _enrol_people(import_, people, with_rules=rules)
+            fates = _enrol_people(Import(service=tenant, **judged), people, with_rules=rules)
             remove_former_journal(journal or files_base.with_name(f"{files_base.name}.import"))
     return print_outcome(
         people, fates, report or files_base.with_name(f"{files_base.name}.refused.csv"), dry_run=dry_run
     )
 
 
-def _rehearse(service: Regulars, source: Source, group: str | None) -> list[Fate]:
-    from regulars.transfer.importing import rehearse_import, show_progress
+def _rehearse(rehearsal: Rehearsal, source: Source) -> list[Fate]:
+    from regulars.transfer.importing import show_progress
 
     with show_progress(source.photo_count) as advance, _tell_if_stopped(lambda: "nothing was changed"):
-        return rehearse_import(service, source.people, advance, group=group)
+        return rehearsal.rehearse(source, advance)
 
 
 def _enrol_people(import_: Import, source: Source, *, with_rules: bool) -> list[Fate]:

@@ -5,7 +5,6 @@ With it: a rehearsal, which looks at every picture and changes nothing, and the 
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from collections import Counter
@@ -25,7 +24,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from chalicelib.book.rules.decision import MIN_QUALITY
 from chalicelib.book.words.model import MAX_PICTURES, STRANGER
 from chalicelib.book.words.values import format_count, one_line, write_rows
 from regulars.errors import OperatorError
@@ -310,38 +308,52 @@ def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
 
 
-def rehearse_import(service: Regulars, people: Sequence[Person], advance: Advance, *, group: str | None) -> list[Fate]:
-    """Return what would become of each photo. Who is known, or alike, shows only when they are enrolled."""
-    min_quality = service.get_settings().enrol_quality or MIN_QUALITY
+class Rehearsal(Import):
+    """An import that writes nothing: the same people in the same order, judged by the rules of an enrolment.
 
-    def look(person: Person) -> list[Fate]:
-        photos, unreadable = _read_photos(person)
-        face_ids = choose_face_ids(person, person.group or group or "", [*photos])
-        presence = find_person(service, person, face_ids) or Presence()
-        outcomes = [
-            Outcome(photo.name, PRESENT) if id_ in presence.photo_ids else _rehearse_photo(service, photo, min_quality)
-            for id_, photo in photos.items()
-        ]
-        return [Fate(person.key, outcome) for outcome in (*unreadable, *outcomes)]
+    What it cannot know is said (UNKNOWN_BEFORE). `first_photos`: by the person's key, the photo that would enrol.
+    """
 
-    return process_people(people, look, advance)
+    first_photos: dict[str, Ready] = field(default_factory=dict)
+    asks_consent: bool = False
+
+    def rehearse(self, source: Source, advance: Advance) -> list[Fate]:
+        """Return what would become of each photo. Settings and groups stay as they are."""
+        self.asks_consent = self.service.get_settings().consent_required
+        restricted_ids = frozenset(restriction.face for restriction in self.service.list_restrictions())
+        return process_people(source.people, lambda person: self._import_person(person, restricted_ids), advance)
+
+    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> Outcome:
+        """Judge a photo as the import would, in place of sending it. Raises ConsentMissing."""
+        if photo.id in presence.photo_ids:
+            return Outcome(photo.name, PRESENT)
+        is_further = bool(presence.photo_ids)
+        if not is_further and self.asks_consent and not person.other_fields.get("consent"):
+            raise codes.ConsentMissing("nobody is enrolled without a record of consent")
+        why = self.service.detect(picture=photo.data, enrols="further" if is_further else "first").refused
+        if not why and is_further and not (self.is_vouched_for or person.is_vouched_for):
+            why = self._find_unlikeness(person, photo, presence.faceid)
+        if why:
+            return Outcome(photo.name, REFUSED, why)
+        self.first_photos.setdefault(person.key, photo)
+        _add_photo(presence, presence.faceid or face_ids[photo.id], photo)
+        return Outcome(photo.name, KEPT)
+
+    def _find_unlikeness(self, person: Person, photo: Ready, faceid: str) -> str:
+        """Say if a photo is unlike the one that would enrol the person, or the person's face in the book."""
+        first = self.first_photos.get(person.key)
+        verified = (
+            self.service.verify(picture=photo.data, face=faceid)
+            if first is None
+            else self.service.verify(picture=photo.data, other=first.data)
+        )
+        return "" if verified.match else "it does not look like the person's other pictures"
 
 
-def _rehearse_photo(service: Regulars, photo: Ready, min_quality: float) -> Outcome:
-    why = _find_flaw(service, photo, min_quality)
-    return Outcome(photo.name, REFUSED if why else KEPT, why)
-
-
-def _find_flaw(service: Regulars, photo: Ready, min_quality: float) -> str:
-    """Say why the photo would be refused, or nothing."""
-    try:
-        faces = service.detect(picture=photo.data).faces
-    except codes.Unusable as error:
-        return str(error)
-    if not faces:
-        return "no face was found in the picture"
-    best = max(faces, key=lambda face: face.quality)
-    return f"{best.flaw}: {math.floor(best.quality)} of {min_quality:g}" if best.quality < min_quality else ""
+UNKNOWN_BEFORE = (
+    "only the import finds who is in the book already or was erased, whom two of these people look like, and a picture "
+    "that is like the person's first one and unlike the others"
+)
 
 
 HEADER = ("person", "picture", "reason", "pictures in")
@@ -392,6 +404,8 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
         look_alikes,
         names,
     )
+    if dry_run:
+        print(UNKNOWN_BEFORE)
     print(f"{source.about}: {_sum_up(fates, verb='would be added' if dry_run else 'added')}")
     return 1 if refused else 0
 

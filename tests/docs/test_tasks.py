@@ -33,7 +33,7 @@ def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
         (people / f"person {number}").mkdir(parents=True)
         for file in (one, another):
             shutil.copy(photos / file, people / f"person {number}")
-    looked, done = Session.of("With the command line", TASKS / "enrol.md").output(server)
+    _, looked, done = Session.of("With the command line", TASKS / "enrol.md").output(server)
     assert looked.endswith("2 people with 4 pictures would be added, 0 refused")
     assert done.endswith("2 people with 4 pictures added, 0 refused")
     with Connection(server.url) as connection:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
 from chalicelib.book.words import acts
-from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.errors import InvalidInput, Unusable
 from chalicelib.doors.v1.endpoint import Operations, RequestContext
 from chalicelib.doors.v1.faces import Face, describe_faces
 from chalicelib.doors.v1.shapes import Box, Estimates, FalseMatchProbability
@@ -91,7 +92,21 @@ class Verified(Answer):
     faces: Annotated[list[ComparedFace], Meta(description="What was compared: of the picture, and of the other one.")]
 
 
-class PictureToDetect(PictureSent): ...
+class EnrolledAs(StrEnum):
+    """The place that a picture would have among a person's: the first one enrols, a further one is added."""
+
+    FIRST = "first"
+    FURTHER = "further"
+
+
+class PictureToDetect(PictureSent):
+    enrols: Annotated[
+        EnrolledAs | None,
+        Meta(
+            description="Say also, in `refused`, whether an enrolment would take the picture: as the `first` one of a "
+            "person (`POST /v1/faces`), or as a `further` one (`POST /v1/faces/{id}/pictures`)."
+        ),
+    ] = None
 
 
 class Point(Answer):
@@ -112,6 +127,13 @@ class DetectedPicture(Answer):
     width: Pixels
     height: Pixels
     faces: Annotated[list[DetectedFace], Meta(description="Largest first, 80 at most.")]
+    refused: Annotated[
+        str | None,
+        Meta(
+            description="With `enrols`: why an enrolment would refuse the picture, whoever it shows; null: it would "
+            "not. Who is known, erased, without a record of consent, or unlike the other pictures is not looked for."
+        ),
+    ]
 
 
 class SimilarWanted(Sent):
@@ -177,8 +199,21 @@ def detect(context: RequestContext, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
     described_picture = context.services.recognition.face_analysis.detect(context.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(
-        described_picture, faces=[_describe_detected_face(face) for face in described_picture.faces]
+        described_picture,
+        faces=[_describe_detected_face(face) for face in described_picture.faces],
+        refused=None if body.enrols is None else _find_refusal(context, body.picture, body.enrols),
     )
+
+
+def _find_refusal(context: RequestContext, picture: bytes, enrolled_as: EnrolledAs) -> str | None:
+    """Return why an enrolment would refuse a picture, by the portrait that it would make; None: it would not."""
+    portraits = context.services.portraits
+    portray = portraits.portray_largest if enrolled_as is EnrolledAs.FIRST else portraits.portray_only
+    try:
+        portray(context.tenant, picture, PICTURES)
+    except Unusable as error:
+        return str(error)
+    return None
 
 
 @operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)

@@ -262,6 +262,7 @@ class DetectedPicture(Struct, kw_only=True):
     width: int
     height: int
     faces: list[DetectedFace]
+    refused: str | None
 
 
 class DialectKey(Struct, kw_only=True):

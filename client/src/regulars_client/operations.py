@@ -305,13 +305,19 @@ class Operations(Connection):
             query={"expires_before": expires_before, "face": face, "limit": limit, "token": token},
         )
 
-    def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:
+    def detect(
+        self,
+        *,
+        picture: Picture,
+        enrols: Literal["first", "further"] | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.DetectedPicture:
         """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
         return self._call(
             "POST",
             "/v1/detect",
             models.DetectedPicture,
-            body={"picture": in_base64(picture)},
+            body={"picture": in_base64(picture), "enrols": enrols},
             idempotency_key=idempotency_key,
         )
 

@@ -325,7 +325,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"picture": _ANYBODY, "face": "{face}"}),
         Sample(fields={"picture": _ANYBODY, "other": _ANYBODY}),
     ],
-    ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY})],
+    ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY, "enrols": "further"})],
     ("GET", "/v1/faces/{id}/similar"): [
         Sample(_FACE, {"limit": "3"}),
         Sample(_FACE, {"sighting": "{sighting}"}),
