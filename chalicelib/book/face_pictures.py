@@ -43,6 +43,17 @@ class FacePictures(UseCase):
         jpeg = self.load_picture(picture)
         return self.write_picture(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
 
+    def move_pictures(self, tenant: Tenant, face: Face) -> Face:
+        """Return the face with its pictures under new keys, so that links to them which were given out end.
+
+        Call it before the transaction that names them. A held face loses no picture, and one of which no pictures are
+        kept gets none: it stays as it is.
+        """
+        if face.hold is not None or not tenant.keeps_pictures_of(face.group_id):
+            return face
+        moved = (self.copy_picture(tenant, face, picture) if picture.key else picture for picture in face.pictures)
+        return replace(face, pictures=tuple(moved))
+
     def write_picture(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
         """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
 

@@ -55,8 +55,9 @@ class Consents(Outside):
         """Take the record away, also from the faces that were merged into this one: no undo of a merge brings it back.
 
         In the same transaction the face is restricted: nobody is found, named, learnt or told of by it, until it is
-        erased or has a record again. So are the other faces of its subject. Of a held face the record stays, as
-        evidence. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
+        erased or has a record again. So are the other faces of its subject. Links to its pictures that were given out
+        end. Of a held face record and pictures stay, as evidence. Raises FaceNotFound, ConsentNotFound, Busy,
+        AnsweredAlready.
         """
 
         def require_record(face: Face) -> None:
@@ -78,11 +79,13 @@ class Consents(Outside):
         restrictions = self.book.restrictions
 
         def restrict_other(face: Face) -> tuple[Face, Change]:
-            return restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
+            after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
+            moved = self.book.face_pictures.move_pictures(tenant, face)
+            return replace(after, pictures=moved.pictures), change
 
         def withdraw_record(face: Face) -> tuple[Face, Change]:
             require_record(face)
-            after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
+            after, change = restrict_other(face)
             if face.hold:
                 return replace(after, consent=face.consent), change
             updates = self._remove_from_merges(tenant.name, face)
