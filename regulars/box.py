@@ -351,7 +351,8 @@ def restore(
         manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), receipts_note)
         backed_up_at = manifest.created_at
         print(
-            f"{stage or settings.storage} is as it was on {backed_up_at.isoformat()}: {len(manifest.entries):,} files"
+            f"{len(manifest.entries):,} files of {backed_up_at.isoformat()} are copied to {stage or settings.storage}, "
+            "which nobody serves before what ended since has ended again"
         )
         documents, damaged = receipts.read_standing_documents(places_of_receipts, backed_up_at)
         for name in damaged:
@@ -365,6 +366,7 @@ def restore(
         with open_services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
             for line in receipts.redo_erasures(services, erased, [key] if key else ()):
                 print(line)
+    print(f"{stage or settings.storage} is as it was on {backed_up_at.isoformat()}, but for what ended since")
     newest = max((str(receipt.statement["done_at"]) for receipt in erased), default="none")
     print(
         f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those without one are not known"

@@ -103,7 +103,7 @@ function Card({ one, more }) {
     <${Newest} camera=${one} />
     <strong>${one.name}</strong>
     <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
-      ${!one.keeps_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
+      ${one.forgets_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
     <small class="soft">${one.health.status.error ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
@@ -81,6 +82,7 @@ def remove_if_failed(data: object) -> Iterator[None]:
     except BaseException:
         if isinstance(data, Path):
             shutil.rmtree(data)
+            print(f"{data} is removed again: nothing is restored, for the reason that follows", file=sys.stderr)
         raise
 
 

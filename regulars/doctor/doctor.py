@@ -20,6 +20,7 @@ from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.values import time_text
 from chalicelib.book.words.webhooks import Hook
 from chalicelib.doors.readiness import DAMAGED
+from chalicelib.rights.words.retention import find_unseen_days
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
@@ -43,6 +44,8 @@ from regulars.privacy import write_set_command
 
 MOST = 1000
 """Deliveries of a hook that are counted."""
+_GROUPS_LISTED = 10
+"""Groups that a line names."""
 
 
 def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]:
@@ -83,6 +86,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_cameras(services, active, services.clock.now())
             yield from check_hooks(services, active)
             yield from check_retention(services, active)
+            yield from check_ends(services, active)
             yield from check_notices(services, active)
     except RegularsError as error:
         yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
@@ -142,6 +146,20 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
             )
     if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")
+
+
+def check_ends(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that people of each group go some time after their last visit (docs/privacy.md)."""
+    for tenant in tenants:
+        groups = [group for group in services.groups.list_all(tenant) if group.count]
+        endless_groups = [group.name for group in groups if find_unseen_days(tenant, group) is None]
+        if endless_groups:
+            more = " and others" if len(endless_groups) > _GROUPS_LISTED else ""
+            yield warning(
+                "retention",
+                f"{tenant.name} keeps people for ever in {', '.join(endless_groups[:_GROUPS_LISTED])}{more}: set "
+                "`unseen_days` of a group of yours, `stranger_days` or `regular_days` of the tenant (docs/privacy.md)",
+            )
 
 
 def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
 
 
 def may_learn(tenant: Tenant, face: Face) -> bool:
-    """Return whether somebody's sightings may teach a face: strangers, and people with a ground if that is asked for."""
+    """Return whether sightings may teach a face: a stranger's, or if a ground is asked for, of somebody who has one."""
     return not tenant.consent_required or has_ground(face.consent) or not [*more_than_a_stranger(face)]
 
 

@@ -191,6 +191,13 @@ class Camera(_Options, kw_only=True):
     edge: Edge
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
+    forgets_strangers: Annotated[
+        bool,
+        Meta(
+            description="Whether nothing is kept of strangers whom it sees: by its own `keeps_strangers`, or by the "
+            "tenant's setting `strangers`, which overrules it."
+        ),
+    ]
     last_seen_at: Annotated[
         Time | None,
         Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
@@ -480,6 +487,7 @@ def _describe_cameras(
                 camera,
                 groups=groups,
                 revision=camera.version,
+                forgets_strangers=context.tenant.forgets_strangers or not camera.keeps_strangers,
                 health=_describe_health(context.tenant, camera, now),
                 **more,
             )

@@ -397,8 +397,10 @@ PLACES = (
     ),
     _outside(
         "browsers",
-        "pictures that wait to be added, and those that a page showed",
-        "waiting pictures: until they are added. Shown pictures: an hour. Examples of a subject: a day",
+        "pictures that wait to be added, those that a page showed, and names, notes and other changes that wait until "
+        "the service has answered",
+        "waiting pictures: until they are added. Waiting changes: until the service has them, a day at most. "
+        "Shown pictures: an hour. Examples of a subject: a day",
         _STAYS,
     ),
     _outside(

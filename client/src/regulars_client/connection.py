@@ -308,7 +308,8 @@ def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiErr
         document = None
     problem = document if isinstance(document, dict) else {}
     code = str(problem.get("code") or "")
-    message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
+    said = problem.get("detail") or problem.get("message")
+    message = said or f"HTTP {response.status_code}, which another program than Regulars said: is this its URL?"
     if proxy and not code:  # with one, it is the service's own
         message = f"{message}. It came through {proxy}, which may have said it"
     own_members = ("type", "title", "status", "detail", "request_id", "code")

@@ -83,6 +83,7 @@ class Camera(Struct, kw_only=True):
     edge: Edge
     revision: int
     created_at: datetime
+    forgets_strangers: bool
     last_seen_at: datetime | None
     still_asked_at: datetime | None
     faceless_share: float | None
@@ -108,6 +109,7 @@ class CameraMade(Struct, kw_only=True):
     edge: Edge
     revision: int
     created_at: datetime
+    forgets_strangers: bool
     last_seen_at: datetime | None
     still_asked_at: datetime | None
     faceless_share: float | None

@@ -20,6 +20,7 @@ NEW = {
     "gap_s": 1800,
     "stranger_quality": 40.0,
     "keeps_strangers": True,
+    "forgets_strangers": False,
     "learns": True,
     "enabled": True,
     "silent_after_s": 600,
@@ -74,6 +75,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
     expected = {
         **NEW,
         **settings,
+        "forgets_strangers": True,
         "id": "door-1",
         "name": "大门",
         "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
