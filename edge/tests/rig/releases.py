@@ -83,7 +83,7 @@ def in_module(module: str, before: str, code: str) -> Callable[[str, str], str]:
     return changed
 
 
-READY, LOOP = '        systemd.tell("READY=1")\n', "        began_at = swept_at ="
+READY, LOOP = '        systemd.tell("READY=1")\n', "        began_at = self._swept_at ="
 BEAT = '            self._begin_thread(f"beat'
 IMPORTS = "from __future__ import annotations\n"
 CRASHES = in_module("run.py", READY, "        os._exit(3)")
