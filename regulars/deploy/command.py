@@ -126,7 +126,7 @@ def _carry_out(plan: Plan, account: Account, stage: str, bucket: str | None, agr
         if deploy.deploy(plan, account, bucket, agree):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
             present = account.read_parameters(plan.stack) or {}
-            add_canary(stage, present, account.read_settings(plan.stack).get("REGULARS_ENDPOINT_URL", ""))
+            add_canary(stage, present, (account.read_outputs(plan.stack) or {}).get("EndpointURL", ""))
             if not deploy.is_stopped(present):
                 for line in compare_month(account, stage, plan.stack, datetime.now(UTC)):
                     print(line)

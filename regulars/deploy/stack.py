@@ -175,11 +175,17 @@ class Account:
 
         Of a stack that was deleted, those of the tables and buckets that it left. Raises NotDeployed.
         """
+        outputs = self.read_outputs(stack)
+        if outputs is None:
+            return self._read_left_settings(stack)
+        return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
+
+    def read_outputs(self, stack: str) -> dict[str, str] | None:
+        """Return a stack's outputs by name; None: there is no such stack."""
         record = self._find_stack(stack)
         if record is None or _is_new(record):
-            return self._read_left_settings(stack)
-        outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])}
-        return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
+            return None
+        return {output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])}
 
     def _read_left_settings(self, stack: str) -> dict[str, str]:
         """Return the settings by which the tables and buckets of a deleted stack can be read. Raises NotDeployed."""

@@ -121,6 +121,8 @@ OURS = {
     "chalicelib.rights.words.erasures": "receipts that it has signed itself",
     "chalicelib.rights.erasure": "counts, events and answers that it has stored itself",
     "chalicelib.book.idempotency": "answers that it has stored itself",
+    "regulars.options": "times among its own options",
+    "chalicelib.doors.promise": "answers of the stage itself",
     "regulars.protection": "URLs of hooks, which were checked when they were added",
     "regulars.mqtt.command": "a URL among its own options",
     "chalicelib.rights.notices": "nothing: the lines that it prints do, for the person who checks a receipt",

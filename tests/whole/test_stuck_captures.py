@@ -21,7 +21,7 @@ from infra.alarms import make_alarms
 from tests.support.book.book import Book, Shot
 from tests.support.fakes import FakeVision, Person
 
-ALARM = make_alarms([])["Resources"]["CapturesAreStuck"]["Properties"]
+ALARM = make_alarms([], ["Search"])["Resources"]["CapturesAreStuck"]["Properties"]
 MINUTE = timedelta(minutes=1)
 
 

@@ -47,13 +47,15 @@ def queue(tmp_path: Path, clock: FakeClock) -> SqliteQueue:
     return SqliteQueue(tmp_path / "queue.db", "index", clock, max_receives=2)
 
 
-def test_a_trial_of_a_backup_feeds_no_handler_that_tells_somebody_or_goes_by_the_clock(
-    tmp_path: Path, background: Background
-) -> None:
+def test_a_trial_of_a_backup_feeds_no_handler_that_tells_somebody_or_goes_by_the_clock(tmp_path: Path) -> None:
+    stop = threading.Event()
+    background = Background(stop)
     with closing(Book(tmp_path / "data")) as book:
         book.services.settings = replace(book.services.settings, is_trial=True)
         server.feed_handlers(app.app, book.services, background)
         names = {thread.name.partition("-")[0] for thread in background._threads}
+        stop.set()
+        assert background.join(60)  # before the database is closed
     assert names == {"ingest"}, "of all that app.py registers, only pictures that are sent to it are resolved"
 
 
