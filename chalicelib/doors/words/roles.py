@@ -62,14 +62,14 @@ class Passkey(Struct, frozen=True):
 
 
 Queries = Mapping[str, frozenset[str] | None]
-"""What may be asked: the values of a query by its name; None: any."""
+"""Values that may be asked, by the name of the query; None: any."""
 
 _FIGURES: Queries = {
     **dict.fromkeys(("from", "to", "by", "format")),
     "measure": frozenset({"arrivals", "persons"}),
     "split": frozenset({"visit", "stay", "again", "camera"}),
 }
-"""Of the statistics, by which nobody is told from another. By a face, a group, an age or staff, somebody would be."""
+"""Questions to the statistics that tell nobody from another. One by face, group, age or staff would."""
 _BY_ALL: Mapping[str, Queries] = {"GET /v1/session": {}, "DELETE /v1/session": {}, "GET /v1/statistics": _FIGURES}
 PAGES_OF_FIGURES: Mapping[str, Mapping[str, Queries]] = {
     "report": _BY_ALL,

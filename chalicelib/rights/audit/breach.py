@@ -1,4 +1,4 @@
-"""What was read, and done, by one caller: by what the entries say, closed or not, and what nobody can say by them."""
+"""Acts and reads of one caller, as the entries say, closed or not, and what nobody can say by them."""
 
 from __future__ import annotations
 

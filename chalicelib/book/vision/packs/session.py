@@ -49,7 +49,7 @@ _ERRORS_ONLY = 3
 
 
 _NO_FOLDER = "/dev/null/no-weights-outside-of-the-file"
-"""Where onnxruntime looks for weights that a network has in another file. Without this it takes them from the working
+"""Folder in which onnxruntime looks for weights of another file. Without this it takes them from the working
 folder, so a pack's digest would not cover them."""
 
 _sharing = threading.Lock()
