@@ -94,12 +94,13 @@ book: .venv/test  ## The visitor book's own tests: words, rules, rooms, index, v
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart; ALL=1 with all pictures
 	$(PYTEST) $(if $(ALL),--hypothesis-profile long) lab/tests
 
-check: .venv/check  ## Format, lint, types, layers; what the docs say is checked by `make test`
+check: .venv/check  ## Format, lint, types, layers, lines of code; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.arrows
+	$(BIN)/python -m infra.lines
 
 site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml
