@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
-from html import escape
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from msgspec import Struct
 
 from chalicelib.book.words.duties import FULL
@@ -84,7 +84,7 @@ class Page(Struct, frozen=True):
     sections: Mapping[str, list[str]]
     missing: list[NoticeSetting]
     url: str = ""
-    attached: str = ""
+    attached: Markup = Markup()
 
     def write_text(self) -> str:
         parts = [f"{heading}\n" + "\n".join(f"- {line}" for line in lines) for heading, lines in self.sections.items()]
@@ -92,16 +92,23 @@ class Page(Struct, frozen=True):
 
     def write_html(self) -> str:
         """Return a page of its own, for a sheet of A4."""
-        sections = "".join(
-            f"<h2>{escape(heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-            for heading, lines in self.sections.items()
+        sections = Markup().join(
+            Markup("<h2>{}</h2>{}").format(heading, write_list(lines)) for heading, lines in self.sections.items()
         )
-        code = draw_code(self.url).svg(escape(self.url)) if self.url else ""
-        return (
-            f'<!doctype html><html lang="{self.language}" dir="{direction_of(self.language)}"><meta charset="utf-8">'
-            f"<title>{escape(self.title)}</title><style>{_STYLE}</style>"
-            f"{code}<h1>{escape(self.title)}</h1>{sections}{self.attached}</html>\n"
+        page = Markup(
+            '<!doctype html><html lang="{page.language}" dir="{direction}"><meta charset="utf-8">'
+            "<title>{page.title}</title><style>{style}</style>"
+            "{code}<h1>{page.title}</h1>{sections}{page.attached}</html>\n"
         )
+        code = draw_code(self.url).svg(self.url) if self.url else ""
+        direction = direction_of(self.language)
+        return str(page.format(page=self, direction=direction, style=_STYLE, code=code, sections=sections))
+
+
+def write_list(lines: Iterable[str]) -> Markup:
+    """Write a list of HTML, of lines that are text."""
+    items = Markup().join(Markup("<li>{}</li>").format(line) for line in lines)
+    return Markup("<ul>{}</ul>").format(items)
 
 
 class _Writer:
@@ -273,10 +280,9 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
             receipt_writer.fill_setting("complain", "authority"),
         ],
     }
-    attached = (
-        f'<pre dir="ltr">{escape(_VERIFY.format(name=name))}</pre>'
-        f'<p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>'
-    )
+    attached = Markup(
+        '<pre dir="ltr">{lines}</pre><p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>'
+    ).format(lines=_VERIFY.format(name=name), name=name, data=data)
     asked_settings = ("controller", "contact", "officer", "authority")
     missing = [notice_setting for notice_setting in facts.missing if notice_setting in asked_settings]
     return Page(language, words["title"], sections, missing, attached=attached)
@@ -318,7 +324,7 @@ def _fill_blank(text: str, nothing: str, blank: str) -> str:
     return nothing if text == NONE_SAID else text or blank
 
 
-_STYLE = (
+_STYLE = Markup(
     "@page{size:A4;margin:16mm}body{font:13pt/1.4 system-ui,sans-serif;max-width:178mm;margin:8mm auto;color:#111}"
     "h1{font-size:26pt;line-height:1.2;margin:0 0 6mm}h2{font-size:15pt;margin:5mm 0 1mm}"
     "ul{margin:0;padding-inline-start:6mm}li{margin:1mm 0;overflow-wrap:anywhere}"

@@ -23,11 +23,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from html import escape
 from typing import IO, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -47,6 +47,7 @@ from chalicelib.book.words.ports import Item, ItemStore, Table
 from chalicelib.book.words.tenant_settings import count_capture_days, count_sighting_days
 from chalicelib.book.words.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
 from chalicelib.book.words.webhooks import KEPT_FOR
+from chalicelib.rights.notices import write_list
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.audit import Entry, faces_of, list_absorbed_faces
 from chalicelib.rights.words.places import PLACES
@@ -267,12 +268,12 @@ def read_holdings(subject: Subject) -> dict[str, list[Item]]:
     return {name: list(read(subject)) for name, read in READERS.items()}
 
 
-_STYLE = """
+_STYLE = Markup("""
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1f21 }
 h2 { margin-top: 2rem } img { max-height: 9rem; margin-block: 0 .4rem; margin-inline: 0 .4rem; border-radius: .3rem }
 table { border-collapse: collapse } td, th { text-align: start; vertical-align: top; padding-block: .25rem;
 padding-inline: 0 .8rem; border-bottom: 1px solid #d9dbde }
-"""
+""")
 
 _A_MOMENT = timedelta(minutes=1)
 """An observation of an enrolment so near to the time of the face is that of its own."""
@@ -283,43 +284,59 @@ def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[
     """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
     words = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
-
-    def escape_text(text: str) -> str:
-        return escape(isolate(text, language))
-
-    body = [
-        f"<h1>{words['title']}</h1><p>{words['by']} {escape_text(document['tenant'])}, {words['at']} "
-        f"{escape_text(document['written_at'])}. {words['times']} {escape_text(zone.key)}. {words['machine']}</p>",
-        *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
-        f"<h2>{words['who']}</h2>{_write_table([], _list_record_rows(subject, document['group'], words, zone))}",
-        f"<h2>{words['pictures']}</h2>{_write_images(document['pictures'])}<p>{words['template']}</p>",
-        f"<h3>{words['estimates']}</h3>{_write_table([], _estimates(subject))}",
-        f"<h2>{words['visits']}</h2>"
-        + _write_table([words["first"], words["last"], words["times_seen"]], _list_visits(subject, zone)),
-        f"<h2>{words['seen']}</h2><p>{words['others']}</p>",
-        _write_table(
+    observations = sorted(subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True)
+    tables = {
+        "record": _write_table([], _list_record_rows(subject, document["group"], words, zone)),
+        "estimates": _write_table([], _estimates(subject)),
+        "visits": _write_table([words["first"], words["last"], words["times_seen"]], _list_visits(subject, zone)),
+        "seen": _write_table(
             [words[name] for name in ("when", "what", "camera", "group", "score", "picture")],
-            (
-                _observation_row(observation, captures, words, zone)
-                for observation in sorted(
-                    subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True
-                )
-            ),
+            (_observation_row(observation, captures, words, zone) for observation in observations),
         ),
-        f"<h2>{words['places']}</h2>",
-        _write_table([words["place"], words["holds"], words["records"]], _list_places(document["held"], language)),
-        f"<h2>{words['kept']}</h2>{_write_table([], _retention_rows(document['kept'], words))}",
-        f"<h2>{words['told']}</h2>{_hooks_paragraph(document['told'], words)}",
-    ]
-    return (
-        f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{words['title']}</title><style>{_STYLE}</style>\n" + "\n".join(body) + "\n</html>\n"
+        "places": _write_table(
+            [words["place"], words["holds"], words["records"]], _list_places(document["held"], language)
+        ),
+        "kept": _write_table([], _retention_rows(document["kept"], words)),
+    }
+    hosts = [hook["host"] or hook["passes_to"] or words["mailbox"] for hook in document["told"]]
+    notice = Markup().join(
+        Markup("<h3>{}</h3>{}\n").format(heading, write_list(lines)) for heading, lines in document["notice"].items()
+    )
+    return _PAGE.format(
+        language=language,
+        direction=direction_of(language),
+        style=_STYLE,
+        words=words,
+        tenant=isolate(document["tenant"], language),
+        written_at=isolate(document["written_at"], language),
+        zone=isolate(zone.key, language),
+        notice=notice,
+        pictures=_write_images(document["pictures"]),
+        told=", ".join(hosts) or words["nobody"],
+        tables=tables,
     )
 
 
+_PAGE = Markup("""<!doctype html>
+<html lang="{language}" dir="{direction}"><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{words[title]}</title><style>{style}</style>
+<h1>{words[title]}</h1><p>{words[by]} {tenant}, {words[at]} {written_at}. {words[times]} {zone}. {words[machine]}</p>
+{notice}<h2>{words[who]}</h2>{tables[record]}
+<h2>{words[pictures]}</h2>{pictures}<p>{words[template]}</p>
+<h3>{words[estimates]}</h3>{tables[estimates]}
+<h2>{words[visits]}</h2>{tables[visits]}
+<h2>{words[seen]}</h2><p>{words[others]}</p>
+{tables[seen]}
+<h2>{words[places]}</h2>
+{tables[places]}
+<h2>{words[kept]}</h2>{tables[kept]}
+<h2>{words[told]}</h2><p>{told}</p>
+</html>
+""")
+
+
 def _list_record_rows(subject: Subject, group: str, words: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
-    """List heading and value of each field that the face has, as HTML."""
+    """List heading and value of each field that the face has."""
     face = subject.face
     origin = _find_origin(subject)
     rows = {
@@ -341,7 +358,7 @@ def _list_record_rows(subject: Subject, group: str, words: Mapping[str, str], zo
         else "",
         "arrive_count": str(face.arrive_count),
     }
-    return [[words[name], escape(value)] for name, value in rows.items() if value]
+    return [[words[name], value] for name, value in rows.items() if value]
 
 
 def _find_origin(subject: Subject) -> ObservationKind | None:
@@ -367,17 +384,12 @@ def _describe_consent(consent: Consent | None, zone: ZoneInfo) -> str:
 
 def _estimates(subject: Subject) -> list[list[str]]:
     estimates = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
-    return [[name, escape(str(value))] for name, value in estimates.items() if value is not None]
+    return [[name, str(value)] for name, value in estimates.items() if value is not None]
 
 
-def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-
-
-def _write_images(files: Iterable[str]) -> str:
-    return "".join(
-        f'<img src="{escape(name)}" alt="{escape(name)}">' for name in files if not name.endswith(".160.jpg")
-    )
+def _write_images(files: Iterable[str]) -> Markup:
+    large = (name for name in files if not name.endswith(".160.jpg"))
+    return Markup().join(Markup('<img src="{0}" alt="{0}">').format(name) for name in large)
 
 
 def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
@@ -394,16 +406,16 @@ def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
 def _observation_row(
     observation: Observation, captures: Mapping[str, str], words: Mapping[str, str], zone: ZoneInfo
 ) -> list[str]:
-    """Return the cells of an observation's row, as HTML. `captures`: the names of pictures in the archive, by id."""
+    """Return the cells of an observation's row. `captures`: the names of pictures in the archive, by id."""
     decision = observation.decision
     score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
     picture = captures.get(parts_of_sighting(observation.id)[0]) if observation.camera else None
-    link = f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy"></a>' if picture else ""
+    link = Markup('<a href="{0}"><img src="{0}" alt="" loading="lazy"></a>').format(picture) if picture else ""
     return [
         _write_time(observation.at, zone),
         words[observation.kind],
-        escape(observation.camera),
-        escape(observation.group_name),
+        observation.camera,
+        observation.group_name,
         score,
         link,
     ]
@@ -412,7 +424,7 @@ def _observation_row(
 def _list_places(holdings: Mapping[str, Any], language: Language) -> list[list[str]]:
     return [
         [
-            escape(place.name),
+            place.name,
             place.holds if language == "en" else words_of("places", language)[place.name],
             str(len(holdings[place.name])) if place.name in holdings else "",
         ]
@@ -428,16 +440,12 @@ def _retention_rows(days_by_name: Mapping[str, int | None], words: Mapping[str, 
     ]
 
 
-def _hooks_paragraph(hooks: Iterable[Mapping[str, Any]], words: Mapping[str, str]) -> str:
-    hosts = [escape(hook["host"] or hook["passes_to"] or words["mailbox"]) for hook in hooks]
-    return f"<p>{', '.join(hosts) or words['nobody']}</p>"
-
-
-def _write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Write a table of cells that are HTML already."""
-    heads = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = "".join(f"<tr>{''.join(f'<td dir=auto>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{heads}</tr>{lines}</table>" if heads else f"<table>{lines}</table>"
+def _write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
+    """Write a table. A cell is a text, or HTML already."""
+    heads = Markup().join(Markup("<th>{}</th>").format(cell) for cell in head)
+    lines = [Markup().join(Markup("<td dir=auto>{}</td>").format(cell) for cell in row) for row in rows]
+    rows_of_all = ([heads] if heads else []) + lines
+    return Markup("<table>{}</table>").format(Markup().join(Markup("<tr>{}</tr>").format(row) for row in rows_of_all))
 
 
 def _write_time(at: datetime, zone: ZoneInfo) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from xml.sax.saxutils import escape
+
+from markupsafe import Markup
 
 from chalicelib.book.store.embedded.uploads import BUCKET, FolderUploadStore, etag_of
 from chalicelib.book.store.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
@@ -63,8 +64,10 @@ class SignedBlobs:
         report_answer(error, failure.code, f"{head.method} {self.prefix}{{key}}")
         id_ = uuid.uuid4().hex[:16].upper()
         elements = {"Code": failure.code, "Message": failure.text, "Resource": f"/{BUCKET}/{key}", "RequestId": id_}
-        inner = "".join(f"<{name}>{escape(one_line(str(value)))}</{name}>" for name, value in elements.items())
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'
+        inner = Markup().join(
+            Markup("<{0}>{1}</{0}>").format(name, one_line(str(value))) for name, value in elements.items()
+        )
+        body = Markup('<?xml version="1.0" encoding="UTF-8"?>\n<Error>{}</Error>').format(inner)
         headers = (("Content-Type", "application/xml"), ("x-amz-request-id", id_), *failure.headers.items())
         return Response(failure.status, headers, body.encode())
 

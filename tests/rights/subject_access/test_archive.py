@@ -7,10 +7,10 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
-from html import escape
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
@@ -325,7 +325,7 @@ def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, langua
     words = words_of("archive", language)
     places = words_of("places", language).values() if language != "en" else [one.holds for one in PLACES if one.is_ours]
     for said in (*(words[key] for key in ("title", "machine", "template", "others", "until")), *places):
-        assert escape(said) in text or said in text
+        assert escape(said) in text
     assert "<script" not in text
     assert "<img src=x" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
