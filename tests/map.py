@@ -1,0 +1,190 @@
+"""The way of a request through the code: its modules in order, and what it reads, decides and writes there.
+
+    python -m tests.map            prints four ways
+    python -m tests.map --write    writes the first into CONTRIBUTING.md
+
+Each is followed as it runs, on the embedded storage; eyes alone are fakes (tests/support/fakes.py). What everybody
+uses is left out: words, records and storage. A module stands where it is entered first, and where it reads, decides or
+writes. A decision is what a function of the rules returns, if the rules define its type.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct, field
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Profile
+from chalicelib.doors.service_keys import add_service_key
+from tests.support.api.compreface.client import Client
+from tests.support.api.stage import make_stage
+from tests.support.book.book import Book, Shot, shot
+from tests.support.fakes import FakeVision, Person, picture
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "CONTRIBUTING.md"
+KNOWN, NEW, ENROLMENT, RECOGNITION = (
+    "a capture with a known face",
+    "a capture with a new stranger",
+    "an enrolment by CompreFace",
+    "a recognition by CompreFace",
+)
+_BLOCK = re.compile(r"(<!-- python -m tests.map --write -->\n```\n).*?(```\n)", re.DOTALL)
+_LEFT_OUT = re.compile(
+    r"/(words|records|store)/|^(book/(book|machinery|rooms)|rights/outside|bootstrap|services|settings|storage)\.py"
+)
+_STORAGE, _RULES = "chalicelib.book.store.", "book/rules/"
+_READS = ("get", "get_many", "get_each", "query", "scan", "size", "get_range", "walk")
+_WRITES = ("transact", "put_if_absent", "replace", "delete")
+
+
+class Step(Struct):
+    """A module on the way. `function`: the first that is called in it, or the one that decides; `does`: there."""
+
+    module: str
+    function: str
+    does: list[str] = field(default_factory=list)
+
+
+class Way(Struct):
+    """The steps of a request. `frames`: the module of each call that has not ended; "": none that is shown."""
+
+    steps: list[Step] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
+
+    def note(self, frame: FrameType, event: str, value: object) -> None:
+        """Note a call, or the end of one: a function for `sys.setprofile`."""
+        if event == "call":
+            self.frames.append(self._enter(frame))
+        elif event == "return" and self.frames:
+            self.frames.pop()
+            function, decision = frame.f_code.co_qualname, name_decision(value)
+            is_asked = bool(self.frames) and not self.frames[-1].startswith(_RULES)
+            if is_asked and decision and is_rule(frame.f_globals["__name__"]) and "." not in function:
+                self._add(name_module(frame), f"decides: {decision}", function)
+
+    def _enter(self, frame: FrameType) -> str:
+        """Return the module of a call, "" if it is not shown; `_STORAGE` if it is one to storage."""
+        module, name = name_module(frame), frame.f_code.co_name
+        if frame.f_globals["__name__"].startswith(_STORAGE) and name in (*_READS, *_WRITES):
+            callers = [caller for caller in self.frames if caller]
+            if callers and _STORAGE not in callers:
+                self._add(callers[-1], describe_call(name, frame.f_locals))
+            return _STORAGE
+        if module and "<" not in name and all(step.module != module for step in self.steps):
+            self.steps.append(Step(module, frame.f_code.co_qualname))
+        return module
+
+    def _add(self, module: str, what: str, function: str = "") -> None:
+        if self.steps[-1].module != module or function:
+            self.steps.append(Step(module, function))
+        self.steps[-1].does.append(what)
+
+    def write(self) -> str:
+        """Return the way as lines of a table."""
+        lines = (f"{step.module:32}{step.function:40}{'; '.join(step.does)}".rstrip() for step in self.steps)
+        return "\n".join(lines) + "\n"
+
+
+def is_rule(module: str) -> bool:
+    return module.startswith("chalicelib.book.rules.")
+
+
+def name_decision(value: object) -> str:
+    """Name the type of what a rule decided, or the first of it; "" if the rules define none."""
+    if isinstance(value, list) and value:
+        return name_decision(value[0])
+    return type(value).__name__ if is_rule(type(value).__module__) else ""
+
+
+def name_module(frame: FrameType) -> str:
+    """Name the module of a frame as the lists in CONTRIBUTING.md do; "" if it is none that is shown."""
+    if frame.f_code.co_qualname.startswith(f"{FakeVision.__name__}."):
+        return "book/vision"
+    _, found, path = frame.f_code.co_filename.partition(f"{ROOT}/chalicelib/")
+    return "" if not found or _LEFT_OUT.search(path) else path.removesuffix(".py")
+
+
+def describe_call(name: str, given: Mapping[str, Any]) -> str:
+    """Say what a call of storage reads or writes: `reads faces, arrivals`, `writes a picture`."""
+    verb = "reads" if name in _READS else "writes"
+    if "actions" in given:
+        what = dict.fromkeys(action.table.name for action in given["actions"])
+    elif "table_keys" in given:
+        what = dict.fromkeys(table.name for table, _ in given["table_keys"])
+    else:
+        what = {given["table"].name if "table" in given else "a picture": None}
+    return f"{verb} {', '.join(what)}"
+
+
+def follow(request: Callable[[], object]) -> Way:
+    """Run a request, and return its way."""
+    way, before = Way(), sys.getprofile()
+    sys.setprofile(way.note)
+    try:
+        request()
+    finally:
+        sys.setprofile(before)
+    return way
+
+
+def follow_all(folder: Path) -> dict[str, Way]:
+    """Return the way of each request, by its name: the second of its kind, since the first fills caches."""
+    book = Book(folder)
+    services = book.services
+    services.webhooks.hooks.add("shop", "http://127.0.0.1:9011/x")
+
+    def take(shot: Shot) -> Callable[[], object]:
+        capture = book.put(shot)
+        key = quote(keys.capture_picture("shop", capture.camera_id, capture.id))
+        message = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": key}}}]}
+        return lambda: services.sightings.ingest.take_message(json.dumps(message))
+
+    services.tenants.add("home", Profile.CLOUD)
+    home = services.tenants.get_by_name("home")
+    services.groups.create(home, "family", None, "")
+    group = services.groups.get_by_name(home, "family")
+    key = add_service_key(services, home, "recognition", "recognition", group.id)
+    client = Client(make_stage(services).app, key)
+    for seed in (1, 2):
+        take(shot(600 * seed, seed))()
+        client.add(f"Person {seed}", picture(Person(seed)))
+        client.named(picture(Person(seed)))
+    third, second = picture(Person(3)), picture(Person(2))
+    ways = {
+        KNOWN: follow(take(shot(1800, 1))),
+        NEW: follow(take(shot(1900, 3))),
+        ENROLMENT: follow(lambda: client.add("Person 3", third)),
+        RECOGNITION: follow(lambda: client.named(second)),
+    }
+    book.close()
+    return ways
+
+
+def write_page(text: str, way: Way) -> str:
+    """Return CONTRIBUTING.md with this way in it."""
+    return _BLOCK.sub(lambda found: found[1] + way.write() + found[2], text)
+
+
+def main() -> None:
+    """Print the ways, or write the first into CONTRIBUTING.md."""
+    with tempfile.TemporaryDirectory() as folder:
+        ways = follow_all(Path(folder))
+    if "--write" in sys.argv:
+        PAGE.write_text(write_page(PAGE.read_text("utf-8"), ways[KNOWN]), "utf-8")
+        return
+    for name, way in ways.items():
+        print(f"{name}\n\n{way.write()}")
+
+
+if __name__ == "__main__":
+    main()
