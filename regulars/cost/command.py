@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import click
 
 _amount = click.IntRange(0, 10**12)
@@ -21,12 +19,10 @@ _amount = click.IntRange(0, 10**12)
 @click.option("--picture-kb", type=_amount, metavar="N", default=150, help="Size of a capture's picture in kB.")
 @click.option("--capture-days", "picture_days", type=_amount, metavar="N", default=30, help="Days that it is kept.")
 @click.option("--tenants", type=_amount, metavar="N", default=1, help="Shops of this size: all figures are times N.")
-@click.option("--log", type=click.File(), metavar="FILE", help="Price the runs in a log of the stage; -: of the input.")
-def cost(log: TextIO | None, **load: int) -> None:
+def cost(**load: int) -> None:
     """Estimate the monthly bill on AWS, by service, from a measured shop and dated list prices (docs/deploy.md).
 
-    All figures are of one shop, and the bill is for as many such shops as --tenants says. With --log, price what a
-    stage's functions did, by tenant and by function: each line of their log has its units.
+    All figures are of one shop, and the bill is for as many such shops as --tenants says.
 
     \b
     Examples:
@@ -34,12 +30,8 @@ def cost(log: TextIO | None, **load: int) -> None:
       regulars cost --faces 30000 --captures-per-day 2000 --searches-per-day 500
       regulars cost --faces 30000 --captures-per-day 5000 --searches-per-day 500 --tenants 1000
       regulars cost --picture-kb 10 --capture-days 7
-      aws logs tail /aws/lambda/regulars-prod/ingest --since 1d | regulars cost --log -
     """
     from chalicelib.aws.cost.table import Load
-    from regulars.cost import bill, logged
+    from regulars.cost import bill
 
-    if log is not None:
-        logged.print_runs(log)
-        return
     bill.print_bill(Load(**load))

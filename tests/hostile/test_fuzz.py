@@ -95,7 +95,6 @@ OURS = {
     "chalicelib.rights.words.texts": "texts that are files of the package",
     "chalicelib.book.words.webhooks": "events that it has stored itself",
     "chalicelib.book.messages": "events that it has stored itself",
-    "regulars.cost": "lines of a log that the operator's own stage has written",
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when they were set",
