@@ -15,7 +15,6 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalicelib.aws.charges import tell_charges
 from chalicelib.book.words.lazy import lazy
 
 if TYPE_CHECKING:
@@ -68,9 +67,7 @@ class _Client:
 
     @lazy  # with its lock: a session is not safe to make clients from in several threads
     def _made(self) -> Any:
-        client = _open_session().create_client(self._service, config=self._config())
-        tell_charges(client)
-        return client
+        return _open_session().create_client(self._service, config=self._config())
 
 
 @cache

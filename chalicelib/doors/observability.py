@@ -52,8 +52,6 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
 
     def tell(invocation: Invocation, stages: Mapping[str, float], ms: float) -> None:
         line = _embed_metrics(invocation, stack, stages) | describe_invocation(invocation, stages, ms) | memory
-        if units := telemetry.take_charges():
-            line["units"] = units
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
     return observe_event

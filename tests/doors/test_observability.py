@@ -93,15 +93,12 @@ def test_a_search_measures_itself_in_the_stack_that_it_is_of(out: io.StringIO, c
     assert (line["Stack"], line["SearchMs"]) == ("regulars-prod", line["stages_ms"]["search"])
 
 
-def test_a_line_has_the_functions_memory_and_what_its_run_was_charged_with() -> None:
+def test_a_line_has_the_functions_memory() -> None:
     out = io.StringIO()
     observed = observability.make_observer({**LAMBDA, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}, out)
-    event = SimpleNamespace(context=SimpleNamespace(aws_request_id="r-1"))
-    observed(event, lambda _: telemetry.charge("dynamodb_read_units", 1.5))
-    observed(event, lambda _: None)
-    first, second = lines(out)
-    assert (first["mb"], first["units"]) == (1769, {"dynamodb_read_units": 1.5})
-    assert (second["mb"], "units" in second) == (1769, False)
+    observed(SimpleNamespace(context=SimpleNamespace(aws_request_id="r-1")), lambda _: None)
+    [line] = lines(out)
+    assert line["mb"] == 1769
 
 
 def test_who_is_not_known_is_nobodys_request(out: io.StringIO, app: Chalice) -> None:

@@ -6,9 +6,7 @@ The runner of the work (doors/observability.py) begins an invocation and collect
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -70,9 +68,6 @@ class Invocation(Struct):
     measured: dict[str, float] = field(default_factory=dict)
 
 
-_charged: defaultdict[str, float] = defaultdict(float)
-_charging = threading.Lock()
-
 _current: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
 
 
@@ -128,24 +123,6 @@ def count(*metrics: str) -> None:
     if (invocation := _current.get()) is not None:
         for metric in metrics:
             invocation.measured[metric] = invocation.measured.get(metric, 0) + 1
-
-
-def charge(what: str, number: float) -> None:
-    """Report what AWS charges for, from any thread. `what`: its name in chalicelib/aws/cost/prices.toml."""
-    with _charging:
-        _charged[what] += number
-
-
-def take_charges() -> dict[str, float]:
-    """Return what was charged since this was called last, without what is 0.
-
-    It is the process's, since a function does one thing at a time, with threads beside it.
-    """
-    with _charging:
-        rounded = {what: int(number) if number == int(number) else number for what, number in sorted(_charged.items())}
-        charges = {what: number for what, number in rounded.items() if number}
-        _charged.clear()
-    return charges
 
 
 def at_least(metric: str, value: float) -> None:
