@@ -194,13 +194,19 @@ class Settings(Struct, frozen=True):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], dialects: DialectSettings = NO_DIALECTS) -> Settings:
-        """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""
+        """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting.
+
+        A function's memory is the limit, and two thirds of what it leaves are for galleries, unless they are set.
+        """
         values: dict[str, Any] = {}
         for kind in (cls, *dialects.values()):
             values |= read_variables(list_rows(kind), environ)
         if "data" not in values:
             values["data"] = _read_aws_storage(environ)
-        return cls.from_values(_add_function_memory(values, environ), dialects)
+        if size_mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
+            values.setdefault("memory_mb", int(size_mb))
+            values.setdefault("search_memory_mb", share_memory(int(size_mb)))
+        return cls.from_values(values, dialects)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], dialects: DialectSettings = NO_DIALECTS) -> Settings:
@@ -228,11 +234,3 @@ def _read_aws_storage(environ: Mapping[str, str]) -> AwsStorage:
         if row.default is NODEFAULT and row.name not in values:
             raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {name_variable(row)}: it is missing")
     return AwsStorage(**values)
-
-
-def _add_function_memory(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Take what a function has as the limit, and two thirds of what it leaves for galleries, unless they are set."""
-    if size_mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
-        values.setdefault("memory_mb", int(size_mb))
-        values.setdefault("search_memory_mb", share_memory(int(size_mb)))
-    return values

@@ -121,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with acts.begin_act(Act(command_name, "operator", kind_of(command_name))):
             code: int | None = commands.main(arguments, "regulars", standalone_mode=False)
     except click.UsageError as error:
-        return _complain(f"{error.format_message().rstrip('.')}; see `{_name_failed_command(error)} --help`", MISUSED)
+        path = "regulars" if error.ctx is None else error.ctx.command_path
+        return _complain(f"{error.format_message().rstrip('.')}; see `{path} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
         return _complain(str(error), MISUSED)
     except CopiedFolder as error:  # a service is not to be started again and again: a person has to say what it is
@@ -152,10 +153,6 @@ def _name_command(arguments: Sequence[str]) -> str:
         names.append(argument)
         group = command
     return " ".join(names)
-
-
-def _name_failed_command(error: click.UsageError) -> str:
-    return "regulars" if error.ctx is None else error.ctx.command_path
 
 
 def _describe_os_error(error: OSError) -> str:

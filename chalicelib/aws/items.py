@@ -211,7 +211,9 @@ class DynamoItemStore(Items):
         if limit is not None:
             parameters["Limit"] = limit
         if after is not None:
-            parameters["ExclusiveStartKey"] = _start_key(span, after)
+            key = key_to_wire(span.table, (span.partition, after.sort))
+            of_index = {} if after.value is None else {span.order: {"S": after.value}}
+            parameters["ExclusiveStartKey"] = {**key, **of_index}
         with translate_failures(_SERVICE):
             answer = self._client.query(**parameters)
         last: Any = answer.get("LastEvaluatedKey")
@@ -329,7 +331,9 @@ def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> Regular
         return translate_failure(failure, _SERVICE)
     reasons: list[Any] = _read_response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
-    failure.add_note(message := _join_messages(reasons))
+    refusals = [reason for reason in reasons if reason["Code"] != "None"]
+    message = "; ".join(str(reason.get("Message") or reason["Code"]) for reason in refusals)
+    failure.add_note(message)
     if size_error := find_item_refusal(message, _SERVICE):
         return size_error
     if codes & BUSY_CODES:
@@ -373,12 +377,3 @@ def _list_failed_conditions(action: Action, reason: Any) -> frozenset[str]:
     """
     item = item_from_wire(reason["Item"]) if reason.get("Item") else None
     return list_failed_conditions([action], [item]) or frozenset(condition.name for condition in action.when)
-
-
-def _join_messages(reasons: list[Any]) -> str:
-    return "; ".join(str(reason.get("Message") or reason["Code"]) for reason in reasons if reason["Code"] != "None")
-
-
-def _start_key(span: Span, position: Position) -> dict[str, Any]:
-    key = key_to_wire(span.table, (span.partition, position.sort))
-    return key if position.value is None else {**key, span.order: {"S": position.value}}

@@ -120,7 +120,8 @@ class Messages(UseCase):
         """Tell whether people are told: at these hours, and of this person. A week is told once, whatever the hours."""
         if delivery.kind != EventKind.WEEK_ENDED and not hook.is_within_hours(at):
             return False
-        return not _names_a_face(delivery) or (face is not None and self._may_be_told(tenant, face))
+        names_a_face = bool(json.loads(delivery.payload)["data"].get("faceid"))
+        return not names_a_face or (face is not None and self._may_be_told(tenant, face))
 
     def _may_be_told(self, tenant: Tenant, face: Face) -> bool:
         """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or without a ground."""
@@ -231,7 +232,3 @@ def _hash_event_id(delivery: Delivery) -> str:
     The id may have a face's id, so it is not stored itself.
     """
     return sha256(delivery.event_id.encode()).hexdigest()[:16]
-
-
-def _names_a_face(delivery: Delivery) -> bool:
-    return bool(json.loads(delivery.payload)["data"].get("faceid"))

@@ -64,7 +64,14 @@ class Console:
         return console_files.make_page(console_files.locate_folder(), self._texts, pictures)
 
     def redirect_to_page(self, request: HttpRequest) -> Response:
-        return Response("", {"Location": _link_to_page(request), "Cache-Control": "no-cache"}, 302)
+        """Lead to the page from the called path, so that a path holds which a proxy takes off (RFC 9110, 10.2.2).
+
+        A gateway's stage may be called without a slash at its end: it is then named again.
+        """
+        segments_below = request.called_path.count("/") - request.prefix.count("/") - 1
+        stage = request.prefix.rpartition("/")[2]
+        url = "../" * segments_below + PATH[1:] if segments_below >= 0 else stage + PATH
+        return Response("", {"Location": url, "Cache-Control": "no-cache"}, 302)
 
     def answer_page(self, request: HttpRequest) -> Response:
         """Answer the page, or lead there from `/console/`, below which its links would not be found."""
@@ -97,15 +104,6 @@ def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:
             answers_of_path["POST"] = post
         add_route(routes, path, partial(dict, answers_of_path), _answer_refusal)
     return routes
-
-
-def _link_to_page(request: HttpRequest) -> str:
-    """Return the page's address as seen from the called path, so that a path holds which a proxy takes off.
-
-    RFC 9110, 10.2.2, allows it. A gateway's stage may be called without a slash at its end: it is then named again.
-    """
-    segments_below = request.called_path.count("/") - request.prefix.count("/") - 1
-    return "../" * segments_below + PATH[1:] if segments_below >= 0 else request.prefix.rpartition("/")[2] + PATH
 
 
 def _answer_refusal(refused: Failure) -> Response:

@@ -37,7 +37,10 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
     memory = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
 
     def observe_event(event: Any, answer: Next) -> Any:
-        with observe_invocation(tell, function, _read_request_id(event)) as invocation:
+        # Lambda's id of the request, which is also in Lambda's own log lines of the invocation.
+        lambda_context = event.lambda_context if hasattr(event, "lambda_context") else event.context
+        request_id = str(getattr(lambda_context, "aws_request_id", ""))
+        with observe_invocation(tell, function, request_id) as invocation:
             response = None
             try:
                 response = answer(event)
@@ -144,9 +147,3 @@ def _name_origin(invocation: Invocation) -> dict[str, str]:
         "address": invocation.address,
     }
     return {name: value for name, value in origin.items() if value is not None}
-
-
-def _read_request_id(event: Any) -> str:
-    """Read Lambda's id of the request, which is also in Lambda's own log lines of the invocation."""
-    context = event.lambda_context if hasattr(event, "lambda_context") else event.context
-    return str(getattr(context, "aws_request_id", ""))

@@ -112,7 +112,9 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
             clock.at = visit.at
             _write_visit(services, tenant, visit)
         clock.at = now
-        _let_owner_in(services, tenant)
+        # The owner signs in by a password, so that nobody is asked to make one first.
+        _, invitation = services.access.members.add(tenant, OWNER, Role.ADMIN)
+        services.access.sessions.begin_by_invitation(invitation, password=secrets.token_urlsafe())
         services.cameras.learn_usual(tenant)
         services.sightings.absences.tell_hour(tenant, now)
         services.joining.join_tenant(tenant)
@@ -147,12 +149,6 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
         enrol_drawn(services, tenant, number, name, REGULAR if number % 4 else VIP)
     for number, name in STAFF_NAMES.items():
         enrol_drawn(services, tenant, number, name, STAFF)
-
-
-def _let_owner_in(services: Services, tenant: Tenant) -> None:
-    """Give the shop an owner who signs in by a password, so that nobody is asked to make one first."""
-    _, invitation = services.access.members.add(tenant, OWNER, Role.ADMIN)
-    services.access.sessions.begin_by_invitation(invitation, password=secrets.token_urlsafe())
 
 
 def enrol_drawn(services: Services, tenant: Tenant, number: int, name: str, group: str) -> None:

@@ -175,7 +175,8 @@ def _check_domain(account: Account, wanted: Wanted) -> Iterator[Finding]:
 def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
     free = account.read_concurrency()
     more = sum(
-        _count_functions(name) * (max(0, float(value)) - max(0, float((wanted.present or {}).get(name, 0))))
+        (FUNCTIONS if name == "SearchConcurrency" else 1)
+        * (max(0, float(value)) - max(0, float((wanted.present or {}).get(name, 0))))
         for name, value in wanted.given.items()
         if name.endswith("Concurrency") and wanted.defaults.get(name) == _SHARES
     )
@@ -187,11 +188,6 @@ def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
         )
     else:
         yield well("concurrency", f"{free:,} functions may run at once besides those with runs of their own")
-
-
-def _count_functions(parameter: str) -> int:
-    """Count the functions of which each gets the runs that a parameter reserves."""
-    return FUNCTIONS if parameter == "SearchConcurrency" else 1
 
 
 _SHARES = "-1"

@@ -79,7 +79,10 @@ class View(Struct, frozen=True, dict=True):
         the candidate's own. Raises InvalidInput for other dimensions.
         """
         probes, point = request.probes, request.operating_point
-        self._require_dimensions(probes)
+        if probes.shape[1] != self._dimensions and self.rows:
+            raise InvalidInput(
+                f"the gallery's templates have {self._dimensions} dimensions, the probes {probes.shape[1]}"
+            )
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
         least_demands = request.least_demands or (0.0,) * len(probes)
@@ -191,12 +194,6 @@ class View(Struct, frozen=True, dict=True):
             rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
         row = rows[0] if len(rows) == 1 else fuse_embeddings(rows.astype(np.float32))
         return np.asarray(row, dtype="<f2").tobytes()
-
-    def _require_dimensions(self, probes: NDArray[np.float32]) -> None:
-        if probes.shape[1] != self._dimensions and self.rows:
-            raise InvalidInput(
-                f"the gallery's templates have {self._dimensions} dimensions, the probes {probes.shape[1]}"
-            )
 
     @cached_property
     def _dimensions(self) -> int:

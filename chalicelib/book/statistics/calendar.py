@@ -138,7 +138,10 @@ class Seal(Struct, frozen=True):
 
     def may_hold(self, faceids: Iterable[str]) -> bool:
         """Tell if the day may have observations of one of these faces; False is sure."""
-        return self.faces is None or bool(_split_face_hashes(self.faces).intersection(map(_hash_faceid, faceids)))
+        if self.faces is None:
+            return True
+        hashes = {self.faces[at : at + 2] for at in range(0, len(self.faces), 2)}
+        return not hashes.isdisjoint(map(_hash_faceid, faceids))
 
     def is_valid(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
@@ -166,10 +169,6 @@ _MOST_HASHED = 1_024
 
 def _hash_faceid(faceid: str) -> bytes:
     return hashlib.blake2b(faceid.encode(), digest_size=2).digest()  # of a CRC, similar names collide in rows
-
-
-def _split_face_hashes(faces: bytes) -> set[bytes]:
-    return {faces[at : at + 2] for at in range(0, len(faces), 2)}
 
 
 def utc_days_of(pieces: Sequence[Piece]) -> range:

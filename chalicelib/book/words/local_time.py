@@ -126,7 +126,8 @@ class LocalTime:
 
     def divide_span(self, span: Span) -> list[Piece]:
         """Divide the span into stretches of one offset, in order."""
-        changes = [change for year in _years(span) for change in _offsets(self._zone, year)]
+        first, last = (datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms))
+        changes = [change for year in range(first, last + 1) for change in _offsets(self._zone, year)]
         pieces: list[Piece] = []
         for index, (since_ms, offset_ms) in enumerate(changes):
             until_ms = changes[index + 1][0] - 1 if index + 1 < len(changes) else span.last_ms
@@ -241,11 +242,6 @@ _USUAL_MS: Mapping[Granularity, int] = {
     Granularity.DAY: DAY_MS,
     Granularity.HOUR: HOUR_MS,
 }
-
-
-def _years(span: Span) -> range:
-    first, last = (datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms))
-    return range(first, last + 1)
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,6 @@ from chalicelib.book.rules.decision import FAR
 from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, SeenPicture
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import Box
 from chalicelib.doors.compreface.operation import NO_FACE, SEVERAL_FACES, RequestContext
 from chalicelib.doors.compreface.requests import RULES, Options, Photo
 from chalicelib.doors.http import Failure
@@ -147,9 +146,8 @@ def keep_only_face(looked_at: LookedAt) -> LookedAt:
     """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
     described_picture = looked_at.seen.described
     far_px = FAR * max(described_picture.width, described_picture.height)
-    near_faces = [each for each in described_picture.faces if _measure_side(each.detected.box) >= far_px] or list(
-        described_picture.faces[:1]
-    )
+    boxes = [(each, each.detected.box) for each in described_picture.faces]
+    near_faces = [each for each, box in boxes if min(box.width, box.height) >= far_px] or [*described_picture.faces[:1]]
     if len(near_faces) > 1:
         raise Failure(31, SEVERAL_FACES)
     return replace(looked_at, seen=looked_at.seen.leave_out(lambda face: face is not near_faces[0]))
@@ -165,10 +163,6 @@ def translate_unusable(photo: Photo) -> Iterator[None]:
         if error.breaks == "format" or (error.breaks == "picture" and photo.name and ending not in _ENDINGS):
             raise Failure(21, f"File [{photo.name}] has an unavailable extension") from error
         raise
-
-
-def _measure_side(box: Box) -> float:
-    return min(box.width, box.height)
 
 
 def _name_times(

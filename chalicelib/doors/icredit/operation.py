@@ -13,7 +13,6 @@ from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.book.words import errors
-from chalicelib.book.words.acts import Act
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors.http import (
     FORMS,
@@ -97,7 +96,10 @@ class Operation(Struct, frozen=True):
             enter_book(request.headers, tenant, _APPCODE)
             media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
             context = RequestContext(services, tenant, read_parameters(media_type, body), headers)
-            with services.audit.reads.enter_act(self._make_act(context)):
+            # What `manage` does depends on a parameter.
+            control = context.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
+            name = " ".join(filter(None, (self.name, control)))
+            with services.audit.reads.enter_act(DIALECT.make_act(name, _APPCODE, tenant)):
                 answer = self.view(context)
             return make_json_response(answer, headers=headers)
 
@@ -108,11 +110,6 @@ class Operation(Struct, frozen=True):
         empty = dict.fromkeys(self.failed_lists, ())
         failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": describe_error(error)}
         return code, make_json_response(failure)
-
-    def _make_act(self, context: RequestContext) -> Act:
-        """Name the act. That of `manage` depends on a parameter."""
-        control = context.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
-        return DIALECT.make_act(" ".join(filter(None, (self.name, control))), _APPCODE, context.tenant)
 
 
 _APPCODE = "appcode"

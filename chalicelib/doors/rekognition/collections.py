@@ -18,7 +18,7 @@ from chalicelib.book.users import Outcome, Refusal
 from chalicelib.book.words import acts
 from chalicelib.book.words.errors import FaceNotFound, InvalidInput, StorageUnavailable
 from chalicelib.book.words.items import PageTokens, cut_in_parts
-from chalicelib.book.words.model import DEFAULT_GROUPS, Face, Group, Tenant
+from chalicelib.book.words.model import DEFAULT_GROUPS, Face, Group
 from chalicelib.book.words.names import LONGEST_GROUP_NAME
 from chalicelib.book.words.pictures import Found, Sides
 from chalicelib.book.words.values import milliseconds
@@ -128,7 +128,10 @@ def find_collection(context: RequestContext, name: str) -> Group:
 
 
 def write_arn(context: RequestContext, name: str) -> str:
-    return f"arn:aws:rekognition:{context.region}:{_compute_account(context.tenant)}:collection/{name}"
+    """Name a collection as AWS does. Twelve digits of the tenant stand in place of an account's number."""
+    digest = hashlib.sha256(context.tenant.name.encode()).digest()
+    account = int.from_bytes(digest[:8], "big") % 10**12
+    return f"arn:aws:rekognition:{context.region}:{account:012d}:collection/{name}"
 
 
 def write_model_version(context: RequestContext) -> str:
@@ -157,11 +160,6 @@ def _make_sort_key(group: Group) -> str:
     if group.is_default:
         return f"0{DEFAULT_GROUPS.index(group.id)}"
     return f"1{0 if group.created_at is None else milliseconds(group.created_at):013d}{group.id}"
-
-
-def _compute_account(tenant: Tenant) -> str:
-    """Return 12 digits for the tenant, which its ARNs have in place of an account's number."""
-    return f"{int.from_bytes(hashlib.sha256(tenant.name.encode()).digest()[:8], 'big') % 10**12:012d}"
 
 
 def _read_arn(text: str) -> str:

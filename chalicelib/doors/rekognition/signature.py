@@ -150,7 +150,10 @@ def compute_signature(sent_signature: SentSignature, request: SignedRequest, bod
     ]
     names = ";".join(sent_signature.signed_headers)
     path = quote(request.path, safe="/~")  # what was sent is escaped once more, as for every service but S3
-    canonical = "\n".join(("POST", path, _write_query(request.query), *lines, "", names, body_hash))
+    values = ((name, value) for name, all_values in request.query.items() for value in all_values)
+    query = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in values)
+    sent_query = "&".join(f"{name}={value}" for name, value in query)
+    canonical = "\n".join(("POST", path, sent_query, *lines, "", names, body_hash))
     text = "\n".join(
         (ALGORITHM, sent_signature.sent_at, sent_signature.scope, hashlib.sha256(canonical.encode()).hexdigest())
     )
@@ -193,13 +196,6 @@ def _read_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
         return text, datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise _make_incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {text[:40]!r}") from None
-
-
-def _write_query(query: Mapping[str, Sequence[str]]) -> str:
-    pairs = sorted(
-        (quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, all_ in query.items() for value in all_
-    )
-    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def _read_host(request: SignedRequest) -> str:

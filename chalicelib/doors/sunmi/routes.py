@@ -114,7 +114,10 @@ def get_face(context: RequestContext, parameters: Parameters) -> Body:
         face = context.services.faces.get(context.tenant, parameters.required_text("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
         face = context.services.faces.get(context.tenant, str(merged.details["into"]))
-    return render_face(face, _find_group(context, face))
+    group = context.services.groups.find_by_id(context.tenant, face.group_id)
+    if group is None:
+        raise Busy("the face is just being moved or deleted: ask again")
+    return render_face(face, group)
 
 
 def get_face_list(context: RequestContext, parameters: Parameters) -> Body:
@@ -142,13 +145,6 @@ def get_face_by_picture(context: RequestContext, parameters: Parameters) -> Body
 def _read_gender(parameters: Parameters) -> Gender | None:
     number = parameters.read_number("gender", 0, 2)
     return None if number is None else GENDERS[number]
-
-
-def _find_group(context: RequestContext, face: Face) -> Group:
-    group = context.services.groups.find_by_id(context.tenant, face.group_id)
-    if group is None:
-        raise Busy("the face is just being moved or deleted: ask again")
-    return group
 
 
 def create_group(context: RequestContext, parameters: Parameters) -> None:

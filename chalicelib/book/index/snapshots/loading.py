@@ -125,7 +125,8 @@ def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
 
 def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile) -> Gallery:
     """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
-    for key in reversed(_list_snapshots(items, tenant, model)):
+    pointer = pointer_of(items, tenant, model)
+    for key in reversed(pointer["snapshots"] if pointer else []):
         try:
             gallery = _load_snapshot(blobs, key, model, open_file)
         except DamagedSnapshot as error:
@@ -156,12 +157,6 @@ def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
         return []
     data = blobs.get(key)
     return None if data is None else delta.decode(data)
-
-
-def _list_snapshots(items: ItemStore, tenant: str, model: str) -> list[str]:
-    """Read the keys of the gallery's snapshots, the newest last."""
-    pointer = pointer_of(items, tenant, model)
-    return list(pointer["snapshots"]) if pointer else []
 
 
 def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:

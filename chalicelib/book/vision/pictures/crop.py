@@ -57,7 +57,9 @@ def resize_picture(image: NDArray[np.uint8], size: tuple[int, int], spread: Spre
     `spread` may do the colours side by side.
     """
     if max(size) > max(image.shape[:2]):
-        return _enlarge_picture(image, size)
+        # Whether a face in a small picture is found depends on how Pillow rounds.
+        whole = Image.fromarray(np.ascontiguousarray(image))
+        return make_planes(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
     block = max(1, math.ceil(max(image.shape[:2]) / max(size)) - 1)
     if block > 1:
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block))
@@ -81,12 +83,6 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
 
     spread(fill, range(3))
     return resized
-
-
-def _enlarge_picture(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
-    """Enlarge with Pillow: whether a face in a small picture is found depends on how Pillow rounds."""
-    whole = Image.fromarray(np.ascontiguousarray(image))
-    return make_planes(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
 
 
 def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:

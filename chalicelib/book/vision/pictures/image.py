@@ -159,7 +159,9 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
     name = name_other_format(data) if file_format is None else _NAMES[file_format]
-    description = "no picture that can be read" if name is None else f"{_choose_article(name)} {name} file"
+    description = (
+        "no picture that can be read" if name is None else f"{'an' if name[0] in 'AEIOU' else 'a'} {name} file"
+    )
     lacks = ", for which this service has no library (the extra `heic`)" if file_format in rules.formats else ""
     raise Unusable(f"this is {description}{lacks}; send a {wanted_names} file", "picture" if name is None else "format")
 
@@ -169,10 +171,6 @@ def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
     width, height = sides
     steps = (step for step in _STEPS if width * height <= (rules.most_pixels or width * height) * step * step)
     return next(steps, _STEPS[-1])
-
-
-def _choose_article(name: str) -> str:
-    return "an" if name[0] in "AEIOU" else "a"
 
 
 def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
