@@ -89,6 +89,12 @@ class Way(Struct):
             self.steps.append(Step(module, function))
         self.steps[-1].does.append(what)
 
+    def sum_up(self) -> str:
+        """Count modules, reads and writes, as `25 modules, 7 reads, 2 writes`."""
+        verbs = [deed.partition(" ")[0] for step in self.steps for deed in step.does]
+        modules = len({step.module for step in self.steps})
+        return f"{modules} modules, {verbs.count('reads')} reads, {verbs.count('writes')} writes"
+
     def write(self) -> str:
         """Return the way as lines of a table."""
         lines = (f"{step.module:32}{step.function:40}{'; '.join(step.does)}".rstrip() for step in self.steps)
@@ -183,7 +189,7 @@ def main() -> None:
         PAGE.write_text(write_page(PAGE.read_text("utf-8"), ways[KNOWN]), "utf-8")
         return
     for name, way in ways.items():
-        print(f"{name}\n\n{way.write()}")
+        print(f"{name}: {way.sum_up()}\n\n{way.write()}")
 
 
 if __name__ == "__main__":
