@@ -26,7 +26,7 @@ from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.publishing import Publisher
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
-from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
+from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, open_house
 from tests.support.book.book import MINUTE, MONDAY, Shot
 from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, photo, picture
@@ -183,20 +183,8 @@ def kept_in(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with receiving(answers(200)) as receiver, mosquitto(tmp_path / "broker") as broker:
-        shop = furnished(tmp_path / "shop", receiver)
-        with closing(shop.opened(tmp_path / "shop")) as made:
-            for name in ("people", "unseen", *(f"leaving-{way}" for way in IN)):
-                made.rekognition("CreateCollection", CollectionId=name)
-                group = made.services.groups.get_by_name(made.tenant, name)
-                for service in {*SERVICES} & {"recognition", "deepstack"}:
-                    key = add_service_key(made.services, made.tenant, f"{service} {name}", service, group.id)
-                    made.ids[f"{service} of {name}"] = key
-            unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
-            made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
-            made.services.tenants.change_settings("shop", {"expired_consent_erases": True, "deletes_erase": False})
-            with served(made, broker) as own:
-                yield own
+    with open_house(tmp_path) as made:
+        yield made
 
 
 def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(

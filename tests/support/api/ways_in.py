@@ -7,10 +7,11 @@ that brings a template into the book and is in none of these fails it. So does a
 import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -18,6 +19,8 @@ from msgspec import Struct
 from regulars_client import Regulars
 
 from chalicelib.bootstrap import build
+from chalicelib.doors.dialects import SERVICES
+from chalicelib.doors.service_keys import add_service_key
 from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.mqtt import bridge
@@ -31,10 +34,11 @@ from tests.support.api.icredit.client import tokens
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import offer_of
 from tests.support.book.book import MONDAY, Shot
-from tests.support.fakes import UNHURRIED, Person, photo, picture
-from tests.support.faults.shop import Box
+from tests.support.fakes import UNHURRIED, Person, picture
+from tests.support.faults.shop import Box, furnished
+from tests.support.hooks.receiver import answers, receiving
 from tests.support.mqtt.frigate import frigate
-from tests.support.mqtt.mosquitto import Mosquitto
+from tests.support.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.mqtt.mosquitto import listening as hearing
 from tests.support.waiting import until
 
@@ -43,7 +47,11 @@ _SEEDS = count(50_001)
 
 @dataclass
 class Somebody:
-    """A person of this test. `also`: the face that a rejection made of the person, and nobody knows whose it is."""
+    """A person of this test.
+
+    `also`: the face that a rejection made of the person, and nobody knows whose it is; `day`: on which day after the
+    first one the person comes, with a picture of its own.
+    """
 
     way_in: str
     way_out: str
@@ -51,6 +59,7 @@ class Somebody:
     faceid: str = ""
     also: str = ""
     wanted: dict[str, bytes] = field(default_factory=dict)
+    day: int = 0
 
     @property
     def name(self) -> str:
@@ -61,8 +70,21 @@ class Somebody:
         return f"theremin-{self.seed}"
 
     @property
+    def look(self) -> Person:
+        return Person(self.seed, side_px=140.0 + self.day)
+
+    @property
     def photo(self) -> bytes:
-        return picture(Person(self.seed, side_px=140.0))
+        return picture(self.look)
+
+    @property
+    def first_photo(self) -> bytes:
+        """The picture before the own one, where one has to be there already."""
+        return picture(Person(self.seed, side_px=120.0, likeness=0.8))
+
+    @property
+    def seen_at(self) -> datetime:
+        return MONDAY + timedelta(days=5 + self.day, minutes=self.seed % 999)
 
     @property
     def group(self) -> str:
@@ -123,9 +145,9 @@ def _v1(house: House, one: Somebody) -> str:
 
 def _v1_photo(house: House, one: Somebody) -> str:
     """Enrolled by a picture of another look; the own one comes after it."""
-    first = photo(one.seed, side_px=120.0, likeness=0.8)
+    first = base64.b64encode(one.first_photo).decode()
     made = house.box.v1.done("POST", "/v1/faces", {"picture": first, "group": one.group, "name": one.name})
-    house.box.v1.done("POST", f"/v1/faces/{made['id']}/pictures", {"picture": _encoded(one)})
+    house.box.v1.done("POST", f"/v1/faces/{made['id']}/pictures", {"picture": _encoded(one), "trust": True})
     return str(made["id"])
 
 
@@ -136,7 +158,7 @@ def _named(house: House, one: Somebody, faceid: str | None) -> str:
 
 
 def _camera(house: House, one: Somebody) -> str:
-    [capture] = house.box.see(Shot(MONDAY + timedelta(days=5), (Person(one.seed, side_px=140.0),)))
+    [capture] = house.box.see(Shot(one.seen_at, (one.look,)))
     return _named(house, one, capture.sightings[0].faceid)
 
 
@@ -146,22 +168,21 @@ def _resolved(house: House, one: Somebody, camera: str, capture: str) -> str:
 
 
 def _capture(house: House, one: Somebody) -> str:
-    at = (MONDAY + timedelta(days=5, minutes=one.seed % 999)).isoformat()
+    at = one.seen_at.isoformat()
     taken = house.box.v1.done("POST", "/v1/captures", {"camera": "door", "captured_at": at, "picture": _encoded(one)})
     return _resolved(house, one, "door", taken["id"])
 
 
 def _upload(house: House, one: Somebody) -> str:
-    offer = offer_of(one.photo, MONDAY + timedelta(days=5, minutes=one.seed % 999))
+    offer = offer_of(one.photo, one.seen_at)
     [upload] = house.box.v1.done("POST", "/v1/captures/uploads", {"captures": [offer]})["uploads"]
-    [shot] = [Shot(MONDAY + timedelta(days=5, minutes=one.seed % 999), (Person(one.seed, side_px=140.0),))]
-    assert house.box.put(shot).id == upload["id"]
+    assert house.box.put(Shot(one.seen_at, (one.look,))).id == upload["id"]
     return _resolved(house, one, "door", upload["id"])
 
 
 def _own_id(one: Somebody) -> str:
     """Make an id that no hash in hexadecimal has by chance: seven digits stood in one of the audit's."""
-    return f"employee-{one.seed}"
+    return f"employee-{one.seed}-{one.day}"
 
 
 def _sunmi(house: House, one: Somebody) -> str:
@@ -172,9 +193,8 @@ def _sunmi(house: House, one: Somebody) -> str:
 
 def _sunmi_updated(house: House, one: Somebody) -> str:
     """The face is somebody else's first, who is forgotten with the picture."""
-    other = picture(Person(one.seed, side_px=120.0, likeness=0.8))
     client = house.box.camera
-    assert client.add_face(one.group, other, faceid=_own_id(one))["code"] == 0
+    assert client.add_face(one.group, one.first_photo, faceid=_own_id(one))["code"] == 0
     fields = {"group_name": one.group, "faceid": _own_id(one)}
     answer = client.call("updateFace", fields, one.photo)
     assert answer["code"] == 0, answer
@@ -189,6 +209,7 @@ def _icredit(house: House, one: Somebody) -> str:
 def _rekognition(house: House, one: Somebody) -> str:
     image = {"Bytes": one.photo}
     answer = house.box.rekognition("IndexFaces", CollectionId=one.group, Image=image, ExternalImageId=one.name)
+    assert answer.get("FaceRecords"), answer
     return str(answer["FaceRecords"][0]["Face"]["FaceId"])
 
 
@@ -217,7 +238,7 @@ def _of_subject(house: House, one: Somebody) -> str:
 
 
 def _import(house: House, one: Somebody) -> str:
-    source = house.box.folder.parent / f"source-{one.seed}" / one.name
+    source = house.box.folder.parent / f"source-{one.seed}-{one.day}" / one.name
     source.mkdir(parents=True)
     (source / "0.jpg").write_bytes(one.photo)
     with pytest.MonkeyPatch.context() as patch:
@@ -229,7 +250,7 @@ def _import(house: House, one: Somebody) -> str:
 
 def _frigate(house: House, one: Somebody) -> str:
     """Frigate tells the broker of a person, and `regulars mqtt --frigate` sends its picture."""
-    at = (MONDAY + timedelta(days=5, minutes=one.seed % 999)).timestamp()
+    at = one.seen_at.timestamp()
     connection = house.connection(f"frigate-{one.seed}", "regulars/shop/frigate")
     with frigate() as fake, house.client() as service, hearing(house.broker) as listener:
         taken = Snapshots(
@@ -270,6 +291,25 @@ IN: Mapping[str, Way] = {
 }
 
 TRIED = {route for way in IN.values() for route in way.routes}
+
+@contextmanager
+def open_house(folder: Path) -> Iterator[House]:
+    """Open a box with a group and keys for each way in and out, and a broker beside it."""
+    with receiving(answers(200)) as receiver, mosquitto(folder / "broker") as broker:
+        shop = furnished(folder / "shop", receiver)
+        with closing(shop.opened(folder / "shop")) as made:
+            for name in ("people", "unseen", *(f"leaving-{way}" for way in IN)):
+                made.rekognition("CreateCollection", CollectionId=name)
+                group = made.services.groups.get_by_name(made.tenant, name)
+                for service in {*SERVICES} & {"recognition", "deepstack"}:
+                    key = add_service_key(made.services, made.tenant, f"{service} {name}", service, group.id)
+                    made.ids[f"{service} of {name}"] = key
+            unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
+            made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
+            made.services.tenants.change_settings("shop", {"expired_consent_erases": True, "deletes_erase": False})
+            with served(made, broker) as own:
+                yield own
+
 
 BRING_NOBODY = {
     *("about", "audit", "backup", "calibrate", "captures", "completion", "config", "console", "cost", "deploy"),
