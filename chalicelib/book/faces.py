@@ -140,7 +140,7 @@ class Faces(UseCase):
 
     def list_withdrawn(self, tenant: Tenant) -> list[Face]:
         """Return the faces whose record of consent was withdrawn or has expired."""
-        return [face for face in self.list_restricted(tenant) if face.restriction and face.restriction.ended]
+        return [face for face in self.list_restricted(tenant) if has_ended_record(face)]
 
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
@@ -484,6 +484,11 @@ def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
 def name_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face's terms, for the transaction that deletes the face."""
     return [Delete(keys.NAMES, _term_key(tenant, face.faceid, term)) for term in _terms(face)]
+
+
+def has_ended_record(face: Face) -> bool:
+    """Return whether a face is restricted since its record of consent has ended."""
+    return face.restriction is not None and bool(face.restriction.ended)
 
 
 def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:

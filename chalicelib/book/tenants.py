@@ -18,6 +18,7 @@ from chalicelib.book.records.faces import RENEWED, USED_AT, group_item, tenant_f
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import api_keys, keys
 from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.consent import EndedRecords
 from chalicelib.book.words.effects import SHARED_KEYS, SHOP, Effect, name_setting
 from chalicelib.book.words.errors import (
     Busy,
@@ -82,6 +83,9 @@ NUMBERED = "numbered"
 WITHDRAWN = "withdrawn"
 """Field of the directory: how often a record of consent ended since somebody whose record has ended was in the book.
 0: there is nobody to compare a sighting with (docs/decisions/0102). Without it, a version before this one wrote it."""
+
+ENDED_CHANGES = "ended_changes"
+"""Field of the directory: how often it changed who those are whose record has ended. It never falls."""
 
 OLD_KEY_HOLDS = timedelta(days=1)
 """Time for which a key that clients share holds beside the one that takes its place."""
@@ -554,6 +558,12 @@ class Tenants(UseCase):
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
             actions += group_puts(name, group, group_item(name, group, self.book.clock.now()))
         return actions
+
+
+def read_ended_records(directory: Item) -> EndedRecords:
+    """Read the state of a tenant's ended records from its directory."""
+    ends = directory.get(WITHDRAWN)
+    return EndedRecords(None if ends is None else int(ends), int(directory.get(ENDED_CHANGES, 0)))
 
 
 def _make_life() -> str:

@@ -22,7 +22,7 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.rules.promotion import PromotionRule
 from chalicelib.book.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
-from chalicelib.book.tenants import FACES_LEFT, NUMBERED, WITHDRAWN
+from chalicelib.book.tenants import FACES_LEFT, NUMBERED, read_ended_records
 from chalicelib.book.words import keys
 from chalicelib.book.words.effects import describe_face_change
 from chalicelib.book.words.errors import TenantNotFound
@@ -90,7 +90,7 @@ class FaceVisitsStore(UseCase):
             directory["model"],
             numbered,
             promotes=not tenant.consent_required,
-            may_have_withdrawn=directory.get(WITHDRAWN) != 0,
+            ended_records=read_ended_records(directory),
         )
 
     def list_touched_sightings(self, tenant: str, face_visits: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:

@@ -7,7 +7,7 @@ expires: whoever reads the tenant from then on restricts that face first (Tenant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
@@ -27,7 +27,7 @@ from chalicelib.book.rules.templates import (
     reduce_templates,
     user_of,
 )
-from chalicelib.book.tenants import WITHDRAWN
+from chalicelib.book.tenants import ENDED_CHANGES, WITHDRAWN
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.consent import CONSENTS_END, Ending
@@ -51,7 +51,8 @@ from chalicelib.rights.words.places import PLACES, Mark
 _EVENTS = 40
 """Most events whose names go in one transaction with the restriction."""
 
-_ONE_MORE = {WITHDRAWN: 1}
+_CHANGED = {ENDED_CHANGES: 1}
+_ONE_MORE = {WITHDRAWN: 1, **_CHANGED}
 """The gain by which sightings are compared with somebody from the very change on that restricts the face."""
 
 
@@ -104,7 +105,7 @@ class Restrictions(Outside):
             raise Changed
         if face.restriction is None:
             return self._restrict(tenant, face, "", ending)
-        count_it = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=_ONE_MORE)
+        count_it = _count_in_directory(tenant, _ONE_MORE)
         return replace(face, restriction=face.restriction._replace(ended=ending)), Change((count_it,), ())
 
     def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
@@ -117,8 +118,10 @@ class Restrictions(Outside):
         if (restriction := face.restriction) is None or not restriction.ended:
             return face, Change((), ())
         if restriction.reason:
-            return replace(face, restriction=restriction._replace(ended=Ending.NONE)), Change((), ())
-        return self._return_to_group(tenant, face, restriction)
+            after = replace(face, restriction=restriction._replace(ended=Ending.NONE))
+            return after, Change((_count_in_directory(tenant, _CHANGED),), ())
+        after, change = self._return_to_group(tenant, face, restriction)
+        return after, replace(change, tenant=_CHANGED)
 
     def restrict_expired(
         self, tenant: Tenant, *, looks: bool = False, remaining_s: Callable[[], float] | None = None
@@ -166,7 +169,8 @@ class Restrictions(Outside):
         if noted is None or bool(noted) != is_there:
             if_same = (exists("tenant-there"), equals(WITHDRAWN, noted, "same"))
             note = {WITHDRAWN: int(is_there)}
-            update = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), if_same, set=note)
+            key = tenant.name, keys.TENANT_ITEM
+            update = Update(keys.DIRECTORY, key, if_same, set=note, add=_CHANGED)
             write_unless_changed(self.book.items, [update])
 
     def _expire_face(self, tenant: Tenant, faceid: str, now: datetime) -> None:
@@ -295,6 +299,10 @@ class Restrictions(Outside):
         _, entries = make_user_edit(tenant, before, user)
         put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
         return Change((put,), tuple(entries), users={face.group_id: 1})
+
+
+def _count_in_directory(tenant: Tenant, gains: Mapping[str, int]) -> Update:
+    return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=gains)
 
 
 def _require_settled(face: Face) -> None:

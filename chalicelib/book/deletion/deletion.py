@@ -23,14 +23,14 @@ from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
 from chalicelib.book.commit import Change
-from chalicelib.book.faces import face_deletes
+from chalicelib.book.faces import face_deletes, has_ended_record
 from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_deletable
 from chalicelib.book.idempotency import RECORDED, RequestId
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.hold import require_free
 from chalicelib.book.rules.templates import gallery_group, make_delete_entry, user_of
-from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.book.tenants import CAPACITY_LEFT, ENDED_CHANGES, FACES_LEFT, GROUPS_LEFT
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import STOPS_AT_S, Chore
 from chalicelib.book.words.duties import MOST_LEAVING, Departure, weight_of
@@ -252,6 +252,7 @@ class Deletion(UseCase):
             journal=tuple(map(make_delete_entry, faces)),
             counts={id_: -number for id_, number in counts.items()},
             limited_groups=self.book.groups.list_limited(tenant, counts),
+            tenant={ENDED_CHANGES: 1} if any(map(has_ended_record, faces)) else {},
             keeps_users=options.keeps_users and not options.erases,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,10 +11,10 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
 from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
 from chalicelib.book.rules.templates import make_template, of_model, read_vector, template_of
-from chalicelib.book.tenants import WITHDRAWN
+from chalicelib.book.tenants import read_ended_records
 from chalicelib.book.words import acts
 from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.consent import Consent, EndedRecords
 from chalicelib.book.words.errors import ConsentMissing, Unusable, WrongModel
 from chalicelib.book.words.grounds import has_ground, say_withdrawn
 from chalicelib.book.words.items import directory_of
@@ -24,6 +25,8 @@ from chalicelib.book.words.values import omit_none
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.book.book import Book
 
 
 class _Compared(NamedTuple):
@@ -36,7 +39,32 @@ class _Compared(NamedTuple):
     judged: float
 
 
+class _Look(NamedTuple):
+    """The look of a face that a search does not find. `quality`: that of its picture."""
+
+    faceid: str
+    template: Template
+    quality: float | None
+
+
+def _list_looks(faces: Sequence[Face], model: str) -> list[_Look]:
+    """List the looks of those of the faces that have a template of the model."""
+    templates = ((face, of_model(face.templates, model)) for face in faces)
+    return [_Look(face.faceid, template, face.estimates.quality) for face, template in templates if template]
+
+
+_REMEMBERED = 64
+"""Tenants whose people with ended records a process remembers: half a megabyte for each five hundred."""
+
+
 class Verification(UseCase):
+    def __init__(self, book: Book) -> None:
+        """Remember nobody yet whose record has ended."""
+        super().__init__(book)
+        self._lock = threading.Lock()
+        self._withdrawn = dict[str, tuple[tuple[str, EndedRecords], list[_Look]]]()
+        """By tenant, with the model and the state of the records of which it is."""
+
     def compare_with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
         """Compare the largest face of a picture with an enrolled face.
 
@@ -85,20 +113,28 @@ class Verification(UseCase):
 
     def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
-        pairs = self._compare_each(tenant, self.book.faces.list_restricted(tenant), probe.vector, probe.quality.total)
-        matches = [(pair.score, face.faceid) for face, pair in pairs if pair.match]
+        looks = _list_looks(self.book.faces.list_restricted(tenant), tenant.model)
+        pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
+        matches = [(pair.score, faceid) for faceid, pair in pairs if pair.match]
         return max(matches)[1] if matches else None
 
     def find_withdrawn(
-        self, tenant: Tenant, probe: NDArray[np.float32], quality: float | None, excluded_faceid: str | None = None
+        self,
+        tenant: Tenant,
+        ended_records: EndedRecords,
+        probe: NDArray[np.float32],
+        quality: float | None,
+        *,
+        excluded_faceid: str | None = None,
     ) -> float | None:
         """Return the score less the demand with the face that a probe is, of those whose record of consent has ended.
 
         None: it is none of them. They are a gallery of their own, so the threshold is that of their number.
-        `quality`: that of the probe's picture; `excluded_faceid`: a face that the probe cannot be.
+        `ended_records`: the state as the directory has it now; `quality`: that of the probe's picture;
+        `excluded_faceid`: a face that the probe cannot be.
         """
-        faces = [face for face in self.book.faces.list_withdrawn(tenant) if face.faceid != excluded_faceid]
-        pairs = self._compare_each(tenant, faces, probe, quality)
+        looks = [look for look in self._read_withdrawn(tenant, ended_records) if look.faceid != excluded_faceid]
+        pairs = self._compare_each(tenant, looks, probe, quality)
         return max((pair.judged for _, pair in pairs if pair.match), default=None)
 
     def require_nobody_withdrawn(
@@ -108,24 +144,40 @@ class Verification(UseCase):
 
         `consent`: that of the new face. Costs a read if there is nobody whose record has ended.
         """
-        if has_ground(consent) or directory_of(self.book.items, tenant.name).get(WITHDRAWN) == 0:
+        if has_ground(consent):
             return
-        if self.find_withdrawn(tenant, probe, quality) is not None:
+        ended_records = read_ended_records(directory_of(self.book.items, tenant.name))
+        if self.find_withdrawn(tenant, ended_records, probe, quality) is not None:
             raise ConsentMissing(say_withdrawn())
 
+    def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
+        """Read how those look whose record has ended, once for each state of these records.
+
+        The state was read before the faces are, so they are never older than what is remembered under it.
+        """
+        key = tenant.model, ended_records
+        with self._lock:
+            remembered = self._withdrawn.pop(tenant.name, None)
+        if not ended_records.may_be_there:
+            return []
+        if remembered is None or remembered[0] != key or ended_records.ends is None:
+            remembered = key, _list_looks(self.book.faces.list_withdrawn(tenant), tenant.model)
+        with self._lock:
+            self._withdrawn[tenant.name] = remembered
+            while len(self._withdrawn) > _REMEMBERED:
+                del self._withdrawn[next(iter(self._withdrawn))]
+        return remembered[1]
+
     def _compare_each(
-        self, tenant: Tenant, faces: Sequence[Face], probe: NDArray[np.float32], quality: float | None
-    ) -> list[tuple[Face, _Compared]]:
-        """Compare a probe with each of the faces that has a template, as a search in a gallery of them alone does."""
-        with_template = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
+        self, tenant: Tenant, looks: Sequence[_Look], probe: NDArray[np.float32], quality: float | None
+    ) -> list[tuple[str, _Compared]]:
+        """Compare a probe with each of these looks, as a search in a gallery of them alone does."""
         return [
             (
-                face,
-                self._judge_templates(
-                    tenant, probe, template, (quality, face.estimates.quality), gallery_size=len(with_template)
-                ),
+                look.faceid,
+                self._judge_templates(tenant, probe, look.template, (quality, look.quality), gallery_size=len(looks)),
             )
-            for face, template in with_template
+            for look in looks
         ]
 
     def _judge_templates(

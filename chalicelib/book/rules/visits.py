@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.rules.promotion import Promotion, PromotionRule
+from chalicelib.book.words.consent import EndedRecords
 from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group
 from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind
@@ -302,7 +303,7 @@ class DefaultGroups(Struct, frozen=True):
     `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`, `model`:
     those of the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first;
     `promotes`: whether a stranger may become a regular: the tenant asks for no ground, or the face has one.
-    `may_have_withdrawn`: whether somebody may be in the book whose record of consent has ended.
+    `ended_records`: the state of the people whose records of consent have ended.
     """
 
     stranger: Group
@@ -313,7 +314,7 @@ class DefaultGroups(Struct, frozen=True):
     model: str
     numbered: int
     promotes: bool = True
-    may_have_withdrawn: bool = True
+    ended_records: EndedRecords = EndedRecords(None, 0)
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
         """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""

@@ -26,6 +26,7 @@ from chalicelib.book.rules.sighting import (
 from chalicelib.book.rules.templates import read_vector
 from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
+from chalicelib.book.words.consent import EndedRecords
 from chalicelib.book.words.duties import FULL
 from chalicelib.book.words.errors import WrongModel
 from chalicelib.book.words.grounds import has_ground, more_than_a_stranger
@@ -117,7 +118,7 @@ class Contexts(UseCase):
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
-        if groups.may_have_withdrawn and self._is_withdrawn(open_sighting, recognised):
+        if self._is_withdrawn(open_sighting, recognised, groups.ended_records):
             return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
         if recognised.face is not None:
             return self._read_found(open_sighting, recognised.face.faceid, recognised)
@@ -126,7 +127,7 @@ class Contexts(UseCase):
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
         return self._read_new(open_sighting, new_face, groups, decision)
 
-    def _is_withdrawn(self, open_sighting: OpenSighting, recognised: Recognised) -> bool:
+    def _is_withdrawn(self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords) -> bool:
         """Return whether a sighting is of somebody whose record of consent has ended (docs/decisions/0102).
 
         Such a person goes before strangers. Somebody who has a record, or whom people named or enrolled, is not lost
@@ -137,9 +138,10 @@ class Contexts(UseCase):
             return False
         score = self.book.recognition.verification.find_withdrawn(
             open_sighting.tenant,
+            ended_records,
             read_vector(seen_face.template),
             seen_face.estimates.quality,
-            open_sighting.rejected_faceid,
+            excluded_faceid=open_sighting.rejected_faceid,
         )
         candidate = recognised.verdict.candidate
         if score is None or rival is None or candidate is None or not [*more_than_a_stranger(rival)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -58,6 +59,22 @@ class Ending(StrEnum):
     NONE = ""
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+
+
+class EndedRecords(NamedTuple):
+    """The state of a tenant's ended records, as its directory counts it. Of one state, the people are the same.
+
+    `ends`: 0 if nobody whose record has ended is in the book; None: a version that counted nothing
+    wrote the directory. `changes`: it grows with each change of these people, and never falls.
+    """
+
+    ends: int | None
+    changes: int
+
+    @property
+    def may_be_there(self) -> bool:
+        """Return whether a sighting has to be compared with somebody."""
+        return self.ends != 0
 
 
 def require_legal(consent: Consent, now: datetime) -> None:

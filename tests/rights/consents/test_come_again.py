@@ -1,7 +1,10 @@
 """Whose consent has ended is nobody when she comes again: nothing is kept of her, whatever is kept of strangers."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +23,7 @@ from chalicelib.book.words.tenant_settings import FORGET
 from tests.support.book.book import MONDAY, Book, Shot, shot
 from tests.support.fakes import RULES, Person, picture
 from tests.support.faults.shop import another_photo
+from tests.support.storage.failing import Calls
 
 EVA, FINN, GUS = 1, 2, 7
 DAY = timedelta(days=1)
@@ -192,6 +196,41 @@ def test_a_book_of_an_earlier_version_compares_at_once_and_its_sweep_notes_what_
             book.storage.items.transact([Update(keys.DIRECTORY, key, (exists("there"),), set={WITHDRAWN: wrong})])
         sweep_for_a_day(book)
         assert directory_of(book.storage.items, "shop")[WITHDRAWN] == 1
+
+
+@pytest.mark.parametrize("people", [1, 7])
+def test_however_many_withdrew_they_are_read_once_and_each_change_of_them_counts_at_once(
+    people: int, tmp_path: Path
+) -> None:
+    """A sighting reads as much as before anybody withdrew, and what changes is seen by the next one."""
+    calls = Calls()
+    with closing(Book(tmp_path, wrap=calls.wrap)) as book:
+        several = [enrol(book, seed) for seed in range(20, 20 + people)]
+        eva = enrol(book)
+        another_days = count(1)
+
+        def see(seed: int) -> tuple[str | None, list[str]]:
+            at = next(another_days) * DAY_MIN
+            capture = book.put(Shot(MONDAY + timedelta(minutes=at), (Person(seed, side_px=100.0 + at),)))
+            calls.names.clear()
+            resolved = book.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
+            return resolved.sightings[0].faceid, [*calls.names]
+
+        see(GUS)
+        _, reads_before = see(GUS)
+        for one in several:
+            withdraw(book, one.faceid)
+        see(GUS)
+        assert see(GUS)[1] == reads_before
+        assert see(EVA)[0] == eva.faceid
+        withdraw(book, eva.faceid)
+        assert see(EVA)[0] is None
+        book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY, "form 8"))
+        assert see(EVA)[0] == eva.faceid
+        withdraw(book, eva.faceid)
+        assert see(EVA)[0] is None
+        book.services.deletion.delete_faces(book.tenant, [eva.faceid], by="key 1", erase=True)
+        assert see(EVA)[0] in {face.faceid for face in shown(book)}
 
 
 def test_nobody_is_enrolled_again_without_a_record(book: Book) -> None:

@@ -292,6 +292,7 @@ IN: Mapping[str, Way] = {
 
 TRIED = {route for way in IN.values() for route in way.routes}
 
+
 @contextmanager
 def open_house(folder: Path) -> Iterator[House]:
     """Open a box with a group and keys for each way in and out, and a broker beside it."""

@@ -1,8 +1,9 @@
 """Counts everything that a tenant holds again, from the records themselves, and says what does not agree."""
 
 from chalicelib.book.records.faces import face_from
+from chalicelib.book.tenants import read_ended_records
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
+from chalicelib.book.words.items import directory_of, walk_items
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.services import Services
 
@@ -16,7 +17,7 @@ def disagreements(services: Services, tenant: Tenant) -> list[str]:
     """Return what `regulars fsck` says, and what it would not call wrong: lists as they are read, faces not found."""
     faces = every_face(services, tenant)
     said = [one.says for one in services.consistency.list_disagreements(tenant.name)]
-    return [*said, *_lists(services, tenant, faces), *_pictures(services, tenant, faces)]
+    return [*said, *_lists(services, tenant, faces), *_pictures(services, tenant, faces), *_ended(services, tenant)]
 
 
 def _lists(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
@@ -39,6 +40,15 @@ def _pictures(services: Services, tenant: Tenant, faces: dict[str, Face]) -> lis
         *(f"{face.faceid} has no template of {model}" for face in faces.values() if not _is_found(face, model)),
         *(f"{face.faceid} lacks a picture" for face in pictured if len(face.picture_keys) < len(face.pictures)),
     ]
+
+
+def _ended(services: Services, tenant: Tenant) -> list[str]:
+    """Return whom a sighting is compared with of those whose record has ended, if the book has others by now."""
+    ended_records = read_ended_records(directory_of(services.requests._items, tenant.name))
+    looks = services.recognition.verification._read_withdrawn(tenant, ended_records)
+    compared = {look.faceid for look in looks}
+    there = {face.faceid for face in services.faces.list_withdrawn(tenant) if _is_found(face, tenant.model)}
+    return [] if compared == there else [f"compared with {compared}, and the records of {there} have ended"]
 
 
 def _is_found(face: Face, model: str) -> bool:
