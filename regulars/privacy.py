@@ -234,15 +234,15 @@ def erase_one(
         _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, confirm)
         return
     services.faces.require_not_merged(tenant, faceid)
+    if not services.erasure.has_left_traces(tenant, faceid):
+        raise FaceNotFound(
+            f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
+        )
     state = "somebody else's now, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {state}", flush=True)
     if not confirm("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.erase_gone_face(tenant, faceid, by="operator")
-    if not deleted.erasures:
-        raise FaceNotFound(
-            f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
-        )
     _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
 
 
@@ -687,14 +687,14 @@ def retention(
             days = "any" if plan.days is None else str(plan.days)
             table.add_row(plan.kind.replace("_", " "), plan.group or "", days, *counts)
         console.print(table)
+        for kind, withheld in {} if everything else services.erasure.retention.list_waiting(tenant).items():
+            print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
     if not confirm("Delete what goes now?"):
         return
     for tenant in chosen_tenants:
         services.erasure.retention.sweep_tenant(tenant, swept_kinds=tuple(Kind), is_confirmed=everything)
-        waiting = services.erasure.retention.read_withheld(tenant)
-        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
-        for kind, withheld in waiting.items():
-            print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
+        waits = services.erasure.retention.read_withheld(tenant)
+        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
 
 
 @click.group(no_args_is_help=False, short_help="Print the record of processing.")

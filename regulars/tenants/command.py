@@ -477,7 +477,7 @@ def _add_services(
 @_of_key
 def renew_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    if _confirm_key_change(services, tenant, key_id, confirm, "gets another secret"):
+    if _confirm_key_change(services.access.keys.get_renewable(tenant, key_id), confirm, "gets another secret"):
         print(services.access.keys.renew(tenant, key_id))
 
 
@@ -485,14 +485,11 @@ def renew_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable
 @_of_key
 def delete_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    if _confirm_key_change(services, tenant, key_id, confirm, "is deleted"):
+    if _confirm_key_change(services.access.keys.get_deletable(tenant, key_id), confirm, "is deleted"):
         services.access.keys.delete(tenant, key_id)
 
 
-def _confirm_key_change(
-    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool], consequence: str
-) -> bool:
-    key = services.access.keys.get(tenant, key_id)
+def _confirm_key_change(key: ApiKey, confirm: Callable[[str], bool], consequence: str) -> bool:
     return confirm(f"Key {key.id} ({key.name}) {consequence}, and who has it is signed out. Go on?")
 
 

@@ -186,11 +186,6 @@ def test_a_reason_that_is_no_text_is_refused(data: Path, capsys: Captured) -> No
     assert "no face is held" in capsys.readouterr().err
 
 
-def test_a_dry_run_says_that_nobody_has_the_id(data: Path, capsys: Captured) -> None:
-    assert erase(data, "--face", "cat", "--dry-run") == 0
-    assert capsys.readouterr().out == "'cat' is in no group\n"
-
-
 def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured) -> None:
     receipt = erased(data)
     assert f"regulars receipt verify {receipt}" in capsys.readouterr().out

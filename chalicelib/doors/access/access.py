@@ -167,9 +167,7 @@ class KeyRing(Outside):
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
         present_keys = self._list_keys(tenant.name)
-        former_key = _find_changeable_key(present_keys.rows, id_)
-        if former_key.service:
-            raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
+        former_key = _find_renewable_key(present_keys.rows, id_)
         key = replace(former_key, digest=api_keys.digest(secret), version=former_key.version + 1)  # the secret's hash
         update = Update(
             keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
@@ -187,10 +185,17 @@ class KeyRing(Outside):
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
         present_keys = self._list_keys(tenant.name)
-        key = _find_key(present_keys.rows, id_)
-        _require_permanent_admin(present_keys.rows, key, None)
+        key = _find_deletable_key(present_keys.rows, id_)
         actions = [*_make_deletion_actions(tenant.name, key), present_keys.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
+
+    def get_renewable(self, tenant: Tenant, id_: str) -> ApiKey:
+        """Return the key that `renew` would give another secret. Raises KeyNotFound and InvalidInput, as that does."""
+        return _find_renewable_key(self._list_keys(tenant.name).rows, id_)
+
+    def get_deletable(self, tenant: Tenant, id_: str) -> ApiKey:
+        """Return the key that `delete` would delete. Raises KeyNotFound and LastAdminKey, as that does."""
+        return _find_deletable_key(self._list_keys(tenant.name).rows, id_)
 
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
@@ -274,6 +279,21 @@ def _find_changeable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
             "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
         )
     return _find_key(present_keys, id_)
+
+
+def _find_renewable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
+    """Return a key that may get another secret. Raises KeyNotFound, InvalidInput."""
+    key = _find_changeable_key(present_keys, id_)
+    if key.service:
+        raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
+    return key
+
+
+def _find_deletable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
+    """Return a key that may go. Raises KeyNotFound, LastAdminKey."""
+    key = _find_key(present_keys, id_)
+    _require_permanent_admin(present_keys, key, None)
+    return key
 
 
 def _require_permanent_admin(present_keys: Sequence[ApiKey], former_key: ApiKey, changed_key: ApiKey | None) -> None:

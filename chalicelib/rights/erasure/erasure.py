@@ -56,11 +56,7 @@ class Forgetting(Outside):
         A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. `asked_at`: when it
         was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
         """
-        present_face = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
-        if all(
-            present_face is not None and is_of(present_face, observation)
-            for observation in self.book.merges.mover.list_observations(tenant, faceid)
-        ):
+        if not self.has_left_traces(tenant, faceid):
             return Deleted([], [], [faceid])
         erasure = self.records.make_erasure_of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
@@ -69,6 +65,14 @@ class Forgetting(Outside):
         )
         self.records.send_message(tenant.name, erasure)
         return deleted
+
+    def has_left_traces(self, tenant: Tenant, faceid: str) -> bool:
+        """Return whether a face of this id that was deleted has left a sighting. One that has the id now is another."""
+        present_face = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
+        return any(
+            present_face is None or not is_of(present_face, observation)
+            for observation in self.book.merges.mover.list_observations(tenant, faceid)
+        )
 
     def list_chores(self) -> tuple[Chore, ...]:
         """Return the chores: erasures that were begun, then strangers, pictures, consents and retention.

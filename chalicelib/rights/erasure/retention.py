@@ -134,13 +134,7 @@ class Retention(Outside):
         What is too much for one sweep (rights/words/retention) waits. `is_confirmed`: somebody has confirmed that it
         goes, so nothing waits. May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
-        now = self.book.clock.now()
-        kinds = [
-            retained_kind
-            for retained_kind in self._list_kinds(tenant, swept_kinds)
-            if retained_kind.days is not None
-            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, retained_kind.kind))
-        ]
+        now, kinds = self.book.clock.now(), self._list_swept(tenant, swept_kinds)
         if not kinds:
             return True
         waiting_kinds = self.withhold(
@@ -162,6 +156,13 @@ class Retention(Outside):
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
         now, waits = self.book.clock.now(), self.read_withheld(tenant)
         return [self._plan_kind(kind, now, waits.get(kind.name)) for kind in self._list_kinds(tenant, tuple(Kind))]
+
+    def list_waiting(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        """Return the kinds of which a sweep now would withhold what is due, by kind and group. Notes nothing."""
+        kinds = self._list_swept(tenant, tuple(Kind))
+        readers = {retained_kind.name: retained_kind.list_due for retained_kind in kinds}
+        withheld_kinds = self._judge_kinds(readers, self._read_withheld(tenant), self.book.clock.now())
+        return {name: withheld for name, withheld in withheld_kinds.items() if not withheld.is_over}
 
     def read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
@@ -186,16 +187,7 @@ class Retention(Outside):
             for name, withheld in withheld_before.items()
             if name not in due_readers and now - withheld.at <= OVERDUE_AFTER
         }
-        for name, read_due in due_readers.items() if not is_confirmed else ():
-            overdue = sum(1 for _ in read_due(now - OVERDUE_AFTER))
-            # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
-            total = (
-                sum(1 for _ in islice(read_due(now + _EVER), overdue * ONE_IN_A_SWEEP + 1))
-                if overdue > LEAST_A_SWEEP
-                else overdue
-            )
-            if withheld := find_withheld(withheld_before.get(name), overdue, total, now):
-                withheld_kinds[name] = withheld
+        withheld_kinds |= {} if is_confirmed else self._judge_kinds(due_readers, withheld_before, now)
         for name, withheld_kind in withheld_kinds.items():
             if withheld_kind.since == now:
                 _log.warning(
@@ -211,6 +203,26 @@ class Retention(Outside):
         return {
             name: withheld for name, withheld in withheld_kinds.items() if name in due_readers and not withheld.is_over
         }
+
+    def _judge_kinds(
+        self,
+        due_readers: Mapping[str, Callable[[datetime], Iterable[Any]]],
+        before: Mapping[str, Withheld],
+        now: datetime,
+    ) -> dict[str, Withheld]:
+        """Return the kinds of which too much is due now for one sweep, by name. `before`: as the last sweep noted."""
+        withheld_kinds = {}
+        for name, read_due in due_readers.items():
+            overdue = sum(1 for _ in read_due(now - OVERDUE_AFTER))
+            # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
+            total = (
+                sum(1 for _ in islice(read_due(now + _EVER), overdue * ONE_IN_A_SWEEP + 1))
+                if overdue > LEAST_A_SWEEP
+                else overdue
+            )
+            if withheld := find_withheld(before.get(name), overdue, total, now):
+                withheld_kinds[name] = withheld
+        return withheld_kinds
 
     def _plan_kind(self, retained_kind: _RetainedKind, now: datetime, waits: Withheld | None) -> Planned:
         """Count the records of a kind that go now and soon, MOST_COUNTED at most."""
@@ -228,6 +240,15 @@ class Retention(Outside):
             oldest=min((entry.since for entry in counted_entries), default=None),
             waits_until=waits.goes_at if waits else None,
         )
+
+    def _list_swept(self, tenant: Tenant, swept_kinds: Collection[Kind]) -> list[_RetainedKind]:
+        """List the kinds that end by the tenant's days, but those that storage itself deletes."""
+        return [
+            retained_kind
+            for retained_kind in self._list_kinds(tenant, swept_kinds)
+            if retained_kind.days is not None
+            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, retained_kind.kind))
+        ]
 
     def _list_kinds(self, tenant: Tenant, kinds: Collection[Kind]) -> Iterator[_RetainedKind]:
         """Walk the kinds, each in the place that it ends (rights/words/places), which says what is spared there."""
