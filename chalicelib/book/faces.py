@@ -209,13 +209,15 @@ class Faces(UseCase):
             raise GalleryMoved
         return faces
 
-    def find_by_sightings(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
-        """Return the faces that sightings show now, by the sightings' ids.
+    def find_by_sightings(
+        self, tenant: Tenant, sightings: Mapping[tuple[int, str], str], *, restricted: bool = False
+    ) -> dict[str, Face]:
+        """Return the faces that sightings show now, by the sightings' ids; with `restricted`, restricted ones, too.
 
         `sightings`: the face of each, by time in ms and id. A face that is not there any more may have been merged
         into another: then the observation says which.
         """
-        faces = self.by_id(tenant, sightings.values())
+        faces = self.by_id(tenant, sightings.values(), restricted=restricted)
         faceids = {id_: faceid for (_, id_), faceid in sightings.items()}
         without_face = [sighting for sighting, faceid in sightings.items() if faceid not in faces]
         if without_face:
@@ -224,7 +226,8 @@ class Faces(UseCase):
             moved_faceids = {
                 id_: str(item["faceid"]) for (_, id_), item in zip(without_face, observations, strict=True) if item
             }
-            faceids, faces = faceids | moved_faceids, faces | self.by_id(tenant, moved_faceids.values())
+            moved_faces = self.by_id(tenant, moved_faceids.values(), restricted=restricted)
+            faceids, faces = faceids | moved_faceids, faces | moved_faces
         return {id_: faces[faceid] for id_, faceid in faceids.items() if faceid in faces}
 
     def read_faces_in_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:

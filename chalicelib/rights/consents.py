@@ -95,6 +95,18 @@ class Consents(Outside):
         for other in self.book.faces.find_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
             self.book.faces.change_face(tenant, other, restrict_other, None, restricted=True)
         self.book.faces.change_face(tenant, faceid, withdraw_record, request, restricted=True)
+        self._end_links_to_crops(tenant, faceid)
+
+    def _end_links_to_crops(self, tenant: Tenant, faceid: str) -> None:
+        """Delete the person's faces that were cut out of captures: none is cut out again while the face is restricted.
+
+        The sightings are read only if some face was cut out.
+        """
+        crops = self.book.captures.pictures.list_crops(tenant)
+        sightings = self.book.merges.mover.list_observations(tenant, faceid) if crops else ()
+        for sighting in sightings:
+            for key in crops.get(sighting.id, ()):
+                self.book.storage.uploads.delete(key)
 
     def read_page(
         self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None

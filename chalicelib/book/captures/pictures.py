@@ -22,8 +22,10 @@ from chalicelib.book.words.captures import (
     CaptureState,
     PictureCount,
     Sighting,
+    captured_ms,
     shows_nobody,
     shows_unkept,
+    sighting_id,
 )
 from chalicelib.book.words.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.book.words.items import spared_faces, write
@@ -111,9 +113,10 @@ class CapturePictures(UseCase):
         """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
 
         Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
-        more or is not resolved yet.
+        more or is not resolved yet, or if the person is restricted.
         """
         capture = self.book.captures.get(tenant, camera_id, capture_id)
+        self._require_shown(tenant, capture, number)
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
             box = _find_sighting(capture, number).box
@@ -121,6 +124,21 @@ class CapturePictures(UseCase):
             return vision.show_face(vision.read_picture(picture, RULES), box, other_boxes)
 
         return self._make_url(tenant, capture, number, cut_face)
+
+    def _require_shown(self, tenant: Tenant, capture: Capture, number: int) -> None:
+        """Raise Conflict if the face of that number is of a person who is restricted."""
+        faceid = _find_sighting(capture, number).faceid
+        shown = {(captured_ms(capture.id), sighting_id(capture.id, number)): faceid} if faceid else {}
+        faces = self.book.faces.find_by_sightings(tenant, shown, restricted=True)
+        if any(face.restriction for face in faces.values()):
+            raise Conflict("this face is shown to nobody: the person is restricted, or withdrew")
+
+    def list_crops(self, tenant: Tenant) -> dict[str, list[str]]:
+        """Return the keys of the faces that were cut out of captures, by the ids of their sightings."""
+        crops: dict[str, list[str]] = {}
+        for blob in self.book.storage.uploads.walk(keys.crops(tenant.name)):
+            crops.setdefault(blob.key.rpartition("/")[2].removesuffix(".jpg"), []).append(blob.key)
+        return crops
 
     def get_thumbnail_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
         """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if nobody looked at it yet.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
+from msgspec.structs import replace
 
 from chalicelib.book.words import acts, captures, errors, keys, observations
 from chalicelib.book.words.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
@@ -359,18 +360,18 @@ class SeenNow(NamedTuple):
 def find_faces_seen(
     context: RequestContext, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
 ) -> Mapping[str, SeenNow]:
-    """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets none.
+    """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets restricted ones.
 
     A sighting may belong to another face now than to the one that its capture was resolved to.
     """
-    if context.caller.camera is not None:
-        return {}
     faceid_by_sighting = {
         (milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number)): sighting.faceid
         for capture, sighting in sightings
         if sighting.faceid
     }
-    face_by_sighting = context.services.faces.find_by_sightings(context.tenant, faceid_by_sighting)
+    face_by_sighting = context.services.faces.find_by_sightings(context.tenant, faceid_by_sighting, restricted=True)
+    if context.caller.camera is not None:
+        face_by_sighting = {id_: face for id_, face in face_by_sighting.items() if face.restriction}
     names = {id_: id_ for id_ in DEFAULT_GROUPS}
     if any(face.group_id not in names for face in face_by_sighting.values()):
         names |= {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
@@ -431,9 +432,15 @@ def _link_part(context: RequestContext, camera: str, capture: str, part: str) ->
 def describe_sighting(
     context: RequestContext, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
-    """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
+    """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id.
+
+    Of a person who is restricted it says neither who was there, nor shows the face.
+    """
     id_ = sighting_id(capture.id, sighting.number)
     face, group = faces.get(id_, (None, None))
+    is_restricted = face is not None and face.restriction is not None
+    if is_restricted:
+        sighting, face, group = replace(sighting, faceid=None), None, None
     acts.report_people(faceid for faceid in (sighting.faceid, face and face.faceid) if faceid and not is_erased(faceid))
     return Sighting.made_of(
         sighting,
@@ -444,7 +451,7 @@ def describe_sighting(
         group=group,
         **describe_decision(sighting.decision),
         reason=sighting.reason or None,
-        crop_url=link_crop(context, capture.camera_id, id_),
+        crop_url=None if is_restricted else link_crop(context, capture.camera_id, id_),
     )
 
 
