@@ -8,7 +8,6 @@ import base64
 import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +15,6 @@ import numpy as np
 import pytest
 
 from chalicelib.book.words.tenant_settings import FORGET
-from chalicelib.doors.dialects import SERVICES
-from chalicelib.doors.service_keys import add_service_key
 from chalicelib.rights.words.retention import Kind
 from chalicelib.settings import Settings
 from regulars.backup.backup import backup
@@ -30,11 +27,9 @@ from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, 
 from tests.support.book.book import MINUTE, MONDAY, Shot
 from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, photo, picture
-from tests.support.faults.shop import Box, furnished
+from tests.support.faults.shop import Box
 from tests.support.faults.use_cases import everything
-from tests.support.hooks.receiver import answers, receiving
 from tests.support.mqtt.mosquitto import listening as hearing
-from tests.support.mqtt.mosquitto import mosquitto
 from tests.support.waiting import until
 
 # --- out --------------------------------------------------------------------------------------------------------------

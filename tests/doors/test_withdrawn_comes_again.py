@@ -67,7 +67,7 @@ def count_nobodies(box: Box) -> int:
 
 
 def find_traces(box: Box, people: Sequence[Somebody]) -> Iterator[str]:
-    """Yield what is kept of the pictures with which they came again, and of their templates beside those from before."""
+    """Yield what is kept of the pictures with which they came again, and of templates beside those from before."""
     stores = {store.walk: store.get for store in (box.storage.blobs, box.storage.uploads)}
     kept = {blob.key: get(blob.key) or b"" for walk, get in stores.items() for blob in walk("")}
     faces = [face_from(item) for item in walk_items(box.storage.items, keys.FACES, "shop")]
