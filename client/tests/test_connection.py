@@ -123,10 +123,34 @@ def test_a_refusal_that_is_none_of_the_services_is_an_error_all_the_same(body: o
     assert caught.value.status == 403
 
 
+OURS = "X-Regulars-Time: 1773651600000"
+OF_ANOTHER = "another program than Regulars"
+
+
 def test_an_answer_that_is_not_in_the_contract_says_so() -> None:
-    service = Service(answer({"id": 7}))
-    with service.running() as url, make_client(url) as regulars, pytest.raises(WrongAnswer, match="CameraKeyMade"):
+    service = Service(answer({"id": 7}, OURS))
+    with service.running() as url, make_client(url) as regulars, pytest.raises(WrongAnswer, match="CameraKeyMade") as no:
         regulars.renew_camera_key("door")
+    assert OF_ANOTHER not in str(no.value)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "401 Who", "404 Not Found", "405 No"])
+def test_an_answer_of_another_program_is_said_to_be_one(status: str) -> None:
+    bodies = ({"detail": "Not Found"}, {"message": "no"}, {"ok": True}, ["?"], "<html>")
+    service = Service(*(answer(body, "Location: /login", status=status) for body in bodies))
+    with service.running() as url, make_client(url) as regulars:
+        for body in bodies:
+            with pytest.raises(RegularsError) as said:
+                regulars.renew_camera_key("door")
+            assert OF_ANOTHER in str(said.value), body
+            assert "version" not in str(said.value)
+
+
+def test_a_refusal_of_the_service_is_its_own() -> None:
+    service = Service(answer({"detail": "no such page"}, OURS, status="404 No"))
+    with service.running() as url, make_client(url) as regulars, pytest.raises(ApiError) as said:
+        regulars.renew_camera_key("door")
+    assert str(said.value) == "no such page"
 
 
 def test_any_text_may_be_an_id() -> None:

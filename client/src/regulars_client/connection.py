@@ -297,6 +297,12 @@ def quote_part(part: str) -> str:
     return quote(part, safe="")
 
 
+TIME_HEADER = "x-regulars-time"
+"""Header of each answer of the service."""
+
+_OF_ANOTHER = "which another program than Regulars said: is this its URL?"
+
+
 def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
     """Make the error that an answer has: of its code's class, or an ApiError if it has no code that is known here.
 
@@ -309,7 +315,9 @@ def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiErr
     problem = document if isinstance(document, dict) else {}
     code = str(problem.get("code") or "")
     said = problem.get("detail") or problem.get("message")
-    message = said or f"HTTP {response.status_code}, which another program than Regulars said: is this its URL?"
+    message = said or f"HTTP {response.status_code}"
+    if not code and TIME_HEADER not in response.headers:
+        message = f"{message}, {_OF_ANOTHER}"
     if proxy and not code:  # with one, it is the service's own
         message = f"{message}. It came through {proxy}, which may have said it"
     own_members = ("type", "title", "status", "detail", "request_id", "code")
@@ -345,9 +353,13 @@ def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(response.content, type=answer)
     except _UNREADABLE as error:
+        if TIME_HEADER in response.headers:
+            why = f"{error}. Is the client of the service's version?"
+        else:
+            why = f"HTTP {response.status_code}, {_OF_ANOTHER}"
         raise WrongAnswer(
-            f"{response.request.method} {response.request.url.path} was answered with what is no {answer.__name__}: "
-            f"{error}. Is the client of the service's version?"
+            f"{response.request.method} {response.request.url.path} was answered with what is no "
+            f"{answer.__name__}: {why}"
         ) from error
 
 
