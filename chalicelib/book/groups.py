@@ -74,7 +74,7 @@ class Groups(UseCase):
         max_name_length: int = GROUP_NAME_LENGTH,
         tells_id: bool = False,
     ) -> Group:
-        """Create an empty group. `tells_id`: the request's answer has the group's `id`.
+        """Create an empty group, whose faces go as regulars do. `tells_id`: the request's answer has the group's `id`.
 
         Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
         TooManyGroups; AnsweredAlready.
@@ -82,7 +82,16 @@ class Groups(UseCase):
         name = legal_group_name(name, max_name_length)
         _require_description(description)
         now = self.book.clock.now()
-        group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
+        group = Group(
+            time_ordered_id(now),
+            name,
+            description,
+            0,
+            capacity,
+            tags=tags,
+            created_at=now,
+            unseen_days=tenant.regular_days,
+        )
         group = replace_attributes(group, attributes)
         if self._is_name_in_use(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.words import keys
 from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Face
+from chalicelib.book.words.model import BLANK, Face
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES, UseCase
 
@@ -34,7 +34,8 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
             found.append(f"{faceid}: the name {face.name!r}")
         if face.group_id not in ("stranger", "restricted") and (old is None or old.group_id != face.group_id):
             found.append(f"{faceid}: the group {face.group_id}")
-        for called, text in (("note", face.note), ("labels", face.labels), ("attributes", face.attributes)):
+        for called in BLANK.keys() - {"name", "age", "gender", "consent"}:
+            text = getattr(face, called)
             if any(text) and (old is None or getattr(old, called) != text):
                 found.append(f"{faceid}: {called}")
         if old is not None and (old.name or old.group_id not in ("stranger", "restricted")):

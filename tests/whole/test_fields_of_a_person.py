@@ -19,8 +19,9 @@ from chalicelib.book.rules.hold import loses_anything
 from chalicelib.book.sightings.rejection import has_only_a_name
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.grounds import list_gains
 from chalicelib.book.words.items import FaceOrder
-from chalicelib.book.words.model import BLANK, OF_THE_SERVICE, Face, Labels, ListedFace
+from chalicelib.book.words.model import BLANK, OF_THE_SERVICE, STRANGER, Face, Labels, ListedFace
 from chalicelib.book.words.ports import Put
 from chalicelib.doors.v1 import faces as v1
 from regulars.transfer.exports import FaceLine
@@ -98,6 +99,16 @@ def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> Non
         assert shop.write_members(shop.gus) == {**BLANK, **{name: WRITTEN[name] for name in TAKEN}}
         merging.undo(shop.book.tenant, merge.id)
         assert (shop.write_members(shop.gus), shop.write_members(shop.eva)) == (BLANK, WRITTEN)
+
+
+def test_a_tenant_that_asks_for_consent_asks_before_a_stranger_gets_it(shop: Shop) -> None:
+    stranger = replace(shop.gus, group_id=STRANGER, pictures=())
+    asked = [name for name in BLANK if list_gains(replace(stranger, **{name: WRITTEN[name]}), stranger)]
+    why_not = {
+        **dict.fromkeys(("age", "gender"), "they are estimates, of which many people have the same"),
+        "consent": "it is the ground",
+    }
+    require_decided("list_gains (chalicelib/book/words/grounds.py)", BLANK, asked, why_not)
 
 
 def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:

@@ -11,7 +11,12 @@ from collections.abc import Iterator
 
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import ConsentMissing
-from chalicelib.book.words.model import RESTRICTED, STRANGER, Face, Picture, Tenant
+from chalicelib.book.words.model import BLANK, RESTRICTED, STRANGER, Face, Picture, Tenant
+
+
+_TELLS_NOBODY = {"name", "age", "gender", "consent"}
+"""Fields that somebody writes and that need no ground here: estimates, and the ground itself. `more_than_a_stranger`
+has the name."""
 
 
 def has_ground(consent: Consent | None) -> bool:
@@ -41,13 +46,10 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
     setting, gets no picture and no visits of others. `before`: as in `more_than_a_stranger`.
     """
     gains = [*more_than_a_stranger(face, before)]
-    for called, text, text_before in (
-        ("a note", face.note, before and before.note),
-        ("labels", tuple(face.labels) if any(face.labels) else (), before and tuple(before.labels)),
-        ("attributes", dict(face.attributes), before and dict(before.attributes)),
-    ):
-        if text and text != text_before:
-            gains.append(called)
+    for name in (name for name in BLANK if name not in _TELLS_NOBODY):
+        written = getattr(face, name)
+        if written != BLANK[name] and (before is None or written != getattr(before, name)):
+            gains.append(f"its {name}")
     if before is not None and [*more_than_a_stranger(face)]:
         is_known = all(any(picture.is_same(mine) for mine in before.pictures) for picture in face.pictures)
         if not is_known and "a picture" not in gains:

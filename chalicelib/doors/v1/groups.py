@@ -41,8 +41,8 @@ Staff = Annotated[
 UnseenDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None,
     Meta(
-        description="Days after which a face of the group is deleted that was not seen again; null: never. For "
-        "`stranger` and `regular` the settings say it."
+        description="Days after which a face of the group is deleted that was not seen again; null: never. A new "
+        "group has the tenant's `regular_days`. For `stranger` and `regular` the settings say it."
     ),
 ]
 

@@ -128,7 +128,7 @@ PLACES = (
         "templates",
         "until it is deleted or erased. A face that is not seen any more is deleted: a stranger after "
         "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); a face in a group "
-        "of yours after that group's `unseen_days` (never, unless you set it)",
+        "of yours after that group's `unseen_days` (at first the `regular_days`)",
         *_AT_ONCE,
         clocks=(Kind.CONSENTS, Kind.FACES),
         agrees=Agrees.INDEX,

@@ -23,7 +23,7 @@ def test_a_group_is_made_read_changed_and_deleted(v1: V1Client, vip: str) -> Non
         "attributes": ["hobby"],
         "learns": True,
         "staff": False,
-        "unseen_days": None,
+        "unseen_days": 1095,
         "count": 0,
         "revision": 1,
     }
