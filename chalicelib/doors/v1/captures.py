@@ -97,7 +97,13 @@ class Sighting(Decided):
 
     id: str
     resolution: Resolution
-    face: Annotated[str | None, Meta(description="Id of the face that it is of now: merges move sightings.")]
+    face: Annotated[
+        str | None,
+        Meta(
+            description="Id of the face that it is of now: merges move sightings. Null also of a person who is "
+            "restricted or withdrew; then there is no `crop_url`."
+        ),
+    ]
     name: Annotated[
         str | None,
         Meta(
