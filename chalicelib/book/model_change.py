@@ -13,7 +13,7 @@ Negatives are embedded from the pictures of their captures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from statistics import fmean
@@ -23,16 +23,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, GalleryMoved
+from chalicelib.book.faces import has_ended_record
 from chalicelib.book.models import Embedder, list_known_templates
 from chalicelib.book.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.templates import is_users, reduce_templates, user_of
+from chalicelib.book.tenants import ENDED_CHANGES
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, parts_of_sighting
 from chalicelib.book.words.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
-from chalicelib.book.words.items import cut_in_parts, directory_of, every_face, gone_of, walk_items, write
+from chalicelib.book.words.items import cut_in_parts, directory_of, gone_of, walk_items, write
 from chalicelib.book.words.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
-from chalicelib.book.words.ports import Update, Vision, equals, exists
+from chalicelib.book.words.ports import ItemStore, Update, Vision, equals, exists
 
 CHUNK_FACES = 16
 """Faces in one transaction, and so the most work that a kill loses."""
@@ -115,7 +117,7 @@ class Reembedding(UseCase):
 
     def _list_lacking_faces(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
-        for face in map(face_from, every_face(self.book.items, tenant, page_size=_FACES_A_PAGE)):
+        for face in _list_faces(self.book.items, tenant):
             lacking_pictures = [picture for picture in face.pictures if picture.key and not picture.has(model)]
             if lacking_pictures:
                 yield face, lacking_pictures
@@ -167,7 +169,7 @@ class Reembedding(UseCase):
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant))
         if item is None or tenant_from(item).keeps_pictures:
             return
-        faces = map(face_from, every_face(self.book.items, tenant, page_size=_FACES_A_PAGE))
+        faces = _list_faces(self.book.items, tenant)
         lost_count = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
         if lost_count:
             raise Conflict(
@@ -241,8 +243,7 @@ class _Run(Struct):
     def embed_all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.done_faces = 0
-        faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_FACES_A_PAGE))
-        for chunk in cut_in_parts(faces, CHUNK_FACES):
+        for chunk in cut_in_parts(_list_faces(self.change.book.items, self.tenant), CHUNK_FACES):
             self._commit_templates(chunk)
             self.done_faces += len(chunk)
             self.on_progress(self.done_faces, max(self.faces, self.done_faces))
@@ -305,8 +306,8 @@ class _Run(Struct):
 
     def _read_face(self, faceid: str) -> Face | None:
         item = self.change.book.items.get(keys.FACES, (self.tenant, faceid))
-        hidden_groups = {*gone_of(directory_of(self.change.book.items, self.tenant)), RESTRICTED}
-        return face_from(item) if item and item["group"] not in hidden_groups else None
+        face = face_from(item) if item else None
+        return face if face and _is_compared(face, gone_of(directory_of(self.change.book.items, self.tenant))) else None
 
     def make_outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
@@ -322,6 +323,21 @@ class _Run(Struct):
 
     def _lacks_templates(self, face: Face) -> bool:
         return not all(picture.has(self.embedder.model) for picture in face.pictures)
+
+
+def _list_faces(items: ItemStore, tenant: str) -> Iterator[Face]:
+    """Yield the faces with which anything is compared. Raises TenantNotFound."""
+    gone = gone_of(directory_of(items, tenant))
+    faces = map(face_from, walk_items(items, keys.FACES, tenant, page_size=_FACES_A_PAGE))
+    return (face for face in faces if _is_compared(face, gone))
+
+
+def _is_compared(face: Face, gone: Collection[str]) -> bool:
+    """Return whether a search finds the face, or sightings are compared with it since its record has ended.
+
+    `gone`: the deleted groups.
+    """
+    return face.group_id not in gone and (face.group_id != RESTRICTED or has_ended_record(face))
 
 
 def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTemplates]]) -> Change:
@@ -341,5 +357,8 @@ def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTempla
         if_unchanged = equals("version", face.version, f"face-same:{face.faceid}")
         fields = {**picture_fields(face_after), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (if_unchanged,), set=fields))
-        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face)))
-    return Change(tuple(actions), tuple(journal))
+        if face.group_id != RESTRICTED:
+            entry = JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face))
+            journal.append(entry)
+    changes_ended = any(face.group_id == RESTRICTED for face, _ in embedded_faces)
+    return Change(tuple(actions), tuple(journal), tenant={ENDED_CHANGES: 1} if changes_ended else {})

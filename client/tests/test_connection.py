@@ -129,7 +129,11 @@ OF_ANOTHER = "another program than Regulars"
 
 def test_an_answer_that_is_not_in_the_contract_says_so() -> None:
     service = Service(answer({"id": 7}, OURS))
-    with service.running() as url, make_client(url) as regulars, pytest.raises(WrongAnswer, match="CameraKeyMade") as no:
+    with (
+        service.running() as url,
+        make_client(url) as regulars,
+        pytest.raises(WrongAnswer, match="CameraKeyMade") as no,
+    ):
         regulars.renew_camera_key("door")
     assert OF_ANOTHER not in str(no.value)
 

@@ -13,7 +13,6 @@ from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import ConsentMissing
 from chalicelib.book.words.model import BLANK, RESTRICTED, STRANGER, Face, Picture, Tenant
 
-
 _TELLS_NOBODY = {"name", "age", "gender", "consent"}
 """Fields that somebody writes and that need no ground here: estimates, and the ground itself. `more_than_a_stranger`
 has the name."""

@@ -21,7 +21,7 @@ from chalicelib.book.words.pictures import Box
 from chalicelib.book.words.ports import Update, exists
 from chalicelib.book.words.tenant_settings import FORGET
 from tests.support.book.book import MONDAY, Book, Shot, shot
-from tests.support.fakes import RULES, Person, picture
+from tests.support.fakes import RULES, OtherVision, Person, picture
 from tests.support.faults.shop import another_photo
 from tests.support.storage.failing import Calls
 
@@ -231,6 +231,19 @@ def test_however_many_withdrew_they_are_read_once_and_each_change_of_them_counts
         assert see(EVA)[0] is None
         book.services.deletion.delete_faces(book.tenant, [eva.faceid], by="key 1", erase=True)
         assert see(EVA)[0] in {face.faceid for face in shown(book)}
+
+
+def test_after_a_change_of_the_model_she_is_nobody_still(book: Book) -> None:
+    withdraw(book, enrol(book).faceid)
+    book.see(another_photo(0, FINN))
+    new = OtherVision()
+    outcome = book.services.reembedding.change_model("shop", book.vision, new)
+    assert (outcome.switched, outcome.embedded, outcome.lost) == (True, 2, frozenset())
+    book.vision = new
+    book.see(Shot(book.clock.now(), (Person(EVA, side_px=77.0),)))
+    assert len(shown(book)) == 1
+    assert count_nobodies(book) == 1
+    assert book.disagreements() == []
 
 
 def test_nobody_is_enrolled_again_without_a_record(book: Book) -> None:
