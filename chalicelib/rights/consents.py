@@ -6,7 +6,7 @@ those whose record has ended: these are restricted (rights/restrictions).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,21 +92,22 @@ class Consents(Outside):
             return replace(after, consent=None), replace(change, actions=(*change.actions, *updates))
 
         require_record(self.book.faces.get(tenant, faceid, restricted=True))
-        for other in self.book.faces.find_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
+        faceids = self.book.faces.find_person(tenant, faceid).faces
+        self._end_links_to_crops(tenant, faceids)  # first: what fails here is asked for again
+        for other in faceids[1:]:  # of subjects from before format UNITED
             self.book.faces.change_face(tenant, other, restrict_other, None, restricted=True)
         self.book.faces.change_face(tenant, faceid, withdraw_record, request, restricted=True)
-        self._end_links_to_crops(tenant, faceid)
 
-    def _end_links_to_crops(self, tenant: Tenant, faceid: str) -> None:
+    def _end_links_to_crops(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Delete the person's faces that were cut out of captures: none is cut out again while the face is restricted.
 
         The sightings are read only if some face was cut out.
         """
         crops = self.book.captures.pictures.list_crops(tenant)
-        sightings = self.book.merges.mover.list_observations(tenant, faceid) if crops else ()
-        for sighting in sightings:
-            for key in crops.get(sighting.id, ()):
-                self.book.storage.uploads.delete(key)
+        for faceid in faceids if crops else ():
+            for sighting in self.book.merges.mover.list_observations(tenant, faceid):
+                for key in crops.get(sighting.id, ()):
+                    self.book.storage.uploads.delete(key)
 
     def read_page(
         self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None

@@ -19,18 +19,14 @@ from chalicelib.rights.words.retention import Kind
 from chalicelib.settings import Settings
 from regulars.backup.backup import backup
 from regulars.cli import commands
-from regulars.mqtt.discovery import Descriptions, Topics
-from regulars.mqtt.publishing import Publisher
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
-from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, open_house
+from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, open_house, tell_broker
 from tests.support.book.book import MINUTE, MONDAY, Shot
 from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, photo, picture
 from tests.support.faults.shop import Box
 from tests.support.faults.use_cases import everything
-from tests.support.mqtt.mosquitto import listening as hearing
-from tests.support.waiting import until
 
 # --- out --------------------------------------------------------------------------------------------------------------
 
@@ -268,20 +264,7 @@ def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_o
 
 def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gone: bool = False) -> None:
     """Tell the broker who came, by name, and who is gone, until all that it retains says so: ids of topics, too."""
-    topics = Topics("shop")
-    connection = house.connection("regulars-shop", topics.available)
-    with hearing(house.broker) as listener, house.client() as service:
-        publisher = Publisher(
-            service, mailbox, connection, Descriptions(topics, "shop", service.url, "1"), names=True, tidy_s=0.3
-        )
-
-        def is_told() -> bool:
-            return bool(found({topic: payload.encode() for topic, payload in [*listener.retained.items()]}, everybody))
-
-        if are_gone:
-            until(is_told)  # what the broker retained has come; before it, nobody is told of either
-        with bridged(connection, publisher.step):
-            until(lambda: is_told() is not are_gone)
+    tell_broker(house, mailbox, lambda retained: bool(found(retained, [*everybody])), are_gone=are_gone)
 
 
 def leave(box: Box) -> None:

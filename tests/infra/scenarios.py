@@ -100,6 +100,7 @@ def play(account: Account) -> None:
         schedules,
         usual_weeks,
         kept_no_longer,
+        withdrawn,
         pictures_off,
         readiness,
         merges,
@@ -400,6 +401,20 @@ def kept_no_longer(account: Account) -> None:
     told = shop.v1.done("GET", "/v1/retention")["kinds"]
     assert [one["now"] for one in told if one["kind"] != "captures"] == [0, 0, 0, 0], "S3 has a clock of its own"
     assert shop.v1.done("GET", "/v1/faces")["faces"] == []
+
+
+def withdrawn(account: Account) -> None:
+    """Somebody takes the consent back whose face was cut out of a capture."""
+    shop = Shop(account, "withdrawing-shop")
+    shop.v1.add_camera("door", id="door")
+    face = f"/v1/faces/{shop.see(ANN, 5)['face']}"
+    record = {"basis": "consent", "given_at": account.clock.now().isoformat()}
+    shop.v1.done("PUT", f"{face}/consent", record)
+    [capture] = shop.v1.done("GET", "/v1/captures")["captures"]
+    crop = f"/v1/captures/{capture['id']}/crops/0"
+    assert shop.v1.send("GET", crop, query={"camera": "door"}).status == 302
+    shop.v1.done_without_body("DELETE", f"{face}/consent")
+    assert shop.v1.send("GET", crop, query={"camera": "door"}).status == 409
 
 
 def pictures_off(account: Account) -> None:

@@ -25,7 +25,9 @@ from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
+from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.frigate import Frigate
+from regulars.mqtt.publishing import Publisher
 from regulars.mqtt.snapshots import TOPIC, Snapshots
 from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.compreface.client import Client as CompreFace
@@ -132,6 +134,29 @@ def bridged(connection: Broker, step: Callable[[], object]) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(20)
+
+
+def tell_broker(
+    house: House, mailbox: str, says: Callable[[dict[str, bytes]], bool], *, are_gone: bool = False
+) -> None:
+    """Run `regulars mqtt` with names until the broker says it, or, if people are gone, says it no more.
+
+    `says`: tells it of what is retained, by topic.
+    """
+    topics = Topics("shop")
+    connection = house.connection("regulars-shop", topics.available)
+    with hearing(house.broker) as listener, house.client() as service:
+        publisher = Publisher(
+            service, mailbox, connection, Descriptions(topics, "shop", service.url, "1"), names=True, tidy_s=0.3
+        )
+
+        def is_told() -> bool:
+            return says({topic: payload.encode() for topic, payload in [*listener.retained.items()]})
+
+        if are_gone:
+            until(is_told)  # what the broker retained has come; before it, nobody is told of either
+        with bridged(connection, publisher.step):
+            until(lambda: is_told() is not are_gone)
 
 
 def _encoded(one: Somebody) -> str:
