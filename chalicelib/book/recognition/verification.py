@@ -39,6 +39,10 @@ class _Compared(NamedTuple):
     judged: float
 
 
+_REMEMBERED = 64
+"""Tenants whose people with ended records a process remembers: a kilobyte for each person."""
+
+
 class _Look(NamedTuple):
     """The look of a face that a search does not find. `quality`: that of its picture."""
 
@@ -51,10 +55,6 @@ def _list_looks(faces: Sequence[Face], model: str) -> list[_Look]:
     """List the looks of those of the faces that have a template of the model."""
     templates = ((face, of_model(face.templates, model)) for face in faces)
     return [_Look(face.faceid, template, face.estimates.quality) for face, template in templates if template]
-
-
-_REMEMBERED = 64
-"""Tenants whose people with ended records a process remembers: half a megabyte for each five hundred."""
 
 
 class Verification(UseCase):
@@ -157,16 +157,18 @@ class Verification(UseCase):
         """
         key = tenant.model, ended_records
         with self._lock:
-            remembered = self._withdrawn.pop(tenant.name, None)
-        if not ended_records.may_be_there:
-            return []
-        if remembered is None or remembered[0] != key or ended_records.ends is None:
-            remembered = key, _list_looks(self.book.faces.list_withdrawn(tenant), tenant.model)
+            remembered = self._withdrawn.get(tenant.name)
+            if not ended_records.may_be_there:
+                self._withdrawn.pop(tenant.name, None)
+                return []
+        if remembered is not None and remembered[0] == key and ended_records.ends is not None:
+            return remembered[1]
+        looks = _list_looks(self.book.faces.list_withdrawn(tenant), tenant.model)
         with self._lock:
-            self._withdrawn[tenant.name] = remembered
+            self._withdrawn[tenant.name] = key, looks
             while len(self._withdrawn) > _REMEMBERED:
                 del self._withdrawn[next(iter(self._withdrawn))]
-        return remembered[1]
+        return looks
 
     def _compare_each(
         self, tenant: Tenant, looks: Sequence[_Look], probe: NDArray[np.float32], quality: float | None
