@@ -232,7 +232,7 @@ def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: py
         "oldest": "2026-03-02T09:00:00.000Z",
         "waits_until": None,
     }
-    assert [by_kind["faces", name]["days"] for name in ("regular", "staff")] == [1095, None]
+    assert [by_kind["faces", name]["days"] for name in ("regular", "staff")] == [1095, 1095]
     assert [by_kind[kind, None]["days"] for kind in ("captures", "sightings", "observations")] == [30, 120, 400]
     assert (told["held"], len(book.faces())) == (0, 1)
     book.services.faces.holds.set(book.tenant, str(seen.sightings[0].faceid), "case 7")
