@@ -114,3 +114,19 @@ def test_a_change_that_cannot_be_leaves_every_group_as_it_is(
     with pytest.raises(error):
         services.groups.change_fields(camera, made.id if group == "vip" else group, changes)
     assert services.groups.list_all(camera) == before
+
+
+def test_a_new_group_goes_as_regulars_do_and_one_that_is_there_keeps_what_it_has(
+    services: Services, camera: Tenant
+) -> None:
+    def create(name: str) -> int | None:
+        tenant = services.tenants.get_by_name(camera.name)
+        return services.groups.create(tenant, name, 5, "").unseen_days
+
+    assert create("vip") == services.tenants.get_by_name(camera.name).regular_days == 1095
+    services.tenants.change_settings(camera.name, {"regular_days": None})
+    assert create("before") is None
+    services.tenants.change_settings(camera.name, {"regular_days": 30})
+    assert create("staff") == 30
+    groups = services.groups.list_all(camera)
+    assert [group.unseen_days for group in groups if not group.is_default] == [1095, None, 30]
