@@ -29,7 +29,7 @@ from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.commit import Change, GalleryMoved, make_user_edit, replace_user_faces
 from chalicelib.book.faces import hold_delete, hold_put
 from chalicelib.book.records.captures import AGAIN, capture_from
-from chalicelib.book.records.faces import face_from, hold_from, name_item, user_from
+from chalicelib.book.records.faces import face_from, face_update, hold_from, name_item, user_from
 from chalicelib.book.records.merges import Merge, MergeState
 from chalicelib.book.records.observations import (
     STORABLE,
@@ -158,8 +158,8 @@ class GalleryRecords(Subject):
         }
         for name, key in right_keys.items():
             if item.get(name) != key:
-                when = (equals("version", face.version, _SAME),)
-                update = Update(keys.FACES, (tenant.name, face.faceid), when, set={name: key}, add={"version": 1})
+                same = equals("version", face.version, _SAME)
+                update = face_update(tenant.name, face.faceid, same, set={name: key})
                 text = f"face {face.faceid} is listed as {item.get(name)!r}, and is {key!r}"
                 yield self.make_disagreement(text, (face.version,), update)
 
@@ -345,7 +345,7 @@ class UserRecords(Subject):
                 versions[user_of(face)][face.faceid] = face.version
         for entry in sorted(versions.keys() - users.keys()):
             updates: list[Action] = [
-                Update(keys.FACES, (tenant.name, faceid), (equals("version", version, _SAME),), remove=("user",))
+                face_update(tenant.name, faceid, equals("version", version, _SAME), remove=("user",))
                 for faceid, version in versions[entry].items()
             ]
             text = f"{len(updates)} faces name a user {entry}, which there is not"
@@ -848,9 +848,9 @@ class VisitRecords(Subject):
                 text = f"face {face.faceid} says that it comes from {face.merges} merges, and it does from {count}"
                 yield self._make_count_disagreement(tenant, face, "merges", count, text)
             if face.moving and (face.moving not in merges or merges[face.moving].state not in _MOVING):
-                when = (equals("moving", face.moving, _SAME),)
-                update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, remove=("moving",))
                 text = f"face {face.faceid} says that merge {face.moving} moves its observations, and it does not"
+                same = equals("moving", face.moving, _SAME)
+                update = face_update(tenant.name, face.faceid, same, remove=("moving",))
                 yield self.make_disagreement(text, (face.version,), update)
         for merge in merges.values():
             survivor = faces.get(merge.survivor)
@@ -861,9 +861,8 @@ class VisitRecords(Subject):
 
     def _make_count_disagreement(self, tenant: Tenant, face: Face, field: str, count: int, says: str) -> Disagreement:
         """Return a disagreement that another count in a field of the face mends. A count of 0 is not stored."""
-        when = (equals("version", face.version, _SAME),)
         change = {"set": {field: count}} if count else {"remove": (field,)}
-        update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, **change)
+        update = face_update(tenant.name, face.faceid, equals("version", face.version, _SAME), **change)
         return self.make_disagreement(says, (face.version,), update)
 
 

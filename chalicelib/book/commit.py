@@ -23,7 +23,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.book.records.faces import face_from, journal_item, user_from, user_item
-from chalicelib.book.rules.templates import User, gallery_group, make_change_entries, mean_of, reduce_templates
+from chalicelib.book.rules.templates import (
+    User,
+    gallery_group,
+    is_users,
+    make_change_entries,
+    mean_of,
+    reduce_templates,
+)
 from chalicelib.book.words import keys
 from chalicelib.book.words.effects import Effect
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, WrongModel
@@ -277,6 +284,9 @@ def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: date
     conditions += [at_least(name, -number, name) for name, number in change.tenant.items() if number < 0]
     if switch_to:
         conditions.append(equals("next_model", switch_to, NEXT))
+    # A group that is dropped has no faceid.
+    edited_ids = (entry.faceid for entry in change.journal if entry.faceid and not is_users(entry.faceid))
+    edits = tuple((Effect.EDITS, faceid) for faceid in edited_ids)
     return [
         *change.actions,
         *_make_group_actions(tenant, change),
@@ -289,7 +299,7 @@ def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: date
             add={"free": -gained_faces, **change.tenant},
             remove=("next_model",) if switch_to else (),
         ),
-        Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
+        Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),), edits),
     ]
 
 

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change, GalleryMoved
 from chalicelib.book.faces import has_ended_record
 from chalicelib.book.models import Embedder, list_known_templates
-from chalicelib.book.records.faces import face_from, picture_fields, tenant_from
+from chalicelib.book.records.faces import face_from, face_update, picture_fields, tenant_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.templates import is_users, reduce_templates, user_of
 from chalicelib.book.tenants import ENDED_CHANGES
@@ -355,8 +355,7 @@ def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTempla
             [template for template in face_after.templates if template.model in new_models]
         )
         if_unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        fields = {**picture_fields(face_after), "version": face.version + 1}
-        actions.append(Update(keys.FACES, (tenant, face.faceid), (if_unchanged,), set=fields))
+        actions.append(face_update(tenant, face.faceid, if_unchanged, set=picture_fields(face_after)))
         if face.group_id != RESTRICTED:
             entry = JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face))
             journal.append(entry)

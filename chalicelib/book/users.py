@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_EXISTS, Change, make_user_edit, replace_user_faces
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.faces import user_from, user_item
+from chalicelib.book.records.faces import face_update, user_from, user_item
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_free
 from chalicelib.book.rules.templates import MAX_FACES, User, gallery_group, of_model, read_vector
@@ -275,13 +275,7 @@ class Users(UseCase):
             require_ground(tenant, face, replace(face, user=user))
         user_change: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
         return [
-            Update(
-                keys.FACES,
-                (tenant.name, faceid),
-                (equals("version", face.version, "face-same"),),
-                add={"version": 1},
-                **user_change,
-            )
+            face_update(tenant.name, faceid, equals("version", face.version, "face-same"), **user_change)
             for faceid, face in faces.items()
         ]
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_from, face_item, group_from, picture_fields
+from chalicelib.book.records.faces import face_from, face_item, face_update, group_from, picture_fields
 from chalicelib.book.records.observations import (
     observation_from,
     page_item,
@@ -166,14 +166,7 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
         names += picture_fields(after)
         conditions.append(equals("version", before.version, FACE_SAME))
     fields = {name: item.get(name) for name in names}
-    return Update(
-        keys.FACES,
-        (tenant.name, after.faceid),
-        tuple(conditions),
-        set=fields,
-        add={"version": 1},
-        remove=removed_fields,
-    )
+    return face_update(tenant.name, after.faceid, *conditions, set=fields, remove=removed_fields)
 
 
 def face_put(tenant: Tenant, before: Face, after: Face) -> Put:

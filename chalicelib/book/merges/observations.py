@@ -16,7 +16,7 @@ from datetime import timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_from
+from chalicelib.book.records.faces import face_from, face_update
 from chalicelib.book.records.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
 from chalicelib.book.records.observations import STORABLE, observation_from
 from chalicelib.book.rooms import UseCase
@@ -282,10 +282,8 @@ class ObservationMover(UseCase):
         """
         deletes = merge_deletes(tenant, merge, equals("state", merge.state, "merge-state"))
         if_free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
-        if_merged_and_free = (at_least("merges", 1, "face-merged"), *if_free)
-        survivor_update = Update(
-            keys.FACES, (tenant, merge.survivor), if_merged_and_free, add={"merges": -1, "version": 1}
-        )
+        if_merged = at_least("merges", 1, "face-merged")
+        survivor_update = face_update(tenant, merge.survivor, if_merged, *if_free, add={"merges": -1})
         try:
             write(self.book.items, [*deletes, survivor_update] if merge.is_active else deletes)
         except ConditionFailed as error:
@@ -352,8 +350,7 @@ def _set_group_name(observation: Observation, face_visits: FaceVisits) -> Observ
 
 
 def _release_update(tenant: str, face: Face, merge: Merge) -> Update:
-    still = (equals("moving", merge.id, "still-moving"),)
-    return Update(keys.FACES, (tenant, face.faceid), still, add={"version": 1}, remove=("moving",))
+    return face_update(tenant, face.faceid, equals("moving", merge.id, "still-moving"), remove=("moving",))
 
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))

@@ -30,7 +30,7 @@ from chalicelib.book.words.model import (
 )
 from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
-from chalicelib.book.words.ports import Action, Item, Put, absent
+from chalicelib.book.words.ports import NOTHING, Action, Condition, Item, Put, Update, absent
 from chalicelib.book.words.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.book.words.values import (
     HEX,
@@ -194,6 +194,15 @@ _SHOWN: dict[str, Any] = {
 }
 _LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait", **_SHOWN)
 _FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, **_SHOWN)
+
+
+def face_update(tenant: str, faceid: str, *when: Condition, add: Mapping[str, int] = NOTHING, **change: Any) -> Update:
+    """Return the update of some attributes of a face, which is another version then. It says that it edits the face.
+
+    `add`, `change`: as of Update, which takes them.
+    """
+    added, does = {"version": 1, **add}, ((Effect.EDITS, faceid),)
+    return Update(keys.FACES, (tenant, faceid), when, add=added, does=does, **change)
 
 
 def face_item(tenant: str, face: Face) -> Item:

@@ -22,6 +22,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.book.records.captures import AGAIN, STEP, capture_from, require_no_erasure, seen_item
+from chalicelib.book.records.faces import face_update
 from chalicelib.book.records.merges import return_put
 from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
@@ -660,7 +661,7 @@ class Rejection(UseCase):
         deletes = [*self.book.recognition.negatives.make_delete_actions(tenant.name, face), *merges]
         notes: list[Action] = [return_put(tenant.name, other_id, faceid, self.book.clock.now())]
         if self.book.faces.find(tenant, other_id, restricted=True) is not None:
-            notes.append(Update(keys.FACES, (tenant.name, other_id), (exists("face-there"),), add={"version": 1}))
+            notes.append(face_update(tenant.name, other_id, exists("face-there")))
         actions = (*face_deletes(self.book.items, tenant.name, face), *deletes, *notes)
         counts = {face.group_id: -1}
         self.book.writer.commit(

@@ -52,6 +52,10 @@ class Effect(StrEnum):
     """Groups, cameras, hooks and the like, and nobody's data or access."""
 
 
+_OF_FACES = "adds edits names joins deletes holds releases restricts frees consents withdraws"
+OF_FACES, DELETING = frozenset(map(Effect, _OF_FACES.split())), frozenset({Effect.DELETES, Effect.JOINS})
+"""Effects whose subjects are faces, and those after which the face is gone."""
+
 SHARED_KEYS = "shared keys"
 """The access by which all clients of a tenant come that have no key of their own: app_key, appcode and access key."""
 SHOP = "shop"

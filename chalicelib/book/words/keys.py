@@ -158,12 +158,18 @@ KINDS_BY_TENANT = frozenset({"tenant", "signing_key", "key", "member", STILL})
 """Kinds of which an id begins with the tenant's name; items of other kinds say it by `tenant`."""
 
 
+def tenant_of_item(table: Table, item: Mapping[str, Any]) -> str:
+    """Return the tenant whose an item is; "": it does not say, or is what outlives a tenant."""
+    if table.name != TENANTS.name:
+        return str(item[table.partition].partition("#")[0])
+    if item["kind"] in KINDS_BY_TENANT:
+        return str(item["id"].partition("#")[0])
+    return "" if item["kind"] == ERASED else str(item.get("tenant", ""))
+
+
 def is_of_tenant(table: Table, item: Mapping[str, Any], tenant: str) -> bool:
     """Tell whether an item is a tenant's: all of these go when the tenant is erased."""
-    if table.name != TENANTS.name:
-        return bool(item[table.partition].partition("#")[0] == tenant)
-    by_id = item["kind"] in KINDS_BY_TENANT and item["id"].partition("#")[0] == tenant
-    return bool(by_id or (item.get("tenant") == tenant and item["kind"] != ERASED))
+    return tenant_of_item(table, item) == tenant
 
 
 # --- directory ------------------------------------------------------------------------------------------------------

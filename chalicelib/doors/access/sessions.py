@@ -81,6 +81,7 @@ class Sessions(Outside):
         item_key = keys.code_item(api_keys.digest(code))
         item = make_sign_in_item(item_key, tenant.name, key, now, now + CODE_LASTS)
         does = ((Effect.GIVES_ACCESS, f"code of {name_access('key', key.id)}"),)
+        acts.add_details(key=key.id)
         write(self.book.items, [Put(keys.TENANTS, item, (absent("code-free"),), does)])
         return code
 
@@ -326,6 +327,8 @@ class Sessions(Outside):
         ends_at = _compute_end(key, now, keep=keep)
         item = make_sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, ends_at)
         does = ((Effect.SIGNS_IN, name_access("member" if isinstance(key, Member) else "key", key.id)),)
+        if isinstance(key, ApiKey):
+            acts.add_details(key=key.id)
         write(self.book.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),), does)])
         return token, Session(tenant, key, now, ends_at)
 

@@ -8,16 +8,15 @@ their entries say stands in the capture, which their transaction writes anyway (
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.book.rooms import Made
-from chalicelib.book.rules.templates import is_users
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.effects import Effect, read_effects
+from chalicelib.book.words.effects import DELETING, OF_FACES, Effect, read_effects
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.items import write
 from chalicelib.book.words.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
@@ -174,7 +173,7 @@ def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
         case Kind.CHORE:
             return any(change.table.name in _OF_CHORES for change in changes)
         case Kind.SIGHTING:
-            return bool(_list_deleted_faces(actions))
+            return bool(_list_subjects(changes, DELETING))
         case _:
             return False
 
@@ -185,55 +184,36 @@ def _only_counts(action: Action) -> bool:
 
 
 def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
-    """Make an act's entry from the changes of its transaction."""
-    journal = [action.item for action in actions if isinstance(action, Put) and action.table.name == keys.JOURNAL.name]
+    """Make an act's entry from what it says, and from the effects that the changes of its transaction say."""
+    changes = [action for action in actions if not isinstance(action, Check)]
+    named_faceids = [act.about["face"]] if "face" in act.about else []
     fields = {name: value for name, value in act.about.items() if name != "face"}
     return new_entry(
         clock,
         act.what,
         act.by,
         request=request_id(),
-        faces=_list_faces(act, actions, journal),
-        deleted=_list_deleted_faces(actions),
-        seq=int(journal[0]["seq"]) if journal else None,
-        key=_find_key_of_sign_in(actions),
+        faces=list(dict.fromkeys([*named_faceids, *_list_subjects(changes, OF_FACES)])),
+        deleted=_list_subjects(changes, DELETING),
+        seq=next((int(put.item["seq"]) for put in changes if put.table is keys.JOURNAL and isinstance(put, Put)), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
-        does=_read_effects_of(actions),
+        does=_read_effects_of(changes),
         **fields,
     )
 
 
-def _list_faces(act: Act, actions: Sequence[Action], journal: Sequence[Item]) -> list[str]:
-    """Return the faces that an act names, or that its transaction changes. `journal`: what it puts into that."""
-    changed_faceids = [
-        action.key[1] for action in actions if action.table.name == keys.FACES.name and not isinstance(action, Check)
-    ]
-    journal_faceids = [change["faceid"] for item in journal for change in item["changes"]]
-    # A group that is dropped has no faceid.
-    edited_faceids = [faceid for faceid in journal_faceids if faceid and not is_users(faceid)]
-    named_faceids = [act.about["face"]] if "face" in act.about else []
-    return list(dict.fromkeys([*named_faceids, *changed_faceids, *edited_faceids]))
+def _read_effects_of(changes: Sequence[Put | Update | Delete]) -> Mapping[str, list[str]]:
+    """Return what a transaction does, as its writes say it. A face with another effect is not edited, too.
 
-
-def _find_key_of_sign_in(actions: Sequence[Action]) -> str | None:
-    signs_in = keys.session_item("")[0], keys.code_item("")[0]
-    puts = [action for action in actions if isinstance(action, Put) and action.table.name == keys.TENANTS.name]
-    return next((put.item.get("key") for put in puts if put.key[0] in signs_in), None)
-
-
-def _read_effects_of(actions: Sequence[Action]) -> Mapping[str, list[str]]:
-    """Return what a transaction does, as its writes say it.
-
-    Writes of accesses and settings say it themselves. Of others without a word, those of a face edit it, and the rest
-    arranges something that is nobody's.
+    Writes of accesses and settings say all that they do. Others without a word arrange something that is nobody's.
     """
-    changes = [action for action in actions if not isinstance(action, Check)]
-    if does := read_effects(change.does for change in changes):
+    others = _list_subjects(changes, OF_FACES - {Effect.EDITS})
+    said = (word for change in changes for word in change.does if word[0] != Effect.EDITS or word[1] not in others)
+    if does := read_effects([tuple(said)]):
         return does
-    if any(change.table.name in _ACCESSES for change in changes):
+    if not changes or any(change.table.name in _ACCESSES for change in changes):
         return {}
-    faceids = [change.key[1] for change in changes if change.table.name == keys.FACES.name]
-    return {Effect.EDITS: faceids} if faceids else {Effect.ARRANGES: []} if changes else {}
+    return {Effect.ARRANGES: []}
 
 
 def _audit_days(action: Action) -> int | str | None:
@@ -244,18 +224,14 @@ def _audit_days(action: Action) -> int | str | None:
     return (fields["audit_days"] or "none") if "audit_days" in fields else None
 
 
-def _list_deleted_faces(actions: Sequence[Action]) -> list[str]:
-    return [action.key[1] for action in actions if isinstance(action, Delete) and action.table.name == keys.FACES.name]
+def _list_subjects(changes: Sequence[Put | Update | Delete], effects: Collection[str]) -> list[str]:
+    return [subject for change in changes for effect, subject in change.does if effect in effects]
 
 
 def _find_owner(action: Action) -> str:
     """Return whose item this is; "" if it does not say."""
-    partition, sort = action.key
-    if action.table.name != keys.TENANTS.name:
-        return partition.partition("#")[0]
-    if isinstance(action, Put) and "tenant" in action.item:
-        return str(action.item["tenant"])
-    return sort.partition("#")[0] if partition in ("tenant", "key", "member", "signing_key") else ""
+    item = dict(zip((action.table.partition, action.table.sort), action.key, strict=True))
+    return keys.tenant_of_item(action.table, action.item if isinstance(action, Put) else item)
 
 
 class Audit(Outside):

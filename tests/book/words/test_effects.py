@@ -1,15 +1,19 @@
-"""What a changed face's write does, by what is stored before and after it."""
+"""What a write of a face does: a changed one by what is stored before and after it. Each says it."""
 
+import ast
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+import chalicelib
 from chalicelib.book.words.consent import Basis, Consent, Ending
-from chalicelib.book.words.effects import Effect, describe_face_change, name_setting, read_setting
+from chalicelib.book.words.effects import DELETING, OF_FACES, Effect, describe_face_change, name_setting, read_setting
 from chalicelib.book.words.model import Face, Hold, Restriction
 
+SOURCES = Path(chalicelib.__file__).parent
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 CONSENT = Consent(Basis.CONSENT, AT, "form")
 WITHDRAWN = Restriction("", AT, "regular", "", ended=Ending.WITHDRAWN)
@@ -64,3 +68,35 @@ def test_a_setting_is_said_with_its_value_unless_somebody_wrote_it(name: str, va
     subject = name_setting(name, value)
     assert read_setting(subject) == said
     assert said is not None or subject == name, "a text may name a person"
+
+
+def test_each_effect_is_of_faces_or_of_what_is_no_face() -> None:
+    of_no_face = {*Effect} - OF_FACES
+    assert of_no_face == {
+        Effect.GIVES_ACCESS,
+        Effect.TAKES_ACCESS,
+        Effect.TAKES_SIGN_IN,
+        Effect.CHANGES_ACCESS,
+        Effect.SIGNS_IN,
+        Effect.SIGNS_OUT,
+        Effect.SETS,
+        Effect.ARRANGES,
+    }, "a new effect: say in book/words/effects whether its subjects are faces"
+    assert DELETING <= OF_FACES
+
+
+def test_each_write_of_a_face_says_what_it_does() -> None:
+    """The audit's entry names the faces that writes say, and no others."""
+    writes = [call for path in SOURCES.rglob("*.py") for call in list_writes_of_faces(path)]
+    silent = [call for call in writes if len(call.args) < 4 and "does" not in {word.arg for word in call.keywords}]
+    assert len(writes) > 4
+    assert not [ast.unparse(call) for call in silent], "say its effect (`does`), or write by `face_update`"
+
+
+def list_writes_of_faces(path: Path) -> list[ast.Call]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args]
+    return [
+        call
+        for call in calls
+        if ast.unparse(call.func) in ("Put", "Update", "Delete") and ast.unparse(call.args[0]).endswith("FACES")
+    ]
