@@ -7,7 +7,7 @@ expires: whoever reads the tenant from then on restricts that face first (Tenant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
@@ -43,8 +43,7 @@ from chalicelib.book.words.items import (
     write_unless_changed,
 )
 from chalicelib.book.words.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry, Restriction, Tenant
-from chalicelib.book.words.ports import Action, Delete, Put, Update, absent, equals, exists
-from chalicelib.book.words.values import make_ids_pattern
+from chalicelib.book.words.ports import Action, Put, Update, absent, equals, exists
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.places import PLACES, Mark
 
@@ -198,11 +197,8 @@ class Restrictions(Outside):
         after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
-        removers = {"outbox": self._drop_events if ended else self._remove_name_from_events}
-        needed_removers = [removers[place.name] for place in PLACES if place.restriction is Mark.UNNAMED]
-        actions = tuple(action for remove in needed_removers for action in remove(tenant.name, face.faceid))
         return after, Change(
-            actions,
+            self._take_out_of_events(tenant.name, face.faceid, is_ended=bool(ended)),
             (make_delete_entry(face),),
             lost_faces,
             self.book.groups.list_limited(tenant, lost_faces),
@@ -215,35 +211,23 @@ class Restrictions(Outside):
         if len(away.union(faceids)) > max(self.most, len(away)):
             raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
 
-    def _remove_name_from_events(self, tenant: str, faceid: str) -> tuple[Action, ...]:
+    def _take_out_of_events(self, tenant: str, faceid: str, *, is_ended: bool) -> tuple[Action, ...]:
         """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
 
-        A call that writes another one meanwhile changes the face.
+        A call that writes another one meanwhile changes the face. `is_ended`: its record of consent ends. Then the
+        events go: without the name they would still say that somebody was there, when, and at which camera.
         """
-        from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
-
-        updates = (without_name(item, {faceid}) for item in walk_items(self.book.items, keys.OUTBOX, tenant))
-        return self._write_but_last(filter(None, updates))
-
-    def _drop_events(self, tenant: str, faceid: str) -> tuple[Action, ...]:
-        """Drop the events about a face whose record of consent ends, as `_remove_name_from_events` does with names.
-
-        Without the name they would still say that somebody of this id was there, when, and at which camera.
-        """
-        pattern = make_ids_pattern([faceid])
-        waiting_items = walk_items(self.book.items, keys.OUTBOX, tenant)
-        return self._write_but_last(
-            Delete(keys.OUTBOX, (tenant, item["id"]))
-            for item in waiting_items
-            if pattern.search(f"{item['id']} {item['payload']}")
-        )
-
-    def _write_but_last(self, actions: Iterable[Action]) -> tuple[Action, ...]:
-        """Write all of the actions but as many as fit one transaction, and return these."""
-        all_actions = list(actions)
-        for action in all_actions[_EVENTS:]:
+        actions = [
+            action
+            for place in PLACES
+            if place.restriction is Mark.UNNAMED
+            and (take_out := (place.erasure if is_ended else place.deletion).take_out)
+            for item in place.walk_items(self.book.items, tenant)
+            if (action := take_out(item, {faceid}))
+        ]
+        for action in actions[_EVENTS:]:
             write_unless_changed(self.book.items, [action])
-        return tuple(all_actions[:_EVENTS])
+        return tuple(actions[:_EVENTS])
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.

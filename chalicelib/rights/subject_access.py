@@ -40,7 +40,7 @@ from chalicelib.book.words.captures import RULES, Capture, parts_of_sighting
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.book.words.items import PageTokens, walk_items
-from chalicelib.book.words.model import MEMORY, Face, Group, Tenant
+from chalicelib.book.words.model import Face, Group, Tenant
 from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.observations import Observation, ObservationKind, keep_own
 from chalicelib.book.words.ports import Item, ItemStore, Table
@@ -50,7 +50,7 @@ from chalicelib.book.words.webhooks import KEPT_FOR
 from chalicelib.rights.notices import write_list
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.audit import Entry, faces_of, list_absorbed_faces
-from chalicelib.rights.words.places import PLACES
+from chalicelib.rights.words.places import AS_STORED, PLACES, Place
 from chalicelib.rights.words.retention import find_unseen_days_of_face
 from chalicelib.rights.words.texts import Language, direction_of, isolate, words_of
 
@@ -124,21 +124,11 @@ def _read_names(subject: Subject) -> Iterator[Item]:
 
 
 def _read_users(subject: Subject) -> Iterator[Item]:
-    """Read the user that has the face, without the other faces and the mean with these."""
+    """Read the user that has the face, without the other faces."""
     user = user_of(subject.face)
     item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
     if item and (own_faces := subject.keep_own(item["faces"])):
-        yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own_faces}
-
-
-def _read_journal(subject: Subject) -> Iterator[Item]:
-    for item in walk_items(subject.items, keys.JOURNAL, subject.tenant.name):
-        if changes := subject.keep_own(item["changes"], moment(item["at"])):
-            yield {**item, "changes": changes}
-
-
-_OF_ALL = ("detection", "again")
-"""Attributes of a capture that is being resolved: the faces in it, with templates, of whatever person."""
+        yield {**item, "faces": own_faces}
 
 
 def _read_captures(subject: Subject) -> Iterator[Item]:
@@ -155,60 +145,7 @@ def _read_captures(subject: Subject) -> Iterator[Item]:
             own_sightings = [
                 sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in numbers_by_key[capture_key]
             ]
-            yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own_sightings}
-
-
-def _read_requests(subject: Subject) -> Iterator[Item]:
-    for item in walk_items(subject.items, keys.REQUESTS, subject.tenant.name):
-        body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
-        if subject.is_named_in(body, at):
-            own_body = {
-                name: subject.keep_own(value, at) if isinstance(value, list) else value for name, value in body.items()
-            }
-            yield {**item, "body": own_body}
-
-
-def _read_outbox(subject: Subject) -> Iterator[Item]:
-    for item in walk_items(subject.items, keys.OUTBOX, subject.tenant.name):
-        payload = json.loads(item["payload"])
-        if subject.is_named_in(payload, moment(item["created_at"])):
-            yield {**item, "payload": payload}
-
-
-def _read_negatives(subject: Subject) -> Iterator[Item]:
-    """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
-    for item in walk_items(subject.items, keys.NEGATIVES, subject.tenant.name):
-        faceid, sighting = keys.parts_of_negative(item["id"])
-        if faceid == subject.faceid:
-            yield {name: value for name, value in item.items() if name not in ("templates", *MEMORY)}
-        elif sighting in subject.sightings:
-            own_fields = {name: value for name, value in item.items() if name not in MEMORY}
-            yield {**own_fields, "id": keys.negative("another", sighting)}
-
-
-def _read_merges(subject: Subject) -> Iterator[Item]:
-    mine = {merge.id for merge in subject.merges}
-    for item in walk_items(subject.items, keys.MERGES, subject.tenant.name):
-        if item["id"] in mine:
-            yield item if "kept" in item else {name: value for name, value in item.items() if name != "other"}
-        elif item["other"] in subject.list_ids(moment(item["at"])):
-            yield {"at": item["at"], "state": item["state"], "other": item["other"]}
-
-
-def _read_reviews(subject: Subject) -> Iterator[Item]:
-    for item in walk_items(subject.items, keys.REVIEWS, subject.tenant.name):
-        ids = subject.list_ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
-        near = [near for near in item.get("near", ()) if near[0] in ids]
-        if item["faceid"] in ids:
-            yield {**item, "near": near}
-        elif near:
-            yield {"kind": item["kind"], "at": item["at"], "near": near}
-
-
-def _read_duplicates(subject: Subject) -> Iterator[Item]:
-    for item in walk_items(subject.items, keys.DUPLICATES, subject.tenant.name):
-        if not subject.list_ids(moment(item["at"])).isdisjoint(keys.parts_of_duplicate(item["id"])):
-            yield {name: value for name, value in item.items() if name != "id"}
+            yield {**item, "sightings": own_sightings}
 
 
 def _read_audit(subject: Subject) -> Iterator[Item]:
@@ -251,21 +188,23 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
     "arrivals": _read_arrivals,
     "observations": lambda of: (observation_item(of.tenant.name, one) for one in of.observations),
     "captures": _read_captures,
-    "journal": _read_journal,
-    "negatives": _read_negatives,
-    "merges": _read_merges,
-    "reviews": _read_reviews,
-    "duplicates": _read_duplicates,
-    "outbox": _read_outbox,
-    "requests": _read_requests,
     "audit": _read_audit,
 }
-"""Readers of a place's items about somebody, by the place's name (rights/words/places)."""
+"""Readers of somebody's items in places that lead to them by their keys, by the place's name (rights/words/places)."""
 
 
 def read_holdings(subject: Subject) -> dict[str, list[Item]]:
     """Read the records of the person in every place, by its name."""
-    return {name: list(read(subject)) for name, read in READERS.items()}
+    return {place.name: list(_read_place(place, subject)) for place in PLACES if place.archive == AS_STORED}
+
+
+def _read_place(place: Place, subject: Subject) -> Iterator[Item]:
+    if (take_own := place.take_own) is None:
+        own_items = READERS[place.name](subject)
+    else:
+        stored_items = place.walk_items(subject.items, subject.tenant.name)
+        own_items = filter(None, (take_own(item, subject) for item in stored_items))
+    return ({name: value for name, value in item.items() if name not in place.others} for item in own_items)
 
 
 _STYLE = Markup("""

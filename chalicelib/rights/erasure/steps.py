@@ -55,7 +55,7 @@ from chalicelib.rights.words.erasures import (
     make_statement,
     receipt_name,
 )
-from chalicelib.rights.words.places import Step, done_in
+from chalicelib.rights.words.places import Step
 from chalicelib.rights.words.signing import canonical_json
 
 _A_TRANSACTION = 20
@@ -174,9 +174,8 @@ class ErasureSteps(Outside):
         return remaining_s() >= STOPS_AT_S
 
     def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
-        for place in done_in(step, erases=erasure.erases):
-            erase = self.book.erasure.traces.find_eraser(place, erases=erasure.erases)
-            erase(tenant, erasure.faceids, milliseconds(erasure.at))
+        before_ms = milliseconds(erasure.at)
+        self.book.erasure.traces.erase(tenant, step, erasure.faceids, before_ms, erases=erasure.erases)
 
     def _erase_sightings(self, tenant: Tenant, erasure: Erasure, span: Span, remaining_s: Callable[[], float]) -> bool:
         """Change the faces' observations of a time span, and the captures of an erasure. Return False if time ran out.

@@ -1,23 +1,31 @@
 """All places that may hold something of a person, and what each right and each clock does with it.
 
-A new table, item, blob path or topic that is in none of these fails a test (tests/rights/words/test_places.py). What
-reads or changes a person's data walks them: erasures and retention (rights/erasure), restrictions
+A new table, item, class, blob path or topic that is in none of these fails a test (tests/rights/words/test_places.py).
+What reads or changes a person's data walks them: erasures and retention (rights/erasure), restrictions
 (rights/restrictions), archives (rights/subject_access), the consistency check (chalicelib/consistency). docs/privacy.md
 and the record of processing are printed from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.book.words.items import list_faceids_on_hold, list_restricted_faceids
-from chalicelib.book.words.ports import ItemStore
+from chalicelib.book.idempotency import PARTIAL
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import list_faceids_on_hold, list_restricted_faceids, walk_items
+from chalicelib.book.words.model import MEMORY
+from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Update, exists
+from chalicelib.book.words.values import make_ids_pattern, moment, texts_of
 from chalicelib.rights.words.retention import Kind
+
+if TYPE_CHECKING:
+    from chalicelib.rights.subject_access import Subject
 
 
 class Whose(StrEnum):
@@ -46,12 +54,20 @@ class Step(StrEnum):
     RECEIPT = "receipt"
 
 
+TakeOut = Callable[[Item, Collection[str]], Action | None]
+"""Returns what takes people, by their ids, out of an item; None: the item names none of them."""
+
+
 class Fate(NamedTuple):
-    """The end of a place by a deletion or an erasure. `step`: that which does it; None: the deleting transaction, or
-    nothing."""
+    """The end of a place by a deletion or an erasure.
+
+    `step`: that which does it; None: the deleting transaction, or nothing. `take_out`: how, item by item of a table;
+    None: the step has code of its own for the place.
+    """
 
     says: str
     step: Step | None = None
+    take_out: TakeOut | None = None
 
 
 class Mark(StrEnum):
@@ -76,12 +92,20 @@ class Agrees(StrEnum):
     STATISTICS = "statistics"
 
 
+AS_STORED = "as it is stored"
+_TABLES = {table.name: table for table in keys.TABLES}
+
+
 class Place(Struct, frozen=True):
     """A place. `name`: of a table, or what the objects are called in an archive and in docs/privacy.md.
 
     `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention, if it has some.
     `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of what lies there, in
-    book/words/keys; `topics`: those of regulars/mqtt/discovery.
+    book/words/keys; `topics`: those of regulars/mqtt/discovery; `classes`: those that have a Codec.
+
+    `take_own`, of a table with items about several people: it makes of one what it holds of one person; None: nothing.
+    `others`: attributes that no archive has, since they are about other people, too. `time`: the attribute that says,
+    in ms, when an item was made.
     """
 
     name: str
@@ -94,14 +118,122 @@ class Place(Struct, frozen=True):
     whose: Whose = Whose.FACE
     clocks: tuple[Kind, ...] = ()
     agrees: Agrees | None = None
-    archive: str = "as it is stored"
+    archive: str = AS_STORED
     keys: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    take_own: Callable[[Item, Subject], Item | None] | None = None
+    others: tuple[str, ...] = ()
+    time: str = "at"
 
     @property
     def is_ours(self) -> bool:
         """Tell if the service itself stores it."""
         return self.whose is not Whose.OTHERS
+
+    def walk_items(self, items: ItemStore, tenant: str) -> Iterator[Item]:
+        """Yield all items of the place, which is a table of the tenant's items."""
+        return walk_items(items, _TABLES[self.name], tenant)
+
+
+def _take_own_changes(item: Item, subject: Subject) -> Item | None:
+    changes = subject.keep_own(item["changes"], moment(item["at"]))
+    return {**item, "changes": changes} if changes else None
+
+
+def _take_own_negative(item: Item, subject: Subject) -> Item | None:
+    """Return a picture that was rejected for the person, without the templates of whom it shows, or one of the person
+    that was rejected for somebody else."""
+    faceid, sighting = keys.parts_of_negative(item["id"])
+    if faceid == subject.faceid:
+        return {name: value for name, value in item.items() if name != "templates"}
+    return {**item, "id": keys.negative("another", sighting)} if sighting in subject.sightings else None
+
+
+def _take_own_merge(item: Item, subject: Subject) -> Item | None:
+    if any(item["id"] == merge.id for merge in subject.merges):
+        return {name: value for name, value in item.items() if name != "other" or "kept" in item}
+    is_part = item["other"] in subject.list_ids(moment(item["at"]))
+    return {name: item[name] for name in ("at", "state", "other")} if is_part else None
+
+
+def _take_own_review(item: Item, subject: Subject) -> Item | None:
+    ids = subject.list_ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
+    near = [near for near in item.get("near", ()) if near[0] in ids]
+    if item["faceid"] in ids:
+        return {**item, "near": near}
+    return {"kind": item["kind"], "at": item["at"], "near": near} if near else None
+
+
+def _take_out_of_review(item: Item, faceids: Collection[str]) -> Action | None:
+    """Delete a review of one of the faces; take them out of what the face of another is compared with."""
+    if item["faceid"] in faceids:
+        return Delete(keys.REVIEWS, (item["tenant"], item["id"]))
+    near = item.get("near", [])
+    others = [scored for scored in near if scored[0] not in faceids]  # face and score
+    if len(others) == len(near):
+        return None
+    return Put(keys.REVIEWS, {**item, "near": others}, (exists("still-there"),))
+
+
+def _take_own_pair(item: Item, subject: Subject) -> Item | None:
+    ids = subject.list_ids(moment(item["at"]))
+    return None if ids.isdisjoint(keys.parts_of_duplicate(item["id"])) else item
+
+
+def _delete_pair(item: Item, faceids: Collection[str]) -> Action | None:
+    is_of_them = not {*faceids}.isdisjoint(keys.parts_of_duplicate(item["id"]))
+    return Delete(keys.DUPLICATES, (item["tenant"], item["id"])) if is_of_them else None
+
+
+def _take_own_event(item: Item, subject: Subject) -> Item | None:
+    payload = json.loads(item["payload"])
+    return {**item, "payload": payload} if subject.is_named_in(payload, moment(item["created_at"])) else None
+
+
+def _delete_event(item: Item, faceids: Collection[str]) -> Action | None:
+    is_of_them = _is_one_named([item["id"], json.loads(item["payload"])], faceids)
+    return Delete(keys.OUTBOX, (item["tenant"], item["id"])) if is_of_them else None
+
+
+def _take_name_out_of_event(item: Item, faceids: Collection[str]) -> Action | None:
+    from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
+
+    return without_name(item, faceids)
+
+
+def _take_out_of_hook(item: Item, faceids: Collection[str]) -> Action | None:
+    from chalicelib.book.words.webhooks import without_people
+
+    return without_people(item, faceids)
+
+
+def _take_own_answer(item: Item, subject: Subject) -> Item | None:
+    body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
+    if not subject.is_named_in(body, at):
+        return None
+    own = {name: subject.keep_own(value, at) if isinstance(value, list) else value for name, value in body.items()}
+    return {**item, "body": own}
+
+
+def _take_out_of_answer(item: Item, faceids: Collection[str]) -> Action | None:
+    """Delete a stored answer that names one of the faces. That of an erasure stays, without them.
+
+    A deletion that was cut off stays as it is for its repeat, which goes on from there.
+    """
+    answer_key, body = (item["tenant"], item["request"]), json.loads(item["body"])
+    if (item["code"] == PARTIAL and "erasures" in body) or not _is_one_named(body, faceids):
+        return None
+    if not body.get("erasures"):
+        return Delete(keys.REQUESTS, answer_key)
+    nameless_body = json.dumps({**body, "success": [], "not_exist": []})
+    return Update(keys.REQUESTS, answer_key, (exists("still-there"),), set={"body": nameless_body})
+
+
+def _is_one_named(value: Any, faceids: Collection[str]) -> bool:
+    """Tell whether the texts in a JSON value name one of the faces, alone or in a longer id as `absent-FACE-3`."""
+    pattern = make_ids_pattern(faceids)
+    return bool(faceids) and any(pattern.search(text) for text in texts_of(value))
 
 
 def _outside(
@@ -133,6 +265,7 @@ PLACES = (
         clocks=(Kind.CONSENTS, Kind.FACES),
         agrees=Agrees.INDEX,
         keys=("enrolment_key", "arrival_key", "consent_key"),
+        classes=("Face", "ListedFace", "Picture", "Estimates", "Decision", "Consent"),
     ),
     Place(
         "names",
@@ -165,6 +298,8 @@ PLACES = (
         Whose.USER,
         agrees=Agrees.USERS,
         keys=("user_item",),
+        classes=("User",),
+        others=("templates",),
     ),
     Place(
         "arrivals",
@@ -191,6 +326,7 @@ PLACES = (
         clocks=(Kind.OBSERVATIONS,),
         agrees=Agrees.STATISTICS,
         keys=("observation", "observations"),
+        classes=("Observation",),
     ),
     Place(
         "captures",
@@ -204,6 +340,8 @@ PLACES = (
         (Kind.SIGHTINGS,),
         Agrees.CAPTURES,
         keys=("captures", "capture"),
+        classes=("Capture", "Sighting", "DetectedFace", "SeenFace", "Template"),
+        others=("detection", "again"),
     ),
     Place(
         "journal",
@@ -212,6 +350,8 @@ PLACES = (
         *_SNAPPED,
         agrees=Agrees.INDEX,
         keys=("seq_key",),
+        classes=("JournalEntry",),
+        take_own=_take_own_changes,
     ),
     Place(
         "negatives",
@@ -222,6 +362,9 @@ PLACES = (
         *_TRACES,
         agrees=Agrees.VISITS,
         keys=("negative",),
+        classes=("Negative",),
+        take_own=_take_own_negative,
+        others=MEMORY,
     ),
     Place(
         "merges",
@@ -232,23 +375,30 @@ PLACES = (
         *_TRACES,
         agrees=Agrees.VISITS,
         keys=("merge", "merged_item"),
+        classes=("Merge", "MergeBackup"),
+        take_own=_take_own_merge,
     ),
     Place(
         "reviews",
         "sightings of the person that somebody should check, and the faces that look most like them",
         "as long as the pictures of captures, or until somebody answers the review",
-        _GONE,
+        _GONE._replace(take_out=_take_out_of_review),
         Fate("gone within a day"),
         Mark.AWAY,
+        classes=("Review",),
+        take_own=_take_own_review,
     ),
     Place(
         "duplicates",
         "the note that another face may be the same person",
         "as long as both faces",
-        _GONE,
+        _GONE._replace(take_out=_delete_pair),
         Fate("gone within a day"),
         Mark.AWAY,
         keys=("duplicate",),
+        classes=("Duplicate",),
+        take_own=_take_own_pair,
+        others=("id",),
     ),
     Place(
         "outbox",
@@ -256,29 +406,35 @@ PLACES = (
         "score",
         "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The name goes with the "
         "face. If its consent ends, the event goes",
-        _GONE,
-        Fate("the name is removed in minutes", Step.TRACES),
+        _GONE._replace(take_out=_delete_event),
+        Fate("the name is removed in minutes", Step.TRACES, _take_name_out_of_event),
         Mark.UNNAMED,
         keys=("delivery",),
+        classes=("Delivery",),
+        take_own=_take_own_event,
+        time="created_at",
     ),
     Place(
         "hooks",
         "the ids of the faces about which a hook sends messages (its filter `people`). Hooks have nothing "
         "else about people in the book",
         "until the hook is changed or deleted",
-        _GONE,
-        _GONE,
+        _GONE._replace(take_out=_take_out_of_hook),
+        _GONE._replace(take_out=_take_out_of_hook),
         Mark.KEPT,
         Mark.KEPT,
         archive="",
         keys=("push_key", "hook_secret"),
+        classes=("Hook",),
+        time="created_at",
     ),
     Place(
         "requests",
         "answers to recent requests, so that the service recognises a repeated request",
         "an hour or two. For `v1` requests with an Idempotency-Key: a day",
-        Fate("gone in minutes", Step.LATE),
+        Fate("gone in minutes", Step.LATE, _take_out_of_answer),
         _STAYS,
+        take_own=_take_own_answer,
     ),
     Place(
         "stills",
@@ -299,6 +455,7 @@ PLACES = (
         Fate("the person is removed from it in minutes", Step.GALLERY),
         _STAYS,
         keys=("audit_heads", "audit_number", "audit_entries", "audit_anchor"),
+        classes=("ChainEnd",),
     ),
     Place(
         "face pictures",
@@ -438,31 +595,37 @@ NOBODYS = {
         "of erased tenants",
         "tenant_item erased_item app_id_item appcode_item access_key_item api_key_item key_record signing_key "
         "session_item code_item challenge_item member_item",
+        "Tenant StoredSettings ApiKey Member TenantErasure",
     ),
     "directory": (
         "groups, counts, settings, and the progress of background jobs. Its `holds` and `users` have their own rows "
         "above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM JOINED_ITEM "
         "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item nobodies_item",
+        "Group Called PictureCount _Progress",
     ),
     "summaries": (
         "counts for each day, and two bytes of a hash for each face that was seen that day. They are deleted "
         "together with `sealed days`",
         "calendar calendar_field totals label_counts label_chunk",
+        "Seal",
     ),
-    "cameras": ("cameras, their settings and status", "camera_name past_camera"),
+    "cameras": ("cameras, their settings and status", "camera_name past_camera", "Camera Wave"),
     "erasures": (
         "receipts of erasures, kept for ever: keyed hashes of the faces, and SHA-256 of the removed templates and "
         "pictures. While an erasure runs, also the ids of the faces, for two hours at most",
         "",
+        "Erasure",
     ),
 }
-"""Tables that hold nothing about the people in the pictures: what they hold, and what makes their keys."""
+"""Tables that hold nothing about the people in the pictures: what they hold, what makes their keys, and their
+classes."""
 
 
-def done_in(step: Step, *, erases: bool) -> Iterator[str]:
-    """Yield the names of the places of which a step of an erasure, or else of a deletion, takes something."""
-    return (place.name for place in PLACES if (place.erasure if erases else place.deletion).step is step)
+def done_in(step: Step, *, erases: bool) -> Iterator[tuple[Place, Fate]]:
+    """Yield the places of which a step of an erasure, or else of a deletion, takes something."""
+    fates = ((place, place.erasure if erases else place.deletion) for place in PLACES)
+    return ((place, fate) for place, fate in fates if fate.step is step)
 
 
 class Marked:
@@ -508,4 +671,4 @@ def what_happens() -> str:
 def of_nobody() -> str:
     """Return, in Markdown, what holds nothing about the people in the pictures."""
     head = ("place without data about people in pictures", "what is in it instead")
-    return table(head, ((f"`{name}`", holds) for name, (holds, _) in NOBODYS.items()))
+    return table(head, ((f"`{name}`", holds) for name, (holds, *_) in NOBODYS.items()))

@@ -1,17 +1,26 @@
 """One list has every place that may hold something of a person: nothing is stored that it does not name."""
 
+import ast
 import inspect
 import re
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
+import chalicelib
+from chalicelib.book.records.merges import Duplicate, Merge
+from chalicelib.book.rules.templates import User
 from chalicelib.book.words import keys
-from chalicelib.rights.erasure.traces import Traces
+from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.model import JournalEntry, Negative
+from chalicelib.book.words.observations import Review
+from chalicelib.book.words.webhooks import Delivery, Hook
 from chalicelib.rights.subject_access import READERS
 from chalicelib.rights.words.erasures import OF_DELETION, OF_ERASURE
-from chalicelib.rights.words.places import NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose, done_in
+from chalicelib.rights.words.places import AS_STORED, NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose
 from chalicelib.rights.words.retention import Kind
 from chalicelib.rights.words.texts import LANGUAGES, Language, words_of
 from regulars.mqtt.discovery import Topics
@@ -19,11 +28,13 @@ from tests.support.book.book import Book
 from tests.support.fakes import Person
 from tests.support.storage.key_makers import makers
 
+SOURCES = Path(chalicelib.__file__).parent
+
 
 def test_whatever_makes_a_key_is_in_one_place() -> None:
     named = [
         *(key for one in PLACES for key in one.keys),
-        *(key for _, made in NOBODYS.values() for key in made.split()),
+        *(key for _, made, _ in NOBODYS.values() for key in made.split()),
     ]
     assert len(named) == len({*named})
     assert {*named} == makers(), "a new key: say in rights/words/places what lies there of a person"
@@ -37,6 +48,48 @@ def test_each_table_is_a_place_or_one_of_nobody() -> None:
     assert not {one.name for one in PLACES} & set(NOBODYS)
 
 
+def test_each_class_that_is_stored_is_in_one_place() -> None:
+    stored = {name for path in SOURCES.rglob("*.py") for name in list_classes_with_codec(path)} - {"origin"}
+    named = [*(name for one in PLACES for name in one.classes), *" ".join(one[2] for one in NOBODYS.values()).split()]
+    assert len(named) == len({*named})
+    assert {*named} == stored, "a new class that is stored: say in rights/words/places where it lies"
+
+
+def list_classes_with_codec(path: Path) -> list[str]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) == "Codec"]
+
+
+OF_ONE_PERSON: Mapping[type[Struct], str] = {
+    User: "group_id id faceids name created_at",
+    Capture: "id camera_id captured_at sha256 size content_type state sightings reason track sides is_of_rest erasures",
+    JournalEntry: "edit faceid group_id templates learnt user",
+    Negative: "sighting_id templates camera",
+    Merge: "id survivor other at state renaming backup joined is_return",
+    Review: "kind at faceid camera sighting_id decision box near twice",
+    Duplicate: "first second at decision are_two",
+    Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked in_mailbox",
+    Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures paused_until version "
+    "people way address template hours pause_s picture claims",
+}
+"""Fields of what may be about several people that an archive may give each of them; `take_own`, or a reader, parts
+those that have a list."""
+
+
+@pytest.mark.parametrize("kind", OF_ONE_PERSON, ids=lambda kind: kind.__name__)
+def test_each_field_of_what_may_be_about_several_people_says_whose_it_is(kind: type[Struct]) -> None:
+    [place] = (one for one in PLACES if kind.__name__ in one.classes)
+    fields = {*kind.__struct_fields__} - {*place.others}
+    assert fields == {*OF_ONE_PERSON[kind].split()} - {*place.others}, (
+        "a new field: name it here if each person of the item may have it, else in `others` of its place"
+    )
+
+
+def test_each_place_of_several_people_has_its_fields_here() -> None:
+    shared = {one.name for one in PLACES if one.take_own or one.others or one.erasure.take_out} - {"requests"}
+    assert {one.name for one in PLACES if {kind.__name__ for kind in OF_ONE_PERSON} & {*one.classes}} == shared
+
+
 def test_each_topic_about_somebody_is_in_the_list() -> None:
     told = {name for name, one in vars(Topics).items() if inspect.isfunction(one) and not name.startswith("_")}
     named = {topic for one in PLACES for topic in one.topics}
@@ -44,16 +97,29 @@ def test_each_topic_about_somebody_is_in_the_list() -> None:
 
 
 def test_what_an_archive_has_as_it_is_stored_has_a_reader() -> None:
-    wanted = {one.name for one in PLACES if one.archive == "as it is stored" and one.is_ours}
+    wanted = {one.name for one in PLACES if one.archive == AS_STORED and one.take_own is None}
     assert set(READERS) == wanted
+    assert all(one.is_ours for one in PLACES if one.archive == AS_STORED)
+
+
+def test_what_is_done_item_by_item_is_done_in_a_table_whose_time_is_known() -> None:
+    tables = {table.name: table for table in keys.TABLES}
+    for one in PLACES:
+        if one.take_own or one.erasure.take_out or one.deletion.take_out:
+            assert tables[one.name].partition == "tenant", one.name
+            times = [kind for kind in OF_ONE_PERSON if kind.__name__ in one.classes]
+            assert all(one.time in kind.__struct_fields__ for kind in times if kind not in OF_NO_TIME), one.name
+
+
+OF_NO_TIME = {JournalEntry, Negative}
+"""Classes of a part of the item, and of an item that only `take_own` reads."""
 
 
 @pytest.mark.parametrize("erases", [True, False])
-def test_each_place_that_a_step_takes_something_from_is_walked(erases: bool) -> None:
-    traces = Traces.__new__(Traces)
-    for step in (Step.TRACES, Step.LATE) if erases else (Step.TRACES,):
-        for place in done_in(step, erases=erases):
-            assert callable(traces.find_eraser(place, erases=erases)), place
+def test_each_place_that_a_step_takes_something_from_is_walked(tmp_path: Path, erases: bool) -> None:
+    with closing(Book(tmp_path)) as book:
+        for step in (Step.TRACES, Step.LATE):
+            book.services.erasure.traces.erase(book.tenant, step, ["ann"], 0, erases=erases)
     steps = {(one.erasure if erases else one.deletion).step for one in PLACES} - {None}
     assert steps <= {*(OF_ERASURE if erases else OF_DELETION)}
 
