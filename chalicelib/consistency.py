@@ -27,9 +27,9 @@ from msgspec.structs import replace
 
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.commit import Change, GalleryMoved, make_user_edit, replace_user_faces
-from chalicelib.book.faces import hold_delete, hold_put
+from chalicelib.book.faces import hold_put
 from chalicelib.book.records.captures import AGAIN, capture_from
-from chalicelib.book.records.faces import face_from, face_update, hold_from, name_item, user_from
+from chalicelib.book.records.faces import face_from, face_update, name_item, user_from
 from chalicelib.book.records.merges import Merge, MergeState
 from chalicelib.book.records.observations import (
     STORABLE,
@@ -293,47 +293,6 @@ def _hash_entry(group_id: str, templates: Iterable[Template], model: str) -> int
     return hash((group_id, *vectors)) if vectors else None
 
 
-class NameRecords(Subject):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare names and numbers of faces with the words by which they are found."""
-        faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
-        stored_terms = {item["term"] for item in walk_items(self.book.items, keys.NAMES, tenant.name)}
-        for face in faces.values():
-            for term in make_terms(face.name, face.number):
-                if keys.name_term(term, face.faceid) not in stored_terms:
-                    put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
-                    text = f"face {face.faceid} is not found by {term!r}"
-                    yield self._make_face_disagreement(tenant, face.faceid, face, text, put)
-        for term_key in sorted(stored_terms):
-            term, faceid = keys.parts_of_name_term(term_key)
-            owner = faces.get(faceid)
-            if owner is None or term not in make_terms(owner.name, owner.number):
-                delete = Delete(keys.NAMES, (tenant.name, term_key))
-                text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
-                yield self._make_face_disagreement(tenant, faceid, owner, text, delete)
-        yield from self._compare_holds(tenant, faces)
-
-    def _compare_holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        """Compare the list of legal holds with the faces that are under one."""
-        hold_items = {
-            item["faceid"]: item
-            for item in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
-        }
-        for faceid in sorted({*hold_items, *(face.faceid for face in faces.values() if face.hold)}):
-            face, item = faces.get(faceid), hold_items.get(faceid)
-            if (face and face.hold) != (item and hold_from(item)):
-                action = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
-                text = f"the list of legal holds and face {faceid} do not say the same"
-                yield self._make_face_disagreement(tenant, faceid, face, text, action)
-
-    def _make_face_disagreement(
-        self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete
-    ) -> Disagreement:
-        unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
-        same = Check(keys.FACES, (tenant.name, faceid), (unchanged,))
-        return self.make_disagreement(says, () if face is None else (face.version,), same, action)
-
-
 class UserRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare each user with the faces that name it."""
@@ -400,32 +359,70 @@ class _Pointer(NamedTuple):
     owner: Check
 
 
-class PointerRecords(Subject):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare credentials and names with the items by which their owners are found, and the number of cameras."""
-        yield from self._compare_pointers(
-            tenant,
-            [
-                *self._expect_credentials(tenant),
-                *self._expect_keys(tenant),
-                *self._expect_group_names(tenant),
-                *self._expect_cameras(tenant),
-            ],
-        )
-        yield from self._compare_camera_count(tenant)
+class Pointers(Subject):
+    """Items that lead to others."""
 
-    def _compare_pointers(self, tenant: Tenant, expected: list[_Pointer]) -> Iterator[Disagreement]:
-        """Compare the pointers that their owners need with those that are stored."""
-        stored_pointers = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
+    def compare_pointers(
+        self,
+        tenant: Tenant,
+        expected: Iterable[_Pointer],
+        stored: Iterable[tuple[Table, Item]],
+        check_owner: Callable[[Item], tuple[Check, ...]] = lambda _: (),
+    ) -> Iterator[Disagreement]:
+        """Compare the pointers that their owners need with those that are stored.
+
+        `check_owner`: makes the conditions that the owner of a stored pointer is as it was read.
+        """
+        stored_pointers = {_locate_item(table, item): (table, item) for table, item in stored}
         pointer_by_key = {_locate_item(pointer.table, pointer.item): pointer for pointer in expected}
         for pointer_key, (table, item, says, owner) in pointer_by_key.items():
             _, stored_item = stored_pointers.pop(pointer_key, (table, {}))
             if dict(stored_item) != dict(item):
                 yield self.make_disagreement(f"{says} does not lead to it", (owner,), owner, Put(table, item))
         for (_, *key), (table, item) in stored_pointers.items():
-            owner_name = item.get("camera") or item.get("key") or item.get("group") or tenant.name
-            text = f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind"
-            yield self.make_disagreement(text, (), Delete(table, (item[table.partition], item[table.sort])))
+            owner_names = (item.get(name) for name in ("camera", "key", "group", "faceid"))
+            owner_name = next(filter(None, owner_names), tenant.name)
+            text, checks = f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind", check_owner(item)
+            delete = Delete(table, (item[table.partition], item[table.sort]))
+            yield self.make_disagreement(text, checks, *checks, delete)
+
+
+class NameRecords(Pointers):
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare faces with the words by which they are found, and with the list of legal holds."""
+        faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
+        terms = walk_items(self.book.items, keys.NAMES, tenant.name)
+        holds = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
+        stored = [*((keys.NAMES, term) for term in terms), *((keys.DIRECTORY, hold) for hold in holds)]
+
+        def check_face(faceid: str) -> Check:
+            face = faces.get(faceid)
+            unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
+            return Check(keys.FACES, (tenant.name, faceid), (unchanged,))
+
+        def expect_pointers() -> Iterator[_Pointer]:
+            for faceid, face in faces.items():
+                for term in make_terms(face.name, face.number):
+                    item = name_item(tenant.name, faceid, term)
+                    yield _Pointer(keys.NAMES, item, f"the term {term!r} of face {faceid}", check_face(faceid))
+                if face.hold:
+                    item, says = hold_put(tenant.name, face).item, f"the hold of face {faceid} in the list of holds"
+                    yield _Pointer(keys.DIRECTORY, item, says, check_face(faceid))
+
+        yield from self.compare_pointers(tenant, expect_pointers(), stored, lambda item: (check_face(item["faceid"]),))
+
+
+class PointerRecords(Pointers):
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare credentials and names with the items by which their owners are found, and the number of cameras."""
+        expected = (
+            *self._expect_credentials(tenant),
+            *self._expect_keys(tenant),
+            *self._expect_group_names(tenant),
+            *self._expect_cameras(tenant),
+        )
+        yield from self.compare_pointers(tenant, expected, self._read_pointers(tenant))
+        yield from self._compare_camera_count(tenant)
 
     def _read_pointers(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
         """Yield all pointers that are stored of a tenant, each with its table."""

@@ -181,9 +181,9 @@ def test_what_does_not_agree_with_the_names_is_told_and_mended(book: Book) -> No
     book.storage.items.transact(actions)
     said = [one.says for one in book.services.consistency.list_disagreements("shop")]
     assert said == [
-        "face 1 is not found by 'lee'",
-        "'ann' finds face 7, and no such face has such a name or number",
-        "'bea' finds face 1, and no such face has such a name or number",
+        "the term 'lee' of face 1 does not lead to it",
+        "shop ann#7 leads to 7, which has nothing of that kind",
+        "shop bea#1 leads to 1, which has nothing of that kind",
     ]
     mended, left = book.services.consistency.repair("shop")
     assert (len(mended), left) == (3, [])

@@ -14,17 +14,18 @@ from msgspec.structs import replace
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.commit import Change
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
+from chalicelib.book.faces import hold_put
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.records.observations import page_item, visits_from, visits_item
 from chalicelib.book.words import keys
 from chalicelib.book.words.api_keys import FIRST
 from chalicelib.book.words.captures import CaptureState
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Edit, Face, JournalEntry, NewFace, PromotionSettings
+from chalicelib.book.words.model import Edit, Face, Hold, JournalEntry, NewFace, PromotionSettings
 from chalicelib.book.words.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.words.roles import Role
-from tests.support.book.book import Book, shot
+from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import RULES, Person, picture
 from tests.support.later import later
 from tests.support.meanwhile import Interrupted
@@ -94,6 +95,17 @@ def told(book: Book, edit: Edit, faceid: str = "") -> None:
 
 def without(table: Table, id_: str) -> Callable[[Book], None]:
     return lambda book: change(book, Delete(table, ("shop", id_)))
+
+
+def no_hold_in_the_list(book: Book) -> None:
+    faceid = regular(book).faceid
+    book.services.faces.holds.set(book.tenant, faceid, "case 7")
+    change(book, Delete(keys.DIRECTORY, ("shop", keys.hold_item(faceid))))
+
+
+def hold_of_nobody(book: Book) -> None:
+    held = replace(regular(book), faceid="nobody", hold=Hold("case 7", MONDAY))
+    change(book, hold_put("shop", held))
 
 
 def no_change_in_the_journal(book: Book) -> None:
@@ -269,6 +281,8 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
     (of_credential(keys.app_id_item, "app_id"), "the app_id of tenant shop does not lead to it"),
     (of_credential(keys.appcode_item, "appcode_digest"), "the appcode of tenant shop does not lead to it"),
     (of_credential(keys.api_key_item, "api_key_digest"), "the api_key of tenant shop does not lead to it"),
+    (no_hold_in_the_list, r"the hold of face \w+ in the list of holds does not lead to it"),
+    (hold_of_nobody, "shop HOLD#nobody leads to nobody, which has nothing of that kind"),
     (no_camera_key, "the api_key of camera door does not lead to it"),
     (secret_of_no_key, r"api_key \w{64} leads to \d+, which has nothing of that kind"),
     (no_secret_of_a_key, r"the secret of key \d+ does not lead to it"),
