@@ -15,9 +15,6 @@ from chalicelib.book.words.ports import Table
 
 Template = dict[str, Any]
 
-_EXPIRING = (keys.TENANTS, keys.REQUESTS, keys.CAPTURES, keys.OUTBOX)
-"""Sessions, stored answers, captures and what was sent to hooks are deleted by DynamoDB itself."""
-
 QUEUES = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
 """By what waits in a queue: seconds for which a message is hidden, six times the function's own limit, as Lambda asks
 for; and receives until it is parked. Twenty are three hours of failures, each pause twice as long as the last
@@ -91,7 +88,7 @@ def _make_table(table: Table) -> Template:
             "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in attributes],
             "KeySchema": _make_key(table.partition, table.sort),
             **({"LocalSecondaryIndexes": indexes} if indexes else {}),
-            **(expires if table in _EXPIRING else {}),
+            **(expires if table.expires else {}),
             "BillingMode": "PAY_PER_REQUEST",
             # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
             "SSESpecification": {"Fn::If": [HAS_KEY, customer_encryption, {"Ref": "AWS::NoValue"}]},

@@ -36,7 +36,7 @@ def table_of(properties: dict[str, Any]) -> Table:
             assert index["Projection"]["ProjectionType"] == "INCLUDE"
             rows[index["IndexName"]] = tuple(index["Projection"]["NonKeyAttributes"])
             assert len(rows[index["IndexName"]]) <= MOST_NON_KEY_ATTRIBUTES
-    return Table(name, partition, sort, indexes, rows)
+    return Table(name, partition, sort, indexes, rows, "TimeToLiveSpecification" in properties)
 
 
 def test_the_template_has_exactly_the_tables_of_the_code() -> None:

@@ -13,7 +13,7 @@ from chalicelib.book.words.local_time import DAY_MS, day_number, day_text
 from chalicelib.book.words.ports import Table
 from chalicelib.book.words.values import milliseconds
 
-TENANTS = Table("tenants", "kind", "id")
+TENANTS = Table("tenants", "kind", "id", expires=True)
 DIRECTORY = Table("directory", "tenant", "item")
 FACES = Table(
     "faces",
@@ -41,14 +41,14 @@ FACES = Table(
     },
 )
 JOURNAL = Table("journal", "tenant", "seq_key")
-REQUESTS = Table("requests", "tenant", "request")
+REQUESTS = Table("requests", "tenant", "request", expires=True)
 OBSERVATIONS = Table("observations", "tenant_day", "time_id")
 SUMMARIES = Table("summaries", "tenant_zone", "day")
-CAPTURES = Table("captures", "tenant_camera", "capture")
+CAPTURES = Table("captures", "tenant_camera", "capture", expires=True)
 ARRIVALS = Table("arrivals", "tenant", "faceid")
 CAMERAS = Table("cameras", "tenant", "id")
 HOOKS = Table("hooks", "tenant", "id")
-OUTBOX = Table("outbox", "tenant", "id")
+OUTBOX = Table("outbox", "tenant", "id", expires=True)
 NEGATIVES = Table("negatives", "tenant", "id")
 MERGES = Table("merges", "tenant", "id")
 REVIEWS = Table("reviews", "tenant", "id")
