@@ -223,7 +223,7 @@ class Restrictions(Outside):
             if place.restriction is Mark.UNNAMED
             and (take_out := (place.erasure if is_ended else place.deletion).take_out)
             for item in place.walk_items(self.book.items, tenant)
-            if (action := take_out(item, {faceid}))
+            if (action := take_out(item, frozenset({faceid})))
         ]
         for action in actions[_EVENTS:]:
             write_unless_changed(self.book.items, [action])

@@ -42,7 +42,7 @@ class Traces(Outside):
             if fate.take_out is None:
                 erasers[place.name](tenant, faceids, before_ms)
             else:
-                self._take_out(tenant, place, fate.take_out, faceids)
+                self._take_out(tenant, place, fate.take_out, frozenset(faceids))
 
     def read_later_enrolments(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
@@ -109,7 +109,7 @@ class Traces(Outside):
                 return False
         return True
 
-    def _take_out(self, tenant: Tenant, place: Place, take_out: TakeOut, faceids: Collection[str]) -> None:
+    def _take_out(self, tenant: Tenant, place: Place, take_out: TakeOut, faceids: frozenset[str]) -> None:
         """Take erased faces out of the items of a table.
 
         Somebody else may be enrolled with an erased face's id. An item counts for an id only if it is older than that,
@@ -131,7 +131,7 @@ def delete_stills(items: ItemStore, tenant: Tenant) -> None:
     delete_in_parts(items, keys.TENANTS, found_items)
 
 
-def _list_ids_at(at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, datetime]) -> set[str]:
+def _list_ids_at(at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, datetime]) -> frozenset[str]:
     """Return those of the ids that nobody else had at a time. `enrolled_at`: since when others have some of them."""
     at = moment(at_ms)
-    return {faceid for faceid in faceids if faceid not in enrolled_at or at < enrolled_at[faceid]}
+    return frozenset(faceid for faceid in faceids if faceid not in enrolled_at or at < enrolled_at[faceid])

@@ -9,7 +9,7 @@ and the record of processing are printed from them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,7 +54,7 @@ class Step(StrEnum):
     RECEIPT = "receipt"
 
 
-TakeOut = Callable[[Item, Collection[str]], Action | None]
+TakeOut = Callable[[Item, frozenset[str]], Action | None]
 """Returns what takes people, by their ids, out of an item; None: the item names none of them."""
 
 
@@ -165,7 +165,7 @@ def _take_own_review(item: Item, subject: Subject) -> Item | None:
     return {"kind": item["kind"], "at": item["at"], "near": near} if near else None
 
 
-def _take_out_of_review(item: Item, faceids: Collection[str]) -> Action | None:
+def _take_out_of_review(item: Item, faceids: frozenset[str]) -> Action | None:
     """Delete a review of one of the faces; take them out of what the face of another is compared with."""
     if item["faceid"] in faceids:
         return Delete(keys.REVIEWS, (item["tenant"], item["id"]))
@@ -181,8 +181,8 @@ def _take_own_pair(item: Item, subject: Subject) -> Item | None:
     return None if ids.isdisjoint(keys.parts_of_duplicate(item["id"])) else item
 
 
-def _delete_pair(item: Item, faceids: Collection[str]) -> Action | None:
-    is_of_them = not {*faceids}.isdisjoint(keys.parts_of_duplicate(item["id"]))
+def _delete_pair(item: Item, faceids: frozenset[str]) -> Action | None:
+    is_of_them = not faceids.isdisjoint(keys.parts_of_duplicate(item["id"]))
     return Delete(keys.DUPLICATES, (item["tenant"], item["id"])) if is_of_them else None
 
 
@@ -191,18 +191,18 @@ def _take_own_event(item: Item, subject: Subject) -> Item | None:
     return {**item, "payload": payload} if subject.is_named_in(payload, moment(item["created_at"])) else None
 
 
-def _delete_event(item: Item, faceids: Collection[str]) -> Action | None:
+def _delete_event(item: Item, faceids: frozenset[str]) -> Action | None:
     is_of_them = _is_one_named([item["id"], json.loads(item["payload"])], faceids)
     return Delete(keys.OUTBOX, (item["tenant"], item["id"])) if is_of_them else None
 
 
-def _take_name_out_of_event(item: Item, faceids: Collection[str]) -> Action | None:
+def _take_name_out_of_event(item: Item, faceids: frozenset[str]) -> Action | None:
     from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
 
     return without_name(item, faceids)
 
 
-def _take_out_of_hook(item: Item, faceids: Collection[str]) -> Action | None:
+def _take_out_of_hook(item: Item, faceids: frozenset[str]) -> Action | None:
     from chalicelib.book.words.webhooks import without_people
 
     return without_people(item, faceids)
@@ -216,7 +216,7 @@ def _take_own_answer(item: Item, subject: Subject) -> Item | None:
     return {**item, "body": own}
 
 
-def _take_out_of_answer(item: Item, faceids: Collection[str]) -> Action | None:
+def _take_out_of_answer(item: Item, faceids: frozenset[str]) -> Action | None:
     """Delete a stored answer that names one of the faces. That of an erasure stays, without them.
 
     A deletion that was cut off stays as it is for its repeat, which goes on from there.
@@ -230,7 +230,7 @@ def _take_out_of_answer(item: Item, faceids: Collection[str]) -> Action | None:
     return Update(keys.REQUESTS, answer_key, (exists("still-there"),), set={"body": nameless_body})
 
 
-def _is_one_named(value: Any, faceids: Collection[str]) -> bool:
+def _is_one_named(value: Any, faceids: frozenset[str]) -> bool:
     """Tell whether the texts in a JSON value name one of the faces, alone or in a longer id as `absent-FACE-3`."""
     pattern = make_ids_pattern(faceids)
     return bool(faceids) and any(pattern.search(text) for text in texts_of(value))
