@@ -389,7 +389,7 @@ class Pointers(Subject):
 
 class NameRecords(Pointers):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare faces with the words by which they are found, and with the list of legal holds."""
+        """Compare faces with the words that find them, and with the list of legal holds."""
         faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
         terms = walk_items(self.book.items, keys.NAMES, tenant.name)
         holds = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
@@ -414,7 +414,7 @@ class NameRecords(Pointers):
 
 class PointerRecords(Pointers):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        """Compare credentials and names with the items by which their owners are found, and the number of cameras."""
+        """Compare credentials and names with what they lead to, and the number of cameras."""
         expected = (
             *self._expect_credentials(tenant),
             *self._expect_keys(tenant),

@@ -212,10 +212,11 @@ class Restrictions(Outside):
             raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
 
     def _take_out_of_events(self, tenant: str, faceid: str, *, is_ended: bool) -> tuple[Action, ...]:
-        """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
+        """Take the name out of events about the face, until the rest fit its transaction.
 
-        A call that writes another one meanwhile changes the face. `is_ended`: its record of consent ends. Then the
-        events go: without the name they would still say that somebody was there, when, and at which camera.
+        Return the actions of these. A call that writes another one meanwhile changes the face.
+        `is_ended`: its record of consent ends. Then the events go: without the name they would
+        still say that somebody was there, when, and at which camera.
         """
         actions = [
             action

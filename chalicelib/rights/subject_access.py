@@ -190,7 +190,7 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
     "captures": _read_captures,
     "audit": _read_audit,
 }
-"""Readers of somebody's items in places that lead to them by their keys, by the place's name (rights/words/places)."""
+"""Readers of somebody's items in places where their keys are known, by the place's name."""
 
 
 def read_holdings(subject: Subject) -> dict[str, list[Item]]:

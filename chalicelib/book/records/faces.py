@@ -197,9 +197,9 @@ _FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, 
 
 
 def face_update(tenant: str, faceid: str, *when: Condition, add: Mapping[str, int] = NOTHING, **change: Any) -> Update:
-    """Return the update of some attributes of a face, which is another version then. It says that it edits the face.
+    """Return the update of some attributes of a face, which is another version then.
 
-    `add`, `change`: as of Update, which takes them.
+    It says that it edits the face. `add`, `change`: as of Update, which takes them.
     """
     added, does = {"version": 1, **add}, ((Effect.EDITS, faceid),)
     return Update(keys.FACES, (tenant, faceid), when, add=added, does=does, **change)

@@ -42,7 +42,8 @@ class Table(Struct, frozen=True):
     Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the name of an index to
     the attribute that sorts it within a partition. An item without that attribute is not in the index (sparse). An
     index yields keys: partition, sort and index attribute. `projections` maps an index to the attributes that it
-    carries besides, for reads that ask for them. `expires`: DynamoDB deletes its items after their `expires_at`.
+    carries besides, for reads that ask for them. `expires`: DynamoDB deletes its items after their
+    `expires_at`.
     """
 
     name: str

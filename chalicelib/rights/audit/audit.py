@@ -184,7 +184,7 @@ def _only_counts(action: Action) -> bool:
 
 
 def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
-    """Make an act's entry from what it says, and from the effects that the changes of its transaction say."""
+    """Make an act's entry from what it says, and from the effects that its writes say."""
     changes = [action for action in actions if not isinstance(action, Check)]
     named_faceids = [act.about["face"]] if "face" in act.about else []
     fields = {name: value for name, value in act.about.items() if name != "face"}
@@ -203,9 +203,10 @@ def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
 
 
 def _read_effects_of(changes: Sequence[Put | Update | Delete]) -> Mapping[str, list[str]]:
-    """Return what a transaction does, as its writes say it. A face with another effect is not edited, too.
+    """Return what a transaction does, as its writes say it.
 
-    Writes of accesses and settings say all that they do. Others without a word arrange something that is nobody's.
+    A face with another effect is not said to be edited, too. Writes of accesses and settings say
+    all that they do. Others without a word arrange something that is nobody's.
     """
     others = _list_subjects(changes, OF_FACES - {Effect.EDITS})
     said = (word for change in changes for word in change.does if word[0] != Effect.EDITS or word[1] not in others)

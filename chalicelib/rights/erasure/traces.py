@@ -31,7 +31,7 @@ class Traces(Outside):
     """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
 
     def erase(self, tenant: Tenant, step: Step, faceids: Collection[str], before_ms: int, *, erases: bool) -> None:
-        """Take deleted faces out of the places of a step. `erases`: it is of an erasure, and not of a deletion."""
+        """Take deleted faces out of the places of a step. `erases`: the step is an erasure's."""
         erasers: Mapping[str, Callable[[Tenant, Collection[str], int], object]] = {
             "face pictures": lambda tenant, faceids, _: self.book.deletion.empty_folders(tenant, faceids),
             "negatives": self.delete_rejections,
@@ -112,8 +112,9 @@ class Traces(Outside):
     def _take_out(self, tenant: Tenant, place: Place, take_out: TakeOut, faceids: frozenset[str]) -> None:
         """Take erased faces out of the items of a table.
 
-        Somebody else may be enrolled with an erased face's id. An item counts for an id only if it is older than that,
-        by `place.time`. Enrolments are read after the items: then none of a later person is taken for an erased one's.
+        Somebody else may be enrolled with an erased face's id. An item counts for an id only if it
+        is older than that, by `place.time`. Enrolments are read after the items: then none of a
+        later person is taken for an erased one's.
         """
         items = [item for item in place.walk_items(self.book.items, tenant.name) if take_out(item, faceids)]
         enrolled_at = self.read_later_enrolments(tenant, faceids) if items else {}

@@ -1,9 +1,10 @@
 """All places that may hold something of a person, and what each right and each clock does with it.
 
-A new table, item, class, blob path or topic that is in none of these fails a test (tests/rights/words/test_places.py).
-What reads or changes a person's data walks them: erasures and retention (rights/erasure), restrictions
-(rights/restrictions), archives (rights/subject_access), the consistency check (chalicelib/consistency). docs/privacy.md
-and the record of processing are printed from them.
+A new table, item, class, blob path or topic that is in none of these fails a test
+(tests/rights/words/test_places.py). What reads or changes a person's data walks them: erasures and
+retention (rights/erasure), restrictions (rights/restrictions), archives (rights/subject_access),
+the consistency check (chalicelib/consistency). docs/privacy.md and the record of processing are
+printed from them.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ TakeOut = Callable[[Item, frozenset[str]], Action | None]
 class Fate(NamedTuple):
     """The end of a place by a deletion or an erasure.
 
-    `step`: that which does it; None: the deleting transaction, or nothing. `take_out`: how, item by item of a table;
-    None: the step has code of its own for the place.
+    `step`: that which does it; None: the deleting transaction, or nothing. `take_out`: how, item by
+    item of a table; None: the step has code of its own for the place.
     """
 
     says: str
@@ -103,9 +104,9 @@ class Place(Struct, frozen=True):
     `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of what lies there, in
     book/words/keys; `topics`: those of regulars/mqtt/discovery; `classes`: those that have a Codec.
 
-    `take_own`, of a table with items about several people: it makes of one what it holds of one person; None: nothing.
-    `others`: attributes that no archive has, since they are about other people, too. `time`: the attribute that says,
-    in ms, when an item was made.
+    `take_own`, of a table with items about several people: it makes of an item what it holds of one
+    person; None: nothing. `others`: attributes that no archive has, since they are about other
+    people, too. `time`: the attribute that says, in ms, when an item was made.
     """
 
     name: str
@@ -142,8 +143,7 @@ def _take_own_changes(item: Item, subject: Subject) -> Item | None:
 
 
 def _take_own_negative(item: Item, subject: Subject) -> Item | None:
-    """Return a picture that was rejected for the person, without the templates of whom it shows, or one of the person
-    that was rejected for somebody else."""
+    """Return a rejection for the person, without the templates of whom it shows, or of the person."""
     faceid, sighting = keys.parts_of_negative(item["id"])
     if faceid == subject.faceid:
         return {name: value for name, value in item.items() if name != "templates"}
@@ -166,7 +166,7 @@ def _take_own_review(item: Item, subject: Subject) -> Item | None:
 
 
 def _take_out_of_review(item: Item, faceids: frozenset[str]) -> Action | None:
-    """Delete a review of one of the faces; take them out of what the face of another is compared with."""
+    """Delete a review of one of the faces; take them out of what another one is compared with."""
     if item["faceid"] in faceids:
         return Delete(keys.REVIEWS, (item["tenant"], item["id"]))
     near = item.get("near", [])
@@ -231,7 +231,7 @@ def _take_out_of_answer(item: Item, faceids: frozenset[str]) -> Action | None:
 
 
 def _is_one_named(value: Any, faceids: frozenset[str]) -> bool:
-    """Tell whether the texts in a JSON value name one of the faces, alone or in a longer id as `absent-FACE-3`."""
+    """Tell whether the texts in a JSON value name one of the faces, also as `absent-FACE-3`."""
     pattern = make_ids_pattern(faceids)
     return bool(faceids) and any(pattern.search(text) for text in texts_of(value))
 
@@ -618,8 +618,8 @@ NOBODYS = {
         "Erasure",
     ),
 }
-"""Tables that hold nothing about the people in the pictures: what they hold, what makes their keys, and their
-classes."""
+"""Tables that hold nothing about the people in the pictures: what they hold, what makes their keys,
+and their classes."""
 
 
 def done_in(step: Step, *, erases: bool) -> Iterator[tuple[Place, Fate]]:

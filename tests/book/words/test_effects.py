@@ -1,4 +1,4 @@
-"""What a write of a face does: a changed one by what is stored before and after it. Each says it."""
+"""Each write of a face says what it does: a changed one by what is stored before and after it."""
 
 import ast
 from datetime import UTC, datetime

@@ -11,10 +11,10 @@ import pytest
 from msgspec import Struct
 
 import chalicelib
-from chalicelib.book.records.merges import Duplicate, Merge
+from chalicelib.book.records.merges import Duplicate, Merge, MergeBackup
 from chalicelib.book.rules.templates import User
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.captures import Capture, Sighting
 from chalicelib.book.words.model import JournalEntry, Negative
 from chalicelib.book.words.observations import Review
 from chalicelib.book.words.webhooks import Delivery, Hook
@@ -63,17 +63,20 @@ def list_classes_with_codec(path: Path) -> list[str]:
 OF_ONE_PERSON: Mapping[type[Struct], str] = {
     User: "group_id id faceids name created_at",
     Capture: "id camera_id captured_at sha256 size content_type state sightings reason track sides is_of_rest erasures",
+    Sighting: "number resolution box faceid quality reason decision resolved_at model correction",
     JournalEntry: "edit faceid group_id templates learnt user",
     Negative: "sighting_id templates camera",
     Merge: "id survivor other at state renaming backup joined is_return",
+    MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare given "
+    "name note consent",
     Review: "kind at faceid camera sighting_id decision box near twice",
     Duplicate: "first second at decision are_two",
     Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked in_mailbox",
-    Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures paused_until version "
-    "people way address template hours pause_s picture claims",
+    Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures "
+    "paused_until version people way address template hours pause_s picture claims",
 }
-"""Fields of what may be about several people that an archive may give each of them; `take_own`, or a reader, parts
-those that have a list."""
+"""Fields of what may be about several people that an archive may give each of them; `take_own`, or
+a reader, parts those that have a list."""
 
 
 @pytest.mark.parametrize("kind", OF_ONE_PERSON, ids=lambda kind: kind.__name__)
@@ -111,7 +114,7 @@ def test_what_is_done_item_by_item_is_done_in_a_table_whose_time_is_known() -> N
             assert all(one.time in kind.__struct_fields__ for kind in times if kind not in OF_NO_TIME), one.name
 
 
-OF_NO_TIME = {JournalEntry, Negative}
+OF_NO_TIME = {JournalEntry, Negative, MergeBackup}
 """Classes of a part of the item, and of an item that only `take_own` reads."""
 
 
