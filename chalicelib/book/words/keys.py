@@ -164,7 +164,7 @@ def tenant_of_item(table: Table, item: Mapping[str, Any]) -> str:
         return str(item[table.partition].partition("#")[0])
     if item["kind"] in KINDS_BY_TENANT:
         return str(item["id"].partition("#")[0])
-    return "" if item["kind"] == ERASED else str(item.get("tenant", ""))
+    return "" if item["kind"] == ERASED else str(item.get("tenant") or "")
 
 
 def is_of_tenant(table: Table, item: Mapping[str, Any], tenant: str) -> bool:
