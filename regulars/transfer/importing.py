@@ -392,13 +392,14 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
     All refused pictures are in `file` then. If none was, there is no such file.
     """
     names = {person.key: person.name or person.key for person in source.people}
-    refused = [fate for fate in fates if fate.outcome.state == REFUSED]
+    refused, pictureless, taken = (
+        [fate for fate in fates if fate.outcome.state == state] for state in (REFUSED, BARE, KEPT)
+    )
+    look_alikes = [fate for fate in taken if fate.outcome.why]
     file.unlink(missing_ok=True)
     if refused:
         _print_refused(refused, fates, names, file)
-    pictureless = [fate for fate in fates if fate.outcome.state == BARE]
     _print_examples(f"people who came without a picture: {len(pictureless):,}", pictureless, names)
-    look_alikes = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
     _print_examples(
         f"people who look like somebody in the book (merge them if they are one): {len(look_alikes):,}",
         look_alikes,
