@@ -104,10 +104,10 @@ class Example(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """The subjects that each probe is closest to, closest first, and the decision on its best candidate."""
+    """The subjects that a probe is closest to, closest first, and the decision on its best candidate."""
 
-    near: list[list[Near]]
-    decisions: list[Decision]
+    near: list[Near]
+    decision: Decision
 
 
 class Near(NamedTuple):
@@ -338,7 +338,7 @@ class Subjects(UseCase):
         probes: Templates,
         described_faces: Sequence[DescribedFace | None],
         max_subjects: int,
-    ) -> Nearest:
+    ) -> list[Nearest]:
         """Return the `max_subjects` subjects that each probe is closest to, closest first; none in an empty group.
 
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `described_faces`: their faces, None for a
@@ -346,25 +346,18 @@ class Subjects(UseCase):
 
         Raises Busy.
         """
-        vision, point = (
-            self.book.tenant_vision.choose_vision(tenant.model),
-            self.book.tenant_vision.make_operating_point(tenant),
-        )
+        population = self.book.tenant_vision.choose_vision(tenant.model).population
+        point = self.book.tenant_vision.make_operating_point(tenant)
         answer, faces, names = self._search_candidates(tenant, group, probes, max_subjects)
-        judgements = judge_candidates(answer, point, vision.population, probes)
-        nearest: list[list[Near]] = []
-        decisions: list[Decision] = []
-        for described, probe, candidates, verdicts in zip(
-            described_faces, probes, answer.candidates, judgements, strict=True
+        nearest: list[Nearest] = []
+        for described, probe, verdicts in zip(
+            described_faces, probes, judge_candidates(answer, point, population, probes), strict=True
         ):
-            pairs = list(zip(candidates, verdicts, strict=False))
-            closeness = self._rate_candidates(tenant, faces, probe, described, pairs)
-            near = _rank_subjects(candidates, closeness, names)[:max_subjects]
-            decision = replace(verdicts[0].decision, seq=answer.seq)
-            nearest.append(near if described is None else _name_unless_refused(described, near))
-            decisions.append(decision.without_score() if described and described.spoof else decision)
-        acts.report_decisions([{"model": tenant.model, **decision_said(decision)} for decision in decisions])
-        return Nearest(nearest, decisions)
+            rated = self._rate_candidates(tenant, faces, probe, described, verdicts)
+            near = _name_unless_refused(described, _rank_subjects(rated, names)[:max_subjects])
+            nearest.append(Nearest(near, _decide_nearest(described, verdicts[0], answer.seq)))
+        acts.report_decisions([{"model": tenant.model, **decision_said(one.decision)} for one in nearest])
+        return nearest
 
     def _rate_candidates(
         self,
@@ -372,16 +365,20 @@ class Subjects(UseCase):
         faces: Mapping[str, Face],
         probe: Templates,
         described: DescribedFace | None,
-        pairs: Iterable[tuple[Candidate, Verdict]],
-    ) -> list[float]:
-        """Return the closeness of a probe and each candidate: low if they cannot be compared, or a negative is nearer.
+        verdicts: Iterable[Verdict],
+    ) -> list[tuple[Candidate, float]]:
+        """Return each candidate with its closeness to a probe, the candidates in the verdicts' order.
 
-        `described`: the probe's face; None: unknown.
+        The closeness is low if the two cannot be compared, or a negative is nearer. `described`: the probe's face;
+        None: unknown.
         """
         point, negatives = self.book.tenant_vision.make_operating_point(tenant), self.book.recognition.negatives
         quality = None if described is None else described.quality.total
-        rated: list[float] = []
-        for candidate, verdict in pairs:
+        rated: list[tuple[Candidate, float]] = []
+        for verdict in verdicts:
+            candidate = verdict.candidate
+            if candidate is None:  # the search found nobody
+                continue
             face, score = faces[candidate.faceid], candidate.score
             is_fit = is_match(score, score, quality, face.estimates.quality) and not negatives.turns_down(
                 tenant.name, face, probe, tenant.model, score
@@ -394,7 +391,7 @@ class Subjects(UseCase):
                 match=verdict.match and is_fit,
                 is_fit=is_fit,
             )
-            rated.append(closeness)
+            rated.append((candidate, closeness))
         return rated
 
     def compare_pictures(self, tenant: Tenant, seen_picture: SeenPicture, other: SeenPicture) -> list[float]:
@@ -640,22 +637,33 @@ def _assign_to_subject(subject: User, face: Face) -> Face:
     return replace(face, user=subject.id, name=name)
 
 
-def _name_unless_refused(described: DescribedFace, near: list[Near]) -> list[Near]:
-    """Return whom a face is close to: nobody, if it is refused; if that is for its age, none is named."""
+def _name_unless_refused(described: DescribedFace | None, near: list[Near]) -> list[Near]:
+    """Return whom a face is close to: nobody, if it is refused; if that is for its age, none is named.
+
+    `described`: the face; None: a vector was sent, which nothing refuses.
+    """
+    if described is None:
+        return near
     if described.young:
         return []
     return [subject._replace(closeness=0.0) for subject in near] if described.spoof else near
 
 
-def _rank_subjects(candidates: Sequence[Candidate], closeness: Sequence[float], names: Mapping[str, str]) -> list[Near]:
+def _decide_nearest(described: DescribedFace | None, nearest: Verdict, seq: int) -> Decision:
+    """Return the decision on a probe's nearest candidate; of a fake face it says no score."""
+    decision = replace(nearest.decision, seq=seq)
+    return decision.without_score() if described and described.spoof else decision
+
+
+def _rank_subjects(rated: Iterable[tuple[Candidate, float]], names: Mapping[str, str]) -> list[Near]:
     """Return the subjects of candidates, closest first: each is as close as the closest of its faces.
 
-    `closeness`: of each candidate; `names`: of the subjects, by face. Of two that are as close, the one with the higher
-    score comes first, else the one whose name does.
+    `rated`: each candidate and its closeness; `names`: of the subjects, by face. Of two that are as close, the one
+    with the higher score comes first, else the one whose name does.
     """
     best_by_name: dict[str, tuple[float, float]] = {}  # closeness and score
     faceids = defaultdict[str, list[str]](list)
-    for candidate, close in zip(candidates, closeness, strict=True):
+    for candidate, close in rated:
         name = names[candidate.faceid]
         best_by_name[name] = max(best_by_name.get(name, (0.0, -1.0)), (close, candidate.score))
         faceids[name].append(candidate.faceid)

@@ -317,9 +317,9 @@ def _find_nearest(
     nearest = context.services.subjects.find_nearest(
         context.tenant, context.group, probes, described_faces, min(context.options.count, _MOST_NAMED)
     )
-    context.response_headers.update(make_search_headers(nearest.decisions))
-    report_people(faceid for each in nearest.near for near in each for faceid in near.faceids)
-    return [[{"subject": near.name, "similarity": near.closeness} for near in each] for each in nearest.near]
+    context.response_headers.update(make_search_headers([of_probe.decision for of_probe in nearest]))
+    report_people(faceid for of_probe in nearest for near in of_probe.near for faceid in near.faceids)
+    return [[{"subject": near.name, "similarity": near.closeness} for near in of_probe.near] for of_probe in nearest]
 
 
 def _find_subject(context: RequestContext, name: str) -> User:

@@ -181,8 +181,8 @@ def recognize(context: RequestContext) -> Body:
         return {"predictions": []}
     found_nearest = context.services.subjects.find_nearest(context.tenant, context.group, picture.embeddings, faces, 1)
     predictions = []
-    for face, nearest_people in zip(faces, found_nearest.near, strict=True):
-        nearest = nearest_people[0] if nearest_people and nearest_people[0].closeness >= min_closeness else None
+    for face, (near, _) in zip(faces, found_nearest, strict=True):
+        nearest = near[0] if near and near[0].closeness >= min_closeness else None
         if nearest is None:
             answer: Body = {"confidence": 0, "userid": "unknown"}
         else:
