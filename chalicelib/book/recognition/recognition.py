@@ -178,7 +178,6 @@ class Recognition(UseCase):
         """
         if searched.face is not None or not is_comparable(seen_face.estimates.quality):
             return searched
-        excluded_faceids = {excluded_faceid, *(sighting.faceid for sighting in capture.sightings)}
         sightings_of_visit = self.find_faces_of_visit(
             tenant, capture, is_alone=not other_faces and len(capture.sightings) <= 1
         )
@@ -186,20 +185,19 @@ class Recognition(UseCase):
             (face for face, _ in sightings_of_visit.values()),
             list_searched_groups(camera),
             seen_face.template,
+            other_faces,
             nearest=searched.verdict.candidate,
-            excluded_faceids=excluded_faceids,
+            excluded_faceids={excluded_faceid, *(sighting.faceid for sighting in capture.sightings)},
         )
         if chosen is None:
             return searched
-        score, faceid = chosen
-        face, evidence = sightings_of_visit[faceid]
+        score, face = chosen
+        _, evidence = sightings_of_visit[face.faceid]
         verdict = self._judge_by_visit(seen_face, face, score, evidence, searched)
-        is_others = any((score_with(face, other_face.template) or 0.0) > score for other_face in other_faces)
-        if not verdict.match or is_others:
-            return searched
         probe, model = read_vector(seen_face.template), seen_face.template.model
-        is_turned_down = self.negatives.turns_down(tenant.name, face, probe, model, score)
-        return searched if is_turned_down else Recognised(face, verdict, searched.seq)
+        if not verdict.match or self.negatives.turns_down(tenant.name, face, probe, model, score):
+            return searched
+        return Recognised(face, verdict, searched.seq)
 
     def find_faces_of_visit(
         self, tenant: Tenant, capture: Capture, *, is_alone: bool
@@ -331,24 +329,29 @@ def _choose_of_visit(
     faces: Iterable[Face],
     group_ids: Sequence[str] | None,
     template: Template,
+    other_faces: Iterable[SeenFace],
     *,
     nearest: Candidate | None,
     excluded_faceids: Set[str | None],
-) -> tuple[float, str] | None:
-    """Return the score and the id of the face of a visit that a template is most like.
+) -> tuple[float, Face] | None:
+    """Return the face of a visit that a template is most like, with the score of the two.
 
-    None if there is none in these groups (None: in all), or the search's `nearest` is another face.
+    None if there is none in these groups (None: in all), the search's `nearest` is another face, or one of the
+    picture's `other_faces` is more like it.
     """
-    scores_and_ids: list[tuple[float, str]] = []
+    faces_and_scores: list[tuple[float, Face]] = []
     for face in faces:
         score = score_with(face, template)
         is_searched = group_ids is None or face.group_id in group_ids
         if face.faceid not in excluded_faceids and is_searched and score is not None:
-            scores_and_ids.append((score, face.faceid))
-    chosen = max(scores_and_ids, default=None)
-    if chosen is not None and nearest is not None and nearest.faceid not in {chosen[1], *excluded_faceids}:
+            faces_and_scores.append((score, face))
+    if not faces_and_scores:
         return None
-    return chosen
+    score, face = max(faces_and_scores, key=lambda entry: (entry[0], entry[1].faceid))
+    if nearest is not None and nearest.faceid not in {face.faceid, *excluded_faceids}:
+        return None
+    is_others = any((score_with(face, other_face.template) or 0.0) > score for other_face in other_faces)
+    return None if is_others else (score, face)
 
 
 def _choose_matches(verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int) -> list[Verdict]:
