@@ -207,27 +207,33 @@ class Merging(UseCase):
         """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
         now = self.book.clock.now()
         plan = plan_survivor_after_merge(survivor, other, survivor.groups.rule, milliseconds(now))
-        own_negatives, other_negatives = (
-            self.book.recognition.negatives.read_of_face(tenant.name, face_visits.face)
-            for face_visits in (survivor, other)
-        )
+        negatives = self.book.recognition.negatives
+        own_negatives = negatives.read_of_face(tenant.name, survivor.face)
+        other_negatives = negatives.read_of_face(tenant.name, other.face)
         adopted_negatives = choose_adopted_negatives(own_negatives, other_negatives)
-        backup = _make_backup(survivor, other, pictures, other_negatives, adopted_negatives)
-        merge = _make_merge(survivor, plan, backup, now, joined=joined)
-        face = replace(
-            _make_merged_face(survivor.face, other.face, plan, merge),
+        merge = _make_merge(
+            survivor,
+            plan,
+            _make_backup(survivor, other, pictures, other_negatives, adopted_negatives),
+            now,
+            joined=joined,
+        )
+        face = _make_merged_face(
+            survivor.face,
+            other.face,
+            plan,
+            merge,
             pictures=pictures,
-            negatives=len(own_negatives) + len(adopted_negatives),
-            merges=self._count_merges(tenant, survivor.face, other.face),
+            negative_count=len(own_negatives) + len(adopted_negatives),
+            merge_count=self._count_merges(tenant, survivor.face, other.face),
         )
         actions = (
-            *merge_puts(tenant.name, merge, absent("merge-free")),
             *self._move_negatives(tenant, other_negatives, other.face, adopted_negatives, to=face),
             *self.book.webhooks.outbox.make_delivery_puts(
                 tenant.name, [_make_event(merge, face, survivor.name_of(face.group_id))]
             ),
         )
-        return merge, _make_merge_change(tenant, survivor, other, face, plan=plan, actions=actions)
+        return merge, _make_merge_change(tenant, survivor, other, face, merge=merge, plan=plan, actions=actions)
 
     def _move_negatives(
         self, tenant: Tenant, lost: Iterable[Negative], source: Face, gained: Iterable[Negative], *, to: Face
@@ -275,13 +281,11 @@ class Merging(UseCase):
         own_negatives = self.book.recognition.negatives.read_of_face(tenant.name, survivor.face)
         returned, gained = _choose_returned_negatives(own_negatives, backup)
         face = replace(face, negatives=survivor.face.negatives - len(returned))
-        undoing = replace(merge, state=MergeState.UNDOING, renaming=_find_renaming(survivor, plan.survivor))
         actions = (
-            *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *self._move_negatives(tenant, returned, face, gained, to=other),
             two_people_put(tenant.name, Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now())),
         )
-        change = _make_return_change(tenant, survivor, face, other, plan=plan, actions=actions)
+        change = _make_return_change(tenant, survivor, face, other, merge=merge, plan=plan, actions=actions)
         old_picture_keys = (*survivor.face.picture_keys, *backup.face.picture_keys)
         return change, [key for key in old_picture_keys if key not in (*face.picture_keys, *other.picture_keys)]
 
@@ -488,13 +492,24 @@ def _make_survivor_actions(tenant: Tenant, survivor: FaceVisits, face: Face, pla
 
 
 def _make_merge_change(
-    tenant: Tenant, survivor: FaceVisits, other: FaceVisits, face: Face, *, plan: VisitPlan, actions: Iterable[Action]
+    tenant: Tenant,
+    survivor: FaceVisits,
+    other: FaceVisits,
+    face: Face,
+    *,
+    merge: Merge,
+    plan: VisitPlan,
+    actions: Iterable[Action],
 ) -> Change:
-    """Return the change that makes the survivor `face`, and removes the other one. `actions`: what else it does."""
+    """Return the change that makes the survivor `face`, removes the other one, and records the merge.
+
+    `actions`: what else it does.
+    """
     return Change(
         (
             *_make_survivor_actions(tenant, survivor, face, plan),
             *make_absorption_actions(tenant.name, other.face, other.visits),
+            *merge_puts(tenant.name, merge, absent("merge-free")),
             *actions,
         ),
         (make_delete_entry(other.face), *make_change_entries(survivor.face, face)),
@@ -505,17 +520,29 @@ def _make_merge_change(
 
 
 def _make_return_change(
-    tenant: Tenant, survivor: FaceVisits, face: Face, other: Face, *, plan: _UndoPlan, actions: Iterable[Action]
+    tenant: Tenant,
+    survivor: FaceVisits,
+    face: Face,
+    other: Face,
+    *,
+    merge: Merge,
+    plan: _UndoPlan,
+    actions: Iterable[Action],
 ) -> Change:
-    """Return the change that makes the survivor `face`, and stores the other one again."""
+    """Return the change that makes the survivor `face`, stores the other one again, and begins to undo the merge.
+
+    `actions`: what else it does.
+    """
     # A new version, so that a writer that read them before the merge fails its condition.
     visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
+    undoing = replace(merge, state=MergeState.UNDOING, renaming=_find_renaming(survivor, plan.survivor))
     put = JournalEntry(Edit.PUT, other.faceid, other.group_id, reduce_templates(other.templates))
     return Change(
         (
             *_make_survivor_actions(tenant, survivor, face, plan.survivor),
             *face_puts(tenant, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
+            *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *actions,
         ),
         (put, *make_change_entries(survivor.face, face)),
@@ -538,13 +565,25 @@ def _make_merge(survivor: FaceVisits, plan: VisitPlan, backup: MergeBackup, at: 
     )
 
 
-def _make_merged_face(survivor: Face, other: Face, plan: VisitPlan, merge: Merge) -> Face:
-    """Return the survivor with what it takes on from the other one, but for its pictures and counts."""
+def _make_merged_face(
+    survivor: Face,
+    other: Face,
+    plan: VisitPlan,
+    merge: Merge,
+    *,
+    pictures: tuple[Picture, ...],
+    negative_count: int,
+    merge_count: int,
+) -> Face:
+    """Return the survivor as it is after the merge, with what it takes on from the other one."""
     return replace(
         apply_plan(survivor, plan),
         changed_at=survivor.changed_at if merge.joined else merge.at,
         **{name: getattr(survivor, name) or getattr(other, name) for name in TAKEN},
         moving=merge.id,
+        pictures=pictures,
+        negatives=negative_count,
+        merges=merge_count,
     )
 
 
