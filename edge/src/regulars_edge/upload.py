@@ -202,6 +202,8 @@ class _Order:
     camera: str
     zone: tzinfo | None
     in_name: NameTime | None
+    give_up_after_s: float
+    shows_progress: bool
 
 
 def _read_order(arguments: argparse.Namespace) -> _Order:
@@ -216,7 +218,16 @@ def _read_order(arguments: argparse.Namespace) -> _Order:
         raise Misconfigured(f"{camera} has masks, and `upload` sends files as they are: let `run` watch their folder")
     zone = read_value(config.read_time_zone, arguments.zone, "--zone") if arguments.zone else None
     in_name = read_value(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
-    return _Order(settings, url, folder, camera, zone, in_name)
+    return _Order(
+        settings,
+        url,
+        folder,
+        camera,
+        zone,
+        in_name,
+        give_up_after_s=arguments.give_up_after * 60,
+        shows_progress=sys.stderr.isatty() and not arguments.no_progress,
+    )
 
 
 def _make_service(arguments: argparse.Namespace, order: _Order, service_time: ServiceTime) -> Service:
@@ -232,15 +243,22 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     order, clock = _read_order(arguments), Clock()
     settings, service_time = order.settings, ServiceTime(clock)
     service = _make_service(arguments, order, service_time)
-    shows_progress = sys.stderr.isatty() and not arguments.no_progress
     backoff = Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S)
     with spools.open_spool(settings.spool, settings.limits, clock) as spool:
         spool.take_in(threading.Event())
         bandwidth = Bandwidth(settings.bandwidth_bytes_s)
         uploader = CameraUploader(spool, service, order.camera, service_time, bandwidth=bandwidth, backoff=backoff)
-        give_up_after_s, progress = arguments.give_up_after * 60, show_progress if shows_progress else id
-        report = Upload(order.folder, spool, uploader, give_up_after_s, order.zone, order.in_name, progress).upload()
-    if shows_progress:
+        progress = show_progress if order.shows_progress else id
+        report = Upload(
+            order.folder,
+            spool,
+            uploader,
+            order.give_up_after_s,
+            order.zone,
+            order.in_name,
+            progress,
+        ).upload()
+    if order.shows_progress:
         print(file=sys.stderr)
     _warn_of_wrong_clock(service_time)
     return report
