@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -112,17 +112,9 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         logs.log_to_stderr(serving.log_format, serving.log_level, [app.app.log])
         services = _build_services(configuration, data)
         _log_start(services, configuration, data)
-        if not settings.is_trial:
-            services.watch.resume_all()
-        app.provide.use(services)
-        app.console_files.use(libraries.find_modules())
-        background = events.Background(stop)
-        feed_handlers(app.app, services, background)
-        if not settings.is_trial:
-            background.start("beside backups", partial(note_beside_backups, services, set()))
+        background = _start_handlers(services, stop)
         front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
-        tell(front.url, "\n".join(configuration.write_lines()))
-        _log_console_lines(services, configuration, front.url, data)
+        _announce(front.url, tell, services, configuration, data=data)
         answered = _answer_requests(front, services, serving, stop)
         if not (background.join(DRAIN_S) and answered):
             end_at_once()
@@ -164,6 +156,21 @@ def _log_start(services: Services, configuration: Configuration, data: Path) -> 
         logs.summary.warning("%s", warning)
 
 
+def _start_handlers(services: Services, stop: threading.Event) -> events.Background:
+    """Give the app its services, and start what runs beside its requests until `stop`."""
+    import app
+
+    if not services.settings.is_trial:
+        services.watch.resume_all()
+    app.provide.use(services)
+    app.console_files.use(libraries.find_modules())
+    background = events.Background(stop)
+    feed_handlers(app.app, services, background)
+    if not services.settings.is_trial:
+        background.start("beside backups", partial(note_beside_backups, services, set()))
+    return background
+
+
 def _answer_requests(front: Front, services: Services, serving: ServeSettings, stop: threading.Event) -> bool:
     """Print the ready line, and answer until `stop`. Return whether all requests were answered in time."""
     with serve_metrics(services, serving) as at:
@@ -174,7 +181,16 @@ def _answer_requests(front: Front, services: Services, serving: ServeSettings, s
         return front.run(stop)
 
 
-def _log_console_lines(services: Services, configuration: Configuration, url: str, data: Path) -> None:
+def _announce(
+    url: str,
+    tell: Callable[[str, str], None],
+    services: Services,
+    configuration: Configuration,
+    *,
+    data: Path,
+) -> None:
+    """Tell other commands where the folder is served, and log where its console is."""
+    tell(url, "\n".join(configuration.write_lines()))
     asks = sys.stderr.isatty() and logs.is_text(configuration.serving.log_format)
     for line in write_console_lines(services, configuration.settings.public_url or url, data, asks=asks):
         logs.summary.info("%s", line)
