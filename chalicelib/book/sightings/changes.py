@@ -127,13 +127,12 @@ def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Up
     else:
         update = progress_update(tenant, capture_after, open_sighting.number)
     is_unkept = shows_unkept(capture_after)
-    if is_unkept and "detection" not in update.remove:
-        update = replace(update, remove=(*update.remove, "detection"))
+    noted = ("detection",) if is_unkept and "detection" not in update.remove else ()
     are_unknown = all(sighting.resolution is Resolution.SKIPPED for sighting in capture_after.sightings)
     is_forgotten = open_sighting.tenant.forgets_strangers or is_unkept
-    if is_forgotten and capture_after.state is CaptureState.RESOLVED and are_unknown:
-        update = replace(update, set={**update.set, **CAPTURE.write(replace(capture_after, sha256=""), "sha256")})
-    return update
+    loses_hash = is_forgotten and capture_after.state is CaptureState.RESOLVED and are_unknown
+    no_hash = CAPTURE.write(replace(capture_after, sha256=""), "sha256") if loses_hash else {}
+    return replace(update, remove=(*update.remove, *noted), set={**update.set, **no_hash})
 
 
 def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
