@@ -143,23 +143,15 @@ class Sessions(Outside):
                 if former_member.screen
                 else "send the password or the passkey that you sign in by from now on: one of the two"
             )
-        member = replace(former_member, invitation=None, invited_until=None)
+        invited_member = replace(former_member, invitation=None, invited_until=None)
         actions: list[Action] = []
         if password is not None:
-            passwords.require_password(password, member.name, tenant.name)
-            with passwords.hold_hashing_place():
-                member = replace(member, password=passwords.hash_password(password), digest=api_keys.new_secret())
-        if passkey is not None:
-            from chalicelib.doors.access import passkeys
-
-            site = passkeys.read_site(origin)
-            challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
-            new_passkey = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
-            other_passkeys = tuple(each for each in member.passkeys if each.id != new_passkey.id)
-            if len(other_passkeys) >= MAX_PASSKEYS:
-                raise InvalidInput(f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first")
-            member = replace(member, passkeys=(*other_passkeys, new_passkey))
+            member = _set_password(tenant, invited_member, password)
+        elif passkey is not None:
+            member, use_up = self._add_passkey(tenant, invited_member, passkey, origin)
             actions.append(use_up)
+        else:
+            member = invited_member
         try:
             return self._begin_member_session(tenant, former_member, member, actions, keep=keep)
         except ConditionFailed as error:
@@ -259,6 +251,23 @@ class Sessions(Outside):
             return self.book.access.members.find_current(item["tenant"], item["member"], item["digest"])
         return self.book.access.keys.find_current(item["tenant"], item["key"], item["digest"])
 
+    def _add_passkey(
+        self, tenant: Tenant, member: Member, passkey: Mapping[str, Any], origin: str
+    ) -> tuple[Member, Action]:
+        """Return the member with one more passkey, and the action that uses up the challenge that it signed.
+
+        Raises InvalidInput, WrongCredentials.
+        """
+        from chalicelib.doors.access import passkeys
+
+        site = passkeys.read_site(origin)
+        challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
+        new_passkey = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
+        other_passkeys = tuple(each for each in member.passkeys if each.id != new_passkey.id)
+        if len(other_passkeys) >= MAX_PASSKEYS:
+            raise InvalidInput(f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first")
+        return replace(member, passkeys=(*other_passkeys, new_passkey)), use_up
+
     def _check_challenge(self, passkey: Mapping[str, Any], tenant: str = "", member: str = "") -> tuple[str, Action]:
         """Return the challenge that a passkey signed, and the action that uses it up. Raises WrongCredentials.
 
@@ -344,3 +353,10 @@ def _compute_end(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime
 def _make_unknown_code() -> WrongCredentials:
     minutes = CODE_LASTS // timedelta(minutes=1)
     return WrongCredentials(f"this code is not good any more: it signs in once, within {minutes} minutes; make another")
+
+
+def _set_password(tenant: Tenant, member: Member, password: str) -> Member:
+    """Return the member with another password, which ends the sessions so far. Raises InvalidInput."""
+    passwords.require_password(password, member.name, tenant.name)
+    with passwords.hold_hashing_place():
+        return replace(member, password=passwords.hash_password(password), digest=api_keys.new_secret())
