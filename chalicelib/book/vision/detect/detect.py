@@ -247,12 +247,13 @@ class Detector:
         sure of the face, too.
         """
         small, large = self._role.looks_px
-        small_pass = self.find_again(image, proposals, small)
-        is_counted = (is_sure & (small_pass[:, SCORE] >= SURE_SCORE))[:, None]
-        small_pass = self._try_turned(image, proposals, small_pass, small, np.where(is_sure, SURE_SCORE, SURER_SCORE))
+        upright_pass = self.find_again(image, proposals, small)
+        small_pass = self._try_turned(image, proposals, upright_pass, small, np.where(is_sure, SURE_SCORE, SURER_SCORE))
         is_kept = small_pass[:, SCORE] >= LEAST_SCORE
-        small_pass, kept_proposals, is_counted = small_pass[is_kept], proposals[is_kept], is_counted[is_kept]
-        mean = (small_pass + self.find_again(image, small_pass, large) + kept_proposals * is_counted) / (2 + is_counted)
+        is_counted = (is_sure & (upright_pass[:, SCORE] >= SURE_SCORE))[is_kept, None]
+        first_found = small_pass[is_kept]
+        found_again = self.find_again(image, first_found, large)
+        mean = (first_found + found_again + proposals[is_kept] * is_counted) / (2 + is_counted)
         return np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32)
 
     def _try_turned(
@@ -263,7 +264,7 @@ class Detector:
         size: int,
         least_scores: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """Look again, turned to either side, at faces not found with certainty.
+        """Return the rows after another look, turned to either side, at faces not found with certainty.
 
         If a turned pass scores best, one more pass follows, with its eyes level. Proposals below PROPOSAL_SCORE are
         small faces or none, and not worth it.
@@ -277,12 +278,12 @@ class Detector:
             *(self.find_again(image, proposals[unsure_places], size, turn) for turn in turns),
         ]
         best_tries = np.argmax([rows[:, SCORE] for rows in tries], axis=0)
-        for index, choice in zip(unsure_places, best_tries, strict=True):
-            seen_rows[index] = tries[choice][unsure_places == index][0]
+        best_rows = seen_rows.copy()
+        best_rows[unsure_places] = [tries[choice][number] for number, choice in enumerate(best_tries)]
         turned_places = unsure_places[best_tries > 0]
         if len(turned_places):
-            seen_rows[turned_places] = self.find_again(image, seen_rows[turned_places], size)
-        return seen_rows
+            best_rows[turned_places] = self.find_again(image, best_rows[turned_places], size)
+        return best_rows
 
     def find_again(
         self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int, turn: float | None = None
@@ -333,14 +334,15 @@ def _choose_proposals(
     or not. In the place of one that is not sure stands that of the finest pass over it, which places landmarks better.
     """
     proposed = [detection_pass.rows[detection_pass.proposes] for detection_pass in passes]
-    rows = np.concatenate(proposed)
-    sure = np.concatenate([detection_pass.sure[detection_pass.proposes] for detection_pass in passes])
+    all_rows = np.concatenate(proposed)
+    are_sure = np.concatenate([detection_pass.sure[detection_pass.proposes] for detection_pass in passes])
     pass_numbers = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
-    by_certainty = np.lexsort((-rows[:, SCORE], np.where(sure, pass_numbers, len(passes))))
-    has_sensible_size = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
-    by_certainty = by_certainty[has_sensible_size[by_certainty]]
-    chosen = by_certainty[choose_distinct(rows[by_certainty], limit, MAX_PROPOSALS)]
-    rows, sure = rows[chosen], sure[chosen]
+    by_certainty = np.lexsort((-all_rows[:, SCORE], np.where(are_sure, pass_numbers, len(passes))))
+    sides_px = all_rows[:, 2:4]
+    has_sensible_size = (sides_px.min(axis=1) >= MIN_FACE_PX) & (sides_px.max(axis=1) <= MAX_FACE * long_side)
+    candidates = by_certainty[has_sensible_size[by_certainty]]
+    chosen = candidates[choose_distinct(all_rows[candidates], limit, MAX_PROPOSALS)]
+    rows, sure = all_rows[chosen], are_sure[chosen]
     for place in np.flatnonzero(~sure):
         same_faces = (_choose_same_face(rows[place], part) for part in reversed(proposed))
         rows[place] = next(row for row in same_faces if row is not None)
