@@ -221,20 +221,25 @@ class Visits(Struct, frozen=True):
         The head has the latest arrivals, pages the older ones. Of a head of more than MOST_IN_HEAD the last
         _LEFT_IN_HEAD stay there. The others go to the end of the last page, or into a new one if that has no room. So
         most arrivals change no page. A late arrival lies in its page already, which is halved if it is too long.
+
+        `a head of 33, a last page of 390`: the 17 oldest of the head begin a new page, since 407 are too many for one.
         """
         recent = self.arrivals.recent
         if len(recent) <= MOST_IN_HEAD or self.must_fit_one_item:
             return self._make_pages_and_head({}, recent)
         stored_pages, head = self.split_as_stored()
-        pages, head_arrivals = dict(stored_pages), head.arrivals.recent
-        if not head_arrivals:  # the latest were taken back, as by an undo: begin anew
-            pages, head_arrivals = {}, recent
-        if len(head_arrivals) > MOST_IN_HEAD:
-            moved_arrivals, head_arrivals = head_arrivals[:-_LEFT_IN_HEAD], head_arrivals[-_LEFT_IN_HEAD:]
+        # The latest may have been taken back, as by an undo: then all is laid out anew.
+        pages = dict(stored_pages) if head.arrivals.recent else {}
+        unpaged_arrivals = head.arrivals.recent or recent
+        moved_count = len(unpaged_arrivals) - _LEFT_IN_HEAD if len(unpaged_arrivals) > MOST_IN_HEAD else 0
+        moved_arrivals, head_arrivals = unpaged_arrivals[:moved_count], unpaged_arrivals[moved_count:]
+        if moved_arrivals:
             last_start = max(pages, default=moved_arrivals[0].first_ms)
-            if len(pages.get(last_start, ())) + len(moved_arrivals) > _MOST_IN_PAGE:
-                last_start = moved_arrivals[0].first_ms
-            pages[last_start] = (*pages.get(last_start, ()), *moved_arrivals)
+            last_page = (*pages.get(last_start, ()), *moved_arrivals)
+            if len(last_page) > _MOST_IN_PAGE:
+                pages[moved_arrivals[0].first_ms] = moved_arrivals
+            else:
+                pages[last_start] = last_page
         start, longest_page = max(pages.items(), key=lambda entry: len(entry[1]))
         if len(longest_page) > _MOST_IN_PAGE:  # one page is halved at a time: the transaction has other actions, too
             half = len(longest_page) // 2
@@ -379,19 +384,18 @@ def plan_with_sighting(
     arrivals are not enough any more.
     """
     arrivals_before, arrivals = visits.arrivals, visits.arrivals.add_sighting(at_ms, gap_ms)
-    visits = replace(visits, arrivals=arrivals, is_regrouped=False)
+    visits_after = replace(visits, arrivals=arrivals, is_regrouped=False)
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
     starts_before, starts_after = (
         [arrival.first_ms for arrival in version.recent] for version in (arrivals_before, arrivals)
     )
     changed_arrival = None if starts_before == starts_after else arrivals.find_around(at_ms)
-    plan = plan_group(group_id, visits, now_ms, groups, changed_arrival)
-    if not visits.is_whole:
+    plan = plan_group(group_id, visits_after, now_ms, groups, changed_arrival)
+    if not visits_after.is_whole:
         return plan  # what could be folded stands in the pages
     promotion = plan.visits.promotion
-    period_ms = groups.rule.period_ms
-    if promotion:
-        period_ms = max(period_ms, promotion.rule.period_ms)
+    rules = [groups.rule, promotion.rule] if promotion else [groups.rule]
+    period_ms = max(rule.period_ms for rule in rules)
     return replace(plan, visits=replace(plan.visits, arrivals=arrivals.fold_before(now_ms, period_ms)))
 
 
@@ -428,19 +432,20 @@ def plan_without_sighting(
     """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
 
     A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
+
+    `10:00, 10:20 and 10:40 with pauses of up to 30 minutes, without 10:20`: arrivals at 10:00 and at 10:40.
     """
+    group_id, groups = face_visits.face.group_id, face_visits.groups
     arrivals_before = face_visits.visits.arrivals
     arrivals = arrivals_before.recount_arrival(arrival, remaining)
     visits = replace(face_visits.visits, arrivals=arrivals, is_regrouped=False)
-    plan = plan_group(face_visits.face.group_id, visits, now_ms, face_visits.groups)
-    if face_visits.face.group_id != STRANGER:
-        return plan
-    new_arrivals = [
-        recent_arrival for recent_arrival in arrivals.recent if recent_arrival not in arrivals_before.recent
-    ]
-    plans = [plan_group(STRANGER, visits, now_ms, face_visits.groups, new_arrival) for new_arrival in new_arrivals]
+    plan_without_promotion = plan_group(group_id, visits, now_ms, groups)
+    if group_id != STRANGER:
+        return plan_without_promotion
+    new_arrivals = [recent for recent in arrivals.recent if recent not in arrivals_before.recent]
+    plans = (plan_group(STRANGER, visits, now_ms, groups, new_arrival) for new_arrival in new_arrivals)
     promotions = [(plan.visits.promotion.at_ms, plan) for plan in plans if plan.visits.promotion is not None]
-    return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan
+    return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan_without_promotion
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
