@@ -474,19 +474,13 @@ class Rejection(UseCase):
         if the visit comes back to the face that it was taken from. Raises what Rejection.reject raises, and GroupFull
         for a name.
         """
-        gift = replace(gift, name=face_name(gift.name))
-        if (gift.instead is Instead.NEW) != bool(gift.name):
+        named_gift = replace(gift, name=face_name(gift.name))
+        if (gift.instead is Instead.NEW) != bool(named_gift.name):
             raise InvalidInput("instead: new and the name of who it is go together")
-        if gift.name:
+        if named_gift.name:
             require_record(tenant, None)  # who it is gets a face of its own, without a record
-        progress = self.book.requests.read_progress(tenant.name, request)
-        try:
-            progress = progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
-        except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
-            progress = self.book.requests.read_progress(tenant.name, request)
-            if not progress:
-                raise
-        given = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
+        progress = self._begin_gift_once(tenant, faceid, sighting_id, named_gift, request)
+        given = self._finish_gift(tenant, faceid, sighting_id, progress, named_gift.name)
         if request is not None:
             record = self.book.requests.make_answer_put(
                 tenant.name, request, Answer(OK, progress), partial_body=progress
@@ -502,6 +496,19 @@ class Rejection(UseCase):
         return Given(now, tuple(id_ for _, id_ in progress["visit"]))
 
     @retry_if_changed(_BUSY)
+    def _begin_gift_once(
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
+    ) -> Mapping[str, Any]:
+        """Return by what the rest of a gift is done: as the request has noted it, else of a gift that begins now."""
+        progress = self.book.requests.read_progress(tenant.name, request)
+        try:
+            return progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
+        except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
+            progress_of_other = self.book.requests.read_progress(tenant.name, request)
+            if not progress_of_other:
+                raise
+            return progress_of_other
+
     def _begin_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
