@@ -265,11 +265,11 @@ class Cameras(UseCase):
         """
         camera = self.get(tenant, id_)
         require_revision("the camera", camera.version, revision)
-        changed_camera = self._apply_changes(tenant, camera, changes)
-        if changed_camera == camera:
+        wanted_camera = self._apply_changes(tenant, camera, changes)
+        if wanted_camera == camera:
             self.book.requests.write_with_answer(tenant.name, [], request)
             return camera
-        changed_camera = replace(changed_camera, version=camera.version + 1)
+        changed_camera = replace(wanted_camera, version=camera.version + 1)
         try:
             self.book.requests.write_with_answer(
                 tenant.name, _make_change_actions(tenant.name, camera, changed_camera), request
@@ -359,24 +359,15 @@ class Cameras(UseCase):
         beside the camera says that it gives no pictures, so it was not seen. Raises CameraNotFound, InvalidInput.
         """
         now = self.book.clock.now()
-        fields: dict[str, Any] = {}
-        if status is not None and status != camera.status:
-            if any(isinstance(value, int) and abs(value) >= 2**63 for value in status.values()):
-                raise InvalidInput("the numbers of a status have up to 63 bits")
-            fields["status"] = STATUS.write(status)
-        written_at = camera.heartbeat_at if is_working else camera.failing_at
-        ends_silence = camera.failing_at is not None or camera.silent_since is not None
-        is_news = is_working and ends_silence
-        if "status" in fields:
-            is_news = is_news or _without_numbers(status or {}) != _without_numbers(camera.status)
-        if written_at and not is_news:
-            if now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
-                return camera
-            if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
-                fields.pop("status", None)
-        fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
-        fields |= _outage_fields(camera, tenant, now) if is_working else {}
-        self._note_fields(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
+        status_fields = _choose_status_fields(camera, status, now, is_working=is_working)
+        if status_fields is None:
+            return camera
+        if is_working:
+            seen_fields = dict.fromkeys(("last_seen_at", "heartbeat_at"), milliseconds(now))
+            fields = {**status_fields, **seen_fields, **_outage_fields(camera, tenant, now)}
+            self._note_fields(tenant, camera.id, fields, no_more=("silent_since", "failing_at"))
+        else:
+            self._note_fields(tenant, camera.id, {**status_fields, "failing_at": milliseconds(now)})
         return self.get(tenant, camera.id)
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
@@ -394,21 +385,31 @@ class Cameras(UseCase):
         return [(camera, silence) for camera in unreported if (silence := find_silence(camera, tenant, now))]
 
     @retry_if_changed(_BUSY)
-    def mute(self, tenant: Tenant, until: datetime | None, camera_id: str | None = None) -> None:
-        """Mute the events of silent cameras until a time. `until`: None: they are sent again from now on.
+    def mute(self, tenant: Tenant, until: datetime, camera_id: str | None = None) -> None:
+        """Mute the events of silent cameras until a time.
 
         `camera_id`: the camera; None: all cameras. Raises InvalidInput, CameraNotFound, Busy.
         """
         now = self.book.clock.now()
-        if until is not None and not now < until <= now + MUTED_FOR:
+        if not now < until <= now + MUTED_FOR:
             last_time = time_text(now + MUTED_FOR)
             raise InvalidInput(
                 f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last_time}"
             )
+        self._change_muting(tenant, camera_id, {"muted_until": milliseconds(until)})
+
+    def unmute(self, tenant: Tenant, camera_id: str | None = None) -> None:
+        """Send the events of silent cameras again from now on.
+
+        `camera_id`: the camera; None: all cameras. Raises CameraNotFound, Busy.
+        """
+        self._change_muting(tenant, camera_id, {}, removed_fields=("muted_until",))
+
+    def _change_muting(
+        self, tenant: Tenant, camera_id: str | None, fields: Item, removed_fields: tuple[str, ...] = ()
+    ) -> None:
         cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         acts.add_details(of=camera_id or "all")
-        fields: Item = {} if until is None else {"muted_until": milliseconds(until)}
-        removed_fields = ("muted_until",) if until is None else ()
         if_there = (exists("camera-there"),)
         changes = [
             Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, repeatable=True)
@@ -640,6 +641,29 @@ def silent_at(camera: Camera) -> datetime:
     """Return when a camera is silent that is not heard any more; with heartbeats that may not all be written, later."""
     late = BEAT_EVERY if camera.last_seen_at and camera.status else timedelta()
     return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
+
+
+def _choose_status_fields(
+    camera: Camera, status: Mapping[str, Any] | None, now: datetime, *, is_working: bool
+) -> Item | None:
+    """Return the field of the status that a heartbeat writes, or none; None: the heartbeat is not written at all.
+
+    See `note_heartbeat`. Raises InvalidInput.
+    """
+    fields: Item = {}
+    if status is not None and status != camera.status:
+        if any(isinstance(value, int) and abs(value) >= 2**63 for value in status.values()):
+            raise InvalidInput("the numbers of a status have up to 63 bits")
+        fields = {"status": STATUS.write(status)}
+    written_at = camera.heartbeat_at if is_working else camera.failing_at
+    ends_silence = is_working and (camera.failing_at is not None or camera.silent_since is not None)
+    has_news = bool(fields) and _without_numbers(status or {}) != _without_numbers(camera.status)
+    if written_at is None or ends_silence or has_news:
+        return fields
+    if now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
+        return None
+    is_same_period = milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS
+    return {} if is_same_period else fields
 
 
 def _outage_fields(camera: Camera, tenant: Tenant, now: datetime) -> Item:

@@ -320,7 +320,10 @@ def mute_cameras(context: RequestContext, body: Muting) -> Cameras:
 
     A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told after that time.
     """
-    context.services.cameras.mute(context.tenant, body.until, body.camera)
+    if body.until is None:
+        context.services.cameras.unmute(context.tenant, body.camera)
+    else:
+        context.services.cameras.mute(context.tenant, body.until, body.camera)
     return list_cameras(context)
 
 
