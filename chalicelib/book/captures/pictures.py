@@ -67,14 +67,16 @@ class CapturePictures(UseCase):
         """
         forgets_strangers = tenant.forgets_strangers
         final_states = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets_strangers else {CaptureState.RESOLVED}
-        final_captures = [capture for capture in captures if capture.state in final_states]
-        unkept_ids = {
-            capture.id
-            for capture in final_captures
-            if shows_unkept(capture) or (forgets_strangers and shows_nobody(capture))
-        }
-        if tenant.keeps_pictures and not tenant.no_pictures_of:
-            final_captures = [capture for capture in final_captures if capture.id in unkept_ids]
+
+        def is_unkept(capture: Capture) -> bool:
+            return shows_unkept(capture) or (forgets_strangers and shows_nobody(capture))
+
+        keeps_others = tenant.keeps_pictures and not tenant.no_pictures_of
+        final_captures = [
+            capture
+            for capture in captures
+            if capture.state in final_states and (is_unkept(capture) or not keeps_others)
+        ]
         if not final_captures:
             return []
         spared_faceids = spared_faces(self.book.items, tenant.name)
@@ -90,7 +92,7 @@ class CapturePictures(UseCase):
         return [
             capture
             for capture in unspared_captures
-            if faceids_of[capture.id] & unpictured_faceids or capture.id in unkept_ids
+            if faceids_of[capture.id] & unpictured_faceids or is_unkept(capture)
         ]
 
     def _find_unpictured(self, tenant: Tenant, faceids: Sequence[str]) -> set[str]:
