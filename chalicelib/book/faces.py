@@ -185,9 +185,9 @@ class Faces(UseCase):
         Of a face that never arrived, the enrolment counts. `until`, `since`: bounds of that time, both included.
         `at_once`: how many faces one read takes.
         """
-        low, high = keys.group_range(group.id)
-        low = low if since is None else keys.arrival_key(group.id, since, "")
-        high = high if until is None else keys.arrival_key(group.id, until, "~")  # "~" is behind all faceids
+        lowest, highest = keys.group_range(group.id)
+        low = lowest if since is None else keys.arrival_key(group.id, since, "")
+        high = highest if until is None else keys.arrival_key(group.id, until, "~")  # "~" is behind all faceids
         items = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=(low, high), page_size=at_once)
         for batch in cut_in_parts((item["faceid"] for item in items), at_once):
             yield from self.by_id(tenant, batch).values()
@@ -586,26 +586,33 @@ class FaceLists(UseCase):
         return ListPage([make_listed_face(tenant, item) for item in items if item], page.next_token)
 
     def list_by_enrolment(
-        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted_faceids: Sequence[str] | None = None
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None
     ) -> tuple[list[Face], str | None]:
         """Return `limit` faces of a group behind a position, the first enrolled first; and the next page's position.
 
         A face that is there throughout is listed once, whatever comes and goes. `behind`: the position; None: the
-        first page. `wanted_faceids`: the ids of the faces to list; None: all.
+        first page.
         """
-        if wanted_faceids is None:
-            merged = self._merge_group_lists(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
-            positions = [position for position, _ in islice(merged, limit + 1)]
-        else:
-            stored_items = self.book.items.get_many(
-                keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
-            )
-            positions_in_group = [
-                _position_in_list(item, "by_enrolment") for item in stored_items if item and item["group"] == group.id
-            ]
-            positions = sorted(position for position in positions_in_group if behind is None or position > behind)[
-                : limit + 1
-            ]
+        merged = self._merge_group_lists(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
+        return self._read_positions(tenant, group, [position for position, _ in islice(merged, limit + 1)], limit)
+
+    def list_wanted_by_enrolment(
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted_faceids: Sequence[str]
+    ) -> tuple[list[Face], str | None]:
+        """Return those of the wanted faces that the group has, in pages as `list_by_enrolment`."""
+        stored_items = self.book.items.get_many(
+            keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
+        )
+        positions = [
+            _position_in_list(item, "by_enrolment") for item in stored_items if item and item["group"] == group.id
+        ]
+        next_positions = sorted(position for position in positions if behind is None or position > behind)
+        return self._read_positions(tenant, group, next_positions[: limit + 1], limit)
+
+    def _read_positions(
+        self, tenant: Tenant, group: Group, positions: Sequence[str], limit: int
+    ) -> tuple[list[Face], str | None]:
+        """Return the group's faces at `limit` positions, and the last of these if there are more."""
         page_positions = positions[:limit]
         items = self.book.items.get_many(
             keys.FACES, [(tenant.name, _faceid_of_position(position)) for position in page_positions]

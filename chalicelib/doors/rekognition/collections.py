@@ -211,14 +211,18 @@ def list_faces(context: RequestContext, members: Members) -> Members:
     """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of both."""
     group = find_collection(context, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
-    wanted_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
+    asked_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
+    wanted_ids: Sequence[str] | None = asked_ids
     if "UserId" in members:
-        user_faces = context.services.users.get(context.tenant, group, members["UserId"]).faceids
-        wanted_ids = [faceid for faceid in user_faces if wanted_ids is None or faceid in wanted_ids]
+        ids_of_user = context.services.users.get(context.tenant, group, members["UserId"]).faceids
+        wanted_ids = [faceid for faceid in ids_of_user if asked_ids is None or faceid in asked_ids]
     tokens = PageTokens(f"faces {context.tenant.name} {group.id}")
     position = read_place(tokens, members.get("NextToken"))
-    faces, following = context.services.faces.lists.list_by_enrolment(
-        context.tenant, group, max_faces, position, wanted_ids
+    lists = context.services.faces.lists
+    faces, following = (
+        lists.list_by_enrolment(context.tenant, group, max_faces, position)
+        if wanted_ids is None
+        else lists.list_wanted_by_enrolment(context.tenant, group, max_faces, position, wanted_ids)
     )
     version = write_model_version(context)
     answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
