@@ -320,7 +320,7 @@ class Subjects(UseCase):
         Strangers whom a camera saw count as nobody: the sweep joins them with the subject.
         """
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], finds_duplicates=True)
+        (recognised,) = self.book.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
         if recognised.face is None or recognised.face.group_id == STRANGER:
             return ""
         acts.report_people([recognised.face.faceid])
@@ -485,9 +485,9 @@ class Subjects(UseCase):
         if faces:
             return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
         now = self.book.clock.now()
-        face = _assign_to_subject(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
-        picture = self.book.enrolment.write_portrait(tenant, face, portrait, now)
-        face = replace(face, pictures=(picture,))
+        new_face = _assign_to_subject(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
+        picture = self.book.enrolment.write_portrait(tenant, new_face, portrait, now)
+        face = replace(new_face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
         change = replace(make_enrolment_change(tenant, group, [face], [put]), based_on=seq)
         with self.book.face_pictures.replace_pictures((), [picture.key]):
@@ -527,10 +527,10 @@ class Subjects(UseCase):
         target_now = self._read_again(tenant, group, target)
         if (target_now.faceids if target_now else ()) != target.faceids:
             raise UserExists(refusal)
-        target_after = target_now or replace(target, created_at=source_now.created_at)
+        target_before = target_now or replace(target, created_at=source_now.created_at)
         faces = list(self.book.faces.read_faces_in_group(tenant, group, source_now.faceids).values())
         moving_faces, staying_faces = faces[:1], faces[1:]
-        target_after = replace(target_after, faceids=(*target_after.faceids, *(face.faceid for face in moving_faces)))
+        target_after = replace(target_before, faceids=(*target_before.faceids, *(face.faceid for face in moving_faces)))
         source_after = replace(source_now, faceids=tuple(face.faceid for face in staying_faces))
         actions = [
             *self._make_naming_actions(tenant, moving_faces, target_after),

@@ -183,7 +183,7 @@ class Enrolment(UseCase):
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.book.recognition.recognise(tenant, probes, finds_duplicates=True)
+        (recognised,) = self.book.recognition.find_duplicates(tenant, probes)
         if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
             acts.report_people([candidate.faceid])
             raise FaceKnown(

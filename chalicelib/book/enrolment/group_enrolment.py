@@ -248,7 +248,7 @@ class GroupEnrolment(UseCase):
 
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [portrait.estimates.quality for portrait in portraits])
-        recognised = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], finds_duplicates=True)
+        recognised = self.book.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
         return [of_probe.face for of_probe in recognised], recognised[0].seq
 
     def _find_among_new(self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]) -> Face | None:

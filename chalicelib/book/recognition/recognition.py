@@ -101,53 +101,77 @@ class Recognition(UseCase):
         excluded_faceid: str | None = None,
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
-        finds_duplicates: bool = False,
     ) -> list[Recognised]:
-        """Find for each probe the best candidate that matches and that no negative turns down.
+        """Find for each probe the best candidate that matches and that no negative turns down, and tell the audit.
 
         `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be; `max_nearest`: how many of the
-        nearest faces to find, matching or not; `finds_duplicates`: by DUPLICATE_FPIR, not the tenant's, and not
-        reported to the audit. `sighting_time`: that of a sighting; then the face comes with its visits, and of a user's
-        faces it is the one that has the visits. Raises GalleryMoved if a candidate was deleted or moved after the
-        search (search again), WrongModel (embed again).
+        nearest faces to find, matching or not. `sighting_time`: that of a sighting; then the face comes with its
+        visits, and of a user's faces it is the one that has the visits. Raises GalleryMoved if a candidate was deleted
+        or moved after the search (search again), WrongModel (embed again).
         """
-        point = self.book.tenant_vision.make_operating_point(tenant, probes.model)
-        point = OperatingPoint(point.curve, DUPLICATE_FPIR) if finds_duplicates else point
+        recognised = self._match_probes(
+            tenant,
+            probes,
+            self.book.tenant_vision.make_operating_point(tenant, probes.model),
+            group_ids=group_ids,
+            excluded_faceid=excluded_faceid,
+            sighting_time=sighting_time,
+            max_nearest=max_nearest,
+        )
+        acts.report_decisions([_describe_decision(probes.model, of_probe) for of_probe in recognised])
+        return recognised
+
+    def find_duplicates(
+        self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None
+    ) -> list[Recognised]:
+        """Find for each probe the face that is surely the same person's, by DUPLICATE_FPIR; the audit is not told.
+
+        `group_ids`: None for all groups. Raises as `recognise`.
+        """
+        tenant_point = self.book.tenant_vision.make_operating_point(tenant, probes.model)
+        point = OperatingPoint(tenant_point.curve, DUPLICATE_FPIR)
+        return self._match_probes(tenant, probes, point, group_ids=group_ids)
+
+    def _match_probes(
+        self,
+        tenant: Tenant,
+        probes: Probes,
+        point: OperatingPoint,
+        *,
+        group_ids: Sequence[str] | None = None,
+        excluded_faceid: str | None = None,
+        sighting_time: SightingTime | None = None,
+        max_nearest: int = 0,
+    ) -> list[Recognised]:
         limit = max(max_nearest, CANDIDATES)
         search_point = None if max_nearest else point  # with it, only what may match is found
         seq = sighting_time and sighting_time.groups.seq
         with count_stage("search"):
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, search_point, seq=seq)
-            answer, judgements = self.search_and_judge(tenant, request, point, are_matches=True)
+            answer, judgements = self.search_and_judge(tenant, request, point)
+            matches_of_probes = [_choose_matches(verdicts, point, answer.gallery_size) for verdicts in judgements]
         nobody = Recognised(None, point.judge_candidate(None, answer.gallery_size), answer.seq)
         choose_match = partial(
             self._choose_match, tenant, probes, excluded_faceid=excluded_faceid, sighting_time=sighting_time
         )
-        matches = (choose_match(number, verdicts, answer.seq) for number, verdicts in enumerate(judgements))
-        recognised = [
-            replace(match or nobody, near=nearest[:max_nearest])
-            for match, nearest in zip(matches, answer.candidates, strict=True)
+        return [
+            replace(choose_match(number, verdicts, answer.seq) or nobody, near=nearest[:max_nearest])
+            for number, (verdicts, nearest) in enumerate(zip(matches_of_probes, answer.candidates, strict=True))
         ]
-        if not finds_duplicates:
-            acts.report_decisions([_describe_decision(probes.model, of_probe) for of_probe in recognised])
-        return recognised
 
     def search_and_judge(
-        self, tenant: Tenant, request: SearchRequest, operating_point: OperatingPoint, *, are_matches: bool = False
+        self, tenant: Tenant, request: SearchRequest, operating_point: OperatingPoint
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Search, and judge the candidates of each probe, as `judge_candidates` does.
 
-        `are_matches`: return only those that `_choose_matches` chooses. Raises WrongModel, and the errors of a search.
+        Raises WrongModel, and the errors of a search.
         """
         population = self.book.tenant_vision.choose_vision(request.model).population
         least_demands = population.bound_demands(request.probes) if request.operating_point else ()
         answer = self.book.ports.search.search(
             tenant.name, request._replace(templates=True, least_demands=least_demands)
         )
-        judgements = judge_candidates(answer, operating_point, population, request.probes)
-        if are_matches:
-            judgements = [_choose_matches(verdicts, operating_point, answer.gallery_size) for verdicts in judgements]
-        return answer, judgements
+        return answer, judge_candidates(answer, operating_point, population, request.probes)
 
     def find_nearest(
         self, tenant: Tenant, camera: Camera, seen_face: SeenFace, max_faces: int
