@@ -43,7 +43,7 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
     def measure_network(network: Network) -> float:
         role = EmbeddingRole(model="draft", number=0, networks=(network,))
         crops = [align_face(image, face.landmarks, network.points, network.size_px) for image, face in faces]
-        work = plan_embeddings(sessions, role, [crops])
+        work = plan_embeddings(sessions, role, [(network, crops)])
         return measure_separation(work.answer([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:

@@ -176,7 +176,7 @@ class FacePipeline:
     def _plan_embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
         role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
         new_faces = [face for face in faces if face not in known_embeddings]
-        aligned = [self._align_faces(image, new_faces, network) for network in role.networks]
+        aligned = [(network, self._align_faces(image, new_faces, network)) for network in role.networks]
         work = embed.plan_embeddings(self._sessions, role, aligned)
 
         def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:

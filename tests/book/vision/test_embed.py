@@ -23,7 +23,8 @@ def templates(role: EmbeddingRole, pack: Pack, album: Album) -> NDArray[np.float
     """The templates of FILES' faces by a role's networks alone."""
     seen = [album.seen(file) for file in FILES]
     crops = [
-        [align_face(one.image, one.faces[0].landmarks, of.points, of.size_px) for one in seen] for of in role.networks
+        (of, [align_face(one.image, one.faces[0].landmarks, of.points, of.size_px) for one in seen])
+        for of in role.networks
     ]
     slots = CpuSlots(1)
     with slots.take_slot():

@@ -16,13 +16,15 @@ from chalicelib.book.vision.pictures.crop import stack_pictures
 
 
 def plan_embeddings(
-    sessions: Sessions, role: EmbeddingRole, aligned: Sequence[Sequence[NDArray[np.uint8]]]
+    sessions: Sessions,
+    role: EmbeddingRole,
+    aligned: Sequence[tuple[Network, Sequence[NDArray[np.uint8]]]],
 ) -> Work[NDArray[np.float32]]:
     """Embed faces by each of the role's networks: (n, role.dimensions) unit rows, in order.
 
-    `aligned`: by network, each face as the (size, size, 3) picture that it takes. The networks' unit embeddings, less
-    the role's centre and made unit again, lie side by side. Each is times the root of its weight, so a template's score
-    is the weighted mean of theirs. The role's basis keeps the directions in which they differ.
+    `aligned`: each network, and the faces as the (size, size, 3) pictures that it takes. The networks' unit embeddings,
+    less the role's centre and made unit again, lie side by side. Each is times the root of its weight, so a template's
+    score is the weighted mean of theirs. The role's basis keeps the directions in which they differ.
 
     With `mirrored`, a network's embeddings of the face and its mirror image are added. Identity is in both; light and
     turn of the head differ and weigh less. InsightFace evaluates LFW this way. It takes twice the time.
@@ -33,7 +35,7 @@ def plan_embeddings(
 
     def join_rows(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         rows_left, parts = iter(rows), []
-        for network, faces in zip(role.networks, aligned, strict=True):
+        for network, faces in aligned:
             look_count = 1 + network.mirrored
             network_rows = np.array([*islice(rows_left, len(faces) * look_count)], np.float32)
             parts.append(scale_to_unit(network_rows.reshape(len(faces), look_count, network.dimensions).sum(axis=1)))
@@ -42,7 +44,7 @@ def plan_embeddings(
 
     looks = [
         partial(embed_look, network, np.asarray(look))
-        for network, faces in zip(role.networks, aligned, strict=True)
+        for network, faces in aligned
         for face in faces
         for look in ((face, face[:, ::-1]) if network.mirrored else (face,))
     ]
@@ -63,7 +65,7 @@ def join_parts(
     centre: NDArray[np.float32] | None,
     basis: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
-    """Make templates of the networks' unit embeddings, (n, dimensions) each, as `embeddings` says."""
+    """Make templates of the networks' unit embeddings, (n, dimensions) each, as `plan_embeddings` says."""
     if centre is not None:
         begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
         parts = [
