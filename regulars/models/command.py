@@ -97,7 +97,10 @@ def reembed(
       regulars reembed --pack ours --models /srv/models --estimate
       regulars reembed --pack face-pack-3 --tenant shop-12
     """
-    from regulars.models.reembed import reembed_tenants
+    from regulars.models.reembed import print_estimates, reembed_tenants
 
     settings = choose_settings(data=data, models=models, stage=stage)
-    return reembed_tenants(settings, pack, tenants, estimate_only=estimate)
+    if estimate:
+        print_estimates(settings, pack, tenants)
+        return 0
+    return reembed_tenants(settings, pack, tenants)

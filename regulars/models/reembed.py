@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn
@@ -20,25 +20,38 @@ from chalicelib.settings import Settings
 from regulars.options import find_tenants, open_services
 
 
-def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_only: bool) -> int:
-    """Change the tenants (none named: all) to the pack's model, or with `estimate_only` print the estimates.
+def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str]) -> int:
+    """Change the tenants (none named: all) to the pack's model.
 
     Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
     data folder, TenantNotFound.
     """
     lost_count = 0
+    with _open_with_model(settings, pack_name) as (services, new):
+        for tenant in find_tenants(services, names):
+            old = services.tenant_vision.choose_vision(tenant.model)
+            if old.model != new.model:
+                print(_describe_work(services, tenant.name, old, new), flush=True)
+            outcome = _change_model(services, tenant.name, old, new)
+            _print_outcome(tenant.name, outcome)
+            lost_count += len(outcome.lost)
+    return 1 if lost_count else 0
+
+
+def print_estimates(settings: Settings, pack_name: str, names: Sequence[str]) -> None:
+    """Print how much work `reembed_tenants` would be, a line a tenant. Raises OperatorError, TenantNotFound."""
+    with _open_with_model(settings, pack_name) as (services, new):
+        for tenant in find_tenants(services, names):
+            old = services.tenant_vision.choose_vision(tenant.model)
+            print(_describe_work(services, tenant.name, old, new), flush=True)
+
+
+@contextmanager
+def _open_with_model(settings: Settings, pack_name: str) -> Iterator[tuple[Services, FacePipeline]]:
     with closing(open_services(settings)) as services:
         new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
-        for tenant in find_tenants(services, names):
-            old = services.tenant_vision.choose_vision(tenant.model)
-            if estimate_only or old.model != new.model:
-                print(_describe_work(services, tenant.name, old, new), flush=True)
-            if not estimate_only:
-                outcome = _change_model(services, tenant.name, old, new)
-                _print_outcome(tenant.name, outcome)
-                lost_count += len(outcome.lost)
-    return 1 if lost_count else 0
+        yield services, new
 
 
 def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
