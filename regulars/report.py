@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -16,7 +17,7 @@ import click
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
-from regulars.mail import MailSettings, make_header_text, send_mail
+from regulars.mail import make_header_text, send_mail
 from regulars.options import choose_tenant, read_configuration, with_services
 
 _WIDEST_BAR = 40
@@ -74,23 +75,29 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
       regulars report --week 2026-11-16 --csv > week.csv
       regulars report --to boss@shop.example       smtp_host and others are settings: `regulars config`
     """
-    addresses = [address for _, address in getaddresses([to or ""])]
-    if to is not None and not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
-        raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
-    mail = read_configuration().mail if to else MailSettings()
-    if to and mail.smtp_host is None:
-        raise click.UsageError("--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST")
-    sender = mail.sender
-    if to and sender is None:
-        raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
+    send_to = None if to is None else _prepare_mail(to)
     chosen_tenant = choose_tenant(services, tenant)
     today = datetime.now(UTC).astimezone(ZoneInfo(chosen_tenant.time_zone)).date()
     week_day = day.date() if day else today - timedelta(DAYS)
     if not 1970 < week_day.year < 9999:
         raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {week_day}")
     week = services.sightings.weeks.count_week(chosen_tenant, week_day - timedelta(week_day.weekday()))
-    if to and sender:
-        send_mail(compose_mail(week, chosen_tenant, sender, to), mail)
+    if send_to is not None:
+        send_to(week, chosen_tenant)
         print(f"sent to {to}", file=sys.stderr)
     else:
         print(format_csv(week) if as_csv else format_text(week, chosen_tenant), end="")
+
+
+def _prepare_mail(to: str) -> Callable[[Week, Tenant], None]:
+    """Return what mails a week to an address. Raises UsageError if the address or a setting is wrong."""
+    addresses = [address for _, address in getaddresses([to])]
+    if not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
+        raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
+    mail = read_configuration().mail
+    if mail.smtp_host is None:
+        raise click.UsageError("--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST")
+    sender = mail.sender
+    if sender is None:
+        raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
+    return lambda week, tenant: send_mail(compose_mail(week, tenant, sender, to), mail)
