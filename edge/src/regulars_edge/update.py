@@ -116,22 +116,33 @@ class State:
 
 def decide_step(state: State, current: str, report: Report) -> tuple[Step, State]:
     """Return what is to be done now, and what is to be remembered of it. `current`: the version that runs."""
-    if state.tried is not None:  # a version is on trial
-        is_well = report.is_well and report.version == state.tried == current
-        if is_well and set(state.cameras) <= set(report.cameras):
-            return "keep", replace(state.settled, watched=WATCHED_LOOKS, starts=report.starts)
-        if state.looks == TRIAL_LOOKS:
-            return "back", state.note_taken_back(state.tried)
-        is_running = current == state.tried and report.version != state.former
-        return "wait" if is_running else "switch", replace(state, looks=state.looks + 1)
-    settled = state.settled
-    if state.watched and state.former != current:  # it has passed its trial, and may still end again and again
-        looks = 0 if report.lasts and report.version == current else state.looks + 1
-        if looks > TRIAL_LOOKS or report.starts - state.starts > MOST_STARTS:
-            return "back", state.note_taken_back(current)
-        starts = min(state.starts, report.starts)
-        settled = replace(settled, watched=state.watched - 1, looks=looks, starts=starts)
-    wanted = report.wanted  # by the service
+    if state.tried is not None:
+        return _judge_trial(state, state.tried, current, report)
+    if not state.watched or state.former == current:
+        return _judge_wanted(state, state.settled, current, report)
+    # It has passed its trial, and may still end again and again.
+    looks = 0 if report.lasts and report.version == current else state.looks + 1
+    if looks > TRIAL_LOOKS or report.starts - state.starts > MOST_STARTS:
+        return "back", state.note_taken_back(current)
+    starts = min(state.starts, report.starts)
+    settled = replace(state.settled, watched=state.watched - 1, looks=looks, starts=starts)
+    return _judge_wanted(state, settled, current, report)
+
+
+def _judge_trial(state: State, tried: str, current: str, report: Report) -> tuple[Step, State]:
+    """Return the step of a version on trial: it stays if it is well, and goes if it is not within TRIAL_LOOKS."""
+    is_well = report.is_well and report.version == tried == current
+    if is_well and set(state.cameras) <= set(report.cameras):
+        return "keep", replace(state.settled, watched=WATCHED_LOOKS, starts=report.starts)
+    if state.looks == TRIAL_LOOKS:
+        return "back", state.note_taken_back(tried)
+    is_running = current == tried and report.version != state.former
+    return "wait" if is_running else "switch", replace(state, looks=state.looks + 1)
+
+
+def _judge_wanted(state: State, settled: State, current: str, report: Report) -> tuple[Step, State]:
+    """Return the step by which version the service wants. `settled`: what is remembered if none is tried."""
+    wanted = report.wanted
     if wanted is None or wanted == current:
         return "wait", settled
     is_let_back = wanted == state.former and split_version(wanted) >= split_version(state.least or wanted)
