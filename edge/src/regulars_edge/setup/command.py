@@ -12,6 +12,7 @@ import re
 import stat
 import tempfile
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -117,13 +118,18 @@ def name_cameras(cameras: Sequence[Camera]) -> list[str]:
 
     The address is added if another device calls itself so, the channel if a device has several cameras.
     """
-    words = [re.sub(r"[^a-z0-9]+", "-", camera.device.name.lower()).strip("-")[:_LONGEST_NAME] for camera in cameras]
+
+    def make_word(camera: Camera) -> str:
+        return re.sub(r"[^a-z0-9]+", "-", camera.device.name.lower()).strip("-")[:_LONGEST_NAME]
+
+    addresses_by_word = defaultdict[str, set[str]](set)
+    for camera in cameras:
+        addresses_by_word[make_word(camera)].add(camera.device.address)
     names = []
-    for word, camera in zip(words, cameras, strict=True):
-        address = camera.device.address
+    for camera in cameras:
+        address, word = camera.device.address, make_word(camera)
         parts = [word or "camera"]
-        namesakes = {other.device.address for other, its in zip(cameras, words, strict=True) if its == word}
-        if namesakes != {address}:
+        if len(addresses_by_word[word]) > 1:
             parts.append(address.replace(".", "-"))
         if sum(address == other.device.address for other in cameras) > 1:
             parts.append(str(camera.channel))
@@ -194,12 +200,14 @@ def claim(arguments: argparse.Namespace) -> int:
 
         return serve_first_page(arguments)
     logs.log_to_stderr("text", "error")
-    code, url = arguments.code, arguments.url
-    if code is None:
-        code, url = _ask_camera_for_code(arguments.camera)
-    if url is None or not code.strip():
-        raise Misconfigured(f"give CODE and URL, as the console shows them; CODE was {code!r}, and URL {url or 'none'}")
-    file, url = arguments.config.absolute(), read_value(read_service_url, url, "URL")
+    code, address = (
+        _ask_camera_for_code(arguments.camera) if arguments.code is None else (arguments.code, arguments.url)
+    )
+    if address is None or not code.strip():
+        raise Misconfigured(
+            f"give CODE and URL, as the console shows them; CODE was {code!r}, and URL {address or 'none'}"
+        )
+    file, url = arguments.config.absolute(), read_value(read_service_url, address, "URL")
     old_config = config.load(file) if file.exists() else None
     if old_config is not None and old_config.url != url:
         raise Misconfigured(f"{file} is of {old_config.url}: --config names another file")
