@@ -277,10 +277,10 @@ class Merging(UseCase):
     ) -> tuple[Change, list[str]]:
         """Return the change, and the keys of the pictures that neither face has after it."""
         plan = self._plan_undo(tenant, merge, backup, survivor)
-        face, other = self._make_faces_after_undo(tenant, merge, backup, survivor, plan)
+        unmerged_face, other = self._make_faces_after_undo(tenant, merge, backup, survivor, plan)
         own_negatives = self.book.recognition.negatives.read_of_face(tenant.name, survivor.face)
         returned, gained = _choose_returned_negatives(own_negatives, backup)
-        face = replace(face, negatives=survivor.face.negatives - len(returned))
+        face = replace(unmerged_face, negatives=survivor.face.negatives - len(returned))
         actions = (
             *self._move_negatives(tenant, returned, face, gained, to=other),
             two_people_put(tenant.name, Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now())),
@@ -360,11 +360,9 @@ class Merging(UseCase):
             if not (picture.learnt and picture.learnt.sighting_id in plan.rejected)
         )
         pictures = ensure_given_picture(tuple(kept_pictures) or backup.face.pictures)
-        other_after = self._embed_with_present_model(
-            tenant, apply_plan(replace(backup.face, pictures=pictures), plan.other)
-        )
+        other_face = apply_plan(replace(backup.face, pictures=pictures), plan.other)
         other_after = replace(
-            other_after,
+            self._embed_with_present_model(tenant, other_face),
             user="",  # it left its user as it was merged
             merges=len(other_merges),
             moving=merge.id,
@@ -650,6 +648,8 @@ def plan_survivor_after_merge(survivor: FaceVisits, other: FaceVisits, rule: Pro
     follows from its arrivals. A promotion of either face holds if the arrivals of both meet its rule; the earlier one,
     if both do. If none holds, the present `rule` decides, over all periods. If the group that the face should go to is
     full, it stays in its own.
+
+    `two strangers of two visits each, three in 30 days promote`: the survivor has four, and becomes a regular.
     """
     arrivals = survivor.visits.arrivals.join_arrivals(other.visits.arrivals)
     is_regrouped = survivor.visits.is_regrouped or other.visits.is_regrouped

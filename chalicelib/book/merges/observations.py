@@ -236,9 +236,12 @@ class ObservationMover(UseCase):
         Return the merge with its new state. Raises Busy.
         """
         is_undone = merge.state is MergeState.UNDOING
-        finished_merge = replace(merge, state=MergeState.UNDONE if is_undone else MergeState.DONE, renaming=None)
-        if is_undone:
-            finished_merge = replace(finished_merge, backup=None)
+        finished_merge = replace(
+            merge,
+            state=MergeState.UNDONE if is_undone else MergeState.DONE,
+            renaming=None,
+            backup=None if is_undone else merge.backup,
+        )
         items = self.book.items.get_many(
             keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if is_undone else [])]
         )

@@ -141,6 +141,8 @@ def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, 
 
     The face that a person put into its group survives; else the one that has a name, else the older one. A person
     decides if both were put into groups, if they have different names, or if the other is under legal hold.
+
+    `a stranger named Ann, and an older one without a name`: Ann survives.
     """
     if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
         return None
