@@ -76,9 +76,10 @@ def examine_faces(
     *,
     all_boxes: Sequence[Box] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
-    """Return what `estimate_faces` does, or only `wanted_attributes`, and beside it the faces' embeddings.
+    """Embed and estimate faces at once: return what the models found, with the embeddings, and an Estimated a face.
 
-    `all_boxes`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
+    `wanted_attributes`: those to estimate, apart from what the tenant switched off. `all_boxes`: the boxes of all of
+    the picture's faces; with them, the JPEGs are cut out, too.
     """
     examined = vision.examine(image, faces, choose_attributes(tenant, wanted_attributes), all_boxes=all_boxes)
     return examined, [

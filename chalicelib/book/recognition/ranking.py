@@ -52,7 +52,10 @@ class Ranking(UseCase):
         )
 
     def rank_users(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[SimilarUser]:
-        """Return the users of a group by the means of their faces, as `rank_faces` does."""
+        """Return the wanted users of a group by the means of their faces, the most similar first.
+
+        Raises Busy, WrongModel.
+        """
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
         user_keys = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
         acts.report_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, user_keys) if item)

@@ -104,7 +104,7 @@ class Verification(UseCase):
     def rate_similarity(
         self, tenant: Tenant, probe: NDArray[np.float32], template: Template, qualities: Sequence[float | None]
     ) -> float:
-        """Return how similar two templates of the tenant's model are, as `rate_similarities` does."""
+        """Return how similar two templates of the tenant's model are, 0..100 (book/rules/decision)."""
         return self._scale_similarity(tenant, self._judge_templates(tenant, probe, template, qualities))
 
     def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
