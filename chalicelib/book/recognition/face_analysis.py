@@ -314,14 +314,15 @@ class FaceAnalysis(UseCase):
             [all_estimated[number].estimates for number in fit_numbers],
         )
         searches = self._search_and_decide(tenant, vision, examined.embeddings[fit_numbers], group, boxes, estimates)
-        matches_by_number = {
-            number: search.match for number, search in zip(fit_numbers, searches, strict=True) if search.match
-        }
-        known_faces = [faces[number] for number in matches_by_number]
-        known_estimated = estimate_faces(vision, tenant, image, known_faces) if matches_by_number else []
+        known_faces = [
+            (faces[number], search.match) for number, search in zip(fit_numbers, searches, strict=True) if search.match
+        ]
+        known_estimated = (
+            estimate_faces(vision, tenant, image, [face for face, _ in known_faces]) if known_faces else []
+        )
         matches = [
             replace(match, estimates=estimated.estimates)
-            for match, estimated in zip(matches_by_number.values(), known_estimated, strict=True)
+            for (_, match), estimated in zip(known_faces, known_estimated, strict=True)
         ]
         self._record_matches(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
