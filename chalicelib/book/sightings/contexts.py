@@ -77,7 +77,7 @@ class SightingSearch:
         """Search for the face, by its visit if nobody is found by the face alone. A search at a seq is made once."""
         open_sighting, face = self.open_sighting, self.open_sighting.seen_face
         probes = Probes(face.template.model, read_vector(face.template)[None, :], [face.estimates.quality])
-        (recognised,) = self.book.recognition.recognise(
+        (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
             group_ids=list_searched_groups(open_sighting.camera),
@@ -85,19 +85,21 @@ class SightingSearch:
             sighting_time=sighting_time,
         )
         if open_sighting.instead is not None:
-            recognised = replace(recognised, face=None)
-        elif recognised.face is None and recognised.seq not in self.unmatched:
+            return self.unmatched.setdefault(found.seq, replace(found, face=None))
+        if found.face is not None:
+            return found
+        if found.seq not in self.unmatched:
             other_faces = [other for other in open_sighting.faces_of_capture if other is not face]
-            self.unmatched[recognised.seq] = self.book.recognition.recognise_by_visit(
+            self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
                 open_sighting.capture,
                 face,
                 other_faces=other_faces,
-                searched=recognised,
+                searched=found,
                 excluded_faceid=open_sighting.rejected_faceid,
             )
-        return recognised if recognised.face is not None else self.unmatched.setdefault(recognised.seq, recognised)
+        return self.unmatched[found.seq]
 
 
 class Contexts(UseCase):
@@ -225,13 +227,15 @@ class Contexts(UseCase):
             else ()
         )
         full_item = full_group and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
-        context = replace(
+        context_of_plan = replace(
             context,
             sightings=tuple(touched_sightings),
             full_reported_at=moment(full_item["at"]) if full_item else None,
             months=self.book.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
-        return replace(context, hooks=self.book.webhooks.hooks.list_all(tenant)) if context.has_events else context
+        if not context_of_plan.has_events:
+            return context_of_plan
+        return replace(context_of_plan, hooks=self.book.webhooks.hooks.list_all(tenant))
 
     def _choose_evicted(self, tenant: Tenant, strangers: Group, excluded_faceid: str | None) -> EvictedStranger | None:
         """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.

@@ -255,10 +255,8 @@ class Ingest(UseCase):
             face_visits, renamed_observations = self.book.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
-            change = known_face_change(
-                outcome, replace(outcome.face, pictures=pictures), face_visits, renamed_observations
-            )
-            change = self._add_entry(outcome, change)
+            face = replace(outcome.face, pictures=pictures)
+            change = self._add_entry(outcome, known_face_change(outcome, face, face_visits, renamed_observations))
             self.book.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
         return outcome.capture
@@ -314,20 +312,16 @@ class Ingest(UseCase):
         A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
         are deleted afterwards.
         """
-        face_before, pictures, new_picture = (
-            outcome.context.face_visits.face,
-            outcome.face.pictures,
-            outcome.new_picture,
-        )
+        face_before, new_picture = outcome.context.face_visits.face, outcome.new_picture
         if new_picture is None:
-            yield pictures
+            yield outcome.face.pictures
             return
         # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
         jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
         stored_picture = self.book.face_pictures.write_picture(
             outcome.context.open_sighting.tenant, face_before, new_picture, jpeg
         )
-        pictures = tuple(stored_picture if picture is new_picture else picture for picture in pictures)
+        pictures = tuple(stored_picture if picture is new_picture else picture for picture in outcome.face.pictures)
         with self.book.face_pictures.replace_pictures(
             face_before.picture_keys, [picture.key for picture in pictures if picture.key]
         ):

@@ -261,17 +261,12 @@ class ArrivalBook(UseCase):
             return observations
         strangers = {observation.faceid for observation in observations if observation.group_name == STRANGER}
         present_groups = self.book.statistics.visitors.read_present_groups(tenant, strangers)
-        groups = [
-            present_groups.get(observation.faceid, STRANGER)
-            if observation.group_name == STRANGER
-            else observation.group_name
-            for observation in observations
-        ]
-        return [
-            observation
-            for observation, group in zip(observations, groups, strict=True)
-            if group == observation_filter.group_name
-        ]
+
+        def find_group(observation: Observation) -> str:
+            is_of_stranger = observation.group_name == STRANGER
+            return present_groups.get(observation.faceid, STRANGER) if is_of_stranger else observation.group_name
+
+        return [observation for observation in observations if find_group(observation) == observation_filter.group_name]
 
     def _describe_arrivals(
         self, tenant: Tenant, reading: _Reading, first_sightings: Sequence[Observation]
@@ -281,18 +276,18 @@ class ArrivalBook(UseCase):
             tenant, {first_sighting.faceid for first_sighting in first_sightings}, restricted=True
         )
         restricted_faceids = {faceid for faceid, face in faces.items() if face.restriction}
-        first_sightings = [
+        shown_sightings = [
             first_sighting for first_sighting in first_sightings if first_sighting.faceid not in restricted_faceids
         ]
         stranger_faceids = {
-            first_sighting.faceid for first_sighting in first_sightings if first_sighting.group_name == STRANGER
+            first_sighting.faceid for first_sighting in shown_sightings if first_sighting.group_name == STRANGER
         }
         present_groups = self.book.statistics.visitors.find_present_groups(
             tenant, (face for faceid, face in faces.items() if faceid in stranger_faceids)
         )
-        whole_arrivals = reading.read_whole([_begin_of_arrival(first_sighting) for first_sighting in first_sightings])
+        whole_arrivals = reading.read_whole([_begin_of_arrival(first_sighting) for first_sighting in shown_sightings])
         arrivals = []
-        for first_sighting in first_sightings:
+        for first_sighting in shown_sightings:
             begin = _begin_of_arrival(first_sighting)
             number, before_at = reading.find_number(begin)
             arrival = FaceArrival(
@@ -326,10 +321,10 @@ class _Reading:
         with the lower id begins the arrival. What is not kept with the face is worked out from the sightings before.
         """
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
-        candidates = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
+        items_by_begin = {_begin_of(item): item for item in sightings}  # the last stays, which has the lowest id
         candidates = {
             begin: item
-            for begin, item in candidates.items()
+            for begin, item in items_by_begin.items()
             if observation_filter.lets_pass(row_from(item).dimensions) and observation_filter.takes_face(begin[1])
         }
         self.read_visits(candidates)
