@@ -90,16 +90,14 @@ class Absences(UseCase):
         closed_days = self.book.statistics.list_days_without_anybody(tenant)
         events = [event for group in groups for event in self._list_overdue(tenant, group, now, closed_days)]
         event_by_position = {_position_of_absence(event): event for event in events}
-        event_by_position = {
-            position: event
-            for position, event in event_by_position.items()
-            if last_sent_position is None or position > last_sent_position
-        }
-        for count, position in enumerate(sorted(event_by_position)):
+        unsent_positions = sorted(
+            position for position in event_by_position if last_sent_position is None or position > last_sent_position
+        )
+        for count, position in enumerate(unsent_positions):
             if not outbox.send_event_once(tenant.name, position, last_sent_position, event_by_position[position]):
                 return count
             last_sent_position = position
-        return len(event_by_position)
+        return len(unsent_positions)
 
     def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]) -> list[Event]:
         first_arrival, last_arrival = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE

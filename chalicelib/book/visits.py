@@ -62,15 +62,14 @@ class FaceVisitsStore(UseCase):
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
-        face, default_groups = face_from(item), wait_for_defaults()
-        if has_ground(face.consent):
-            default_groups = replace(default_groups, promotes=True)
+        face, groups_of_all = face_from(item), wait_for_defaults()
+        default_groups = replace(groups_of_all, promotes=True) if has_ground(face.consent) else groups_of_all
         group = default_groups.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
-        visits = replace(visits_from(stored_item), must_fit_one_item=tenant.format < PAGED)
-        if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
-            visits = read_missing_pages(self.book.items, tenant.name, faceid, visits)
+        head = replace(visits_from(stored_item), must_fit_one_item=tenant.format < PAGED)
+        needs_pages = at_ms is None or head.needs_pages(face.group_id, at_ms, default_groups.rule)
+        visits = read_missing_pages(self.book.items, tenant.name, faceid, head) if needs_pages else head
         return FaceVisits(face, visits, default_groups, group)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:

@@ -227,16 +227,16 @@ class Statistics(UseCase):
         split: Split | None = None,
     ) -> list[_Begun]:
         """List the first sightings of the arrivals that the filter takes, each with its visit's group."""
-        arrivals = list(_list_begins(observed_span, span, replace(observation_filter, group_name=None), split))
-        strangers = {beginning.faceid for beginning in arrivals if beginning.group == STRANGER}
+        beginnings = list(_list_begins(observed_span, span, replace(observation_filter, group_name=None), split))
+        strangers = {beginning.faceid for beginning in beginnings if beginning.group == STRANGER}
         present_groups = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
-        arrivals = [
+        arrivals = (
             beginning._replace(group=present_groups.get(beginning.faceid, STRANGER))
             if beginning.group == STRANGER
             else beginning
-            for beginning in arrivals
-        ]
-        return [beginning for beginning in arrivals if observation_filter.group_name in (None, beginning.group)]
+            for beginning in beginnings
+        )
+        return [arrival for arrival in arrivals if observation_filter.group_name in (None, arrival.group)]
 
     def _name_values(self, tenant: Tenant, beginnings: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
         """Return the value of each arrival by a split."""
