@@ -154,13 +154,12 @@ class Groups(UseCase):
         `read_group`: reads the group; `change`: returns the changed one. Raises as `change` of this class does.
         """
         group = read_group()
-        changed_group = change(group)
+        changed_group = replace(change(group), version=group.version + 1)
         self._require_values_kept(tenant, group, {*group.attributes} - {*changed_group.attributes})
         if changed_group.name != group.name and self._is_name_in_use(tenant, changed_group.name):
             raise GroupExists(f"there is a group {changed_group.name!r} already: choose another name")
         if changed_group.capacity != group.capacity:
             self._require_capacity(tenant, changed_group.capacity, group.count)
-        changed_group = replace(changed_group, version=group.version + 1)
         try:
             self.book.requests.write_with_answer(
                 tenant.name, _make_update_actions(tenant.name, group, changed_group), request
@@ -401,6 +400,8 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
 
     Faces may come and go meanwhile, unless a group without a capacity gets one. If the capacity grows, the tenant must
     have as much left; if it falls, the tenant gets the difference back.
+
+    `from a capacity of 100 to 120`: the tenant must have 20 left. `From 100 to 80`: it gets 20 back.
     """
     conditions = [equals("version", group.version, GROUP_SAME)]
     # `free` is the capacity less the count: it changes by as much as the capacity, even if people come and go.

@@ -157,23 +157,23 @@ class Joining(UseCase):
 
         Raises WrongModel if the tenant's model was changed, and the errors of a search.
         """
-        nearest = self._find_nearest(tenant, faces)
-        known_faces_by_id = {face.faceid: face for face in faces}
+        nearest_of_faces = self._find_nearest(tenant, faces)
+        given_faces_by_id = {face.faceid: face for face in faces}
         matches = [
-            (known_faces_by_id[faceid], candidate, verdict)
-            for faceid, neighbours in nearest.items()
+            (given_faces_by_id[faceid], candidate, verdict)
+            for faceid, neighbours in nearest_of_faces.items()
             for candidate, verdict in neighbours
             if verdict.match
         ]
         other_faces_by_id = self.book.faces.by_id(
-            tenant, {candidate.faceid for _, candidate, _ in matches} - known_faces_by_id.keys()
+            tenant, {candidate.faceid for _, candidate, _ in matches} - given_faces_by_id.keys()
         )
-        nearest = {**self._find_nearest(tenant, list(other_faces_by_id.values())), **nearest}
-        known_faces_by_id |= other_faces_by_id
+        nearest = {**self._find_nearest(tenant, list(other_faces_by_id.values())), **nearest_of_faces}
+        faces_by_id = given_faces_by_id | other_faces_by_id
         pairs = [
-            self._judge_pair(tenant, (face, known_faces_by_id[candidate.faceid]), candidate, verdict, nearest)
+            self._judge_pair(tenant, (face, faces_by_id[candidate.faceid]), candidate, verdict, nearest)
             for face, candidate, verdict in matches
-            if candidate.faceid in known_faces_by_id
+            if candidate.faceid in faces_by_id
         ]
         return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 

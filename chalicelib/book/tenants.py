@@ -131,12 +131,13 @@ class Tenants(UseCase):
         existing = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
         for other in existing:
             require_format(other)  # no tenant beside data that this version cannot read
-        settings = settings or TenantSettings()
         credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
         is_new_version = bool(existing) and existing[0]["format"] != FORMAT  # the version before may come back
         model = existing[0]["model"] if is_new_version else self.book.ports.model()
-        tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), model)
-        tenant = self._apply_settings(tenant, asdict(settings))
+        tenant = self._apply_settings(
+            Tenant(name, profile, credentials.app_id, self.book.clock.now(), model),
+            asdict(settings or TenantSettings()),
+        )
         item = {
             "kind": "tenant",
             "id": name,
