@@ -508,10 +508,13 @@ class Items(ABC):
         if span.is_empty:
             return Page((), None)
         stored, end_position = self._read_page(span, start_position, limit)
-        items = [item for item in _read_items(stored) if item is not None]
-        if with_projection:
-            items = [{name: item[name] for name in span.attributes if name in item} for item in items]
-        return Page(tuple(items), None if end_position is None else span.make_token(end_position))
+        items = (item for item in _read_items(stored) if item is not None)
+        shown_items = (
+            ({name: item[name] for name in span.attributes if name in item} for item in items)
+            if with_projection
+            else items
+        )
+        return Page(tuple(shown_items), None if end_position is None else span.make_token(end_position))
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
         for page in self._scan(table, prefix):

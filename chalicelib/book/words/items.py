@@ -69,11 +69,9 @@ def walk_items(
     meanwhile may be missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
     StorageUnavailable, InvalidInput.
     """
-    low, high = between
-    if behind is not None and reverse:
-        high = min(high or behind, behind)
-    elif behind is not None:
-        low = max(low or behind, behind)
+    lowest, highest = between
+    low = lowest if behind is None or reverse else max(lowest or behind, behind)
+    high = min(highest or behind, behind) if behind is not None and reverse else highest
     order = table.sort if index is None else table.indexes[index]
     token: str | None = None
     while True:

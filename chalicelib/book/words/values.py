@@ -123,19 +123,19 @@ def form_of(kind: Any) -> Form | Codec[Any]:
     `int | None` has the form of `int`. A tuple with named fields, a tuple of many, a Struct and a StrEnum have forms of
     their own. Other types have the form in _FORMS, or are stored as they are.
     """
-    if get_origin(kind) is Annotated:
-        kind = kind.__origin__
-    if NoneType in get_args(kind):
-        kind, *other_kinds = [part for part in get_args(kind) if part is not NoneType]
-        if other_kinds:
-            return _SAME
-    origin = get_origin(kind) or kind
+    whole = kind.__origin__ if get_origin(kind) is Annotated else kind
+    is_optional = NoneType in get_args(whole)
+    kinds = [part for part in get_args(whole) if part is not NoneType] if is_optional else [whole]
+    if len(kinds) != 1:
+        return _SAME
+    (only,) = kinds
+    origin = get_origin(only) or only
     if not isinstance(origin, type):
         return _SAME
     if issubclass(origin, tuple):
         if hints := get_type_hints(origin):
             return row(origin, map(form_of, hints.values()))
-        return many(form_of(get_args(kind)[0]))
+        return many(form_of(get_args(only)[0]))
     if issubclass(origin, Struct):
         return Codec(origin)
     if issubclass(origin, StrEnum):
