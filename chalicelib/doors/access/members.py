@@ -79,9 +79,15 @@ class Members(Outside):
         """
         now = self.book.clock.now()
         new_member = Member(
-            time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen
+            time_ordered_id(now),
+            name,
+            role,
+            now,
+            api_keys.new_secret(),
+            pictures=pictures,
+            screen=screen,
+            page=page,
         )
-        new_member = replace(new_member, page=page)
         invitation, fields = self._make_invitation(tenant, new_member.id)
         member = _check_member(replace(new_member, **fields))
         members = self._list_members(tenant.name)

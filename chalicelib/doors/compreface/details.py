@@ -114,12 +114,12 @@ def look_at_picture(
     is one face; then no face is looked for or left out, and there is no pose.
     """
     options, plugins = context.options, context.options.plugins
-    embeds = embeds or "calculator" in plugins
+    needs_embeddings = embeds or "calculator" in plugins
     models = [model for model in _MODELS if model in plugins and model not in context.tenant.attributes_off]
     picture_options = PictureOptions(
         models,
         max_faces=MOST_FACES,
-        embeds=embeds,
+        embeds=needs_embeddings,
         poses=bool({"pose", *models} & plugins),
         checks_liveness=live,
         is_cropped=cropped,
@@ -129,17 +129,17 @@ def look_at_picture(
             context.tenant, photo.data, RULES, picture_options
         )
     shown_options = replace(options, plugins=plugins - context.tenant.attributes_off)
-    times = _name_times(stages, models, embeds, plugins)
+    times = _name_times(stages, models, needs_embeddings, plugins)
     if cropped:
         return LookedAt(
             picture, replace(shown_options, plugins=shown_options.plugins - {"pose"}), times, detected=False
         )
-    fit = picture.leave_out(lambda face: compute_probability(face.detected.score) < options.threshold)
-    largest = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
-    fit = fit.leave_out(lambda face: id(face) not in largest)
-    if not fit.described.faces:
+    sure = picture.leave_out(lambda face: compute_probability(face.detected.score) < options.threshold)
+    largest_ids = {id(face) for face in sure.described.faces[: options.limit or MOST_FACES]}
+    shown = sure.leave_out(lambda face: id(face) not in largest_ids)
+    if not shown.described.faces:
         raise Failure(28, NO_FACE)
-    return LookedAt(fit, shown_options, times)
+    return LookedAt(shown, shown_options, times)
 
 
 def keep_only_face(looked_at: LookedAt) -> LookedAt:

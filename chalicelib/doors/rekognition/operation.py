@@ -225,8 +225,8 @@ def _read_context(
     )
     # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two
     # calls: somebody who overheard a signed request could send it again under another name.
-    name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
-    name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
+    sent_name = members.get("ClientRequestToken") or sent_headers.get(_INVOCATION)
+    name = sent_name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
     if operation in requests.WRITES and services.requests.is_repeat(tenant.name, sent_signature.signature, name):
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
     return context, members
