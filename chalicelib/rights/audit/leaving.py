@@ -156,18 +156,20 @@ class AuditErasing(Outside):
         checked_hours = [(hour, leaves is not None) for hour, leaves in intact_leaves_by_hour]
         if damaged := [hour.head.name for hour, is_intact in checked_hours if not is_intact]:
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
-        old_hours = [hour for hour, is_intact in checked_hours if is_intact]
+        intact_hours = [hour for hour, is_intact in checked_hours if is_intact]
         overdue_count = sum(
-            hour.head.hour <= limit_ms - OVERDUE_AFTER // timedelta(milliseconds=1) for hour in old_hours
+            hour.head.hour <= limit_ms - OVERDUE_AFTER // timedelta(milliseconds=1) for hour in intact_hours
         )
+        most = len(intact_hours)
         if is_too_many(overdue_count, len(hours_with_entries)):
-            old_hours = old_hours[: max(LEAST_A_SWEEP, len(hours_with_entries) // ONE_IN_A_SWEEP)]
+            most = max(LEAST_A_SWEEP, len(hours_with_entries) // ONE_IN_A_SWEEP)
             _log.warning(
                 "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
                 "clock and audit_days",
                 tenant,
                 overdue_count,
             )
+        old_hours = intact_hours[:most]
         if not old_hours:
             return 0
         if (signed_days := self._read_signed_days(tenant)) != days:

@@ -216,13 +216,13 @@ def _compare_all(
     `erased_leaves`: those that are known already.
     """
     renewal_findings = list(_follow_renewals(statements.tenant, statements.keys, verified))
-    erased_leaves = erased_leaves + _verify_entries(elements, leaves_of, verified, statements)
+    leaves = erased_leaves + _verify_entries(elements, leaves_of, verified, statements)
     verified.findings += [
         f"{leaf.name} was erased, and no signed entry says so: leaf {leaf.hash}"
-        for leaf in erased_leaves
+        for leaf in leaves
         if leaf.hash not in statements.erased
     ]
-    verified.erased = Counter(statements.erased[leaf.hash] for leaf in erased_leaves if leaf.hash in statements.erased)
+    verified.erased = Counter(statements.erased[leaf.hash] for leaf in leaves if leaf.hash in statements.erased)
     verified.findings += _find_unexplained_gaps(elements, verified, statements)
     verified.findings += [*renewal_findings, *_verify_renewals(statements.keys, verified, statements)]
     verified.findings += _verify_heads(statements.tenant, elements, verified, statements.keys.current)
