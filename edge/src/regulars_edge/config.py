@@ -370,8 +370,9 @@ def _read_camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: l
     defaults |= {"interval_s": BEST_SHOT_INTERVAL_S} if values.get("send") == "best_shot" else {}
     defaults |= {"per_minute": None} if source in ("folder", "video") else {}
     defaults |= {"silent_after_s": math.inf} if source == "folder" else {}
-    camera = CameraConfig(**{**defaults, **values})
-    camera = replace(camera, capture_hours=replace(camera.capture_hours, zone=camera.zone))
+    camera_without_zone = CameraConfig(**{**defaults, **values})
+    capture_hours = replace(camera_without_zone.capture_hours, zone=camera_without_zone.zone)
+    camera = replace(camera_without_zone, capture_hours=capture_hours)
     try:
         _check_camera(camera, where)
     except Misconfigured as error:

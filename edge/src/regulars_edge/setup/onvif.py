@@ -298,10 +298,11 @@ class Talk:
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
             advice = "give --camera-user and --password-file" if self.user is None else "check user and password"
-            if abs(self._ahead) > _NEAR:
-                hours = self._ahead / timedelta(hours=1)
-                advice = f"{advice}; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
-            raise PasswordRefused(f"it lets nobody in without a password: {advice}")
+            hours = self._ahead / timedelta(hours=1)
+            clock = f"; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
+            raise PasswordRefused(
+                f"it lets nobody in without a password: {advice}{clock if abs(self._ahead) > _NEAR else ''}"
+            )
         if message is None or fault is not None or answer.status != 200:
             reason = "" if fault is None else read_text(fault, ".//{*}Text") or read_text(fault, ".//{*}faultstring")
             raise SourceFailed(f"{redact_url(url)} answered {answer.status} {reason}".rstrip())

@@ -85,9 +85,9 @@ class Credentials:
             ).hexdigest()
 
         user, password = _encode_for_header(self.user), _encode_for_header(self.password)
-        secret = digest(f"{user}:{realm}:{password}")
-        if challenge.get("algorithm", "").lower().endswith("-sess"):
-            secret = digest(f"{secret}:{nonce}:{cnonce}")
+        password_digest = digest(f"{user}:{realm}:{password}")
+        is_of_session = challenge.get("algorithm", "").lower().endswith("-sess")
+        secret = digest(f"{password_digest}:{nonce}:{cnonce}") if is_of_session else password_digest
         request = digest(f"{method}:{uri}")
         nonces = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
         fields = {

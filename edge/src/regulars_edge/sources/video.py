@@ -386,9 +386,12 @@ def _open_video(
             if not container.streams.video:
                 raise SourceFailed(f"{name} has no pictures")
             stream = container.streams.video[0]
-            decoder = stream.codec_context
-            if hardware == BY_NAME:
-                decoder = open_decoder(stream, f"{decoder.codec.name}_{hardware}", name)
+            own_decoder = stream.codec_context
+            decoder = (
+                open_decoder(stream, f"{own_decoder.codec.name}_{hardware}", name)
+                if hardware == BY_NAME
+                else own_decoder
+            )
             yield container, stream, decoder
     except (av.error.FFmpegError, OSError, ValueError) as error:
         cause = TimeoutError() if isinstance(error, av.error.ExitError | TimeoutError) else error
