@@ -672,7 +672,7 @@ def plan_survivor_after_merge(survivor: FaceVisits, other: FaceVisits, rule: Pro
     target = survivor.groups.regular if promotion else survivor.groups.stranger
     if plan.group_id != survivor.face.group_id and target.is_full and other.face.group_id != target.id:
         visits_in_own_group = replace(visits, promotion=survivor.visits.promotion if survivor.is_promoted else None)
-        return VisitPlan(visits_in_own_group, survivor.face.group_id, target)
+        return VisitPlan(visits_in_own_group, survivor.face.group_id, refused=target)
     return plan
 
 

@@ -412,18 +412,17 @@ def plan_group(
     should go to is full, the face stays in its group. A stranger is then tried again at its next arrival.
     """
     if group_id == STRANGER:
-        promotion = (
-            visits.promotion_of_stranger(groups.rule, changed_arrival) if changed_arrival and groups.promotes else None
-        )
+        can_promote = changed_arrival is not None and groups.promotes
+        promotion = visits.promotion_of_stranger(groups.rule, changed_arrival) if can_promote else None
         if promotion and groups.regular.is_full:
-            return VisitPlan(replace(visits, promotion=None), STRANGER, groups.regular)
-        return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
-    if group_id == REGULAR and visits.promotion:
+            return VisitPlan(replace(visits, promotion=None), STRANGER, refused=groups.regular)
+    elif group_id == REGULAR and visits.promotion:  # the visits alone put it there
         promotion = visits.promotion_of_promoted(now_ms)
         if promotion is None and groups.stranger.is_full:
-            return VisitPlan(visits, REGULAR, groups.stranger)
-        return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
-    return VisitPlan(replace(visits, promotion=None), group_id)
+            return VisitPlan(visits, REGULAR, refused=groups.stranger)
+    else:  # a person put it there
+        return VisitPlan(replace(visits, promotion=None), group_id)
+    return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
 
 
 def plan_without_sighting(

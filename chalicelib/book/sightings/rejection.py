@@ -102,6 +102,26 @@ class _RejectedFace(Struct, frozen=True):
     instead: Instead | None
 
 
+def _require_not_made_from(sighting: _RejectedSighting) -> None:
+    """Raise Conflict if the face was made from the sighting, and nobody gave it another picture."""
+    resolution = sighting.capture.sightings[sighting.number].resolution
+    if resolution is Resolution.STRANGER and not _is_by_hand(sighting.face_visits.face):
+        raise Conflict(
+            "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
+            "that brought the sighting here"
+        )
+
+
+def _require_room_for_negative(sighting: _RejectedSighting) -> None:
+    """Raise LimitReached if the face can remember no further photo that is not of it."""
+    face = sighting.face_visits.face
+    if face.negatives >= MAX_NEGATIVES:
+        raise LimitReached(
+            f"face {face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: "
+            "enrol a better picture of it, or delete it"
+        )
+
+
 class Rejection(UseCase):
     def reject(
         self,
@@ -135,25 +155,26 @@ class Rejection(UseCase):
         learnt: dict[str, int] = {}
         for _ in count_attempts():
             try:
-                sighting = self._find_rejected(
-                    tenant, faceid, sighting_id, is_said=bool(other or instead), face_goes=unmakes
-                )
+                sighting = self._find_rejected(tenant, faceid, sighting_id)
             except Changed:
                 continue
             if sighting is None:
                 return self._find_and_continue(tenant, faceid, sighting_id, other)
+            if not unmakes:
+                _require_not_made_from(sighting)
+            if not (other or instead):
+                _require_room_for_negative(sighting)
             seen_face = seen_face or self._read_seen_face(tenant, sighting)
             if not unmakes and (removed_pictures := self._remove_pictures(tenant, sighting, seen_face)):
                 learnt |= _list_learnt(removed_pictures)
                 continue  # the face is another one now
-            rejected_face = _RejectedFace(seen_face, learnt, other, instead)
-            if self._try_to_detach(tenant, sighting, rejected_face, request, progress):
+            if self._try_to_detach(
+                tenant, sighting, _RejectedFace(seen_face, learnt, other, instead), request, progress
+            ):
                 return self.continue_rejection(tenant, faceid, sighting_id, sighting.capture.camera_id, other)
         raise Busy(_BUSY)
 
-    def _find_rejected(
-        self, tenant: Tenant, faceid: str, sighting_id: str, *, is_said: bool, face_goes: bool
-    ) -> _RejectedSighting | None:
+    def _find_rejected(self, tenant: Tenant, faceid: str, sighting_id: str) -> _RejectedSighting | None:
         """Read a face's sighting that is to be rejected, as `_read_rejected` does; None: the face has no such sighting.
 
         Raises FaceNotFound, FaceHeld, Busy, and what `_read_rejected` raises: Changed while the face is being merged.
@@ -167,7 +188,7 @@ class Rejection(UseCase):
         observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None:
             return None
-        return self._read_rejected(tenant, face_visits, observation, is_said=is_said, face_goes=face_goes)
+        return self._read_rejected(tenant, face_visits, observation)
 
     def _read_seen_face(self, tenant: Tenant, sighting: _RejectedSighting) -> SeenFace:
         capture = sighting.capture
@@ -217,7 +238,10 @@ class Rejection(UseCase):
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
-        sightings = [self._read_rejected(tenant, face_visits, observation, is_said=True) for observation in visit]
+        sightings: list[_RejectedSighting] = []
+        for observation in visit:
+            sightings.append(self._read_rejected(tenant, face_visits, observation))
+            _require_not_made_from(sightings[-1])
         for sighting in sightings:
             self.book.captures.require_picture(tenant, sighting.capture.camera_id, sighting.capture.id)
         photos = frozenset[str]().union(*(sighting.capture.photos for sighting in sightings))
@@ -299,19 +323,8 @@ class Rejection(UseCase):
 
         self.book.faces.change_face(tenant, faceid, add_picture, None)
 
-    def _read_rejected(
-        self,
-        tenant: Tenant,
-        face_visits: FaceVisits,
-        observation: Observation,
-        *,
-        is_said: bool,
-        face_goes: bool = False,
-    ) -> _RejectedSighting:
-        """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
-
-        `is_said`: somebody says who it is, so the face needs no room for a negative; `face_goes`: the face itself goes
-        with the sighting that it was made from.
+    def _read_rejected(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> _RejectedSighting:
+        """Read a sighting of a face with its capture. Raises Conflict if it is too old to be rejected.
 
         Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
         """
@@ -323,17 +336,6 @@ class Rejection(UseCase):
         capture = capture_from(item)
         if capture.state is not CaptureState.RESOLVED:
             raise Changed
-        is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(face_visits.face)
-        if is_made_from and not face_goes:
-            raise Conflict(
-                "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
-                "that brought the sighting here"
-            )
-        if face_visits.face.negatives >= MAX_NEGATIVES and not is_said:
-            raise LimitReached(
-                f"face {face_visits.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: "
-                "enrol a better picture of it, or delete it"
-            )
         return _RejectedSighting(face_visits, observation, item, capture, number)
 
     def _detach_sighting(
