@@ -190,9 +190,9 @@ def _prepare_trial(state: State, then: State, folder: Path, config: Config, file
     version = str(then.tried)
     is_there = version == state.former  # it is installed, and was well
     try:
-        if not is_there:
-            then = replace(then, least=find_newest((state.least, prepare_version(version, folder, config, file))))
-        _write_state(folder, then)
+        least = then.least if is_there else find_newest((state.least, prepare_version(version, folder, config, file)))
+        trial = replace(then, least=least)
+        _write_state(folder, trial)
     except (EdgeError, OSError) as error:
         if not is_there:
             shutil.rmtree(folder / version, ignore_errors=True)  # which leaves room again, if the disk is full
@@ -201,7 +201,7 @@ def _prepare_trial(state: State, then: State, folder: Path, config: Config, file
             folder, replace(state.settled, failed=version, rest=REST_LOOKS_UNINSTALLED, trouble=why[:LONGEST_TROUBLE])
         )
         raise NotUpdated(str(error)) from error
-    return then
+    return trial
 
 
 def _do_step(step: Step, then: State, state: State, folder: Path, config: Config, file: Path) -> State:
