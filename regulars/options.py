@@ -131,15 +131,15 @@ def choose_settings(
     )
     if not in_aws:
         return read_configuration(data=data, models=models).settings
-    values = configuration.select_variables(os.environ)
-    if stage is not None:
-        from regulars.deploy.stage import read_settings
+    own_values = configuration.select_variables(os.environ)
+    models_value = {} if models is None else {"REGULARS_MODELS": str(models)}
+    if stage is None:
+        return Settings.from_environment({**own_values, **models_value}, SETTINGS)
+    from regulars.deploy.stage import read_settings
 
-        values = {**values, **read_settings(stage), "REGULARS_DATA": ""}
-        values["REGULARS_PACK"] = os.environ.get("REGULARS_PACK") or values.get("REGULARS_PACK", "")
-    if models is not None:
-        values["REGULARS_MODELS"] = str(models)
-    return Settings.from_environment(values, SETTINGS)
+    values = {**own_values, **read_settings(stage), "REGULARS_DATA": "", **models_value}
+    pack = os.environ.get("REGULARS_PACK") or values.get("REGULARS_PACK", "")
+    return Settings.from_environment({**values, "REGULARS_PACK": pack}, SETTINGS)
 
 
 def open_services(settings: Settings, *, new: bool = False) -> Services:
