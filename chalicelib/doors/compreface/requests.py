@@ -59,15 +59,17 @@ class Sent(Texts, frozen=True):
         query = dict(_read_query(request.query))
         if request.method in ("GET", "DELETE"):
             return cls(query)
-        media_type = request.read_media_type((JSON, *FORMS))
+        sent_type = request.read_media_type((JSON, *FORMS))
         body = request.read_body(request.limit_bytes(ONE_BOX_BODY_BYTES))
-        if media_type.name == JSON:
+        if sent_type.name == JSON:
             return cls(query, json=_read_json(body), is_json=True)
-        if media_type.name == MULTIPART and not media_type.boundary:
+        if sent_type.name == MULTIPART and not sent_type.boundary:
             first_line = body.partition(b"\n")[0].strip()  # "--" and the boundary, which the header did not name
-            media_type = replace(media_type, boundary=first_line[2:])
+            form_type = replace(sent_type, boundary=first_line[2:])
+        else:
+            form_type = sent_type
         try:
-            form = read_form(media_type, body) if body else Form()
+            form = read_form(form_type, body) if body else Form()
         except InvalidInput as error:
             raise Failure(0, str(error)) from error
         first_values = dict(reversed(form.fields))  # of a field that came twice, the first one counts
