@@ -169,30 +169,30 @@ class Ingest(UseCase):
             reading = make_reading([correction.seen_face])
             return self._resolve_face(replace(correction, seen_face=reading.faces[0]), reading)
         reading = make_reading(detected_faces(item))
-        capture = replace(capture, sides=reading.sides or capture.sides)
+        read_capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
-            capture = replace(capture, state=CaptureState.RESOLVED)
-            write(self.book.items, [progress_update(tenant.name, capture, 0)])
-            return capture
+            faceless_capture = replace(read_capture, state=CaptureState.RESOLVED)
+            write(self.book.items, [progress_update(tenant.name, faceless_capture, 0)])
+            return faceless_capture
         # So that a worker that continues resolves the same faces. Of one face there is nothing to continue.
         # One that has begun lacks them if nothing may be kept of somebody on it.
-        notes_faces = len(reading.faces) > 1 and not capture.sightings and not tenant.forgets_strangers
+        notes_faces = len(reading.faces) > 1 and not read_capture.sightings and not tenant.forgets_strangers
         if notes_faces and "detection" not in item:
-            write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
-        while len(capture.sightings) < len(reading.faces):
-            seen_face = reading.faces[len(capture.sightings)]
+            write(self.book.items, [detection_update(tenant.name, read_capture, reading.faces)])
+        resolved_capture = read_capture
+        while (number := len(resolved_capture.sightings)) < len(reading.faces):
             open_sighting = OpenSighting(
                 tenant,
                 camera,
-                capture,
-                seen_face,
-                number=len(capture.sightings),
+                resolved_capture,
+                reading.faces[number],
+                number=number,
                 total=len(reading.faces),
                 now=self.book.clock.now(),
                 faces_of_capture=reading.faces,
             )
-            capture = self._resolve_face(open_sighting, reading)
-        return capture
+            resolved_capture = self._resolve_face(open_sighting, reading)
+        return resolved_capture
 
     def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """Resolve a face: read what the decision needs, decide and write; all again if that has changed in between.
