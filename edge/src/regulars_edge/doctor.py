@@ -32,6 +32,8 @@ from regulars_edge.sources.snapshot import SnapshotSource
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from regulars_edge.sources.source import Source
+
 FIRST_S, LOOK_S = 20.0, 8.0
 """How long a picture is waited for, and how long a stream is looked at: usual cameras send two key frames in it."""
 SLOW_S, LATE_S = 1.0, 3.0
@@ -114,26 +116,18 @@ def examine_camera(values: Mapping[str, object], look_s: float = LOOK_S, first_s
     settings = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [row | {"interval_s": 0.2}]})
     camera = settings.cameras[0]
     source: Any = make_source(camera, settings, Clock())
-    began_at, last = time.monotonic(), None
-    first_at, lag_s, blockage = math.inf, 0.0, BlockageCheck()
+    began_at, watched = time.monotonic(), _Watched()
     try:
-        for frame in frames_within(first_s, source):
-            now = time.monotonic()
-            if frame is not None:
-                first_at, last, findings.pictures = min(first_at, now), frame, findings.pictures + 1
-                lag_s = max(lag_s, frame.lag_s or 0.0)
-                blockage.look(frame)
-            if now - first_at > look_s or (isinstance(source, SnapshotSource) and findings.pictures == 3):
-                break
+        _watch_source(source, watched, look_s, first_s)
     except EdgeError as error:
         is_away = any(sign in str(error) for sign in ("timed out", "nreachable", "No route"))
         findings.faults.append(f"{error}{explain_network(urlsplit(camera.place).hostname or '') if is_away else ''}")
     except OSError as error:
         findings.faults.append(f"its picture cannot be opened: {error}")
-    took_s = time.monotonic() - began_at
-    _judge_stream(source, findings, took_s, lag_s)
-    if last is not None:
-        _judge_picture(last, blockage.trouble, findings)
+    took_s, findings.pictures = time.monotonic() - began_at, watched.pictures
+    _judge_stream(source, findings, took_s, watched.lag_s)
+    if watched.last is not None:
+        _judge_picture(watched.last, watched.blockage.trouble, findings)
     elif not findings.faults:
         line = getattr(source, "opened", None)
         silence = f"no picture within {first_s:.0f} s: is it switched on?" if line is None else line.explain_silence()
@@ -169,6 +163,32 @@ def _judge_clock(date: str, findings: Findings) -> None:
         return
     if abs(ahead_s) > CLOCK_S:
         findings.faults.append(f"its clock is {ahead_s / 60:+.0f} minutes off: let it take its time by NTP")
+
+
+@dataclass
+class _Watched:
+    """Pictures of a source until now: how many, the last of them, and how late the latest one was, in s."""
+
+    pictures: int = 0
+    last: Frame | None = None
+    lag_s: float = 0.0
+    blockage: BlockageCheck = field(default_factory=BlockageCheck)
+
+
+def _watch_source(source: Source, watched: _Watched, look_s: float, first_s: float) -> None:
+    """Take frames for `look_s` from the first picture on, or three pictures asked one by one; note them in `watched`.
+
+    Raises EdgeError, OSError for a picture that cannot be opened.
+    """
+    first_at = math.inf
+    for frame in frames_within(first_s, source):
+        now = time.monotonic()
+        if frame is not None:
+            first_at, watched.last, watched.pictures = min(first_at, now), frame, watched.pictures + 1
+            watched.lag_s = max(watched.lag_s, frame.lag_s or 0.0)
+            watched.blockage.look(frame)
+        if now - first_at > look_s or (isinstance(source, SnapshotSource) and watched.pictures == 3):
+            break
 
 
 def _judge_picture(frame: Frame, trouble: str | None, findings: Findings) -> None:
