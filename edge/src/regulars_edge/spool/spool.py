@@ -8,11 +8,11 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
@@ -321,30 +321,30 @@ class Spool:
         """
         untimed_boot = self.books.boot if self.read_anchor() is None else -1  # no boot has -1
 
-        def list_unsent(order: str) -> list[tuple[Any, ...]]:
+        def list_unsent(order: str) -> list[_Unsent]:
             rows = self.books.read_rows(
                 "SELECT id, sha256, size, content_type, captured_at_ms, file, track, shop "
                 f"FROM pictures INDEXED BY unsent WHERE camera = ? AND state = 0 AND {shops.OF_ITS_SHOP} "
                 f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
                 (camera, untimed_boot, limit + len(skip)),
             )
-            return [row for row in rows if row[0] not in skip][:limit]
+            return [row for row in map(_Unsent._make, rows) if row.id not in skip][:limit]
 
-        rows = list_unsent("ASC")
-        if len(rows) == limit > 1 or sum(row[2] for row in rows) > max_bytes:
-            by_turns = (row for pair in zip(rows, list_unsent("DESC"), strict=False) for row in pair)
-            rows = list({row[0]: row for row in by_turns}.values())[:limit]
-        if unsettled := [row[0] for row in rows if row[4] is None]:
+        oldest = list_unsent("ASC")
+        are_some_left = len(oldest) == limit > 1 or sum(row.size for row in oldest) > max_bytes
+        rows = _take_turns(oldest, list_unsent("DESC"))[:limit] if are_some_left else oldest
+        if unsettled := [row.id for row in rows if row.captured_at_ms is None]:
             # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
             with self.books.writing(durable=False) as db:
                 for row_id in unsettled:
                     times.settle_time(db, row_id, self.books.boot)
             return self.list_next(camera, limit, max_bytes, skip=skip)
         chosen: list[Entry] = []
-        for row_id, sha256, size, kind, at_ms, copy, track, shop in rows:
-            if chosen and sum(entry.content.size for entry in chosen) + size > max_bytes:
+        for row in rows:
+            if chosen and sum(entry.content.size for entry in chosen) + row.size > max_bytes:
                 break
-            chosen.append(Entry(row_id, camera, Content(sha256, size, kind), at_ms, copy, track or "", shop))
+            content = Content(row.sha256, row.size, row.content_type)
+            chosen.append(Entry(row.id, camera, content, row.captured_at_ms, row.file, row.track or "", row.shop))
         return chosen
 
     def open_picture(self, entry: Entry) -> BufferedReader:
@@ -509,6 +509,25 @@ class Spool:
         """Keep the service's settings over a restart. Raises SpoolFull, SpoolDamaged."""
         with self.books.writing() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (camera, json.dumps(dict(settings))))
+
+
+class _Unsent(NamedTuple):
+    """A row of a picture that waits; `captured_at_ms`: None until it is known."""
+
+    id: int
+    sha256: bytes
+    size: int
+    content_type: str
+    captured_at_ms: Any
+    file: str
+    track: str | None
+    shop: str
+
+
+def _take_turns(oldest: Sequence[_Unsent], newest: Sequence[_Unsent]) -> list[_Unsent]:
+    """Return the oldest, the newest, the second oldest and so on, each once."""
+    by_turns = (row for pair in zip(oldest, newest, strict=False) for row in pair)
+    return list({row.id: row for row in by_turns}.values())
 
 
 def _encode_path(path: Path) -> str:
