@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, field
-from regulars_client import Regulars, codes
+from regulars_client import Regulars, codes, models
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import shrink_to_fit
 from rich.console import Console
@@ -263,21 +263,25 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
     group_by_name = {each.name: each for each in service.list_groups()}
     for name, exported in exported_by_name.items():
         if name not in group_by_name:
-            later_members = {member: exported[member] for member in ("learns", "staff") if member in exported}
-            new_group = service.add_group(
-                **{member: exported[member] for member in exported if member not in later_members}
-            )
-            if later_members != {"learns": True, "staff": False}:
-                service.change_group(new_group.id, **later_members)
-        elif not group_by_name[name].count and any(
-            getattr(group_by_name[name], member) != exported[member] for member in exported
-        ):
-            service.change_group(
-                group_by_name[name].id, **{member: exported[member] for member in exported if member != "name"}
-            )
+            _add_exported_group(service, exported)
+        elif not group_by_name[name].count:
+            _complete_group(service, group_by_name[name], exported)
     for name, counts in attribute_counts.items():
         if name not in group_by_name and name not in exported_by_name:
             _add_group(service, name, sorted(counts.keys() - {""}), counts[""])
+
+
+def _add_exported_group(service: Regulars, exported: Mapping[str, Any]) -> None:
+    later_fields = {name: exported[name] for name in ("learns", "staff") if name in exported}
+    new_group = service.add_group(**{name: exported[name] for name in exported if name not in later_fields})
+    if later_fields != {"learns": True, "staff": False}:
+        service.change_group(new_group.id, **later_fields)
+
+
+def _complete_group(service: Regulars, group: models.Group, exported: Mapping[str, Any]) -> None:
+    """Give a group the fields that it has in the export, if it has others."""
+    if any(getattr(group, name) != exported[name] for name in exported):
+        service.change_group(group.id, **{name: exported[name] for name in exported if name != "name"})
 
 
 def _add_group(service: Regulars, name: str, attributes: list[str], people: int) -> None:
