@@ -93,11 +93,10 @@ class Ranking(UseCase):
         )  # with it, a search finds only what may match
         request = SearchRequest(tenant.model, ranking_request.probe[None], [group_id], limit, search_point)
         answer, (judgements,) = self.book.recognition.search_and_judge(tenant, request, point)
-        judged_candidates = [(candidate, verdict) for verdict in judgements if (candidate := verdict.candidate)]
         other_candidates = [
             (candidate, verdict)
-            for candidate, verdict in judged_candidates
-            if candidate.faceid != ranking_request.excluded_id
+            for verdict in judgements
+            if (candidate := verdict.candidate) and candidate.faceid != ranking_request.excluded_id
         ]
         candidates = other_candidates[: ranking_request.max_entries]
         of_users = is_users(group_id)
@@ -110,9 +109,11 @@ class Ranking(UseCase):
                 of_users or self._is_fit(tenant, faces[candidate.faceid], ranking_request, candidate.score)
             )
             judged_score = subtract_demand(candidate.score, verdict.demand)
-            similarity = rate_similarity(judged_score, point.curve, answer.gallery_size, point.fpir_target)
-            if fit_similarity(similarity, match=match) >= ranking_request.least_similarity:
-                ranked.append((candidate.faceid, fit_similarity(similarity, match=match)))
+            similarity = fit_similarity(
+                rate_similarity(judged_score, point.curve, answer.gallery_size, point.fpir_target), match=match
+            )
+            if similarity >= ranking_request.least_similarity:
+                ranked.append((candidate.faceid, similarity))
         best_faceid = ranked[0][0] if ranked and not of_users else None
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
         acts.report_decisions([omit_none({**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
