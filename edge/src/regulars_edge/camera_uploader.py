@@ -265,10 +265,13 @@ class CameraUploader:
                 self._raise_failure(entry, Busy(str(error)))
             except (Busy, Unreachable) as error:
                 self._raise_failure(entry, error)
-        # Something is there already. If the store says so twice, it is believed: the service's list is behind.
-        if not was_stored and not (trouble := self._troubles.setdefault(entry.id, _Trouble())).is_in_store:
-            trouble.is_in_store = True
-            self._raise_failure(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
+        if not was_stored:
+            # Something is there already. If the store says so twice, it is believed: the service's list is behind.
+            trouble = self._troubles.setdefault(entry.id, _Trouble())
+            if not trouble.is_in_store:
+                trouble.is_in_store = True
+                failure = Busy(f"picture {entry.id} is in the store, and the service does not say so yet")
+                self._raise_failure(entry, failure)
         self._note_arrivals({entry.id: offer.id}, offer.life)
 
     def _raise_failure(self, entry: Entry, error: Exception) -> NoReturn:
