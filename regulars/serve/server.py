@@ -182,12 +182,7 @@ def _answer_requests(front: Front, services: Services, serving: ServeSettings, s
 
 
 def _announce(
-    url: str,
-    tell: Callable[[str, str], None],
-    services: Services,
-    configuration: Configuration,
-    *,
-    data: Path,
+    url: str, tell: Callable[[str, str], None], services: Services, configuration: Configuration, *, data: Path
 ) -> None:
     """Tell other commands where the folder is served, and log where its console is."""
     tell(url, "\n".join(configuration.write_lines()))

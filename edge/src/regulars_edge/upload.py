@@ -250,13 +250,7 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
         uploader = CameraUploader(spool, service, order.camera, service_time, bandwidth=bandwidth, backoff=backoff)
         progress = show_progress if order.shows_progress else id
         report = Upload(
-            order.folder,
-            spool,
-            uploader,
-            order.give_up_after_s,
-            order.zone,
-            order.in_name,
-            progress,
+            order.folder, spool, uploader, order.give_up_after_s, order.zone, order.in_name, progress
         ).upload()
     if order.shows_progress:
         print(file=sys.stderr)
