@@ -210,15 +210,12 @@ class FaceAnalysis(UseCase):
         *,
         group_names: Sequence[str] | None = None,
         max_candidates: int = 5,
-        records: bool = False,
-        request: RequestId | None = None,
     ) -> IdentifiedPicture:
         """Find for each face of the picture its `max_candidates` nearest faces (1..20) in some groups, or in all.
 
         They are the same, in the same order, that a comparison with each face of these groups finds. The face that
-        matches is among them even if there are more that are nearer, and that the picture was rejected for.
-        `records`: each match becomes an observation, once for a `request`. Raises InvalidInput, GroupNotFound, Unusable
-        if the picture cannot be read, and Busy.
+        matches is among them even if there are more that are nearer, and that the picture was rejected for. Raises
+        InvalidInput, GroupNotFound, Unusable if the picture cannot be read, and Busy.
         """
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
@@ -229,8 +226,6 @@ class FaceAnalysis(UseCase):
             self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, rules, MAX_FACES
         )
         identified = self._identify_probes(tenant, probe_picture, group_ids, max_candidates)
-        if records:
-            self._record_once(tenant, identified, request)
         return IdentifiedPicture(probe_picture.width, probe_picture.height, tuple(identified))
 
     @retry_if_gallery_moved
@@ -390,8 +385,10 @@ class FaceAnalysis(UseCase):
         return rated_faces
 
     @retry_if_changed("many searches are recorded at once: send the request again in a moment")
-    def _record_once(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
-        """Record an observation of each match. A repeat of the request finds it done."""
+    def record_once(
+        self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None = None
+    ) -> None:
+        """Record an observation of each match. A repeat of the request finds it done. Raises Busy."""
         if request is not None and self.book.requests.find(tenant.name, request):
             return
         now = self.book.clock.now()

@@ -163,15 +163,12 @@ def identify(context: RequestContext, body: PictureToIdentify) -> IdentifiedPict
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    identification = context.services.recognition.face_analysis.identify_faces(
-        context.tenant,
-        body.picture,
-        PICTURES,
-        group_names=body.groups,
-        max_candidates=body.k,
-        records=body.record,
-        request=context.request_id,
+    face_analysis = context.services.recognition.face_analysis
+    identification = face_analysis.identify_faces(
+        context.tenant, body.picture, PICTURES, group_names=body.groups, max_candidates=body.k
     )
+    if body.record:
+        face_analysis.record_once(context.tenant, identification.faces, context.request_id)
     return IdentifiedPicture.made_of(
         identification, faces=[_describe_identified_face(context, face) for face in identification.faces]
     )

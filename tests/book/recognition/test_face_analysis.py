@@ -117,11 +117,12 @@ def test_a_match_is_recorded_if_that_is_asked_for_once_for_a_request(services: S
     before = len(recorded(services, cloud))
     request = RequestId("1", "the content")
     for _ in range(2):
-        looked(services, cloud, Person(1), Person(2, 60), Person(9, 50), records=True, request=request)
+        seen = looked(services, cloud, Person(1), Person(2, 60), Person(9, 50))
+        services.recognition.face_analysis.record_once(cloud, seen, request)
     found = recorded(services, cloud)
     assert len(found) == before + 2
-    assert {seen.faceid for seen in found if seen.kind == ObservationKind.SEARCH} == {one, two}
-    looked(services, cloud, Person(1), records=True)
+    assert {search.faceid for search in found if search.kind == ObservationKind.SEARCH} == {one, two}
+    services.recognition.face_analysis.record_once(cloud, looked(services, cloud, Person(1)))
     assert len(recorded(services, cloud)) == before + 3
 
 
