@@ -69,18 +69,23 @@ def verify(
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
             verified, _ = verified_export(lines, lambda _: str(key))
-        return _print_verification(head_of(verified.last).tenant, verified, prints_newest_hour=True)
+        exit_code = _print_verification(head_of(verified.last).tenant, verified)
+        _print_newest_hour(head_of(verified.last).tenant, verified)
+        return exit_code
     with open_services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
         verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
-    return _print_verification(name, verified, prints_newest_hour=head is None)
+    exit_code = _print_verification(name, verified)
+    if head is None:
+        _print_newest_hour(name, verified)
+    return exit_code
 
 
-def _print_verification(tenant: str, verification: Verified, *, prints_newest_hour: bool) -> int:
+def _print_verification(tenant: str, verification: Verified) -> int:
     """Print the findings of a verification; return the exit code, 1 if there is one.
 
     After the findings come renewals of the key, entries that were erased, hours that `audit_days` let go, and entries
-    that are not closed yet. `prints_newest_hour`: whether to print the newest closed hour, too.
+    that are not closed yet.
     """
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
@@ -102,10 +107,13 @@ def _print_verification(tenant: str, verification: Verified, *, prints_newest_ho
         f"{format_count(verification.hours, 'hour', 'hours')}, {format_count(verification.entries, 'entry', 'entries')}"
     )
     print(f"{tenant}: {result} ({extent})")
-    if verification.last is not None and prints_newest_hour:
+    return 1 if verification.findings else 0
+
+
+def _print_newest_hour(tenant: str, verification: Verified) -> None:
+    if verification.last is not None:
         last = head_of(verification.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
-    return 1 if verification.findings else 0
 
 
 @audit.command()
