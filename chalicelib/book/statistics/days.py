@@ -87,10 +87,9 @@ class DayReader(UseCase):
         if local_days:
             by_labels = observation_filter.by_labels or split not in (None, Split.KIND)
             counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
+            needs_label_counts = counts and by_labels and counts_are_sealed
             stored_seals = self.book.statistics.seals
-            read_seals = (
-                stored_seals.label_counts if counts and by_labels and counts_are_sealed else stored_seals.read_totals
-            )
+            read_seals = stored_seals.label_counts if needs_label_counts else stored_seals.read_totals
             seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.book.clock.now()
         valid = {
