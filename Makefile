@@ -45,7 +45,7 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) -q --group kernel || true; }
-	@$(BIN)/python -m chalicelib.book.index.scan.build_kernel || true
+	@$(BIN)/python -m chalicelib.book.search.scan.build_kernel || true
 	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip uninstall -qq --yes ziglang || true # it has 300 MB
 	@touch $@
 
@@ -79,14 +79,14 @@ week: setup  ## A week of captures, from presigned upload to visitor book, again
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: .venv/compiled  ## All tests of the gate; TESTS='tests/book/words' for some of them
+test: .venv/compiled  ## All tests of the gate; TESTS='tests/domain' for some of them
 	$(PYTEST) $(TESTS)
 
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
 LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
 
-quick: .venv/test  ## The rules, the use cases and the dialects, in three to four minutes: all but the longest tests; TESTS='tests/book/words' for some
-	$(PYTEST) $(or $(TESTS),tests/book tests/rights tests/doors tests/whole --ignore=tests/book/index --ignore=tests/book/store --ignore=tests/book/vision) -k 'not ($(LONG))'
+quick: .venv/test  ## The rules, the use cases and the dialects, in three to four minutes: all but the longest tests; TESTS='tests/domain' for some
+	$(PYTEST) $(or $(TESTS),tests/book tests/privacy tests/api tests/whole --ignore=tests/book/search --ignore=tests/storage --ignore=tests/book/vision) -k 'not ($(LONG))'
 
 book: .venv/test  ## The visitor book's own tests: words, rules, rooms, index, vision and store, without rights and doors
 	$(PYTEST) tests/book -k 'not ($(LONG))'
@@ -140,7 +140,7 @@ vulnerabilities: .venv/test  ## Asks whether what is locked has published vulner
 	for lock in functions chalice regulars regulars-edge; do echo "== $$lock"; \
 		$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r infra/locks/$$lock.txt || failed=1; done; exit $${failed:-0}
 
-client: .venv/test  ## docs/api/v1.yaml, and what the client has from it and from book/words/errors.py: models, operations and codes
+client: .venv/test  ## docs/api/v1.yaml, and what the client has from it and from domain/errors.py: models, operations and codes
 	$(BIN)/python -m regulars.openapi --write
 
 emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
@@ -158,8 +158,8 @@ packaged: .venv/lab  ## The package for this processor, called by boto3 through 
 
 kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches are slow
 	$(BIN)/python -m pip install -qq --group kernel
-	$(BIN)/python -m chalicelib.book.index.scan.build_kernel
-	$(BIN)/python -m chalicelib.book.index.scan.build_kernel --target aarch64
+	$(BIN)/python -m chalicelib.book.search.scan.build_kernel
+	$(BIN)/python -m chalicelib.book.search.scan.build_kernel --target aarch64
 
 bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -W ignore -m regulars_lab.bench.vision

@@ -12,9 +12,9 @@ from chalice.app import CloudWatchEvent, Cron, Rate, SQSEvent
 
 import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
 from chalicelib import bootstrap
-from chalicelib.doors import batches, console, dialects, health, observability
-from chalicelib.doors.application import Application
-from chalicelib.doors.v1 import blueprint as v1
+from chalicelib.api import batches, console, dialects, health, observability
+from chalicelib.api.application import Application
+from chalicelib.api.v1 import blueprint as v1
 
 provide = bootstrap.Provider(dialects.SETTINGS)
 vision_ahead = chalicelib.cold_start.VisionAhead(provide, os.environ)
@@ -38,7 +38,7 @@ def search(event: dict[str, Any], context: object) -> Any:
 @app.lambda_function(name="canary")
 def canary(event: dict[str, str], _context: object) -> None:
     """Ask as clients of the stage do. A schedule with URLs and tenant calls it (infra/functions.yaml)."""
-    from chalicelib.doors.canary import run_canary
+    from chalicelib.api.canary import run_canary
 
     run_canary(provide(), event["url"], event["cameras_url"], event["tenant"], float(event.get("most_s", 0)))
 

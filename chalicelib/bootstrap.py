@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.words.items import directory_of
-from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.model import JournalEntry
-from chalicelib.book.words.ports import Clock, Mailer, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
+from chalicelib.domain.model import JournalEntry
+from chalicelib.lazy import lazy
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import NO_DIALECTS, AwsStorage, DialectSettings, Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage.items import directory_of
+from chalicelib.storage.ports import Clock, Mailer, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 
 if TYPE_CHECKING:
-    from chalicelib.book.index.compact import Compactor
-    from chalicelib.book.index.galleries import Galleries
-    from chalicelib.book.rules.decision import FaceSearch
+    from chalicelib.book.search.compact import Compactor
+    from chalicelib.book.search.galleries import Galleries
     from chalicelib.book.vision.machine import PictureMemory
+    from chalicelib.domain.rules.decision import FaceSearch
     from chalicelib.services import Services
 
 
@@ -95,7 +95,7 @@ class Adapters:
         mailer: Mailer | None = None,
     ) -> None:
         """Take what is given, as `build` does; what is not given is made of the settings when it is first used."""
-        from chalicelib.book.store.in_process import CachedVault, SystemClock
+        from chalicelib.storage.in_process import CachedVault, SystemClock
 
         self._settings = settings
         self.clock, self.mailer = clock or SystemClock(), mailer
@@ -109,9 +109,9 @@ class Adapters:
     def search(self) -> FaceSearch:
         aws = self._settings.storage
         if isinstance(aws, AwsStorage) and aws.search_function:
-            from chalicelib.aws.clients import open_aws_client
-            from chalicelib.aws.search import LambdaSearch
-            from chalicelib.book.index.routing import NearSearch
+            from chalicelib.book.search.routing import NearSearch
+            from chalicelib.storage.aws.clients import open_aws_client
+            from chalicelib.storage.aws.search import LambdaSearch
 
             names = (aws.search_function, *aws.more_search_functions)
             remote = LambdaSearch(open_aws_client("lambda"), names)
@@ -120,20 +120,20 @@ class Adapters:
 
     def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
         """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
-        from chalicelib.book.index.compact import Compactor
+        from chalicelib.book.search.compact import Compactor
 
         return Compactor(self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget)
 
     def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
         """Read the changes with seq `after_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""
-        from chalicelib.book.index import journal
+        from chalicelib.book.search import journal
 
         return journal.read_changes(self.storage.items, tenant, after_seq, wanted_seq)
 
     def list_indexed_faces(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         """Read each face that a search process finds which has just started."""
-        from chalicelib.book.index.galleries import Galleries
-        from chalicelib.book.index.snapshots.loading import faces_of
+        from chalicelib.book.search.galleries import Galleries
+        from chalicelib.book.search.snapshots.loading import faces_of
 
         model = directory_of(self.storage.items, tenant)["model"]
         cold = Galleries(self.storage.items, self.storage.blobs)
@@ -147,7 +147,7 @@ class Adapters:
 
     @lazy
     def postman(self) -> Postman:
-        from chalicelib.book.store.web.safe_requests import SafePostman
+        from chalicelib.http_client.safe_requests import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
 
@@ -162,20 +162,20 @@ class Adapters:
     @lazy
     def pictures_by_url(self) -> PictureFetcher:
         """Make the adapter that fetches pictures from URLs that a client sent."""
-        from chalicelib.book.store.web.safe_requests import SafeFetcher
+        from chalicelib.http_client.safe_requests import SafeFetcher
 
         return SafeFetcher()
 
     def objects(self) -> ObjectReader:
         """Make the adapter that reads what clients keep in S3."""
-        from chalicelib.aws.blobs import WAIT_S, S3Objects
-        from chalicelib.aws.clients import open_aws_client
+        from chalicelib.storage.aws.blobs import WAIT_S, S3Objects
+        from chalicelib.storage.aws.clients import open_aws_client
 
         return S3Objects(open_aws_client("s3", WAIT_S, of_others=True))
 
     @lazy
     def _galleries(self) -> Galleries:
-        from chalicelib.book.index.galleries import Galleries
+        from chalicelib.book.search.galleries import Galleries
 
         settings = self._settings
         scratch = settings.storage if isinstance(settings.storage, Path) else None

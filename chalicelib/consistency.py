@@ -28,27 +28,25 @@ from msgspec.structs import replace
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.commit import Change, GalleryMoved, make_user_edit, replace_user_faces
 from chalicelib.book.faces import hold_put
-from chalicelib.book.records.captures import AGAIN, capture_from
-from chalicelib.book.records.faces import face_from, face_update, name_item, user_from
-from chalicelib.book.records.merges import Merge, MergeState
-from chalicelib.book.records.observations import (
-    STORABLE,
-    make_calendar_actions,
-    observation_from,
-    pages_from,
-    visits_from,
-)
-from chalicelib.book.rules.templates import User, gallery_group, is_users, reduce_templates, user_of
-from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
 from chalicelib.book.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED, OLD_APPCODE
 from chalicelib.book.visits import make_visit_update, visits_deletes, visits_puts
-from chalicelib.book.words import keys
-from chalicelib.book.words.api_keys import FIRST
-from chalicelib.book.words.captures import Capture, CaptureState, Sighting, parts_of_sighting, sighting_id
-from chalicelib.book.words.effects import Effect
-from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
-from chalicelib.book.words.formats import PAGED
-from chalicelib.book.words.items import (
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.captures import Capture, CaptureState, Sighting, parts_of_sighting, sighting_id
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.domain.local_time import DAY_MS, Granularity, day_number, day_text
+from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Template, Tenant
+from chalicelib.domain.names import make_terms
+from chalicelib.domain.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
+from chalicelib.domain.rules.templates import User, gallery_group, is_users, reduce_templates, user_of
+from chalicelib.domain.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
+from chalicelib.domain.tenant_settings import count_sighting_days
+from chalicelib.privacy.data_map import PLACES, Agrees
+from chalicelib.privacy.erasure_progress import is_erased
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.formats import PAGED
+from chalicelib.storage.items import (
     captures_of,
     cut_in_parts,
     delete_in_parts,
@@ -62,16 +60,18 @@ from chalicelib.book.words.items import (
     write,
     write_in_parts,
 )
-from chalicelib.book.words.local_time import DAY_MS, Granularity, day_number, day_text
-from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Template, Tenant
-from chalicelib.book.words.names import make_terms
-from chalicelib.book.words.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
-from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
-from chalicelib.book.words.tenant_settings import count_sighting_days
-from chalicelib.book.words.values import milliseconds, moment, read_optional
-from chalicelib.rights.outside import Outside
-from chalicelib.rights.words.erasures import is_erased
-from chalicelib.rights.words.places import PLACES, Agrees
+from chalicelib.storage.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
+from chalicelib.storage.records.captures import AGAIN, capture_from
+from chalicelib.storage.records.faces import face_from, face_update, name_item, user_from
+from chalicelib.storage.records.merges import Merge, MergeState
+from chalicelib.storage.records.observations import (
+    STORABLE,
+    make_calendar_actions,
+    observation_from,
+    pages_from,
+    visits_from,
+)
+from chalicelib.storage.values import milliseconds, moment, read_optional
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -108,9 +108,9 @@ class Disagreement(Struct, frozen=True, eq=False):
         return self.says
 
 
-class Subject(Outside):
+class Subject(Service["Services"]):
     """One subject's records, which must agree. The places of people say which subjects there are
-    (rights/words/places)."""
+    (privacy/data_map)."""
 
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Read all records of the subject once, and yield the findings."""
@@ -118,7 +118,7 @@ class Subject(Outside):
 
     def make_disagreement(self, says: str, versions: tuple[Any, ...], *mend: Action) -> Disagreement:
         """Return a disagreement that these actions mend, all or none of them."""
-        return Disagreement(says, versions, partial(write, self.book.items, mend))
+        return Disagreement(says, versions, partial(write, self.services.items, mend))
 
 
 _MORE_FIT = "the tenant says that {{}} more {} fit, and {{}} do"
@@ -131,11 +131,11 @@ _SAME = "as-it-was-read"
 class GalleryRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare faces with their counts, their lists and the search index."""
-        directory = directory_of(self.book.items, tenant.name)
-        groups = self.book.groups.list_all(tenant)
+        directory = directory_of(self.services.items, tenant.name)
+        groups = self.services.groups.list_all(tenant)
         entries: dict[str, int | None] = {}
         face_counts, newest_number = Counter[str](), 0
-        for item in every_face(self.book.items, tenant.name):
+        for item in every_face(self.services.items, tenant.name):
             face = face_from(item)
             entries[face.faceid] = _hash_entry(face.group_id, reduce_templates(face.templates), directory["model"])
             face_counts[face.group_id] += 1
@@ -145,7 +145,7 @@ class GalleryRecords(Subject):
         yield from self._compare_group_counts(tenant, directory, groups, face_counts)
         yield from self._compare_limits(tenant, directory, groups, face_counts, newest_number)
         yield from self._find_journal_gaps(tenant, int(directory["seq"]))
-        for user in map(user_from, every_user(self.book.items, tenant.name)):
+        for user in map(user_from, every_user(self.services.items, tenant.name)):
             entries[user.entry] = _hash_entry(gallery_group(user.group_id), user.templates, directory["model"])
         yield from self._compare_index(tenant, int(directory["seq"]), entries)
 
@@ -228,7 +228,7 @@ class GalleryRecords(Subject):
 
     def _find_journal_gaps(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
         """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
-        items = walk_items(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        items = walk_items(self.services.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
         stored_seqs = {int(item["seq"]) for item in items}
         if missing := set(range(min(stored_seqs, default=seq + 1), seq + 1)) - stored_seqs:
             last = max(missing)
@@ -237,14 +237,14 @@ class GalleryRecords(Subject):
 
     def _forget_journal(self, tenant: Tenant, seq: int) -> None:
         """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
-        older = walk_items(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
-        delete_in_parts(self.book.items, keys.JOURNAL, older)
+        older = walk_items(self.services.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        delete_in_parts(self.services.items, keys.JOURNAL, older)
 
     def _compare_index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
         """Compare the index of searches with the faces and users. `entries`: by id what `_hash_entry` makes of them."""
         unindexed = {faceid for faceid, entry in entries.items() if entry is not None}
         findings: dict[str, str] = {}
-        for faceid, group_id, vectors in self.book.ports.list_indexed_faces(tenant.name):
+        for faceid, group_id, vectors in self.services.ports.list_indexed_faces(tenant.name):
             unindexed.discard(faceid)
             if faceid not in entries:
                 findings[faceid] = f"the index finds {faceid}, and there is no such face"
@@ -261,7 +261,7 @@ class GalleryRecords(Subject):
         """
         is_user = is_users(entry_id)
         table, key = (keys.DIRECTORY, keys.user_item(entry_id)) if is_user else (keys.FACES, entry_id)
-        item = self.book.items.get(table, (tenant.name, key))
+        item = self.services.items.get(table, (tenant.name, key))
         if item is None:
             entry = JournalEntry(Edit.DELETE, entry_id, "")
             unchanged_check = Check(table, (tenant.name, key), (absent(_SAME),))
@@ -275,7 +275,7 @@ class GalleryRecords(Subject):
             face = face_from(item)
             entry = JournalEntry(Edit.REPLACE, entry_id, face.group_id, reduce_templates(face.templates))
             unchanged_check = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
-        self.book.writer.commit(tenant.name, Change((unchanged_check,), (entry,), skips_model_check=True))
+        self.services.writer.commit(tenant.name, Change((unchanged_check,), (entry,), skips_model_check=True))
 
 
 def _is_capacity_right(tenant: Tenant, directory: Item, groups: list[Group]) -> bool:
@@ -296,10 +296,10 @@ def _hash_entry(group_id: str, templates: Iterable[Template], model: str) -> int
 class UserRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare each user with the faces that name it."""
-        seq = self.book.writer.read_seq(tenant.name)
-        users = {user.entry: user for user in map(user_from, every_user(self.book.items, tenant.name))}
+        seq = self.services.writer.read_seq(tenant.name)
+        users = {user.entry: user for user in map(user_from, every_user(self.services.items, tenant.name))}
         versions: dict[str, dict[str, int]] = defaultdict(dict)  # of the faces, by user and by face
-        for face in map(face_from, every_face(self.book.items, tenant.name)):
+        for face in map(face_from, every_face(self.services.items, tenant.name)):
             if face.user:
                 versions[user_of(face)][face.faceid] = face.version
         for entry in sorted(versions.keys() - users.keys()):
@@ -308,7 +308,7 @@ class UserRecords(Subject):
                 for faceid, version in versions[entry].items()
             ]
             text = f"{len(updates)} faces name a user {entry}, which there is not"
-            yield Disagreement(text, (seq,), partial(write_in_parts, self.book.items, updates))
+            yield Disagreement(text, (seq,), partial(write_in_parts, self.services.items, updates))
         yield from self._compare_group_counts(tenant, users, seq)
         for user in users.values():
             yield from self._compare_faces(tenant, user, versions.get(user.entry, {}), seq)
@@ -319,17 +319,17 @@ class UserRecords(Subject):
         """Compare a user's faces and mean with the faces that name it; those it has keep their order."""
         kept_faces = [faceid for faceid in user.faceids if faceid in versions]
         added_faces = [faceid for faceid in versions if faceid not in user.faceids]
-        right_user = replace_user_faces(self.book.items, tenant.name, user, [*kept_faces, *added_faces])
+        right_user = replace_user_faces(self.services.items, tenant.name, user, [*kept_faces, *added_faces])
         if right_user != user:
             actions, journal = make_user_edit(tenant.name, user, right_user)
             change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
             text = f"the user {user.entry} has other faces, or another mean, than the faces say"
-            yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
+            yield Disagreement(text, (seq,), partial(self.services.writer.commit, tenant.name, change))
 
     def _compare_group_counts(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
         """Compare the number of users that each group says with those that there are."""
         user_counts = Counter(user.group_id for user in users.values())
-        groups = list(walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
+        groups = list(walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
             stored_count = int(item.get("users", 0))
             if uncounted := user_counts[item["id"]] - stored_count:
@@ -344,7 +344,7 @@ class UserRecords(Subject):
                 entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(user.group_id))
                 change = Change((delete,), (entry,), based_on=seq)
                 text = f"the user {user.entry} is in a group that there is not"
-                yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
+                yield Disagreement(text, (seq,), partial(self.services.writer.commit, tenant.name, change))
 
 
 class _Pointer(NamedTuple):
@@ -390,9 +390,9 @@ class Pointers(Subject):
 class NameRecords(Pointers):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare faces with the words that find them, and with the list of legal holds."""
-        faces = {face.faceid: face for face in map(face_from, walk_items(self.book.items, keys.FACES, tenant.name))}
-        terms = walk_items(self.book.items, keys.NAMES, tenant.name)
-        holds = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
+        faces = {face.faceid: face for face in map(face_from, walk_items(self.services.items, keys.FACES, tenant.name))}
+        terms = walk_items(self.services.items, keys.NAMES, tenant.name)
+        holds = walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
         stored = [*((keys.NAMES, term) for term in terms), *((keys.DIRECTORY, hold) for hold in holds)]
 
         def check_face(faceid: str) -> Check:
@@ -428,17 +428,17 @@ class PointerRecords(Pointers):
         """Yield all pointers that are stored of a tenant, each with its table."""
         for locate in CREDENTIALS.values():
             kind, _ = locate("")
-            for item in walk_items(self.book.items, keys.TENANTS, kind):
+            for item in walk_items(self.services.items, keys.TENANTS, kind):
                 if item["tenant"] == tenant.name:
                     yield keys.TENANTS, item
         for table, prefix in ((keys.DIRECTORY, keys.name_item("")), (keys.CAMERAS, keys.camera_name(""))):
-            for item in walk_items(self.book.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
+            for item in walk_items(self.services.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
                 yield table, item
 
     def _expect_credentials(self, tenant: Tenant) -> Iterator[_Pointer]:
         """Yield the pointers to a tenant: of its credentials, but for a first key that was deleted."""
-        record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
-        first_key = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
+        record = self.services.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        first_key = self.services.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
         deleted = keys.api_key_item(first_key.get("deleted", ""))
         for name, locate in CREDENTIALS.items():
             kind, id_ = locate(record[name])
@@ -455,21 +455,21 @@ class PointerRecords(Pointers):
 
     def _expect_keys(self, tenant: Tenant) -> Iterator[_Pointer]:
         kind_of_keys, _ = keys.key_record(tenant.name, "")
-        for key in walk_items(self.book.items, keys.TENANTS, kind_of_keys, between=keys.ids_range(tenant.name)):
+        for key in walk_items(self.services.items, keys.TENANTS, kind_of_keys, between=keys.ids_range(tenant.name)):
             kind, id_ = keys.api_key_item(key["digest"])
             owner = Check(keys.TENANTS, (key["kind"], key["id"]), (equals("digest", id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": key["key"]}
             yield _Pointer(keys.TENANTS, item, f"the secret of key {key['key']}", owner)
 
     def _expect_group_names(self, tenant: Tenant) -> Iterator[_Pointer]:
-        for group in walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
+        for group in walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
             owner = Check(keys.DIRECTORY, (tenant.name, group["item"]), (equals("name", group["name"], _SAME),))
             item = {"tenant": tenant.name, "item": keys.name_item(group["name"]), "group": group["id"]}
             yield _Pointer(keys.DIRECTORY, item, f"the name of group {group['name']}", owner)
 
     def _expect_cameras(self, tenant: Tenant) -> Iterator[_Pointer]:
         """Yield the pointers to each camera: of its key, its id and its name."""
-        for camera in walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
+        for camera in walk_items(self.services.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
             kind, id_ = keys.api_key_item(camera["key_digest"])
             when = (equals("key_digest", id_, _SAME), equals("name", camera["name"], _SAME))
             owner = Check(keys.CAMERAS, (tenant.name, camera["id"]), when)
@@ -481,8 +481,8 @@ class PointerRecords(Pointers):
 
     def _compare_camera_count(self, tenant: Tenant) -> Iterator[Disagreement]:
         count_key = (tenant.name, keys.CAMERAS_LEFT)
-        counted = self.book.items.get(keys.CAMERAS, count_key)
-        number = sum(1 for _ in walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
+        counted = self.services.items.get(keys.CAMERAS, count_key)
+        number = sum(1 for _ in walk_items(self.services.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
         if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
             when = (equals("left", counted["left"], _SAME),)
             update = Update(keys.CAMERAS, count_key, when, set={"left": MAX_CAMERAS - number})
@@ -497,8 +497,8 @@ def _locate_item(table: Table, item: Item) -> tuple[str, str, str]:
 class PictureRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare the pictures that faces name with those that are stored."""
-        faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
-        stored_keys = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
+        faces = [face_from(item) for item in every_face(self.services.items, tenant.name)]
+        stored_keys = {blob.key for blob in self.services.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
                 missing = "" if not picture.key or picture.key in stored_keys else "picture"
@@ -507,8 +507,10 @@ class PictureRecords(Subject):
                 if missing:
                     text = f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
-        for key in self.book.deletion.orphans.list_orphans(tenant.name):
-            yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))
+        for key in self.services.deletion.orphans.list_orphans(tenant.name):
+            yield Disagreement(
+                f"picture {key} belongs to no face", (), partial(self.services.storage.blobs.delete, key)
+            )
 
 
 _HOUR = "%Y%m%d%H"
@@ -531,13 +533,13 @@ class _Question(NamedTuple):
 class StatisticsRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare the observations with the calendar and with what sealed days answer."""
-        calendar = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
+        calendar = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
-        sealed_days = {item["day"] for item in walk_items(self.book.items, keys.SUMMARIES, totals)}
+        sealed_days = {item["day"] for item in walk_items(self.services.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
         faces_by_group: dict[str | None, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         is_calendar_whole = True
-        for day, observations in read_observations_by_day(self.book, tenant):
+        for day, observations in read_observations_by_day(self.services, tenant):
             if day not in calendar:
                 is_calendar_whole = False
                 yield Disagreement(
@@ -573,7 +575,7 @@ class StatisticsRecords(Subject):
                 )
         reported_days: set[str] = set()
         for counts, observation_filter, faces, distinct in questions:
-            answer = self.book.statistics.count_by_time(
+            answer = self.services.statistics.count_by_time(
                 tenant, observation_filter, *span, Granularity.HOUR, distinct=distinct
             )
             for hour in sorted(answer.keys() | faces.keys()):
@@ -590,11 +592,11 @@ class StatisticsRecords(Subject):
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
     def _add_to_calendar(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make days invalid that were sealed without it."""
-        months = self.book.statistics.calendar.read_months(tenant.name, [day])
-        write(self.book.items, make_calendar_actions(tenant.name, [day], [day], months))
+        months = self.services.statistics.calendar.read_months(tenant.name, [day])
+        write(self.services.items, make_calendar_actions(tenant.name, [day], [day], months))
 
     def _seal_day(self, tenant: Tenant, day: int) -> None:
-        if not self.book.statistics.sealing.seal_day(tenant, day):
+        if not self.services.statistics.sealing.seal_day(tenant, day):
             raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
 
 
@@ -626,12 +628,12 @@ _BATCH = 100
 
 class CaptureRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
-        for items in cut_in_parts(captures_of(self.book.items, tenant.name, None), _BATCH):
+        for items in cut_in_parts(captures_of(self.services.items, tenant.name, None), _BATCH):
             for item in items:
                 yield from self._compare_picture(tenant, item)
             yield from self._find_observations(tenant, items)
-        since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, count_sighting_days(tenant) * DAY_MS)
-        for _, observations in read_observations_by_day(self.book, tenant):
+        since_ms = milliseconds(self.services.clock.now()) - min(KEPT_MS, count_sighting_days(tenant) * DAY_MS)
+        for _, observations in read_observations_by_day(self.services, tenant):
             recent = [observation for observation in observations if observation.at_ms > since_ms]
             yield from self._find_captures(tenant, recent)
 
@@ -640,7 +642,7 @@ class CaptureRecords(Subject):
         capture = capture_from(item)
         if capture.state is not CaptureState.STORED or AGAIN in item:
             return
-        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
+        if self.services.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
             key = keys.capture(tenant.name, capture.camera_id, capture.id)
             fields = {"state": CaptureState.PARKED, "reason": "its picture is gone"}
             update = Update(keys.CAPTURES, key, (equals("state", CaptureState.STORED, "still-stored"),), set=fields)
@@ -659,7 +661,7 @@ class CaptureRecords(Subject):
             keys.observation(tenant.name, milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number))
             for capture, sighting, _ in sightings
         ]
-        observations = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
+        observations = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
         for (capture, sighting, corrections), observation in zip(sightings, observations, strict=True):
             if observation is None:
                 yield Disagreement(
@@ -671,7 +673,7 @@ class CaptureRecords(Subject):
     def _keeps_observations(self, tenant: Tenant, capture: Capture) -> bool:
         """Tell whether the observations of a capture, which may have come late, are still kept."""
         days = tenant.observation_days
-        return days is None or capture.captured_at > self.book.clock.now() - timedelta(days=days)
+        return days is None or capture.captured_at > self.services.clock.now() - timedelta(days=days)
 
     def _find_captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
         """Look for the capture of each observation that is a sighting."""
@@ -685,7 +687,7 @@ class CaptureRecords(Subject):
                 keys.capture(tenant.name, observation.camera, observation.id.rpartition("-")[0] or observation.id)
                 for observation in batch
             ]
-            items = self.book.items.get_many(keys.CAPTURES, capture_keys)
+            items = self.services.items.get_many(keys.CAPTURES, capture_keys)
             for sighting, (_, capture_id), item in zip(batch, capture_keys, items, strict=True):
                 if item is None or parts_of_sighting(sighting.id)[1] >= len(capture_from(item).sightings):
                     yield Disagreement(
@@ -709,7 +711,7 @@ class _SightedAt(NamedTuple):
 class VisitRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare faces with their visits, rejected pictures and merges."""
-        faces = {item["faceid"]: face_from(item) for item in walk_items(self.book.items, keys.FACES, tenant.name)}
+        faces = {item["faceid"]: face_from(item) for item in walk_items(self.services.items, keys.FACES, tenant.name)}
         visits_by_face, orphan_pages = self._read_visits(tenant)
         sightings, enrolled_by_hand = self._read_observations(tenant, faces)
         for faceid, face in faces.items():
@@ -738,7 +740,7 @@ class VisitRecords(Subject):
 
         A face's visits are a head, whose key is the faceid, and pages of older arrivals, which the head names.
         """
-        items = {item["faceid"]: item for item in walk_items(self.book.items, keys.ARRIVALS, tenant.name)}
+        items = {item["faceid"]: item for item in walk_items(self.services.items, keys.ARRIVALS, tenant.name)}
         visits = {}
         for faceid in [key for key in items if keys.parts_of_visits(key)[0] == key]:
             head = visits_from(items.pop(faceid))
@@ -752,7 +754,7 @@ class VisitRecords(Subject):
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
         sightings: dict[str, list[_SightedAt]] = defaultdict(list)
         enrolled: set[str] = set()
-        for _, observations in read_observations_by_day(self.book, tenant):
+        for _, observations in read_observations_by_day(self.services, tenant):
             for observation in observations:
                 if (
                     observation.kind is ObservationKind.SIGHTING
@@ -786,7 +788,7 @@ class VisitRecords(Subject):
         earlier versions' sightings do not say which of them are whose. So either count is right; if the two differ,
         nobody knows which one to store.
         """
-        since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
+        since_ms = milliseconds(self.services.clock.now()) - KEPT_MS
         sightings = [sighting for sighting in sightings if sighting.at_ms >= visits.arrivals.folded_until_ms]
         arrivals = _select_since(visits.arrivals, since_ms)
         arrivals_of_id = _select_since(_join_sightings(sightings), since_ms)
@@ -813,11 +815,11 @@ class VisitRecords(Subject):
         update = make_visit_update(tenant, face, apply_plan(face, VisitPlan(after, face.group_id)))
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
-        write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
+        write(self.services.items, [replace(update, when=(*update.when, same)), *puts])
 
     def _compare_negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         """Compare the number of rejected pictures that each face says with those that are stored."""
-        stored_ids = [item["id"] for item in walk_items(self.book.items, keys.NEGATIVES, tenant.name)]
+        stored_ids = [item["id"] for item in walk_items(self.services.items, keys.NEGATIVES, tenant.name)]
         counts = Counter(keys.parts_of_negative(id_)[0] for id_ in stored_ids)
         for face in faces.values():
             count = counts[face.faceid]
@@ -834,7 +836,7 @@ class VisitRecords(Subject):
 
     def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         """Compare the merges that faces count, or say to be moving, with the merges that are stored."""
-        merges = {merge.id: merge for merge in self.book.merges.records.list_all(tenant.name)}
+        merges = {merge.id: merge for merge in self.services.merges.records.list_all(tenant.name)}
         by_survivor: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():
             if merge.is_active:
@@ -853,7 +855,7 @@ class VisitRecords(Subject):
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
                 text = f"merge {merge.id} moves observations of face {merge.survivor}, which does not say so"
-                mend = partial(self.book.merges.mover.finish_merge, tenant, merge.id, None)
+                mend = partial(self.services.merges.mover.finish_merge, tenant, merge.id, None)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
     def _make_count_disagreement(self, tenant: Tenant, face: Face, field: str, count: int, says: str) -> Disagreement:
@@ -883,10 +885,10 @@ def _count_merges_below(by_survivor: Mapping[str, list[Merge]], faceid: str) -> 
     return sum(1 + _count_merges_below(by_survivor, merge.other) for merge in by_survivor.get(faceid, ()))
 
 
-class Consistency(Outside):
-    def __init__(self, book: Services) -> None:
+class Consistency(Service["Services"]):
+    def __init__(self, services: Services) -> None:
         """Name the kinds of records that are compared, in their order."""
-        super().__init__(book)
+        super().__init__(services)
         checks: Mapping[Agrees, type[Subject]] = {
             Agrees.INDEX: GalleryRecords,
             Agrees.USERS: UserRecords,
@@ -898,8 +900,8 @@ class Consistency(Outside):
         }
         names = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
         self._subjects: Mapping[str, Subject] = {
-            **{name: checks[name](book) for name in names},
-            "credentials, and the names of groups and cameras": PointerRecords(book),
+            **{name: checks[name](services) for name in names},
+            "credentials, and the names of groups and cameras": PointerRecords(services),
         }
 
     def list_disagreements(self, tenant: str) -> list[Disagreement]:
@@ -949,7 +951,7 @@ class Consistency(Outside):
         former_findings: list[Disagreement] = []
         lasting: list[Disagreement] = []
         for _ in range(MAX_LOOKS):
-            findings = list(subject.find_disagreements(self.book.tenants.get_by_name(tenant)))
+            findings = list(subject.find_disagreements(self.services.tenants.get_by_name(tenant)))
             lasting = [finding for finding in findings if finding in former_findings]
             if len(lasting) == len(findings):
                 break

@@ -11,7 +11,7 @@ from typing import Any
 
 import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
 from chalicelib import bootstrap
-from chalicelib.doors import observability
+from chalicelib.api import observability
 
 provide = bootstrap.Provider()
 
@@ -21,7 +21,7 @@ _observed = observability.make_observer(os.environ)
 
 def search(event: dict[str, Any], context: object) -> Any:
     """Search exactly in the galleries that this function holds; other functions invoke it (aws/search.py)."""
-    from chalicelib.aws import search as remote_search
+    from chalicelib.storage.aws import search as remote_search
 
     def answer(_event: Any) -> Any:
         return remote_search.answer_search(event, provide.ports().search)

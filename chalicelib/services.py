@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.book.book import Book
-from chalicelib.book.rooms import Made
+from chalicelib.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chalicelib.api.account import Account
+    from chalicelib.api.readiness import Readiness
+    from chalicelib.auth.access import Access
     from chalicelib.bootstrap import Adapters
     from chalicelib.consistency import Consistency
-    from chalicelib.doors.access.access import Access
-    from chalicelib.doors.account import Account
-    from chalicelib.doors.readiness import Readiness
-    from chalicelib.rights.audit.audit import Audit
-    from chalicelib.rights.consents import Consents
-    from chalicelib.rights.duties import RightsDuties
-    from chalicelib.rights.erasure.erasure import Forgetting
-    from chalicelib.rights.notices import Notices
-    from chalicelib.rights.restrictions import Restrictions
-    from chalicelib.rights.subject_access import Archives
+    from chalicelib.privacy.audit.audit import Audit
+    from chalicelib.privacy.consents import Consents
+    from chalicelib.privacy.erasure.erasure import Forgetting
+    from chalicelib.privacy.hooks import RightsDuties
+    from chalicelib.privacy.notices import Notices
+    from chalicelib.privacy.restrictions import Restrictions
+    from chalicelib.privacy.subject_access import Archives
     from chalicelib.settings import Settings
     from chalicelib.sweep import Sweep, Watch
 
@@ -33,27 +33,87 @@ class Services(Book):
     ports: Adapters
 
     def __init__(self, settings: Settings, ports: Adapters) -> None:
-        from chalicelib.rights.audit.audit import AuditedItems  # not when the application is imported
+        from chalicelib.privacy.audit.audit import AuditedItems  # not when the application is imported
 
         super().__init__(settings, ports, AuditedItems(ports.storage.items, ports.clock, self._sign))
-
-    @property
-    def book(self) -> Services:
-        return self
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.audit.signing.sign_statement(tenant, statement)  # the room is made when something is signed
 
-    duties: Made[RightsDuties] = Made("rights.duties.RightsDuties")
-    audit: Made[Audit] = Made("rights.audit.audit.Audit")
-    access: Made[Access] = Made("doors.access.access.Access")
-    consents: Made[Consents] = Made("rights.consents.Consents")
-    restrictions: Made[Restrictions] = Made("rights.restrictions.Restrictions")
-    notices: Made[Notices] = Made("rights.notices.Notices")
-    erasure: Made[Forgetting] = Made("rights.erasure.erasure.Forgetting")
-    archives: Made[Archives] = Made("rights.subject_access.Archives")
-    account: Made[Account] = Made("doors.account.Account")
-    readiness: Made[Readiness] = Made("doors.readiness.Readiness")
-    consistency: Made[Consistency] = Made("consistency.Consistency")
-    watch: Made[Watch] = Made("sweep.Watch")
-    sweep: Made[Sweep] = Made("sweep.Sweep")
+    @lazy
+    def duties(self) -> RightsDuties:
+        from chalicelib.privacy.hooks import RightsDuties
+
+        return RightsDuties(self)
+
+    @lazy
+    def audit(self) -> Audit:
+        from chalicelib.privacy.audit.audit import Audit
+
+        return Audit(self)
+
+    @lazy
+    def access(self) -> Access:
+        from chalicelib.auth.access import Access
+
+        return Access(self)
+
+    @lazy
+    def consents(self) -> Consents:
+        from chalicelib.privacy.consents import Consents
+
+        return Consents(self)
+
+    @lazy
+    def restrictions(self) -> Restrictions:
+        from chalicelib.privacy.restrictions import Restrictions
+
+        return Restrictions(self)
+
+    @lazy
+    def notices(self) -> Notices:
+        from chalicelib.privacy.notices import Notices
+
+        return Notices(self)
+
+    @lazy
+    def erasure(self) -> Forgetting:
+        from chalicelib.privacy.erasure.erasure import Forgetting
+
+        return Forgetting(self)
+
+    @lazy
+    def archives(self) -> Archives:
+        from chalicelib.privacy.subject_access import Archives
+
+        return Archives(self)
+
+    @lazy
+    def account(self) -> Account:
+        from chalicelib.api.account import Account
+
+        return Account(self)
+
+    @lazy
+    def readiness(self) -> Readiness:
+        from chalicelib.api.readiness import Readiness
+
+        return Readiness(self)
+
+    @lazy
+    def consistency(self) -> Consistency:
+        from chalicelib.consistency import Consistency
+
+        return Consistency(self)
+
+    @lazy
+    def watch(self) -> Watch:
+        from chalicelib.sweep import Watch
+
+        return Watch(self)
+
+    @lazy
+    def sweep(self) -> Sweep:
+        from chalicelib.sweep import Sweep
+
+        return Sweep(self)

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from msgspec import NODEFAULT, Struct, field
 from msgspec.structs import replace
 
-from chalicelib.book.rules.decision import DEFAULT_FPIR
-from chalicelib.book.rules.galleries import NEAR_FACES, share_memory
-from chalicelib.book.words.setting import Setting, setting, settings_of
+from chalicelib.domain.rules.decision import DEFAULT_FPIR
+from chalicelib.domain.rules.galleries import NEAR_FACES, share_memory
+from chalicelib.domain.setting import Setting, setting, settings_of
 
 
 class SettingError(ValueError):

@@ -14,14 +14,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chalicelib import telemetry
 from chalicelib.book.cameras import Silence, silent_at
 from chalicelib.book.webhooks import OVERDUE
-from chalicelib.book.words import acts, keys, telemetry
-from chalicelib.book.words.acts import chore
-from chalicelib.book.words.captures import Camera
-from chalicelib.book.words.chores import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import chore
+from chalicelib.domain.captures import Camera
+from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
+from chalicelib.domain.jobs import (
     NIGHT_HOUR,
     OWED,
     STOPS_AT_S,
@@ -33,27 +35,30 @@ from chalicelib.book.words.chores import (
     Unfinished,
     judge_clock,
 )
-from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
-from chalicelib.book.words.items import write, write_unless_changed
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import Put, Update, absent, equals, exists
-from chalicelib.book.words.telemetry import STUCK_AGE, SWEEP_AGE, log_failure, report_failure
-from chalicelib.book.words.values import Codec, milliseconds, moment, read_optional, time_text
-from chalicelib.book.words.webhooks import Event, EventKind
-from chalicelib.rights.outside import Outside
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import write, write_unless_changed
+from chalicelib.storage.ports import Put, Update, absent, equals, exists
+from chalicelib.storage.values import Codec, milliseconds, moment, read_optional, time_text
+from chalicelib.telemetry import STUCK_AGE, SWEEP_AGE, log_failure, report_failure
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 _log = logging.getLogger(__name__)
 
 _CALLED = Codec(Called)
 
 
-class Sweep(Outside):
+class Sweep(Service["Services"]):
     """The hourly chores of all rooms that have some."""
 
     def request_sweeps(self, hour: datetime) -> None:
         """Inspect the storage, and send a message for each tenant. `hour`: the time at which the schedule called."""
-        self.book.readiness.inspect()
-        for tenant in self.book.tenants.list_all():
+        self.services.readiness.inspect()
+        for tenant in self.services.tenants.list_all():
             try:
                 self._send_message(tenant, hour, self._list_due_chores(tenant, hour))
             except RegularsError as error:
@@ -76,22 +81,22 @@ class Sweep(Outside):
         telemetry.of_tenant(message["tenant"])
         if "consents" in message:  # here is time for all of them: who reads the tenant restricts some only
             with suppress(TenantNotFound):
-                self.book.restrictions.restrict_expired(
-                    self.book.tenants.read_stored(message["tenant"]), remaining_s=remaining_s
+                self.services.restrictions.restrict_expired(
+                    self.services.tenants.read_stored(message["tenant"]), remaining_s=remaining_s
                 )
             return
-        tenant = self.book.tenants.find(message["tenant"])
+        tenant = self.services.tenants.find(message["tenant"])
         if tenant is None:
             return  # it was erased since
         if "erasure" in message:
-            self.book.erasure.steps.go_on(tenant, message["erasure"], remaining_s)
+            self.services.erasure.steps.go_on(tenant, message["erasure"], remaining_s)
         elif "group" in message:
             if message["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.book.deletion.groups.erase_faces(tenant, message["group"], remaining_s)
+                self.services.deletion.groups.erase_faces(tenant, message["group"], remaining_s)
         elif "hour" not in message:
-            self.book.index.build(message["tenant"], erase=False)
-            with acts.begin_act(chore("index joining", message["tenant"])):
-                self.book.joining.join_tenant(tenant, remaining_s)
+            self.services.index.build(message["tenant"], erase=False)
+            with audit_events.begin_act(chore("index joining", message["tenant"])):
+                self.services.joining.join_tenant(tenant, remaining_s)
         else:
             self._sweep_by_message(tenant, message, received, remaining_s)
 
@@ -100,7 +105,7 @@ class Sweep(Outside):
     ) -> None:
         """Do the chores that a message names. A message that came before is cut into one for each of its chores."""
         hour, names = moment(message["hour"]), message["chores"]
-        if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
+        if not self.services.storage.expires_items and abs(self.services.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
         if received > 1 and len(names) > 1:
             for name in names:
@@ -138,7 +143,7 @@ class Sweep(Outside):
                 self._send_message(tenant, hour, names[number:], is_part=is_part)
                 return
             try:
-                with acts.begin_act(chore(f"sweep {name}", tenant.name)):
+                with audit_events.begin_act(chore(f"sweep {name}", tenant.name)):
                     result = all_chores[name].do(context)
                     if isinstance(result, Unfinished):
                         self._send_message(tenant, hour, [name], result.after, is_part=True)
@@ -154,12 +159,12 @@ class Sweep(Outside):
 
     def _note_sweep(self, tenant: Tenant, field: str = "at") -> None:
         """Note the time in a field of the tenant's record of sweeps: a chore's name, or `at` for all chores."""
-        noted = {field: milliseconds(self.book.clock.now())}
+        noted = {field: milliseconds(self.services.clock.now())}
         sweep_key = {"tenant": tenant.name, "item": keys.SWEPT_ITEM}
         update = Update(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted)
         first = Put(keys.DIRECTORY, {**sweep_key, **noted}, (absent("not-swept"),))
         # Another sweep may make the record between the two, and note in it whom it told of: that is not overwritten.
-        any(write_unless_changed(self.book.items, [action]) for action in (update, first, update))
+        any(write_unless_changed(self.services.items, [action]) for action in (update, first, update))
 
     def _list_due_chores(self, tenant: Tenant, hour: datetime) -> list[str]:
         """Return the names of this hour's chores. If the clock may be wrong, only those that do not depend on it."""
@@ -171,10 +176,10 @@ class Sweep(Outside):
 
         On AWS, where storage expires items by itself, the clock is trusted.
         """
-        if self.book.storage.expires_items:
+        if self.services.storage.expires_items:
             return False
-        item_before = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = judge_clock(read_optional(_CALLED.read, item_before), self.book.clock.now())
+        item_before = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
+        call = judge_clock(read_optional(_CALLED.read, item_before), self.services.clock.now())
         if call.doubted_since is not None:
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
@@ -184,7 +189,7 @@ class Sweep(Outside):
                 time_text(call.at),
             )
         item = {"tenant": tenant.name, "item": keys.CALLED_ITEM, **_CALLED.write(call)}
-        write(self.book.items, [Put(keys.DIRECTORY, item)])
+        write(self.services.items, [Put(keys.DIRECTORY, item)])
         return call.doubted_since is not None
 
     def _list_chores(self, hour: datetime) -> dict[str, Chore]:
@@ -193,9 +198,11 @@ class Sweep(Outside):
         First those that run whatever the clock says, such as erasures; last the storage's files, which all others
         leave traces in.
         """
-        snapshots = Chore("snapshots", lambda context: self.book.index.build(context.tenant.name), ignores_clock=True)
-        wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, ignores_clock=True)
-        book = self.book
+        snapshots = Chore(
+            "snapshots", lambda context: self.services.index.build(context.tenant.name), ignores_clock=True
+        )
+        wiping = Chore("files", lambda _: self.services.storage.wipe(), of_expired=True, ignores_clock=True)
+        book = self.services
         rooms: Sequence[Chores] = (
             *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
@@ -214,7 +221,7 @@ class Sweep(Outside):
         self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "", *, is_part: bool = False
     ) -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
-        self.book.storage.index_queue.send(json.dumps(body), group=tenant.name)
+        self.services.storage.index_queue.send(json.dumps(body), group=tenant.name)
 
 
 WATCHED_CAPTURES = timedelta(minutes=25)
@@ -227,7 +234,7 @@ _GOLDEN_RATIO = 0.618034
 """Multiples of it, modulo 1, spread evenly, however many there are."""
 
 
-class Watch(Outside):
+class Watch(Service["Services"]):
     """The chores of every five minutes, for all tenants.
 
     On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.
@@ -239,45 +246,47 @@ class Watch(Outside):
         `remaining_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits
         for long if the time runs out. Silent cameras of a disabled tenant are not reported.
         """
-        tenants = self.book.tenants.list_all()
+        tenants = self.services.tenants.list_all()
         self._report_oldest_sweep(tenants)
-        if not self.book.storage.expires_items:  # AWS charges for the hours in which a metric has a value: there none
+        if (
+            not self.services.storage.expires_items
+        ):  # AWS charges for the hours in which a metric has a value: there none
             telemetry.at_least(STUCK_AGE, 0)
-        first = choose_first_tenant(len(tenants), self.book.clock.now())
+        first = choose_first_tenant(len(tenants), self.services.clock.now())
         for done_count, tenant in enumerate([*tenants[first:], *tenants[:first]]):
             if remaining_s() < STOPS_AT_S:
                 waiting_count = len(tenants) - done_count
                 _log.warning("the time ran out: %s of %s tenants wait for the next run", waiting_count, len(tenants))
                 return
             self._do_chore("cameras", tenant, self._report_silent_cameras)
-            self._do_chore("boxes", tenant, self.book.cameras.advance_wave)
-            self._do_chore("consents", tenant, self.book.restrictions.request_expiry)
+            self._do_chore("boxes", tenant, self.services.cameras.advance_wave)
+            self._do_chore("consents", tenant, self.services.restrictions.request_expiry)
             self._do_chore("captures", tenant, self._watch_captures)
             self._announce_overdue(tenant, OVERDUE)
-            if not self.book.storage.expires_items:
-                self._do_chore("faces", tenant, self.book.joining.join_tenant)
+            if not self.services.storage.expires_items:
+                self._do_chore("faces", tenant, self.services.joining.join_tenant)
 
     def resume_all(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
 
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
-        redrive = self.book.captures.redrive
-        for tenant in self.book.tenants.list_all():
+        redrive = self.services.captures.redrive
+        for tenant in self.services.tenants.list_all():
             self._do_chore("captures", tenant, lambda tenant: redrive.send_all_lost(tenant, after=timedelta(0)))
             self._announce_overdue(tenant, timedelta(0))
 
     def _watch_captures(self, tenant: Tenant) -> None:
-        self.book.captures.redrive.watch_recent(tenant, WATCHED_CAPTURES)
+        self.services.captures.redrive.watch_recent(tenant, WATCHED_CAPTURES)
 
     def _announce_overdue(self, tenant: Tenant, overdue: timedelta) -> None:
         """Begin again with deliveries whose message is lost. `overdue`: the age from which on one counts as lost."""
-        outbox = self.book.webhooks.outbox
+        outbox = self.services.webhooks.outbox
         self._do_chore("outbox", tenant, lambda tenant: outbox.announce_overdue(tenant.name, overdue))
 
     def _do_chore(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
         try:
-            with acts.begin_act(chore(f"watch {subject}", tenant.name)):
+            with audit_events.begin_act(chore(f"watch {subject}", tenant.name)):
                 work(tenant)
         except Exception as error:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
@@ -287,31 +296,33 @@ class Watch(Outside):
 
         The nightly chores that people were told a date for (OWED) count as late a day after they were done.
         """
-        items = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
+        items = self.services.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
         for tenant, item in zip(tenants, items, strict=True):
             done_ms = {**dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)), **(item or {})}
             due_at = [moment(done_ms[name]) + timedelta(days=1) for name in OWED]
-            age = self.book.clock.now() - min(moment(done_ms["at"]), *due_at)
+            age = self.services.clock.now() - min(moment(done_ms["at"]), *due_at)
             telemetry.at_least(SWEEP_AGE, age.total_seconds())
 
     def _report_silent_cameras(self, tenant: Tenant) -> None:
         """Make an event of each camera that fell silent since it was looked at, and log it."""
         if tenant.disabled:
             return
-        now = self.book.clock.now()
-        for camera, silence in self.book.cameras.list_silences(tenant, now):
+        now = self.services.clock.now()
+        for camera, silence in self.services.cameras.list_silences(tenant, now):
             actions = [
                 _silence_update(tenant.name, camera, milliseconds(now)),
-                *self.book.webhooks.outbox.make_delivery_puts(tenant.name, [make_silence_event(camera, silence, now)]),
+                *self.services.webhooks.outbox.make_delivery_puts(
+                    tenant.name, [make_silence_event(camera, silence, now)]
+                ),
             ]
             try:
-                write(self.book.items, actions)
+                write(self.services.items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
             since = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
             state = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
             _log.warning("camera %s of tenant %s %s: nothing came from it %s", camera.id, tenant.name, state, since)
-            self.book.webhooks.outbox.send_messages(tenant.name, actions)
+            self.services.webhooks.outbox.send_messages(tenant.name, actions)
 
 
 def choose_first_tenant(count: int, now: datetime) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from chalicelib.book.words.errors import StorageUnavailable, Unusable
-from chalicelib.book.words.ports import BlobStore, Postman, Witness
+from chalicelib.domain.errors import StorageUnavailable, Unusable
+from chalicelib.storage.ports import BlobStore, Postman, Witness
 
 _JSON = "application/json"
 
@@ -41,14 +41,14 @@ def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:
     `address`: `s3://bucket/prefix`, another URL, or a folder.
     """
     if address.startswith("s3://"):
-        from chalicelib.aws.blobs import S3BlobStore
-        from chalicelib.aws.clients import open_aws_client
+        from chalicelib.storage.aws.blobs import S3BlobStore
+        from chalicelib.storage.aws.clients import open_aws_client
 
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         return StoredHeads(S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else "")
     if "://" in address:
         return PostedHeads(postman, address)
-    from chalicelib.book.store.embedded.blobs import FolderBlobStore
+    from chalicelib.storage.box.blobs import FolderBlobStore
 
     if not Path(address).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
         raise StorageUnavailable(f"the folder {address} for the heads of the audit is not there: is it mounted?")
@@ -61,8 +61,8 @@ def read_documents(address: str, below: str) -> Iterator[tuple[str, Callable[[],
     `address`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
     """
     if address.startswith("s3://"):
-        from chalicelib.aws.blobs import S3BlobStore
-        from chalicelib.aws.clients import open_aws_client
+        from chalicelib.storage.aws.blobs import S3BlobStore
+        from chalicelib.storage.aws.clients import open_aws_client
 
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         blobs, begin = S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else ""

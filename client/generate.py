@@ -1,4 +1,4 @@
-"""The generator of the client's modules: models and operations from docs/api/v1.yaml, codes from book/words/errors.py.
+"""The generator of the client's modules: models and operations from docs/api/v1.yaml, codes from domain/errors.py.
 
 `python -m regulars.openapi --write` writes them (`make client`). A test generates them again and compares.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from chalicelib.book.words import errors
+from chalicelib.domain import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "api" / "v1.yaml"

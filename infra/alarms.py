@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from chalicelib.book.words.telemetry import (
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.telemetry import (
     FAILURES_BUSY,
     FAILURES_UNAVAILABLE,
     FAILURES_UNEXPECTED,
@@ -20,7 +21,6 @@ from chalicelib.book.words.telemetry import (
     STUCK_AGE,
     SWEEP_AGE,
 )
-from chalicelib.doors.observability import NAMESPACE
 from infra.storage import QUEUES
 
 Template = dict[str, Any]
@@ -36,7 +36,7 @@ _SCHEDULED = ("Canary", "Watch")
 
 _SLOW_MS = {"Ingest": 96_000}
 """Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost. Not of
-build_index, whose chores stop in time (book/words/chores)."""
+build_index, whose chores stop in time (domain/jobs)."""
 
 _SEARCH = "Search"
 _SLOW_SEARCH_MS = 20_000

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chalicelib.api.console_files import LIBRARIES, list_own_files, locate_folder, name_in_package
 from chalicelib.book.vision.packs.packs import PACKS as OURS
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.doors.console_files import LIBRARIES, list_own_files, locate_folder, name_in_package
 from infra.dependencies import ROOT, Failed
 from infra.target import Target
 from regulars import libraries
@@ -79,7 +79,7 @@ ANOTHER_PACK_BYTES = 30_000_000
 """More for each model pack of one's own: for as long as tenants are changed from one to the other."""
 
 PACKS = "chalicelib/model_packs"
-KERNELS = "chalicelib/book/index/scan"
+KERNELS = "chalicelib/book/search/scan"
 
 _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "console/index.html")
 

@@ -21,8 +21,8 @@ from typing import Any
 from botocore import xform_name
 from packaging.requirements import Requirement
 
-from chalicelib.aws import clients
-from chalicelib.aws.clients import SERVICES
+from chalicelib.storage.aws import clients
+from chalicelib.storage.aws.clients import SERVICES
 from infra.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]

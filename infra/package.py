@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chalicelib.book.index.scan import build_kernel
-from chalicelib.book.index.scan.scan import library_path
+from chalicelib.book.search.scan import build_kernel
+from chalicelib.book.search.scan.scan import library_path
 from chalicelib.book.vision.packs import manifest as manifests
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack

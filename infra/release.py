@@ -23,7 +23,7 @@ UNRELEASED = re.compile(r"^## (\S+) \(unreleased\)", re.MULTILINE)
 SAYING = (
     "*pyproject.toml",
     "edge/src/regulars_edge/__init__.py",
-    "chalicelib/book/words/version.py",
+    "chalicelib/version.py",
     "README.md",
     CHANGES,
 )

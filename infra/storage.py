@@ -1,6 +1,6 @@
 """All that holds state, as CloudFormation makes it: tables, objects, messages, the key that seals secrets.
 
-A table is one of book/words/keys.py, called <stack>-<name there>. Its indexes are local, not global, since lists are
+A table is one of storage/keys.py, called <stack>-<name there>. Its indexes are local, not global, since lists are
 read consistently; they can only be made with their table. What holds data outlives its stack (Retain). `regulars
 deploy` protects the tables against deletion once the stack stands: protected at once, they would stay when its creation
 fails, and the next attempt would find their names taken.
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.ports import Table
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Table
 
 Template = dict[str, Any]
 
 QUEUES = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
 """By what waits in a queue: seconds for which a message is hidden, six times the function's own limit, as Lambda asks
 for; and receives until it is parked. Twenty are three hours of failures, each pause twice as long as the last
-(doors/batches.py)."""
+(api/batches.py)."""
 
 _PARAMETERS: Template = {
     "CaptureDays": {

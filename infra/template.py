@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from chalicelib.aws import spread
-from chalicelib.book.words.errors import Busy, InvalidInput, NotFound, RegularsError, StorageUnavailable
-from chalicelib.doors.dialects import DIALECTS
-from chalicelib.doors.http import JSON
-from chalicelib.doors.v1 import errors as v1
+from chalicelib.api.dialects import DIALECTS
+from chalicelib.api.http import JSON
+from chalicelib.api.v1 import errors as v1
+from chalicelib.domain.errors import Busy, InvalidInput, NotFound, RegularsError, StorageUnavailable
+from chalicelib.storage.aws import spread
 from infra.alarms import make_alarms
 from infra.storage import make_storage
 

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import asdict
 
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.values import format_count, milliseconds, moment, time_text
-from chalicelib.doors.dialects import READS
-from chalicelib.doors.v1.filters import require_named_in_audit
-from chalicelib.rights.audit.audit import verified_export
-from chalicelib.rights.words.audit import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
-from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally
-from chalicelib.rights.words.signing import fingerprint
+from chalicelib.api.dialects import READS
+from chalicelib.api.v1.filters import require_named_in_audit
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import Tenant
+from chalicelib.privacy.audit.audit import verified_export
+from chalicelib.privacy.audit_entries import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
+from chalicelib.privacy.reading import MEANS, MOST_NAMED, WHOLE, Tally
+from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
+from chalicelib.storage.values import format_count, milliseconds, moment, time_text
 from regulars.options import MOMENT, PATH, of_tenant, open_services_of, print_lines, read_rows, storage_options
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
-    from chalicelib.rights.audit.breach import Breach
+    from chalicelib.privacy.audit.breach import Breach
 
 _SUBJECTS = 10
 """Faces, accesses or settings that a line names."""

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import Act, kind_of
-from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.errors import RegularsError, StorageUnavailable
-from chalicelib.book.words.items import camera_ids
-from chalicelib.book.words.model import Tenant
-from chalicelib.doors import dialects
-from chalicelib.doors.v1.filters import require_named
+from chalicelib.api import dialects
+from chalicelib.api.v1.filters import require_named
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.captures import Capture
+from chalicelib.domain.errors import RegularsError, StorageUnavailable
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
+from chalicelib.storage.items import camera_ids
 from regulars.errors import CopiedFolder, OperatorError
 from regulars.options import (
     MOMENT,
@@ -109,14 +109,14 @@ COPIED = "regulars folder copied"
 
 
 def _make_copy_a_box(data: Path) -> None:
-    from chalicelib.book.store.embedded.uploads import renew_signing_secret
+    from chalicelib.storage.box.uploads import renew_signing_secret
     from regulars import folder, place
     from regulars.backup.new_secrets import renew_tenant_secrets
 
     folder.require_data(data)
     with folder.hold_folder(data), open_services_of(data, None) as services:
         for tenant in services.tenants.list_all():
-            with acts.begin_act(Act(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)):
+            with audit_events.begin_act(Act(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)):
                 print(place.part_book(services, tenant), file=sys.stderr)
                 print(json.dumps(renew_tenant_secrets(services, tenant)), flush=True)
         renew_signing_secret(data)

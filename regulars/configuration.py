@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.words.setting import Setting
-from chalicelib.doors import dialects
+from chalicelib.api import dialects
+from chalicelib.domain.setting import Setting
 from chalicelib.settings import (
     AwsStorage,
     SettingError,

@@ -15,7 +15,7 @@ OperatorError
 
 from __future__ import annotations
 
-from chalicelib.book.words.model import Credentials
+from chalicelib.domain.model import Credentials
 
 
 class OperatorError(Exception):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.book.store.embedded.blobs import sync_folder
-from chalicelib.storage import DATABASE
+from chalicelib.open_storage import DATABASE
+from chalicelib.storage.box.blobs import sync_folder
 from regulars.errors import FolderInUse, UnusableFolder
 
 LOCK, IGNORE = "serve.lock", ".gitignore"

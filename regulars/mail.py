@@ -16,8 +16,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.book.words.errors import InvalidInput, Unusable
-from chalicelib.book.words.setting import setting
+from chalicelib.domain.errors import InvalidInput, Unusable
+from chalicelib.domain.setting import setting
 from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
 

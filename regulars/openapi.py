@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from chalicelib.doors.v1.document import make_document
-from chalicelib.doors.v1.routes import OPERATIONS
+from chalicelib.api.v1.document import make_document
+from chalicelib.api.v1.routes import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "docs" / "api" / "v1.yaml"
-_HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/doors/v1: change the code, not this file.\n"
+_HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/api/v1: change the code, not this file.\n"
 PATHS = ROOT / "chalicelib" / "doors" / "v1" / "paths.py"
 _PATHS_HEAD = (
     '"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
@@ -67,7 +67,7 @@ def format_document() -> str:
 
 
 def format_paths() -> str:
-    """Return the text of chalicelib/doors/v1/paths.py."""
+    """Return the text of chalicelib/api/v1/paths.py."""
     paths_by_module: dict[str, set[str]] = {}
     for operation in OPERATIONS:
         paths_by_module.setdefault(operation.view.__module__.rpartition(".")[2], set()).add(operation.path)

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import click
 
-from chalicelib.book.words.items import ListPage
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.setting import Setting
-from chalicelib.doors.dialects import SETTINGS
+from chalicelib.api.dialects import SETTINGS
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.setting import Setting
 from chalicelib.services import Services
 from chalicelib.settings import Settings, describe_default, list_rows, name_variable, read_text
+from chalicelib.storage.items import ListPage
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError

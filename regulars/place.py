@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from chalicelib.book.words.values import format_count
+from chalicelib.storage.values import format_count
 from regulars.errors import CopiedFolder
 
 if TYPE_CHECKING:
-    from chalicelib.book.words.model import Tenant
+    from chalicelib.domain.model import Tenant
     from chalicelib.services import Services
 
 FILE = "place.json"

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib.book.rules.hold import require_free
-from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.errors import Busy, FaceNotFound, InvalidInput
-from chalicelib.book.words.model import Face, Hold, Restriction, Tenant
-from chalicelib.book.words.values import time_text
-from chalicelib.doors.dialects import NAMES
-from chalicelib.rights.words import signing
-from chalicelib.rights.words.erasures import (
+from chalicelib.api.dialects import NAMES
+from chalicelib.domain.captures import RULES
+from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.domain.model import Face, Hold, Restriction, Tenant
+from chalicelib.domain.rules.hold import require_free
+from chalicelib.privacy import signing
+from chalicelib.privacy.erasure_progress import (
     RECEIPT,
     Erasure,
     list_named_faces,
@@ -30,12 +29,13 @@ from chalicelib.rights.words.erasures import (
     require_face_key,
     require_receipt,
 )
-from chalicelib.rights.words.retention import Kind, erased_at
-from chalicelib.rights.words.signing import fingerprint, renewal_of
-from chalicelib.rights.words.standing import is_document
-from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
-from chalicelib.rights.words.texts import LANGUAGES
+from chalicelib.privacy.retention import Kind, erased_at
+from chalicelib.privacy.signing import fingerprint, renewal_of
+from chalicelib.privacy.standing import is_document
+from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
+from chalicelib.privacy.texts import LANGUAGES
 from chalicelib.services import Services
+from chalicelib.storage.values import time_text
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably
 from regulars.options import PATH, ask_before_deed, ask_yes_or_no, find_tenants, of_tenant, print_lines, with_services
@@ -43,9 +43,9 @@ from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
     from chalicelib.book.faces import Holds
-    from chalicelib.rights.notices import Facts
-    from chalicelib.rights.restrictions import Restrictions
-    from chalicelib.rights.words.texts import Language
+    from chalicelib.privacy.notices import Facts
+    from chalicelib.privacy.restrictions import Restrictions
+    from chalicelib.privacy.texts import Language
 
 _PAUSE_S = 1.0
 """How often a command looks whether an erasure is done, in s."""
@@ -426,7 +426,7 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
     if not as_page:
         print(_format_receipt(found_erasure), end="")
         return
-    from chalicelib.rights.notices import write_receipt_page
+    from chalicelib.privacy.notices import write_receipt_page
 
     facts = services.notices.read_facts(tenant)
     page = write_receipt_page(facts, language, document, NAMES)
@@ -642,7 +642,7 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
       regulars notice --tenant shop-12 --language de --html > notice.html
       regulars notice --tenant shop-12 --sheet --html > door.html
     """
-    from chalicelib.rights import notices
+    from chalicelib.privacy import notices
 
     facts = services.notices.read_facts(tenant)
     page = (notices.write_sheet if short else notices.write_notice)(facts, language)
@@ -717,7 +717,7 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 > record.md
       regulars privacy record --tenant shop-12 --stage prod
     """
-    from chalicelib.rights.notices import write_record
+    from chalicelib.privacy.notices import write_record
     from regulars.protection import list_protection_measures
 
     print(write_record(services.notices.read_facts(tenant), list_protection_measures(services, tenant)), end="")

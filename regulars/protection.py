@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chalicelib.book.words.model import Tenant
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from regulars import folder
 from regulars.configuration import read_lines

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
-from chalicelib.book.words.model import Tenant
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from regulars.mail import make_header_text, send_mail
 from regulars.options import choose_tenant, read_configuration, with_services

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import click
 from msgspec import Struct
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import FaceOrder
-from chalicelib.book.words.local_time import Span
-from chalicelib.book.words.model import REGULAR, Tenant
-from chalicelib.book.words.values import milliseconds, one_line
-from chalicelib.rights.words.erasures import is_erased
+from chalicelib.domain.local_time import Span
+from chalicelib.domain.model import REGULAR, Tenant
+from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.items import FaceOrder
+from chalicelib.storage.values import milliseconds, one_line
 from regulars.options import read_rows, with_services
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from chalicelib.book.sightings.sightings import FaceArrival
-    from chalicelib.book.words.model import ListedFace
+    from chalicelib.domain.model import ListedFace
 
 _PAGE = 100
 """Arrivals that are read at a time."""
@@ -134,7 +134,7 @@ def _make_table_of_away(today: Today) -> Table:
 
 
 def _read_visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
-    from chalicelib.book.words.observations import EVERYTHING
+    from chalicelib.domain.observations import EVERYTHING
 
     span = Span(milliseconds(since), keys.LAST_MS)
     return read_rows(partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE))

@@ -22,9 +22,9 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Profile
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.domain.model import Profile
+from chalicelib.storage import keys
 from tests.support.api.compreface.client import Client
 from tests.support.api.stage import make_stage
 from tests.support.book.book import Book, Shot, shot
@@ -40,9 +40,9 @@ KNOWN, NEW, ENROLMENT, RECOGNITION = (
 )
 _BLOCK = re.compile(r"(<!-- python -m tests.map --write -->\n```\n).*?(```\n)", re.DOTALL)
 _LEFT_OUT = re.compile(
-    r"/(words|records|store)/|^(book/(book|machinery|rooms)|rights/outside|bootstrap|services|settings|storage)\.py"
+    r"/(words|records|store)/|^(book/(book|machinery|rooms)|privacy/outside|bootstrap|services|settings|storage)\.py"
 )
-_STORAGE, _RULES = "chalicelib.book.store.", "book/rules/"
+_STORAGE, _RULES = "chalicelib.storage.", "domain/rules/"
 _READS = ("get", "get_many", "get_each", "query", "scan", "size", "get_range", "walk")
 _WRITES = ("transact", "put_if_absent", "replace", "delete")
 
@@ -102,7 +102,7 @@ class Way(Struct):
 
 
 def is_rule(module: str) -> bool:
-    return module.startswith("chalicelib.book.rules.")
+    return module.startswith("chalicelib.domain.rules.")
 
 
 def name_decision(value: object) -> str:

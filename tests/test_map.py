@@ -38,7 +38,7 @@ def test_a_capture_is_read_decided_and_then_written(ways: dict[str, Way], name: 
 def test_a_picture_of_compreface_is_judged_from_what_was_read(ways: dict[str, Way], name: str) -> None:
     assert not writes_early(ways[name])
     assert "chalicelib" not in ways[name].write()
-    assert ways[name].steps[0].module == "doors/application", "it begins where Chalice calls the service"
+    assert ways[name].steps[0].module == "api/application", "it begins where Chalice calls the service"
 
 
 def test_a_write_before_the_decision_is_seen() -> None:

@@ -21,13 +21,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.observations import read_visits
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.ports import Storage
-from chalicelib.doors.dialects import SERVICES
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.domain.captures import Capture
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Storage
+from chalicelib.storage.records.observations import read_visits
 from tests.support.api.compreface.client import RECOGNITION, Client
 from tests.support.api.gateway import Reply
 from tests.support.api.icredit.client import MarketClient

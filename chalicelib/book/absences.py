@@ -15,16 +15,19 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.book.records.observations import visits_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.visits import Arrival
-from chalicelib.book.words import keys
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import STRANGER, Face, Group, Tenant
-from chalicelib.book.words.values import milliseconds, moment
-from chalicelib.book.words.webhooks import Event, EventKind
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import STRANGER, Face, Group, Tenant
+from chalicelib.domain.rules.visits import Arrival
+from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.records.observations import visits_from
+from chalicelib.storage.values import milliseconds, moment
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 LEAST_VISITS = 6
 """Fewer visits say nothing about how often somebody comes."""
@@ -77,17 +80,17 @@ def _position_of_absence(event: Event) -> str:
     return f"{milliseconds(event.at):015d} {sha256(event.data['faceid'].encode()).hexdigest()[:16]}"
 
 
-class Absences(UseCase):
+class Absences(Service["Book"]):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
         """Send hooks an event of each person who became overdue in the last day and was not reported yet.
 
         Return how many were sent. Stop if another process sends them at this moment. The caller has looked whether a
         hook names this kind of event.
         """
-        outbox = self.book.webhooks.outbox
+        outbox = self.services.webhooks.outbox
         last_sent_position = outbox.read_last_position(tenant.name, EventKind.FACE_OVERDUE)
-        groups = [group for group in self.book.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
-        closed_days = self.book.statistics.list_days_without_anybody(tenant)
+        groups = [group for group in self.services.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
+        closed_days = self.services.statistics.list_days_without_anybody(tenant)
         events = [event for group in groups for event in self._list_overdue(tenant, group, now, closed_days)]
         event_by_position = {_position_of_absence(event): event for event in events}
         unsent_positions = sorted(
@@ -104,14 +107,14 @@ class Absences(UseCase):
         first_arrival -= timedelta(
             days=len(closed_days) - bisect_right(closed_days, milliseconds(first_arrival) // DAY_MS)
         )
-        faces = self.book.faces.list_by_arrival(tenant, group, last_arrival, _FACES_AT_ONCE, first_arrival)
+        faces = self.services.faces.list_by_arrival(tenant, group, last_arrival, _FACES_AT_ONCE, first_arrival)
         return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now, closed_days))]
 
     def _make_overdue_event(
         self, tenant: Tenant, group: Group, face: Face, now: datetime, closed_days: Sequence[int]
     ) -> Event | None:
         """Make the event of a face; None: it is not overdue, or became overdue more than _LATE ago."""
-        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
+        visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
         overdue_since = overdue_at(visits.arrivals.recent, closed_days)
         if overdue_since is None or not now - _LATE < overdue_since <= now:
             return None

@@ -11,9 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chalicelib.book.rooms import Made
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.lazy import lazy
+from chalicelib.domain.errors import RegularsError
+from chalicelib.lazy import lazy
 
 if TYPE_CHECKING:
     from chalicelib.book.cameras import Cameras
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from chalicelib.book.faces import Faces
     from chalicelib.book.groups import Groups
     from chalicelib.book.idempotency import Requests
-    from chalicelib.book.index.compact import Compactor
     from chalicelib.book.joining import Joining
     from chalicelib.book.machinery import BookSettings, Machinery
     from chalicelib.book.merges.merges import Merges
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.book.models import TenantVision
     from chalicelib.book.portraits import Portraits
     from chalicelib.book.recognition.recognition import Recognition
+    from chalicelib.book.search.compact import Compactor
     from chalicelib.book.sightings.sightings import Sightings
     from chalicelib.book.statistics.statistics import Statistics
     from chalicelib.book.subjects import Subjects
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
     from chalicelib.book.users import Users
     from chalicelib.book.visits import FaceVisitsStore
     from chalicelib.book.webhooks import Webhooks
-    from chalicelib.book.words.duties import Duties
-    from chalicelib.book.words.ports import ItemStore
+    from chalicelib.domain.hooks import Duties
+    from chalicelib.storage.ports import ItemStore
 
 
 class Book:
@@ -52,17 +51,13 @@ class Book:
         self.settings, self.ports, self.clock, self.storage = settings, ports, ports.clock, ports.storage
         self.items = items or ports.storage.items
 
-    @property
-    def book(self) -> Book:
-        return self
-
     def close(self) -> None:
         """Close the database connections. The book cannot be used afterwards."""
         self.storage.close()
 
     @lazy
     def duties(self) -> Duties:
-        from chalicelib.book.words.duties import Duties
+        from chalicelib.domain.hooks import Duties
 
         return Duties()
 
@@ -85,27 +80,131 @@ class Book:
 
         return GalleryWriter(self.items, self.clock, self.wake)
 
-    tenant_vision: Made[TenantVision] = Made("book.models.TenantVision")
-    webhooks: Made[Webhooks] = Made("book.webhooks.Webhooks")
-    tenants: Made[Tenants] = Made("book.tenants.Tenants")
-    groups: Made[Groups] = Made("book.groups.Groups")
-    faces: Made[Faces] = Made("book.faces.Faces")
-    face_pictures: Made[FacePictures] = Made("book.face_pictures.FacePictures")
-    portraits: Made[Portraits] = Made("book.portraits.Portraits")
-    cameras: Made[Cameras] = Made("book.cameras.Cameras")
-    captures: Made[Captures] = Made("book.captures.captures.Captures")
-    daily_limits: Made[DailyLimits] = Made("book.daily_limits.DailyLimits")
-    statistics: Made[Statistics] = Made("book.statistics.statistics.Statistics")
-    face_visits: Made[FaceVisitsStore] = Made("book.visits.FaceVisitsStore")
-    recognition: Made[Recognition] = Made("book.recognition.recognition.Recognition")
-    users: Made[Users] = Made("book.users.Users")
-    subjects: Made[Subjects] = Made("book.subjects.Subjects")
-    merges: Made[Merges] = Made("book.merges.merges.Merges")
-    joining: Made[Joining] = Made("book.joining.Joining")
-    enrolment: Made[Enrolment] = Made("book.enrolment.enrolment.Enrolment")
-    sightings: Made[Sightings] = Made("book.sightings.sightings.Sightings")
-    deletion: Made[Deletion] = Made("book.deletion.deletion.Deletion")
-    reembedding: Made[Reembedding] = Made("book.model_change.Reembedding")
+    @lazy
+    def tenant_vision(self) -> TenantVision:
+        from chalicelib.book.models import TenantVision
+
+        return TenantVision(self)
+
+    @lazy
+    def webhooks(self) -> Webhooks:
+        from chalicelib.book.webhooks import Webhooks
+
+        return Webhooks(self)
+
+    @lazy
+    def tenants(self) -> Tenants:
+        from chalicelib.book.tenants import Tenants
+
+        return Tenants(self)
+
+    @lazy
+    def groups(self) -> Groups:
+        from chalicelib.book.groups import Groups
+
+        return Groups(self)
+
+    @lazy
+    def faces(self) -> Faces:
+        from chalicelib.book.faces import Faces
+
+        return Faces(self)
+
+    @lazy
+    def face_pictures(self) -> FacePictures:
+        from chalicelib.book.face_pictures import FacePictures
+
+        return FacePictures(self)
+
+    @lazy
+    def portraits(self) -> Portraits:
+        from chalicelib.book.portraits import Portraits
+
+        return Portraits(self)
+
+    @lazy
+    def cameras(self) -> Cameras:
+        from chalicelib.book.cameras import Cameras
+
+        return Cameras(self)
+
+    @lazy
+    def captures(self) -> Captures:
+        from chalicelib.book.captures.captures import Captures
+
+        return Captures(self)
+
+    @lazy
+    def daily_limits(self) -> DailyLimits:
+        from chalicelib.book.daily_limits import DailyLimits
+
+        return DailyLimits(self)
+
+    @lazy
+    def statistics(self) -> Statistics:
+        from chalicelib.book.statistics.statistics import Statistics
+
+        return Statistics(self)
+
+    @lazy
+    def face_visits(self) -> FaceVisitsStore:
+        from chalicelib.book.visits import FaceVisitsStore
+
+        return FaceVisitsStore(self)
+
+    @lazy
+    def recognition(self) -> Recognition:
+        from chalicelib.book.recognition.recognition import Recognition
+
+        return Recognition(self)
+
+    @lazy
+    def users(self) -> Users:
+        from chalicelib.book.users import Users
+
+        return Users(self)
+
+    @lazy
+    def subjects(self) -> Subjects:
+        from chalicelib.book.subjects import Subjects
+
+        return Subjects(self)
+
+    @lazy
+    def merges(self) -> Merges:
+        from chalicelib.book.merges.merges import Merges
+
+        return Merges(self)
+
+    @lazy
+    def joining(self) -> Joining:
+        from chalicelib.book.joining import Joining
+
+        return Joining(self)
+
+    @lazy
+    def enrolment(self) -> Enrolment:
+        from chalicelib.book.enrolment.enrolment import Enrolment
+
+        return Enrolment(self)
+
+    @lazy
+    def sightings(self) -> Sightings:
+        from chalicelib.book.sightings.sightings import Sightings
+
+        return Sightings(self)
+
+    @lazy
+    def deletion(self) -> Deletion:
+        from chalicelib.book.deletion.deletion import Deletion
+
+        return Deletion(self)
+
+    @lazy
+    def reembedding(self) -> Reembedding:
+        from chalicelib.book.model_change import Reembedding
+
+        return Reembedding(self)
 
     def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
         """Have the sweep go on with an `erasure`, a `group`, `consents` or `chores` of the tenant, or with snapshots.

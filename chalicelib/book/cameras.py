@@ -1,7 +1,7 @@
 """Which cameras are there, and when is one silent?
 
 Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them stills, which show what
-a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (book/words/captures).
+a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (domain/captures).
 
 A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon gone.
 """
@@ -15,27 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.captures import (
-    OUTAGES,
-    STATUS,
-    USUAL,
-    camera_from,
-    camera_item,
-    setting_fields,
-    wave_from,
-    wave_item,
-)
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.usual import Usual, is_quieter
-from chalicelib.book.words import acts, api_keys, keys
-from chalicelib.book.words.captures import (
+from chalicelib.domain import api_keys, audit_events
+from chalicelib.domain.captures import (
     BEATEN,
     CAMERA_SETTINGS,
     MOST_OUTAGES,
@@ -50,9 +38,8 @@ from chalicelib.book.words.captures import (
     is_camera_id,
     require_camera_id,
 )
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.effects import Effect, name_access
-from chalicelib.book.words.errors import (
+from chalicelib.domain.effects import Effect, name_access
+from chalicelib.domain.errors import (
     CameraExists,
     CameraNotFound,
     Changed,
@@ -65,14 +52,31 @@ from chalicelib.book.words.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.book.words.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
-from chalicelib.book.words.local_time import local_hour
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.names import printable_name
-from chalicelib.book.words.opening import read_opening
-from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.book.words.setting import require
-from chalicelib.book.words.values import milliseconds, moment, number, read_optional, time_text
+from chalicelib.domain.jobs import Chore
+from chalicelib.domain.local_time import local_hour
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.names import printable_name
+from chalicelib.domain.opening import read_opening
+from chalicelib.domain.rules.usual import Usual, is_quieter
+from chalicelib.domain.setting import require
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
+from chalicelib.storage.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.storage.records.captures import (
+    OUTAGES,
+    STATUS,
+    USUAL,
+    camera_from,
+    camera_item,
+    setting_fields,
+    wave_from,
+    wave_item,
+)
+from chalicelib.storage.values import milliseconds, moment, number, read_optional, time_text
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 MAX_CAMERAS = 1_000
 """Cameras of a tenant."""
@@ -105,7 +109,7 @@ _BUSY = "this camera is changed by others all the time: send the request again i
 
 
 class CameraSettings(CameraOptions, frozen=True, kw_only=True):
-    """The settings of a Camera of book/words/captures.py, with the names of its groups in place of their ids."""
+    """The settings of a Camera of domain/captures.py, with the names of its groups in place of their ids."""
 
     groups: tuple[str, ...] | None = None
 
@@ -162,7 +166,7 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
     return boxes
 
 
-class Cameras(UseCase):
+class Cameras(Service["Book"]):
     @retry_if_changed("many cameras of this tenant are added at once: send the request again in a moment")
     def add(
         self,
@@ -188,12 +192,12 @@ class Cameras(UseCase):
         camera = Camera(
             id=id_ or self._choose_free_id(tenant, id_of_name(name)),
             name=name,
-            created_at=self.book.clock.now(),
+            created_at=self.services.clock.now(),
             group_ids=group_ids,
             **{field: getattr(settings, field) for field in settings.__struct_fields__ if field != "groups"},
         )
         try:
-            self.book.requests.write_with_answer(
+            self.services.requests.write_with_answer(
                 tenant.name, self._make_addition_actions(tenant, camera, key), request, {"id": camera.id}
             )
         except ConditionFailed as error:
@@ -203,11 +207,11 @@ class Cameras(UseCase):
 
     def list_all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [*map(camera_from, walk_items(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
+        return [*map(camera_from, walk_items(self.services.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
-        counted = self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
+        counted = self.services.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
         return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
 
     def get(self, tenant: Tenant, id_: str) -> Camera:
@@ -219,7 +223,7 @@ class Cameras(UseCase):
         with suppress(CameraNotFound):
             return self.get(tenant, id_or_name)
         with suppress(InvalidInput):
-            name_item = self.book.items.get(
+            name_item = self.services.items.get(
                 keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name)))
             )
             if name_item is not None:
@@ -238,11 +242,11 @@ class Cameras(UseCase):
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        owner = self.book.tenants.read_owner(keys.api_key_item(hashed))
+        owner = self.services.tenants.read_owner(keys.api_key_item(hashed))
         if owner is None:
             return None
-        wait_for_tenant = self.book.storage.begin_call(lambda: self.book.tenants.find(owner["tenant"]))
-        item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
+        wait_for_tenant = self.services.storage.begin_call(lambda: self.services.tenants.find(owner["tenant"]))
+        item = self.services.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         tenant = wait_for_tenant()
         if tenant is None or item is None or item["key_digest"] != hashed:
             return None
@@ -267,11 +271,11 @@ class Cameras(UseCase):
         require_revision("the camera", camera.version, revision)
         wanted_camera = self._apply_changes(tenant, camera, changes)
         if wanted_camera == camera:
-            self.book.requests.write_with_answer(tenant.name, [], request)
+            self.services.requests.write_with_answer(tenant.name, [], request)
             return camera
         changed_camera = replace(wanted_camera, version=camera.version + 1)
         try:
-            self.book.requests.write_with_answer(
+            self.services.requests.write_with_answer(
                 tenant.name, _make_change_actions(tenant.name, camera, changed_camera), request
             )
         except ConditionFailed as error:
@@ -295,13 +299,13 @@ class Cameras(UseCase):
             api_keys.shut_out(keys.api_key_item(item["key_digest"]), camera=id_),
             Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
         ]
-        self.book.requests.write_with_answer(tenant.name, actions, request)
+        self.services.requests.write_with_answer(tenant.name, actions, request)
 
     @retry_if_changed(_BUSY)
     def replace_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
         key, actions = _make_replacement_key(tenant, id_, self._read_item(tenant, id_)["key_digest"])
-        self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
+        self.services.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return key
 
     def make_claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
@@ -309,14 +313,14 @@ class Cameras(UseCase):
 
         Another key of the camera ends it.
         """
-        digest, expires_at = self._read_item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
+        digest, expires_at = self._read_item(tenant, id_)["key_digest"], self.services.clock.now() + CODE_GOOD_FOR
         code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
         kind, code_digest = keys.code_item(api_keys.digest(code))
         item = {"kind": kind, "id": code_digest, "tenant": tenant.name, "camera": id_, "digest": digest}
         if_free = (absent("code-free"),)
         code_item = {**item, "expires_at": int(expires_at.timestamp())}
         does = ((Effect.GIVES_ACCESS, f"code of {name_access('camera', id_)}"),)
-        write(self.book.items, [Put(keys.TENANTS, code_item, if_free, does)])
+        write(self.services.items, [Put(keys.TENANTS, code_item, if_free, does)])
         return "-".join(code[begin : begin + 4] for begin in range(0, _CODE_LENGTH, 4)), expires_at
 
     def redeem_code(self, code: str) -> tuple[Camera, str]:
@@ -325,19 +329,19 @@ class Cameras(UseCase):
         Raises WrongCredentials, TenantDisabled.
         """
         code_key = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD_LETTERS)))
-        item = self.book.items.get(keys.TENANTS, code_key)
-        if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():
+        item = self.services.items.get(keys.TENANTS, code_key)
+        if item is None or "camera" not in item or item["expires_at"] <= self.services.clock.now().timestamp():
             raise _make_code_error()
-        if (tenant := self.book.tenants.find(item["tenant"])) is None:
+        if (tenant := self.services.tenants.find(item["tenant"])) is None:
             raise _make_code_error()
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         id_ = item["camera"]
         key, actions = _make_replacement_key(tenant, id_, item["digest"])
-        acts.add_details(of=id_)
+        audit_events.add_details(of=id_)
         try:
             camera = self.get(tenant, id_)
-            write(self.book.items, [Delete(keys.TENANTS, code_key, (exists("code-unused"),)), *actions])
+            write(self.services.items, [Delete(keys.TENANTS, code_key, (exists("code-unused"),)), *actions])
         except (CameraNotFound, ConditionFailed) as error:
             raise _make_code_error() from error
         return camera, key
@@ -358,7 +362,7 @@ class Cameras(UseCase):
         BEAT_EVERY, and a status in which only numbers changed every NUMBERS_EVERY_MS. `is_working` False: the box
         beside the camera says that it gives no pictures, so it was not seen. Raises CameraNotFound, InvalidInput.
         """
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         status_fields = _choose_status_fields(camera, status, now, is_working=is_working)
         if status_fields is None:
             return camera
@@ -372,7 +376,7 @@ class Cameras(UseCase):
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note the share of the camera's captures without a face, as it was counted now. Return the changed camera."""
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         fields = {"faceless_share": read_optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
         self._note_fields(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
@@ -390,7 +394,7 @@ class Cameras(UseCase):
 
         `camera_id`: the camera; None: all cameras. Raises InvalidInput, CameraNotFound, Busy.
         """
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         if not now < until <= now + MUTED_FOR:
             last_time = time_text(now + MUTED_FOR)
             raise InvalidInput(
@@ -409,14 +413,14 @@ class Cameras(UseCase):
         self, tenant: Tenant, camera_id: str | None, fields: Item, removed_fields: tuple[str, ...] = ()
     ) -> None:
         cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
-        acts.add_details(of=camera_id or "all")
+        audit_events.add_details(of=camera_id or "all")
         if_there = (exists("camera-there"),)
         changes = [
             Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, repeatable=True)
             for camera in cameras
         ]
         for batch in cut_in_parts(changes, _MUTED_AT_ONCE):
-            write(self.book.items, batch)
+            write(self.services.items, batch)
 
     def learn_usual(self, tenant: Tenant) -> None:
         """Note what is usual for each camera that sends no heartbeats, by the visits of the last weeks."""
@@ -425,7 +429,7 @@ class Cameras(UseCase):
         ]
         if not without_heartbeats:
             return
-        usual_by_camera = self.book.statistics.find_usual_of_cameras(tenant)
+        usual_by_camera = self.services.statistics.find_usual_of_cameras(tenant)
         for camera in without_heartbeats:
             usual = usual_by_camera.get(camera.id)
             hundredths = () if usual is None else tuple(round(100 * people_of_hour) for people_of_hour in usual.hours)
@@ -440,11 +444,17 @@ class Cameras(UseCase):
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
             raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now, last_still = self.get(tenant, camera_id), self.book.clock.now(), self.read_still(tenant, camera_id)
+        camera, now, last_still = (
+            self.get(tenant, camera_id),
+            self.services.clock.now(),
+            self.read_still(tenant, camera_id),
+        )
         if_there = (exists("camera-there"),)
-        acts.add_details(of=camera.id)
+        audit_events.add_details(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
-        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, repeatable=True)])
+        write(
+            self.services.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, repeatable=True)]
+        )
         return replace(last_still, asked_at=now)
 
     def store_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
@@ -452,7 +462,7 @@ class Cameras(UseCase):
 
         Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
         """
-        camera, now = self.get(tenant, camera_id), self.book.clock.now()
+        camera, now = self.get(tenant, camera_id), self.services.clock.now()
         asked_at = _read_open_request(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
             raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
@@ -468,23 +478,23 @@ class Cameras(UseCase):
         request_end = Update(keys.CAMERAS, (tenant.name, camera.id), if_same_request, remove=("still_asked_at",))
         try:
             still_put = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **fields})
-            self.book.requests.write_with_answer(tenant.name, [still_put, request_end], request)
+            self.services.requests.write_with_answer(tenant.name, [still_put, request_end], request)
         except ConditionFailed as error:
             raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
 
     def read_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
-        camera, now = self.get(tenant, camera_id), self.book.clock.now()
-        item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
+        camera, now = self.get(tenant, camera_id), self.services.clock.now()
+        item = self.services.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
             return Still(_read_open_request(camera, now))
         taken_at = moment(item["taken_at"])
-        acts.report_picture(f"still {camera.id} {time_text(taken_at)}")
+        audit_events.report_picture(f"still {camera.id} {time_text(taken_at)}")
         return Still(_read_open_request(camera, now), taken_at, bytes(item["picture"]))
 
     def read_wave(self, tenant: Tenant) -> Wave:
         """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
         if not wave.is_done:
             return wave
@@ -494,7 +504,7 @@ class Cameras(UseCase):
         self, tenant: Tenant, camera: Camera, wanted_settings: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         return (
             edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted_settings)
             if item
@@ -503,8 +513,10 @@ class Cameras(UseCase):
 
     def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
         """Begin a wave, in place of the one before, or let that go on. Raises Busy, AnsweredAlready."""
-        wave = begin_wave(self.read_wave(tenant), settings, self.book.clock.now())
-        self.book.requests.write_with_answer(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
+        wave = begin_wave(self.read_wave(tenant), settings, self.services.clock.now())
+        self.services.requests.write_with_answer(
+            tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request
+        )
         return wave
 
     def advance_wave(self, tenant: Tenant) -> None:
@@ -512,16 +524,16 @@ class Cameras(UseCase):
 
         A setting of boxes or a camera that somebody changes meanwhile is kept: the next call goes on from there.
         """
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         if item is None:
             return
         wave_before = wave_from(item)
-        now, cameras = self.book.clock.now(), self.list_all(tenant)
+        now, cameras = self.services.clock.now(), self.list_all(tenant)
         reports = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
         wave = advance_wave(wave_before, reports, now)
         if_same_wave = (equals("at", milliseconds(wave_before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), if_same_wave)
-        if wave != wave_before and not write_unless_changed(self.book.items, [put]):
+        if wave != wave_before and not write_unless_changed(self.services.items, [put]):
             return
         for camera in cameras:
             if wave.has(box := camera.status.get("box")):
@@ -531,7 +543,7 @@ class Cameras(UseCase):
                         self.change(tenant, camera.id, {"edge": edge_settings}, revision=camera.version)
 
     def _read_item(self, tenant: Tenant, id_: str) -> Item:
-        item = self.book.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        item = self.services.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
         if item is None:
             raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
         return item
@@ -539,12 +551,12 @@ class Cameras(UseCase):
     def _note_fields(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
         if_there, key = (exists("camera-there"),), (tenant.name, id_)
         change = Update(keys.CAMERAS, key, if_there, set=fields, remove=tuple(no_more), repeatable=True, lasts=False)
-        write_unless_changed(self.book.items, [change])  # or it was deleted meanwhile
+        write_unless_changed(self.services.items, [change])  # or it was deleted meanwhile
 
     def _read_group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
             return None
-        return tuple(dict.fromkeys(self.book.groups.get_by_name(tenant, name).id for name in names))
+        return tuple(dict.fromkeys(self.services.groups.get_by_name(tenant, name).id for name in names))
 
     def _apply_changes(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         """Return the camera with the changes. Raises InvalidInput, GroupNotFound."""
@@ -565,7 +577,9 @@ class Cameras(UseCase):
     def _choose_free_id(self, tenant: Tenant, wanted_id: str) -> str:
         ids = [wanted_id, *(f"{wanted_id}-{number}" for number in range(2, MAX_CAMERAS + 2))]
         for batch in cut_in_parts(ids, 100):
-            name_items = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch])
+            name_items = self.services.items.get_many(
+                keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch]
+            )
             free_ids = [id_ for id_, name_item in zip(batch, name_items, strict=True) if name_item is None]
             if free_ids:
                 return free_ids[0]
@@ -583,7 +597,7 @@ class Cameras(UseCase):
 
     def _make_room_action(self, tenant: Tenant) -> Action:
         """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
-        if self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
+        if self.services.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
             first_count = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
             return Put(keys.CAMERAS, first_count, (absent(_COUNTED),))
         if_room = (at_least("left", 1, _ROOM),)
@@ -605,7 +619,7 @@ class Silence(StrEnum):
     SILENT = "silent"
     """It sends heartbeats, and was not heard for its `silent_after_s`."""
     QUIET = "quiet"
-    """It sends captures alone, and it is quieter than usual (book/rules/usual)."""
+    """It sends captures alone, and it is quieter than usual (domain/rules/usual)."""
 
 
 def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | None:

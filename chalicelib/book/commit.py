@@ -6,7 +6,7 @@ One transaction changes faces, counts, seq and journal, and stores the answer.
 first, the commit is tried again with the new seq.
 
 A user's record changes only in a commit, with its faces. So everything that was read at a seq still held if a commit
-that is based on it succeeds. book/words/items has all other writes, and the pauses between tries.
+that is based on it succeeds. storage/items has all other writes, and the pauses between tries.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_from, journal_item, user_from, user_item
-from chalicelib.book.rules.templates import (
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, WrongModel
+from chalicelib.domain.model import Edit, Face, Group, JournalEntry
+from chalicelib.domain.rules.templates import (
     User,
     gallery_group,
     is_users,
@@ -31,12 +33,9 @@ from chalicelib.book.rules.templates import (
     mean_of,
     reduce_templates,
 )
-from chalicelib.book.words import keys
-from chalicelib.book.words.effects import Effect
-from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.book.words.items import Changed, count_attempts, directory_of, gone_of, retry_if_changed, write
-from chalicelib.book.words.model import Edit, Face, Group, JournalEntry
-from chalicelib.book.words.ports import (
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed, count_attempts, directory_of, gone_of, retry_if_changed, write
+from chalicelib.storage.ports import (
     Action,
     Clock,
     Condition,
@@ -50,7 +49,8 @@ from chalicelib.book.words.ports import (
     equals,
     exists,
 )
-from chalicelib.book.words.telemetry import count_stage
+from chalicelib.storage.records.faces import face_from, journal_item, user_from, user_item
+from chalicelib.telemetry import count_stage
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"

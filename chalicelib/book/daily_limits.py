@@ -16,12 +16,12 @@ from datetime import time as clock_time
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Busy, ConditionFailed
-from chalicelib.book.words.items import count_attempts, write, write_unless_changed
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import Action, Item, Put, Update, absent, at_least, equals
+from chalicelib.domain.errors import Busy, ConditionFailed
+from chalicelib.domain.model import Tenant
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import count_attempts, write, write_unless_changed
+from chalicelib.storage.ports import Action, Item, Put, Update, absent, at_least, equals
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -49,7 +49,7 @@ _DAYS_AHEAD = 2
 """Days by which a count may be ahead of today: so far dates differ between the zones that a tenant may choose."""
 
 
-class DailyLimits(UseCase):
+class DailyLimits(Service["Book"]):
     """The counts. Each has one item: the day, and a `balance` that falls from 0.
 
     The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
@@ -57,8 +57,8 @@ class DailyLimits(UseCase):
     zone; so that it gets no day twice, the day of a count does not go back.
     """
 
-    def __init__(self, book: Book) -> None:
-        super().__init__(book)
+    def __init__(self, services: Book) -> None:
+        super().__init__(services)
         self._lock = threading.Lock()
         self._ahead: dict[tuple[str, str], tuple[tuple[str, int], int]] = {}
         "By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."
@@ -74,7 +74,7 @@ class DailyLimits(UseCase):
         """Return how many requests of today were counted; None if they are not, since there is no quota."""
         if tenant.requests_a_day is None:
             return None
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
         is_of_today = item is not None and item["day"] in self._list_days(tenant)
         return -int(item["balance"]) if item is not None and is_of_today else 0
 
@@ -86,7 +86,7 @@ class DailyLimits(UseCase):
         if tenant.capture_mb_a_day is None:
             return True
         quota, counter_id = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
-        counter_key, day_and_quota = (tenant.name, counter_id), (_day_of(tenant, self.book.clock.now()), quota)
+        counter_key, day_and_quota = (tenant.name, counter_id), (_day_of(tenant, self.services.clock.now()), quota)
         if self._take_ahead(counter_key, day_and_quota, size):
             return True
         part_bytes = quota // PARTS
@@ -109,7 +109,7 @@ class DailyLimits(UseCase):
 
     def seconds_until_day_ends(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""
-        now, zone = self.book.clock.now(), ZoneInfo(tenant.time_zone)
+        now, zone = self.services.clock.now(), ZoneInfo(tenant.time_zone)
         midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), clock_time.min, zone)
         return math.ceil(midnight.timestamp() - now.timestamp())
 
@@ -119,11 +119,11 @@ class DailyLimits(UseCase):
         """Count an amount for today in the item `counter_id`. If it would be more than the quota, return False."""
         if quota is None:
             return True
-        day = _day_of(tenant, self.book.clock.now())
+        day = _day_of(tenant, self.services.clock.now())
         for _ in count_attempts():
             try:
                 write(
-                    self.book.items,
+                    self.services.items,
                     [_count_update(tenant, counter_id, day, amount, quota=quota, repeatable=repeatable)],
                 )
                 return True
@@ -135,16 +135,16 @@ class DailyLimits(UseCase):
 
     def _begin_day(self, tenant: Tenant, counter_id: str) -> str:
         """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
-        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, counter_id)), self._list_days(tenant)
+        item, days = self.services.items.get(keys.DIRECTORY, (tenant.name, counter_id)), self._list_days(tenant)
         if item is not None and item["day"] in days:
             return str(item["day"])
         # another request began it: the next try sees which day
-        write_unless_changed(self.book.items, [_make_first_count(tenant, counter_id, days[0], item)])
+        write_unless_changed(self.services.items, [_make_first_count(tenant, counter_id, days[0], item)])
         return days[0]
 
     def _list_days(self, tenant: Tenant) -> list[str]:
         """Return today and the days that a count may be ahead of it."""
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         return [_day_of(tenant, now + timedelta(days=ahead)) for ahead in range(_DAYS_AHEAD + 1)]
 
 

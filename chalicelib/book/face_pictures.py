@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import RegularsError, StorageUnavailable
-from chalicelib.book.words.items import Changed
-from chalicelib.book.words.model import Face, Picture, Tenant
-from chalicelib.book.words.pictures import FaceJpeg
-from chalicelib.book.words.telemetry import count_stage
-from chalicelib.book.words.values import nonce
+from chalicelib.domain.errors import RegularsError, StorageUnavailable
+from chalicelib.domain.model import Face, Picture, Tenant
+from chalicelib.domain.pictures import FaceJpeg
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed
+from chalicelib.storage.values import nonce
+from chalicelib.telemetry import count_stage
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 NO_JPEG = FaceJpeg(b"")
 """Of a picture of which the template alone is kept."""
@@ -35,7 +39,7 @@ def drop_unwanted_pictures(tenant: Tenant, face: Face) -> Face:
     return replace(face, pictures=tuple(replace(picture, key="", sides=None, meant=None) for picture in face.pictures))
 
 
-class FacePictures(UseCase):
+class FacePictures(Service["Book"]):
     """The JPEGs and thumbnails of faces, in blob storage."""
 
     def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
@@ -65,7 +69,7 @@ class FacePictures(UseCase):
         with count_stage("store"):
             while True:  # until a random key is free: nearly always the first
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                wait_for_thumbnail = self.book.storage.begin_call(
+                wait_for_thumbnail = self.services.storage.begin_call(
                     partial(self._put_if_free, keys.thumbnail(key), jpeg.thumbnail)
                 )
                 if self._put_if_free(key, jpeg.data):
@@ -75,19 +79,19 @@ class FacePictures(UseCase):
 
     def _put_if_free(self, key: str, jpeg: bytes) -> bool:
         """Store a JPEG if there is one. Return False if the key is taken."""
-        return not jpeg or self.book.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
+        return not jpeg or self.services.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
 
     def load_picture(self, picture: Picture) -> FaceJpeg | None:
         """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
-        data = self.book.storage.blobs.get(picture.key) if picture.key else None
+        data = self.services.storage.blobs.get(picture.key) if picture.key else None
         if data is None or picture.sides is None:
             return None if data is None else FaceJpeg(data)
-        thumbnail = self.book.storage.blobs.get(keys.thumbnail(picture.key))
+        thumbnail = self.services.storage.blobs.get(keys.thumbnail(picture.key))
         return FaceJpeg(data, thumbnail, picture.sides, picture.meant) if thumbnail else FaceJpeg(data)
 
     def load_jpeg(self, picture: Picture) -> bytes | None:
         """Return a picture's JPEG alone; None if it is not kept any more."""
-        return self.book.storage.blobs.get(picture.key) if picture.key else None
+        return self.services.storage.blobs.get(picture.key) if picture.key else None
 
     @contextmanager
     def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
@@ -109,4 +113,4 @@ class FacePictures(UseCase):
         for key in filter(None, picture_keys):
             for stored in (keys.thumbnail(key), key):
                 with suppress(RegularsError):
-                    self.book.storage.blobs.delete(stored)
+                    self.services.storage.blobs.delete(stored)

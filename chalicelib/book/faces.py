@@ -3,10 +3,10 @@
 Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that a list shows of a
 face, so that a page is one run of it, whatever its number: storage itself keeps an index as the faces are.
 
-Names: the transaction that changes a face writes and deletes the terms of its name (book/words/names). So a name that
+Names: the transaction that changes a face writes and deletes the terms of its name (domain/names). So a name that
 was given is found at once, and one that was erased is gone with its face.
 
-Holds: a face under legal hold loses nothing (book/rules/hold). The face itself says that it is held, so that each
+Holds: a face under legal hold loses nothing (domain/rules/hold). The face itself says that it is held, so that each
 transaction that changes or deletes it sees it. Beside it stands an item in the directory, so that the list of holds
 reads the held faces only.
 """
@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,35 +29,11 @@ from msgspec.structs import replace
 from chalicelib.book.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import NO_BODY, RequestId
-from chalicelib.book.records.faces import (
-    face_from,
-    face_puts,
-    hold_fields,
-    hold_from,
-    listed_face_from,
-    name_item,
-    user_from,
-)
-from chalicelib.book.records.observations import visits_from
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.hold import require_no_loss
-from chalicelib.book.rules.templates import User, entry_of, reduce_templates, user_of
-from chalicelib.book.rules.visits import MOST_IN_HEAD
 from chalicelib.book.visits import face_put, visits_deletes
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.effects import Effect
-from chalicelib.book.words.errors import ConditionFailed, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
-from chalicelib.book.words.items import (
-    FaceOrder,
-    ListPage,
-    PageTokens,
-    cut_in_parts,
-    faces_in,
-    list_restricted_faceids,
-    retry_if_changed,
-    walk_items,
-)
-from chalicelib.book.words.model import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.errors import ConditionFailed, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
+from chalicelib.domain.model import (
     STRANGER,
     Candidate,
     Edit,
@@ -69,9 +45,38 @@ from chalicelib.book.words.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.book.words.names import is_found, make_terms, normalise_name, prefix, sorting_form, wanted_words
-from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, equals
-from chalicelib.book.words.values import milliseconds, read_optional
+from chalicelib.domain.names import is_found, make_terms, normalise_name, prefix, sorting_form, wanted_words
+from chalicelib.domain.rules.hold import require_no_loss
+from chalicelib.domain.rules.templates import User, entry_of, reduce_templates, user_of
+from chalicelib.domain.rules.visits import MOST_IN_HEAD
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import (
+    FaceOrder,
+    ListPage,
+    PageTokens,
+    cut_in_parts,
+    faces_in,
+    list_restricted_faceids,
+    retry_if_changed,
+    walk_items,
+)
+from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, equals
+from chalicelib.storage.records.faces import (
+    face_from,
+    face_puts,
+    hold_fields,
+    hold_from,
+    listed_face_from,
+    name_item,
+    user_from,
+)
+from chalicelib.storage.records.observations import visits_from
+from chalicelib.storage.values import milliseconds, read_optional
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
 _KEYS_A_READ = 1_000
@@ -85,11 +90,16 @@ class FacePage(Struct, frozen=True):
     faces: list[Face]
 
 
-class Faces(UseCase):
+class Faces(Service["Book"]):
     """The stored faces: one, some, or a group's. Beside it their lists, the search in their names, and legal holds."""
 
-    lists: Made[FaceLists] = Made("book.faces.FaceLists")
-    holds: Made[Holds] = Made("book.faces.Holds")
+    @lazy
+    def lists(self) -> FaceLists:
+        return FaceLists(self.services)
+
+    @lazy
+    def holds(self) -> Holds:
+        return Holds(self.services)
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
         """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
@@ -109,7 +119,7 @@ class Faces(UseCase):
         into, looked_up = faceid, set[str]()
         while is_faceid(into) and into not in looked_up:
             looked_up.add(into)
-            if item := self.book.items.get(keys.DIRECTORY, (tenant.name, keys.merged_item(into))):
+            if item := self.services.items.get(keys.DIRECTORY, (tenant.name, keys.merged_item(into))):
                 into = str(item["into"])
                 if self.find(tenant, into, restricted=restricted):
                     return FaceMerged(f"face {faceid!r} was merged into {into!r}: ask for that one", into=into)
@@ -118,7 +128,7 @@ class Faces(UseCase):
     def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
         if not is_faceid(faceid):
             return None
-        item = self.book.items.get(keys.FACES, (tenant.name, faceid))
+        item = self.services.items.get(keys.FACES, (tenant.name, faceid))
         hidden = tenant.gone if restricted else tenant.hidden
         return read_visible_face(tenant, item) if item and item["group"] not in hidden else None
 
@@ -136,7 +146,9 @@ class Faces(UseCase):
 
     def list_restricted(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
-        return list(self.by_id(tenant, list_restricted_faceids(self.book.items, tenant.name), restricted=True).values())
+        return list(
+            self.by_id(tenant, list_restricted_faceids(self.services.items, tenant.name), restricted=True).values()
+        )
 
     def list_withdrawn(self, tenant: Tenant) -> list[Face]:
         """Return the faces whose record of consent was withdrawn or has expired."""
@@ -145,7 +157,7 @@ class Faces(UseCase):
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
         user_key = tenant.name, keys.user_item(entry)
-        return read_optional(user_from, self.book.items.get(keys.DIRECTORY, user_key)) if entry else None
+        return read_optional(user_from, self.services.items.get(keys.DIRECTORY, user_key)) if entry else None
 
     def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face that has the visits of the face's user: the first one of the user."""
@@ -157,7 +169,7 @@ class Faces(UseCase):
 
         It shows all changes that are done by now. Raises GroupNotFound.
         """
-        group = self.book.groups.get_by_name(tenant, group_name)
+        group = self.services.groups.get_by_name(tenant, group_name)
         skipped = (page_num - 1) * page_size
         if skipped >= group.count:
             return FacePage(group, [])
@@ -169,7 +181,7 @@ class Faces(UseCase):
 
         A face that never arrived counts from its enrolment. Raises GroupNotFound.
         """
-        group = self.book.groups.get_by_name(tenant, group_name)
+        group = self.services.groups.get_by_name(tenant, group_name)
         return FacePage(group, list(islice(self.list_by_arrival(tenant, group, at_once=num), num)))
 
     def list_by_arrival(
@@ -188,7 +200,9 @@ class Faces(UseCase):
         lowest, highest = keys.group_range(group.id)
         low = lowest if since is None else keys.arrival_key(group.id, since, "")
         high = highest if until is None else keys.arrival_key(group.id, until, "~")  # "~" is behind all faceids
-        items = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=(low, high), page_size=at_once)
+        items = faces_in(
+            self.services.items, tenant.name, group.id, "by_arrival", between=(low, high), page_size=at_once
+        )
         for batch in cut_in_parts((item["faceid"] for item in items), at_once):
             yield from self.by_id(tenant, batch).values()
 
@@ -196,7 +210,7 @@ class Faces(UseCase):
         """Return those of these faces that exist, by id, in the ids' order; with `restricted`, restricted ones, too."""
         hidden = tenant.gone if restricted else tenant.hidden
         legal_ids = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal_ids])
+        items = self.services.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal_ids])
         return {
             item["faceid"]: read_visible_face(tenant, item) for item in items if item and item["group"] not in hidden
         }
@@ -222,7 +236,7 @@ class Faces(UseCase):
         without_face = [sighting for sighting, faceid in sightings.items() if faceid not in faces]
         if without_face:
             observation_keys = [keys.observation(tenant.name, *sighting) for sighting in without_face]
-            observations = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
+            observations = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
             moved_faceids = {
                 id_: str(item["faceid"]) for (_, id_), item in zip(without_face, observations, strict=True) if item
             }
@@ -252,7 +266,7 @@ class Faces(UseCase):
         face = self.get(tenant, faceid, restricted=restricted)
         changed_face = change(face)
         if changed_face is None:
-            self.book.requests.write_with_answer(tenant.name, [], request)
+            self.services.requests.write_with_answer(tenant.name, [], request)
             return face
         return self.store_changed_face(tenant, face, *changed_face, request)
 
@@ -270,16 +284,16 @@ class Faces(UseCase):
         `body`: the answer to the request. Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld,
         WrongModel, AnsweredAlready.
         """
-        answer_actions = self.book.requests.make_answer_actions(tenant.name, request, body)
-        picture_cleanup = self.book.face_pictures.replace_pictures(before.picture_keys, after.picture_keys)
+        answer_actions = self.services.requests.make_answer_actions(tenant.name, request, body)
+        picture_cleanup = self.services.face_pictures.replace_pictures(before.picture_keys, after.picture_keys)
         try:
-            with self.book.requests.raise_if_answered(tenant.name, request), picture_cleanup:
+            with self.services.requests.raise_if_answered(tenant.name, request), picture_cleanup:
                 put = face_put(tenant, before, after)
                 actions = (put, *rename_actions(tenant.name, before, after), *change.actions, *answer_actions)
-                self.book.writer.save(tenant.name, replace(change, actions=actions))
+                self.services.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
             if f"{GROUP_ROOM}:{after.group_id}" in error.names:
-                require_room(self.book.groups.find_by_id(tenant, after.group_id))
+                require_room(self.services.groups.find_by_id(tenant, after.group_id))
             if TENANT_ROOM in error.names:
                 raise GroupFull("there is no room for this face, since the tenant is full: delete some first") from None
             raise
@@ -301,7 +315,7 @@ class Faces(UseCase):
         between = keys.name_terms_range(longest_prefix)
         behind = pages.read_position(token, lambda text: bytes.fromhex(text).decode())
         stored_items = walk_items(
-            self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE
+            self.services.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE
         )
 
         def find_faces(term_keys: list[str]) -> list[tuple[str, Face]]:
@@ -329,7 +343,7 @@ class Faces(UseCase):
         from_end = skipped > count_behind
         count = group.count - skipped if from_end else skipped + page_size
         at_once = min(count, _KEYS_A_READ)
-        items = faces_in(self.book.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
+        items = faces_in(self.services.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
         faceids = [item["faceid"] for item in islice(items, count)]
         return faceids[count_behind:][::-1] if from_end else faceids[skipped:]
 
@@ -403,12 +417,12 @@ def _user_entry(face: Face) -> str:
     return entry_of(restriction.group_id, restriction.user) if restriction.user else ""
 
 
-class Holds(UseCase):
+class Holds(Service["Book"]):
     most: int = MAX_HOLDS
 
     def list_all(self, tenant: str) -> list[HeldFace]:
         """Return all held faces, by id. Reads these only."""
-        stored_items = walk_items(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
+        stored_items = walk_items(self.services.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
         return [HeldFace(item["faceid"], hold) for item in stored_items if (hold := hold_from(item))]
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
@@ -438,16 +452,16 @@ class Holds(UseCase):
 
     def _change_hold(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
         def change_hold(face: Face) -> tuple[Face, Change] | None:
-            since = face.hold.at if face.hold else self.book.clock.now()
+            since = face.hold.at if face.hold else self.services.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))
             if after == face:
                 return None
             list_action = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
             change = Change((list_action,), (), within=frozenset({face.group_id}))
-            return replace(after, changed_at=self.book.clock.now()), change
+            return replace(after, changed_at=self.services.clock.now()), change
 
-        return self.book.faces.change_face(tenant, faceid, change_hold, request, restricted=True)
+        return self.services.faces.change_face(tenant, faceid, change_hold, request, restricted=True)
 
 
 def check_reason(reason: str, of: str, *, is_set: bool) -> str:
@@ -455,7 +469,7 @@ def check_reason(reason: str, of: str, *, is_set: bool) -> str:
     reason = normalise_name(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
         raise InvalidInput(f"the reason of a {of} has 1 to {REASON_LENGTH} characters, not {len(reason)}")
-    acts.add_details(reason=reason, is_set=is_set)
+    audit_events.add_details(reason=reason, is_set=is_set)
     return reason
 
 
@@ -544,7 +558,7 @@ class FaceIds(NamedTuple):
     seq: int
 
 
-class FaceLists(UseCase):
+class FaceLists(Service["Book"]):
     max_ids = 100_000
     """Most ids of one answer: about 2 MB of JSON."""
     max_sorted = 10_000
@@ -580,7 +594,7 @@ class FaceLists(UseCase):
         page = pages.make_first_page(positions_and_items, limit, itemgetter(0))
         items: list[Item | None] = [item for _, item in page.rows]
         if order is FaceOrder.ENROLLED and items:  # its index carries keys alone
-            items = self.book.items.get_many(
+            items = self.services.items.get_many(
                 keys.FACES, [(tenant.name, _faceid_of_position(position)) for position, _ in page.rows]
             )
         return ListPage([make_listed_face(tenant, item) for item in items if item], page.next_token)
@@ -600,7 +614,7 @@ class FaceLists(UseCase):
         self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted_faceids: Sequence[str]
     ) -> tuple[list[Face], str | None]:
         """Return those of the wanted faces that the group has, in pages as `list_by_enrolment`."""
-        stored_items = self.book.items.get_many(
+        stored_items = self.services.items.get_many(
             keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
         )
         positions = [
@@ -614,7 +628,7 @@ class FaceLists(UseCase):
     ) -> tuple[list[Face], str | None]:
         """Return the group's faces at `limit` positions, and the last of these if there are more."""
         page_positions = positions[:limit]
-        items = self.book.items.get_many(
+        items = self.services.items.get_many(
             keys.FACES, [(tenant.name, _faceid_of_position(position)) for position in page_positions]
         )
         faces = [read_visible_face(tenant, item) for item in items if item and item["group"] == group.id]
@@ -634,17 +648,17 @@ class FaceLists(UseCase):
         `known`: of all groups but the strangers'. Raises GroupNotFound, TooMany if over 100,000.
         """
         groups = (
-            self.book.groups.list_all(tenant)
+            self.services.groups.list_all(tenant)
             if group_name is None
-            else [self.book.groups.get_by_name(tenant, group_name)]
+            else [self.services.groups.get_by_name(tenant, group_name)]
         )
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
         if (count := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
             raise TooMany(f"these are {count} faces, and {self.max_ids} ids are answered at once: list them by pages")
-        seq = self.book.writer.read_seq(tenant.name)
+        seq = self.services.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
         items = walk_items(
-            self.book.items,
+            self.services.items,
             keys.FACES,
             tenant.name,
             index=index,
@@ -664,7 +678,9 @@ class FaceLists(UseCase):
 
     def list_every_id(self, tenant: Tenant) -> Iterator[str]:
         """Yield the ids of all faces, however many, restricted ones too."""
-        return (item["faceid"] for item in walk_items(self.book.items, keys.FACES, tenant.name, index="by_enrolment"))
+        return (
+            item["faceid"] for item in walk_items(self.services.items, keys.FACES, tenant.name, index="by_enrolment")
+        )
 
     def _make_sorted_page(
         self,
@@ -705,7 +721,7 @@ class FaceLists(UseCase):
         self, pages: PageTokens, token: str | None, order: FaceOrder
     ) -> tuple[int, tuple[Any, ...] | None]:
         """Read when the first page was read, in ms, and the rank behind which a page begins. Raises InvalidInput."""
-        now_ms = milliseconds(self.book.clock.now())
+        now_ms = milliseconds(self.services.clock.now())
         begun_ms, behind = pages.read_position(token, partial(read_rank_position, order)) or (now_ms, None)
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
             raise InvalidInput(
@@ -721,7 +737,7 @@ class FaceLists(UseCase):
         ranked = (
             (_make_rank(item, order, self._count_visits_since(tenant, item, order, begun_ms)), item)
             for group in groups
-            for item in faces_in(self.book.items, tenant.name, group.id, "by_arrival", with_projection=True)
+            for item in faces_in(self.services.items, tenant.name, group.id, "by_arrival", with_projection=True)
         )
         return sorted(ranked, key=itemgetter(0), reverse=descending)
 
@@ -729,7 +745,7 @@ class FaceLists(UseCase):
         """Count the visits of a face since a time, if they are counted in this order."""
         if order is not FaceOrder.VISITS or int(_position_in_list(item, "by_arrival").partition("#")[0]) < since_ms:
             return 0
-        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, item["faceid"])))
+        visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, item["faceid"])))
         return sum(arrival.first_ms >= since_ms for arrival in visits.arrivals.recent)
 
     def _list_by_id(
@@ -739,14 +755,14 @@ class FaceLists(UseCase):
         if group_name is not None:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
         stored_items = walk_items(
-            self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2
+            self.services.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2
         )
         return ((item["faceid"], item) for item in stored_items if item["group"] not in tenant.hidden)
 
     def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:
-            return [self.book.groups.get_by_name(tenant, group_name)]
-        groups = self.book.groups.list_all(tenant)
+            return [self.services.groups.get_by_name(tenant, group_name)]
+        groups = self.services.groups.list_all(tenant)
         if len(groups) > MAX_MERGED:
             raise InvalidInput(
                 f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at most: name a group, or "
@@ -769,7 +785,7 @@ class FaceLists(UseCase):
         Yield (position, item) of each face. The item is what the index has of the face: a list's row, or its keys
         alone.
         """
-        items, index = self.book.items, _INDEXES[order]
+        items, index = self.services.items, _INDEXES[order]
         has_rows = index in keys.FACES.projections
         groups = [group for group in groups if group.count]
         at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if has_rows else limit

@@ -1,25 +1,21 @@
 """Which groups does a tenant have, and which attributes do their faces have?
 
 If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face that should become a
-regular stays a stranger (book/rules/visits), and a new stranger takes the place of the one last seen longest ago. An
-event says so, at most once an hour (book/rules/sighting).
+regular stays a stranger (domain/rules/visits), and a new stranger takes the place of the one last seen longest ago. An
+event says so, at most once an hour (domain/rules/sighting).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
 from chalicelib.book.idempotency import NO_BODY, RequestId
-from chalicelib.book.records.faces import attribute_items, face_from, group_from, group_item
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_no_loss
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
-from chalicelib.book.words import keys
-from chalicelib.book.words.attributes import append_attributes, drop_attributes, replace_attributes
-from chalicelib.book.words.errors import (
+from chalicelib.domain.attributes import append_attributes, drop_attributes, replace_attributes
+from chalicelib.domain.errors import (
     ConditionFailed,
     DefaultGroup,
     GroupExists,
@@ -33,8 +29,7 @@ from chalicelib.book.words.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.book.words.items import delete_in_parts, directory_of, retry_if_changed, spared_faces, walk_items
-from chalicelib.book.words.model import (
+from chalicelib.domain.model import (
     ARRIVE_TIMES,
     DEFAULT_GROUPS,
     NO_VALUES,
@@ -44,9 +39,17 @@ from chalicelib.book.words.model import (
     PromotionSettings,
     Tenant,
 )
-from chalicelib.book.words.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
-from chalicelib.book.words.ports import Action, Delete, Item, Update, at_least, equals, exists
-from chalicelib.book.words.values import read_optional, time_ordered_id
+from chalicelib.domain.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
+from chalicelib.domain.rules.hold import require_no_loss
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import delete_in_parts, directory_of, retry_if_changed, spared_faces, walk_items
+from chalicelib.storage.ports import Action, Delete, Item, Update, at_least, equals, exists
+from chalicelib.storage.records.faces import attribute_items, face_from, group_from, group_item
+from chalicelib.storage.values import read_optional, time_ordered_id
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 DESCRIPTION_LENGTH = 150
 """Characters of a group's description, as the camera's contract says."""
@@ -60,7 +63,7 @@ GROUP_SAME = "group-same"
 CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
 
 
-class Groups(UseCase):
+class Groups(Service["Book"]):
     def create(
         self,
         tenant: Tenant,
@@ -81,7 +84,7 @@ class Groups(UseCase):
         """
         name = legal_group_name(name, max_name_length)
         _require_description(description)
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         group = Group(
             time_ordered_id(now),
             name,
@@ -99,7 +102,7 @@ class Groups(UseCase):
         item = group_item(tenant.name, group, now)
         actions = [*group_puts(tenant.name, group, item), _make_limits_update(tenant.name, -1, -(capacity or 0))]
         try:
-            self.book.requests.write_with_answer(
+            self.services.requests.write_with_answer(
                 tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY
             )
         except ConditionFailed as error:
@@ -161,7 +164,7 @@ class Groups(UseCase):
         if changed_group.capacity != group.capacity:
             self._require_capacity(tenant, changed_group.capacity, group.count)
         try:
-            self.book.requests.write_with_answer(
+            self.services.requests.write_with_answer(
                 tenant.name, _make_update_actions(tenant.name, group, changed_group), request
             )
         except ConditionFailed as error:
@@ -210,18 +213,18 @@ class Groups(UseCase):
 
     def set_promotion_settings(self, tenant: Tenant, rule: PromotionSettings, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
-        self.book.requests.write_with_answer(
+        self.services.requests.write_with_answer(
             tenant.name, [make_promotion_settings_update(tenant.name, asdict(rule))], request
         )
 
     def list_all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
-        items = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
+        items = walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
         return [group_from(item) for item in sorted(items, key=_order_by_creation)]
 
     def read_promotion_settings(self, tenant: Tenant) -> PromotionSettings:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
-        directory = directory_of(self.book.items, tenant.name)
+        directory = directory_of(self.services.items, tenant.name)
         return PromotionSettings(int(directory["arrive_times"]), int(directory["period_days"]))
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
@@ -239,18 +242,20 @@ class Groups(UseCase):
 
     def read_capacity_left(self, tenant: Tenant) -> int:
         """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""
-        return int(directory_of(self.book.items, tenant.name)[CAPACITY_LEFT])
+        return int(directory_of(self.services.items, tenant.name)[CAPACITY_LEFT])
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
         """Return the group of that name (compared in NFC, case-sensitive), or None."""
         normal = normalise_name(name, LONGEST_GROUP_NAME)
         if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
-        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
+        pointer = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
         return self.find_by_id(tenant, pointer["group"]) if pointer else None
 
     def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
-        return read_optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
+        return read_optional(
+            group_from, self.services.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
+        )
 
     def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
@@ -289,22 +294,22 @@ class Groups(UseCase):
         if group.users:
             raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
         deletion = [*group_deletes(tenant.name, group), _make_limits_update(tenant.name, 1, group.capacity or 0)]
-        self.book.requests.write_with_answer(tenant.name, deletion, request)
+        self.services.requests.write_with_answer(tenant.name, deletion, request)
         self.forget_users(tenant, group.id)  # one that was made since the group was read
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
-        stored_items = walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
-        delete_in_parts(self.book.items, keys.DIRECTORY, stored_items)
+        stored_items = walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
+        delete_in_parts(self.services.items, keys.DIRECTORY, stored_items)
 
     def _is_name_in_use(self, tenant: Tenant, name: str) -> bool:
-        return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+        return self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
 
     def _require_values_kept(self, tenant: Tenant, group: Group, removed_attributes: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        spared_ids = spared_faces(self.book.items, tenant.name) if removed_attributes else ()
+        spared_ids = spared_faces(self.services.items, tenant.name) if removed_attributes else ()
         face_keys = [(tenant.name, faceid) for faceid in spared_ids]
-        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, face_keys))):
+        for face in map(face_from, filter(None, self.services.items.get_many(keys.FACES, face_keys))):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {attribute.id for attribute in removed_attributes}
                 require_no_loss(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))

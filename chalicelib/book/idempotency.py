@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
-from chalicelib.book.words.items import delete_in_parts, walk_items, write, write_unless_changed
-from chalicelib.book.words.ports import Action, Clock, Item, ItemStore, Put, absent, equals
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
+from chalicelib.domain.jobs import Chore
+from chalicelib.storage import keys
+from chalicelib.storage.items import delete_in_parts, walk_items, write, write_unless_changed
+from chalicelib.storage.ports import Action, Clock, Item, ItemStore, Put, absent, equals
+from chalicelib.storage.values import milliseconds
 
 RECORDED = "request-new"
 """Name of the condition that no answer is stored under this request's key yet."""

@@ -2,7 +2,7 @@
 
 A join is a merge without anybody's word, undone like any other. A face whose pictures are few is often not found by its
 next picture, which then becomes a face of its own. When either has more pictures, their means show that they are one:
-from which score, book/rules/decision says (`is_one_person`). A search compares a picture with faces; this compares
+from which score, domain/rules/decision says (`is_one_person`). A search compares a picture with faces; this compares
 faces with each other. So neither is the probe, and a pair has the same decision from either side.
 
 A poor picture that a camera took before the better one of the same visit is a stranger, too. After the better one,
@@ -18,16 +18,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice, permutations
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.records.captures import camera_of
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.records.merges import MAX_MERGES, Merge, are_surely_one, put_survivor_first
-from chalicelib.book.records.observations import observation_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import (
+from chalicelib.domain.captures import SeenFace, parts_of_sighting
+from chalicelib.domain.errors import Busy, ConsentMissing, LimitReached
+from chalicelib.domain.jobs import Chore, make_unfinished
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
+from chalicelib.domain.observations import ObservationKind
+from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.rules.decision import (
     DEFAULT_FPIR,
     JOIN_FPIR,
     JOIN_PICTURES,
@@ -37,21 +40,22 @@ from chalicelib.book.rules.decision import (
     Verdict,
     is_comparable,
 )
-from chalicelib.book.rules.recognised import Recognised
-from chalicelib.book.rules.templates import of_model, read_vector, reduce_templates
-from chalicelib.book.rules.visits import FaceVisits
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import SeenFace, parts_of_sighting
-from chalicelib.book.words.chores import Chore, make_unfinished
-from chalicelib.book.words.errors import Busy, ConsentMissing, LimitReached
-from chalicelib.book.words.items import Changed, cut_in_parts, observed_on, retry_if_changed, walk_items, write
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
-from chalicelib.book.words.observations import ObservationKind
-from chalicelib.book.words.pictures import Box, DetectedFace
-from chalicelib.book.words.ports import Put
-from chalicelib.book.words.telemetry import report_failure
-from chalicelib.book.words.values import Codec, milliseconds
+from chalicelib.domain.rules.recognised import Recognised
+from chalicelib.domain.rules.templates import of_model, read_vector, reduce_templates
+from chalicelib.domain.rules.visits import FaceVisits
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed, cut_in_parts, observed_on, retry_if_changed, walk_items, write
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.captures import camera_of
+from chalicelib.storage.records.faces import face_from
+from chalicelib.storage.records.merges import MAX_MERGES, Merge, are_surely_one, put_survivor_first
+from chalicelib.storage.records.observations import observation_from
+from chalicelib.storage.values import Codec, milliseconds
+from chalicelib.telemetry import report_failure
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 _CANDIDATES = 10
 """Faces that are looked at as candidates for each face: more would hardly all be one person."""
@@ -83,7 +87,7 @@ _FREE = frozenset({STRANGER, REGULAR})
 """Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
 
 
-class Joining(UseCase):
+class Joining(Service["Book"]):
     def list_chores(self) -> tuple[Chore, ...]:
         return (
             Chore("joining", lambda context: make_unfinished(self.join_tenant(context.tenant, context.remaining_s))),
@@ -104,7 +108,7 @@ class Joining(UseCase):
 
     def _join_once(self, tenant: Tenant, faceid: str) -> Merge | None:
         """Join the face with the first one that it can be joined with; None: there is none."""
-        face = self.book.faces.find(tenant, faceid)
+        face = self.services.faces.find(tenant, faceid)
         pairs = self.find_pairs(tenant, [face]) if face else []
         joinable_pairs = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
         return next(
@@ -119,10 +123,12 @@ class Joining(UseCase):
         was said to be two people, or was seen together with the other. `suggests`: False: only sure pairs are joined.
         Raises Changed, Busy.
         """
-        first, second = (self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other))
+        first, second = (self.services.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other))
         if first is None or second is None:
             return None
-        if self.book.merges.mover.settle_faces(tenant, first.face, second.face):  # an earlier merge has changed them
+        if self.services.merges.mover.settle_faces(
+            tenant, first.face, second.face
+        ):  # an earlier merge has changed them
             raise Changed
         if (first.face.templates, second.face.templates) != (pair.face.templates, pair.other.templates):
             return None
@@ -132,7 +138,7 @@ class Joining(UseCase):
         )
         if not (is_sure or suggests):
             return None
-        suggestions = self.book.merges.duplicates.read_between(tenant, first.face, second.face)
+        suggestions = self.services.merges.duplicates.read_between(tenant, first.face, second.face)
         if any(suggestion.are_two for suggestion in suggestions):
             return None
         # What is suggested already was looked at; to look at all captures again would find nothing new.
@@ -140,16 +146,16 @@ class Joining(UseCase):
             return None
         if survivor_and_other is not None and is_sure:
             try:
-                end_suggestions = self.book.merges.duplicates.make_end_action(
+                end_suggestions = self.services.merges.duplicates.make_end_action(
                     tenant.name, first.face, second.face, suggestions
                 )
-                return self.book.merges.merging.merge_read_faces(
+                return self.services.merges.merging.merge_read_faces(
                     tenant, *survivor_and_other, more_actions=[end_suggestions]
                 )
             except (LimitReached, ConsentMissing):
                 pass  # it comes from too many faces already, or has no record: somebody has to look
         if suggests:
-            self.book.merges.duplicates.suggest_pair(tenant, first.face, second.face, pair.decision)
+            self.services.merges.duplicates.suggest_pair(tenant, first.face, second.face, pair.decision)
         return None
 
     def find_pairs(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
@@ -165,7 +171,7 @@ class Joining(UseCase):
             for candidate, verdict in neighbours
             if verdict.match
         ]
-        other_faces_by_id = self.book.faces.by_id(
+        other_faces_by_id = self.services.faces.by_id(
             tenant, {candidate.faceid for _, candidate, _ in matches} - given_faces_by_id.keys()
         )
         nearest = {**self._find_nearest(tenant, list(other_faces_by_id.values())), **nearest_of_faces}
@@ -186,12 +192,12 @@ class Joining(UseCase):
         """
         if not tenant.learns:
             return True
-        progress = _PROGRESS.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
+        progress = _PROGRESS.read(self.services.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
         if progress.again and remaining_s() >= STOPS_AT_S:
-            faces = list(self.book.faces.by_id(tenant, progress.again).values())
+            faces = list(self.services.faces.by_id(tenant, progress.again).values())
             progress = replace(progress, again=self._decide_faces(tenant, faces))
             self._store_progress(tenant, progress)
-        while progress.until is not None or progress.seq < self.book.writer.read_seq(tenant.name):
+        while progress.until is not None or progress.seq < self.services.writer.read_seq(tenant.name):
             if remaining_s() < STOPS_AT_S:
                 return False
             progress = self._decide_next_faces(tenant, progress)
@@ -203,7 +209,7 @@ class Joining(UseCase):
         if any(self._is_turned_down(tenant, first.face, second.face) for first, second in permutations(two_faces)):
             return True
         captures, other_captures = (
-            self.book.merges.mover.list_capture_ids(tenant, face_visits.face.faceid) for face_visits in two_faces
+            self.services.merges.mover.list_capture_ids(tenant, face_visits.face.faceid) for face_visits in two_faces
         )
         return not captures.isdisjoint(other_captures)
 
@@ -216,7 +222,7 @@ class Joining(UseCase):
         probes = [read_vector(template) for template in templates if template.model == tenant.model]
         scores = [float(read_vector(template_of_face) @ probe) for probe in probes]
         return any(
-            self.book.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
+            self.services.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
             for probe, score in zip(probes, scores, strict=True)
         )
 
@@ -229,7 +235,7 @@ class Joining(UseCase):
         `nearest`: what is nearest to each of the two.
         """
         curve, quality = (
-            self.book.tenant_vision.choose_vision(tenant.model).impostor_curve,
+            self.services.tenant_vision.choose_vision(tenant.model).impostor_curve,
             min(map(_best_quality, faces)),
         )
         if not is_comparable(quality):
@@ -252,9 +258,11 @@ class Joining(UseCase):
         means = {faceid: read_vector(template) for faceid, template in templates.items() if template is not None}
         if not means:
             return {}
-        suggest_point = OperatingPoint(self.book.tenant_vision.choose_vision(tenant.model).impostor_curve, SUGGEST_FPIR)
+        suggest_point = OperatingPoint(
+            self.services.tenant_vision.choose_vision(tenant.model).impostor_curve, SUGGEST_FPIR
+        )
         request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
-        _, verdicts_by_face = self.book.recognition.search_and_judge(tenant, request, suggest_point)
+        _, verdicts_by_face = self.services.recognition.search_and_judge(tenant, request, suggest_point)
         return {
             faceid: [
                 (candidate, verdict)
@@ -270,16 +278,16 @@ class Joining(UseCase):
         These are the faces that changed since the last progress, by the journal. If the journal does not reach back so
         far, they are the next ones of all faces, in the order of their ids.
         """
-        seq = self.book.writer.read_seq(tenant.name)
+        seq = self.services.writer.read_seq(tenant.name)
         if progress.until is None:
             until_seq = min(progress.seq + _CHANGES, seq)
-            entries = self.book.ports.journal(tenant.name, progress.seq, until_seq)
+            entries = self.services.ports.journal(tenant.name, progress.seq, until_seq)
             if entries is not None:
                 edits_by_faceid = {
                     entry.faceid: entry.edit for entry in entries if entry.edit in (Edit.PUT, Edit.REPLACE)
                 }
                 undecided_faceids = self._decide_faces(
-                    tenant, list(self.book.faces.by_id(tenant, edits_by_faceid).values())
+                    tenant, list(self.services.faces.by_id(tenant, edits_by_faceid).values())
                 )
                 return _Progress(until_seq, again=_append_failed(progress.again, undecided_faceids))
             progress = replace(progress, until=seq, after="")
@@ -314,20 +322,20 @@ class Joining(UseCase):
         if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
             return None
         at_ms = milliseconds(face.last_arrival_at)
-        observed = map(observation_from, observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms))
+        observed = map(observation_from, observed_on(self.services.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms))
         of_face = (observation for observation in observed if observation.faceid == face.faceid)
         sightings = [observation for observation in of_face if observation.kind is ObservationKind.SIGHTING]
         if len(sightings) != 1:
             return None
         capture_id, _ = parts_of_sighting(sightings[0].id)
-        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
+        capture = self.services.captures.find(tenant, sightings[0].camera, capture_id)
         template = next((template for template in face.templates if template.model == tenant.model), None)
         if capture is None or template is None:
             return None
         no_box = DetectedFace(Box(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
         seen_face = SeenFace(no_box, template, face.estimates, "")
-        camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
-        recognised = self.book.recognition.recognise_by_visit(
+        camera = camera_of(capture, self.services.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
+        recognised = self.services.recognition.recognise_by_visit(
             tenant, camera, capture, seen_face, other_faces=(), searched=_NOBODY
         )
         if recognised.face is None:
@@ -335,12 +343,12 @@ class Joining(UseCase):
         return self.decide_pair(tenant, Pair(face, recognised.face, recognised.decision))
 
     def _list_faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
-        items = walk_items(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
+        items = walk_items(self.services.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
         return (face_from(item) for item in items if item["group"] not in tenant.hidden)
 
     def _store_progress(self, tenant: Tenant, progress: _Progress) -> None:
         item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PROGRESS.write(progress)}
-        write(self.book.items, [Put(keys.DIRECTORY, item)])
+        write(self.services.items, [Put(keys.DIRECTORY, item)])
 
 
 _NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)

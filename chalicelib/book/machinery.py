@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from chalicelib.book.index.compact import Compactor
-    from chalicelib.book.rules.decision import FaceSearch
-    from chalicelib.book.words.model import JournalEntry
-    from chalicelib.book.words.ports import Clock, Mailer, ObjectReader, Postman, Storage, Vision
+    from chalicelib.book.search.compact import Compactor
+    from chalicelib.domain.model import JournalEntry
+    from chalicelib.domain.rules.decision import FaceSearch
+    from chalicelib.storage.ports import Clock, Mailer, ObjectReader, Postman, Storage, Vision
 
 
 class Buckets(Protocol):

@@ -10,16 +10,13 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.captures import camera_from
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.channels import (
+from chalicelib.book.web_push import check_browser_key, new_key, public_key, write_push
+from chalicelib.domain.channels import (
     DEFAULT_TEMPLATE,
     WITH_PICTURE,
     Channel,
@@ -33,14 +30,20 @@ from chalicelib.book.words.channels import (
     message_text,
     write_message,
 )
-from chalicelib.book.words.errors import Busy, InvalidInput
-from chalicelib.book.words.grounds import has_ground
-from chalicelib.book.words.items import write, write_unless_changed
-from chalicelib.book.words.model import Face, Tenant
-from chalicelib.book.words.ports import Delete, Put, Update, absent, equals
-from chalicelib.book.words.values import milliseconds, moment_of_text
-from chalicelib.book.words.web_push import check_browser_key, new_key, public_key, write_push
-from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way, hook_from
+from chalicelib.domain.errors import Busy, InvalidInput
+from chalicelib.domain.grounds import has_ground
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.webhooks import Delivery, EventKind, Hook, Way, hook_from
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import write, write_unless_changed
+from chalicelib.storage.ports import Delete, Put, Update, absent, equals
+from chalicelib.storage.records.captures import camera_from
+from chalicelib.storage.records.faces import face_from
+from chalicelib.storage.values import milliseconds, moment_of_text
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 _NO_SUBJECT = "https://regulars.invalid"
 _SENT, _GONE = 200, 410
@@ -49,14 +52,14 @@ _NO_LONGER_THERE = (404, 410)
 """Answers of a push service about a browser that wants nothing any more (RFC 8030, 7.3)."""
 
 
-class Messages(UseCase):
+class Messages(Service["Book"]):
     def check_hook(self, hook: Hook, channel: Channel) -> tuple[Hook, Channel]:
         """Return a hook that tells people, and its channel, as they are stored. Raises InvalidInput."""
         channel = check_channel(channel)
-        if channel.way is Way.MAIL and self.book.ports.mailer is None:
+        if channel.way is Way.MAIL and self.services.ports.mailer is None:
             raise InvalidInput("no mail is sent from here: the operator sets smtp_host and smtp_from on the box first")
         if channel.way is not Way.MAIL:
-            self.book.ports.postman.require_url(channel.url)
+            self.services.ports.postman.require_url(channel.url)
         if channel.way is Way.PUSH:
             check_browser_key(from_base64url(channel.p256dh))
         if hook.picture and channel.way not in WITH_PICTURE:
@@ -70,11 +73,11 @@ class Messages(UseCase):
         """Seal a channel. The sender of pushes is made here, for who sends them writes no keys."""
         if channel.way is Way.PUSH:
             self._read_private_key(tenant)
-        return self.book.storage.vault.seal(channel_text(channel), keys.hook_secret(tenant, hook.id))
+        return self.services.storage.vault.seal(channel_text(channel), keys.hook_secret(tenant, hook.id))
 
     def read_channel(self, tenant: str, hook: Hook) -> Channel:
         """Return a hook's channel, in the clear."""
-        return channel_from(self.book.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id)))
+        return channel_from(self.services.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id)))
 
     def read_push_key(self, tenant: str) -> str:
         """Return what browsers know this tenant's sender by; the first call makes it. Raises Busy."""
@@ -82,22 +85,26 @@ class Messages(UseCase):
 
     def _read_private_key(self, tenant: str) -> str:
         item_key, context = keys.push_key(tenant), keys.hook_secret(tenant, keys.PUSH_KEY)
-        if item := self.book.items.get(keys.HOOKS, item_key):
-            return self.book.storage.vault.unseal(bytes(item["secret"]), context)
-        item_made = {"tenant": tenant, "id": keys.PUSH_KEY, "secret": self.book.storage.vault.seal(new_key(), context)}
-        write_unless_changed(self.book.items, [Put(keys.HOOKS, item_made, (absent("key-free"),))])
+        if item := self.services.items.get(keys.HOOKS, item_key):
+            return self.services.storage.vault.unseal(bytes(item["secret"]), context)
+        item_made = {
+            "tenant": tenant,
+            "id": keys.PUSH_KEY,
+            "secret": self.services.storage.vault.seal(new_key(), context),
+        }
+        write_unless_changed(self.services.items, [Put(keys.HOOKS, item_made, (absent("key-free"),))])
         return self._read_private_key(tenant)
 
     def forget_push_key(self, tenant: str) -> None:
         """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes another."""
-        write(self.book.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
+        write(self.services.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
 
     def send_message(self, hook: Hook, delivery: Delivery) -> int | None:
         """Send a delivery's message; return the status of the answer, or None if people are not to be told now.
 
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
-        tenant = self.book.tenants.read_stored(delivery.tenant)
+        tenant = self.services.tenants.read_stored(delivery.tenant)
         event: Mapping[str, Any] = json.loads(delivery.payload)
         zone = ZoneInfo(tenant.time_zone)
         event_time = moment_of_text(event["at"]).astimezone(zone)
@@ -128,7 +135,7 @@ class Messages(UseCase):
         if face.restriction is not None or face.group_id in tenant.hidden:
             return False
         consent = face.consent
-        if consent is not None and consent.expires_at is not None and consent.expires_at <= self.book.clock.now():
+        if consent is not None and consent.expires_at is not None and consent.expires_at <= self.services.clock.now():
             return False
         return not tenant.consent_required or has_ground(consent)
 
@@ -160,7 +167,7 @@ class Messages(UseCase):
         """
         if not (name := hook.name_pause(delivery)):
             return
-        if item := self.book.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
+        if item := self.services.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
             now = hook_from(item)
             claims = _read_claims(now)
             if claims.get(name, [0, ""])[1] == _hash_event_id(delivery):
@@ -177,18 +184,18 @@ class Messages(UseCase):
     def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
         if_same = (equals("claims", hook.claims or None, "nobody-else-tells"),)
         update = Update(keys.HOOKS, (delivery.tenant, hook.id), if_same, set={"claims": json.dumps(claims)})
-        return write_unless_changed(self.book.items, [update])
+        return write_unless_changed(self.services.items, [update])
 
     def _find_face(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
         faceid = event["data"].get("faceid")
-        item = self.book.items.get(keys.FACES, (tenant, faceid)) if faceid else None
+        item = self.services.items.get(keys.FACES, (tenant, faceid)) if faceid else None
         return face_from(item) if item else None
 
     def _read_camera_name(self, tenant: str, event: Mapping[str, Any]) -> str:
         """Return what people call the event's camera; "": it has none."""
         if event["camera"] is None:
             return ""
-        item = self.book.items.get(keys.CAMERAS, (tenant, event["camera"]))
+        item = self.services.items.get(keys.CAMERAS, (tenant, event["camera"]))
         return camera_from(item).name if item else str(event["camera"])
 
     def _load_thumbnail(self, tenant: Tenant, face: Face) -> bytes | None:
@@ -196,7 +203,7 @@ class Messages(UseCase):
         if not tenant.keeps_pictures_of(face.group_id):
             return None
         first = next((picture.key for picture in face.pictures if picture.key), None)
-        blobs = self.book.storage.blobs
+        blobs = self.services.storage.blobs
         return (blobs.get(keys.thumbnail(first)) or blobs.get(first)) if first else None
 
     def _send_by_channel(
@@ -205,19 +212,19 @@ class Messages(UseCase):
         """Send a message by its hook's channel; return the status of the answer. `shop`: what the tenant is called."""
         channel = self.read_channel(tenant, hook)
         if channel.way is Way.MAIL:
-            if (mailer := self.book.ports.mailer) is None:
+            if (mailer := self.services.ports.mailer) is None:
                 raise InvalidInput("no mail is sent from here any more: the operator sets smtp_host and smtp_from")
             text = message_text(hook.template, values)
             mailer.mail(channel.to, text.strip().splitlines()[0][:100], text, picture)
             return _SENT
         if channel.way is Way.PUSH:
             message = {"title": shop, "text": message_text(hook.template, values)}
-            public_url = self.book.settings.public_url
+            public_url = self.services.settings.public_url
             subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
-            post = write_push(channel, message, self._read_private_key(tenant), subject, self.book.clock.now())
+            post = write_push(channel, message, self._read_private_key(tenant), subject, self.services.clock.now())
         else:
             post = write_message(channel, hook.template, values, picture)
-        status = self.book.ports.postman.post(post.url, post.body, post.headers, post.method)
+        status = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
         return _GONE if channel.way is Way.PUSH and status in _NO_LONGER_THERE else status
 
 

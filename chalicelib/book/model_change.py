@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from statistics import fmean
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -25,16 +26,19 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change, GalleryMoved
 from chalicelib.book.faces import has_ended_record
 from chalicelib.book.models import Embedder, list_known_templates
-from chalicelib.book.records.faces import face_from, face_update, picture_fields, tenant_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.templates import is_users, reduce_templates, user_of
 from chalicelib.book.tenants import ENDED_CHANGES
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import RULES, parts_of_sighting
-from chalicelib.book.words.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
-from chalicelib.book.words.items import cut_in_parts, directory_of, gone_of, walk_items, write
-from chalicelib.book.words.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
-from chalicelib.book.words.ports import ItemStore, Update, Vision, equals, exists
+from chalicelib.domain.captures import RULES, parts_of_sighting
+from chalicelib.domain.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
+from chalicelib.domain.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
+from chalicelib.domain.rules.templates import is_users, reduce_templates, user_of
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import cut_in_parts, directory_of, gone_of, walk_items, write
+from chalicelib.storage.ports import ItemStore, Update, Vision, equals, exists
+from chalicelib.storage.records.faces import face_from, face_update, picture_fields, tenant_from
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 CHUNK_FACES = 16
 """Faces in one transaction, and so the most work that a kill loses."""
@@ -80,17 +84,18 @@ class Outcome(Struct, frozen=True):
     rejected: ReembeddedNegatives = field(default_factory=ReembeddedNegatives)
 
 
-class Reembedding(UseCase):
+class Reembedding(Service["Book"]):
     """Runs that change a tenant's model."""
 
     def read_model(self, tenant: str) -> str:
         """Return the model that searches use now. Raises TenantNotFound."""
-        return str(directory_of(self.book.items, tenant)["model"])
+        return str(directory_of(self.services.items, tenant)["model"])
 
     def count_faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""
         return sum(
-            int(group["count"]) for group in walk_items(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS)
+            int(group["count"])
+            for group in walk_items(self.services.items, keys.DIRECTORY, tenant, between=keys.GROUPS)
         )
 
     def count_remaining(self, tenant: str, model: str) -> Remaining:
@@ -105,7 +110,7 @@ class Reembedding(UseCase):
         for face, pictures in self._list_lacking_faces(tenant, new.model):
             begin_s, embedded_count = time.perf_counter(), 0
             for picture in pictures:
-                if (jpeg := self.book.storage.blobs.get(picture.key)) is not None:
+                if (jpeg := self.services.storage.blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
                         embedder.make_template(list_known_templates(face, picture), jpeg)
                         embedded_count += 1
@@ -117,7 +122,7 @@ class Reembedding(UseCase):
 
     def _list_lacking_faces(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
-        for face in _list_faces(self.book.items, tenant):
+        for face in _list_faces(self.services.items, tenant):
             lacking_pictures = [picture for picture in face.pictures if picture.key and not picture.has(model)]
             if lacking_pictures:
                 yield face, lacking_pictures
@@ -141,16 +146,16 @@ class Reembedding(UseCase):
         self._require_pictures(tenant, new.model)
         run = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.count_faces(tenant), threads=threads)
         self._announce_model(tenant, new.model)
-        seq = self.book.writer.read_seq(tenant)
+        seq = self.services.writer.read_seq(tenant)
         run.embed_all_faces()
         negatives = self._embed_negatives(tenant, Embedder(old, new))
         if self.read_model(tenant) == new.model:
             return replace(run.make_outcome(switched=False), rejected=negatives)
-        self.book.index.build(tenant)
+        self.services.index.build(tenant)
         for _ in range(_MOST_ROUNDS):
             seq = self._catch_up(run, seq)
             try:
-                self.book.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+                self.services.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
@@ -166,10 +171,10 @@ class Reembedding(UseCase):
 
     def _require_pictures(self, tenant: str, model: str) -> None:
         """Raise Conflict if the tenant keeps no pictures, and faces would be lost, since nothing can be embedded."""
-        item = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant))
+        item = self.services.items.get(keys.TENANTS, keys.tenant_item(tenant))
         if item is None or tenant_from(item).keeps_pictures:
             return
-        faces = _list_faces(self.book.items, tenant)
+        faces = _list_faces(self.services.items, tenant)
         lost_count = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
         if lost_count:
             raise Conflict(
@@ -184,13 +189,14 @@ class Reembedding(UseCase):
             return
         if_there = (exists("tenant-exists"),)
         write(
-            self.book.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_there, set={"next_model": model})]
+            self.services.items,
+            [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_there, set={"next_model": model})],
         )
 
     def _catch_up(self, run: _Run, covered_seq: int) -> int:
         """Embed the faces that came or changed since seq `covered_seq`. Return the seq that is covered then."""
-        until_seq = self.book.writer.read_seq(run.tenant)
-        entries = self.book.ports.journal(run.tenant, covered_seq, until_seq)
+        until_seq = self.services.writer.read_seq(run.tenant)
+        entries = self.services.ports.journal(run.tenant, covered_seq, until_seq)
         if entries is None:
             run.embed_all_faces()
         else:
@@ -203,13 +209,13 @@ class Reembedding(UseCase):
     def _embed_negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
         """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
         embedded_count = gone_count = 0
-        for faceid, negative in self.book.recognition.negatives.list_all(tenant):
+        for faceid, negative in self.services.recognition.negatives.list_all(tenant):
             if any(template.model == embedder.model for template in negative.templates):
                 continue
             template = self._embed_negative(tenant, negative, embedder)
             if template is None:
                 gone_count += 1
-            elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
+            elif self.services.recognition.negatives.add_template(tenant, faceid, negative, template):
                 embedded_count += 1
         return ReembeddedNegatives(embedded_count, gone_count)
 
@@ -218,7 +224,7 @@ class Reembedding(UseCase):
             capture_id, _ = parts_of_sighting(negative.sighting_id)
         except ValueError:
             return None
-        picture = self.book.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
+        picture = self.services.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
         if picture is None:
             return None
         try:
@@ -243,7 +249,7 @@ class _Run(Struct):
     def embed_all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.done_faces = 0
-        for chunk in cut_in_parts(_list_faces(self.change.book.items, self.tenant), CHUNK_FACES):
+        for chunk in cut_in_parts(_list_faces(self.change.services.items, self.tenant), CHUNK_FACES):
             self._commit_templates(chunk)
             self.done_faces += len(chunk)
             self.on_progress(self.done_faces, max(self.faces, self.done_faces))
@@ -271,7 +277,7 @@ class _Run(Struct):
         if not embedded_faces:
             return
         try:
-            self.change.book.writer.commit(self.tenant, _make_change(self.tenant, embedded_faces))
+            self.change.services.writer.commit(self.tenant, _make_change(self.tenant, embedded_faces))
         except ConditionFailed:
             for old_face, templates in embedded_faces:
                 if face := self._read_face(old_face.faceid):
@@ -296,7 +302,7 @@ class _Run(Struct):
         return templates
 
     def _make_template(self, face: Face, picture: Picture) -> Template | None:
-        jpeg = self.change.book.storage.blobs.get(picture.key) if picture.key else None
+        jpeg = self.change.services.storage.blobs.get(picture.key) if picture.key else None
         if jpeg is not None:
             return self.embedder.make_template(list_known_templates(face, picture), jpeg)
         now = self._read_face(face.faceid)
@@ -305,9 +311,13 @@ class _Run(Struct):
         raise Unusable(GONE)
 
     def _read_face(self, faceid: str) -> Face | None:
-        item = self.change.book.items.get(keys.FACES, (self.tenant, faceid))
+        item = self.change.services.items.get(keys.FACES, (self.tenant, faceid))
         face = face_from(item) if item else None
-        return face if face and _is_compared(face, gone_of(directory_of(self.change.book.items, self.tenant))) else None
+        return (
+            face
+            if face and _is_compared(face, gone_of(directory_of(self.change.services.items, self.tenant)))
+            else None
+        )
 
     def make_outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""

@@ -16,25 +16,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import round_estimates
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.choice import Chooser
-from chalicelib.book.rules.decision import OperatingPoint
-from chalicelib.book.rules.templates import make_template, read_vector
-from chalicelib.book.words.captures import MAX_FACES, RULES, SeenFace
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import Face, Picture, Template, Tenant
-from chalicelib.book.words.pictures import (
-    ATTRIBUTES,
-    Box,
-    DetectedFace,
-    Estimates,
-    FaceJpeg,
-    PictureRules,
-    Quality,
-    Sides,
-)
-from chalicelib.book.words.ports import Examined, Vision
+from chalicelib.domain.captures import MAX_FACES, RULES, SeenFace
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import Face, Picture, Template, Tenant
+from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality, Sides
+from chalicelib.domain.rules.choice import Chooser
+from chalicelib.domain.rules.decision import OperatingPoint
+from chalicelib.domain.rules.templates import make_template, read_vector
+from chalicelib.service import Service
+from chalicelib.storage.ports import Examined, Vision
+from chalicelib.storage.records.faces import round_estimates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -298,11 +289,11 @@ def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:
     return picture.templates if picture.spare else face.templates
 
 
-class TenantVision(UseCase):
+class TenantVision(Service["Book"]):
     """The visions, each made once."""
 
-    def __init__(self, book: Book) -> None:
-        super().__init__(book)
+    def __init__(self, services: Book) -> None:
+        super().__init__(services)
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()
 
@@ -310,13 +301,13 @@ class TenantVision(UseCase):
         """Return the vision that makes this model's embeddings; that of new tenants if it does."""
         with self._making:
             if model not in self._made:
-                default = self.book.ports.vision()
-                self._made[model] = default if default.model == model else self.book.ports.vision_of(model)
+                default = self.services.ports.vision()
+                self._made[model] = default if default.model == model else self.services.ports.vision_of(model)
             return self._made[model]
 
     def make_operating_point(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
         """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
-        fpir = tenant.fpir or self.book.settings.fpir_target
+        fpir = tenant.fpir or self.services.settings.fpir_target
         return OperatingPoint(self.choose_vision(model or tenant.model).impostor_curve, fpir)
 
     def make_chooser(self, tenant: Tenant) -> Chooser:

@@ -1,7 +1,7 @@
 """How good a picture must be to enrol a face, and which portrait is taken from it: template, estimates and JPEG.
 
-The quality is the tenant's `enrol_quality`, else MIN_QUALITY (book/rules/decision). A face's portrait is its first
-picture (book/words/model).
+The quality is the tenant's `enrol_quality`, else MIN_QUALITY (domain/rules/decision). A face's portrait is its first
+picture (domain/model).
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.book.models import examine_faces, include_pose, without_min_age
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
-from chalicelib.book.rules.templates import make_template, read_vector
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import Template, Tenant
-from chalicelib.book.words.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
-from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.values import photo_id
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import Template, Tenant
+from chalicelib.domain.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
+from chalicelib.domain.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
+from chalicelib.domain.rules.templates import make_template, read_vector
+from chalicelib.service import Service
+from chalicelib.storage.ports import Vision
+from chalicelib.storage.values import photo_id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.book.book import Book
     from chalicelib.book.captures.captures import SightedFace
 
     Look = Callable[[NDArray[np.uint8]], list[DetectedFace]]
@@ -46,7 +47,7 @@ class Portrait(Struct, frozen=True):
     estimates: Estimates
     jpeg: FaceJpeg
     photo_id: str
-    """The id of the photo as it was sent (book/words/values.py)."""
+    """The id of the photo as it was sent (storage/values.py)."""
     found: Found | None = None
     """The place of the face in that photo."""
 
@@ -55,7 +56,7 @@ def photo_id_of(photo: bytes) -> str:
     return photo_id(sha256(photo).hexdigest())
 
 
-class Portraits(UseCase):
+class Portraits(Service["Book"]):
     """The maker of portraits."""
 
     def portray_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
@@ -64,7 +65,7 @@ class Portraits(UseCase):
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
         poor or not alive.
         """
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
         largest_face, *other_faces = seen_picture.faces
         if other_faces and largest_face.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
@@ -81,7 +82,7 @@ class Portraits(UseCase):
         a side shorter than FAR times the picture's longer side. Raises Unusable if there is no picture or face, several
         could be enrolled, or the face is too small, too poor or not alive.
         """
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
         large_faces = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
@@ -116,7 +117,7 @@ class Portraits(UseCase):
         Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
         tenant.
         """
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect)
         if len(seen_picture.faces) > MAX_FACES:
             raise Unusable(

@@ -1,7 +1,7 @@
 """Which names has a group, each with the photos that show it, and which of them is a face most like?
 
-A subject is a user (book/rules/templates) with a name, and one face has all its photos; by which it is compared,
-book/rules/choice says. An example is a photo that was given; its id holds the face's and the beginning of the photo's,
+A subject is a user (domain/rules/templates) with a name, and one face has all its photos; by which it is compared,
+domain/rules/choice says. An example is a photo that was given; its id holds the face's and the beginning of the photo's,
 so that nothing else has to be stored of it. Only a subject that was made before format UNITED may have several faces,
 until they are one, and one of which a face was restricted while it was made again.
 """
@@ -20,36 +20,11 @@ from chalicelib.book.commit import Change, GalleryMoved, retry_if_gallery_moved
 from chalicelib.book.faces import make_enrolment_change, rename_actions
 from chalicelib.book.groups import require_room
 from chalicelib.book.portraits import Portrait, photo_id_of
-from chalicelib.book.records.faces import user_from, user_item
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import (
-    SMALLEST_GALLERY,
-    SearchAnswer,
-    SearchRequest,
-    Verdict,
-    is_match,
-    judge_candidates,
-    rate_closeness,
-    subtract_demand,
-)
-from chalicelib.book.rules.hold import require_free
-from chalicelib.book.rules.recognised import DescribedFace, Probes, SeenPicture
-from chalicelib.book.rules.templates import (
-    User,
-    entry_of,
-    free_subject_id,
-    list_given_pictures,
-    of_model,
-    read_vector,
-    subject_id,
-    user_of,
-)
 from chalicelib.book.users import user_count_update
 from chalicelib.book.visits import face_put
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.chores import Chore, make_unfinished
-from chalicelib.book.words.errors import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import decision_said
+from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
     ConsentMissing,
@@ -64,18 +39,46 @@ from chalicelib.book.words.errors import (
     UserExists,
     UserNotFound,
 )
-from chalicelib.book.words.formats import UNITED
-from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import count_attempts, cut_in_parts, retry_if_changed, walk_items
-from chalicelib.book.words.model import STRANGER, Candidate, Decision, Face, Group, Picture, Tenant
-from chalicelib.book.words.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
-from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.ports import Action, Delete, Put, absent
-from chalicelib.book.words.values import first_version, time_ordered_id
+from chalicelib.domain.grounds import require_record
+from chalicelib.domain.jobs import Chore, make_unfinished
+from chalicelib.domain.model import STRANGER, Candidate, Decision, Face, Group, Picture, Tenant
+from chalicelib.domain.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
+from chalicelib.domain.pictures import PictureRules
+from chalicelib.domain.rules.decision import (
+    SMALLEST_GALLERY,
+    SearchAnswer,
+    SearchRequest,
+    Verdict,
+    is_match,
+    judge_candidates,
+    rate_closeness,
+    subtract_demand,
+)
+from chalicelib.domain.rules.hold import require_free
+from chalicelib.domain.rules.recognised import DescribedFace, Probes, SeenPicture
+from chalicelib.domain.rules.templates import (
+    User,
+    entry_of,
+    free_subject_id,
+    list_given_pictures,
+    of_model,
+    read_vector,
+    subject_id,
+    user_of,
+)
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.formats import UNITED
+from chalicelib.storage.items import count_attempts, cut_in_parts, retry_if_changed, walk_items
+from chalicelib.storage.ports import Action, Delete, Put, absent
+from chalicelib.storage.records.faces import user_from, user_item
+from chalicelib.storage.values import first_version, time_ordered_id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.book.book import Book
 
     Templates = NDArray[np.float32]
 
@@ -111,7 +114,7 @@ class Nearest(NamedTuple):
 
 
 class Near(NamedTuple):
-    """A subject, or a face that is no subject's, and how close it is, 0..1 (book/rules/decision)."""
+    """A subject, or a face that is no subject's, and how close it is, 0..1 (domain/rules/decision)."""
 
     name: str
     closeness: float
@@ -119,11 +122,11 @@ class Near(NamedTuple):
     """Its faces that were compared."""
 
 
-class Subjects(UseCase):
+class Subjects(Service["Book"]):
     def list_all(self, tenant: Tenant, group: Group) -> list[User]:
         """Return the subjects, oldest first."""
         users = map(
-            user_from, walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id))
+            user_from, walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id))
         )
         return sorted((user for user in users if user.created_at), key=lambda user: (user.created_at, user.name))
 
@@ -153,7 +156,7 @@ class Subjects(UseCase):
                 break
             with suppress(UserExists):  # somebody has made one of a like name meanwhile
                 subject = self._make_subject(tenant, group, name)
-                self.book.users.add(tenant, group, subject)
+                self.services.users.add(tenant, group, subject)
                 return subject
         raise UserExists(f"there is a subject {name!r} already: choose another name")
 
@@ -161,7 +164,7 @@ class Subjects(UseCase):
         """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
 
         A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
-        LimitReached (book/records/merges), FaceHeld, Busy.
+        LimitReached (storage/records/merges), FaceHeld, Busy.
         """
         for _ in count_attempts():
             with suppress(UserExists):
@@ -199,7 +202,7 @@ class Subjects(UseCase):
 
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
-        for group in self.book.groups.list_all(tenant) if tenant.format >= UNITED else ():
+        for group in self.services.groups.list_all(tenant) if tenant.format >= UNITED else ():
             for subject in self.list_all(tenant, group) if group.users else ():
                 if remaining_s() < STOPS_AT_S:
                     return False
@@ -216,14 +219,14 @@ class Subjects(UseCase):
         for subject in subjects:
             self._delete_faces(tenant, subject.faceids, by)
             with suppress(UserNotFound):
-                self.book.users.delete(tenant, group, subject.id)
+                self.services.users.delete(tenant, group, subject.id)
         return len(examples)
 
     def list_examples(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
         """Yield the examples of these subjects, of each in the order in which the photos were given."""
         names = {faceid: subject.name for subject in subjects for faceid in subject.faceids}
         for batch in cut_in_parts(names, _AT_ONCE):
-            for face in self.book.faces.read_faces_in_group(tenant, group, batch).values():
+            for face in self.services.faces.read_faces_in_group(tenant, group, batch).values():
                 for picture in list_given_pictures(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
                         yield Example(id_, names[face.faceid], face, picture)
@@ -245,9 +248,9 @@ class Subjects(UseCase):
     def _read_face_now(self, tenant: Tenant, faceid: str) -> Face:
         """Return the face, or that which it was merged into. Raises FaceNotFound."""
         try:
-            return self.book.faces.get(tenant, faceid)
+            return self.services.faces.get(tenant, faceid)
         except FaceMerged as merged:
-            return self.book.faces.get(tenant, str(merged.details["into"]))
+            return self.services.faces.get(tenant, str(merged.details["into"]))
 
     def remove_example(self, tenant: Tenant, example: Example, by: str) -> None:
         """Delete an example; a face without examples goes.
@@ -265,9 +268,9 @@ class Subjects(UseCase):
 
         for _ in count_attempts():
             try:
-                return self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_others)
+                return self.services.enrolment.pictures.keep_pictures(tenant, faceid, keep_others)
             except LastPicture:
-                deletion = self.book.deletion
+                deletion = self.services.deletion
                 if deletion.delete_faces(
                     tenant, [faceid], by=by, only=lambda face: not keep_others(face), keeps_users=True
                 ).success:
@@ -294,21 +297,23 @@ class Subjects(UseCase):
         """
         photo_id, portrait, like_name = photo_id_of(photo), None, ""
         for _ in count_attempts():
-            seq = self.book.writer.read_seq(tenant.name) if portrait else 0
+            seq = self.services.writer.read_seq(tenant.name) if portrait else 0
             subject = self.find(tenant, group, _normalise_name(name), matches_case=matches_case)
-            faces = [*self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values()] if subject else []
+            faces = (
+                [*self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values()] if subject else []
+            )
             if subject and (example := _find_example(subject, faces, photo_id)):
                 return example
             require_record(tenant, faces[0].consent if faces else None)
             if portrait is None:
-                portrait = self.book.portraits.portray_only(tenant, photo, rules, least_score)
+                portrait = self.services.portraits.portray_only(tenant, photo, rules, least_score)
                 require_room(group)
                 like_name = "" if subject else self._name_like_person(tenant, group, portrait)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
                 if subject is None:
                     subject = self._make_subject(tenant, group, name, matches_case=matches_case)
-                    self.book.users.add(tenant, group, subject)
+                    self.services.users.add(tenant, group, subject)
                 face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
                 return Example(_example_id(face, picture) or "", subject.name, face, picture, like_name)
         raise Busy(_BUSY)
@@ -320,10 +325,10 @@ class Subjects(UseCase):
         Strangers whom a camera saw count as nobody: the sweep joins them with the subject.
         """
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.book.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
+        (recognised,) = self.services.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
         if recognised.face is None or recognised.face.group_id == STRANGER:
             return ""
-        acts.report_people([recognised.face.faceid])
+        audit_events.report_people([recognised.face.faceid])
         return (
             self._read_names(tenant, [recognised.face]).get(user_of(recognised.face))
             or recognised.face.name
@@ -346,8 +351,8 @@ class Subjects(UseCase):
 
         Raises Busy.
         """
-        population = self.book.tenant_vision.choose_vision(tenant.model).population
-        point = self.book.tenant_vision.make_operating_point(tenant)
+        population = self.services.tenant_vision.choose_vision(tenant.model).population
+        point = self.services.tenant_vision.make_operating_point(tenant)
         answer, faces, names = self._search_candidates(tenant, group, probes, max_subjects)
         nearest: list[Nearest] = []
         for described, probe, verdicts in zip(
@@ -356,7 +361,7 @@ class Subjects(UseCase):
             rated = self._rate_candidates(tenant, faces, probe, described, verdicts)
             near = _name_unless_refused(described, _rank_subjects(rated, names)[:max_subjects])
             nearest.append(Nearest(near, _decide_nearest(described, verdicts[0], answer.seq)))
-        acts.report_decisions([{"model": tenant.model, **decision_said(one.decision)} for one in nearest])
+        audit_events.report_decisions([{"model": tenant.model, **decision_said(one.decision)} for one in nearest])
         return nearest
 
     def _rate_candidates(
@@ -372,7 +377,7 @@ class Subjects(UseCase):
         The closeness is low if the two cannot be compared, or a negative is nearer. `described`: the probe's face;
         None: unknown.
         """
-        point, negatives = self.book.tenant_vision.make_operating_point(tenant), self.book.recognition.negatives
+        point, negatives = self.services.tenant_vision.make_operating_point(tenant), self.services.recognition.negatives
         quality = None if described is None else described.quality.total
         rated: list[tuple[Candidate, float]] = []
         for verdict in verdicts:
@@ -417,7 +422,7 @@ class Subjects(UseCase):
         """
         import numpy as np
 
-        curve = self.book.tenant_vision.make_operating_point(tenant).curve
+        curve = self.services.tenant_vision.make_operating_point(tenant).curve
         scores = (other_templates.astype(np.float64) @ template.astype(np.float64)).tolist()
         closenesses: list[float] = []
         for score, described in zip(scores, described_faces, strict=True):
@@ -425,7 +430,7 @@ class Subjects(UseCase):
             is_fit = is_match(score, score, described.quality.total if described else None, quality)
             is_refused = described is not None and bool(described.spoof)
             closenesses.append(0.0 if is_refused else rate_closeness(score, curve, is_fit=is_fit))
-        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in closenesses])
+        audit_events.report_decisions([{"model": tenant.model, "closeness": value} for value in closenesses])
         return closenesses
 
     def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
@@ -451,7 +456,7 @@ class Subjects(UseCase):
             for subject in subjects_alike
         ):
             raise UserExists(f"there is a subject {name!r} already: choose another name")
-        restrictions = [face.restriction for face in self.book.faces.list_restricted(tenant) if face.restriction]
+        restrictions = [face.restriction for face in self.services.faces.list_restricted(tenant) if face.restriction]
         restricted_names = {
             restriction.user: restriction.subject
             for restriction in restrictions
@@ -464,17 +469,17 @@ class Subjects(UseCase):
             if id_ not in used_ids and is_same_name(restricted_name, name, matches_case=matches_case)
         )
         id_ = next(ids_of_same_name, None) or free_subject_id(name, used_ids | restricted_names.keys())
-        return User(group.id, id_, name=normal_name, created_at=self.book.clock.now())
+        return User(group.id, id_, name=normal_name, created_at=self.services.clock.now())
 
     def _list_alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
         """Yield the subjects whose names fold to the same as this one."""
         between = keys.numbered_users_range(entry_of(group.id, subject_id(name)))
-        return map(user_from, walk_items(self.book.items, keys.DIRECTORY, tenant.name, between=between))
+        return map(user_from, walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=between))
 
     def _read_again(self, tenant: Tenant, group: Group, subject: User) -> User | None:
         """Return the subject as it is now; None if it is gone, also if one whose name folds alike has its id now."""
         with suppress(UserNotFound):
-            now = self.book.users.get(tenant, group, subject.id)
+            now = self.services.users.get(tenant, group, subject.id)
             return now if is_same_name(now.name, subject.name, matches_case=False) else None
         return None
 
@@ -483,18 +488,18 @@ class Subjects(UseCase):
     ) -> tuple[Face, Picture]:
         """Add a photo to the subject's face, as it was read, or make it."""
         if faces:
-            return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
-        now = self.book.clock.now()
+            return faces[0], self.services.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
+        now = self.services.clock.now()
         new_face = _assign_to_subject(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
-        picture = self.book.enrolment.write_portrait(tenant, new_face, portrait, now)
+        picture = self.services.enrolment.write_portrait(tenant, new_face, portrait, now)
         face = replace(new_face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
         change = replace(make_enrolment_change(tenant, group, [face], [put]), based_on=seq)
-        with self.book.face_pictures.replace_pictures((), [picture.key]):
+        with self.services.face_pictures.replace_pictures((), [picture.key]):
             try:
-                self.book.writer.commit(tenant.name, change)
+                self.services.writer.commit(tenant.name, change)
             except ConditionFailed as error:
-                self.book.enrolment.raise_refused(tenant, group.id, error)
+                self.services.enrolment.raise_refused(tenant, group.id, error)
                 raise
         return face, picture
 
@@ -502,7 +507,7 @@ class Subjects(UseCase):
         """Merge the subject's faces into that which was seen most; one that cannot be merged stays. Raises Busy."""
         if len(subject.faceids) < 2:
             return
-        faces = self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values()
+        faces = self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values()
         by_visits = sorted(faces, key=lambda face: -face.arrive_count)
         for other in by_visits[1:]:
             with suppress(FaceHeld, LimitReached, ConsentMissing):
@@ -511,7 +516,7 @@ class Subjects(UseCase):
     def _merge_faces(self, tenant: Tenant, survivor: str, other: str) -> None:
         """Merge two faces, if both are there: photos that look unlike the survivor's are spare then."""
         with suppress(FaceNotFound):
-            self.book.merges.merging.merge(tenant, survivor, other, is_sure=False)
+            self.services.merges.merging.merge(tenant, survivor, other, is_sure=False)
 
     @retry_if_changed(_BUSY)
     def _move_face(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
@@ -521,14 +526,14 @@ class Subjects(UseCase):
         if the target has other faces than were read, or its id is another one's.
         """
         refusal = f"others have changed or made the subject {target.name!r}: send the request again"
-        seq, source_now = self.book.writer.read_seq(tenant.name), self._read_again(tenant, group, source)
+        seq, source_now = self.services.writer.read_seq(tenant.name), self._read_again(tenant, group, source)
         if source_now is None:
             return target  # somebody has deleted it
         target_now = self._read_again(tenant, group, target)
         if (target_now.faceids if target_now else ()) != target.faceids:
             raise UserExists(refusal)
         target_before = target_now or replace(target, created_at=source_now.created_at)
-        faces = list(self.book.faces.read_faces_in_group(tenant, group, source_now.faceids).values())
+        faces = list(self.services.faces.read_faces_in_group(tenant, group, source_now.faceids).values())
         moving_faces, staying_faces = faces[:1], faces[1:]
         target_after = replace(target_before, faceids=(*target_before.faceids, *(face.faceid for face in moving_faces)))
         source_after = replace(source_now, faceids=tuple(face.faceid for face in staying_faces))
@@ -552,10 +557,10 @@ class Subjects(UseCase):
     @retry_if_changed(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the face, then of the subject."""
-        seq, subject = self.book.writer.read_seq(tenant.name), self._read_again(tenant, group, target)
+        seq, subject = self.services.writer.read_seq(tenant.name), self._read_again(tenant, group, target)
         if subject is None:
             return  # somebody has deleted it
-        for face in self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values():
+        for face in self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values():
             if _assign_to_subject(target, face) != face:
                 seq = self._commit_actions(tenant, self._make_naming_actions(tenant, [face], target), seq)
         self._commit_actions(
@@ -572,10 +577,12 @@ class Subjects(UseCase):
 
     def _commit_actions(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
         """Commit these actions; return the seq after it. Raises GalleryMoved if the gallery has left `seq`."""
-        return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
+        return self.services.writer.commit(
+            tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True)
+        )
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
-        deleted = self.book.deletion.delete_faces(tenant, faceids, by=by, keeps_users=True)
+        deleted = self.services.deletion.delete_faces(tenant, faceids, by=by, keeps_users=True)
         if deleted.failed:
             raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 
@@ -583,7 +590,7 @@ class Subjects(UseCase):
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
         user_keys = [(tenant.name, keys.user_item(entry)) for entry in entries]
-        stored_items = self.book.items.get_many(keys.DIRECTORY, user_keys)
+        stored_items = self.services.items.get_many(keys.DIRECTORY, user_keys)
         return {user.entry: user.name for user in map(user_from, filter(None, stored_items)) if user.name}
 
     def _search_candidates(
@@ -596,8 +603,8 @@ class Subjects(UseCase):
         limit = max(_LEAST_CANDIDATES, 2 * max_subjects)
         while True:
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
-            answer = self.book.ports.search.search(tenant.name, request)
-            faces = self.book.faces.read_candidate_faces(
+            answer = self.services.ports.search.search(tenant.name, request)
+            faces = self.services.faces.read_candidate_faces(
                 tenant, (candidate for candidates in answer.candidates for candidate in candidates)
             )
             names = self._read_names(tenant, faces.values())

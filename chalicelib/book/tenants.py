@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
-from chalicelib.book.records.faces import RENEWED, USED_AT, group_item, tenant_from, tenant_setting_fields
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import api_keys, keys
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.consent import EndedRecords
-from chalicelib.book.words.effects import SHARED_KEYS, SHOP, Effect, name_setting
-from chalicelib.book.words.errors import (
+from chalicelib.domain import api_keys
+from chalicelib.domain.consent import EndedRecords
+from chalicelib.domain.effects import SHARED_KEYS, SHOP, Effect, name_setting
+from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
     InvalidInput,
@@ -28,16 +25,8 @@ from chalicelib.book.words.errors import (
     TenantExists,
     TenantNotFound,
 )
-from chalicelib.book.words.formats import FORMAT, require_format, upgrade_format
-from chalicelib.book.words.items import (
-    count_attempts,
-    directory_of,
-    retry_if_changed,
-    walk_items,
-    write,
-    write_unless_changed,
-)
-from chalicelib.book.words.model import (
+from chalicelib.domain.jobs import Chore
+from chalicelib.domain.model import (
     DEFAULT_GROUPS,
     Credentials,
     Group,
@@ -47,8 +36,7 @@ from chalicelib.book.words.model import (
     Tenant,
     name_old_key,
 )
-from chalicelib.book.words.ports import Action, Check, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.book.words.tenant_settings import (
+from chalicelib.domain.tenant_settings import (
     FORGET,
     RETENTION,
     SIGHTING_DAYS,
@@ -56,14 +44,27 @@ from chalicelib.book.words.tenant_settings import (
     count_capture_days,
     count_sighting_days,
 )
-from chalicelib.book.words.values import milliseconds, read_optional
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.formats import FORMAT, require_format, upgrade_format
+from chalicelib.storage.items import (
+    count_attempts,
+    directory_of,
+    retry_if_changed,
+    walk_items,
+    write,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import Action, Check, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.storage.records.faces import RENEWED, USED_AT, group_item, tenant_from, tenant_setting_fields
+from chalicelib.storage.values import milliseconds, read_optional
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.book.book import Book
     from chalicelib.book.idempotency import RequestId
-    from chalicelib.book.words.consent import Consent
+    from chalicelib.domain.consent import Consent
 
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -113,9 +114,9 @@ CREDENTIALS: Mapping[str, Callable[[str], tuple[str, str]]] = {
 """The pointer of each credential, by the field of the tenant's item that holds the credential or its hash."""
 
 
-class Tenants(UseCase):
-    def __init__(self, book: Book) -> None:
-        super().__init__(book)
+class Tenants(Service["Book"]):
+    def __init__(self, services: Book) -> None:
+        super().__init__(services)
         self._owners: dict[tuple[str, str], Item] = {}
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
@@ -128,14 +129,14 @@ class Tenants(UseCase):
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
             )
-        existing = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        existing = self.services.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
         for other in existing:
             require_format(other)  # no tenant beside data that this version cannot read
         credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
         is_new_version = bool(existing) and existing[0]["format"] != FORMAT  # the version before may come back
-        model = existing[0]["model"] if is_new_version else self.book.ports.model()
+        model = existing[0]["model"] if is_new_version else self.services.ports.model()
         tenant = self._apply_settings(
-            Tenant(name, profile, credentials.app_id, self.book.clock.now(), model),
+            Tenant(name, profile, credentials.app_id, self.services.clock.now(), model),
             asdict(settings or TenantSettings()),
         )
         item = {
@@ -158,7 +159,7 @@ class Tenants(UseCase):
             *self._make_directory_actions(tenant),
         ]
         try:
-            write(self.book.items, actions)
+            write(self.services.items, actions)
         except ConditionFailed as error:
             if _NEVER_ERASED in error.names:
                 raise TenantExists(
@@ -171,7 +172,7 @@ class Tenants(UseCase):
 
     def list_all(self) -> list[Tenant]:
         """Return all tenants, by name."""
-        return [tenant_from(item) for item in walk_items(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
+        return [tenant_from(item) for item in walk_items(self.services.items, keys.TENANTS, keys.tenant_item("")[0])]
 
     def open_tenant(self, item: Item) -> Tenant:
         """Read a tenant for work on its faces: those whose record of consent has expired by now are restricted first.
@@ -180,7 +181,7 @@ class Tenants(UseCase):
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
-            self.book.duties.consents_expire(tenant)
+            self.services.duties.consents_expire(tenant)
         return tenant
 
     def open_if_restricted(self, item: Item) -> Tenant:
@@ -190,12 +191,12 @@ class Tenants(UseCase):
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):
-            self.book.duties.consents_await(tenant)
+            self.services.duties.consents_await(tenant)
         return tenant
 
     def has_expired_consent(self, tenant: Tenant) -> bool:
         """Tell whether somebody's record of consent has expired whom nobody has restricted since."""
-        return tenant.consents_end_at is not None and tenant.consents_end_at <= self.book.clock.now()
+        return tenant.consents_end_at is not None and tenant.consents_end_at <= self.services.clock.now()
 
     def announce_consent_end(self, tenant: Tenant, consent: Consent | None) -> None:
         """Note in the tenant's record when a record of consent expires, before a face gets it. Raises Busy.
@@ -207,7 +208,7 @@ class Tenants(UseCase):
             return
         for _ in count_attempts():
             if self.has_expired_consent(tenant):  # a run that restricts those people just now has not read this record
-                self.book.duties.consents_expire(tenant)
+                self.services.duties.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
             if tenant.consents_end_at is not None and tenant.consents_end_at <= ends_at:
                 return
@@ -224,13 +225,14 @@ class Tenants(UseCase):
             {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
         )
         return write_unless_changed(
-            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, does=_ARRANGES, **change)]
+            self.services.items,
+            [Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, does=_ARRANGES, **change)],
         )
 
     def is_unused(self) -> bool:
         """Tell whether there never was a tenant: none is there, and none was erased."""
         kinds = (keys.tenant_item("")[0], keys.ERASED)
-        return not any(self.book.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
+        return not any(self.services.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
@@ -252,7 +254,7 @@ class Tenants(UseCase):
             item, self._seal_credentials(credentials), *_SHARED, "api_key_digest", unused=old_fields
         )
         actions += _make_old_appcode_deletes(item)
-        write(self.book.items, actions)
+        write(self.services.items, actions)
         return credentials
 
     @retry_if_changed(_KEYS_CHANGE)
@@ -273,11 +275,11 @@ class Tenants(UseCase):
         AnsweredAlready.
         """
         item, secret = self._read_item(tenant.name), api_keys.new_secret()
-        old_key_ends_at = self.book.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
+        old_key_ends_at = self.services.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
         actions: list[Action] = []
         if key is SharedKey.APP_KEY:
             field, old_field = "app_key", _OLD_APP_KEY
-            stored_key: Any = self.book.storage.vault.seal(secret, tenant.name)
+            stored_key: Any = self.services.storage.vault.seal(secret, tenant.name)
         else:
             field, old_field, stored_key = "appcode_digest", OLD_APPCODE, api_keys.digest(secret)
             actions = [api_keys.let_in(keys.appcode_item(stored_key), tenant.name), *_make_old_appcode_deletes(item)]
@@ -300,7 +302,7 @@ class Tenants(UseCase):
                 does=((Effect.TAKES_ACCESS, SHARED_KEYS), (Effect.GIVES_ACCESS, SHARED_KEYS)),
             ),
         )
-        self.book.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
+        self.services.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
         return secret
 
     def read_old_app_key(self, tenant: Tenant, dialect: str) -> str | None:
@@ -308,7 +310,7 @@ class Tenants(UseCase):
         if not self._old_key_holds(tenant, dialect):
             return None
         sealed = self._read_item(tenant.name).get(_OLD_APP_KEY)
-        return None if sealed is None else self.book.storage.vault.unseal(bytes(sealed), tenant.name)
+        return None if sealed is None else self.services.storage.vault.unseal(bytes(sealed), tenant.name)
 
     def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
         """Return the tenant whose appcode this was before the newest, while it holds."""
@@ -321,7 +323,7 @@ class Tenants(UseCase):
 
     def _old_key_holds(self, tenant: Tenant, dialect: str) -> bool:
         renewal = tenant.renewals.get(dialect)
-        return renewal is not None and self.book.clock.now() < renewal.old_until
+        return renewal is not None and self.services.clock.now() < renewal.old_until
 
     def _forget_old_keys(self, tenant: Tenant) -> None:
         """Delete the items of keys that are valid no longer."""
@@ -340,18 +342,20 @@ class Tenants(UseCase):
         used_fields = (f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals)
         removed_fields = (_OLD_APP_KEY, OLD_APPCODE, *renewals, *used_fields)
         update = Update(keys.TENANTS, keys.tenant_item(tenant.name), if_not_renewed, remove=removed_fields)
-        write_unless_changed(self.book.items, [update, *_make_old_appcode_deletes(item)])
+        write_unless_changed(self.services.items, [update, *_make_old_appcode_deletes(item)])
 
     def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
         """Note the hour in which a dialect's key is used: one write an hour and key. `is_old`: it is not the newest."""
         key = name_old_key(dialect) if is_old else dialect
-        hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(key))
+        hour = api_keys.hour_to_note(self.services.clock.now(), tenant.dialects_used_at.get(key))
         if hour is None:
             return
         used_at = {f"{key}{USED_AT}": milliseconds(hour)}
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
             if_there = exists("tenant-exists")
-            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=used_at)])
+            self.services.items.transact(
+                [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=used_at)]
+            )
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
@@ -365,7 +369,7 @@ class Tenants(UseCase):
         Raises TenantNotFound, Busy.
         """
         fields = {"app_id": secrets.token_hex(_APP_ID_BYTES).upper(), "life": _make_life()}
-        write(self.book.items, _make_rotation_actions(self._read_item(name), fields, "app_id"))
+        write(self.services.items, _make_rotation_actions(self._read_item(name), fields, "app_id"))
 
     def begin_life(self, name: str) -> None:
         """Give the tenant's book another life, since it goes on from an earlier state. Raises TenantNotFound, Busy.
@@ -375,7 +379,7 @@ class Tenants(UseCase):
         self.read_stored(name)
         if_there = exists("tenant-exists")
         fields, does = {"life": _make_life()}, ((Effect.SETS, "life"),)
-        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)])
+        write(self.services.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)])
 
     def enable(self, name: str) -> None:
         self._set_fields(name, Effect.GIVES_ACCESS, disabled=False)
@@ -394,7 +398,7 @@ class Tenants(UseCase):
             conditions = (exists("tenant-exists"), *if_enough)
             actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), conditions, add=room_gained))
         try:
-            write(self.book.items, actions)
+            write(self.services.items, actions)
         except ConditionFailed as error:
             raise self._make_refusal_error(tenant, changed_tenant, error) from error
         self.begin_consequences(name, changes)
@@ -402,7 +406,7 @@ class Tenants(UseCase):
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
         """Begin what a change of settings asks for, after it was stored: strangers that are forgotten go now."""
         if changes.get("strangers") == FORGET:
-            self.book.duties.strangers_go(name)
+            self.services.duties.strangers_go(name)
 
     def make_settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
         """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.
@@ -441,7 +445,7 @@ class Tenants(UseCase):
 
     def find(self, name: str) -> Tenant | None:
         """Return the tenant of that name; None if there is none, or none any more. Raises Busy."""
-        return read_optional(self.open_tenant, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
+        return read_optional(self.open_tenant, self.services.items.get(keys.TENANTS, keys.tenant_item(name)))
 
     def get_by_name(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""
@@ -462,7 +466,7 @@ class Tenants(UseCase):
 
     def read_owner(self, credential: tuple[str, str]) -> Item | None:
         """Return the item that says the owner of a credential, a camera's, too: read once, since that never changes."""
-        owner = self._owners.get(credential) or self.book.items.get(keys.TENANTS, credential)
+        owner = self._owners.get(credential) or self.services.items.get(keys.TENANTS, credential)
         if owner is not None:
             self._owners[credential] = owner
         return owner
@@ -471,10 +475,10 @@ class Tenants(UseCase):
         return self.open_tenant(item), self._unseal(item, field)
 
     def _unseal(self, item: Item, field: str = "app_key") -> str:
-        return self.book.storage.vault.unseal(bytes(item[field]), item["id"])
+        return self.services.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _read_item(self, name: str) -> Item:
-        item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None
+        item = self.services.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None
         if item is None:
             raise TenantNotFound(f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all")
         return item
@@ -483,7 +487,7 @@ class Tenants(UseCase):
         """Make the error about limits that were refused: the tenant holds more than the new ones allow."""
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
-        directory = directory_of(self.book.items, tenant.name)
+        directory = directory_of(self.services.items, tenant.name)
         old_limits, new_limits = tenant.limits, changed_tenant.limits
         if FACES_LEFT in error.names:
             faces = old_limits.faces - int(directory[FACES_LEFT])
@@ -505,15 +509,15 @@ class Tenants(UseCase):
     def _read_item_of_credential(self, key: tuple[str, str]) -> Item | None:
         """Read the tenant of a credential."""
         owner = self.read_owner(key) if 0 < len(key[1]) <= 200 else None
-        return None if owner is None else self.book.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
+        return None if owner is None else self.services.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
 
     def _seal_credentials(self, credentials: Credentials) -> dict[str, Any]:
         return {
-            "app_key": self.book.storage.vault.seal(credentials.app_key, credentials.tenant),
+            "app_key": self.services.storage.vault.seal(credentials.app_key, credentials.tenant),
             "appcode_digest": api_keys.digest(credentials.appcode),
             "api_key_digest": api_keys.digest(credentials.api_key),
             "access_key_id": credentials.access_key_id,
-            "secret_access_key": self.book.storage.vault.seal(credentials.secret_access_key, credentials.tenant),
+            "secret_access_key": self.services.storage.vault.seal(credentials.secret_access_key, credentials.tenant),
         }
 
     def _apply_settings(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
@@ -521,22 +525,22 @@ class Tenants(UseCase):
         settings = TenantSettings(**changes)
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
         if not set(RETENTION).isdisjoint(changes):
-            require_retention(after, self.book.settings.capture_days)
+            require_retention(after, self.services.settings.capture_days)
         return after
 
     def _upgrade_format(self, tenant: Tenant) -> None:
         """Note when the tenant's data get this version's format, or do so, if that is due (decision 0026)."""
         before = (tenant.format, tenant.format_due)
-        after = upgrade_format(*before, milliseconds(self.book.clock.now()))
+        after = upgrade_format(*before, milliseconds(self.services.clock.now()))
         if after != before:
             fields = {"format": after[0], "format_due": after[1] and [*after[1]]}
             if_same = equals("format", tenant.format, "format-same")
-            write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)])
+            write(self.services.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)])
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
         self.get_by_name(name)
         if_there, does = exists("tenant-exists"), ((effect, SHOP),)
-        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)])
+        write(self.services.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)])
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the actions that make a new tenant's directory: its counts, the default groups and their names."""
@@ -557,7 +561,7 @@ class Tenants(UseCase):
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
-            actions += group_puts(name, group, group_item(name, group, self.book.clock.now()))
+            actions += group_puts(name, group, group_item(name, group, self.services.clock.now()))
         return actions
 
 

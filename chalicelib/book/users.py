@@ -11,23 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_EXISTS, Change, make_user_edit, replace_user_faces
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.faces import face_update, user_from, user_item
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_free
-from chalicelib.book.rules.templates import MAX_FACES, User, gallery_group, of_model, read_vector
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
-from chalicelib.book.words.grounds import require_ground
-from chalicelib.book.words.items import retry_if_changed, walk_items
-from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.book.words.ports import Action, Check, Delete, Put, Update, absent, equals, exists
+from chalicelib.domain.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.domain.grounds import require_ground
+from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.domain.rules.hold import require_free
+from chalicelib.domain.rules.templates import MAX_FACES, User, gallery_group, of_model, read_vector
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import retry_if_changed, walk_items
+from chalicelib.storage.ports import Action, Check, Delete, Put, Update, absent, equals, exists
+from chalicelib.storage.records.faces import face_update, user_from, user_item
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 A_TRANSACTION = 90
 """Faces of one transaction, which has 100 actions at most: a user's hundred take two."""
@@ -76,7 +79,7 @@ _Plan = tuple[Sequence[Action], Sequence[JournalEntry]]
 """The actions of a transaction, and its entries in the journal."""
 
 
-class Users(UseCase):
+class Users(Service["Book"]):
     def create(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
         """Make a user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         self.add(tenant, group, User(group.id, id_), request)
@@ -85,7 +88,7 @@ class Users(UseCase):
         """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         if_free = (absent(_USER_FREE),)
         try:
-            self.book.requests.write_with_answer(
+            self.services.requests.write_with_answer(
                 tenant.name,
                 [Put(keys.DIRECTORY, user_item(tenant.name, user), if_free), user_count_update(tenant, group, 1)],
                 request,
@@ -97,7 +100,7 @@ class Users(UseCase):
 
     def get(self, tenant: Tenant, group: Group, id_: str) -> User:
         """Read a user. Raises UserNotFound."""
-        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry)))
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry)))
         if item is None:
             raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
         return user_from(item)
@@ -105,7 +108,7 @@ class Users(UseCase):
     def read_page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
         """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
         items = walk_items(
-            self.book.items,
+            self.services.items,
             keys.DIRECTORY,
             tenant.name,
             between=keys.users_range(group.id),
@@ -121,18 +124,18 @@ class Users(UseCase):
         def plan_part(user: User) -> tuple[_Plan, bool]:
             """Return the plan of one transaction, and whether it is the last one, which deletes the user, too."""
             freed_faceids, remaining_faceids = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
-            faces = self.book.faces.read_faces_in_group(tenant, group, user.faceids)
+            faces = self.services.faces.read_faces_in_group(tenant, group, user.faceids)
             require_free(faces.values())
             updates = self._make_face_updates(
                 tenant, {faceid: faces[faceid] for faceid in freed_faceids if faceid in faces}, ""
             )
             if remaining_faceids:
-                user_after = replace_user_faces(self.book.items, tenant.name, user, remaining_faceids)
+                user_after = replace_user_faces(self.services.items, tenant.name, user, remaining_faceids)
                 actions, journal = make_user_edit(tenant.name, user, user_after)
                 return ([*updates, *actions], journal), False
             user_delete = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
             entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(group.id))
-            answer = self.book.requests.make_answer_actions(tenant.name, request)
+            answer = self.services.requests.make_answer_actions(tenant.name, request)
             actions = [*updates, user_delete, user_count_update(tenant, group, -1), *answer]
             return (actions, [entry] if user.templates else []), True
 
@@ -212,9 +215,9 @@ class Users(UseCase):
 
         def plan_part(user: User) -> tuple[_Plan, Outcome]:
             """Plan what one transaction does, and return the outcome so far with it."""
-            body = self.book.requests.read_progress(tenant.name, request) or {}
+            body = self.services.requests.read_progress(tenant.name, request) or {}
             before = Outcome.read_progress(body) if body else outcome
-            faces = self.book.faces.read_faces_in_group(tenant, group, before.remaining)
+            faces = self.services.faces.read_faces_in_group(tenant, group, before.remaining)
             fit_faceids, unfit_refusals = judge(user, before, faces)
             faceids_now, faceids_later = fit_faceids[:A_TRANSACTION], fit_faceids[A_TRANSACTION:]
             if joins:
@@ -231,10 +234,10 @@ class Users(UseCase):
             )
             journal: list[JournalEntry] = []
             if faceids_now:
-                user_after = replace_user_faces(self.book.items, tenant.name, user, user_faceids)
+                user_after = replace_user_faces(self.services.items, tenant.name, user, user_faceids)
                 puts, journal = make_user_edit(tenant.name, user, user_after)
                 actions += puts
-            actions += self.book.requests.make_answer_actions(
+            actions += self.services.requests.make_answer_actions(
                 tenant.name, request, after.write_progress(), before=body, is_last=not faceids_later
             )
             return (actions, journal), after
@@ -253,13 +256,13 @@ class Users(UseCase):
         plan: Callable[[User], tuple[_Plan, _Result]],
     ) -> _Result:
         """Plan with the user as it is now, commit the plan, and return its result. If others were first, plan again."""
-        with self.book.writer.hold_up_commits(tenant.name):
-            seq = self.book.writer.read_seq(tenant.name)
+        with self.services.writer.hold_up_commits(tenant.name):
+            seq = self.services.writer.read_seq(tenant.name)
             (actions, journal), result = plan(self.get(tenant, group, id_))
             try:
-                with self.book.requests.raise_if_answered(tenant.name, request):
+                with self.services.requests.raise_if_answered(tenant.name, request):
                     if actions:
-                        self.book.writer.commit(tenant.name, _make_change(tenant, group, actions, journal, seq))
+                        self.services.writer.commit(tenant.name, _make_change(tenant, group, actions, journal, seq))
             except ConditionFailed as error:
                 if GROUP_EXISTS in error.names:
                     raise _group_gone_error(group) from error
@@ -286,7 +289,7 @@ class Users(UseCase):
         )
         if user_template is None or face_template is None:
             return 0.0
-        verification = self.book.recognition.verification
+        verification = self.services.recognition.verification
         return verification.rate_similarity(tenant, read_vector(user_template), face_template, [face.estimates.quality])
 
 

@@ -1,38 +1,42 @@
 """How are a face's visits read and stored, and how do its observations get another group's name?
 
-When is a face a regular, and what follows from that: book/rules/visits. A tenant's numbers for it: book/groups.
+When is a face a regular, and what follows from that: domain/rules/visits. A tenant's numbers for it: book/groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_from, face_item, face_update, group_from, picture_fields
-from chalicelib.book.records.observations import (
+from chalicelib.book.tenants import FACES_LEFT, NUMBERED, read_ended_records
+from chalicelib.domain.effects import describe_face_change
+from chalicelib.domain.errors import TenantNotFound
+from chalicelib.domain.grounds import has_ground, require_ground
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant, is_faceid
+from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
+from chalicelib.domain.rules.hold import require_no_loss
+from chalicelib.domain.rules.promotion import PromotionRule
+from chalicelib.domain.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.formats import PAGED
+from chalicelib.storage.items import observed_on, write
+from chalicelib.storage.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
+from chalicelib.storage.records.faces import face_from, face_item, face_update, group_from, picture_fields
+from chalicelib.storage.records.observations import (
     observation_from,
     page_item,
     read_missing_pages,
     visits_from,
     visits_item,
 )
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_no_loss
-from chalicelib.book.rules.promotion import PromotionRule
-from chalicelib.book.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
-from chalicelib.book.tenants import FACES_LEFT, NUMBERED, read_ended_records
-from chalicelib.book.words import keys
-from chalicelib.book.words.effects import describe_face_change
-from chalicelib.book.words.errors import TenantNotFound
-from chalicelib.book.words.formats import PAGED
-from chalicelib.book.words.grounds import has_ground, require_ground
-from chalicelib.book.words.items import observed_on, write
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import REGULAR, STRANGER, Face, Tenant, is_faceid
-from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
-from chalicelib.book.words.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"
@@ -41,7 +45,7 @@ _A_TRANSACTION = 20
 """Observations that are renamed in one transaction; more take several."""
 
 
-class FaceVisitsStore(UseCase):
+class FaceVisitsStore(Service["Book"]):
     def read_face(
         self, tenant: Tenant, faceid: str, at_ms: int | None = None, groups: DefaultGroups | None = None
     ) -> FaceVisits | None:
@@ -53,29 +57,31 @@ class FaceVisitsStore(UseCase):
         if not is_faceid(faceid):
             return None
         wait_for_defaults = (
-            self.book.storage.begin_call(partial(self.read_default_groups, tenant))
+            self.services.storage.begin_call(partial(self.read_default_groups, tenant))
             if groups is None
             else lambda: groups
         )
         # The visits come first, so that the face is never older than the version of its visits.
-        stored_item = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
-        item = self.book.items.get(keys.FACES, (tenant.name, faceid))
+        stored_item = self.services.items.get(keys.ARRIVALS, (tenant.name, faceid))
+        item = self.services.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
         face, groups_of_all = face_from(item), wait_for_defaults()
         default_groups = replace(groups_of_all, promotes=True) if has_ground(face.consent) else groups_of_all
-        group = default_groups.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
+        group = default_groups.of_id(face.group_id) or self.services.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
         head = replace(visits_from(stored_item), must_fit_one_item=tenant.format < PAGED)
         needs_pages = at_ms is None or head.needs_pages(face.group_id, at_ms, default_groups.rule)
-        visits = read_missing_pages(self.book.items, tenant.name, faceid, head) if needs_pages else head
+        visits = read_missing_pages(self.services.items, tenant.name, faceid, head) if needs_pages else head
         return FaceVisits(face, visits, default_groups, group)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
         names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
-        stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
+        stranger, regular, directory = self.services.items.get_many(
+            keys.DIRECTORY, [(tenant.name, name) for name in names]
+        )
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
@@ -95,7 +101,7 @@ class FaceVisitsStore(UseCase):
     def list_touched_sightings(self, tenant: str, face_visits: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
         for arrival in list_touched_arrivals(face_visits.visits, plan.visits):
-            yield from sightings_of_arrival(self.book.items, tenant, face_visits.face, arrival)
+            yield from sightings_of_arrival(self.services.items, tenant, face_visits.face, arrival)
 
     def store_in_one_item(self, tenant: Tenant, face_visits: FaceVisits) -> FaceVisits:
         """Store a face's visits in one item, for a transaction that has no room for pages; return the face then.
@@ -104,7 +110,7 @@ class FaceVisitsStore(UseCase):
         """
         visits = replace(face_visits.visits, pages=(), must_fit_one_item=True)
         if face_visits.visits.pages:
-            write(self.book.items, visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits))
+            write(self.services.items, visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits))
             visits = replace(visits, version=visits.version + 1)
         return replace(face_visits, visits=visits)
 
@@ -121,10 +127,10 @@ class FaceVisitsStore(UseCase):
             visits = replace(face_visits.visits, is_regrouped=True, version=face_visits.visits.version + 1)
             batch, changed_observations = changed_observations[:_A_TRANSACTION], changed_observations[_A_TRANSACTION:]
             write(
-                self.book.items,
+                self.services.items,
                 [
                     *visits_puts(tenant, faceid, face_visits.visits, visits),
-                    *self.book.statistics.make_actions(tenant, [], batch),
+                    *self.services.statistics.make_actions(tenant, [], batch),
                 ],
             )
             face_visits = replace(face_visits, visits=visits)

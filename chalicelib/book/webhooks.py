@@ -32,12 +32,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import require_camera_id
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.effects import Effect, name_access
-from chalicelib.book.words.errors import (
+from chalicelib.domain.captures import require_camera_id
+from chalicelib.domain.effects import Effect, name_access
+from chalicelib.domain.errors import (
     Busy,
     Conflict,
     HookNotFound,
@@ -48,23 +45,9 @@ from chalicelib.book.words.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.book.words.items import (
-    Bounds,
-    CountedList,
-    ListPage,
-    delete_in_parts,
-    retry_if_changed,
-    walk_items,
-    write,
-    write_in_parts,
-    write_unless_changed,
-)
-from chalicelib.book.words.names import legal_group_name
-from chalicelib.book.words.ports import Action, Condition, Delete, Does, Put, Update, absent, equals, exists
-from chalicelib.book.words.slots import hold_slot
-from chalicelib.book.words.telemetry import report_failure
-from chalicelib.book.words.values import milliseconds, moment, read_optional, time_ordered_id
-from chalicelib.book.words.webhooks import (
+from chalicelib.domain.jobs import Chore
+from chalicelib.domain.names import legal_group_name
+from chalicelib.domain.webhooks import (
     FAILING_FROM,
     Delivery,
     Event,
@@ -83,11 +66,29 @@ from chalicelib.book.words.webhooks import (
     make_signature,
     test_event,
 )
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.slots import hold_slot
+from chalicelib.storage import keys
+from chalicelib.storage.items import (
+    Bounds,
+    CountedList,
+    ListPage,
+    delete_in_parts,
+    retry_if_changed,
+    walk_items,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import Action, Condition, Delete, Does, Put, Update, absent, equals, exists
+from chalicelib.storage.values import milliseconds, moment, read_optional, time_ordered_id
+from chalicelib.telemetry import report_failure
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.messages import Messages
-    from chalicelib.book.words.channels import Channel
+    from chalicelib.domain.channels import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
 """Kinds of events that a hook may choose from, by name. A test comes to every hook that is tested."""
 
 
-class Hooks(UseCase):
+class Hooks(Service["Book"]):
     @retry_if_changed("many hooks of this tenant are added at once: send the request again in a moment")
     def add(
         self, tenant: str, url: str | None, *, request: RequestId | None = None, **given: Any
@@ -119,7 +120,7 @@ class Hooks(UseCase):
         has no secret of its own. Without a `url` and a channel it is a mailbox, which has none, either. Raises
         InvalidInput, TooManyHooks, Busy, AnsweredAlready with the `id` of the hook.
         """
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         id_ = time_ordered_id(now)
         fields = self._check_fields({"url": url, **given})
         channel = fields.pop("channel", None)
@@ -127,18 +128,18 @@ class Hooks(UseCase):
         hook = self._attach_channel(
             tenant, Hook(id=id_, created_at=now, sealed_secret=sealed_secret, **fields), channel
         )
-        counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
+        counter = self.services.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
         hooks = CountedList(self.list_all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
         if len(hooks.rows) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
         does = ((Effect.GIVES_ACCESS, name_access("hook", id_)),)
         put = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),), does)
-        self.book.requests.write_with_answer(tenant, [put, hooks.changed], request, {"id": id_})
+        self.services.requests.write_with_answer(tenant, [put, hooks.changed], request, {"id": id_})
         return hook, secret
 
     def list_all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
-        hooks = map(hook_from, walk_items(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
+        hooks = map(hook_from, walk_items(self.services.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
         return sorted(hooks, key=lambda hook: (hook.created_at, hook.id))
 
     def named_kinds(self, tenant: str) -> set[EventKind]:
@@ -148,7 +149,7 @@ class Hooks(UseCase):
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
             return None
-        return read_optional(hook_from, self.book.items.get(keys.HOOKS, (tenant, id_)))
+        return read_optional(hook_from, self.services.items.get(keys.HOOKS, (tenant, id_)))
 
     def get(self, tenant: str, id_: str) -> Hook:
         """Return the hook of that id. Raises HookNotFound."""
@@ -206,17 +207,19 @@ class Hooks(UseCase):
 
     def read_secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
-        return self.book.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id))
+        return self.services.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id))
 
     @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
         does = ((Effect.TAKES_ACCESS, name_access("hook", id_)),)
-        self.book.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,), does)], request)
+        self.services.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,), does)], request)
         for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
-            deliveries = walk_items(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
-            delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
+            deliveries = walk_items(
+                self.services.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix)
+            )
+            delete_in_parts(self.services.items, keys.OUTBOX, deliveries)
 
     @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
     def _change_hook(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
@@ -230,14 +233,14 @@ class Hooks(UseCase):
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
             does=_describe_change(hook, changed_hook),
         )
-        self.book.requests.write_with_answer(tenant, [update], request, {"id": id_})
+        self.services.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed_hook
 
     def note_fields(self, tenant: str, id_: str, condition: Condition = _THERE, **changes: Any) -> bool:
         """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
         does = ((Effect.ARRANGES, name_access("hook", id_)),)
         return write_unless_changed(
-            self.book.items, [Update(keys.HOOKS, (tenant, id_), (condition,), does=does, **changes)]
+            self.services.items, [Update(keys.HOOKS, (tenant, id_), (condition,), does=does, **changes)]
         )
 
     def note_recovery(self, tenant: str, id_: str) -> None:
@@ -247,7 +250,7 @@ class Hooks(UseCase):
         """Return the given values in the forms that are stored. Raises InvalidInput."""
         checked_values = dict(values)
         if values.get("url") is not None:
-            self.book.ports.postman.require_url(values["url"])
+            self.services.ports.postman.require_url(values["url"])
         filters: Mapping[str, Callable[[str], Any]] = {
             "kinds": _read_kind,
             "groups": legal_group_name,
@@ -267,7 +270,7 @@ class Hooks(UseCase):
             return hook
         if hook.url is not None:
             raise InvalidInput("a hook has a url or a channel: send url as null")
-        messages = self.book.webhooks.messages
+        messages = self.services.webhooks.messages
         checked_hook, checked_channel = messages.check_hook(hook, channel or messages.read_channel(tenant, hook))
         return (
             replace(checked_hook, sealed_secret=messages.seal_channel(tenant, checked_hook, checked_channel))
@@ -277,7 +280,7 @@ class Hooks(UseCase):
 
     def _make_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
         secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        return self.book.storage.vault.seal(secret, keys.hook_secret(tenant, id_)), secret
+        return self.services.storage.vault.seal(secret, keys.hook_secret(tenant, id_)), secret
 
 
 def _describe_change(before: Hook, after: Hook) -> Does:
@@ -331,11 +334,11 @@ class _Notice(Struct, frozen=True):
 _NOTICES = msgspec.json.Decoder(_Notice)
 
 
-class Outbox(UseCase):
+class Outbox(Service["Book"]):
     def make_delivery_puts(self, tenant: str, events: Sequence[Event]) -> list[Action]:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
         return (
-            event_puts(tenant, self.book.webhooks.hooks.list_all(tenant), events, self.book.clock.now())
+            event_puts(tenant, self.services.webhooks.hooks.list_all(tenant), events, self.services.clock.now())
             if events
             else []
         )
@@ -357,7 +360,7 @@ class Outbox(UseCase):
 
     def read_last_position(self, tenant: str, kind: EventKind) -> str | None:
         """Return the position of the last event of a kind that the sweep sent; None: it has sent none yet."""
-        return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
+        return (self.services.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
 
     def send_event_once(self, tenant: str, position: str, position_before: str | None, event: Event) -> bool:
         """Send hooks an event that the sweep found. Return False if another sweep was quicker.
@@ -368,9 +371,10 @@ class Outbox(UseCase):
         """
         actions = self.make_delivery_puts(tenant, [event])
         item_key, field_name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
-        if self.book.items.get(keys.DIRECTORY, item_key) is None:
+        if self.services.items.get(keys.DIRECTORY, item_key) is None:
             write_unless_changed(
-                self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": item_key[1]}, (absent("not-swept"),))]
+                self.services.items,
+                [Put(keys.DIRECTORY, {"tenant": tenant, "item": item_key[1]}, (absent("not-swept"),))],
             )
         note = Update(
             keys.DIRECTORY,
@@ -378,7 +382,7 @@ class Outbox(UseCase):
             (equals(field_name, position_before, "not-told-meanwhile"),),
             set={field_name: position},
         )
-        if not write_unless_changed(self.book.items, [note, *actions]):
+        if not write_unless_changed(self.services.items, [note, *actions]):
             return False
         self.send_messages(tenant, actions)
         return True
@@ -388,13 +392,13 @@ class Outbox(UseCase):
 
         Raises Busy, StorageUnavailable.
         """
-        wait_s = math.ceil((delivery.next_at - self.book.clock.now()).total_seconds())
+        wait_s = math.ceil((delivery.next_at - self.services.clock.now()).total_seconds())
         tenant, id_ = delivery_key(delivery)
         body = msgspec.json.encode(_Notice(tenant, id_, milliseconds(delivery.next_at))).decode()
-        self.book.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
+        self.services.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
 
     def delete_delivery(self, delivery: Delivery) -> None:
-        write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
+        write(self.services.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
     def postpone_delivery(self, delivery: Delivery, next_at: datetime, last_error: str) -> None:
         """Set the delivery's next attempt to `next_at`. If another worker was first, nothing is changed."""
@@ -402,15 +406,15 @@ class Outbox(UseCase):
 
     def park(self, delivery: Delivery, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
-        now = moment(milliseconds(self.book.clock.now()))
+        now = moment(milliseconds(self.services.clock.now()))
         parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
-        if not write_unless_changed(self.book.items, _replacement_actions(delivery, parked)):
+        if not write_unless_changed(self.services.items, _replacement_actions(delivery, parked)):
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
-        now = moment(milliseconds(self.book.clock.now()))
+        now = moment(milliseconds(self.services.clock.now()))
         late = (
             delivery for delivery in self._list_deliveries(tenant, keys.PENDING) if delivery.next_at < now - overdue
         )
@@ -424,9 +428,9 @@ class Outbox(UseCase):
 
         Raises HookNotFound, InvalidInput (the token).
         """
-        waiting_prefix = keys.MAILBOX_PREFIX if self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
+        waiting_prefix = keys.MAILBOX_PREFIX if self.services.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
         low, high = keys.deliveries_range(hook_id, keys.PARKED_PREFIX if parked else waiting_prefix)
-        page = self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+        page = self.services.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
         return ListPage(list(map(delivery_from, page.items)), page.token)
 
     def redeliver_hook(self, tenant: str, hook_id: str) -> int:
@@ -435,9 +439,9 @@ class Outbox(UseCase):
         Call it again until it returns 0. Parked ones are then tried for another day. Raises HookNotFound, Conflict if
         it is a mailbox.
         """
-        require_url(self.book.webhooks.hooks.get(tenant, hook_id))
-        self.book.webhooks.hooks.note_recovery(tenant, hook_id)
-        now = moment(milliseconds(self.book.clock.now()))
+        require_url(self.services.webhooks.hooks.get(tenant, hook_id))
+        self.services.webhooks.hooks.note_recovery(tenant, hook_id)
+        now = moment(milliseconds(self.services.clock.now()))
         prefixes = (keys.PARKED_PREFIX, "")
         deliveries = (
             delivery
@@ -456,18 +460,18 @@ class Outbox(UseCase):
 
         Raises HookNotFound, Conflict if the hook has a URL.
         """
-        if not self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox:
+        if not self.services.webhooks.hooks.get(tenant, hook_id).is_mailbox:
             raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
         ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
-        write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
+        write_in_parts(self.services.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
 
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
-        deliveries = walk_items(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
-        return delete_in_parts(self.book.items, keys.OUTBOX, deliveries, self.book.clock.now())
+        deliveries = walk_items(self.services.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
+        return delete_in_parts(self.services.items, keys.OUTBOX, deliveries, self.services.clock.now())
 
     def _list_deliveries(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
-        return map(delivery_from, walk_items(self.book.items, keys.OUTBOX, tenant, between=between))
+        return map(delivery_from, walk_items(self.services.items, keys.OUTBOX, tenant, between=between))
 
     def _hasten_delivery(self, delivery: Delivery, now: datetime) -> bool:
         """Have the delivery tried now, a parked one for another day; return False if others changed it."""
@@ -484,7 +488,7 @@ class Outbox(UseCase):
 
     def _queue_delivery(self, actions: Sequence[Action], delivery: Delivery) -> bool:
         """Store a delivery and queue its message; return False if others changed it."""
-        is_stored = write_unless_changed(self.book.items, actions)
+        is_stored = write_unless_changed(self.services.items, actions)
         if is_stored:
             self.queue_message(delivery)
         return is_stored
@@ -551,12 +555,12 @@ class DeliverySlots:
             yield
 
 
-class Deliveries(UseCase):
+class Deliveries(Service["Book"]):
     """The deliverer of events. `jitter`: returns a random number between two."""
 
-    def __init__(self, book: Book) -> None:
-        super().__init__(book)
-        self.hooks, self.outbox, self.slots = book.webhooks.hooks, book.webhooks.outbox, DeliverySlots()
+    def __init__(self, services: Book) -> None:
+        super().__init__(services)
+        self.hooks, self.outbox, self.slots = services.webhooks.hooks, services.webhooks.outbox, DeliverySlots()
         self.jitter: Callable[[float, float], float] = random.uniform
 
     def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
@@ -584,10 +588,10 @@ class Deliveries(UseCase):
         of the outbox.
         """
         notice = _NOTICES.decode(message_body)
-        delivery = read_optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
+        delivery = read_optional(delivery_from, self.services.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
         if delivery is None:
             return None
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         if delivery.next_at > now:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.queue_message(delivery) if milliseconds(delivery.next_at) == notice.due else None
@@ -609,12 +613,12 @@ class Deliveries(UseCase):
 
         Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
         """
-        hook, now = self.hooks.get(tenant, hook_id), self.book.clock.now()
+        hook, now = self.hooks.get(tenant, hook_id), self.services.clock.now()
         if not hook.enabled:
             raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
         event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
         put = event_put(tenant, hook, event, now)  # whether the hook takes it or not
-        self.book.requests.write_with_answer(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.services.requests.write_with_answer(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
         self.outbox.send_messages(tenant, [put])
         return event
 
@@ -625,7 +629,7 @@ class Deliveries(UseCase):
         watch asks for. This one does not: on AWS its function may not write faces.
         """
         with suppress(TenantNotFound):
-            return self.book.tenants.has_expired_consent(self.book.tenants.read_stored(tenant))
+            return self.services.tenants.has_expired_consent(self.services.tenants.read_stored(tenant))
         return False
 
     def _attempt_delivery(self, hook: Hook, delivery: Delivery) -> None:
@@ -635,7 +639,7 @@ class Deliveries(UseCase):
             status = self._post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             return self.outbox.postpone_delivery(
-                delivery, self.book.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
+                delivery, self.services.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
             )
         except InvalidInput as error:
             return self.outbox.park(tried, str(error))
@@ -663,17 +667,17 @@ class Deliveries(UseCase):
         """Post a delivery, and return the status of the answer; None: nobody was to get it, so nothing was sent."""
         if hook.url is None:
             with self.slots.take_slot(delivery.tenant, hook.id):
-                return self.book.webhooks.messages.send_message(hook, delivery)
+                return self.services.webhooks.messages.send_message(hook, delivery)
         body = delivery.payload.encode()
         secret = self.hooks.read_secret(delivery.tenant, hook)
         headers = {
             "Content-Type": "application/json",
             "X-Regulars-Event": delivery.kind,
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
-            "X-Regulars-Signature": make_signature(secret, self.book.clock.now(), body),
+            "X-Regulars-Signature": make_signature(secret, self.services.clock.now(), body),
         }
         with self.slots.take_slot(delivery.tenant, hook.id):
-            return self.book.ports.postman.post(hook.url, body, headers)
+            return self.services.ports.postman.post(hook.url, body, headers)
 
     def _switch_off_hook(self, hook: Hook, tenant: str) -> None:
         """Switch off a hook, unless somebody has changed it meanwhile."""
@@ -682,7 +686,7 @@ class Deliveries(UseCase):
 
     def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         if now >= delivery.ends_at:
             self.outbox.park(delivery, error)
         else:
@@ -722,11 +726,24 @@ def pause_s(failures: int) -> int:
     return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
 
 
-class Webhooks(UseCase):
-    messages: Made[Messages] = Made("book.messages.Messages")
-    hooks: Made[Hooks] = Made("book.webhooks.Hooks")
-    outbox: Made[Outbox] = Made("book.webhooks.Outbox")
-    deliveries: Made[Deliveries] = Made("book.webhooks.Deliveries")
+class Webhooks(Service["Book"]):
+    @lazy
+    def messages(self) -> Messages:
+        from chalicelib.book.messages import Messages
+
+        return Messages(self.services)
+
+    @lazy
+    def hooks(self) -> Hooks:
+        return Hooks(self.services)
+
+    @lazy
+    def outbox(self) -> Outbox:
+        return Outbox(self.services)
+
+    @lazy
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.services)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (Chore("events", lambda context: self.outbox.forget_expired(context.tenant.name), of_expired=True),)

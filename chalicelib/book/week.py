@@ -13,14 +13,15 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.values import milliseconds
-from chalicelib.book.words.webhooks import Event, EventKind
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.service import Service
+from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
+    from chalicelib.book.book import Book
     from chalicelib.book.statistics.statistics import Question
-    from chalicelib.book.words.local_time import Span
+    from chalicelib.domain.local_time import Span
 
 DAYS = 7
 """Days that a report is about."""
@@ -56,14 +57,14 @@ class Week(Struct, frozen=True):
     staff: int
 
 
-class Weeks(UseCase):
+class Weeks(Service["Book"]):
     def count_week(self, tenant: Tenant, monday: date) -> Week:
         """Count the visits of the week that begins on this Monday."""
         from chalicelib.book.statistics.statistics import Question
-        from chalicelib.book.words.local_time import Granularity
-        from chalicelib.book.words.observations import EVERYTHING, Measure
+        from chalicelib.domain.local_time import Granularity
+        from chalicelib.domain.observations import EVERYTHING, Measure
 
-        statistics, zone = self.book.statistics, ZoneInfo(tenant.time_zone)
+        statistics, zone = self.services.statistics, ZoneInfo(tenant.time_zone)
         visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
         arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
         hour_buckets = statistics.list_buckets(tenant, arrivals)
@@ -95,7 +96,7 @@ class Weeks(UseCase):
         if local_now < datetime.combine(this_monday, _SENT_AT, local_now.tzinfo):
             return False
         monday = this_monday - timedelta(DAYS)
-        outbox = self.book.webhooks.outbox
+        outbox = self.services.webhooks.outbox
         last_reported_week, week_to_tell = outbox.read_last_position(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
         if last_reported_week is not None and last_reported_week >= week_to_tell:
             return False
@@ -105,22 +106,22 @@ class Weeks(UseCase):
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
         """Return the figures of each bucket that has any, by its time."""
-        from chalicelib.book.words.observations import Measure, ObservationKind, Split
+        from chalicelib.domain.observations import Measure, ObservationKind, Split
 
         of_persons = replace(arrivals.wanted, kind=ObservationKind.SIGHTING)
-        persons = self.book.statistics.list_buckets(
+        persons = self.services.statistics.list_buckets(
             tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons)
         )
         people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
         figures = {}
-        for bucket in self.book.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
+        for bucket in self.services.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
             kinds = [bucket.amounts.get(name, 0) for name in _KINDS]
             figures[bucket.time] = Figures(sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds)
         return figures
 
 
 def _span_of_week(zone: ZoneInfo, monday: date) -> Span:
-    from chalicelib.book.words.local_time import Span
+    from chalicelib.domain.local_time import Span
 
     first, end = (datetime.combine(monday + timedelta(days), time(), zone) for days in (0, DAYS))
     return Span(milliseconds(first), milliseconds(end) - 1)

@@ -3,7 +3,7 @@ import { get } from "../api.js";
 
 const LONG_ENOUGH_MS = 1000;
 const NO_TEXT = /(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))/g;
-/** The place before what a spreadsheet takes for a formula or rounds, as `write_rows` (book/words/values.py) has it. */
+/** The place before what a spreadsheet takes for a formula or rounds, as `write_rows` (storage/values.py) has it. */
 
 /** Save an answer that is no JSON, such as CSV. */
 export const saveAnswer = async (path, query, name) => save([await get(path, query)], "text/csv", name);

@@ -36,8 +36,8 @@ from rig.spooled import STATED_MS, add, capture_of, content
 from rig.standin import StandIn
 from rig.uploader import Zygote, environment
 
-from chalicelib.book.words.model import Profile
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Profile
 from chalicelib.settings import Settings
 
 AT_ONCE = ("--give-up-after", "0", "--no-progress")

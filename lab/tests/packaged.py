@@ -13,9 +13,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 from chalicelib import bootstrap
+from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.book.recognition.stored_pictures import FAILS_AFTER_S
-from chalicelib.book.words.model import Profile
-from chalicelib.doors.http import MAX_BODY_BYTES
+from chalicelib.domain.model import Profile
 from chalicelib.settings import Settings
 from infra import package
 from infra.dependencies import Failed

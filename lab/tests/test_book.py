@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.rules.decision import DEFAULT_FPIR
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.domain.rules.decision import DEFAULT_FPIR
 from regulars.cli import main
 from regulars.measuring import labelled
 from regulars_lab.evaluate.book import Sighting, trueness

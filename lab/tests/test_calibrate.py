@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.book.rules.decision import ImpostorCurve
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.domain.rules.decision import ImpostorCurve
 from regulars.cli import main
 from regulars.measuring.looking import MEMORY, digest_vision
 from regulars.measuring.memory import Memory, PictureResult

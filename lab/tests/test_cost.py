@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.aws.cost import table
-from chalicelib.book.words.telemetry import CANARY_SECONDS
-from chalicelib.doors.observability import make_observer
+from chalicelib.api.observability import make_observer
+from chalicelib.cost import table
+from chalicelib.telemetry import CANARY_SECONDS
 from regulars_lab.rigs import operations, shop
 from regulars_lab.rigs.stage import open_stage
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture
@@ -63,7 +63,7 @@ def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> Non
             observe(event, lambda _, work=work: work())
     sent = [json.loads(line).get("_aws", {}).get("CloudWatchMetrics", []) for line in out.getvalue().splitlines()]
     names = {one["Name"] for (directive,) in filter(None, sent) for one in directive["Metrics"]}
-    assert names == {*shop.STANDING_METRICS} - {CANARY_SECONDS}, "the canary itself is played by tests/doors alone"
+    assert names == {*shop.STANDING_METRICS} - {CANARY_SECONDS}, "the canary itself is played by tests/api alone"
 
 
 def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table_says() -> None:

@@ -11,7 +11,8 @@ import pytest
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.decision import (
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.domain.rules.decision import (
     DUPLICATE_FPIR,
     MIN_QUALITY,
     MIN_SIDE_PX,
@@ -19,7 +20,6 @@ from chalicelib.book.rules.decision import (
     ImpostorCurve,
     Population,
 )
-from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab.studio import PAIRS
 from tests.support.examples import every
 from tests.support.pictures.album import Album

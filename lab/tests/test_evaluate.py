@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.book.words.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import Box, DetectedFace
 from regulars.cli import main
 from regulars.measuring import labelled, looking
 from regulars.measuring.looking import choose_main_face

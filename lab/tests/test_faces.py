@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.book.words.pictures import DetectedFace, Quality
+from chalicelib.domain.pictures import DetectedFace, Quality
 from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError
 from regulars.measuring import labelled, looking

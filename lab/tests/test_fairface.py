@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import Estimates, Gender
+from chalicelib.domain.pictures import Estimates, Gender
 from regulars.measuring.looking import choose_main_face
 from regulars_lab.studio import FAIRFACE as FACES
 from tests.support.examples import every

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.index.gallery import Gallery
-from chalicelib.book.index.snapshots.segment import segment_of_faces
-from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, judge_candidates
+from chalicelib.book.search.gallery import Gallery
+from chalicelib.book.search.snapshots.segment import segment_of_faces
+from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, judge_candidates
 from regulars.measuring import curves, open_set
 from regulars.measuring.open_set import Rule
 from regulars.measuring.pairs import NO_FACE, Faces, score_all_pairs

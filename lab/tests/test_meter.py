@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.errors import ConditionFailed, StorageUnavailable
-from chalicelib.book.words.keys import FACES, HOOKS
-from chalicelib.book.words.ports import Delete, Put, Update, absent, equals, exists
+from chalicelib.domain.errors import ConditionFailed, StorageUnavailable
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage.keys import FACES, HOOKS
+from chalicelib.storage.ports import Delete, Put, Update, absent, equals, exists
 from tests.support.fakes import FakeClock
 from tests.support.storage.meter import Meter, MeteredItems
 

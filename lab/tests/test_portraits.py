@@ -10,7 +10,7 @@ from PIL import Image
 
 from chalicelib.book.vision.describe.attributes import estimate_pose
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import DetectedFace, Estimates, Gender, Pose
+from chalicelib.domain.pictures import DetectedFace, Estimates, Gender, Pose
 from regulars_lab.studio import PORTRAITS
 from tests.support.pictures.album import Album, Label
 from tests.support.pictures.degrade import Picture, blurred, lit, shrunk

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.templates import fuse_embeddings
+from chalicelib.domain.rules.templates import fuse_embeddings
 from tests.support.pictures.album import Album
 
 FEWEST = 5

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from test_figures import CURVE, NO_ROWS, small
 
-from chalicelib.book.rules.decision import OperatingPoint, Population
+from chalicelib.domain.rules.decision import OperatingPoint, Population
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule

@@ -21,17 +21,17 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.book.words.acts import Act, Kind, begin_act
-from chalicelib.book.words.effects import SHOP, Effect, read_setting
-from chalicelib.book.words.errors import FaceHeld, FaceNotFound, RegularsError
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.values import format_count, moment, moment_of_text, time_text
-from chalicelib.rights.words.audit import Document as Head
-from chalicelib.rights.words.audit import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
-from chalicelib.rights.words.effects import list_effects
-from chalicelib.rights.words.signing import fingerprint
-from chalicelib.rights.words.standing import HELD, RESTRICTED, WITHDRAWN, Document, Ended, Restored, Rotate
+from chalicelib.domain.audit_events import Act, Kind, begin_act
+from chalicelib.domain.effects import SHOP, Effect, read_setting
+from chalicelib.domain.errors import FaceHeld, FaceNotFound, RegularsError
+from chalicelib.domain.model import Tenant
+from chalicelib.privacy.audit_entries import Document as Head
+from chalicelib.privacy.audit_entries import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
+from chalicelib.privacy.entry_effects import list_effects
+from chalicelib.privacy.signing import fingerprint
+from chalicelib.privacy.standing import HELD, RESTRICTED, WITHDRAWN, Document, Ended, Restored, Rotate
 from chalicelib.services import Services
+from chalicelib.storage.values import format_count, moment, moment_of_text, time_text
 from regulars.errors import OperatorError
 
 _Said = TypeVar("_Said")
@@ -104,7 +104,7 @@ class Since(Struct):
     deleted: dict[str, None] = field(default_factory=dict)
     accesses: dict[str, AccessSince] = field(default_factory=dict)
     freed_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    """When a face lost a mark of documents (rights/words/standing) last."""
+    """When a face lost a mark of documents (privacy/standing) last."""
     settings: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
     """The last value of each, and since when."""
     unsaid_settings: dict[str, None] = field(default_factory=dict)
@@ -198,7 +198,7 @@ def read_export(services: Services, file: Path, begin: datetime, key: str | None
     `key`: the fingerprint of the key that signed the export; None: the tenant's own key. Raises OperatorError if the
     file is not as it was signed, InvalidInput if it is no export.
     """
-    from chalicelib.rights.audit.audit import verified_export
+    from chalicelib.privacy.audit.audit import verified_export
 
     def find_key(name: str) -> str:
         own_public_keys = services.audit.signing.read_public_keys(services.tenants.get_by_name(name).name)

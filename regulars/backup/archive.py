@@ -21,8 +21,8 @@ from typing import IO, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from chalicelib.book.store.embedded.blobs import sync_folder
-from chalicelib.book.words.formats import FORMAT, wrong_format
+from chalicelib.storage.box.blobs import sync_folder
+from chalicelib.storage.formats import FORMAT, wrong_format
 from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
 

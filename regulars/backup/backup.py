@@ -16,16 +16,16 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from chalicelib.book.records.faces import face_from, tenant_from
-from chalicelib.book.records.merges import merge_from
-from chalicelib.book.store.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Picture
-from chalicelib.book.words.ports import ItemStore
+from chalicelib.domain.model import Picture
+from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
-from chalicelib.storage import DATABASE
+from chalicelib.storage import keys
+from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK, sync_folder
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import ItemStore
+from chalicelib.storage.records.faces import face_from, tenant_from
+from chalicelib.storage.records.merges import merge_from
 from regulars import folder
 from regulars.backup import archive, cloud_backup
 from regulars.backup.receipts import MARK

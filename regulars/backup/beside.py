@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from chalicelib.book.words.errors import RegularsError
+from chalicelib.domain.errors import RegularsError
 from chalicelib.services import Services
 from regulars import folder
 from regulars.backup.receipts import write_beside

@@ -16,15 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chalicelib.aws.clients import open_aws_client
-from chalicelib.aws.items import DynamoItemStore
-from chalicelib.book.records.faces import tenant_from
-from chalicelib.book.store.in_process import SystemClock
-from chalicelib.book.store.limits import item_from_json, item_to_json
-from chalicelib.book.words import keys
-from chalicelib.book.words.ports import BlobStore, Item, Storage
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import AwsStorage, Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.aws.clients import open_aws_client
+from chalicelib.storage.aws.items import DynamoItemStore
+from chalicelib.storage.in_process import SystemClock
+from chalicelib.storage.limits import item_from_json, item_to_json
+from chalicelib.storage.ports import BlobStore, Item, Storage
+from chalicelib.storage.records.faces import tenant_from
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
-from chalicelib.book.words.api_keys import FIRST
-from chalicelib.book.words.errors import InvalidInput, StorageUnavailable
-from chalicelib.book.words.model import Credentials, Tenant
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.errors import InvalidInput, StorageUnavailable
+from chalicelib.domain.model import Credentials, Tenant
 from chalicelib.services import Services
 from regulars.backup.after import begin_restore_act
 from regulars.tenants.credentials import CredentialsFile

@@ -14,14 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
-from chalicelib.book.store.embedded.blobs import sync_folder
-from chalicelib.book.words.errors import InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.book.words.values import format_count
-from chalicelib.rights.erasure.again import Receipt, read_receipt
-from chalicelib.rights.words.erasures import RECEIPTS, receipt_name
-from chalicelib.rights.words.signing import canonical_json
-from chalicelib.rights.words.standing import Document, is_before, is_document, read_document
+from chalicelib.domain.errors import InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.privacy.erasure.again import Receipt, read_receipt
+from chalicelib.privacy.erasure_progress import RECEIPTS, receipt_name
+from chalicelib.privacy.signing import canonical_json
+from chalicelib.privacy.standing import Document, is_before, is_document, read_document
 from chalicelib.services import Services
+from chalicelib.storage.box.blobs import sync_folder
+from chalicelib.storage.values import format_count
 from chalicelib.witness import read_documents
 from regulars import folder
 from regulars.errors import DamagedFile, OperatorError

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from chalicelib.aws.cost.table import (
-    Load,
-    Prices,
-    count_units,
-    price_by_service,
-    read_prices,
-    read_table,
-    sum_up_usd,
-)
+from chalicelib.cost.table import Load, Prices, count_units, price_by_service, read_prices, read_table, sum_up_usd
 
 
 def sum_up_in_a_line(of: Load) -> str:
@@ -35,7 +27,7 @@ def print_bill(of: Load) -> None:
         f"captures are pictures of {of.picture_kb:,} kB, kept for {_count(of.picture_days, 'day')};\n"
         f"the bill is one shop's, times {shops}; US dollars, list prices of {price_list.region} "
         f"as of {price_list.date}\n"
-        f"(chalicelib/aws/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
+        f"(chalicelib/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
     )
     _show_bill(f"A month of {shops}", count_units(table, of), price_list)
     _show_bill("A month in which nobody comes", count_units(table, Load(of.faces, 0, 0, of.tenants)), price_list)

@@ -31,7 +31,7 @@ def cost(**load: int) -> None:
       regulars cost --faces 30000 --captures-per-day 5000 --searches-per-day 500 --tenants 1000
       regulars cost --picture-kb 10 --capture-days 7
     """
-    from chalicelib.aws.cost.table import Load
+    from chalicelib.cost.table import Load
     from regulars.cost import bill
 
     bill.print_bill(Load(**load))

@@ -18,10 +18,9 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from chalicelib.book.rules.decision import Population
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import (
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.pictures import (
     ATTRIBUTES,
     Box,
     DetectedFace,
@@ -33,7 +32,8 @@ from chalicelib.book.words.pictures import (
     Quality,
     Sides,
 )
-from chalicelib.book.words.ports import Examined
+from chalicelib.domain.rules.decision import Population
+from chalicelib.storage.ports import Examined
 from regulars.demo.drawings import FACE, HEAD, SIDE_PX, draw_person, encode_jpeg
 
 PEOPLE = b"\npeople: "

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from chalicelib.auth.roles import Role
 from chalicelib.book.vision.packs import packs
 from chalicelib.bootstrap import build
-from chalicelib.doors.words.roles import Role
 from regulars import configuration, folder, libraries
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import fill_shop

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.book.words.api_keys import FIRST
+from chalicelib.domain.api_keys import FIRST
 from chalicelib.settings import Settings
 from regulars import configuration
 from regulars.clients import V1, Connection

@@ -17,20 +17,20 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.auth.roles import Role
 from chalicelib.book.absences import LEAST_VISITS
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.channels import Channel
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import REGULAR, NewFace, PromotionSettings, Tenant
-from chalicelib.book.words.values import milliseconds
-from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.bootstrap import build
-from chalicelib.doors.words.roles import Role
+from chalicelib.domain.captures import RULES
+from chalicelib.domain.channels import Channel
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import REGULAR, NewFace, PromotionSettings, Tenant
+from chalicelib.domain.webhooks import EventKind, Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.values import milliseconds
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 
 WEEKS = 5

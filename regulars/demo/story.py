@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.book.words.model import REGULAR
+from chalicelib.domain.model import REGULAR
 from regulars.clients import V1, Reply
 from regulars.demo.album import Plan, Probe
 from regulars.transfer.sources import Photo

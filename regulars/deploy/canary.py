@@ -7,7 +7,7 @@ from contextlib import closing
 from math import ceil
 from statistics import median
 
-from chalicelib.book.words.errors import RegularsError, TenantExists
+from chalicelib.domain.errors import RegularsError, TenantExists
 
 CANARY_LIMIT = "CanarySeconds"
 """The parameter: seconds within which the canary's hook has to be told of a picture."""
@@ -37,10 +37,10 @@ def add_canary(stage: str, parameters: Mapping[str, str], url: str) -> None:
 
     A stage that is stopped stays empty: perhaps a backup will be restored into it. `url`: of the stage's API.
     """
-    from chalicelib.book.words.model import Profile
-    from chalicelib.book.words.tenant_settings import TenantSettings
-    from chalicelib.doors.canary import name_receiver
-    from chalicelib.doors.promise import equip_tenant
+    from chalicelib.api.canary import name_receiver
+    from chalicelib.api.promise import equip_tenant
+    from chalicelib.domain.model import Profile
+    from chalicelib.domain.tenant_settings import TenantSettings
     from regulars.deploy.deploy import is_stopped
     from regulars.options import choose_settings, open_services
 

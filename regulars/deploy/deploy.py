@@ -18,9 +18,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.aws.cost.table import Load
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
-from chalicelib.book.words.errors import InvalidInput
+from chalicelib.cost.table import Load
+from chalicelib.domain.errors import InvalidInput
 from regulars.cost import bill
 from regulars.deploy import shops
 from regulars.deploy.budget import keep_budget

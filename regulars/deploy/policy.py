@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from chalicelib.book.words.errors import InvalidInput
+from chalicelib.domain.errors import InvalidInput
 
 MOST_CHARACTERS = 6_144
 """Characters, without spaces, that IAM takes of a managed policy."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.aws.spread import FUNCTIONS
-from chalicelib.book.words import keys
+from chalicelib.storage import keys
+from chalicelib.storage.aws.spread import FUNCTIONS
 from regulars.deploy.stack import LEAST_UNRESERVED, Account, is_denied
 from regulars.errors import NotDeployed
 from regulars.findings import Finding, failed, warning, well

@@ -10,9 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 
-from chalicelib.aws.cost import table
-from chalicelib.aws.spread import find_cold_share
-from chalicelib.book.rules.galleries import DISK_MB, MEMORY_MB, find_disk_mb, find_memory_mb
+from chalicelib.cost import table
+from chalicelib.domain.rules.galleries import DISK_MB, MEMORY_MB, find_disk_mb, find_memory_mb
+from chalicelib.storage.aws.spread import find_cold_share
 
 FACES, A_DAY, OPEN_S, PEAK = 30_000, 5_000, 12 * 3600, 2
 """Faces of a shop, its captures in a day, seconds in which they come, and how many times the average the busiest hour

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from chalicelib.aws.cost.table import DAYS, SWEEPS_AT_ONCE, add_up_rows, read_prices, read_table, sum_up_usd
-from chalicelib.book.words.errors import RegularsError
+from chalicelib.cost.table import DAYS, SWEEPS_AT_ONCE, add_up_rows, read_prices, read_table, sum_up_usd
+from chalicelib.domain.errors import RegularsError
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
-    from chalicelib.book.words.model import Tenant
+    from chalicelib.domain.model import Tenant
     from chalicelib.services import Services
     from regulars.deploy.stack import Account
 

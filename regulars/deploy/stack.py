@@ -15,9 +15,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.telemetry import CANARY_SECONDS, CAPTURES_RESOLVED
-from chalicelib.doors.observability import NAMESPACE
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.storage import keys
+from chalicelib.telemetry import CANARY_SECONDS, CAPTURES_RESOLVED
 from regulars.errors import NotDeployed
 
 _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}

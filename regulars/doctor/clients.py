@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.doors import dialects
-from chalicelib.doors.probes import Keys
+from chalicelib.api import dialects
+from chalicelib.api.probes import Keys
+from chalicelib.domain.errors import InvalidInput
 from regulars.clients import Connection, Reply
 from regulars.errors import OperatorError
 from regulars.findings import Finding, failed, well

@@ -12,18 +12,18 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from chalicelib.api.readiness import DAMAGED
 from chalicelib.book.cameras import find_silence
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State
-from chalicelib.book.words.errors import InvalidInput, RegularsError
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.values import time_text
-from chalicelib.book.words.webhooks import Hook
-from chalicelib.doors.readiness import DAMAGED
-from chalicelib.rights.words.retention import find_unseen_days
+from chalicelib.domain.errors import InvalidInput, RegularsError
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.webhooks import Hook
+from chalicelib.open_storage import DATABASE
+from chalicelib.privacy.retention import find_unseen_days
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
-from chalicelib.storage import DATABASE
+from chalicelib.storage.values import time_text
 from regulars import folder
 from regulars.configuration import FILE, Configuration, read_lines
 from regulars.doctor.machine import (

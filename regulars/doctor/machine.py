@@ -22,14 +22,14 @@ from urllib.parse import urlsplit
 import urllib3
 from cryptography import x509
 
-from chalicelib.book.store.embedded.blobs import disk_of
+from chalicelib.api.dialect import Dialect, Keyless
+from chalicelib.api.dialects import DIALECTS
 from chalicelib.book.vision.cgroup_quota import Quota, quota
 from chalicelib.book.vision.machine import cores_to_run_on, cores_within, limit_memory
-from chalicelib.book.words.ports import Disk
-from chalicelib.doors.dialect import Dialect, Keyless
-from chalicelib.doors.dialects import DIALECTS
+from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings, list_rows
-from chalicelib.storage import DATABASE
+from chalicelib.storage.box.blobs import disk_of
+from chalicelib.storage.ports import Disk
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
 from regulars.findings import Finding, failed, warning, well

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.decision import Population
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.domain.rules.decision import Population
 from regulars.errors import NoPictures
 from regulars.folder import write_durably
 from regulars.measuring import pairs

@@ -23,10 +23,10 @@ from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import Box, PictureRules
-from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.telemetry import collect_stages
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.pictures import Box, PictureRules
+from chalicelib.storage.ports import Vision
+from chalicelib.telemetry import collect_stages
 from regulars.errors import OperatorError
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.memory import Memory, PictureResult

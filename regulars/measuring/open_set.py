@@ -1,7 +1,7 @@
 """1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are searched for.
 
 Scores and decisions are the service's: the best face of the gallery, its score less the demand of the two
-(book/rules/decision), over templates as they are stored. FNIR counts a mated search if its best face is another
+(domain/rules/decision), over templates as they are stored. FNIR counts a mated search if its best face is another
 person's, if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody
 (ISO/IEC 19795-1).
 """
@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.decision import OperatingPoint, Population
-from chalicelib.book.rules.templates import fuse_embeddings
+from chalicelib.domain.rules.decision import OperatingPoint, Population
+from chalicelib.domain.rules.templates import fuse_embeddings
 from regulars.measuring.pairs import Faces
 
 TRIALS = 10

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population
 from regulars.errors import OperatorError
 from regulars.measuring import curves, kinds, open_set
 from regulars.measuring.labelled import LabelledFolder, describe_folder, read_folder

@@ -16,11 +16,11 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.book.store.embedded.blobs import sync_folder
 from chalicelib.book.vision.describe.embed import join_parts, scale_to_unit
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile, read_manifest
 from chalicelib.book.vision.packs.packs import Pack, State
+from chalicelib.storage.box.blobs import sync_folder
 from regulars.errors import NoPictures, OperatorError, UnusableNetwork
 from regulars.folder import hold_lock, write_durably
 from regulars.measuring import curves

@@ -14,9 +14,9 @@ from chalicelib.book.model_change import Outcome
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.ports import Vision
 from regulars.options import find_tenants, open_services
 
 

@@ -13,8 +13,8 @@ from chalicelib.book.vision.packs.manifest import EmbeddingRole, Network
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.pictures import DetectedFace
 from regulars.errors import UnusableNetwork
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.looking import ANY_PICTURE, choose_main_face

@@ -10,12 +10,12 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.telemetry import Invocation
-from chalicelib.doors.application import normalize_path
-from chalicelib.doors.http import join_values
-from chalicelib.doors.words.addresses import find_network, find_sender
+from chalicelib import telemetry
+from chalicelib.api.application import normalize_path
+from chalicelib.api.http import join_values
+from chalicelib.auth.addresses import find_network, find_sender
+from chalicelib.domain.errors import Busy
+from chalicelib.telemetry import Invocation
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Budget, Holding

@@ -15,14 +15,14 @@ from urllib.parse import parse_qs
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, PREFIX
-from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
-from chalicelib.book.words.model import Tenant
-from chalicelib.doors.claims import NOBODY, FindTenant, Recognise, SignatureClaim
-from chalicelib.doors.http import ONE_BOX, HttpRequest
-from chalicelib.doors.v1 import routes as v1
-from chalicelib.doors.words.addresses import find_network
+from chalicelib.api.credentials import NOBODY, FindTenant, Recognise, SignatureClaim
+from chalicelib.api.http import ONE_BOX, HttpRequest
+from chalicelib.api.v1 import routes as v1
+from chalicelib.auth.addresses import find_network
+from chalicelib.domain.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
+from chalicelib.storage.box.uploads import PICTURES_PREFIX, PREFIX
 from regulars.serve.gateway import find_views
 from regulars.serve.messages import Request
 

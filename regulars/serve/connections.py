@@ -27,7 +27,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chalicelib.doors.words.addresses import find_network
+from chalicelib.auth.addresses import find_network
 from regulars.serve.messages import BAD_REQUEST
 
 _log = logging.getLogger(__name__)

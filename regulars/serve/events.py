@@ -18,9 +18,9 @@ from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
-from chalicelib.book.store.embedded.queue import SqliteQueue
-from chalicelib.book.words.ports import Message
-from chalicelib.book.words.telemetry import log_failure
+from chalicelib.storage.box.queue import SqliteQueue
+from chalicelib.storage.ports import Message
+from chalicelib.telemetry import log_failure
 from regulars.serve import logs
 from regulars.serve.gateway import Context
 

@@ -16,12 +16,12 @@ from typing import Any
 from chalice.app import Chalice
 from msgspec import Struct, field
 
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import Busy, NotFound
-from chalicelib.doors.application import Routes, convert_to_rest_event
-from chalicelib.doors.dialects import find_owner
-from chalicelib.doors.http import MAX_BODY_BYTES, ONE_BOX, Views
-from chalicelib.doors.v1 import routes as v1
+from chalicelib import telemetry
+from chalicelib.api.application import Routes, convert_to_rest_event
+from chalicelib.api.dialects import find_owner
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Views
+from chalicelib.api.v1 import routes as v1
+from chalicelib.domain.errors import Busy, NotFound
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, convert_response, make_message
 
 _log = logging.getLogger(__name__)

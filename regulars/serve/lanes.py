@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from chalicelib.book.words.errors import Busy
+from chalicelib.domain.errors import Busy
 
 _Result = TypeVar("_Result")
 

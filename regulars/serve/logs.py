@@ -1,6 +1,6 @@
 """The log of one box: on stderr, a line for each request, each message and each run of a schedule, and each fault.
 
-The names in a line are those of the functions in Lambda (chalicelib/doors/observability.py).
+The names in a line are those of the functions in Lambda (chalicelib/api/observability.py).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.telemetry import CAPTURES_PARKED, Invocation
-from chalicelib.doors import observability
+from chalicelib import telemetry
+from chalicelib.api import observability
+from chalicelib.telemetry import CAPTURES_PARKED, Invocation
 from regulars.serve import metrics
 
 REFUSED = 400

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from werkzeug.http import parse_accept_header
 
-from chalicelib.book.words import telemetry
+from chalicelib import telemetry
 
 BAD_REQUEST = "BadRequest"
 """Code of the log for bytes that are no request."""

@@ -1,6 +1,6 @@
 """Figures of one box for Prometheus: what was done since the start, and how the folder and its cameras are.
 
-The names are those of CloudWatch's metrics (book/words/telemetry.py) and of the edge uploader's, as Prometheus writes
+The names are those of CloudWatch's metrics (telemetry.py) and of the edge uploader's, as Prometheus writes
 them.
 """
 
@@ -22,21 +22,13 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chalicelib import telemetry
+from chalicelib.api.http import Failure, Refused, answer_plainly
+from chalicelib.api.sites import is_own_host
 from chalicelib.book.cameras import find_silence
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.telemetry import (
-    CANARY_SECONDS,
-    JOURNAL_TAIL,
-    SEARCH_MS,
-    STUCK_AGE,
-    SWEEP_AGE,
-    UNITS,
-    Invocation,
-)
-from chalicelib.doors.http import Failure, Refused, answer_plainly
-from chalicelib.doors.sites import is_own_host
+from chalicelib.domain.errors import RegularsError
 from chalicelib.services import Services
+from chalicelib.telemetry import CANARY_SECONDS, JOURNAL_TAIL, SEARCH_MS, STUCK_AGE, SWEEP_AGE, UNITS, Invocation
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, convert_response
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

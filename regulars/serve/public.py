@@ -7,11 +7,11 @@ import time
 from chalice.app import Chalice
 from msgspec.structs import replace
 
-from chalicelib.book.words.errors import NotAllowed, TooManyRequests
-from chalicelib.doors.access.rate_limits import Buckets, Rate
-from chalicelib.doors.dialects import find_owner
-from chalicelib.doors.v1 import routes as v1
-from chalicelib.doors.words.addresses import find_network
+from chalicelib.api.dialects import find_owner
+from chalicelib.api.v1 import routes as v1
+from chalicelib.auth.addresses import find_network
+from chalicelib.auth.rate_limits import Buckets, Rate
+from chalicelib.domain.errors import NotAllowed, TooManyRequests
 from chalicelib.services import Services
 from regulars.serve.asgi import Exchange
 from regulars.serve.gateway import Gateway

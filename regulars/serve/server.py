@@ -30,17 +30,17 @@ import uvicorn
 from chalice.app import Chalice
 from uvicorn.server import ServerState
 
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.store.embedded.uploads import FolderUploadStore
+from chalicelib.api.sites import list_own_names
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.api_keys import FIRST
-from chalicelib.book.words.errors import KeyNotFound
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.pictures import Box, DetectedFace
-from chalicelib.book.words.ports import FULL_BYTES
-from chalicelib.doors.sites import list_own_names
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.errors import KeyNotFound
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.services import Services
+from chalicelib.storage.box.uploads import FolderUploadStore
+from chalicelib.storage.ports import FULL_BYTES
 from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken

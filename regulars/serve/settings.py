@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.book.words.setting import setting
+from chalicelib.domain.setting import setting
 from chalicelib.settings import SettingError, read_networks
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")

@@ -10,11 +10,11 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
+from chalicelib import telemetry
+from chalicelib.api.http import Failure
+from chalicelib.auth.addresses import find_network
 from chalicelib.book.vision.machine import count_cores
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.doors.http import Failure
-from chalicelib.doors.words.addresses import find_network
+from chalicelib.domain.errors import RegularsError
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import SHORT_BYTES, CallerHint, ReadCaller, claim_nothing
 from regulars.serve.connections import LOOK_EVERY_S

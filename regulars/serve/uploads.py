@@ -12,12 +12,12 @@ import uuid
 
 from markupsafe import Markup
 
-from chalicelib.book.store.embedded.uploads import BUCKET, FolderUploadStore, etag_of
-from chalicelib.book.store.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import Busy, RegularsError, StaleRequest, WrongCredentials
-from chalicelib.book.words.values import one_line
-from chalicelib.doors.http import Failure, Wording, report_answer, translate_error
+from chalicelib import telemetry
+from chalicelib.api.http import Failure, Wording, report_answer, translate_error
+from chalicelib.domain.errors import Busy, RegularsError, StaleRequest, WrongCredentials
+from chalicelib.storage.box.uploads import BUCKET, FolderUploadStore, etag_of
+from chalicelib.storage.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
+from chalicelib.storage.values import one_line
 from regulars.serve.messages import BodyTooLarge, Request, Response
 
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))

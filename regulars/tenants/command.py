@@ -14,19 +14,19 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from msgspec.structs import asdict
 
-from chalicelib.book.rules.decision import MIN_QUALITY
-from chalicelib.book.words.api_keys import FIRST
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.model import Credentials, Profile, Tenant
-from chalicelib.book.words.setting import Setting
-from chalicelib.book.words.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
-from chalicelib.book.words.values import is_uuid
-from chalicelib.doors import dialects
-from chalicelib.doors.service_keys import add_service_key
-from chalicelib.doors.words.roles import ApiKey, Role
-from chalicelib.rights.words.signing import Renewal, fingerprint, renewal_of
+from chalicelib.api import dialects
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.auth.roles import ApiKey, Role
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import Credentials, Profile, Tenant
+from chalicelib.domain.rules.decision import MIN_QUALITY
+from chalicelib.domain.setting import Setting
+from chalicelib.domain.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
+from chalicelib.privacy.signing import Renewal, fingerprint, renewal_of
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage
+from chalicelib.storage.values import is_uuid
 from regulars import folder
 from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (

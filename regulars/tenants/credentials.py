@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfoNotFoundError
 import msgspec
 from msgspec.structs import asdict
 
-from chalicelib.book.words import acts
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.local_time import require_zone
-from chalicelib.book.words.model import Credentials, Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain import audit_events
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.local_time import require_zone
+from chalicelib.domain.model import Credentials, Profile
+from chalicelib.domain.tenant_settings import TenantSettings
 from regulars import folder
 from regulars.errors import DamagedFile, NotWrittenDown
 
@@ -68,7 +68,7 @@ class CredentialsFile:
             try:
                 entries = _read_entries(self.path)
                 if self._tenants.is_unused():
-                    with acts.begin_act(acts.chore("regulars tenants add", FIRST_TENANT[0])):
+                    with audit_events.begin_act(audit_events.chore("regulars tenants add", FIRST_TENANT[0])):
                         credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=find_machine_zone()))
                     self._write_down(credentials, entries)
             except DamagedFile as error:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.values import format_count, time_text
-from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.domain.errors import Busy
+from chalicelib.privacy.tenant_erasure_progress import UNDER_WAY, TenantErasure, TenantStep
 from chalicelib.services import Services
+from chalicelib.storage.values import format_count, time_text
 from regulars.backup.beside import write_beside_backups
 from regulars.errors import OperatorError
 from regulars.folder import find_server, write_durably

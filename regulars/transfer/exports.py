@@ -29,9 +29,9 @@ import msgspec
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
-from chalicelib.book.words.tenant_settings import OF_TENANT
-from chalicelib.book.words.values import write_rows
-from chalicelib.doors.account import OF_PROMOTION_SETTINGS
+from chalicelib.api.account import OF_PROMOTION_SETTINGS
+from chalicelib.domain.tenant_settings import OF_TENANT
+from chalicelib.storage.values import write_rows
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.sources import Person, Photo, Source

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from chalicelib.book.words.model import MAX_PICTURES, STRANGER
-from chalicelib.book.words.values import format_count, one_line, write_rows
+from chalicelib.domain.model import MAX_PICTURES, STRANGER
+from chalicelib.storage.values import format_count, one_line, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.presence import Presence, choose_face_ids, find_known_person, find_person

@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 from botocore.session import get_session
 from urllib3 import HTTPHeaderDict
 
-from chalicelib.doors.rekognition.requests import REQUESTS
+from chalicelib.api.rekognition.requests import REQUESTS
 from tests.acceptance.conftest import image
 from tests.acceptance.wire import JSON, TIME, Wire
 from tests.support.api.rekognition.client import refused

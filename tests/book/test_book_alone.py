@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.book.book import Book
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, Sighting
-from chalicelib.book.words.duties import FULL, Departure, Duties
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Face, Tenant
-from chalicelib.book.words.ports import Action, Put
+from chalicelib.domain.captures import Capture, Sighting
+from chalicelib.domain.hooks import FULL, Departure, Duties
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Action, Put
 from tests.support.book.book import Book as Shop
 from tests.support.book.book import shot
 from tests.support.fakes import RULES, Person, picture

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from chalicelib.doors.console_files import locate_folder
+from chalicelib.api.console_files import locate_folder
 from tests.console.conftest import settle
 
 PAGES = re.findall(r'\{ name: "(\w+)"', (locate_folder() / "pages.js").read_text())

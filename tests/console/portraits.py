@@ -11,9 +11,9 @@ from pathlib import Path
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.model import REGULAR, NewFace, Profile, PromotionSettings, Tenant
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.captures import RULES
+from chalicelib.domain.model import REGULAR, NewFace, Profile, PromotionSettings, Tenant
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 from regulars.demo.shop import enrol_drawn

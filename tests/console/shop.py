@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page
 from regulars_client import models
 
 from chalicelib.book.captures.captures import Shot
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.tenant_settings import TenantSettings
 from tests.console.conftest import Book, Visitor, visiting
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture

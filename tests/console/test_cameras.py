@@ -17,9 +17,9 @@ from playwright.sync_api import Browser, Page, Route, expect
 from regulars_client import Regulars
 from regulars_edge.setup import first_page
 
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.values import time_text
-from chalicelib.doors.sunmi.probe import DONE
+from chalicelib.api.sunmi.probe import DONE
+from chalicelib.domain.model import Profile
+from chalicelib.storage.values import time_text
 from regulars.clients import Connection
 from regulars.tenants import credentials
 from tests.console.conftest import (

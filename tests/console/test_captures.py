@@ -8,10 +8,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import Regulars
 
-from chalicelib.book.records.captures import capture_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState, capture_id
-from chalicelib.book.words.ports import Put
+from chalicelib.domain.captures import Capture, CaptureState, capture_id
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.captures import capture_item
 from tests.console.conftest import COME, DESK, TOUCH, Book, Visitor, becomes, heading, settle, shoot, visiting
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.box.box import serving

@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
-from chalicelib.book.words.model import Profile
+from chalicelib.domain.model import Profile
 from tests.console.conftest import DESK, Book, Visitor, becomes
 from tests.support.book.synthetic import write_faces
 from tests.support.box.box import serving

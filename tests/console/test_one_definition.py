@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from regulars_client import Regulars
 
 from chalicelib.book.captures.captures import Shot
-from chalicelib.book.words.model import Profile, PromotionSettings
+from chalicelib.domain.model import Profile, PromotionSettings
 from regulars.mqtt import discovery
 from regulars.report import format_csv, format_text
 from tests.console.conftest import Book, visiting

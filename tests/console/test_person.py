@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from chalicelib.rights.words.erasures import SETTLED
+from chalicelib.privacy.erasure_progress import SETTLED
 from regulars import cli
 from tests.console.conftest import PHONE, becomes, leave, reload, shoot
 from tests.console.looks import assert_accessible, looked_at

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from regulars_client import models
 
-from chalicelib.rights.words.texts import LANGUAGES
+from chalicelib.privacy.texts import LANGUAGES
 from tests.console.conftest import Book, becomes, heading, shoot
 from tests.console.looks import looked_at
 

@@ -14,9 +14,9 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 from regulars_edge.config import read_config
 
-from chalicelib.book.words.local_time import LocalTime
-from chalicelib.book.words.values import milliseconds
-from chalicelib.doors.console_files import locate_folder
+from chalicelib.api.console_files import locate_folder
+from chalicelib.domain.local_time import LocalTime
+from chalicelib.storage.values import milliseconds
 from regulars.libraries import find_modules
 
 HERE, OURS = Path(__file__).parent, locate_folder()

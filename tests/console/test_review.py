@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.model import NewFace
+from chalicelib.domain.captures import RULES
+from chalicelib.domain.model import NewFace
 from regulars.demo.drawn_vision import DrawnPerson, draw_capture, draw_portrait
 from tests.console.conftest import (
     HOSTILE,

@@ -15,17 +15,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib.book.records.observations import make_calendar_actions, observation_item
 from chalicelib.book.statistics.calendar import Calendar
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import sighting_id
-from chalicelib.book.words.items import write_in_parts
-from chalicelib.book.words.local_time import Span
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.observations import Observation
-from chalicelib.book.words.ports import ItemStore, Put
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.captures import sighting_id
+from chalicelib.domain.local_time import Span
+from chalicelib.domain.model import Profile
+from chalicelib.domain.observations import Observation
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.storage import keys
+from chalicelib.storage.items import write_in_parts
+from chalicelib.storage.ports import ItemStore, Put
+from chalicelib.storage.records.observations import make_calendar_actions, observation_item
+from chalicelib.storage.values import milliseconds
 from tests.console.conftest import DESK, PHONE, TOUCH, Book, Visitor, heading, press_pair, settle, shoot, visiting
 from tests.console.looks import looked_at
 from tests.support.book.synthetic import visits

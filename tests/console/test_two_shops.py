@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, Response, expect
 
-from chalicelib.doors.console_files import locate_folder
+from chalicelib.api.console_files import locate_folder
 from tests.console.conftest import Book, Visitor, becomes, heading
 from tests.console.looks import looked_at
 from tests.console.pages import PAGES

@@ -3,7 +3,7 @@
 import json
 import re
 
-from chalicelib.doors.console_files import locate_folder
+from chalicelib.api.console_files import locate_folder
 
 OURS = locate_folder()
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.doors.v1.document import make_document
-from chalicelib.doors.v1.routes import OPERATIONS
+from chalicelib.api.v1.document import make_document
+from chalicelib.api.v1.routes import OPERATIONS
 from regulars.libraries import Package, PackageUnavailable, fetch_archive, read_libraries
 
 ROOT = Path(__file__).resolve().parents[2]

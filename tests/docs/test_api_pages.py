@@ -17,17 +17,17 @@ import pytest
 import yaml
 
 import app
+from chalicelib.api.deepstack import routes as deepstack
+from chalicelib.api.http import MAX_BODY_BYTES
+from chalicelib.api.rekognition import requests
+from chalicelib.api.v1 import errors as v1
+from chalicelib.api.v1.wire import MAX_BYTES
+from chalicelib.auth.access import MAX_KEYS
 from chalicelib.book.cameras import MAX_CAMERAS
-from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, rate_closeness
 from chalicelib.book.webhooks import MAX_HOOKS
-from chalicelib.book.words.model import LIMITS, MAX_PICTURES, Profile
-from chalicelib.book.words.pictures import MAX_PICTURE_BYTES
-from chalicelib.doors.access.access import MAX_KEYS
-from chalicelib.doors.deepstack import routes as deepstack
-from chalicelib.doors.http import MAX_BODY_BYTES
-from chalicelib.doors.rekognition import requests
-from chalicelib.doors.v1 import errors as v1
-from chalicelib.doors.v1.wire import MAX_BYTES
+from chalicelib.domain.model import LIMITS, MAX_PICTURES, Profile
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES
+from chalicelib.domain.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, rate_closeness
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read, sees
 from tests.support.closeness import CURVE

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from chalicelib.rights.words import places
+from chalicelib.privacy import data_map
 from chalicelib.settings import Settings
 from regulars import cli
 from tests.support import needs
@@ -165,7 +165,7 @@ def test_there_are_claims_of_every_kind() -> None:
 
 def test_the_page_on_privacy_names_every_place_that_holds_something_about_people() -> None:
     page = (DOCS / "privacy.md").read_text(encoding="utf-8")
-    for table in (places.what_is_stored(), places.what_happens(), places.of_nobody()):
+    for table in (data_map.what_is_stored(), data_map.what_happens(), data_map.of_nobody()):
         assert table in page, f"docs/privacy.md needs this table:\n{table}"
     assert f"`REGULARS_CAPTURE_DAYS`: {Settings(Path()).capture_days} days" in read(DOCS / "privacy.md")
 

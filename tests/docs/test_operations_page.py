@@ -9,11 +9,11 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.book.commit import Change
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Edit, JournalEntry, NewFace, Profile
-from chalicelib.book.words.ports import Update, exists
-from chalicelib.book.words.telemetry import UNITS
+from chalicelib.domain.model import Edit, JournalEntry, NewFace, Profile
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Update, exists
+from chalicelib.telemetry import UNITS
 from infra import template
 from regulars.cli import main
 from regulars.serve import metrics

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.webhooks import EventKind, make_signature
+from chalicelib.domain.webhooks import EventKind, make_signature
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import FakeClock
 from tests.support.hooks.hook_desk import TENANT, Desk, stores

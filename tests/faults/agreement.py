@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.observations import ObservationFilter
+from chalicelib import telemetry
+from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.observations import ObservationFilter
 from tests.support.book.recount import disagreements
 from tests.support.book.recount_statistics import recount
 from tests.support.book.recount_visits import disagreements_of_visits, every_observation

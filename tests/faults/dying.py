@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import app
-from chalicelib.book.words.pictures import PictureRules
+from chalicelib.domain.pictures import PictureRules
 from regulars.serve.events import MAX_BATCH, VISIBILITY_S, handle_messages
 from tests.support.book.book import Book
 from tests.support.fakes import FakeVision

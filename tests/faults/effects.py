@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import Kind
-from chalicelib.book.words.effects import Effect
-from chalicelib.book.words.model import Tenant
-from chalicelib.doors.dialects import DIALECTS
-from chalicelib.doors.words.roles import Role
-from chalicelib.rights.words.effects import list_effects
-from chalicelib.rights.words.standing import Access, Restored, Standing, hash_with, read_document
+from chalicelib.api.dialects import DIALECTS
+from chalicelib.auth.roles import Role
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Kind
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.model import Tenant
+from chalicelib.privacy.entry_effects import list_effects
+from chalicelib.privacy.standing import Access, Restored, Standing, hash_with, read_document
+from chalicelib.storage import keys
 from regulars.backup.after import Export, read_changes_since, redo_tenant
 from tests.support.faults.shop import Box, Shop
 
@@ -42,7 +43,7 @@ def entries(box: Box) -> dict[str, Mapping[str, Any]]:
 def without_effect(written: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The acts that changed something and did not say what."""
     return [
-        f"{entry['what']} wrote and declares no effect: give the write its `does` (book/words/effects)"
+        f"{entry['what']} wrote and declares no effect: give the write its `does` (domain/effects)"
         for entry in written.values()
         if _says(entry) and not entry.get("does")
     ]
@@ -51,7 +52,7 @@ def without_effect(written: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _says(entry: Mapping[str, Any]) -> bool:
     """Whether an entry has to say what it does. A sighting's entry is a decision, unless it pushed somebody out."""
     what = entry["what"]
-    return (_OF_DIALECTS.get(what) or acts.kind_of(what)) in _SAY or (what == "sighting" and "deleted" in entry)
+    return (_OF_DIALECTS.get(what) or audit_events.kind_of(what)) in _SAY or (what == "sighting" and "deleted" in entry)
 
 
 def given_back(box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

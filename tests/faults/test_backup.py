@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words.errors import RegularsError
+from chalicelib.domain.errors import RegularsError
 from chalicelib.settings import Settings
 from regulars.backup.backup import backup, restore
 from regulars.errors import OperatorError

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import BLANK, Face
+from chalicelib.domain.model import BLANK, Face
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.faces import face_from
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES, UseCase
 

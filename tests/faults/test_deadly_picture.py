@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.captures.redrive import MAX_ATTEMPTS
-from chalicelib.book.records.captures import capture_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState, capture_id
-from chalicelib.book.words.ports import Put
+from chalicelib.domain.captures import Capture, CaptureState, capture_id
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.captures import capture_item
 from tests.faults.dying import DEADLY
 from tests.support.book.book import MONDAY, Book, shot
 

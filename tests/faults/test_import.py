@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.pictures import DetectedFace
 from tests.support.box.album import people, state
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeVision, Person, picture

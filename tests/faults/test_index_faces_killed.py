@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import BotoCoreError
 from PIL import Image
 
-from chalicelib.book.words.model import Credentials
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Credentials
 from chalicelib.settings import Settings
 from tests.support.book.recount import disagreements
 from tests.support.box.server import Server

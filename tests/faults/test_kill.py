@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.model import Tenant
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.api.over_http import Sunmi

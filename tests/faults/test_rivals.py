@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words.errors import RegularsError
+from chalicelib.domain.errors import RegularsError
 from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.conftest import Points
 from tests.support.faults.shop import Box, Shop

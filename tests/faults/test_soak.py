@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.api.sunmi.probe import DONE, NO_MATCH
 from chalicelib.bootstrap import build
-from chalicelib.doors.sunmi.probe import DONE, NO_MATCH
 from chalicelib.settings import Settings
 from tests.support.api.over_http import Sunmi
 from tests.support.book.recount import disagreements

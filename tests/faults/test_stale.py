@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.services import Services
 from tests.support.book.recount import disagreements
 from tests.support.fakes import RULES, Person, embedding_of, picture

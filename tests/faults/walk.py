@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.book.words.errors import RegularsError
+from chalicelib.domain.errors import RegularsError
 from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.effects import entries, given_back, without_effect
 from tests.support.api.ways_in import TRIED

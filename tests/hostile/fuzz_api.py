@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chalicelib.book.words.model import NewFace, Profile
+from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.doors.v1.routes import OPERATIONS
+from chalicelib.domain.model import NewFace, Profile
 from chalicelib.settings import Settings
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site

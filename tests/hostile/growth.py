@@ -11,22 +11,22 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
+from chalicelib.api.forms import MAX_BOUNDARY, read_form
+from chalicelib.api.http import JSON, MediaType
+from chalicelib.api.icredit.request import Parameters, decode_base64, read_parameters
+from chalicelib.api.sunmi.request import Parameters as SunmiParameters
+from chalicelib.api.sunmi.request import SignedForm, is_signed, read_list
+from chalicelib.api.v1.cameras import NewCamera
+from chalicelib.api.v1.captures import CapturesWanted
+from chalicelib.api.v1.times import read_time, read_time_parameter
+from chalicelib.api.v1.wire import read_body, read_finite_object, read_query
 from chalicelib.book.cameras import legal_camera_name
 from chalicelib.book.statistics.statistics import normalise_filter
 from chalicelib.book.vision.pictures.containers import drop_metadata, insert_noise
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.items import PageTokens
-from chalicelib.book.words.names import legal_group_name, normalise_name
-from chalicelib.book.words.observations import ObservationFilter
-from chalicelib.doors.forms import MAX_BOUNDARY, read_form
-from chalicelib.doors.http import JSON, MediaType
-from chalicelib.doors.icredit.request import Parameters, decode_base64, read_parameters
-from chalicelib.doors.sunmi.request import Parameters as SunmiParameters
-from chalicelib.doors.sunmi.request import SignedForm, is_signed, read_list
-from chalicelib.doors.v1.cameras import NewCamera
-from chalicelib.doors.v1.captures import CapturesWanted
-from chalicelib.doors.v1.times import read_time, read_time_parameter
-from chalicelib.doors.v1.wire import read_body, read_finite_object, read_query
+from chalicelib.domain.errors import RegularsError
+from chalicelib.domain.names import legal_group_name, normalise_name
+from chalicelib.domain.observations import ObservationFilter
+from chalicelib.storage.items import PageTokens
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding
 
 MOST = 8

@@ -45,24 +45,41 @@ from regulars_edge.spool import files
 from regulars_edge.spool.model import Entry
 from urllib3 import HTTPHeaderDict
 
-from chalicelib.aws import search as remote_search
+from chalicelib.api.application import Routes, convert_to_rest_event
+from chalicelib.api.base64_text import clean_form_value, read_base64
+from chalicelib.api.compreface.requests import Options, Sent, read_image_id, read_name_in_path
+from chalicelib.api.forms import read_form
+from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
+from chalicelib.api.icredit.request import decode_base64, read_parameters
+from chalicelib.api.rekognition.collections import read_place
+from chalicelib.api.rekognition.requests import REQUESTS
+from chalicelib.api.rekognition.requests import read_members as read_request
+from chalicelib.api.rekognition.signature import SignedRequest, verify_signature
+from chalicelib.api.rekognition.signature import read_signature as read_signature
+from chalicelib.api.sites import is_own_host
+from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
+from chalicelib.api.v1.auth import read_session_token, require_own_page
+from chalicelib.api.v1.cameras import NewCamera
+from chalicelib.api.v1.captures import Offers
+from chalicelib.api.v1.hooks import NewHook
+from chalicelib.api.v1.pictures import NewPicture
+from chalicelib.api.v1.routes import OPERATIONS, Operation
+from chalicelib.api.v1.times import read_time, read_time_parameter
+from chalicelib.api.v1.wire import read_body, read_finite_object
+from chalicelib.auth import passkeys
+from chalicelib.auth.addresses import find_network, find_sender
+from chalicelib.auth.roles import Passkey
 from chalicelib.book.cameras import CameraSettings, legal_camera_name
 from chalicelib.book.faces import read_rank_position
-from chalicelib.book.index.snapshots import segment
-from chalicelib.book.index.snapshots.segment import DamagedSnapshot, segment_of_faces
-from chalicelib.book.records import columns
-from chalicelib.book.records.columns import DamagedData
-from chalicelib.book.records.faces import journal_entries, journal_item
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.store.embedded.uploads import SignedPaths
-from chalicelib.book.store.limits import Span, item_from_json, item_to_json
-from chalicelib.book.store.web.safe_requests import SafeFetcher, SafePostman
-from chalicelib.book.store.web.url import read_url
+from chalicelib.book.search.snapshots import segment
+from chalicelib.book.search.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.book.vision.pictures import image
-from chalicelib.book.words import channels, keys
-from chalicelib.book.words.channels import write_message
-from chalicelib.book.words.effects import read_setting
-from chalicelib.book.words.errors import (
+from chalicelib.book.web_push import new_key, write_push
+from chalicelib.bootstrap import build
+from chalicelib.domain import channels
+from chalicelib.domain.channels import write_message
+from chalicelib.domain.effects import read_setting
+from chalicelib.domain.errors import (
     Busy,
     FaceNotFound,
     InvalidInput,
@@ -73,45 +90,29 @@ from chalicelib.book.words.errors import (
     Unusable,
     WrongCredentials,
 )
-from chalicelib.book.words.items import FaceOrder, PageTokens
-from chalicelib.book.words.model import Credentials, Edit, JournalEntry, NewFace, Profile, Template
-from chalicelib.book.words.observations import Dimensions, ObservationFilter
-from chalicelib.book.words.opening import read_opening
-from chalicelib.book.words.pictures import PictureRules, may_be_read
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.book.words.web_push import new_key, write_push
-from chalicelib.book.words.webhooks import Way
-from chalicelib.bootstrap import build
-from chalicelib.doors.access import passkeys
-from chalicelib.doors.application import Routes, convert_to_rest_event
-from chalicelib.doors.base64_text import clean_form_value, read_base64
-from chalicelib.doors.compreface.requests import Options, Sent, read_image_id, read_name_in_path
-from chalicelib.doors.forms import read_form
-from chalicelib.doors.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
-from chalicelib.doors.icredit.request import decode_base64, read_parameters
-from chalicelib.doors.rekognition.collections import read_place
-from chalicelib.doors.rekognition.requests import REQUESTS
-from chalicelib.doors.rekognition.requests import read_members as read_request
-from chalicelib.doors.rekognition.signature import SignedRequest, verify_signature
-from chalicelib.doors.rekognition.signature import read_signature as read_signature
-from chalicelib.doors.sites import is_own_host
-from chalicelib.doors.sunmi.request import Parameters, SignedForm, is_signed
-from chalicelib.doors.v1.auth import read_session_token, require_own_page
-from chalicelib.doors.v1.cameras import NewCamera
-from chalicelib.doors.v1.captures import Offers
-from chalicelib.doors.v1.hooks import NewHook
-from chalicelib.doors.v1.pictures import NewPicture
-from chalicelib.doors.v1.routes import OPERATIONS, Operation
-from chalicelib.doors.v1.times import read_time, read_time_parameter
-from chalicelib.doors.v1.wire import read_body, read_finite_object
-from chalicelib.doors.words.addresses import find_network, find_sender
-from chalicelib.doors.words.roles import Passkey
-from chalicelib.rights.audit.audit import verified_export
-from chalicelib.rights.erasure.again import read_receipt
-from chalicelib.rights.words import audit, signing
-from chalicelib.rights.words.standing import read_document
+from chalicelib.domain.model import Credentials, Edit, JournalEntry, NewFace, Profile, Template
+from chalicelib.domain.observations import Dimensions, ObservationFilter
+from chalicelib.domain.opening import read_opening
+from chalicelib.domain.pictures import PictureRules, may_be_read
+from chalicelib.domain.rules.decision import SearchRequest
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.webhooks import Way
+from chalicelib.http_client.safe_requests import SafeFetcher, SafePostman
+from chalicelib.http_client.url import read_url
+from chalicelib.privacy import audit_entries, signing
+from chalicelib.privacy.audit.audit import verified_export
+from chalicelib.privacy.erasure.again import read_receipt
+from chalicelib.privacy.standing import read_document
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings, read_networks
+from chalicelib.storage import keys
+from chalicelib.storage.aws import search as remote_search
+from chalicelib.storage.box.uploads import SignedPaths
+from chalicelib.storage.items import FaceOrder, PageTokens
+from chalicelib.storage.limits import Span, item_from_json, item_to_json
+from chalicelib.storage.records import columns
+from chalicelib.storage.records.columns import DamagedData
+from chalicelib.storage.records.faces import journal_entries, journal_item
 from regulars import configuration, place
 from regulars.backup import archive, beside
 from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
@@ -1250,7 +1251,7 @@ def connections(folder: Path) -> Iterator[Read]:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-API, WEB = "chalicelib.doors", "chalicelib.book.store.web"
+API, WEB = "chalicelib.api", "chalicelib.http_client"
 
 PARSERS = {
     "multipart forms": Parser(
@@ -1274,7 +1275,7 @@ PARSERS = {
     ),
     "channels": Parser(
         plain(channel_of), (InvalidInput, Unusable),
-        ("chalicelib.book.words.channels", "chalicelib.book.words.web_push"),
+        ("chalicelib.domain.channels", "chalicelib.book.web_push"),
         [
             b"https://ntfy.sh/door\ntk_1\n\n\n\n\n\n{who} is here\nAnn",
             b"https://a.example/\n\n\n\n\nContent-Type\napplication/json\n{\"a\": \"{name}\"}\n\"[x](y)",
@@ -1283,7 +1284,7 @@ PARSERS = {
         lines.map(lambda text: text.encode()),
     ),
     "opening hours": Parser(
-        plain(opening_of), (InvalidInput,), ("chalicelib.book.words.opening",),
+        plain(opening_of), (InvalidInput,), ("chalicelib.domain.opening",),
         [b"Mon-Fri 08:00-19:00, Sat 09:00-14:00", b"18:00-02:00", b"Sun-Mon 00:00-24:00"],
         lines.map(lambda text: text.encode()),
     ),
@@ -1342,7 +1343,7 @@ PARSERS = {
         plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n{}"], any_bytes
     ),
     "places of pictures": Parser(
-        plain(picture_place_of), (), ("chalicelib.book.words.pictures",),
+        plain(picture_place_of), (), ("chalicelib.domain.pictures",),
         [b"archive\nstaff/%2e%2E/x", b"archive\nstaff/..\\x", b"photos\n%"], any_bytes,
     ),
     "SUNMI signatures": Parser(
@@ -1371,7 +1372,7 @@ PARSERS = {
         requests(lambda found: found.api_key), (),
         (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.wire"), [*map(v1_request, OPERATIONS)],
     ),
-    "passkeys": Parser(plain(passkey), (), ("chalicelib.doors.access.passkeys",), PASSKEYS),
+    "passkeys": Parser(plain(passkey), (), ("chalicelib.auth.passkeys",), PASSKEYS),
     "pictures": Parser(
         plain(picture_of), (Unusable,),
         ("chalicelib.book.vision.pictures.image", "chalicelib.book.vision.pictures.containers"),
@@ -1382,17 +1383,17 @@ PARSERS = {
         st.builds(with_exif, exif_texts, exif_texts, exif_texts),
     ),
     "snapshots": Parser(
-        plain(snapshot_of), (DamagedSnapshot,), ("chalicelib.book.index.snapshots.segment",),
+        plain(snapshot_of), (DamagedSnapshot,), ("chalicelib.book.search.snapshots.segment",),
         [snapshot(0), snapshot(1), snapshot(9)], any_bytes,
     ),
     "journal items": Parser(
         # Rows of our own table: no damage to them is provided for, so any plain error will do.
         plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
-        ("chalicelib.book.records.faces", "chalicelib.book.store.limits"), JOURNAL, json_values,
+        ("chalicelib.storage.records.faces", "chalicelib.storage.limits"), JOURNAL, json_values,
     ),
-    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.book.records.columns",), DAYS, any_bytes),
+    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.storage.records.columns",), DAYS, any_bytes),
     "page tokens": Parser(
-        plain(page_token_of), (), ("chalicelib.book.words.items", "chalicelib.book.store.limits"),
+        plain(page_token_of), (), ("chalicelib.storage.items", "chalicelib.storage.limits"),
         [PAGE_TOKENS._tokens.make_token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["],
         any_bytes | json_values,
     ),
@@ -1401,7 +1402,7 @@ PARSERS = {
         [b'[1, [3, "7"]]', b'[1, [false, "a", "A", "7"]]', b'[1, "ab"]', b'["a", 1]', b"[[["], any_bytes | json_values,
     ),
     "signed paths": Parser(
-        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.book.store.embedded.uploads",),
+        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.storage.box.uploads",),
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(
@@ -1423,10 +1424,10 @@ PARSERS = {
         st.fixed_dictionaries(dict.fromkeys(("tenant", "hour", "chores", "after"), values)).map(as_json), share=4,
     ),
     "search events": Parser(
-        plain(search_of), (Busy,), ("chalicelib.aws.search",), SEARCHES, json_values
+        plain(search_of), (Busy,), ("chalicelib.storage.aws.search",), SEARCHES, json_values
     ),
     "search answers": Parser(
-        plain(reply_of), (RegularsError,), ("chalicelib.aws.search",), REPLIES, json_values
+        plain(reply_of), (RegularsError,), ("chalicelib.storage.aws.search",), REPLIES, json_values
     ),
     "receivers' answers": Parser(
         plain(posted), (InvalidInput, Unusable, Busy), (f"{WEB}.post", f"{WEB}.connection"), ANSWERS, any_bytes
@@ -1504,19 +1505,19 @@ PARSERS = {
         json_values,
     ),
     "heads of an audit": Parser(
-        plain(lambda data: audit.head_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.rights.words.audit", "regulars.audit"),
+        plain(lambda data: audit_entries.head_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        ("chalicelib.privacy.audit_entries", "regulars.audit"),
         [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "", "entries": 0}})],
         json_values,
     ),
     "exports after a restore": Parser(
         plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
-        ("chalicelib.rights.audit.verifying", "regulars.backup.after"),
+        ("chalicelib.privacy.audit.verifying", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "documents of what stands": Parser(
         plain(standing_of), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.rights.words.standing", "chalicelib.book.words.effects"),
+        ("chalicelib.privacy.standing", "chalicelib.domain.effects"),
         [as_json(signing.sign_statement(STANDS, signing.new_key()[0]))],
         json_values,
     ),
@@ -1541,13 +1542,13 @@ PARSERS = {
     ),
     "receipts": Parser(
         plain(lambda data: read_receipt(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.rights.words.signing", "regulars.privacy", "regulars.backup.receipts"),
+        ("chalicelib.privacy.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.sign_statement({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),
     "renewals of a signing key": Parser(
         plain(lambda data: signing.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.rights.words.signing",),
+        ("chalicelib.privacy.signing",),
         [as_json(signing.sign_statement({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
         json_values,
     ),
@@ -1558,12 +1559,12 @@ PARSERS = {
     ),
     "senders behind proxies": Parser(
         plain(lambda data: find_network(sender_behind(data.decode("latin-1")))), (),
-        ("chalicelib.doors.words.addresses",),
+        ("chalicelib.auth.addresses",),
         [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
     ),
     "hosts that ask for metrics": Parser(
         plain(lambda data: is_own_host(data.decode("latin-1"), {"box.example"})), (),
-        ("chalicelib.doors.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
+        ("chalicelib.api.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
     ),
     "bytes on a connection": Parser(
         connections, (),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.doors.v1.routes import OPERATIONS
+from chalicelib.api.v1.routes import OPERATIONS
 from tests.hostile.fuzz_api import fuzz
 from tests.support.examples import drawn
 

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from chalicelib.book.words.errors import Busy
-from chalicelib.doors.sunmi.routes import ALIASES
+from chalicelib.api.sunmi.routes import ALIASES
+from chalicelib.domain.errors import Busy
 from tests.support.api.gateway import Reply
 from tests.support.api.icredit.client import ANALYSIS, MANAGE, QUERY, encoded, failure
 from tests.support.api.sunmi.source import LISTED

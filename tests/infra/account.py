@@ -18,13 +18,13 @@ from msgspec.structs import asdict
 
 import app
 from chalicelib import bootstrap, search_function
-from chalicelib.aws.clients import open_aws_client
-from chalicelib.aws.queue import SqsQueue
-from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.values import milliseconds
-from chalicelib.doors import observability
+from chalicelib.api import observability
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
+from chalicelib.storage.aws.clients import open_aws_client
+from chalicelib.storage.aws.queue import SqsQueue
+from chalicelib.storage.ports import Vision
+from chalicelib.storage.values import milliseconds
 from regulars.serve.gateway import Context
 from tests.infra.calls import ACCOUNT, Recorder
 from tests.support.fakes import FakeClock

@@ -11,8 +11,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import app  # noqa: F401 - the functions' own module, which must import
-    from chalicelib.book.index.scan.scan import load_kernel
     from chalicelib.book.models import KEPT_PICTURE
+    from chalicelib.book.search.scan.scan import load_kernel
     from chalicelib.book.vision.packs import packs
     from chalicelib.book.vision.pipeline import FacePipeline
 

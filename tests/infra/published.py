@@ -24,7 +24,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.book.words.version import VERSION
+from chalicelib.version import VERSION
 from infra import images, wheels
 from infra.dependencies import ROOT, run_command
 from infra.release import SAYING, replace_version
@@ -51,7 +51,7 @@ with Regulars(sys.argv[1]) as regulars:
 """
 
 FETCHED = ROOT / "regulars/fetched"
-KERNELS = sorted((ROOT / "chalicelib/book/index/scan").glob("kernel-*.so"))
+KERNELS = sorted((ROOT / "chalicelib/book/search/scan").glob("kernel-*.so"))
 
 KEY = "regulars tenants key shop --data data"
 
@@ -176,7 +176,7 @@ class Release(Struct, frozen=True):
         shutil.copytree(FETCHED, root / FETCHED.relative_to(ROOT), dirs_exist_ok=True)
         for kernel in KERNELS:
             shutil.copyfile(kernel, root / kernel.relative_to(ROOT))
-        now = re.search('VERSION = "(.*)"', (root / "chalicelib/book/words/version.py").read_text())
+        now = re.search('VERSION = "(.*)"', (root / "chalicelib/version.py").read_text())
         assert now
         for file in (file for pattern in SAYING for file in root.rglob(pattern)):
             file.write_text(

@@ -9,21 +9,21 @@ from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib.aws.clients import open_aws_client
-from chalicelib.aws.items import DynamoItemStore
+from chalicelib.api.promise import equip_tenant
 from chalicelib.book.commit import INDEX_EVERY
-from chalicelib.book.records.observations import review_item
-from chalicelib.book.rules.templates import make_template
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import captured_ms
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import RESTRICTED, Credentials, Decision, Labels, Negative, Profile, Tenant
-from chalicelib.book.words.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
-from chalicelib.book.words.pictures import Box
-from chalicelib.book.words.ports import Put, Update, exists
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.book.words.values import moment
-from chalicelib.doors.promise import equip_tenant
+from chalicelib.domain.captures import captured_ms
+from chalicelib.domain.model import RESTRICTED, Credentials, Decision, Labels, Negative, Profile, Tenant
+from chalicelib.domain.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
+from chalicelib.domain.pictures import Box
+from chalicelib.domain.rules.templates import make_template
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.storage import keys
+from chalicelib.storage.aws.clients import open_aws_client
+from chalicelib.storage.aws.items import DynamoItemStore
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Put, Update, exists
+from chalicelib.storage.records.observations import review_item
+from chalicelib.storage.values import moment
 from tests.infra.account import Account
 from tests.support.api.devices import asked, device, sign_in, with_passkey
 from tests.support.api.function_url import event_of

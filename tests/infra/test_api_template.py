@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words.pictures import require_buckets
+from chalicelib.domain.pictures import require_buckets
 from tests.infra.template import actions, resources, statements
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.book.words.version import VERSION
+from chalicelib.version import VERSION
 from infra.dependencies import ROOT
 from tests.support.box.server import Server
 from tests.support.box.session import Session

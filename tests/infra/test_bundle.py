@@ -22,7 +22,7 @@ ARM = Target("arm64", "3.13")
 @pytest.fixture
 def whole() -> dict[str, bytes]:
     """Contents of a zip that lacks nothing."""
-    return dict.fromkeys([*bundle._OURS, "chalicelib/book/index/scan/kernel-aarch64.so"], b"")
+    return dict.fromkeys([*bundle._OURS, "chalicelib/book/search/scan/kernel-aarch64.so"], b"")
 
 
 def zipped(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -45,7 +45,7 @@ def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes])
         ("console/index.html", "console"),
         ("chalice/app.py", "chalice"),
         ("chalicelib/bootstrap.py", "bootstrap"),
-        ("chalicelib/book/index/scan/kernel-aarch64.so", "kernel"),
+        ("chalicelib/book/search/scan/kernel-aarch64.so", "kernel"),
     ],
 )
 def test_a_bundle_without_a_part_is_refused(tmp_path: Path, whole: dict[str, bytes], lost: str, told: str) -> None:

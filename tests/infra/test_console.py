@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.doors.application import Routes
-from chalicelib.doors.console import FILES, PATH
+from chalicelib.api.application import Routes
+from chalicelib.api.console import FILES, PATH
 from infra import bundle, package
 
 FUNCTION = """
 import json, sys
 sys.path.insert(0, ".")
 import app
-assert "chalicelib.doors.console_files" not in sys.modules, "other routes pay for the console"
+assert "chalicelib.api.console_files" not in sys.modules, "other routes pay for the console"
 routes, answers = json.loads(sys.argv[1]), []
 for event in routes:
     answers.append(app.app(event, None))

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.rules.templates import make_template
-from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.telemetry import (
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.domain.captures import RULES
+from chalicelib.domain.rules.templates import make_template
+from chalicelib.telemetry import (
     CAPTURES_PARKED,
     CAPTURES_RESOLVED,
     FACES_MATCHED,
@@ -25,7 +26,6 @@ from chalicelib.book.words.telemetry import (
     SEARCH_MS,
     UNITS,
 )
-from chalicelib.doors.observability import NAMESPACE
 from infra import template
 from tests.infra import scenarios
 from tests.infra.account import Account, account, arns_of

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.book.words.errors import NotFound
-from chalicelib.book.words.telemetry import UNITS
-from chalicelib.doors.observability import NAMESPACE
-from chalicelib.doors.v1 import errors as v1
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.api.v1 import errors as v1
+from chalicelib.domain.errors import NotFound
+from chalicelib.telemetry import UNITS
 from infra import template
 from infra.storage import HAS_KEY, QUEUES
 from regulars.deploy.deploy import find_rollback_alarms

@@ -11,7 +11,7 @@ import pytest
 import urllib3
 import werkzeug
 
-from chalicelib.aws.clients import SERVICES
+from chalicelib.storage.aws.clients import SERVICES
 from infra import bundle, dependencies
 from infra.target import ARCHITECTURES, PYTHONS, Target, run_for_output
 
@@ -26,8 +26,8 @@ LEFT = """
 import sys
 
 from botocore.exceptions import EndpointConnectionError
-from chalicelib.aws.clients import SERVICES, open_aws_client
-from chalicelib.doors.multipart import read_parts
+from chalicelib.storage.aws.clients import SERVICES, open_aws_client
+from chalicelib.api.multipart import read_parts
 
 CALLS = {
     "dynamodb": ("get_item", {"TableName": "t" * 3, "Key": {"a": {"S": "b"}}}),

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, ScheduleExpression
 
-from chalicelib.aws.clients import make_client_config
-from chalicelib.aws.spread import FUNCTIONS as SEARCH_FUNCTIONS
-from chalicelib.book.rules.galleries import DISK_MB, MEMORY_MB
-from chalicelib.doors.batches import WORST_MESSAGE_S
+from chalicelib.api.batches import WORST_MESSAGE_S
+from chalicelib.domain.rules.galleries import DISK_MB, MEMORY_MB
 from chalicelib.settings import AwsStorage, Settings
+from chalicelib.storage.aws.clients import make_client_config
+from chalicelib.storage.aws.spread import FUNCTIONS as SEARCH_FUNCTIONS
 from infra import template
 from tests.infra.conftest import APPLICATION
 from tests.infra.template import actions, resources, statements
@@ -332,4 +332,4 @@ def test_the_search_function_starts_without_the_dialects(packaged: dict[str, Any
     code = f"import json, sys; from {module.replace('/', '.')} import {name}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))
-    assert not {"app", "chalice", "numpy", "botocore", "chalicelib.doors.http", "chalicelib.doors.sunmi"} & loaded
+    assert not {"app", "chalice", "numpy", "botocore", "chalicelib.api.http", "chalicelib.api.sunmi"} & loaded

@@ -16,7 +16,7 @@ import cfnlint
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from chalicelib.book.words.errors import InvalidInput
+from chalicelib.domain.errors import InvalidInput
 from regulars.deploy.policy import MOST_CHARACTERS, make_role_policy
 from regulars.deploy.preflight import WITHOUT_TYPE
 from tests.support.iam import BY_CLOUDFORMATION, is_allowed

@@ -1,12 +1,12 @@
-"""Tests of all that holds state: the tables of book/words/keys.py and no others, buckets, queues, the key; their
+"""Tests of all that holds state: the tables of storage/keys.py and no others, buckets, queues, the key; their
 safety."""
 
 from typing import Any
 
 import pytest
 
-from chalicelib.book.words.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
-from chalicelib.book.words.ports import Table
+from chalicelib.storage.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
+from chalicelib.storage.ports import Table
 from infra.storage import make_storage
 
 STORAGE = make_storage()["Resources"]

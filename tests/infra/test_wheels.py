@@ -18,9 +18,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from chalicelib.book.index.scan.scan import library_path
+from chalicelib.book.search.scan.scan import library_path
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.version import VERSION
+from chalicelib.version import VERSION
 from infra import sbom, wheels
 from infra.bundle import NoLibraries
 from infra.dependencies import ROOT
@@ -143,7 +143,7 @@ def test_the_lab_adds_its_commands(command: str, installed: Path, tmp_path: Path
 def test_the_compiled_kernel_is_inside(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     if not library_path().is_file():
         pytest.skip("no compiler made this machine's kernel: searches are slow")
-    said = "from chalicelib.book.index.scan.scan import load_kernel; print(load_kernel() is not None)"
+    said = "from chalicelib.book.search.scan.scan import load_kernel; print(load_kernel() is not None)"
     assert run([installed / "python", "-c", said], tmp_path, environ).stdout == "True\n"
 
 

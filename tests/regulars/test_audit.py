@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items, write
-from chalicelib.book.words.ports import Delete
-from chalicelib.rights.words.signing import fingerprint
+from chalicelib.privacy.signing import fingerprint
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items, write
+from chalicelib.storage.ports import Delete
 from regulars.cli import main
 from tests.support.audit.desk import forged
 from tests.support.audit.shop import Shop

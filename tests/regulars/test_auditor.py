@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.rights.words.signing import fingerprint
+from chalicelib.privacy.signing import fingerprint
 from regulars.cli import main
 from tests.support.audit.shop import Shop
 

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from chalicelib.book.words.model import Credentials, Profile
-from chalicelib.doors.sunmi.probe import compute_signature
+from chalicelib.api.sunmi.probe import compute_signature
+from chalicelib.domain.model import Credentials, Profile
 from regulars.clients import Connection, Reply
 from tests.support.api.over_http import Sunmi
 from tests.support.ports import free_port

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import config as edge_config
 
-from chalicelib.book.words.setting import Setting
+from chalicelib.domain.setting import Setting
 from chalicelib.settings import SettingError, Settings, name_variable, read_named
 from regulars import configuration
 from regulars.cli import main

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.ports import Update, exists
-from chalicelib.book.words.values import milliseconds
-from chalicelib.storage import DATABASE
+from chalicelib.domain.model import Profile
+from chalicelib.open_storage import DATABASE
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.values import milliseconds
 from regulars.cli import main
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.storage.torn import tear

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from chalicelib.book.words.errors import InvalidInput, Unusable
+from chalicelib.domain.errors import InvalidInput, Unusable
 from regulars.errors import OperatorError
 from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
 from tests.regulars.inbox import Inbox, receiving_mail

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.words.acts import Act, Kind, begin_act
-from chalicelib.book.words.model import NewFace, Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.bootstrap import build
+from chalicelib.domain.audit_events import Act, Kind, begin_act
+from chalicelib.domain.model import NewFace, Profile
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.backup.receipts import require_erasures_done

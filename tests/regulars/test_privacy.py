@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.records.merges import UNDONE_WITHIN
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.errors import TooMany
-from chalicelib.rights.words import signing
-from chalicelib.rights.words.erasures import RECEIPT, list_named_faces
-from chalicelib.rights.words.places import PLACES
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.errors import TooMany
+from chalicelib.privacy import signing
+from chalicelib.privacy.data_map import PLACES
+from chalicelib.privacy.erasure_progress import RECEIPT, list_named_faces
 from chalicelib.services import Services
+from chalicelib.storage.records.merges import UNDONE_WITHIN
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.folder import hold_folder
@@ -230,7 +230,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
     with closing(Book(data)) as book:
         eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
         for part in parts:
-            with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+            with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
                 book.services.merges.merging.merge(book.tenant, eva, part)
         book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
         book.sweep()

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import click
 import pytest
 
-from chalicelib.doors.dialects import SERVICES
-from chalicelib.doors.words.roles import Role
+from chalicelib.api.dialects import SERVICES
+from chalicelib.auth.roles import Role
 from regulars.cli import commands, main
 from tests.support.book.book import Book, shot
 from tests.support.fakes import Person

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words.model import REGULAR, Profile
+from chalicelib.domain.model import REGULAR, Profile
 from regulars.cli import main
 from regulars.today import print_today, read_today
 from tests.support.book.book import MINUTE, MONDAY, Book, shot

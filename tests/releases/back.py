@@ -21,10 +21,10 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.formats import FORMAT
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.formats import FORMAT
 from tests.support.fakes import FakeClock
 from tests.support.pictures import photos
 from tests.support.waiting import until

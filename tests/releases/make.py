@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words.version import VERSION
+from chalicelib.version import VERSION
 from tests.support.audit.shop import Shop
 from tests.support.book.book import shot
 from tests.support.releases import ENDING, FOLDER

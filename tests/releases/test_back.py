@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.formats import FORMAT, Due, upgrade_format
-from chalicelib.book.words.local_time import DAY_MS
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.storage.formats import FORMAT, Due, upgrade_format
 from tests.releases.back import HERE, STEPS, Version, expected_outcomes, go_back_and_forth
 
 NOW = 1_700_000_000_000
@@ -22,9 +22,9 @@ def older(tmp_path: Path) -> Version:
     for folder in ("regulars", "console", "client"):
         (root / folder).symlink_to(HERE / folder)
     for name, now, then in (
-        ("chalicelib/book/words/formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
-        ("chalicelib/book/words/formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
-        ("chalicelib/book/records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
+        ("chalicelib/storage/formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
+        ("chalicelib/storage/formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
+        ("chalicelib/storage/records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
     ):
         file = root / name
         text = file.read_text()

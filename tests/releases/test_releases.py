@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.version import VERSION
+from chalicelib.version import VERSION
 from regulars.cli import main
 from tests.support.book.book import Book, shot
 from tests.support.fakes import RULES, Person, picture

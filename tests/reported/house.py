@@ -19,16 +19,16 @@ from urllib.parse import urlsplit
 from chalice.app import Chalice
 from msgspec import Struct
 
+from chalicelib.api.deepstack import KeylessClients
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
-from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.model import Credentials, Profile, Tenant
-from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
-from chalicelib.doors.deepstack import KeylessClients
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.domain.captures import Capture
+from chalicelib.domain.model import Credentials, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.ports import Vision
 from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack

@@ -1,6 +1,6 @@
 """Reports of API Gateway, Lambda and S3, from users of Chalice, SAM, CDK, powertools and boto3.
 
-A request goes to the box and to a stage, which answer alike (tests/doors/test_same_answers.py has more). The page:
+A request goes to the box and to a stage, which answer alike (tests/api/test_same_answers.py has more). The page:
 docs/reported.md.
 """
 
@@ -11,11 +11,11 @@ from urllib.parse import quote
 import boto3
 import pytest
 
-from chalicelib.aws.blobs import S3UploadStore
-from chalicelib.aws.clients import make_client_config
+from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.book.cameras import CameraSettings
-from chalicelib.book.words.ports import Upload
-from chalicelib.doors.http import MAX_BODY_BYTES
+from chalicelib.storage.aws.blobs import S3UploadStore
+from chalicelib.storage.aws.clients import make_client_config
+from chalicelib.storage.ports import Upload
 from tests.reported.house import House, photo, replays
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.api.gateway import MULTIPART, Call, make_event

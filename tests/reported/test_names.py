@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.book.words.captures import sighting_id
+from chalicelib.domain.captures import sighting_id
 from tests.reported.house import House, b64, photo, replays
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.fakes import RULES, Person, picture

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NamedTuple
 
-from chalicelib.book.words.errors import RegularsError
+from chalicelib.domain.errors import RegularsError
 
 
 class Cost(NamedTuple):

@@ -11,11 +11,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.decision import ImpostorCurve, Population
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import RegularsError, Unusable
-from chalicelib.book.words.model import Picture
-from chalicelib.book.words.pictures import (
+from chalicelib.domain.errors import RegularsError, Unusable
+from chalicelib.domain.model import Picture
+from chalicelib.domain.pictures import (
     ATTRIBUTES,
     Box,
     DetectedFace,
@@ -27,7 +25,9 @@ from chalicelib.book.words.pictures import (
     Quality,
     Sides,
 )
-from chalicelib.book.words.ports import Examined
+from chalicelib.domain.rules.decision import ImpostorCurve, Population
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Examined
 
 DIMENSIONS = 256
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)

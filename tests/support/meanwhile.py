@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.ports import Action, ItemStore
+from chalicelib.domain.errors import RegularsError
+from chalicelib.storage.ports import Action, ItemStore
 
 
 class Around:

@@ -13,17 +13,17 @@ from zipfile import ZipFile
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_item
-from chalicelib.book.records.merges import TAKEN
-from chalicelib.book.rules.hold import loses_anything
+from chalicelib.api.v1 import faces as v1
 from chalicelib.book.sightings.rejection import has_only_a_name
-from chalicelib.book.words import keys
-from chalicelib.book.words.consent import Consent
-from chalicelib.book.words.grounds import list_gains
-from chalicelib.book.words.items import FaceOrder
-from chalicelib.book.words.model import BLANK, OF_THE_SERVICE, STRANGER, Face, Labels, ListedFace
-from chalicelib.book.words.ports import Put
-from chalicelib.doors.v1 import faces as v1
+from chalicelib.domain.consent import Consent
+from chalicelib.domain.grounds import list_gains
+from chalicelib.domain.model import BLANK, OF_THE_SERVICE, STRANGER, Face, Labels, ListedFace
+from chalicelib.domain.rules.hold import loses_anything
+from chalicelib.storage import keys
+from chalicelib.storage.items import FaceOrder
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.faces import face_item
+from chalicelib.storage.records.merges import TAKEN
 from regulars.transfer.exports import FaceLine
 from regulars.transfer.sources import TEXTS as COLUMNS
 from tests.support.api.stage import make_stage
@@ -73,7 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def test_a_hold_keeps_it(shop: Shop) -> None:
     kept = [name for name in BLANK if loses_anything(shop.eva, replace(shop.eva, **{name: BLANK[name]}))]
-    require_decided("chalicelib/book/rules/hold.py", BLANK, kept, {})
+    require_decided("chalicelib/domain/rules/hold.py", BLANK, kept, {})
     assert not [name for name in BLANK if loses_anything(shop.gus, replace(shop.gus, **{name: WRITTEN[name]}))]
 
 
@@ -93,7 +93,7 @@ def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> Non
             **dict.fromkeys(("attributes", "labels"), "a program finds the survivor by its own, as they are"),
             "external_id": "it is the name of the photo that the survivor was indexed from",
         }
-        require_decided("MergeBackup (chalicelib/book/records/merges.py)", BLANK, TAKEN, why_not)
+        require_decided("MergeBackup (chalicelib/storage/records/merges.py)", BLANK, TAKEN, why_not)
         merging = shop.book.services.merges.merging
         merge = merging.merge(shop.book.tenant, shop.gus.faceid, shop.eva.faceid)
         assert shop.write_members(shop.gus) == {**BLANK, **{name: WRITTEN[name] for name in TAKEN}}
@@ -108,7 +108,7 @@ def test_a_tenant_that_asks_for_consent_asks_before_a_stranger_gets_it(shop: Sho
         **dict.fromkeys(("age", "gender"), "they are estimates, of which many people have the same"),
         "consent": "it is the ground",
     }
-    require_decided("list_gains (chalicelib/book/words/grounds.py)", BLANK, asked, why_not)
+    require_decided("list_gains (chalicelib/domain/grounds.py)", BLANK, asked, why_not)
 
 
 def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:
@@ -117,7 +117,7 @@ def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:
     page = ZipFile(file).read("index.html").decode()
     shown = [name for name in BLANK if all(f">{text}" in page for text in show(WRITTEN[name]))]
     why_not = {"external_id": "everything.json has it"}
-    require_decided("_list_record_rows (chalicelib/rights/subject_access.py)", BLANK, shown, why_not)
+    require_decided("_list_record_rows (chalicelib/privacy/subject_access.py)", BLANK, shown, why_not)
 
 
 def show(value: Any) -> list[str]:
@@ -132,7 +132,7 @@ def show(value: Any) -> list[str]:
 def test_v1_answers_and_takes_it(shop: Shop) -> None:
     index = "external_id", "only Rekognition knows it"
     consent = "consent", "it has routes of its own"
-    place = "{} (chalicelib/doors/v1/faces.py)"
+    place = "{} (chalicelib/api/v1/faces.py)"
     for kind, why_not in ((v1.Face, [index, consent]), (v1.NewFace, [index]), (v1.FaceChanges, [index, consent])):
         require_decided(place.format(kind.__name__), BLANK, kind.__struct_fields__, dict(why_not))
     answer = shop.v1.done("GET", f"/v1/faces/{shop.eva.faceid}")
@@ -150,7 +150,7 @@ def test_each_list_answers_it_as_the_face_does(shop: Shop, order: FaceOrder) -> 
 
 
 LISTED = (
-    "ListedFace, and into by_arrival (chalicelib/book/words/keys.py), but ask first: a stage on AWS that exists cannot "
+    "ListedFace, and into by_arrival (chalicelib/storage/keys.py), but ask first: a stage on AWS that exists cannot "
     "change a local secondary index"
 )
 

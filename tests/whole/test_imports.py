@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chalicelib.book.rooms import Made
 
 import app
+from chalicelib.api.application import Application
+from chalicelib.api.dialect import Dialect
+from chalicelib.api.dialects import DIALECTS, NAMES, find_owner
 from chalicelib.book.book import Book
-from chalicelib.book.rooms import Made
-from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.model import Profile
 from chalicelib.bootstrap import build
-from chalicelib.doors.application import Application
-from chalicelib.doors.dialect import Dialect
-from chalicelib.doors.dialects import DIALECTS, NAMES, find_owner
+from chalicelib.domain.model import Profile
+from chalicelib.lazy import lazy
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from infra.arrows import read_all_rooms
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 import json, sys
 import app
-from chalicelib.book.words.model import Profile
+from chalicelib.domain.model import Profile
 from tests.support.api.over_http import Sunmi
 from tests.support.api.gateway import FORM, send
 
@@ -61,7 +61,7 @@ print(json.dumps(sorted(sys.modules)))
 OF_V1 = """
 import json, sys
 import app
-from chalicelib.book.words.model import Profile
+from chalicelib.domain.model import Profile
 from tests.support.api.gateway import send
 
 key = app.provide().tenants.add("shop", Profile.CAMERA).api_key
@@ -74,8 +74,8 @@ import json, sys
 import numpy as np
 from types import SimpleNamespace
 from chalicelib import search_function
-from chalicelib.aws.search import make_event
-from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.storage.aws.search import make_event
+from chalicelib.domain.rules.decision import SearchRequest
 
 event = make_event("shop", SearchRequest("fake", np.zeros((1, 8), np.float32)))
 answer = search_function.search(event, SimpleNamespace(aws_request_id="1", function_name="search"))
@@ -83,10 +83,10 @@ assert answer["gallery_size"] == 0, answer
 print(json.dumps(sorted(sys.modules)))
 """
 SLOW = {
-    "chalicelib.book.words.captures",
-    "chalicelib.book.words.observations",
-    "chalicelib.book.rules.visits",
-    "chalicelib.book.words.webhooks",
+    "chalicelib.domain.captures",
+    "chalicelib.domain.observations",
+    "chalicelib.domain.rules.visits",
+    "chalicelib.domain.webhooks",
 }
 """Modules of many dataclasses, a millisecond each."""
 HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug"}
@@ -119,16 +119,16 @@ def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tm
         "chalicelib.book.vision.packs.packs",
     }
     """Of the model that a new tenant is searched with."""
-    assert {name for name in loaded if name.startswith(("chalicelib.book.vision", "chalicelib.book.index"))} <= naming
+    assert {name for name in loaded if name.startswith(("chalicelib.book.vision", "chalicelib.book.search"))} <= naming
     busy = {"chalicelib.book.recognition.recognition", "chalicelib.book.statistics.statistics"}
     assert not {*busy, "chalicelib.sweep"} & loaded
 
 
 def test_a_list_of_groups_by_v1_loads_as_little(tmp_path: Path) -> None:
     loaded = modules_after(OF_V1, tmp_path)
-    assert "chalicelib.doors.v1.groups" in loaded
+    assert "chalicelib.api.v1.groups" in loaded
     assert not (HEAVY | SLOW) & loaded
-    assert "chalicelib.doors.v1.validation" not in loaded
+    assert "chalicelib.api.v1.validation" not in loaded
 
 
 def test_a_search_loads_neither_rooms_nor_the_audit(tmp_path: Path) -> None:
@@ -136,14 +136,14 @@ def test_a_search_loads_neither_rooms_nor_the_audit(tmp_path: Path) -> None:
     services.tenants.add("shop", Profile.CAMERA)
     services.close()
     loaded = modules_after(OF_SEARCH, tmp_path)
-    assert "chalicelib.book.index.galleries" in loaded
-    assert not {"chalicelib.services", "chalicelib.book.book", "chalicelib.rights.audit.audit"} & loaded
+    assert "chalicelib.book.search.galleries" in loaded
+    assert not {"chalicelib.services", "chalicelib.book.book", "chalicelib.privacy.audit.audit"} & loaded
 
 
 def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) -> None:
     loaded = modules_after("import app, json, sys; print(json.dumps(sorted(sys.modules)))", tmp_path)
     assert not (HEAVY | {"botocore", "sqlite3"}) & loaded
-    assert "chalicelib.doors.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
+    assert "chalicelib.api.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
     # whose types the dialects' requests are made of
     types = {"chalicelib.book.idempotency"}
     rooms = {*read_all_rooms().values()}
@@ -169,7 +169,7 @@ def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_r
     paths = [next(path for path in app.app.routes if one.owns(path)) for one in WITH_PATHS]
     said = {"PATHS": json.dumps(paths), "AWS_LAMBDA_FUNCTION_NAME": "api"}
     loaded, *_, routes = printed_by(ON_LAMBDA, tmp_path, **said)
-    assert not {f"chalicelib.doors.{name}.routes" for name in NAMES} & set(loaded)
+    assert not {f"chalicelib.api.{name}.routes" for name in NAMES} & set(loaded)
     assert routes == sorted(app.app.routes)
 
 
@@ -177,7 +177,7 @@ def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monke
     own = Application("api")
     own.register_dialects(app.provide, at_once=False)
     with monkeypatch.context() as broken:
-        broken.setitem(sys.modules, "chalicelib.doors.icredit.routes", None)
+        broken.setitem(sys.modules, "chalicelib.api.icredit.routes", None)
         with pytest.raises(ImportError):
             send(own, "/icredit/face/manage")
     send(own, "/icredit/face/manage")

@@ -11,10 +11,10 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 from msgspec.structs import asdict
 
-from chalicelib.aws.clients import begin_in_thread
-from chalicelib.book.records.merges import MergeState
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.model import PromotionSettings
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.model import PromotionSettings
+from chalicelib.storage.aws.clients import begin_in_thread
+from chalicelib.storage.records.merges import MergeState
 from tests.support.book import person
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.erased_tenant import finished, traces

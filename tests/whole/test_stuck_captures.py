@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import Busy, RegularsError, Unusable
-from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.telemetry import STUCK_AGE
+from chalicelib import telemetry
+from chalicelib.domain.errors import Busy, RegularsError, Unusable
+from chalicelib.domain.pictures import PictureRules
+from chalicelib.telemetry import STUCK_AGE
 from infra.alarms import make_alarms
 from tests.support.book.book import Book, Shot
 from tests.support.fakes import FakeVision, Person

@@ -13,19 +13,19 @@ import pytest
 from msgspec.structs import replace
 
 import app
-from chalicelib import bootstrap
+from chalicelib import bootstrap, telemetry
 from chalicelib.book.deletion.orphans import LISTED, OrphanedPictures
-from chalicelib.book.words import keys, telemetry
-from chalicelib.book.words.chores import ChoreContext
-from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.items import write_in_parts
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.ports import Put, Storage
-from chalicelib.book.words.telemetry import SWEEP_AGE
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.domain.jobs import ChoreContext
+from chalicelib.domain.model import Profile
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.items import write_in_parts
+from chalicelib.storage.ports import Put, Storage
+from chalicelib.storage.values import milliseconds
+from chalicelib.telemetry import SWEEP_AGE
 from regulars.serve.gateway import Context
 from tests.support.book.book_with import book_with
 from tests.support.book.tenants import add_tenant

@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import telemetry
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.redrive import Redrive
 from chalicelib.book.webhooks import Outbox
-from chalicelib.book.words import keys, telemetry
-from chalicelib.book.words.captures import MOST_OUTAGES
-from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.ports import Action
-from chalicelib.book.words.telemetry import FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, SWEEP_AGE
-from chalicelib.book.words.webhooks import Delivery, Event, EventKind, delivery_from
+from chalicelib.domain.captures import MOST_OUTAGES
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.webhooks import Delivery, Event, EventKind, delivery_from
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action
 from chalicelib.sweep import Watch, choose_first_tenant
+from chalicelib.telemetry import FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, SWEEP_AGE
 from tests.support.book.book_with import book_with
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import FakeClock

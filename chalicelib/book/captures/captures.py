@@ -24,11 +24,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import OK, Answer, RequestId
 from chalicelib.book.models import Reading, without_min_age
-from chalicelib.book.records.captures import CAPTURE, capture_from, capture_item
-from chalicelib.book.records.observations import observation_from
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import (
+from chalicelib.domain.captures import (
     Camera,
     Capture,
     CaptureState,
@@ -42,8 +38,7 @@ from chalicelib.book.words.captures import (
     require_time,
     require_track,
 )
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.errors import (
+from chalicelib.domain.errors import (
     CameraDisabled,
     CameraNotFound,
     CaptureNotFound,
@@ -54,14 +49,21 @@ from chalicelib.book.words.errors import (
     Unusable,
     mark_errors,
 )
-from chalicelib.book.words.items import ListPage, PageTokens, captures_of, retry_if_changed, write, write_unless_changed
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.observations import Observation, ObservationKind
-from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, Box
-from chalicelib.book.words.ports import Item, PresignedRequest, Put, Update, Upload, UploadStore, absent, equals
-from chalicelib.book.words.values import milliseconds, moment, read_optional
+from chalicelib.domain.jobs import Chore
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.observations import Observation, ObservationKind
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES, Box
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import ListPage, PageTokens, captures_of, retry_if_changed, write, write_unless_changed
+from chalicelib.storage.ports import Item, PresignedRequest, Put, Update, Upload, UploadStore, absent, equals
+from chalicelib.storage.records.captures import CAPTURE, capture_from, capture_item
+from chalicelib.storage.records.observations import observation_from
+from chalicelib.storage.values import milliseconds, moment, read_optional
 
 if TYPE_CHECKING:
+    from chalicelib.book.book import Book
     from chalicelib.book.captures.pictures import CapturePictures
     from chalicelib.book.captures.redrive import Redrive
 
@@ -166,9 +168,18 @@ class CaptureFilter(Struct, frozen=True):
 ALL = CaptureFilter()
 
 
-class Captures(UseCase):
-    pictures: Made[CapturePictures] = Made("book.captures.pictures.CapturePictures")
-    redrive: Made[Redrive] = Made("book.captures.redrive.Redrive")
+class Captures(Service["Book"]):
+    @lazy
+    def pictures(self) -> CapturePictures:
+        from chalicelib.book.captures.pictures import CapturePictures
+
+        return CapturePictures(self.services)
+
+    @lazy
+    def redrive(self) -> Redrive:
+        from chalicelib.book.captures.redrive import Redrive
+
+        return Redrive(self.services)
 
     def offer_uploads(
         self, tenant: Tenant, offers: Sequence[Offer], offering_camera: Camera | None = None
@@ -181,7 +192,7 @@ class Captures(UseCase):
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         cameras = (
             {}
             if offering_camera is None
@@ -193,7 +204,7 @@ class Captures(UseCase):
                 captures.append(self._read_offer(tenant, offer, cameras, now))
         recorded_captures = self._write_captures(tenant, {_key(tenant, capture): capture for capture in captures}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
-            self.book.cameras.note_last_seen(tenant, camera, now)
+            self.services.cameras.note_last_seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in recorded_captures.items()}
         return [answers[_key(tenant, capture)] for capture in captures]
 
@@ -202,12 +213,12 @@ class Captures(UseCase):
         capture = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
         if capture is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
-        return mark_stored(self.book.storage.uploads, tenant, [capture])[0]
+        return mark_stored(self.services.storage.uploads, tenant, [capture])[0]
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
         return read_optional(
-            capture_from, self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_))
+            capture_from, self.services.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_))
         )
 
     def read_page(
@@ -240,7 +251,7 @@ class Captures(UseCase):
             read_count, last_id = read_count + len(batch), batch[-1].id
             captures += [
                 capture
-                for capture in mark_stored(self.book.storage.uploads, tenant, batch)
+                for capture in mark_stored(self.services.storage.uploads, tenant, batch)
                 if capture_filter.lets_pass(capture)
             ]
         shown_captures = cut_to_answer(captures[:limit])
@@ -250,13 +261,13 @@ class Captures(UseCase):
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
-        if camera.faceless_at is not None and self.book.clock.now() - camera.faceless_at < COUNTED_EVERY:
+        if camera.faceless_at is not None and self.services.clock.now() - camera.faceless_at < COUNTED_EVERY:
             return camera
         partition = keys.captures(tenant.name, camera.id)
-        page = self.book.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
+        page = self.services.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
         resolved = [capture for capture in map(capture_from, page.items) if capture.state is CaptureState.RESOLVED]
         faceless = sum(not capture.sightings for capture in resolved)
-        return self.book.cameras.note_faceless(
+        return self.services.cameras.note_faceless(
             tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
         )
 
@@ -267,9 +278,9 @@ class Captures(UseCase):
         Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
         CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
         """
-        now, progress = self.book.clock.now(), None
+        now, progress = self.services.clock.now(), None
         if request is not None and shot.captured_at is None:
-            progress = self.book.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
+            progress = self.services.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
         captured_at = shot.captured_at or (now if progress is None else moment(progress[_CAPTURED_AT]))
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, captured_at, shot.track)
@@ -277,11 +288,13 @@ class Captures(UseCase):
         capture = offered.capture
         if offered.request is not None:
             key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
+            self.services.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
         if request is not None and progress is not None:
-            put = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), partial_body=progress)
-            write_unless_changed(self.book.items, [put])
+            put = self.services.requests.make_answer_put(
+                tenant.name, request, Answer(OK, progress), partial_body=progress
+            )
+            write_unless_changed(self.services.items, [put])
         return capture
 
     def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
@@ -293,7 +306,7 @@ class Captures(UseCase):
             at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
         except ValueError:
             raise not_found(faceid, sighting_id) from None
-        item = self.book.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
+        item = self.services.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
         if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
             return None
         return observation_from(item)
@@ -309,7 +322,7 @@ class Captures(UseCase):
 
     def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
         """Raise Conflict if the capture's picture is gone."""
-        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
+        if self.services.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
             raise _picture_gone_error(tenant)
 
     def read_face_in_box(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
@@ -317,11 +330,11 @@ class Captures(UseCase):
 
         Raises Conflict if the picture is gone, cannot be read or shows no face any more.
         """
-        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        picture = self.services.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
             raise _picture_gone_error(tenant)
         try:
-            reading = Reading(self.book.tenant_vision.choose_vision(tenant.model), without_min_age(tenant), picture)
+            reading = Reading(self.services.tenant_vision.choose_vision(tenant.model), without_min_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:
@@ -331,12 +344,12 @@ class Captures(UseCase):
     def _read_offer(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
         if offer.camera not in cameras:
-            cameras[offer.camera] = self.book.cameras.get_by_any_name(tenant, offer.camera)
+            cameras[offer.camera] = self.services.cameras.get_by_any_name(tenant, offer.camera)
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
         sha256 = _sha256(offer.sha256)
-        captured_at = require_time(offer.captured_at, now, self.book.settings.clock_tolerance_s)
+        captured_at = require_time(offer.captured_at, now, self.services.settings.clock_tolerance_s)
         content_type = CONTENT_TYPES.get(offer.content_type.lower())
         if content_type is None:
             raise InvalidInput(f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}")
@@ -362,11 +375,11 @@ class Captures(UseCase):
         A capture is recorded by its first offer; until its picture comes, a later one may change it. Raises
         DailyLimitReached, Busy.
         """
-        items = self.book.items.get_many(keys.CAPTURES, list(offered_captures))
+        items = self.services.items.get_many(keys.CAPTURES, list(offered_captures))
         stored_captures = [None if item is None else capture_from(item) for item in items]
         known_captures = [capture for capture in stored_captures if capture is not None]
         known_by_id = {
-            capture.id: capture for capture in mark_stored(self.book.storage.uploads, tenant, known_captures)
+            capture.id: capture for capture in mark_stored(self.services.storage.uploads, tenant, known_captures)
         }
         recorded_captures = {
             key: _choose_record(offer, known_by_id.get(offer.id)) for key, offer in offered_captures.items()
@@ -378,7 +391,7 @@ class Captures(UseCase):
         }
         if actions:
             self._charge_bytes(tenant, [recorded_captures[key] for key in actions])
-            write(self.book.items, list(actions.values()))
+            write(self.services.items, list(actions.values()))
         return recorded_captures
 
     def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
@@ -391,11 +404,11 @@ class Captures(UseCase):
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.book.daily_limits.take_capture_bytes(tenant, camera_id, size):
+            if not self.services.daily_limits.take_capture_bytes(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may offer: "
                     f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
-                    self.book.daily_limits.seconds_until_day_ends(tenant),
+                    self.services.daily_limits.seconds_until_day_ends(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:
@@ -403,12 +416,12 @@ class Captures(UseCase):
             return OfferedUpload(capture, None)
         upload = Upload(capture.sha256, capture.size, capture.content_type)
         blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        return OfferedUpload(capture, self.book.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+        return OfferedUpload(capture, self.services.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
 
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
         """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
         try:
-            return self.book.cameras.get_by_any_name(tenant, camera).id
+            return self.services.cameras.get_by_any_name(tenant, camera).id
         except CameraNotFound:
             if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
                 return camera
@@ -421,7 +434,7 @@ class Captures(UseCase):
             return self._of_camera(tenant, camera_id, capture_filter, below, at_once)
         streams = [
             self._of_camera(tenant, camera.id, capture_filter, below, at_once)
-            for camera in self.book.cameras.list_all(tenant)
+            for camera in self.services.cameras.list_all(tenant)
         ]
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
@@ -434,7 +447,7 @@ class Captures(UseCase):
             "reverse": True,
             "page_size": at_once,
         }
-        return captures_of(self.book.items, tenant.name, camera_id, **query_options)
+        return captures_of(self.services.items, tenant.name, camera_id, **query_options)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (

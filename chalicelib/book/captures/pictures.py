@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.observations import list_shown_faces
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import (
+from chalicelib.domain.captures import (
     ERASED,
     RULES,
     Capture,
@@ -27,11 +25,17 @@ from chalicelib.book.words.captures import (
     shows_unkept,
     sighting_id,
 )
-from chalicelib.book.words.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
-from chalicelib.book.words.items import spared_faces, write
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import Put, Vision
-from chalicelib.book.words.values import Codec, read_optional
+from chalicelib.domain.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
+from chalicelib.domain.model import Tenant
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import spared_faces, write
+from chalicelib.storage.ports import Put, Vision
+from chalicelib.storage.records.observations import list_shown_faces
+from chalicelib.storage.values import Codec, read_optional
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 COUNTED_EVERY = timedelta(hours=20)
 """A list of 1,000 pictures is one call to S3, so each day one sweep counts, and not each hour's."""
@@ -40,22 +44,22 @@ COUNTED_EVERY = timedelta(hours=20)
 _PICTURE_COUNT = Codec(PictureCount, {"counted_at": "at"})
 
 
-class CapturePictures(UseCase):
+class CapturePictures(Service["Book"]):
     def get(self, tenant: str) -> PictureCount | None:
         """Return what was counted last; None if nothing was counted yet."""
-        return read_optional(_PICTURE_COUNT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
+        return read_optional(_PICTURE_COUNT.read, self.services.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
 
     def count(self, tenant: str) -> None:
         """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
-        now, before = self.book.clock.now(), self.get(tenant)
+        now, before = self.services.clock.now(), self.get(tenant)
         if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
             return
         captures = size = 0
-        for blob in self.book.storage.uploads.walk(keys.capture_pictures(tenant)):
+        for blob in self.services.storage.uploads.walk(keys.capture_pictures(tenant)):
             captures += not blob.key.startswith(keys.crops(tenant))
             size += blob.size
         item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_PICTURE_COUNT.write(PictureCount(captures, size, now))}
-        write(self.book.items, [Put(keys.DIRECTORY, item)])
+        write(self.services.items, [Put(keys.DIRECTORY, item)])
 
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return the captures whose picture is to be deleted: it is needed no longer, and may not be kept.
@@ -79,11 +83,11 @@ class CapturePictures(UseCase):
         ]
         if not final_captures:
             return []
-        spared_faceids = spared_faces(self.book.items, tenant.name)
+        spared_faceids = spared_faces(self.services.items, tenant.name)
         if not (tenant.keeps_pictures or spared_faceids):
             return final_captures
         faceids_of = {
-            capture.id: list_shown_faces(self.book.items, tenant.name, capture.id) for capture in final_captures
+            capture.id: list_shown_faces(self.services.items, tenant.name, capture.id) for capture in final_captures
         }
         unspared_captures = [capture for capture in final_captures if spared_faceids.isdisjoint(faceids_of[capture.id])]
         if not tenant.keeps_pictures:
@@ -99,7 +103,7 @@ class CapturePictures(UseCase):
         """Return those of the faces that are in a group of which no pictures are kept."""
         if not faceids:
             return set()
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        items = self.services.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
         return {face["faceid"] for face in items if face and face["group"] in tenant.no_pictures_of}
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
@@ -109,7 +113,7 @@ class CapturePictures(UseCase):
         """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
         if self._came_again(key, capture) or self.list_to_forget(tenant, [capture]):
-            self.book.storage.uploads.delete(key)
+            self.services.storage.uploads.delete(key)
 
     def get_crop_url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
         """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
@@ -117,7 +121,7 @@ class CapturePictures(UseCase):
         Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
         more or is not resolved yet, or if the person is restricted.
         """
-        capture = self.book.captures.get(tenant, camera_id, capture_id)
+        capture = self.services.captures.get(tenant, camera_id, capture_id)
         self._require_shown(tenant, capture, number)
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
@@ -131,14 +135,14 @@ class CapturePictures(UseCase):
         """Raise Conflict if the face of that number is of a person who is restricted."""
         faceid = _find_sighting(capture, number).faceid
         shown = {(captured_ms(capture.id), sighting_id(capture.id, number)): faceid} if faceid else {}
-        faces = self.book.faces.find_by_sightings(tenant, shown, restricted=True)
+        faces = self.services.faces.find_by_sightings(tenant, shown, restricted=True)
         if any(face.restriction for face in faces.values()):
             raise Conflict("this face is shown to nobody: the person is restricted, or withdrew")
 
     def list_crops(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the keys of the faces that were cut out of captures, by the ids of their sightings."""
         crops: dict[str, list[str]] = {}
-        for blob in self.book.storage.uploads.walk(keys.crops(tenant.name)):
+        for blob in self.services.storage.uploads.walk(keys.crops(tenant.name)):
             crops.setdefault(blob.key.rpartition("/")[2].removesuffix(".jpg"), []).append(blob.key)
         return crops
 
@@ -147,7 +151,7 @@ class CapturePictures(UseCase):
 
         Before the capture is resolved there is none: then its picture may not be kept. Raises as `get_crop_url`.
         """
-        capture = self.book.captures.get(tenant, camera_id, capture_id)
+        capture = self.services.captures.get(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
             raise Conflict("this capture is not resolved, so it has no thumbnail")
 
@@ -160,7 +164,7 @@ class CapturePictures(UseCase):
         """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
         if all(sighting.reason != ERASED for sighting in capture.sightings):
             return False
-        picture = self.book.storage.uploads.get(key)
+        picture = self.services.storage.uploads.get(key)
         if picture is None:
             return False
         is_as_noted = hashlib.sha256(picture).hexdigest() == capture.sha256
@@ -178,21 +182,21 @@ class CapturePictures(UseCase):
         if not tenant.keeps_pictures:
             raise Conflict(NO_PICTURES_KEPT)
         part_key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
-        if self.book.storage.uploads.size(part_key) is None:
+        if self.services.storage.uploads.size(part_key) is None:
             whole_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            picture = self.book.storage.uploads.get(whole_key)
+            picture = self.services.storage.uploads.get(whole_key)
             if picture is None:
                 raise Conflict("the picture of this capture is not kept any more")
             try:
-                part_jpeg = draw_part(self.book.tenant_vision.choose_vision(tenant.model), picture)
+                part_jpeg = draw_part(self.services.tenant_vision.choose_vision(tenant.model), picture)
             except (Unusable, InvalidInput) as error:
                 raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
-            self.book.storage.uploads.put_if_absent(part_key, part_jpeg, "image/jpeg")
+            self.services.storage.uploads.put_if_absent(part_key, part_jpeg, "image/jpeg")
             # Another size: somebody was hidden in it meanwhile, or it was deleted.
-            if self.book.storage.uploads.size(whole_key) != len(picture):
-                self.book.storage.uploads.delete(part_key)
+            if self.services.storage.uploads.size(whole_key) != len(picture):
+                self.services.storage.uploads.delete(part_key)
                 raise Conflict("the picture of this capture is changed at this moment: ask again")
-        return self.book.storage.uploads.signed_get(part_key)
+        return self.services.storage.uploads.signed_get(part_key)
 
 
 NO_PICTURES_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"

@@ -11,19 +11,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-from chalicelib.book.records.captures import ATTEMPTS, SENT_AT, STEP, capture_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys, telemetry
-from chalicelib.book.words.captures import Capture, CaptureState
-from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Unfinished
-from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
-from chalicelib.book.words.items import camera_ids, captures_of, count_attempts, write, write_unless_changed
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import SENT_AGAIN, Item, Update, equals, exists, picture_event
-from chalicelib.book.words.telemetry import STUCK_AGE
-from chalicelib.book.words.values import milliseconds, moment
+from chalicelib import telemetry
+from chalicelib.domain.captures import Capture, CaptureState
+from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
+from chalicelib.domain.jobs import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Unfinished
+from chalicelib.domain.model import Tenant
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import camera_ids, captures_of, count_attempts, write, write_unless_changed
+from chalicelib.storage.ports import SENT_AGAIN, Item, Update, equals, exists, picture_event
+from chalicelib.storage.records.captures import ATTEMPTS, SENT_AT, STEP, capture_from
+from chalicelib.storage.values import milliseconds, moment
+from chalicelib.telemetry import STUCK_AGE
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 LOST_AFTER = timedelta(minutes=15)
 """`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
@@ -42,12 +47,12 @@ SENT_AGAIN_AFTER = timedelta(hours=12)
 """It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""
 
 
-class Redrive(UseCase):
+class Redrive(Service["Book"]):
     page_size: int = 1_000
 
     def list_parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
-        items = captures_of(self.book.items, tenant.name, camera_id)
+        items = captures_of(self.services.items, tenant.name, camera_id)
         return [capture_from(item) for item in items if item["state"] == CaptureState.PARKED]
 
     def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
@@ -61,10 +66,10 @@ class Redrive(UseCase):
         Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are left out.
         `captured_in`: only those of that time before now that were also taken `after` ago, which are few to read.
         """
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
         last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
-        items = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
+        items = captures_of(self.services.items, tenant.name, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in items if _is_overdue(item, now, after))
 
     def watch_recent(self, tenant: Tenant, captured_in: timedelta) -> None:
@@ -72,11 +77,11 @@ class Redrive(UseCase):
 
         `captured_in`: only those that were taken in that time before now, which are few to read.
         """
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         first_ms, last_ms = milliseconds(now - captured_in), milliseconds(now - STUCK_AFTER)
         items_by_camera = [
-            [*captures_of(self.book.items, tenant.name, camera, first_ms, last_ms)]
-            for camera in camera_ids(self.book.items, tenant.name)
+            [*captures_of(self.services.items, tenant.name, camera, first_ms, last_ms)]
+            for camera in camera_ids(self.services.items, tenant.name)
         ]
         for items in items_by_camera:  # reported first: if nothing can be sent, that is why they are stuck
             stuck = (item for item in list_stuck(items, now) if self._has_picture(tenant, item))
@@ -91,17 +96,17 @@ class Redrive(UseCase):
 
         If the time runs out, it returns the place `camera/capture`, from which the next call goes on.
         """
-        now, (first_camera, _, first_capture) = self.book.clock.now(), context.after.rpartition("/")
+        now, (first_camera, _, first_capture) = self.services.clock.now(), context.after.rpartition("/")
         is_night = context.hour.hour == NIGHT_HOUR
         look_back = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
-        for camera in camera_ids(self.book.items, context.tenant.name):
+        for camera in camera_ids(self.services.items, context.tenant.name):
             if camera < first_camera:
                 continue
             looks_at_all = is_night and are_all_looked_at(keys.captures(context.tenant.name, camera), context.hour)
             low, high = keys.capture_range(0 if looks_at_all else milliseconds(now - look_back), keys.LAST_MS)
             capture_range = (max(low, first_capture) if camera == first_camera else low, high)
             size = self.page_size
-            items = captures_of(self.book.items, context.tenant.name, camera, between=capture_range, page_size=size)
+            items = captures_of(self.services.items, context.tenant.name, camera, between=capture_range, page_size=size)
             for number, item in enumerate(items, 1):
                 if number > self.page_size and context.remaining_s() < STOPS_AT_S:
                     return Unfinished(f"{camera}/{item['capture']}")
@@ -112,7 +117,7 @@ class Redrive(UseCase):
     def send(self, tenant: str, camera_id: str, capture_id: str) -> int:
         """Put the capture among those of its tenant; return 1. Raises Busy, StorageUnavailable."""
         event = picture_event(SENT_AGAIN, keys.capture_picture(tenant, camera_id, capture_id))
-        self.book.storage.captures_queue.send(event, group=tenant)
+        self.services.storage.captures_queue.send(event, group=tenant)
         return 1
 
     @contextmanager
@@ -131,7 +136,10 @@ class Redrive(UseCase):
             )
         if_same = (equals(ATTEMPTS, item.get(ATTEMPTS), STEP), equals("state", item["state"], STEP))
         try:
-            write(self.book.items, [Update(keys.CAPTURES, key, if_same, set={ATTEMPTS: attempts + 1}, repeatable=True)])
+            write(
+                self.services.items,
+                [Update(keys.CAPTURES, key, if_same, set={ATTEMPTS: attempts + 1}, repeatable=True)],
+            )
             yield
         except ConditionFailed:
             raise
@@ -145,7 +153,7 @@ class Redrive(UseCase):
         action = Update(keys.CAPTURES, key, (exists("offered"),), remove=(ATTEMPTS,), repeatable=True, lasts=False)
         for _ in count_attempts(_TRIES_TO_FORGET):
             with suppress(Busy, StorageUnavailable):
-                write_unless_changed(self.book.items, [action])
+                write_unless_changed(self.services.items, [action])
                 return
 
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
@@ -156,20 +164,20 @@ class Redrive(UseCase):
         self.send(tenant.name, capture.camera_id, capture.id)
         key = keys.capture(tenant.name, capture.camera_id, capture.id)
         waits = (equals("state", item["state"], "still-waits"),)
-        write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
+        write_unless_changed(self.services.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
         return 1
 
     def _has_picture(self, tenant: Tenant, item: Item) -> bool:
         capture = capture_from(item)
         picture_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        return self.book.storage.uploads.size(picture_key) is not None
+        return self.services.storage.uploads.size(picture_key) is not None
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
         key = keys.capture(tenant.name, capture.camera_id, capture.id)
         if_parked = equals("state", CaptureState.PARKED, "still-parked")
         removed_fields = ("reason", ATTEMPTS, SENT_AT)
         action = Update(keys.CAPTURES, key, (if_parked,), set={"state": CaptureState.STORED}, remove=removed_fields)
-        return write_unless_changed(self.book.items, [action])
+        return write_unless_changed(self.services.items, [action])
 
 
 def list_stuck(items: Sequence[Item], now: datetime) -> list[Item]:

@@ -1,6 +1,6 @@
 """Deletion of faces, with their templates, pictures and names, and of groups with all their faces and users.
 
-Rooms outside of the book have duties when faces leave (book/words/duties). They are asked before each deletion, and
+Rooms outside of the book have duties when faces leave (domain/hooks). They are asked before each deletion, and
 their rows go into the transaction that deletes the faces.
 
 A group is gone at once, and its faces behind it, whatever their number. One transaction deletes the group, frees its
@@ -26,20 +26,22 @@ from chalicelib.book.commit import Change
 from chalicelib.book.faces import face_deletes, has_ended_record
 from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_deletable
 from chalicelib.book.idempotency import RECORDED, RequestId
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.hold import require_free
-from chalicelib.book.rules.templates import gallery_group, make_delete_entry, user_of
 from chalicelib.book.tenants import CAPACITY_LEFT, ENDED_CHANGES, FACES_LEFT, GROUPS_LEFT
-from chalicelib.book.words import keys
-from chalicelib.book.words.chores import STOPS_AT_S, Chore
-from chalicelib.book.words.duties import MOST_LEAVING, Departure, weight_of
-from chalicelib.book.words.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
-from chalicelib.book.words.items import Changed, count_attempts, faces_in, retry_if_changed, write, write_in_parts
-from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.book.words.ports import Action, Delete, ItemStore, Put
+from chalicelib.domain.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
+from chalicelib.domain.hooks import MOST_LEAVING, Departure, weight_of
+from chalicelib.domain.jobs import STOPS_AT_S, Chore
+from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.domain.rules.hold import require_free
+from chalicelib.domain.rules.templates import gallery_group, make_delete_entry, user_of
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed, count_attempts, faces_in, retry_if_changed, write, write_in_parts
+from chalicelib.storage.ports import Action, Delete, ItemStore, Put
+from chalicelib.storage.records.faces import face_from
 
 if TYPE_CHECKING:
+    from chalicelib.book.book import Book
     from chalicelib.book.deletion.orphans import OrphanedPictures
 
 
@@ -93,11 +95,18 @@ class _Chunk(Struct, frozen=True):
     is_last: bool
 
 
-class Deletion(UseCase):
+class Deletion(Service["Book"]):
     """The deletion of faces. Beside it that of groups, and of pictures that no face names."""
 
-    groups: Made[GroupDeletion] = Made("book.deletion.deletion.GroupDeletion")
-    orphans: Made[OrphanedPictures] = Made("book.deletion.orphans.OrphanedPictures")
+    @lazy
+    def groups(self) -> GroupDeletion:
+        return GroupDeletion(self.services)
+
+    @lazy
+    def orphans(self) -> OrphanedPictures:
+        from chalicelib.book.deletion.orphans import OrphanedPictures
+
+        return OrphanedPictures(self.services)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
@@ -128,7 +137,7 @@ class Deletion(UseCase):
 
         Raises GroupNotFound, and the errors of `delete_faces`.
         """
-        group = self.book.groups.get_by_name(tenant, group_name)
+        group = self.services.groups.get_by_name(tenant, group_name)
         return self.delete_faces(
             tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
         )
@@ -158,7 +167,7 @@ class Deletion(UseCase):
         deleted.
         """
         options = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
-        progress = self.book.requests.read_progress(tenant.name, request)
+        progress = self.services.requests.read_progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
             require_free(self._find_deletable(tenant, faceids, options).values())
@@ -173,13 +182,13 @@ class Deletion(UseCase):
 
     def empty_folders(self, tenant: Tenant, faceids: Collection[str]) -> None:
         """Empty the faces' folders, but for pictures of a face that has one of these ids since."""
-        present_faces = self.book.faces.by_id(tenant, faceids, restricted=True)
+        present_faces = self.services.faces.by_id(tenant, faceids, restricted=True)
         named_keys = {key for face in present_faces.values() for key in face.picture_keys}
 
         def delete(faceid: str) -> None:
-            for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
+            for blob in self.services.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
                 if keys.picture_of_thumbnail(blob.key) not in named_keys:
-                    self.book.storage.blobs.delete(blob.key)
+                    self.services.storage.blobs.delete(blob.key)
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
             list(threads.map(delete, faceids))
@@ -199,18 +208,18 @@ class Deletion(UseCase):
         deleted = _add_chunk(
             done_before, chunk, [departure.id] if departure and departure.id and options.erases else []
         )
-        record = self.book.requests.make_answer_actions(
+        record = self.services.requests.make_answer_actions(
             tenant.name, request, asdict(deleted), before=asdict(done_before), is_last=chunk.is_last
         )
         try:
-            with self.book.requests.raise_if_answered(tenant.name, request):
+            with self.services.requests.raise_if_answered(tenant.name, request):
                 if departure is not None:
                     actions = [*record, *departure.actions]
-                    self.book.writer.commit(tenant.name, self._make_change(tenant, chunk.faces, actions, options))
+                    self.services.writer.commit(tenant.name, self._make_change(tenant, chunk.faces, actions, options))
                 elif record:
-                    write(self.book.items, record)
+                    write(self.services.items, record)
         except ConditionFailed as error:
-            if RECORDED in error.names and (progress := self.book.requests.read_progress(tenant.name, request)):
+            if RECORDED in error.names and (progress := self.services.requests.read_progress(tenant.name, request)):
                 return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
             raise
         if departure is not None:
@@ -222,18 +231,22 @@ class Deletion(UseCase):
         """Choose as many of the `remaining` faces as one transaction takes. Raises Changed, FaceHeld, Busy."""
         faces_by_id = self._find_deletable(tenant, remaining[:CHUNK], options)
         require_free(faces_by_id.values())
-        if self.book.merges.mover.settle_faces(tenant, *faces_by_id.values()):
+        if self.services.merges.mover.settle_faces(tenant, *faces_by_id.values()):
             raise Changed
-        faceids = fit_transaction(self.book.items, tenant.name, remaining[:CHUNK], faces_by_id, erases=options.erases)
+        faceids = fit_transaction(
+            self.services.items, tenant.name, remaining[:CHUNK], faces_by_id, erases=options.erases
+        )
         faces = [faces_by_id[faceid] for faceid in faceids if faceid in faces_by_id]
         missing = [faceid for faceid in faceids if faceid not in faces_by_id]
         return _Chunk(faces, missing, len(faceids) == len(remaining))
 
     def _make_departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
-        return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
+        return self.services.duties.faces_leave(
+            tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at
+        )
 
     def _find_deletable(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
-        stored_faces_by_id = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
+        stored_faces_by_id = self.services.faces.by_id(tenant, faceids, restricted=manner.restricted)
         return {faceid: face for faceid, face in stored_faces_by_id.items() if manner.only(face)}
 
     def _make_change(
@@ -246,12 +259,12 @@ class Deletion(UseCase):
         counts = Counter(face.group_id for face in faces if face.restriction is None)
         return Change(
             actions=(
-                *(action for face in faces for action in face_deletes(self.book.items, tenant.name, face)),
+                *(action for face in faces for action in face_deletes(self.services.items, tenant.name, face)),
                 *record,
             ),
             journal=tuple(map(make_delete_entry, faces)),
             counts={id_: -number for id_, number in counts.items()},
-            limited_groups=self.book.groups.list_limited(tenant, counts),
+            limited_groups=self.services.groups.list_limited(tenant, counts),
             tenant={ENDED_CHANGES: 1} if any(map(has_ended_record, faces)) else {},
             keeps_users=options.keeps_users and not options.erases,
         )
@@ -264,11 +277,11 @@ class Deletion(UseCase):
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             for face in faces:
-                merges, kept_pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
-                negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)
-                write_in_parts(self.book.items, [*negatives, *merges])
+                merges, kept_pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
+                negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
+                write_in_parts(self.services.items, [*negatives, *merges])
                 pictures += kept_pictures
-        self.book.face_pictures.discard_pictures(pictures)
+        self.services.face_pictures.discard_pictures(pictures)
 
 
 def _add_chunk(done_before: Deleted, chunk: _Chunk, erasures: Sequence[str]) -> Deleted:
@@ -309,7 +322,7 @@ _MOST_GONE = 500
 """Most groups that are being erased: the tenant's record names them, and each request reads it."""
 
 
-class GroupDeletion(UseCase):
+class GroupDeletion(Service["Book"]):
     a_record: int = 5_000
     """Faces in one record that erases nobody, which holds their ids: each record reads all observations."""
 
@@ -321,16 +334,18 @@ class GroupDeletion(UseCase):
 
         Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
         """
-        with self.book.writer.hold_up_commits(tenant.name):
-            seq = self.book.writer.read_seq(tenant.name)  # each change of a face, and each hold, comes with another one
-            group = self.book.groups.get_by_name(tenant, name)
+        with self.services.writer.hold_up_commits(tenant.name):
+            seq = self.services.writer.read_seq(
+                tenant.name
+            )  # each change of a face, and each hold, comes with another one
+            group = self.services.groups.get_by_name(tenant, name)
             require_deletable(group)
             self._require_free(tenant, group)
             if len(tenant.gone) >= _MOST_GONE:
                 raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
-            with self.book.requests.raise_if_answered(tenant.name, request):
-                self.book.writer.commit(tenant.name, self._make_change(tenant, group, seq, request, by=by))
-        return self.book.wake(tenant.name, group=group.id)
+            with self.services.requests.raise_if_answered(tenant.name, request):
+                self.services.writer.commit(tenant.name, self._make_change(tenant, group, seq, request, by=by))
+        return self.services.wake(tenant.name, group=group.id)
 
     def continue_tenant(self, tenant: Tenant, remaining_s: Callable[[], float]) -> None:
         """Go on with all groups whose faces are not erased yet."""
@@ -342,31 +357,35 @@ class GroupDeletion(UseCase):
 
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
         """
-        note = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        note = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
         options = DeletionOptions(note["by"], note["erases"]) if note else DeletionOptions("", tenant.deletes_erase)
         while faces := self._read_some(tenant, group_id, options):
             # Merges and undoings leave a mark on the faces of other groups, too.
-            if self.book.merges.mover.settle_faces(replace(tenant, gone=frozenset()), *faces):
+            if self.services.merges.mover.settle_faces(replace(tenant, gone=frozenset()), *faces):
                 continue
             self._erase(tenant, faces, options)
             if remaining_s() < STOPS_AT_S:
-                self.book.wake(tenant.name, group=group_id)
+                self.services.wake(tenant.name, group=group_id)
                 return
-        self.book.groups.forget_users(tenant, group_id)
-        self.book.index.purge_before(tenant.name, self.book.writer.read_seq(tenant.name))
+        self.services.groups.forget_users(tenant, group_id)
+        self.services.index.purge_before(tenant.name, self.services.writer.read_seq(tenant.name))
         forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
+        self.services.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
-        faceids_on_hold = [face.faceid for face in self.book.faces.holds.list_all(tenant.name)]
-        faces_on_hold = self.book.faces.by_id(tenant, faceids_on_hold, restricted=True).values()
+        faceids_on_hold = [face.faceid for face in self.services.faces.holds.list_all(tenant.name)]
+        faces_on_hold = self.services.faces.by_id(tenant, faceids_on_hold, restricted=True).values()
         require_free(face for face in faces_on_hold if face.own_group_id == group.id)
 
     def _make_change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
         put = Put(keys.DIRECTORY, manner)
         return Change(
-            (*group_deletes(tenant.name, group), put, *self.book.requests.make_answer_actions(tenant.name, request)),
+            (
+                *group_deletes(tenant.name, group),
+                put,
+                *self.services.requests.make_answer_actions(tenant.name, request),
+            ),
             tuple(
                 JournalEntry(Edit.DROP, "", entry_group_id) for entry_group_id in (group.id, gallery_group(group.id))
             ),
@@ -378,7 +397,7 @@ class GroupDeletion(UseCase):
     def _read_some(self, tenant: Tenant, group_id: str, options: DeletionOptions) -> list[Face]:
         """Read as many of the group's faces as one record takes, with those that were merged into them."""
         max_number = MOST_LEAVING if options.erases else self.a_record
-        face_keys = islice(faces_in(self.book.items, tenant.name, group_id), max_number)
+        face_keys = islice(faces_in(self.services.items, tenant.name, group_id), max_number)
         face_keys_to_read = [(tenant.name, item["faceid"]) for item in face_keys]
         faces = self._read_faces(face_keys_to_read, group_id) if face_keys_to_read else []
         recorded = accumulate(map(weight_of, faces))
@@ -386,28 +405,28 @@ class GroupDeletion(UseCase):
 
     def _read_faces(self, face_keys: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
-        faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, face_keys) if item]
+        faces = [face_from(item) for item in self.services.items.get_many(keys.FACES, face_keys) if item]
         return [face for face in faces if face.group_id == group_id]
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
-        departure = self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases)
+        departure = self.services.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases)
         if departure.actions:
-            write(self.book.items, departure.actions)
+            write(self.services.items, departure.actions)
         faces_by_id = {face.faceid: face for face in faces}
         while faces_by_id:
             faces_by_id = self._delete_some(tenant, faces_by_id)
-        self.book.deletion.empty_folders(tenant, departure.faceids)
+        self.services.deletion.empty_folders(tenant, departure.faceids)
         departure.follow()
 
     def _delete_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
         """Delete as many of the faces as one transaction takes, and return those that are left. Raises Busy."""
-        chunk = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
+        chunk = fit_transaction(self.services.items, tenant.name, [*faces][:CHUNK], faces)
         to_delete = [faces[faceid] for faceid in chunk]
         for _ in count_attempts():
-            deletes = [action for face in to_delete for action in face_deletes(self.book.items, tenant.name, face)]
+            deletes = [action for face in to_delete for action in face_deletes(self.services.items, tenant.name, face)]
             try:
-                write(self.book.items, deletes)
+                write(self.services.items, deletes)
             except ConditionFailed:  # another worker was first, or a request under way changed one
                 to_delete = self._read_faces([(tenant.name, face.faceid) for face in to_delete], to_delete[0].group_id)
                 if to_delete:

@@ -11,13 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.chores import STOPS_AT_S, Unfinished
-from chalicelib.book.words.items import cut_in_parts
-from chalicelib.book.words.ports import BlobInfo
+from chalicelib.domain.jobs import STOPS_AT_S, Unfinished
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import cut_in_parts
+from chalicelib.storage.ports import BlobInfo
+from chalicelib.storage.records.faces import face_from
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 PICTURE_GRACE = timedelta(hours=6)
 """A picture is written before the transaction that names it. After this long, that transaction has ended."""
@@ -33,7 +37,7 @@ In the first LISTED hour of a month it looks at all, whatever became of the swee
 """
 
 
-class OrphanedPictures(UseCase):
+class OrphanedPictures(Service["Book"]):
     """Pictures of faces that nobody names any more."""
 
     page_size = 1_000
@@ -49,8 +53,8 @@ class OrphanedPictures(UseCase):
         if hour.hour not in LISTED:
             return None
         looks_at_all = hour.day == 1 and hour.hour == LISTED[0]
-        stored_since = datetime.min.replace(tzinfo=UTC) if looks_at_all else self.book.clock.now() - LOOKED_AT
-        blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
+        stored_since = datetime.min.replace(tzinfo=UTC) if looks_at_all else self.services.clock.now() - LOOKED_AT
+        blobs = self.services.storage.blobs.walk(keys.face_pictures(tenant), after)
         for page in cut_in_parts(blobs, self.page_size):
             self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > stored_since])
             if remaining_s() < STOPS_AT_S:
@@ -61,7 +65,9 @@ class OrphanedPictures(UseCase):
         """Delete the pictures of these faces, older than 6 hours, that no face names."""
         folders = sorted(keys.face_folder(tenant, faceid) for faceid in faceids)
         while folders:
-            blobs = list(islice(self.book.storage.blobs.walk(keys.face_pictures(tenant), folders[0]), self.page_size))
+            blobs = list(
+                islice(self.services.storage.blobs.walk(keys.face_pictures(tenant), folders[0]), self.page_size)
+            )
             wanted_folders = set(folders)
             self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted_folders])
             if len(blobs) < self.page_size:
@@ -70,22 +76,22 @@ class OrphanedPictures(UseCase):
 
     def list_orphans(self, tenant: str) -> Iterator[str]:
         """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
-        for page in cut_in_parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
+        for page in cut_in_parts(self.services.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
             yield from (key for key in self._list_unnamed(tenant, self._list_old(page)) if not keys.is_archive(key))
 
     def _list_old(self, blobs: Iterable[BlobInfo]) -> list[str]:
-        limit = self.book.clock.now() - PICTURE_GRACE
+        limit = self.services.clock.now() - PICTURE_GRACE
         return [blob.key for blob in blobs if blob.stored_at < limit]
 
     def _delete_unnamed(self, tenant: str, blobs: Iterable[BlobInfo]) -> None:
         for key in self._list_unnamed(tenant, self._list_old(blobs)):
-            self.book.storage.blobs.delete(key)
+            self.services.storage.blobs.delete(key)
 
     def _list_unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
         """Return the keys that are named by no face, and by no merge that can be undone."""
         unnamed_keys = self._without_named(tenant, picture_keys)
         if unnamed_keys:
-            merge_keys = {key for merge in self.book.merges.records.list_all(tenant) for key in merge.picture_keys}
+            merge_keys = {key for merge in self.services.merges.records.list_all(tenant) for key in merge.picture_keys}
             unnamed_keys = [key for key in unnamed_keys if keys.picture_of_thumbnail(key) not in merge_keys]
         # Check the faces again: an undo in between may have brought one back.
         return self._without_named(tenant, unnamed_keys)
@@ -94,6 +100,6 @@ class OrphanedPictures(UseCase):
         faceids = [keys.faceid_of_picture(tenant, key) for key in picture_keys]
         if not faceids:
             return []
-        faces = self.book.items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
+        faces = self.services.items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
         named_keys = {key for face in faces if face for key in face_from(face).picture_keys}
         return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named_keys]

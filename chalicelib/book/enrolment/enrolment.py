@@ -21,13 +21,10 @@ from chalicelib.book.faces import make_enrolment_change, require_faceid
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait
-from chalicelib.book.records.faces import FACE_FREE
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.recognised import Probes
 from chalicelib.book.statistics.statistics import new_id
-from chalicelib.book.words import acts
-from chalicelib.book.words.consent import require_legal
-from chalicelib.book.words.errors import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.consent import require_legal
+from chalicelib.domain.errors import (
     AttributeNotFound,
     Busy,
     ConditionFailed,
@@ -39,16 +36,21 @@ from chalicelib.book.words.errors import (
     TenantFull,
     WrongModel,
 )
-from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import retry_if_changed
-from chalicelib.book.words.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Picture, Tenant
-from chalicelib.book.words.names import face_name, face_note
-from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
-from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules
-from chalicelib.book.words.ports import Action
-from chalicelib.book.words.values import first_version, time_ordered_id
+from chalicelib.domain.grounds import require_record
+from chalicelib.domain.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Picture, Tenant
+from chalicelib.domain.names import face_name, face_note
+from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.domain.pictures import Box, Estimates, Gender, PictureRules
+from chalicelib.domain.rules.recognised import Probes
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage.items import retry_if_changed
+from chalicelib.storage.ports import Action
+from chalicelib.storage.records.faces import FACE_FREE
+from chalicelib.storage.values import first_version, time_ordered_id
 
 if TYPE_CHECKING:
+    from chalicelib.book.book import Book
     from chalicelib.book.enrolment.face_update import FaceUpdate, PictureChanges
     from chalicelib.book.enrolment.group_enrolment import GroupEnrolment
 
@@ -56,12 +58,26 @@ VALUE_LENGTH = 50
 """Characters of an attribute's value or a label, as the contracts of the camera and the cloud say."""
 
 
-class Enrolment(UseCase):
+class Enrolment(Service["Book"]):
     """The enrolment of people by hand: of the largest face here, all other ways beside it."""
 
-    everybody: Made[GroupEnrolment] = Made("book.enrolment.group_enrolment.GroupEnrolment")
-    update: Made[FaceUpdate] = Made("book.enrolment.face_update.FaceUpdate")
-    pictures: Made[PictureChanges] = Made("book.enrolment.face_update.PictureChanges")
+    @lazy
+    def everybody(self) -> GroupEnrolment:
+        from chalicelib.book.enrolment.group_enrolment import GroupEnrolment
+
+        return GroupEnrolment(self.services)
+
+    @lazy
+    def update(self) -> FaceUpdate:
+        from chalicelib.book.enrolment.face_update import FaceUpdate
+
+        return FaceUpdate(self.services)
+
+    @lazy
+    def pictures(self) -> PictureChanges:
+        from chalicelib.book.enrolment.face_update import PictureChanges
+
+        return PictureChanges(self.services)
 
     def enrol_largest_face(
         self,
@@ -84,15 +100,15 @@ class Enrolment(UseCase):
         GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was done first.
         """
         checked_face = self._check_new_face(tenant, new_face)
-        group = self.book.groups.get_by_name(tenant, group_name)
+        group = self.services.groups.get_by_name(tenant, group_name)
         attributes = find_attribute_values(group, new_face.values)
         if new_face.faceid is not None:
             self._require_free_id(tenant, new_face.faceid)
-        portrait = self.book.portraits.portray_largest(tenant, picture, rules)
+        portrait = self.services.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
-            self.book.duties.refuse_erased(tenant, new_face.faceid, portrait.template.vector)
+            self.services.duties.refuse_erased(tenant, new_face.faceid, portrait.template.vector)
         require_room(group)
-        face = _make_face(checked_face, group, attributes, self.book.clock.now())
+        face = _make_face(checked_face, group, attributes, self.services.clock.now())
         enrolled = self._enrol_portrait(tenant, face, portrait, request, refuses_known=refuses_known)
         return self.absorb_strangers(tenant, enrolled)
 
@@ -100,8 +116,8 @@ class Enrolment(UseCase):
         """Return what is said of somebody, name and note as they are stored. Raises ConsentMissing, InvalidInput."""
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
-            require_legal(new_face.consent, self.book.clock.now())
-            self.book.tenants.announce_consent_end(tenant, new_face.consent)
+            require_legal(new_face.consent, self.services.clock.now())
+            self.services.tenants.announce_consent_end(tenant, new_face.consent)
         checked_face = replace(new_face, name=face_name(new_face.name), note=face_note(new_face.note))
         if new_face.faceid is not None:
             require_faceid(tenant, new_face.faceid)
@@ -113,9 +129,11 @@ class Enrolment(UseCase):
         Raises ConsentMissing if the face has no record, and the portrait shows somebody whose record has ended.
         """
         quality = portrait.estimates.quality
-        self.book.recognition.verification.require_nobody_withdrawn(tenant, face.consent, portrait.embedding, quality)
+        self.services.recognition.verification.require_nobody_withdrawn(
+            tenant, face.consent, portrait.embedding, quality
+        )
         picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
-        return self.book.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
+        return self.services.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
 
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
         """Let a face that was just enrolled absorb the strangers who surely are that person; return it as it is then.
@@ -126,19 +144,19 @@ class Enrolment(UseCase):
         if not tenant.learns or enrolled.group_id == STRANGER:
             return enrolled
         with suppress(Busy, StorageUnavailable, WrongModel):
-            if self.book.joining.join_face(tenant, enrolled.faceid):
-                return self.book.faces.find(tenant, enrolled.faceid) or enrolled
+            if self.services.joining.join_face(tenant, enrolled.faceid):
+                return self.services.faces.find(tenant, enrolled.faceid) or enrolled
         return enrolled
 
     def list_absorbed(self, tenant: Tenant, face: Face) -> list[str]:
         """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
         if not face.merges:
             return []
-        merges = self.book.merges.records.list_all(tenant.name, face.faceid)
+        merges = self.services.merges.records.list_all(tenant.name, face.faceid)
         return [merge.other for merge in merges if merge.joined and merge.is_active]
 
     def _require_free_id(self, tenant: Tenant, faceid: str) -> None:
-        if self.book.faces.find(tenant, faceid, restricted=True):
+        if self.services.faces.find(tenant, faceid, restricted=True):
             raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
@@ -151,10 +169,10 @@ class Enrolment(UseCase):
         GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
-            with self.book.requests.raise_if_answered(tenant.name, request):
+            with self.services.requests.raise_if_answered(tenant.name, request):
                 if not refuses_known:
                     return self._try_enrolment(tenant, new_face, portrait, request)
-                with self.book.writer.hold_up_commits(tenant.name):
+                with self.services.writer.hold_up_commits(tenant.name):
                     return self._try_enrolment(
                         tenant, new_face, portrait, request, self._require_unknown(tenant, portrait)
                     )
@@ -168,24 +186,26 @@ class Enrolment(UseCase):
         self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
     ) -> Face:
         """Enrol without a retry. `seq`: that of the gallery in which nobody is known as this face; None: any."""
-        group = self.book.groups.find_by_id(tenant, new_face.group_id)
+        group = self.services.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        face = replace(new_face, faceid=new_face.faceid or time_ordered_id(self.book.clock.now()))
-        face = replace(face, pictures=(self.book.enrolment.write_portrait(tenant, face, portrait, face.enrolled_at),))
-        with self.book.face_pictures.replace_pictures((), [face.picture_key]):
+        face = replace(new_face, faceid=new_face.faceid or time_ordered_id(self.services.clock.now()))
+        face = replace(
+            face, pictures=(self.services.enrolment.write_portrait(tenant, face, portrait, face.enrolled_at),)
+        )
+        with self.services.face_pictures.replace_pictures((), [face.picture_key]):
             enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
-            answer = self.book.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
+            answer = self.services.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
             change = self.make_change(tenant, group, [enrolled], face.enrolled_at, actions=answer)
-            self.book.writer.commit(tenant.name, replace(change, based_on=seq))
+            self.services.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.book.recognition.find_duplicates(tenant, probes)
+        (recognised,) = self.services.recognition.find_duplicates(tenant, probes)
         if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
-            acts.report_people([candidate.faceid])
+            audit_events.report_people([candidate.faceid])
             raise FaceKnown(
                 f"this looks like face {candidate.faceid!r}, which is enrolled already ({candidate.score:.4f}): add "
                 "the picture to it, or enrol it without if_known",
@@ -212,7 +232,7 @@ class Enrolment(UseCase):
             enrolled_face.make_observation(now, enrolled_face.face.labels if labels is None else labels)
             for enrolled_face in enrolled_faces
         ]
-        observation_actions = self.book.statistics.make_actions(tenant.name, observations)
+        observation_actions = self.services.statistics.make_actions(tenant.name, observations)
         new_faces = [enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known]
         return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 
@@ -221,7 +241,7 @@ class Enrolment(UseCase):
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group_id}" in error.names:
-            require_room(self.book.groups.find_by_id(tenant, group_id), number)
+            require_room(self.services.groups.find_by_id(tenant, group_id), number)
         if TENANT_ROOM in error.names:
             max_faces = tenant.limits.faces
             raise TenantFull(f"the tenant may hold {max_faces} faces, and this would pass that: delete some first")

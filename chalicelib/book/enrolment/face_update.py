@@ -2,9 +2,9 @@
 
 A change of many faces changes each by itself, so that one that cannot be changed stops no other.
 
-Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (book/words/model). Searches
-compare with the mean of MAX_COMPARED of them (book/rules/choice). One that is added pushes out a photo that the face
-learnt by itself (book/rules/templates), if there is no room for both. A photo of somebody else would spoil the mean, so
+Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (domain/model). Searches
+compare with the mean of MAX_COMPARED of them (domain/rules/choice). One that is added pushes out a photo that the face
+learnt by itself (domain/rules/templates), if there is no room for both. A photo of somebody else would spoil the mean, so
 a new one must reach the threshold of a search with the face, and must not be more like another face. A user may vouch
 for it. How good a picture must be is in portraits.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
@@ -25,15 +25,10 @@ from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait, photo_id_of
-from chalicelib.book.records.captures import require_no_erasure
-from chalicelib.book.records.observations import visits_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.recognised import Probes, Recognised
-from chalicelib.book.rules.templates import ensure_given_picture, list_given_pictures, of_model, read_vector
 from chalicelib.book.visits import visits_puts
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.errors import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.errors import (
     AnotherFace,
     Busy,
     ConditionFailed,
@@ -47,14 +42,23 @@ from chalicelib.book.words.errors import (
     TooManyPictures,
     require_revision,
 )
-from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
-from chalicelib.book.words.model import BLANK, MAX_PICTURES, Face, Group, Picture, Tenant
-from chalicelib.book.words.names import face_name, face_note
-from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.ports import Action, Check
+from chalicelib.domain.model import BLANK, MAX_PICTURES, Face, Group, Picture, Tenant
+from chalicelib.domain.names import face_name, face_note
+from chalicelib.domain.pictures import PictureRules
+from chalicelib.domain.rules.recognised import Probes, Recognised
+from chalicelib.domain.rules.templates import ensure_given_picture, list_given_pictures, of_model, read_vector
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed, count_attempts, retry_if_changed, write_unless_changed
+from chalicelib.storage.ports import Action, Check
+from chalicelib.storage.records.captures import require_no_erasure
+from chalicelib.storage.records.observations import visits_from
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 
-class FaceUpdate(UseCase):
+class FaceUpdate(Service["Book"]):
     def change_in_group(
         self,
         tenant: Tenant,
@@ -73,17 +77,17 @@ class FaceUpdate(UseCase):
         changes = _normalise_texts(changes)
 
         def read_groups(face: Face | None) -> tuple[Group, Group]:
-            group = self.book.groups.get_by_name(tenant, group_name)
+            group = self.services.groups.get_by_name(tenant, group_name)
             target = self._find_target_group(tenant, group, changes)
             if face is None or face.group_id != group.id:
                 raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
             return group, target
 
-        read_groups(self.book.faces.find(tenant, faceid))
+        read_groups(self.services.faces.find(tenant, faceid))
         portrait = (
-            None if changes.picture is None else self.book.portraits.portray_largest(tenant, changes.picture, rules)
+            None if changes.picture is None else self.services.portraits.portray_largest(tenant, changes.picture, rules)
         )
-        self.book.faces.change_face(
+        self.services.faces.change_face(
             tenant, faceid, self._make_change_function(tenant, changes, read_groups, portrait), request
         )
 
@@ -101,7 +105,7 @@ class FaceUpdate(UseCase):
         `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput, FaceNotFound,
         GroupNotFound, AttributeNotFound (its group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
         """
-        return self.book.faces.change_face(
+        return self.services.faces.change_face(
             tenant, faceid, self._make_change_in_any_group(tenant, changes, revision), request
         )
 
@@ -114,7 +118,7 @@ class FaceUpdate(UseCase):
         twice. Raises Busy or StorageUnavailable at the first face that storage refuses: then those before it are
         changed; AnsweredAlready.
         """
-        requests, failed_faces = self.book.requests, list[FailedFace]()
+        requests, failed_faces = self.services.requests, list[FailedFace]()
         # {"done": [ids of faces]}, as it is stored
         progress: Mapping[str, Any] = requests.read_progress(tenant.name, request) or {"done": []}
 
@@ -131,7 +135,7 @@ class FaceUpdate(UseCase):
         for faceid in dict.fromkeys(faceids):
             try:
                 if faceid not in progress["done"]:
-                    self.book.faces.change_face(tenant, faceid, change_and_note, None)
+                    self.services.faces.change_face(tenant, faceid, change_and_note, None)
                     progress = {"done": [*progress["done"], faceid]}
             except (Busy, StorageUnavailable):
                 raise
@@ -142,14 +146,16 @@ class FaceUpdate(UseCase):
         while True:
             changed = ManyChanged(progress["done"], failed_faces)
             answer = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
-            if not answer or write_unless_changed(self.book.items, answer):
+            if not answer or write_unless_changed(self.services.items, answer):
                 return changed
             progress = requests.read_progress(tenant.name, request) or progress
 
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
         target = (
-            group if changes.new_group_name is None else self.book.groups.get_by_name(tenant, changes.new_group_name)
+            group
+            if changes.new_group_name is None
+            else self.services.groups.get_by_name(tenant, changes.new_group_name)
         )
         find_attribute_values(target, changes.values)
         return target
@@ -161,7 +167,7 @@ class FaceUpdate(UseCase):
         changes = _normalise_texts(changes)
 
         def read_groups(face: Face) -> tuple[Group, Group]:
-            group = self.book.groups.find_by_id(tenant, face.group_id)
+            group = self.services.groups.find_by_id(tenant, face.group_id)
             if group is None:
                 raise FaceNotFound(f"there is no face {face.faceid!r} any more: its group is just being deleted")
             target = self._find_target_group(tenant, group, changes)
@@ -190,9 +196,11 @@ class FaceUpdate(UseCase):
             changed = _apply_changes(face, group, target, changes)
             pictures = changed.pictures
             if portrait is not None:
-                pictures = (self.book.enrolment.write_portrait(tenant, changed, portrait, self.book.clock.now()),)
+                pictures = (
+                    self.services.enrolment.write_portrait(tenant, changed, portrait, self.services.clock.now()),
+                )
             wanted = drop_unwanted_pictures(tenant, replace(changed, pictures=pictures))
-            after = wanted if wanted == face else replace(wanted, changed_at=self.book.clock.now())
+            after = wanted if wanted == face else replace(wanted, changed_at=self.services.clock.now())
             limited = limited_groups(group) | limited_groups(target)
             return after, make_face_change(face, after, self._end_promotion_actions(tenant, face, after), limited)
 
@@ -205,7 +213,7 @@ class FaceUpdate(UseCase):
         """
         if new_face.group_id == old_face.group_id:
             return []
-        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, old_face.faceid)))
+        visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, old_face.faceid)))
         if visits.promotion is None:
             return []
         return visits_puts(tenant.name, old_face.faceid, visits, replace(visits, promotion=None))
@@ -263,7 +271,7 @@ _BUSY = "this face is changed by others all the time: send the request again in 
 _CAPTURE_SAME = "capture-same"
 
 
-class PictureChanges(UseCase):
+class PictureChanges(Service["Book"]):
     def add_photo(
         self,
         tenant: Tenant,
@@ -281,7 +289,7 @@ class PictureChanges(UseCase):
         could be enrolled, too poor, not alive), NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the
         `picture`.
         """
-        portrait = partial(self.book.portraits.portray_only, tenant, photo, rules)
+        portrait = partial(self.services.portraits.portray_only, tenant, photo, rules)
         return self._add_picture(
             tenant, faceid, {photo_id_of(photo)}, portrait, is_vouched_for=is_vouched_for, request=request
         )
@@ -301,12 +309,12 @@ class PictureChanges(UseCase):
         Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept
         any more.
         """
-        self.book.faces.get(tenant, faceid)
-        observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
+        self.services.faces.get(tenant, faceid)
+        observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
-        capture = self.book.captures.find(tenant, camera_id, capture_id)
+        capture = self.services.captures.find(tenant, camera_id, capture_id)
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
         # An erasure of somebody else on it gives the photo another id.
@@ -314,8 +322,8 @@ class PictureChanges(UseCase):
         check = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), if_same)
 
         def make_portrait() -> Portrait:
-            return self.book.portraits.portray_sighted(
-                tenant, self.book.captures.read_face_in_box(tenant, camera_id, capture_id, box), capture.photo
+            return self.services.portraits.portray_sighted(
+                tenant, self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box), capture.photo
             )
 
         return self._add_picture(
@@ -359,11 +367,11 @@ class PictureChanges(UseCase):
                 return None
             if not pictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-            chooser = self.book.tenant_vision.make_chooser(tenant)
+            chooser = self.services.tenant_vision.make_chooser(tenant)
             after = replace(face, pictures=chooser.choose_pictures(ensure_given_picture(pictures)))
             return after, make_face_change(face, after)
 
-        self.book.faces.change_face(tenant, faceid, drop_others, request)
+        self.services.faces.change_face(tenant, faceid, drop_others, request)
 
     def _add_picture(
         self,
@@ -383,10 +391,10 @@ class PictureChanges(UseCase):
         """
         portrait: Portrait | None = None
         for _ in count_attempts():
-            face = self.book.faces.get(tenant, faceid)
+            face = self.services.faces.get(tenant, faceid)
             known_picture = _find_given_picture(face, photo_ids, portrait)
             if known_picture is not None:
-                self.book.requests.write_with_answer(tenant.name, [], request, {"picture": known_picture.id})
+                self.services.requests.write_with_answer(tenant.name, [], request, {"picture": known_picture.id})
                 return known_picture
             require_room_for_picture(face)
             if portrait is None:
@@ -418,11 +426,11 @@ class PictureChanges(UseCase):
         (another picture would have to go).
         """
         require_room_for_picture(face)
-        picture = self.book.enrolment.write_portrait(tenant, face, portrait, self.book.clock.now())
+        picture = self.services.enrolment.write_portrait(tenant, face, portrait, self.services.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
-        after = replace(face, pictures=self.book.tenant_vision.make_chooser(tenant).choose_pictures(pictures))
+        after = replace(face, pictures=self.services.tenant_vision.make_chooser(tenant).choose_pictures(pictures))
         change = make_face_change(face, after, more_actions)
-        self.book.faces.store_changed_face(tenant, face, after, change, request, {"picture": picture.id})
+        self.services.faces.store_changed_face(tenant, face, after, change, request, {"picture": picture.id})
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -432,7 +440,9 @@ class PictureChanges(UseCase):
         """
         probe, model = portrait.embedding, portrait.template.model
         # First, since it raises WrongModel if the tenant's model was changed.
-        [recognised] = self.book.recognition.recognise(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
+        [recognised] = self.services.recognition.recognise(
+            tenant, Probes(model, probe[None], [portrait.estimates.quality])
+        )
         template = of_model(face.templates, model)
         if template is None:
             raise NotThisPerson(
@@ -443,9 +453,11 @@ class PictureChanges(UseCase):
         if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
         _require_like_no_other(score, recognised)
-        turned_down = self.book.recognition.negatives.turns_down(tenant.name, face, probe, model, score)
-        demand = self.book.tenant_vision.choose_vision(model).population.compute_demand(probe, read_vector(template))
-        threshold = self.book.tenant_vision.make_operating_point(tenant, model).find_threshold(
+        turned_down = self.services.recognition.negatives.turns_down(tenant.name, face, probe, model, score)
+        demand = self.services.tenant_vision.choose_vision(model).population.compute_demand(
+            probe, read_vector(template)
+        )
+        threshold = self.services.tenant_vision.make_operating_point(tenant, model).find_threshold(
             recognised.decision.gallery_size, demand
         )
         if turned_down or score < threshold:
@@ -470,7 +482,7 @@ def _require_like_no_other(score: float, recognised: Recognised) -> None:
     """Raise AnotherFace if the face that a search found is more like the picture, whose `score` is with this face."""
     other, other_score = recognised.face, recognised.decision.score
     if other is not None and other_score is not None and other_score > score + _ROUNDING:
-        acts.report_people([other.faceid])
+        audit_events.report_people([other.faceid])
         raise AnotherFace(
             f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
 from msgspec import Struct
@@ -20,21 +21,24 @@ from chalicelib.book.enrolment.enrolment import EnrolledFace
 from chalicelib.book.face_pictures import NO_JPEG
 from chalicelib.book.models import without_min_age
 from chalicelib.book.portraits import Portrait
-from chalicelib.book.records.faces import group_item, round_estimates
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
-from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, Probes, SeenPicture
-from chalicelib.book.rules.templates import make_change_entries, make_template, of_model, read_vector
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
 from chalicelib.book.visits import face_put
-from chalicelib.book.words.consent import Consent
-from chalicelib.book.words.errors import ConditionFailed, FaceNotFound, GroupFull, TooManyGroups, Unusable
-from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import cut_in_parts, retry_if_changed
-from chalicelib.book.words.model import NO_LABELS, Face, Group, Labels, Tenant
-from chalicelib.book.words.names import legal_group_name
-from chalicelib.book.words.pictures import Found, PictureRules, Sides
-from chalicelib.book.words.values import first_version, photo_id, time_ordered_id
+from chalicelib.domain.consent import Consent
+from chalicelib.domain.errors import ConditionFailed, FaceNotFound, GroupFull, TooManyGroups, Unusable
+from chalicelib.domain.grounds import require_record
+from chalicelib.domain.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.domain.names import legal_group_name
+from chalicelib.domain.pictures import Found, PictureRules, Sides
+from chalicelib.domain.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
+from chalicelib.domain.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, Probes, SeenPicture
+from chalicelib.domain.rules.templates import make_change_entries, make_template, of_model, read_vector
+from chalicelib.service import Service
+from chalicelib.storage.items import cut_in_parts, retry_if_changed
+from chalicelib.storage.records.faces import group_item, round_estimates
+from chalicelib.storage.values import first_version, photo_id, time_ordered_id
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
@@ -59,7 +63,7 @@ class _FaceFields(Struct, frozen=True):
     consent: Consent | None = None
 
 
-class GroupEnrolment(UseCase):
+class GroupEnrolment(Service["Book"]):
     def enrol_all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
@@ -70,7 +74,7 @@ class GroupEnrolment(UseCase):
         ConsentMissing, FaceHeld (a held face would lose a label), Busy; then nothing is enrolled.
         """
         name = legal_group_name(group_name)
-        portraits = self.book.portraits.portray_all(tenant, picture, rules)
+        portraits = self.services.portraits.portray_all(tenant, picture, rules)
         return self._enrol_portraits(tenant, name, portraits, _FaceFields(labels))
 
     def enrol_stored_face(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
@@ -82,11 +86,11 @@ class GroupEnrolment(UseCase):
         of `enrol_all_in_picture`.
         """
         name = legal_group_name(group_name)
-        face = self.book.faces.get(tenant, faceid)
+        face = self.services.faces.get(tenant, faceid)
         template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self.book.face_pictures.load_picture(face.portrait) if face.picture_key else NO_JPEG
+        jpeg = self.services.face_pictures.load_picture(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, read_vector(template), template, face.estimates, jpeg, face.portrait.id)
@@ -112,7 +116,7 @@ class GroupEnrolment(UseCase):
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)
-        seen_picture = self.book.recognition.face_analysis.describe_picture(
+        seen_picture = self.services.recognition.face_analysis.describe_picture(
             without_min_age(tenant),
             picture,
             rules,
@@ -140,7 +144,7 @@ class GroupEnrolment(UseCase):
         """
         enrolled_faces = self._commit_enrolment(tenant, name, portraits, fields)
         for new_face in (enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known):
-            self.book.enrolment.absorb_strangers(tenant, new_face)
+            self.services.enrolment.absorb_strangers(tenant, new_face)
         return enrolled_faces
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
@@ -152,8 +156,8 @@ class GroupEnrolment(UseCase):
         replaced_keys: list[str] = []
         try:
             with (
-                self.book.face_pictures.replace_pictures(replaced_keys, new_keys),
-                self.book.writer.hold_up_commits(tenant.name),
+                self.services.face_pictures.replace_pictures(replaced_keys, new_keys),
+                self.services.writer.hold_up_commits(tenant.name),
             ):
                 return self._try_enrolment(tenant, name, portraits, fields, (replaced_keys, new_keys))
         except ConditionFailed as error:
@@ -162,8 +166,8 @@ class GroupEnrolment(UseCase):
                 raise TooManyGroups(
                     f"there are {max_groups} groups already, the most that this tenant may have"
                 ) from error
-            group = self.book.groups.find(tenant, name)
-            self.book.enrolment.raise_refused(tenant, group.id if group else "", error, len(portraits))
+            group = self.services.groups.find(tenant, name)
+            self.services.enrolment.raise_refused(tenant, group.id if group else "", error, len(portraits))
             raise
 
     def _try_enrolment(
@@ -179,14 +183,14 @@ class GroupEnrolment(UseCase):
         `pictures`: two lists that get the keys of the pictures that faces had, and of those that are written.
         """
         old_pictures, new_pictures = pictures
-        seq, group = self.book.writer.read_seq(tenant.name), self.book.groups.find(tenant, name)
+        seq, group = self.services.writer.read_seq(tenant.name), self.services.groups.find(tenant, name)
         known_faces: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
             known_faces, seq = self._find_known_faces(tenant, group, portraits)
         makes_group = group is None
         if group is None:
-            capacity = self.book.groups.choose_implicit_capacity(tenant)
-            group = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
+            capacity = self.services.groups.choose_implicit_capacity(tenant)
+            group = Group(time_ordered_id(self.services.clock.now()), name, "", 0, capacity)
         enrolled_faces: list[EnrolledFace] = []
         enrolled_by_id: dict[str, Face] = {}
         faces_before: dict[str, Face] = {}
@@ -205,7 +209,7 @@ class GroupEnrolment(UseCase):
                 EnrolledFace(face_after, group, portrait.box, known=face is not None, estimates=portrait.estimates)
             )
         change = self._make_change(tenant, group, enrolled_faces, faces_before, fields.labels, makes_group=makes_group)
-        self.book.writer.commit(tenant.name, replace(change, based_on=seq))
+        self.services.writer.commit(tenant.name, replace(change, based_on=seq))
         return enrolled_faces
 
     def _make_change(
@@ -222,11 +226,11 @@ class GroupEnrolment(UseCase):
 
         Raises GroupFull if the new group would be too small.
         """
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         faces_after = {enrolled_face.face.faceid: enrolled_face.face for enrolled_face in enrolled_faces}
         before_and_after = [(face, faces_after[faceid]) for faceid, face in faces_before.items()]
         puts = [face_put(tenant, *versions) for versions in before_and_after]
-        change = self.book.enrolment.make_change(tenant, group, enrolled_faces, now, labels, puts)
+        change = self.services.enrolment.make_change(tenant, group, enrolled_faces, now, labels, puts)
         if not makes_group:
             entries = [entry for versions in before_and_after for entry in make_change_entries(*versions)]
             return replace(change, journal=(*change.journal, *entries))
@@ -248,12 +252,12 @@ class GroupEnrolment(UseCase):
 
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [portrait.estimates.quality for portrait in portraits])
-        recognised = self.book.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
+        recognised = self.services.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
         return [of_probe.face for of_probe in recognised], recognised[0].seq
 
     def _find_among_new(self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
-        vision = self.book.tenant_vision.choose_vision(portrait.template.model)
+        vision = self.services.tenant_vision.choose_vision(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new_face in (other.face for other in enrolled_faces if not other.known):
             template = read_vector(new_face.templates[0])
@@ -266,18 +270,18 @@ class GroupEnrolment(UseCase):
         return None
 
     def _make_face(self, tenant: Tenant, group: Group, portrait: Portrait, fields: _FaceFields) -> Face:
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         faceid = time_ordered_id(now)
         face = Face(
             faceid, group.id, now, (), labels=_merge_labels(fields.old_labels, fields.labels), consent=fields.consent
         )
-        return replace(face, pictures=(self.book.enrolment.write_portrait(tenant, face, portrait, now),))
+        return replace(face, pictures=(self.services.enrolment.write_portrait(tenant, face, portrait, now),))
 
     def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
         face = replace(face, labels=_merge_labels(face.labels, labels))
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        picture = self.book.enrolment.write_portrait(tenant, face, portrait, self.book.clock.now())
+        picture = self.services.enrolment.write_portrait(tenant, face, portrait, self.services.clock.now())
         other_pictures = tuple(known_picture for known_picture in face.pictures[1:] if known_picture.id != picture.id)
         return replace(face, pictures=(picture, *other_pictures))
 
@@ -292,7 +296,7 @@ class GroupEnrolment(UseCase):
         try:
             return known_faces | self._write_faces(tenant, photo, new_faceids)
         except ConditionFailed as error:
-            self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new_faceids))
+            self.services.enrolment.raise_refused(tenant, photo.group.id, error, len(new_faceids))
             raise
 
     def _choose_ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
@@ -304,7 +308,7 @@ class GroupEnrolment(UseCase):
         remaining_numbers, tries = list(numbers), 0
         while remaining_numbers:
             ids = {number: _derive_faceid(tenant, photo, number, tries) for number in remaining_numbers}
-            stored_faces_by_id = self.book.faces.by_id(tenant, ids.values(), restricted=True)
+            stored_faces_by_id = self.services.faces.by_id(tenant, ids.values(), restricted=True)
             remaining_numbers = []
             for number, faceid in ids.items():
                 face = stored_faces_by_id.get(faceid)
@@ -317,16 +321,16 @@ class GroupEnrolment(UseCase):
 
     def _write_faces(self, tenant: Tenant, photo: _Photo, new_faceids: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
-        now, enrolled, stored_keys = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
-        with self.book.face_pictures.replace_pictures((), stored_keys):
+        now, enrolled, stored_keys = self.services.clock.now(), dict[int, EnrolledFace](), list[str]()
+        with self.services.face_pictures.replace_pictures((), stored_keys):
             for number, faceid in new_faceids.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
                 portrait = _make_portrait(photo, number)
-                face = replace(face, pictures=(self.book.enrolment.write_portrait(tenant, face, portrait, now),))
+                face = replace(face, pictures=(self.services.enrolment.write_portrait(tenant, face, portrait, now),))
                 stored_keys += face.picture_keys
                 enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
-            change = self.book.enrolment.make_change(tenant, photo.group, [*enrolled.values()], now)
-            self.book.writer.commit(tenant.name, change)
+            change = self.services.enrolment.make_change(tenant, photo.group, [*enrolled.values()], now)
+            self.services.writer.commit(tenant.name, change)
         return {number: enrolled_face.face for number, enrolled_face in enrolled.items()}
 
 

@@ -15,20 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.merges import (
-    Duplicate,
-    Merge,
-    duplicate_from,
-    duplicate_item,
-    merge_deletes,
-    merge_from,
-    two_people_put,
-)
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
-from chalicelib.book.words.items import (
+from chalicelib.domain.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
+from chalicelib.domain.jobs import Chore
+from chalicelib.domain.model import Decision, Face, Tenant, is_faceid
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import (
     ListPage,
     PageTokens,
     cut_in_parts,
@@ -37,10 +30,19 @@ from chalicelib.book.words.items import (
     write_in_parts,
     write_unless_changed,
 )
-from chalicelib.book.words.model import Decision, Face, Tenant, is_faceid
-from chalicelib.book.words.ports import Action, Check, Condition, Delete, Put, absent, equals
+from chalicelib.storage.ports import Action, Check, Condition, Delete, Put, absent, equals
+from chalicelib.storage.records.merges import (
+    Duplicate,
+    Merge,
+    duplicate_from,
+    duplicate_item,
+    merge_deletes,
+    merge_from,
+    two_people_put,
+)
 
 if TYPE_CHECKING:
+    from chalicelib.book.book import Book
     from chalicelib.book.merges.merging import Merging
     from chalicelib.book.merges.observations import ObservationMover
 
@@ -52,13 +54,26 @@ class Suggestion(Struct, frozen=True):
     faces: tuple[Face, Face]
 
 
-class Merges(UseCase):
-    records: Made[MergeRecords] = Made("book.merges.merges.MergeRecords")
+class Merges(Service["Book"]):
+    @lazy
+    def records(self) -> MergeRecords:
+        return MergeRecords(self.services)
 
-    duplicates: Made[Duplicates] = Made("book.merges.merges.Duplicates")
+    @lazy
+    def duplicates(self) -> Duplicates:
+        return Duplicates(self.services)
 
-    mover: Made[ObservationMover] = Made("book.merges.observations.ObservationMover")
-    merging: Made[Merging] = Made("book.merges.merging.Merging")
+    @lazy
+    def mover(self) -> ObservationMover:
+        from chalicelib.book.merges.observations import ObservationMover
+
+        return ObservationMover(self.services)
+
+    @lazy
+    def merging(self) -> Merging:
+        from chalicelib.book.merges.merging import Merging
+
+        return Merging(self.services)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
@@ -67,10 +82,10 @@ class Merges(UseCase):
         )
 
 
-class MergeRecords(UseCase):
+class MergeRecords(Service["Book"]):
     def get(self, tenant: str, merge_id: str) -> Merge:
         """Read a merge. Raises MergeNotFound."""
-        item = self.book.items.get(keys.MERGES, (tenant, merge_id)) if 0 < len(merge_id) <= 130 else None
+        item = self.services.items.get(keys.MERGES, (tenant, merge_id)) if 0 < len(merge_id) <= 130 else None
         if item is None:
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
@@ -97,7 +112,7 @@ class MergeRecords(UseCase):
     def list_all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
         """Yield all merges, or those into one face, from behind the merge of that id on."""
         between = (None, None) if survivor is None else keys.merges_range(survivor)
-        return map(merge_from, walk_items(self.book.items, keys.MERGES, tenant, between=between, behind=behind))
+        return map(merge_from, walk_items(self.services.items, keys.MERGES, tenant, between=between, behind=behind))
 
     def find_absorbing_merge(self, tenant: str, faceid: str) -> Merge | None:
         """Find the merge that absorbed this face. Reads all merges."""
@@ -137,24 +152,24 @@ _AT_ONCE = 100
 _SAME = "duplicate-same"
 
 
-class Duplicates(UseCase):
+class Duplicates(Service["Book"]):
     def read_between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
         """Read the suggestions of two faces, and of those that were merged into them and can come back."""
 
         def list_faceids(face: Face) -> list[str]:
-            merges = self.book.merges.records.list_active_below(tenant.name, face.faceid) if face.merges else []
+            merges = self.services.merges.records.list_active_below(tenant.name, face.faceid) if face.merges else []
             return [face.faceid, *(merge.other for merge in merges)]
 
         faceids, other_faceids = list_faceids(face), list_faceids(other)
         pair_keys = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
-        return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, pair_keys) if item]
+        return [duplicate_from(item) for item in self.services.items.get_many(keys.DUPLICATES, pair_keys) if item]
 
     def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
         """Suggest the pair, unless somebody said just now that they are two."""
-        duplicate = Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now(), decision)
+        duplicate = Duplicate.make_ordered(face.faceid, other.faceid, self.services.clock.now(), decision)
         for condition in (absent(_SAME), equals("are_two", None, _SAME)):
             put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (condition,))
-            if write_unless_changed(self.book.items, [put]):
+            if write_unless_changed(self.services.items, [put]):
                 break
 
     def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
@@ -164,7 +179,7 @@ class Duplicates(UseCase):
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.read_position(token, str)
-        stored_items = walk_items(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
+        stored_items = walk_items(self.services.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
         suggested_pairs = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
         return tokens.make_filtered_page(
             suggested_pairs,
@@ -182,13 +197,13 @@ class Duplicates(UseCase):
         first, second = keys.parts_of_duplicate(id_)
         if not (is_faceid(first) and is_faceid(second) and first < second):
             raise not_found
-        item = self.book.items.get(keys.DUPLICATES, (tenant.name, id_))
+        item = self.services.items.get(keys.DUPLICATES, (tenant.name, id_))
         if item is None:
             raise not_found
         duplicate = replace(duplicate_from(item), are_two=True)
         put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (equals("are_two", None, _SAME),))
         try:
-            self.book.requests.write_with_answer(tenant.name, [put], request)
+            self.services.requests.write_with_answer(tenant.name, [put], request)
         except ConditionFailed:
             raise not_found from None
 
@@ -198,13 +213,15 @@ class Duplicates(UseCase):
         A pair that somebody said to be two people is kept if the face was merged into another one: that may be undone.
         The survivor of that merge and the pair's other face are then noted as two people, too.
         """
-        stored = map(duplicate_from, walk_items(self.book.items, keys.DUPLICATES, tenant.name))
+        stored = map(duplicate_from, walk_items(self.services.items, keys.DUPLICATES, tenant.name))
         survivors = {
-            merge.other: merge.survivor for merge in self.book.merges.records.list_all(tenant.name) if merge.is_active
+            merge.other: merge.survivor
+            for merge in self.services.merges.records.list_all(tenant.name)
+            if merge.is_active
         }
         deleted_count = 0
         for batch in cut_in_parts(stored, _AT_ONCE):
-            existing_faceids = {*self.book.faces.by_id(tenant, _list_faceids(batch))}
+            existing_faceids = {*self.services.faces.by_id(tenant, _list_faceids(batch))}
             past_pairs = [pair for pair in batch if not {pair.first, pair.second} <= existing_faceids]
             may_come_back = existing_faceids | survivors.keys()
             kept_pairs = [pair for pair in past_pairs if pair.are_two and {pair.first, pair.second} <= may_come_back]
@@ -215,7 +232,7 @@ class Duplicates(UseCase):
                 for pair in past_pairs
                 if pair not in kept_pairs
             ]
-            deleted_count += write_in_parts(self.book.items, deletes)
+            deleted_count += write_in_parts(self.services.items, deletes)
         return deleted_count
 
     def _pass_on_note(self, tenant: Tenant, pair: Duplicate, survivors: Mapping[str, str]) -> None:
@@ -227,12 +244,12 @@ class Duplicates(UseCase):
             second = survivors[second]
         if first != second:
             write(
-                self.book.items,
+                self.services.items,
                 [two_people_put(tenant.name, Duplicate.make_ordered(first, second, pair.at, pair.decision))],
             )
 
     def _read_suggestions(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
-        faces = self.book.faces.by_id(tenant, _list_faceids(duplicates))
+        faces = self.services.faces.by_id(tenant, _list_faceids(duplicates))
         return [
             Suggestion(duplicate, (faces[duplicate.first], faces[duplicate.second]))
             for duplicate in duplicates

@@ -4,7 +4,7 @@ One transaction changes the faces and keeps a record of the other face for as lo
 observations follow (observations.py). The plan of it (`plan_survivor_after_merge` and what follows) reads and
 changes nothing.
 
-By an undo, within UNDONE_WITHIN (book/records/merges), the other face comes back as it was; the survivor keeps its own
+By an undo, within UNDONE_WITHIN (storage/records/merges), the other face comes back as it was; the survivor keeps its own
 data, and what it gained since.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,35 +22,9 @@ from chalicelib.book.commit import TENANT_ROOM, Change, limited_groups
 from chalicelib.book.faces import name_deletes, rename_actions
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.models import Embedder, list_known_templates
-from chalicelib.book.records.faces import FACE_FREE, face_puts
-from chalicelib.book.records.merges import (
-    MAX_MERGES,
-    TAKEN,
-    UNDONE_WITHIN,
-    Duplicate,
-    Merge,
-    MergeBackup,
-    MergeState,
-    merge_puts,
-    two_people_put,
-)
-from chalicelib.book.records.observations import STORABLE, visits_item
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.choice import Chooser
-from chalicelib.book.rules.hold import require_no_loss
-from chalicelib.book.rules.promotion import Promotion, PromotionRule
-from chalicelib.book.rules.templates import (
-    ensure_given_picture,
-    list_given_pictures,
-    make_change_entries,
-    make_delete_entry,
-    reduce_templates,
-)
-from chalicelib.book.rules.visits import KEPT_MS, Arrivals, FaceVisits, VisitPlan, Visits, apply_plan
 from chalicelib.book.visits import FACE_SAME, VISITS_SAME, face_put, visits_deletes, visits_puts
-from chalicelib.book.words import keys
-from chalicelib.book.words.effects import Effect
-from chalicelib.book.words.errors import (
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.errors import (
     ConditionFailed,
     Conflict,
     FaceExists,
@@ -62,10 +37,8 @@ from chalicelib.book.words.errors import (
     TooManyPictures,
     Unusable,
 )
-from chalicelib.book.words.items import Changed, retry_if_changed
-from chalicelib.book.words.keys import LAST_MS
-from chalicelib.book.words.local_time import DAY_MS, Span
-from chalicelib.book.words.model import (
+from chalicelib.domain.local_time import DAY_MS, Span
+from chalicelib.domain.model import (
     BLANK,
     MAX_COMPARED,
     MAX_NEGATIVES,
@@ -80,13 +53,44 @@ from chalicelib.book.words.model import (
     Picture,
     Tenant,
 )
-from chalicelib.book.words.observations import ObservationKind
-from chalicelib.book.words.ports import Action, Delete, Put, absent, equals
-from chalicelib.book.words.values import milliseconds, time_ordered_id
-from chalicelib.book.words.webhooks import Event, EventKind
+from chalicelib.domain.observations import ObservationKind
+from chalicelib.domain.rules.choice import Chooser
+from chalicelib.domain.rules.hold import require_no_loss
+from chalicelib.domain.rules.promotion import Promotion, PromotionRule
+from chalicelib.domain.rules.templates import (
+    ensure_given_picture,
+    list_given_pictures,
+    make_change_entries,
+    make_delete_entry,
+    reduce_templates,
+)
+from chalicelib.domain.rules.visits import KEPT_MS, Arrivals, FaceVisits, VisitPlan, Visits, apply_plan
+from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed, retry_if_changed
+from chalicelib.storage.keys import LAST_MS
+from chalicelib.storage.ports import Action, Delete, Put, absent, equals
+from chalicelib.storage.records.faces import FACE_FREE, face_puts
+from chalicelib.storage.records.merges import (
+    MAX_MERGES,
+    TAKEN,
+    UNDONE_WITHIN,
+    Duplicate,
+    Merge,
+    MergeBackup,
+    MergeState,
+    merge_puts,
+    two_people_put,
+)
+from chalicelib.storage.records.observations import STORABLE, visits_item
+from chalicelib.storage.values import milliseconds, time_ordered_id
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 
-class Merging(UseCase):
+class Merging(Service["Book"]):
     @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
     def merge(
         self,
@@ -109,14 +113,14 @@ class Merging(UseCase):
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
-        survivor, other = (self.book.face_visits.read_face(tenant, id_) for id_ in (faceid, other_id))
+        survivor, other = (self.services.face_visits.read_face(tenant, id_) for id_ in (faceid, other_id))
         if survivor is None:
-            raise self.book.faces.make_missing_error(tenant, faceid)
+            raise self.services.faces.make_missing_error(tenant, faceid)
         if other is None:
             return self._continue_merge(tenant, faceid, other_id, request)
-        if self.book.merges.mover.settle_faces(tenant, survivor.face, other.face):
+        if self.services.merges.mover.settle_faces(tenant, survivor.face, other.face):
             raise Changed
-        with self.book.requests.raise_if_answered(tenant.name, request):
+        with self.services.requests.raise_if_answered(tenant.name, request):
             return self.merge_read_faces(
                 tenant, survivor, other, request, more_actions=more_actions, is_joined=False, is_sure=is_sure
             )
@@ -138,27 +142,27 @@ class Merging(UseCase):
         `merge`. Raises ConditionFailed, also if one of the `more_actions` was refused, FaceHeld, LimitReached,
         TooManyPictures.
         """
-        chooser = self.book.tenant_vision.make_chooser(tenant)
+        chooser = self.services.tenant_vision.make_chooser(tenant)
         chosen_pictures = choose_merged_pictures(survivor.face, other.face, chooser, is_sure=is_sure)
         # One transaction has no room for both faces' pages of visits.
         survivor, other = (
-            self.book.face_visits.store_in_one_item(tenant, face_visits) for face_visits in (survivor, other)
+            self.services.face_visits.store_in_one_item(tenant, face_visits) for face_visits in (survivor, other)
         )
         own_pictures = survivor.face.pictures
         pictures = tuple(
             picture
             if picture.is_among(own_pictures)
-            else self.book.face_pictures.copy_picture(tenant, survivor.face, picture)
+            else self.services.face_pictures.copy_picture(tenant, survivor.face, picture)
             for picture in chosen_pictures
         )
-        with self.book.face_pictures.replace_pictures(
+        with self.services.face_pictures.replace_pictures(
             survivor.face.picture_keys, [picture.key for picture in pictures]
         ):
             merge, change = self._plan_merge(tenant, survivor, other, pictures, joined=is_joined)
-            answer = self.book.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
-            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer, *more_actions)))
-        self.book.webhooks.outbox.send_messages(tenant.name, change.actions)
-        return self.book.merges.mover.finish_merge(tenant, merge.id)
+            answer = self.services.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
+            self.services.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer, *more_actions)))
+        self.services.webhooks.outbox.send_messages(tenant.name, change.actions)
+        return self.services.merges.mover.finish_merge(tenant, merge.id)
 
     @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
@@ -169,45 +173,45 @@ class Merging(UseCase):
         GroupFull, TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now,
         Busy, AnsweredAlready: ObservationMover.finish continues it.
         """
-        merge = self.book.merges.records.get(tenant.name, merge_id)
+        merge = self.services.merges.records.get(tenant.name, merge_id)
         if not merge.is_active:
-            self.book.requests.write_with_answer(tenant.name, [], request)
-            return self.book.merges.mover.finish_merge(tenant, merge.id)
+            self.services.requests.write_with_answer(tenant.name, [], request)
+            return self.services.merges.mover.finish_merge(tenant, merge.id)
         backup = self._require_backup(merge)
-        survivor = self.book.face_visits.read_face(tenant, merge.survivor)
+        survivor = self.services.face_visits.read_face(tenant, merge.survivor)
         if survivor is None:
             raise self._survivor_gone_error(tenant, merge)
         require_no_loss(survivor.face)
-        if self.book.merges.mover.settle_faces(tenant, survivor.face):
+        if self.services.merges.mover.settle_faces(tenant, survivor.face):
             raise Changed
-        survivor = self.book.face_visits.store_in_one_item(tenant, survivor)
+        survivor = self.services.face_visits.store_in_one_item(tenant, survivor)
         try:
             change, unused_pictures = self._make_undo_change(tenant, merge, backup, survivor)
-            self.book.tenants.announce_consent_end(tenant, backup.face.consent)
-            with self.book.requests.raise_if_answered(tenant.name, request):
-                answer = self.book.requests.make_answer_actions(tenant.name, request)
-                self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer)))
-            self.book.face_pictures.discard_pictures(unused_pictures)
-            self.book.duties.face_changed(tenant, merge.survivor)
+            self.services.tenants.announce_consent_end(tenant, backup.face.consent)
+            with self.services.requests.raise_if_answered(tenant.name, request):
+                answer = self.services.requests.make_answer_actions(tenant.name, request)
+                self.services.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer)))
+            self.services.face_pictures.discard_pictures(unused_pictures)
+            self.services.duties.face_changed(tenant, merge.survivor)
         except ConditionFailed as error:
             _raise_refused(error, merge)
             raise
-        return self.book.merges.mover.finish_merge(tenant, merge.id)
+        return self.services.merges.mover.finish_merge(tenant, merge.id)
 
     def _continue_merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
-        for merge in reversed([*self.book.merges.records.list_all(tenant.name, faceid)]):
+        for merge in reversed([*self.services.merges.records.list_all(tenant.name, faceid)]):
             if merge.other == other_id and merge.is_active:
-                self.book.requests.write_with_answer(tenant.name, [], request, {"merge": merge.id})
-                return self.book.merges.mover.finish_merge(tenant, merge.id)
-        raise self.book.faces.make_missing_error(tenant, other_id)
+                self.services.requests.write_with_answer(tenant.name, [], request, {"merge": merge.id})
+                return self.services.merges.mover.finish_merge(tenant, merge.id)
+        raise self.services.faces.make_missing_error(tenant, other_id)
 
     def _plan_merge(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         plan = plan_survivor_after_merge(survivor, other, survivor.groups.rule, milliseconds(now))
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
         own_negatives = negatives.read_of_face(tenant.name, survivor.face)
         other_negatives = negatives.read_of_face(tenant.name, other.face)
         adopted_negatives = choose_adopted_negatives(own_negatives, other_negatives)
@@ -229,7 +233,7 @@ class Merging(UseCase):
         )
         actions = (
             *self._move_negatives(tenant, other_negatives, other.face, adopted_negatives, to=face),
-            *self.book.webhooks.outbox.make_delivery_puts(
+            *self.services.webhooks.outbox.make_delivery_puts(
                 tenant.name, [_make_event(merge, face, survivor.name_of(face.group_id))]
             ),
         )
@@ -239,7 +243,7 @@ class Merging(UseCase):
         self, tenant: Tenant, lost: Iterable[Negative], source: Face, gained: Iterable[Negative], *, to: Face
     ) -> list[Action]:
         """Return the actions by which the face `source` loses these negatives, and the face `to` gains those."""
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
         return [
             *(negatives.make_delete(tenant.name, source.faceid, negative.sighting_id) for negative in lost),
             *(negatives.make_put(tenant.name, to.faceid, negative) for negative in gained),
@@ -247,7 +251,7 @@ class Merging(UseCase):
 
     def _count_merges(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
-        records = self.book.merges.records
+        records = self.services.merges.records
         merges_of_faces = [
             records.list_active_below(tenant.name, face.faceid) for face in (survivor, other) if face.merges
         ]
@@ -260,12 +264,12 @@ class Merging(UseCase):
         return len(earlier_merges) + 1
 
     def _require_backup(self, merge: Merge) -> MergeBackup:
-        if merge.backup is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:
+        if merge.backup is None or self.services.clock.now() - merge.at > UNDONE_WITHIN:
             raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
         return merge.backup
 
     def _survivor_gone_error(self, tenant: Tenant, merge: Merge) -> Exception:
-        into = self.book.merges.records.find_absorbing_merge(tenant.name, merge.survivor)
+        into = self.services.merges.records.find_absorbing_merge(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
         return Conflict(
@@ -278,12 +282,12 @@ class Merging(UseCase):
         """Return the change, and the keys of the pictures that neither face has after it."""
         plan = self._plan_undo(tenant, merge, backup, survivor)
         unmerged_face, other = self._make_faces_after_undo(tenant, merge, backup, survivor, plan)
-        own_negatives = self.book.recognition.negatives.read_of_face(tenant.name, survivor.face)
+        own_negatives = self.services.recognition.negatives.read_of_face(tenant.name, survivor.face)
         returned, gained = _choose_returned_negatives(own_negatives, backup)
         face = replace(unmerged_face, negatives=survivor.face.negatives - len(returned))
         actions = (
             *self._move_negatives(tenant, returned, face, gained, to=other),
-            two_people_put(tenant.name, Duplicate.make_ordered(face.faceid, other.faceid, self.book.clock.now())),
+            two_people_put(tenant.name, Duplicate.make_ordered(face.faceid, other.faceid, self.services.clock.now())),
         )
         change = _make_return_change(tenant, survivor, face, other, merge=merge, plan=plan, actions=actions)
         old_picture_keys = (*survivor.face.picture_keys, *backup.face.picture_keys)
@@ -291,11 +295,11 @@ class Merging(UseCase):
 
     def _plan_undo(self, tenant: Tenant, merge: Merge, backup: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
         """Plan an undo. Raises GroupNotFound, and GroupFull if a group has no room for the face that comes back."""
-        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.book.clock.now()))
+        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.services.clock.now()))
         own_arrivals, other_arrivals, rejected_sightings = self._split_arrivals(tenant, merge, backup, merged_ms)
         survivor_plan = plan_survivor_after_undo(survivor, backup, own_arrivals, survivor.groups.rule, now_ms)
         other_plan = plan_other_after_undo(backup, other_arrivals, now_ms)
-        group = self.book.groups.find_by_id(tenant, other_plan.group_id)
+        group = self.services.groups.find_by_id(tenant, other_plan.group_id)
         if group is None:
             raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
         group_gains = count_group_gains([survivor_plan.group_id, group.id], [survivor.face.group_id])
@@ -324,7 +328,7 @@ class Merging(UseCase):
         rejected_sightings = {
             learnt_from.sighting_id for learnt_from in learnt if milliseconds(learnt_from.captured_at) >= span.first_ms
         }
-        for chunk in self.book.merges.mover.list_in_chunks(tenant, {merge.survivor}, span):
+        for chunk in self.services.merges.mover.list_in_chunks(tenant, {merge.survivor}, span):
             for observation in chunk:
                 if observation.kind is ObservationKind.SIGHTING and observation.gap_s is not None:
                     is_of_other = bool(observation.passages) and observation.passages[-1].merge == merge.id
@@ -342,7 +346,7 @@ class Merging(UseCase):
         self, tenant: Tenant, merge: Merge, backup: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
         """Return the survivor and the other face as they are after the undo."""
-        now, records = self.book.clock.now(), self.book.merges.records
+        now, records = self.services.clock.now(), self.services.merges.records
         other_merges, survivor_merges = (
             records.list_active_below(tenant.name, faceid) for faceid in (merge.other, merge.survivor)
         )
@@ -386,7 +390,7 @@ class Merging(UseCase):
             if picture.id not in backup.pictures
             and (picture.learnt is None or picture.learnt.sighting_id in backup.learnt)
         )
-        return self.book.tenant_vision.make_chooser(tenant).choose_pictures(
+        return self.services.tenant_vision.make_chooser(tenant).choose_pictures(
             ensure_given_picture(tuple(own_pictures) or list_given_pictures(pictures))
         )
 
@@ -400,10 +404,10 @@ class Merging(UseCase):
         return replace(face, pictures=tuple(self._embed_picture(tenant, face, picture) for picture in face.pictures))
 
     def _embed_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        jpeg = self.book.face_pictures.load_jpeg(picture)
+        jpeg = self.services.face_pictures.load_jpeg(picture)
         if jpeg is None:
             return picture
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         try:
             template = Embedder(vision, vision).make_template(list_known_templates(face, picture), jpeg)
         except Unusable:

@@ -12,23 +12,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_from, face_update
-from chalicelib.book.records.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
-from chalicelib.book.records.observations import STORABLE, observation_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.visits import FaceVisits, named_by
 from chalicelib.book.visits import visits_puts
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.book.words.items import count_attempts, observed_on, retry_if_changed, write, write_unless_changed
-from chalicelib.book.words.local_time import DAY_MS, Span
-from chalicelib.book.words.model import Face, Tenant
-from chalicelib.book.words.observations import (
+from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError
+from chalicelib.domain.local_time import DAY_MS, Span
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.observations import (
     ChangedObservation,
     Observation,
     ObservationFilter,
@@ -37,9 +31,19 @@ from chalicelib.book.words.observations import (
     is_new_id,
     is_of,
 )
-from chalicelib.book.words.ports import Action, Check, Update, at_least, equals
-from chalicelib.book.words.telemetry import log_failure
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.rules.visits import FaceVisits, named_by
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import count_attempts, observed_on, retry_if_changed, write, write_unless_changed
+from chalicelib.storage.ports import Action, Check, Update, at_least, equals
+from chalicelib.storage.records.faces import face_from, face_update
+from chalicelib.storage.records.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
+from chalicelib.storage.records.observations import STORABLE, observation_from
+from chalicelib.storage.values import milliseconds
+from chalicelib.telemetry import log_failure
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 REQUEST_S = 15.0
 """How long a request moves observations. The next request, or the sweep, moves the rest."""
@@ -68,7 +72,7 @@ class _MovePlan(Struct, frozen=True):
     """The face of `source`, if another one may have had its id before."""
 
 
-class ObservationMover(UseCase):
+class ObservationMover(Service["Book"]):
     def list_observations(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
         return (observation for chunk in self.list_in_chunks(tenant, {faceid}) for observation in chunk)
@@ -91,7 +95,7 @@ class ObservationMover(UseCase):
 
         Raises MergeNotFound, Busy.
         """
-        merge = self.book.merges.records.get(tenant.name, merge_id)
+        merge = self.services.merges.records.get(tenant.name, merge_id)
         ends_at = None if within_s is None else time.monotonic() + within_s
         if merge.state is MergeState.MOVING:
             is_complete = self._move_observations(tenant, self._make_merge_plan(tenant, merge), ends_at)
@@ -118,7 +122,7 @@ class ObservationMover(UseCase):
     def work_off_merges(self, tenant: Tenant) -> None:
         """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
         failed: list[str] = []
-        for merge in list(self.book.merges.records.list_all(tenant.name)):
+        for merge in list(self.services.merges.records.list_all(tenant.name)):
             try:
                 self._work_off_merge(tenant, merge)
             except RegularsError as error:
@@ -151,7 +155,7 @@ class ObservationMover(UseCase):
 
     def read_by_keys(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
         """Read those of the observations that still exist and are still of these faces."""
-        items = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
+        items = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] in faceids]
 
     def _make_merge_plan(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _MovePlan:
@@ -163,9 +167,9 @@ class ObservationMover(UseCase):
         )
 
     def _is_enrolled(self, tenant: Tenant, merge: Merge, face: Face) -> bool:
-        """Return whether somebody enrolled the other face: as `own` of book/words/observations does, with one read."""
+        """Return whether somebody enrolled the other face: as `own` of domain/observations does, with one read."""
         at_ms = milliseconds(face.enrolled_at)
-        items = observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms)
+        items = observed_on(self.services.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms)
         enrolments = (observation_from(item) for item in items if item["kind"] == ObservationKind.ENROLMENT)
         return any(
             observation.faceid == merge.other or merge.id in {by.merge for by in observation.passages}
@@ -177,7 +181,9 @@ class ObservationMover(UseCase):
 
         The face is read after its observations: it is stored with its first one.
         """
-        item = self.book.items.get(keys.FACES, (tenant.name, plan.source)) if plan.source == plan.merge.other else None
+        item = (
+            self.services.items.get(keys.FACES, (tenant.name, plan.source)) if plan.source == plan.merge.other else None
+        )
         enrolled_again = None if item is None else face_from(item)
         return [
             observation
@@ -203,7 +209,7 @@ class ObservationMover(UseCase):
             keys.MERGES, (tenant.name, plan.merge.id), (equals("state", plan.merge.state, _MERGE_STATE),)
         )
         for _ in count_attempts():
-            face_visits = self.book.face_visits.read_face(tenant, plan.named_after)
+            face_visits = self.services.face_visits.read_face(tenant, plan.named_after)
             if face_visits is None:
                 return
             changes = [
@@ -216,8 +222,8 @@ class ObservationMover(UseCase):
             # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
             visits = visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, face_visits.visits)
             try:
-                moves = self.book.statistics.make_actions(tenant.name, [], changes)
-                write(self.book.items, [if_same_state, *visits, *moves])
+                moves = self.services.statistics.make_actions(tenant.name, [], changes)
+                write(self.services.items, [if_same_state, *visits, *moves])
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
@@ -242,7 +248,7 @@ class ObservationMover(UseCase):
             renaming=None,
             backup=None if is_undone else merge.backup,
         )
-        items = self.book.items.get_many(
+        items = self.services.items.get_many(
             keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if is_undone else [])]
         )
         faces = [face_from(item) for item in items if item]
@@ -258,9 +264,9 @@ class ObservationMover(UseCase):
             *(_release_update(tenant.name, face, merge) for face in faces if face.moving == merge.id),
         ]
         try:
-            write(self.book.items, actions)
+            write(self.services.items, actions)
         except ConditionFailed:
-            merge_now = self.book.merges.records.get(tenant.name, merge.id)
+            merge_now = self.services.merges.records.get(tenant.name, merge.id)
             if merge_now.state is merge.state:
                 raise
             return merge_now
@@ -269,10 +275,10 @@ class ObservationMover(UseCase):
     def _work_off_merge(self, tenant: Tenant, merge: Merge) -> None:
         """Do the chores of a merge: finish it; delete it if it is too old to be undone; move late observations."""
         merge = self.finish_merge(tenant, merge.id, None)
-        age = self.book.clock.now() - merge.at
+        age = self.services.clock.now() - merge.at
         if age > UNDONE_WITHIN:
             if self._delete_merge(tenant.name, merge):
-                self.book.face_pictures.discard_pictures(merge.picture_keys)
+                self.services.face_pictures.discard_pictures(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
             self.move_stragglers(tenant, merge)
 
@@ -288,12 +294,12 @@ class ObservationMover(UseCase):
         if_merged = at_least("merges", 1, "face-merged")
         survivor_update = face_update(tenant, merge.survivor, if_merged, *if_free, add={"merges": -1})
         try:
-            write(self.book.items, [*deletes, survivor_update] if merge.is_active else deletes)
+            write(self.services.items, [*deletes, survivor_update] if merge.is_active else deletes)
         except ConditionFailed as error:
-            survivor = self.book.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
+            survivor = self.services.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
             if survivor is not None and survivor.keys() & {"hold", "restriction"}:
                 return False
-            write_unless_changed(self.book.items, deletes)
+            write_unless_changed(self.services.items, deletes)
         return True
 
     def _list_ids_by_day(
@@ -301,7 +307,7 @@ class ObservationMover(UseCase):
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
         observation_filters = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
-        observed_span = self.book.statistics.days.open_span(tenant, span, observation_filters[0])
+        observed_span = self.services.statistics.days.open_span(tenant, span, observation_filters[0])
         for _, columns in observed_span.read_columns(observed_span.days_with(faceids)):
             rows = [
                 row

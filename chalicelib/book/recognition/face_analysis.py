@@ -26,9 +26,13 @@ from chalicelib.book.models import (
     include_pose,
     judge_estimates,
 )
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import SearchRequest, is_comparable
-from chalicelib.book.rules.recognised import (
+from chalicelib.book.statistics.statistics import new_id
+from chalicelib.domain.errors import InvalidInput, Unusable
+from chalicelib.domain.model import NO_LABELS, STRANGER, Face, Group, Labels, Tenant
+from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.domain.pictures import ATTRIBUTES, NO_ESTIMATES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules
+from chalicelib.domain.rules.decision import SearchRequest, is_comparable
+from chalicelib.domain.rules.recognised import (
     MAX_FACES,
     DescribedFace,
     DescribedPicture,
@@ -46,29 +50,18 @@ from chalicelib.book.rules.recognised import (
     SeenPicture,
     SimilarFaces,
 )
-from chalicelib.book.rules.templates import read_vector, template_of
-from chalicelib.book.statistics.statistics import new_id
-from chalicelib.book.words.errors import InvalidInput, Unusable
-from chalicelib.book.words.items import retry_if_changed
-from chalicelib.book.words.model import NO_LABELS, STRANGER, Face, Group, Labels, Tenant
-from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
-from chalicelib.book.words.pictures import (
-    ATTRIBUTES,
-    NO_ESTIMATES,
-    Box,
-    DetectedFace,
-    Estimates,
-    FaceJpeg,
-    PictureRules,
-)
-from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.telemetry import count_stage
+from chalicelib.domain.rules.templates import read_vector, template_of
+from chalicelib.service import Service
+from chalicelib.storage.items import retry_if_changed
+from chalicelib.storage.ports import Vision
+from chalicelib.telemetry import count_stage
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.book.words.captures import SeenFace
+    from chalicelib.book.book import Book
+    from chalicelib.domain.captures import SeenFace
 
 
 def make_search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
@@ -166,7 +159,7 @@ def _scale_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
     return replace(face, box=_scale_box(face.box, scale), landmarks=landmarks)
 
 
-class FaceAnalysis(UseCase):
+class FaceAnalysis(Service["Book"]):
     """Analysis of a picture, and three searches: `search_by_picture`, `search_all_in_picture` and `search_by_face`.
 
     In a search, a face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match
@@ -175,7 +168,7 @@ class FaceAnalysis(UseCase):
 
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         faces = vision.detect(image)[:MAX_FACES]
         return _make_description(sides, scale, vision, image, faces, estimate_faces(vision, tenant, image, faces))
@@ -187,7 +180,7 @@ class FaceAnalysis(UseCase):
 
         Raises Unusable if the picture cannot be read.
         """
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         faces = _find_faces(vision, image, 1 if options.is_cropped else options.max_faces)
         if options.is_cropped and not faces:
@@ -220,10 +213,10 @@ class FaceAnalysis(UseCase):
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
         group_ids = (
-            None if group_names is None else [self.book.groups.get_by_name(tenant, name).id for name in group_names]
+            None if group_names is None else [self.services.groups.get_by_name(tenant, name).id for name in group_names]
         )
         probe_picture = find_probes(
-            self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, rules, MAX_FACES
+            self.services.tenant_vision.choose_vision(tenant.model), tenant, picture, rules, MAX_FACES
         )
         identified = self._identify_probes(tenant, probe_picture, group_ids, max_candidates)
         return IdentifiedPicture(probe_picture.width, probe_picture.height, tuple(identified))
@@ -246,18 +239,18 @@ class FaceAnalysis(UseCase):
         """
         if max_faces not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {max_faces}")
-        face = self.book.faces.get(tenant, faceid)
+        face = self.services.faces.get(tenant, faceid)
         probe = read_vector(template_of(face, tenant.model) if sighting is None else sighting.template)
-        point = self.book.tenant_vision.make_operating_point(tenant)
+        point = self.services.tenant_vision.make_operating_point(tenant)
         groups, limit = (None, max_faces) if since is None else ([STRANGER], STRANGERS)
         request = SearchRequest(tenant.model, probe[None], groups, limit + 1)
-        answer, (verdicts,) = self.book.recognition.search_and_judge(tenant, request, point)
+        answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
         other_candidates = [
             (candidate, verdict)
             for verdict in verdicts
             if (candidate := verdict.candidate) and candidate.faceid != faceid
         ][:limit]
-        faces = self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in other_candidates))
+        faces = self.services.faces.read_candidate_faces(tenant, (candidate for candidate, _ in other_candidates))
         rated_faces = [
             _make_rated_face(faces[candidate.faceid], candidate.score, match=verdict.match)
             for candidate, verdict in other_candidates
@@ -272,7 +265,7 @@ class FaceAnalysis(UseCase):
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
         """
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
         faces = vision.largest(image)[:1]
         if not faces:
@@ -294,10 +287,10 @@ class FaceAnalysis(UseCase):
         unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
         Unusable if the picture cannot be read.
         """
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
         faces = vision.detect(image)
-        group = self.book.groups.find(tenant, group_name)
+        group = self.services.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
         examined, all_estimated = examine_faces(vision, tenant, image, faces, ())
@@ -327,9 +320,9 @@ class FaceAnalysis(UseCase):
 
         Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
         """
-        face = self.book.faces.get(tenant, faceid)
-        group = self.book.groups.find(tenant, group_name)
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        face = self.services.faces.get(tenant, faceid)
+        group = self.services.groups.find(tenant, group_name)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         probe = read_vector(template_of(face, vision.model))
         if group is None:
             return None
@@ -348,7 +341,7 @@ class FaceAnalysis(UseCase):
             return []
         vectors = np.stack([probe.vector for probe in probe_picture.probes])
         probes = Probes(probe_picture.model, vectors, [probe.quality.total for probe in probe_picture.probes])
-        recognised_probes = self.book.recognition.recognise(
+        recognised_probes = self.services.recognition.recognise(
             tenant, probes, group_ids=group_ids, max_nearest=max_candidates
         )
         rated_faces = self._rate_nearest(tenant, recognised_probes)
@@ -363,7 +356,7 @@ class FaceAnalysis(UseCase):
         Raises GalleryMoved.
         """
         candidates = [candidate for recognised in recognised_probes for candidate in recognised.near]
-        faces = self.book.faces.read_candidate_faces(tenant, candidates)
+        faces = self.services.faces.read_candidate_faces(tenant, candidates)
         rated_faces = []
         for recognised in recognised_probes:
             matched_face, best_candidate = recognised.face, recognised.verdict.candidate
@@ -389,26 +382,28 @@ class FaceAnalysis(UseCase):
         self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None = None
     ) -> None:
         """Record an observation of each match. A repeat of the request finds it done. Raises Busy."""
-        if request is not None and self.book.requests.find(tenant.name, request):
+        if request is not None and self.services.requests.find(tenant.name, request):
             return
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         observations = []
         for face in identified:
-            if (found_face := face.match) and (group := self.book.groups.find_by_id(tenant, found_face.face.group_id)):
+            if (found_face := face.match) and (
+                group := self.services.groups.find_by_id(tenant, found_face.face.group_id)
+            ):
                 match = Match(found_face.face, group, face.probe.box, face.probe.estimates, face.decision)
                 observations.append(make_search_observation(match, NO_LABELS, now))
         if observations:
             with suppress(AnsweredAlready):
-                self.book.requests.write_with_answer(
-                    tenant.name, self.book.statistics.make_actions(tenant.name, observations), request
+                self.services.requests.write_with_answer(
+                    tenant.name, self.services.statistics.make_actions(tenant.name, observations), request
                 )
 
     def _record_matches(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         observations = [make_search_observation(match, labels, now) for match in matches]
         with count_stage("observe"):
-            self.book.statistics.store_observations(tenant.name, observations)
+            self.services.statistics.store_observations(tenant.name, observations)
 
     @retry_if_gallery_moved
     def _search_and_decide(
@@ -422,13 +417,15 @@ class FaceAnalysis(UseCase):
     ) -> list[Search]:
         """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
         probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
-        recognised = self.book.recognition.recognise(tenant, probes, group_ids=None if group is None else [group.id])
+        recognised = self.services.recognition.recognise(
+            tenant, probes, group_ids=None if group is None else [group.id]
+        )
         return [self._make_search(tenant, *of_probe) for of_probe in zip(recognised, boxes, estimates, strict=True)]
 
     def _make_search(self, tenant: Tenant, recognised: Recognised, box: Box | None, estimates: Estimates) -> Search:
         decision, match = recognised.verdict.decision, None
         if recognised.face is not None:
-            group = self.book.groups.find_by_id(tenant, recognised.face.group_id)
+            group = self.services.groups.find_by_id(tenant, recognised.face.group_id)
             if group is None:
                 raise GalleryMoved
             match = Match(recognised.face, group, box, estimates, decision)

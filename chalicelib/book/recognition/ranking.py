@@ -1,19 +1,21 @@
 """The faces or users of a group that are most similar to one, above a similarity that the caller chooses.
 
-Which of them are the same person is decided in recognition's way (book/rules/decision, negatives); the scale is
-book/rules/decision.
+Which of them are the same person is decided in recognition's way (domain/rules/decision, negatives); the scale is
+domain/rules/decision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from chalicelib.book.commit import retry_if_gallery_moved
-from chalicelib.book.records.faces import user_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import decision_said
+from chalicelib.domain.model import Face, Group, Tenant
+from chalicelib.domain.rules.decision import (
     MATCH,
     SearchRequest,
     fit_similarity,
@@ -21,15 +23,18 @@ from chalicelib.book.rules.decision import (
     rate_similarity,
     subtract_demand,
 )
-from chalicelib.book.rules.recognised import RankingRequest, Similar, SimilarUser
-from chalicelib.book.rules.templates import User, gallery_group, id_of, is_users, read_vector, template_of
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.model import Face, Group, Tenant
-from chalicelib.book.words.values import omit_none
+from chalicelib.domain.rules.recognised import RankingRequest, Similar, SimilarUser
+from chalicelib.domain.rules.templates import User, gallery_group, id_of, is_users, read_vector, template_of
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.records.faces import user_from
+from chalicelib.storage.values import omit_none
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 
-class Ranking(UseCase):
+class Ranking(Service["Book"]):
     def rank_faces(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
@@ -58,7 +63,9 @@ class Ranking(UseCase):
         """
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
         user_keys = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
-        acts.report_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, user_keys) if item)
+        audit_events.report_users(
+            user_from(item) for item in self.services.items.get_many(keys.DIRECTORY, user_keys) if item
+        )
         return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
     def rank_users_like_face(
@@ -86,13 +93,13 @@ class Ranking(UseCase):
 
         Raises GalleryMoved: search again.
         """
-        point = self.book.tenant_vision.make_operating_point(tenant)
+        point = self.services.tenant_vision.make_operating_point(tenant)
         limit = ranking_request.max_entries if ranking_request.excluded_id is None else ranking_request.max_entries + 1
         search_point = (
             point if ranking_request.least_similarity >= MATCH else None
         )  # with it, a search finds only what may match
         request = SearchRequest(tenant.model, ranking_request.probe[None], [group_id], limit, search_point)
-        answer, (judgements,) = self.book.recognition.search_and_judge(tenant, request, point)
+        answer, (judgements,) = self.services.recognition.search_and_judge(tenant, request, point)
         other_candidates = [
             (candidate, verdict)
             for verdict in judgements
@@ -101,7 +108,9 @@ class Ranking(UseCase):
         candidates = other_candidates[: ranking_request.max_entries]
         of_users = is_users(group_id)
         faces = (
-            {} if of_users else self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in candidates))
+            {}
+            if of_users
+            else self.services.faces.read_candidate_faces(tenant, (candidate for candidate, _ in candidates))
         )
         ranked: list[tuple[str, float]] = []
         for candidate, verdict in candidates:
@@ -116,14 +125,16 @@ class Ranking(UseCase):
                 ranked.append((candidate.faceid, similarity))
         best_faceid = ranked[0][0] if ranked and not of_users else None
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
-        acts.report_decisions([omit_none({**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
+        audit_events.report_decisions(
+            [omit_none({**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))})]
+        )
         return sorted(ranked, key=lambda entry: -entry[1]), faces  # stable: then by score, then by id
 
     def _is_fit(self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float) -> bool:
         """Return whether the face can be compared with what is wanted, and no negative turns that down."""
         if not is_match(score, -1.0, ranking_request.quality, face.estimates.quality):
             return False
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
         return not negatives.turns_down(tenant.name, face, ranking_request.probe, tenant.model, score)
 
 

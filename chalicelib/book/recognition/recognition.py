@@ -1,6 +1,6 @@
 """The decision whose face a probe is. Searches and sightings both take it from here.
 
-When a score is a match: book/rules/decision. Beside the search itself:
+When a score is a match: domain/rules/decision. Beside the search itself:
 
 - Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does not match it.
 - Duplicates: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
@@ -8,7 +8,7 @@ When a score is a match: book/rules/decision. Beside the search itself:
 - The same visit: a face that was surely seen a moment before or after is recognised by a lower score. A search compares
   with the whole gallery, so a poor picture of a known person may miss the threshold that so many faces ask for. If the
   same camera surely saw that person within a minute, or on the same track, only the few faces that were seen there are
-  in question, and the threshold is that of so small a gallery (book/rules/decision).
+  in question, and the threshold is that of so small a gallery (domain/rules/decision).
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.commit import GalleryMoved
-from chalicelib.book.records.captures import capture_from
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.decision import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import decision_said
+from chalicelib.domain.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
+from chalicelib.domain.model import DEFAULT_GROUPS, Candidate, Face, Negative, Template, Tenant
+from chalicelib.domain.rules.decision import (
     DUPLICATE_FPIR,
     OperatingPoint,
     SearchAnswer,
@@ -36,27 +38,27 @@ from chalicelib.book.rules.decision import (
     judge_in_visit,
     subtract_demand,
 )
-from chalicelib.book.rules.recognised import Probes, Recognised, SightingTime
-from chalicelib.book.rules.templates import of_model, read_vector
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
-from chalicelib.book.words.items import Bounds, walk_items, write_unless_changed
-from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.model import DEFAULT_GROUPS, Candidate, Face, Negative, Template, Tenant
-from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, exists
-from chalicelib.book.words.telemetry import count_stage
-from chalicelib.book.words.values import Codec
+from chalicelib.domain.rules.recognised import Probes, Recognised, SightingTime
+from chalicelib.domain.rules.templates import of_model, read_vector
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Bounds, walk_items, write_unless_changed
+from chalicelib.storage.ports import Action, Delete, Item, Put, Update, exists
+from chalicelib.storage.records.captures import capture_from
+from chalicelib.storage.values import Codec
+from chalicelib.telemetry import count_stage
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.book.book import Book
     from chalicelib.book.recognition.face_analysis import FaceAnalysis
     from chalicelib.book.recognition.ranking import Ranking
     from chalicelib.book.recognition.stored_pictures import StoredPictures
     from chalicelib.book.recognition.verification import Verification
-    from chalicelib.book.rules.visits import FaceVisits
+    from chalicelib.domain.rules.visits import FaceVisits
 
 
 CANDIDATES = 5
@@ -76,21 +78,38 @@ _MOST_CAPTURES = 100
 """Captures of that time that are read: a camera that sends more has them within seconds."""
 
 
-class Recognition(UseCase):
+class Recognition(Service["Book"]):
     """The searches that tell whose face a probe is."""
 
-    negatives: Made[Negatives] = Made("book.recognition.recognition.Negatives")
-    ranking: Made[Ranking] = Made("book.recognition.ranking.Ranking")
-    face_analysis: Made[FaceAnalysis] = Made("book.recognition.face_analysis.FaceAnalysis")
-    verification: Made[Verification] = Made("book.recognition.verification.Verification")
+    @lazy
+    def negatives(self) -> Negatives:
+        return Negatives(self.services)
+
+    @lazy
+    def ranking(self) -> Ranking:
+        from chalicelib.book.recognition.ranking import Ranking
+
+        return Ranking(self.services)
+
+    @lazy
+    def face_analysis(self) -> FaceAnalysis:
+        from chalicelib.book.recognition.face_analysis import FaceAnalysis
+
+        return FaceAnalysis(self.services)
+
+    @lazy
+    def verification(self) -> Verification:
+        from chalicelib.book.recognition.verification import Verification
+
+        return Verification(self.services)
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
         from chalicelib.book.recognition.stored_pictures import StoredPictures
 
-        storage = self.book.settings.storage
+        storage = self.services.settings.storage
         own_buckets = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)
-        return StoredPictures(self.book.ports.objects, own_buckets)
+        return StoredPictures(self.services.ports.objects, own_buckets)
 
     def recognise(
         self,
@@ -112,13 +131,13 @@ class Recognition(UseCase):
         recognised = self._match_probes(
             tenant,
             probes,
-            self.book.tenant_vision.make_operating_point(tenant, probes.model),
+            self.services.tenant_vision.make_operating_point(tenant, probes.model),
             group_ids=group_ids,
             excluded_faceid=excluded_faceid,
             sighting_time=sighting_time,
             max_nearest=max_nearest,
         )
-        acts.report_decisions([_describe_decision(probes.model, of_probe) for of_probe in recognised])
+        audit_events.report_decisions([_describe_decision(probes.model, of_probe) for of_probe in recognised])
         return recognised
 
     def find_duplicates(
@@ -128,7 +147,7 @@ class Recognition(UseCase):
 
         `group_ids`: None for all groups. Raises as `recognise`.
         """
-        tenant_point = self.book.tenant_vision.make_operating_point(tenant, probes.model)
+        tenant_point = self.services.tenant_vision.make_operating_point(tenant, probes.model)
         point = OperatingPoint(tenant_point.curve, DUPLICATE_FPIR)
         return self._match_probes(tenant, probes, point, group_ids=group_ids)
 
@@ -166,9 +185,9 @@ class Recognition(UseCase):
 
         Raises WrongModel, and the errors of a search.
         """
-        population = self.book.tenant_vision.choose_vision(request.model).population
+        population = self.services.tenant_vision.choose_vision(request.model).population
         least_demands = population.bound_demands(request.probes) if request.operating_point else ()
-        answer = self.book.ports.search.search(
+        answer = self.services.ports.search.search(
             tenant.name, request._replace(templates=True, least_demands=least_demands)
         )
         return answer, judge_candidates(answer, operating_point, population, request.probes)
@@ -182,7 +201,7 @@ class Recognition(UseCase):
         """
         probe = read_vector(seen_face.template)[None, :]
         request = SearchRequest(seen_face.template.model, probe, list_searched_groups(camera), max_faces)
-        return self.book.ports.search.search(tenant.name, request).candidates[0]
+        return self.services.ports.search.search(tenant.name, request).candidates[0]
 
     def recognise_by_visit(
         self,
@@ -237,7 +256,7 @@ class Recognition(UseCase):
             key=lambda sighting: (not sighting.same_track, sighting.apart_ms),
         )
         faceids = {(captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid for sighting in sightings}
-        faces = self.book.faces.find_by_sightings(tenant, faceids) if faceids else {}
+        faces = self.services.faces.find_by_sightings(tenant, faceids) if faceids else {}
         best_sightings: dict[str, tuple[Face, RecentSighting]] = {}
         for sighting in sightings:
             if (face := faces.get(sighting.sighting_id)) and len(best_sightings) < NEAREST:
@@ -287,7 +306,7 @@ class Recognition(UseCase):
         self, tenant: Tenant, face: Face, face_visits: FaceVisits | None, sighting_time: SightingTime | None
     ) -> tuple[Face, FaceVisits | None]:
         """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
-        if not face.user or (id_ := self.book.faces.find_visitor_id(tenant, face)) == face.faceid:
+        if not face.user or (id_ := self.services.faces.find_visitor_id(tenant, face)) == face.faceid:
             return face, face_visits
         visitor, face_visits = self._read_face(tenant, id_, sighting_time)
         if visitor is None:
@@ -299,8 +318,8 @@ class Recognition(UseCase):
     ) -> tuple[Face | None, FaceVisits | None]:
         """Return a face and, for a sighting, the face with its visits. None: it is gone."""
         if sighting_time is None:
-            return self.book.faces.find(tenant, faceid), None
-        face_visits = self.book.face_visits.read_face(tenant, faceid, *sighting_time)
+            return self.services.faces.find(tenant, faceid), None
+        face_visits = self.services.face_visits.read_face(tenant, faceid, *sighting_time)
         return face_visits.face if face_visits else None, face_visits
 
     def _list_recent_sightings(self, tenant: str, capture: Capture, is_alone: bool) -> Iterator[RecentSighting]:
@@ -311,7 +330,9 @@ class Recognition(UseCase):
         at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and is_alone else MINUTE_MS
         low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
         partition = keys.captures(tenant, capture.camera_id)
-        page = self.book.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
+        page = self.services.items.query(
+            keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES
+        )
         for other_capture in map(capture_from, page.items):
             apart_ms = abs(captured_ms(other_capture.id) - at_ms)
             shows_one = other_capture.state is CaptureState.RESOLVED and len(other_capture.sightings) == 1
@@ -332,7 +353,7 @@ class Recognition(UseCase):
         `score`: that of the two; `shown_sighting`: the sighting that surely shows the face; `searched`: what the search
         found.
         """
-        vision = self.book.tenant_vision.choose_vision(seen_face.template.model)
+        vision = self.services.tenant_vision.choose_vision(seen_face.template.model)
         template = of_model(face.templates, seen_face.template.model)
         demand = (
             0.0
@@ -409,7 +430,7 @@ def list_searched_groups(camera: Camera) -> list[str] | None:
     return list(dict.fromkeys([*camera.group_ids, *DEFAULT_GROUPS]))
 
 
-class Negatives(UseCase):
+class Negatives(Service["Book"]):
     """The pictures that users rejected for a face."""
 
     def turns_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
@@ -443,7 +464,7 @@ class Negatives(UseCase):
         update = Update(
             keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed_negative, "templates")
         )
-        return write_unless_changed(self.book.items, [update])
+        return write_unless_changed(self.services.items, [update])
 
     def find_by_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next(
@@ -466,7 +487,7 @@ class Negatives(UseCase):
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
     def _list_items(self, tenant: str, between: Bounds = (None, None)) -> Iterator[Item]:
-        return walk_items(self.book.items, keys.NEGATIVES, tenant, between=between)
+        return walk_items(self.services.items, keys.NEGATIVES, tenant, between=between)
 
 
 _NEGATIVE = Codec(Negative, apart="sighting_id", rare="was asked learnt")

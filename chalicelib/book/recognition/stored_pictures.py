@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
-from chalicelib.book.rules.recognised import MOST_BYTES
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.pictures import may_be_read
-from chalicelib.book.words.ports import ObjectReader
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.pictures import may_be_read
+from chalicelib.domain.rules.recognised import MOST_BYTES
+from chalicelib.storage.ports import ObjectReader
 
 FAILS_AFTER_S = 2.0
 """Every failure takes this long, or a whole number of times as long: that S3 was asked, or what it said, is not heard

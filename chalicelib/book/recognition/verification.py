@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.book.recognition.face_analysis import find_probes
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
-from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
-from chalicelib.book.rules.templates import make_template, of_model, read_vector, template_of
 from chalicelib.book.tenants import read_ended_records
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import decision_said
-from chalicelib.book.words.consent import Consent, EndedRecords
-from chalicelib.book.words.errors import ConsentMissing, Unusable, WrongModel
-from chalicelib.book.words.grounds import has_ground, say_withdrawn
-from chalicelib.book.words.items import directory_of
-from chalicelib.book.words.model import Decision, Face, Template, Tenant
-from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.values import omit_none
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import decision_said
+from chalicelib.domain.consent import Consent, EndedRecords
+from chalicelib.domain.errors import ConsentMissing, Unusable, WrongModel
+from chalicelib.domain.grounds import has_ground, say_withdrawn
+from chalicelib.domain.model import Decision, Face, Template, Tenant
+from chalicelib.domain.pictures import PictureRules
+from chalicelib.domain.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
+from chalicelib.domain.rules.recognised import Comparison, Probe, SeenPicture
+from chalicelib.domain.rules.templates import make_template, of_model, read_vector, template_of
+from chalicelib.service import Service
+from chalicelib.storage.items import directory_of
+from chalicelib.storage.values import omit_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,10 +57,10 @@ def _list_looks(faces: Sequence[Face], model: str) -> list[_Look]:
     return [_Look(face.faceid, template, face.estimates.quality) for face, template in templates if template]
 
 
-class Verification(UseCase):
-    def __init__(self, book: Book) -> None:
+class Verification(Service["Book"]):
+    def __init__(self, services: Book) -> None:
         """Remember nobody yet whose record has ended."""
-        super().__init__(book)
+        super().__init__(services)
         self._lock = threading.Lock()
         self._withdrawn = dict[str, tuple[tuple[str, EndedRecords], list[_Look]]]()
         """By tenant, with the model and the state of the records of which it is."""
@@ -70,7 +70,7 @@ class Verification(UseCase):
 
         Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
         """
-        template = template_of(self.book.faces.get(tenant, faceid), tenant.model)
+        template = template_of(self.services.faces.get(tenant, faceid), tenant.model)
         probe = self._find_largest_face(tenant, picture, rules, "the picture")
         return self._judge_probe(tenant, [probe], template, faceid)
 
@@ -83,7 +83,7 @@ class Verification(UseCase):
         return self._judge_probe(tenant, probes, make_template(tenant.model, probes[1].vector))
 
     def rate_similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
-        """Return how similar the source's first face is to each of the target's, 0..100 (book/rules/decision).
+        """Return how similar the source's first face is to each of the target's, 0..100 (domain/rules/decision).
 
         Raises WrongModel if the tenant's model was changed since a picture was embedded.
         """
@@ -98,22 +98,22 @@ class Verification(UseCase):
             )
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
-        acts.report_decisions([_describe_judgement(tenant.model, pair) for pair in pairs])
+        audit_events.report_decisions([_describe_judgement(tenant.model, pair) for pair in pairs])
         return [self._scale_similarity(tenant, pair) for pair in pairs]
 
     def rate_similarity(
         self, tenant: Tenant, probe: NDArray[np.float32], template: Template, qualities: Sequence[float | None]
     ) -> float:
-        """Return how similar two templates of the tenant's model are, 0..100 (book/rules/decision)."""
+        """Return how similar two templates of the tenant's model are, 0..100 (domain/rules/decision)."""
         return self._scale_similarity(tenant, self._judge_templates(tenant, probe, template, qualities))
 
     def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
-        point = self.book.tenant_vision.make_operating_point(tenant)
+        point = self.services.tenant_vision.make_operating_point(tenant)
         return fit_similarity(rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
 
     def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
-        looks = _list_looks(self.book.faces.list_restricted(tenant), tenant.model)
+        looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
         matches = [(pair.score, faceid) for faceid, pair in pairs if pair.match]
         return max(matches)[1] if matches else None
@@ -146,7 +146,7 @@ class Verification(UseCase):
         """
         if has_ground(consent):
             return
-        ended_records = read_ended_records(directory_of(self.book.items, tenant.name))
+        ended_records = read_ended_records(directory_of(self.services.items, tenant.name))
         if self.find_withdrawn(tenant, ended_records, probe, quality) is not None:
             raise ConsentMissing(say_withdrawn())
 
@@ -163,7 +163,7 @@ class Verification(UseCase):
                 return []
         if remembered is not None and remembered[0] == key and ended_records.ends is not None:
             return remembered[1]
-        looks = _list_looks(self.book.faces.list_withdrawn(tenant), tenant.model)
+        looks = _list_looks(self.services.faces.list_withdrawn(tenant), tenant.model)
         with self._lock:
             self._withdrawn[tenant.name] = key, looks
             while len(self._withdrawn) > _REMEMBERED:
@@ -197,15 +197,15 @@ class Verification(UseCase):
         """
         import numpy as np
 
-        vision, template_vector = self.book.tenant_vision.choose_vision(tenant.model), read_vector(template)
+        vision, template_vector = self.services.tenant_vision.choose_vision(tenant.model), read_vector(template)
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
         demand = vision.population.compute_demand(probe, template_vector)
-        threshold = self.book.tenant_vision.make_operating_point(tenant).find_threshold(gallery_size, demand)
+        threshold = self.services.tenant_vision.make_operating_point(tenant).find_threshold(gallery_size, demand)
         match = is_match(score, threshold, *qualities)
         return _Compared(min(score, 1.0), threshold, match, subtract_demand(score, demand))
 
     def _find_largest_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
-        vision = self.book.tenant_vision.choose_vision(tenant.model)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         probes = find_probes(vision, tenant, picture, rules, 1).probes
         if not probes:
             raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
@@ -218,8 +218,8 @@ class Verification(UseCase):
         pair = self._judge_templates(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
-        acts.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])
-        fmr = self.book.tenant_vision.choose_vision(tenant.model).impostor_curve.fmr_at(pair.judged)
+        audit_events.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])
+        fmr = self.services.tenant_vision.choose_vision(tenant.model).impostor_curve.fmr_at(pair.judged)
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 

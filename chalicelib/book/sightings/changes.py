@@ -16,7 +16,18 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, make_face_change
-from chalicelib.book.records.captures import (
+from chalicelib.book.tenants import NUMBERED
+from chalicelib.book.visits import FACE_SAME, make_visit_update, visits_puts
+from chalicelib.domain.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, shows_unkept
+from chalicelib.domain.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
+from chalicelib.domain.observations import ChangedObservation
+from chalicelib.domain.rules.sighting import OpenSighting, Outcome
+from chalicelib.domain.rules.templates import make_delete_entry
+from chalicelib.domain.rules.visits import FaceVisits
+from chalicelib.domain.webhooks import event_puts
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Check, Condition, Item, Put, Update, equals
+from chalicelib.storage.records.captures import (
     AGAIN,
     ATTEMPTS,
     CAPTURE,
@@ -27,28 +38,9 @@ from chalicelib.book.records.captures import (
     seen_item,
     sighting_item,
 )
-from chalicelib.book.records.faces import face_puts
-from chalicelib.book.records.observations import make_observation_actions, review_item
-from chalicelib.book.rules.sighting import OpenSighting, Outcome
-from chalicelib.book.rules.templates import make_delete_entry
-from chalicelib.book.rules.visits import FaceVisits
-from chalicelib.book.tenants import NUMBERED
-from chalicelib.book.visits import FACE_SAME, make_visit_update, visits_puts
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import (
-    Camera,
-    Capture,
-    CaptureState,
-    Instead,
-    Resolution,
-    SeenFace,
-    shows_unkept,
-)
-from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
-from chalicelib.book.words.observations import ChangedObservation
-from chalicelib.book.words.ports import Action, Check, Condition, Item, Put, Update, equals
-from chalicelib.book.words.values import milliseconds, read_optional
-from chalicelib.book.words.webhooks import event_puts
+from chalicelib.storage.records.faces import face_puts
+from chalicelib.storage.records.observations import make_observation_actions, review_item
+from chalicelib.storage.values import milliseconds, read_optional
 
 
 def known_face_change(

@@ -1,4 +1,4 @@
-"""Contexts of the decision about a sighting: whose face it is, and the facts of that face (book/rules/sighting)."""
+"""Contexts of the decision about a sighting: whose face it is, and the facts of that face (domain/rules/sighting)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from msgspec.structs import replace
 from chalicelib.book.commit import GalleryMoved
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_groups
-from chalicelib.book.records.observations import observation_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import subtract_demand
-from chalicelib.book.rules.recognised import Probes, Recognised, SightingTime
-from chalicelib.book.rules.sighting import (
+from chalicelib.domain.consent import EndedRecords
+from chalicelib.domain.errors import WrongModel
+from chalicelib.domain.grounds import has_ground, more_than_a_stranger
+from chalicelib.domain.hooks import FULL
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import Decision, Face, Group, Tenant
+from chalicelib.domain.observations import NearFace
+from chalicelib.domain.rules.decision import subtract_demand
+from chalicelib.domain.rules.recognised import Probes, Recognised, SightingTime
+from chalicelib.domain.rules.sighting import (
     Context,
     EvictedStranger,
     Judge,
@@ -23,21 +28,16 @@ from chalicelib.book.rules.sighting import (
     is_lesser,
     plan_visits,
 )
-from chalicelib.book.rules.templates import read_vector
-from chalicelib.book.rules.visits import FaceVisits, Visits
-from chalicelib.book.words import keys
-from chalicelib.book.words.consent import EndedRecords
-from chalicelib.book.words.duties import FULL
-from chalicelib.book.words.errors import WrongModel
-from chalicelib.book.words.grounds import has_ground, more_than_a_stranger
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Decision, Face, Group, Tenant
-from chalicelib.book.words.observations import NearFace
-from chalicelib.book.words.values import moment
+from chalicelib.domain.rules.templates import read_vector
+from chalicelib.domain.rules.visits import FaceVisits, Visits
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.records.observations import observation_from
+from chalicelib.storage.values import moment
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
-    from chalicelib.book.rules.visits import DefaultGroups
+    from chalicelib.domain.rules.visits import DefaultGroups
 
 _MOST_DELETES = 24
 """Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own need the others."""
@@ -102,7 +102,7 @@ class SightingSearch:
         return self.unmatched[found.seq]
 
 
-class Contexts(UseCase):
+class Contexts(Service["Book"]):
     """The reader of contexts."""
 
     def read_context(
@@ -118,7 +118,7 @@ class Contexts(UseCase):
             return UnrememberedSighting(open_sighting, open_sighting.why_unsearched)
         if open_sighting.right_faceid is not None:
             return self._read_said(open_sighting, open_sighting.right_faceid)
-        groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
+        groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
         if self._is_withdrawn(open_sighting, recognised, groups.ended_records):
             return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
@@ -138,7 +138,7 @@ class Contexts(UseCase):
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
             return False
-        score = self.book.recognition.verification.find_withdrawn(
+        score = self.services.recognition.verification.find_withdrawn(
             open_sighting.tenant,
             ended_records,
             read_vector(seen_face.template),
@@ -153,7 +153,7 @@ class Contexts(UseCase):
     def read_again(self, before: Context) -> Context:
         """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
         any more, TenantNotFound."""
-        groups = self.book.face_visits.read_default_groups(before.open_sighting.tenant)
+        groups = self.services.face_visits.read_default_groups(before.open_sighting.tenant)
         context = self._read_new(before.open_sighting, before.face_visits.face, groups, before.decision)
         if isinstance(context, UnrememberedSighting):
             raise GalleryMoved
@@ -173,7 +173,7 @@ class Contexts(UseCase):
         return self._read_known(replace(open_sighting, shown_twice=shown_twice), face_visits, recognised.decision)
 
     def _read_visits(self, open_sighting: OpenSighting, faceid: str) -> FaceVisits:
-        face_visits = self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
+        face_visits = self.services.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
         if face_visits is None:
             raise GalleryMoved
         return face_visits
@@ -182,7 +182,7 @@ class Contexts(UseCase):
         """Read what a sighting of a known face changes. `decision`: None: somebody said who it is."""
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
-            nearest = self.book.recognition.find_nearest(
+            nearest = self.services.recognition.find_nearest(
                 open_sighting.tenant, open_sighting.camera, open_sighting.seen_face, CANDIDATES
             )
             near_faces = (NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest)
@@ -191,12 +191,14 @@ class Contexts(UseCase):
         return self._complete_context(Context(sighting, face_visits, plan, decision, judge=judge))
 
     def _make_judge(self, open_sighting: OpenSighting) -> Judge:
-        vision = self.book.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
+        vision = self.services.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
         return Judge(vision.impostor_curve, vision.population)
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
-        negative = self.book.recognition.negatives.find_by_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
+        negative = self.services.recognition.negatives.find_by_sighting(
+            open_sighting.tenant.name, faceid, open_sighting.id
+        )
         if negative is None or not negative.was:
             return open_sighting
         return replace(open_sighting, earlier_observation=observation_from(negative.was), was_reviewed=negative.asked)
@@ -222,20 +224,20 @@ class Contexts(UseCase):
         """
         open_sighting, full_group, tenant = context.open_sighting, context.full_group, context.open_sighting.tenant.name
         touched_sightings = (
-            self.book.face_visits.list_touched_sightings(tenant, context.face_visits, context.plan)
+            self.services.face_visits.list_touched_sightings(tenant, context.face_visits, context.plan)
             if open_sighting.is_of_arrival
             else ()
         )
-        full_item = full_group and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
+        full_item = full_group and self.services.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
         context_of_plan = replace(
             context,
             sightings=tuple(touched_sightings),
             full_reported_at=moment(full_item["at"]) if full_item else None,
-            months=self.book.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
+            months=self.services.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
         if not context_of_plan.has_events:
             return context_of_plan
-        return replace(context_of_plan, hooks=self.book.webhooks.hooks.list_all(tenant))
+        return replace(context_of_plan, hooks=self.services.webhooks.hooks.list_all(tenant))
 
     def _choose_evicted(self, tenant: Tenant, strangers: Group, excluded_faceid: str | None) -> EvictedStranger | None:
         """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.
@@ -243,13 +245,13 @@ class Contexts(UseCase):
         It is not `excluded_faceid`, and not under legal hold. Its observations are not being moved, and what goes with
         it has room in one transaction. None: nobody can go.
         """
-        for face in self.book.faces.list_by_arrival(tenant, strangers):
+        for face in self.services.faces.list_by_arrival(tenant, strangers):
             if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:
                 continue
-            merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
-            negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)
-            deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
+            merges, pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
+            negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
+            deletes = [*face_deletes(self.services.items, tenant.name, face), *negatives, *merges]
             if len(deletes) <= _MOST_DELETES:
-                departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
+                departure = self.services.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
                 return EvictedStranger(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
         return None

@@ -1,6 +1,6 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
-For each face all that the decision needs is read first (contexts), book/rules/sighting decides, its Outcome becomes
+For each face all that the decision needs is read first (contexts), domain/rules/sighting decides, its Outcome becomes
 actions (changes), and one transaction commits them. It changes arrivals, counts, group, observation and events. A
 face's visits have a version, so that no writer misses another's sighting.
 
@@ -18,17 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from msgspec.structs import replace
 
+from chalicelib import telemetry
 from chalicelib.book.commit import A_COMMIT_S, Change, GalleryMoved
 from chalicelib.book.models import Reading
-from chalicelib.book.records.captures import AGAIN, STEP, camera_of, capture_from
-from chalicelib.book.records.observations import OBSERVATION_NEW
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.sighting import OpenSighting, Outcome, UnrememberedSighting, resolve_sighting
 from chalicelib.book.sightings.changes import (
     detected_faces,
     detection_update,
@@ -40,10 +37,10 @@ from chalicelib.book.sightings.changes import (
     resolution_update,
 )
 from chalicelib.book.sightings.contexts import SightingSearch
-from chalicelib.book.words import acts, keys, telemetry
-from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.captures import UNKEPT, Camera, Capture, CaptureState, Instead, Resolution, SeenFace
-from chalicelib.book.words.errors import (
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.captures import UNKEPT, Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.domain.errors import (
     Busy,
     CaptureNotFound,
     ConditionFailed,
@@ -52,13 +49,21 @@ from chalicelib.book.words.errors import (
     Unusable,
     WrongModel,
 )
-from chalicelib.book.words.items import count_attempts, write, write_unless_changed
-from chalicelib.book.words.local_time import DAY_MS, HOUR_MS
-from chalicelib.book.words.model import STRANGER, Face, Picture, Tenant
-from chalicelib.book.words.pictures import FaceJpeg
-from chalicelib.book.words.ports import SENT_AGAIN, Action, Item, Put, Update, absent, exists
-from chalicelib.book.words.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.book.words.values import time_ordered_id
+from chalicelib.domain.local_time import DAY_MS, HOUR_MS
+from chalicelib.domain.model import STRANGER, Face, Picture, Tenant
+from chalicelib.domain.pictures import FaceJpeg
+from chalicelib.domain.rules.sighting import OpenSighting, Outcome, UnrememberedSighting, resolve_sighting
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import count_attempts, write, write_unless_changed
+from chalicelib.storage.ports import SENT_AGAIN, Action, Item, Put, Update, absent, exists
+from chalicelib.storage.records.captures import AGAIN, STEP, camera_of, capture_from
+from chalicelib.storage.records.observations import OBSERVATION_NEW
+from chalicelib.storage.values import time_ordered_id
+from chalicelib.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 TAKES_TURNS_AFTER = timedelta(seconds=3)
 """If a capture waited longer, the queue is taken for long, and it is sent again in its tenant's name. It then waits
@@ -67,7 +72,7 @@ about twice as long."""
 _log = logging.getLogger(__name__)
 
 
-class Ingest(UseCase):
+class Ingest(Service["Book"]):
     def take_message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
         """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
 
@@ -83,8 +88,8 @@ class Ingest(UseCase):
             try:
                 capture_ids = keys.capture_of_picture(key)
                 telemetry.of_tenant(capture_ids[0])
-                if sent_at and not is_sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
-                    self.book.captures.redrive.send(*capture_ids)
+                if sent_at and not is_sent_again and self.services.clock.now() - sent_at > TAKES_TURNS_AFTER:
+                    self.services.captures.redrive.send(*capture_ids)
                 else:
                     self.resolve_capture(*capture_ids, is_repeat=is_sent_again or receive_count > 1)
             except (ValueError, CaptureNotFound, TenantNotFound):
@@ -101,12 +106,12 @@ class Ingest(UseCase):
         act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
         for _ in count_attempts():
             # The picture comes while tenant, camera and capture are read.
-            wait_for_picture = self.book.storage.begin_call(
-                partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
+            wait_for_picture = self.services.storage.begin_call(
+                partial(self.services.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
             )
             capture_ids = tenant_name, camera_id, capture_id
             try:
-                with acts.begin_act(act):
+                with audit_events.begin_act(act):
                     tenant, capture = self._resolve_stored(capture_ids, wait_for_picture, is_repeat)
             except WrongModel:
                 continue
@@ -114,7 +119,7 @@ class Ingest(UseCase):
                 if STEP not in error.names:
                     raise
                 continue
-            self.book.captures.pictures.forget(tenant, capture)
+            self.services.captures.pictures.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
@@ -128,7 +133,7 @@ class Ingest(UseCase):
         WrongModel, and ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
         tenant_name, camera_id, capture_id = capture_ids
-        tenant_item, camera_item, item = self.book.items.get_each(
+        tenant_item, camera_item, item = self.services.items.get_each(
             [
                 (keys.TENANTS, keys.tenant_item(tenant_name)),
                 (keys.CAMERAS, (tenant_name, camera_id)),
@@ -137,16 +142,16 @@ class Ingest(UseCase):
         )
         if tenant_item is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = self.book.tenants.open_if_restricted(tenant_item), capture_from(item)
+        tenant, capture = self.services.tenants.open_if_restricted(tenant_item), capture_from(item)
         is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)
         picture = None if is_done else wait_for_picture()
         if picture is None:
             return tenant, capture
         try:
             camera = camera_of(capture, camera_item)
-            attempt = partial(self.book.captures.redrive.count_attempt, item) if is_repeat else nullcontext
+            attempt = partial(self.services.captures.redrive.count_attempt, item) if is_repeat else nullcontext
             make_reading = partial(
-                Reading, self.book.tenant_vision.choose_vision(tenant.model), tenant, picture, attempt=attempt
+                Reading, self.services.tenant_vision.choose_vision(tenant.model), tenant, picture, attempt=attempt
             )
             return tenant, _count_outcomes(self._resolve_faces(tenant, camera, capture, item, make_reading))
         except Unusable as error:
@@ -165,20 +170,20 @@ class Ingest(UseCase):
         `item`: the stored capture; `make_reading`: reads the picture, and detects its faces unless it is given them.
         """
         if AGAIN in item:  # one of its faces was rejected
-            correction = open_correction(tenant, camera, capture, item, self.book.clock.now())
+            correction = open_correction(tenant, camera, capture, item, self.services.clock.now())
             reading = make_reading([correction.seen_face])
             return self._resolve_face(replace(correction, seen_face=reading.faces[0]), reading)
         reading = make_reading(detected_faces(item))
         read_capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             faceless_capture = replace(read_capture, state=CaptureState.RESOLVED)
-            write(self.book.items, [progress_update(tenant.name, faceless_capture, 0)])
+            write(self.services.items, [progress_update(tenant.name, faceless_capture, 0)])
             return faceless_capture
         # So that a worker that continues resolves the same faces. Of one face there is nothing to continue.
         # One that has begun lacks them if nothing may be kept of somebody on it.
         notes_faces = len(reading.faces) > 1 and not read_capture.sightings and not tenant.forgets_strangers
         if notes_faces and "detection" not in item:
-            write(self.book.items, [detection_update(tenant.name, read_capture, reading.faces)])
+            write(self.services.items, [detection_update(tenant.name, read_capture, reading.faces)])
         resolved_capture = read_capture
         while (number := len(resolved_capture.sightings)) < len(reading.faces):
             open_sighting = OpenSighting(
@@ -188,7 +193,7 @@ class Ingest(UseCase):
                 reading.faces[number],
                 number=number,
                 total=len(reading.faces),
-                now=self.book.clock.now(),
+                now=self.services.clock.now(),
                 faces_of_capture=reading.faces,
             )
             resolved_capture = self._resolve_face(open_sighting, reading)
@@ -199,11 +204,11 @@ class Ingest(UseCase):
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
-        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop_face, open_sighting.seen_face)
+        search, crop = SightingSearch(self.services, open_sighting), partial(reading.crop_face, open_sighting.seen_face)
         new_face = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in count_attempts():
             try:
-                context = self.book.sightings.contexts.read_context(open_sighting, search, new_face)
+                context = self.services.sightings.contexts.read_context(open_sighting, search, new_face)
                 if isinstance(context, UnrememberedSighting):
                     return self._write_nobody(context)
                 if context.is_new:
@@ -229,20 +234,20 @@ class Ingest(UseCase):
         capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
         actions = [
             resolution_update(open_sighting, capture),
-            *self.book.duties.sighting_resolved(tenant, capture, sighting),
+            *self.services.duties.sighting_resolved(tenant, capture, sighting),
         ]
         is_forgotten = open_sighting.tenant.forgets_strangers or sighting.reason == UNKEPT
         if is_forgotten and open_sighting.instead is not Instead.NOBODY:
             actions.append(self._count_nobody(tenant, open_sighting.at_ms - open_sighting.at_ms % HOUR_MS))
-        write(self.book.items, actions)
+        write(self.services.items, actions)
         return capture
 
     def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
         """Return the update that counts a face that matched nobody, in the hour in which it was seen."""
         counter_key = tenant, keys.nobodies_item(hour_ms)
-        if self.book.items.get(keys.DIRECTORY, counter_key) is None:
+        if self.services.items.get(keys.DIRECTORY, counter_key) is None:
             none_yet = {"tenant": tenant, "item": counter_key[1], "at": hour_ms, "number": 0}
-            write_unless_changed(self.book.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))])
+            write_unless_changed(self.services.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))])
         return Update(keys.DIRECTORY, counter_key, (exists("hour-begun"),), add={"number": 1})
 
     def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
@@ -252,12 +257,12 @@ class Ingest(UseCase):
         """
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
-            face_visits, renamed_observations = self.book.face_visits.write_surplus_changes(
+            face_visits, renamed_observations = self.services.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
             face = replace(outcome.face, pictures=pictures)
             change = self._add_entry(outcome, known_face_change(outcome, face, face_visits, renamed_observations))
-            self.book.writer.save(tenant, change)
+            self.services.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
         return outcome.capture
 
@@ -269,12 +274,12 @@ class Ingest(UseCase):
         while the gallery has not moved. Raises GalleryMoved if it finds somebody, ConditionFailed, Busy,
         StorageUnavailable.
         """
-        contexts, tenant = self.book.sightings.contexts, outcome.context.open_sighting.tenant.name
+        contexts, tenant = self.services.sightings.contexts, outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
             for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if attempt else outcome.context
-                with self.book.writer.hold_up_commits(tenant):
-                    recognised = search.find_again(None if attempt else self.book.writer.read_seq(tenant))
+                with self.services.writer.hold_up_commits(tenant):
+                    recognised = search.find_again(None if attempt else self.services.writer.read_seq(tenant))
                     if recognised.face is not None:
                         raise GalleryMoved
                     if context.face_visits.groups.seq != recognised.seq:
@@ -293,16 +298,16 @@ class Ingest(UseCase):
     def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
         """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
         change = self._add_entry(outcome, new_face_change(outcome, replace(outcome.face, pictures=pictures), seq))
-        self.book.writer.commit(outcome.context.open_sighting.tenant.name, change)
+        self.services.writer.commit(outcome.context.open_sighting.tenant.name, change)
         self._deliver(outcome, change.actions)
         if outcome.context.evicted:
-            self.book.face_pictures.discard_pictures(outcome.context.evicted.picture_keys)
+            self.services.face_pictures.discard_pictures(outcome.context.evicted.picture_keys)
         return outcome.capture
 
     def _add_entry(self, outcome: Outcome, change: Change) -> Change:
         """Return the change with the actions by which others take note of the sighting."""
         tenant = outcome.context.open_sighting.tenant.name
-        entry = self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
+        entry = self.services.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
         return replace(change, actions=(*change.actions, *entry))
 
     @contextmanager
@@ -318,11 +323,11 @@ class Ingest(UseCase):
             return
         # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
         jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
-        stored_picture = self.book.face_pictures.write_picture(
+        stored_picture = self.services.face_pictures.write_picture(
             outcome.context.open_sighting.tenant, face_before, new_picture, jpeg
         )
         pictures = tuple(stored_picture if picture is new_picture else picture for picture in outcome.face.pictures)
-        with self.book.face_pictures.replace_pictures(
+        with self.services.face_pictures.replace_pictures(
             face_before.picture_keys, [picture.key for picture in pictures if picture.key]
         ):
             yield pictures
@@ -330,11 +335,11 @@ class Ingest(UseCase):
     def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
         """Have the events delivered that a transaction has stored."""
         tenant = outcome.context.open_sighting.tenant.name
-        self.book.statistics.calendar.note_days(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])
-        self.book.webhooks.outbox.send_messages(tenant, actions)
+        self.services.statistics.calendar.note_days(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])
+        self.services.webhooks.outbox.send_messages(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
-        write(self.book.items, [parking_update(tenant.name, capture, reason)])
+        write(self.services.items, [parking_update(tenant.name, capture, reason)])
         telemetry.count(CAPTURES_PARKED)
         _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
         return replace(capture, state=CaptureState.PARKED, reason=reason)

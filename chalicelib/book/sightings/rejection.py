@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,35 +21,10 @@ from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
-from chalicelib.book.records.captures import AGAIN, STEP, capture_from, require_no_erasure, seen_item
-from chalicelib.book.records.faces import face_update
-from chalicelib.book.records.merges import return_put
-from chalicelib.book.records.observations import observation_item, review_delete
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.hold import require_no_loss
-from chalicelib.book.rules.sighting import Gift, Rejected
-from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, remove_rejected_pictures
-from chalicelib.book.rules.visits import (
-    KEPT_MS,
-    FaceVisits,
-    VisitPlan,
-    apply_plan,
-    plan_without_sighting,
-    rename_sightings,
-)
 from chalicelib.book.sightings.changes import is_waiting_for, sightings_update
 from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import (
-    Capture,
-    CaptureState,
-    Instead,
-    Resolution,
-    SeenFace,
-    Sighting,
-    parts_of_sighting,
-)
-from chalicelib.book.words.errors import (
+from chalicelib.domain.captures import Capture, CaptureState, Instead, Resolution, SeenFace, Sighting, parts_of_sighting
+from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
     Conflict,
@@ -62,14 +37,34 @@ from chalicelib.book.words.errors import (
     SightingNotFound,
     WrongModel,
 )
-from chalicelib.book.words.grounds import require_record
-from chalicelib.book.words.items import Changed, count_attempts, retry_if_changed, write_unless_changed
-from chalicelib.book.words.model import BLANK, MAX_NEGATIVES, REGULAR, Face, Learnt, Negative, Picture, Tenant
-from chalicelib.book.words.names import face_name
-from chalicelib.book.words.observations import ChangedObservation, Observation, ReviewKind, review_id
-from chalicelib.book.words.pictures import FaceJpeg
-from chalicelib.book.words.ports import Action, Check, Item, Update, equals, exists
-from chalicelib.book.words.values import milliseconds, moment, omit_none
+from chalicelib.domain.grounds import require_record
+from chalicelib.domain.model import BLANK, MAX_NEGATIVES, REGULAR, Face, Learnt, Negative, Picture, Tenant
+from chalicelib.domain.names import face_name
+from chalicelib.domain.observations import ChangedObservation, Observation, ReviewKind, review_id
+from chalicelib.domain.pictures import FaceJpeg
+from chalicelib.domain.rules.hold import require_no_loss
+from chalicelib.domain.rules.sighting import Gift, Rejected
+from chalicelib.domain.rules.templates import list_given_pictures, make_delete_entry, remove_rejected_pictures
+from chalicelib.domain.rules.visits import (
+    KEPT_MS,
+    FaceVisits,
+    VisitPlan,
+    apply_plan,
+    plan_without_sighting,
+    rename_sightings,
+)
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Changed, count_attempts, retry_if_changed, write_unless_changed
+from chalicelib.storage.ports import Action, Check, Item, Update, equals, exists
+from chalicelib.storage.records.captures import AGAIN, STEP, capture_from, require_no_erasure, seen_item
+from chalicelib.storage.records.faces import face_update
+from chalicelib.storage.records.merges import return_put
+from chalicelib.storage.records.observations import observation_item, review_delete
+from chalicelib.storage.values import milliseconds, moment, omit_none
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 _MODEL_SAME = "model-same"
 _WAITING = "rejected for the face that it matched; being resolved again"
@@ -122,7 +117,7 @@ def _require_room_for_negative(sighting: _RejectedSighting) -> None:
         )
 
 
-class Rejection(UseCase):
+class Rejection(Service["Book"]):
     def reject(
         self,
         tenant: Tenant,
@@ -150,7 +145,7 @@ class Rejection(UseCase):
         """
         _require_one_answer(faceid, other, instead)
         if other is not None:
-            self.book.faces.get(tenant, other)
+            self.services.faces.get(tenant, other)
         seen_face: SeenFace | None = None
         learnt: dict[str, int] = {}
         for _ in count_attempts():
@@ -179,13 +174,13 @@ class Rejection(UseCase):
 
         Raises FaceNotFound, FaceHeld, Busy, and what `_read_rejected` raises: Changed while the face is being merged.
         """
-        face_visits = self.book.face_visits.read_face(tenant, faceid)
+        face_visits = self.services.face_visits.read_face(tenant, faceid)
         if face_visits is None:
             raise FaceNotFound(f"there is no face {faceid[:70]!r}")
         require_no_loss(face_visits.face)
-        if self.book.merges.mover.settle_faces(tenant, face_visits.face):
+        if self.services.merges.mover.settle_faces(tenant, face_visits.face):
             raise Changed
-        observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
+        observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None:
             return None
         return self._read_rejected(tenant, face_visits, observation)
@@ -193,7 +188,7 @@ class Rejection(UseCase):
     def _read_seen_face(self, tenant: Tenant, sighting: _RejectedSighting) -> SeenFace:
         capture = sighting.capture
         box = capture.sightings[sighting.number].box
-        return self.book.captures.read_face_in_box(tenant, capture.camera_id, capture.id, box).seen
+        return self.services.captures.read_face_in_box(tenant, capture.camera_id, capture.id, box).seen
 
     def _remove_pictures(self, tenant: Tenant, sighting: _RejectedSighting, seen_face: SeenFace) -> list[Picture]:
         """Remove the face's pictures of the person who was rejected. Return those that it had of them as it was read.
@@ -204,7 +199,7 @@ class Rejection(UseCase):
         choose = partial(_remove_pictures_of, seen_face=seen_face, photos=sighting.capture.photos)
         kept_pictures = choose(face)
         if kept_pictures != face.pictures:
-            self.book.enrolment.pictures.keep_pictures(tenant, face.faceid, choose)
+            self.services.enrolment.pictures.keep_pictures(tenant, face.faceid, choose)
         return [picture for picture in face.pictures if picture not in kept_pictures]
 
     def _try_to_detach(
@@ -222,8 +217,8 @@ class Rejection(UseCase):
         body = progress or {"camera": sighting.capture.camera_id, "other": rejected_face.other}
         answer = Answer(PARTIAL if progress else OK, body)
         try:
-            with self.book.requests.raise_if_answered(tenant.name, request):
-                record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
+            with self.services.requests.raise_if_answered(tenant.name, request):
+                record = [self.services.requests.make_answer_put(tenant.name, request, answer)] if request else []
                 self._detach_sighting(tenant, sighting, rejected_face, record)
         except ConditionFailed as error:
             if _MODEL_SAME in error.names:
@@ -243,7 +238,7 @@ class Rejection(UseCase):
             sightings.append(self._read_rejected(tenant, face_visits, observation))
             _require_not_made_from(sightings[-1])
         for sighting in sightings:
-            self.book.captures.require_picture(tenant, sighting.capture.camera_id, sighting.capture.id)
+            self.services.captures.require_picture(tenant, sighting.capture.camera_id, sighting.capture.id)
         photos = frozenset[str]().union(*(sighting.capture.photos for sighting in sightings))
         if all(picture.id in photos for picture in face_visits.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
@@ -253,18 +248,18 @@ class Rejection(UseCase):
     def is_first(self, tenant: Tenant, observation: Observation) -> bool:
         """Return whether a face was made from this sighting."""
         capture_id, number = parts_of_sighting(observation.id)
-        capture = self.book.captures.find(tenant, observation.camera, capture_id)
+        capture = self.services.captures.find(tenant, observation.camera, capture_id)
         return capture is not None and capture.sightings[number].resolution is Resolution.STRANGER
 
     def _find_and_continue(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
         negative = negatives.find_by_sighting(tenant.name, faceid, sighting_id)
         if negative is None and other is not None:
             negative = negatives.find_by_sighting(tenant.name, other, sighting_id)
         if negative is not None:
             capture_key = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
-            item = self.book.items.get(keys.CAPTURES, capture_key)
+            item = self.services.items.get(keys.CAPTURES, capture_key)
             if item is not None and is_waiting_for(item, faceid):
                 return self.continue_rejection(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)
@@ -273,22 +268,22 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
-        self.book.duties.face_changed(tenant, faceid)
+        self.services.duties.face_changed(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
-        capture = self.book.sightings.ingest.resolve_capture(tenant.name, camera_id, capture_id)
+        capture = self.services.sightings.ingest.resolve_capture(tenant.name, camera_id, capture_id)
         # As stored, so that a repeat is answered the same.
-        capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
+        capture = self.services.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
             self._learn_pictures_again(tenant, other, sighting_id)
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
                 self.take_back(tenant, other, sighting_id)
-        return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
+        return Rejected(capture, capture.sightings[number], self.services.faces.get(tenant, faceid))
 
     def _learn_pictures_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
-        negative = self.book.recognition.negatives.find_by_sighting(tenant.name, faceid, sighting_id)
+        negative = self.services.recognition.negatives.find_by_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
-            observation = self.book.captures.find_observation(tenant, faceid, learnt)
+            observation = self.services.captures.find_observation(tenant, faceid, learnt)
             if observation is None or observation.box is None:  # it has not come back
                 continue
             with suppress(Conflict, FaceHeld, FaceNotFound, WrongModel):
@@ -301,27 +296,29 @@ class Rejection(UseCase):
         gone, Busy.
         """
         capture_id, box = parts_of_sighting(observation.id)[0], observation.box
-        capture = self.book.captures.find(tenant, observation.camera, capture_id)
-        face = self.book.faces.get(tenant, faceid)
+        capture = self.services.captures.find(tenant, observation.camera, capture_id)
+        face = self.services.faces.get(tenant, faceid)
         if capture is None or box is None or any(picture.id in capture.photos for picture in face.pictures):
             return
-        sighted_face = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
+        sighted_face = self.services.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
         jpeg = FaceJpeg(sighted_face.reading.crop_face(sighted_face.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (sighted_face.seen.template,), sighted_face.seen.estimates
         picture = Picture(capture.photo, "", learnt_at, templates, estimates, learnt=learnt)
-        stored_picture = self.book.face_pictures.write_picture(tenant, face, picture, jpeg)
+        stored_picture = self.services.face_pictures.write_picture(tenant, face, picture, jpeg)
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
         if_same = require_no_erasure(capture, "capture-same")
         check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), if_same)
 
         def add_picture(face: Face) -> tuple[Face, Change]:
-            pictures = self.book.tenant_vision.make_chooser(tenant).choose_pictures((*face.pictures, stored_picture))
+            pictures = self.services.tenant_vision.make_chooser(tenant).choose_pictures(
+                (*face.pictures, stored_picture)
+            )
             after = replace(face, pictures=pictures)
             return after, make_face_change(face, after, (check,))
 
-        self.book.faces.change_face(tenant, faceid, add_picture, None)
+        self.services.faces.change_face(tenant, faceid, add_picture, None)
 
     def _read_rejected(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> _RejectedSighting:
         """Read a sighting of a face with its capture. Raises Conflict if it is too old to be rejected.
@@ -329,8 +326,8 @@ class Rejection(UseCase):
         Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
         """
         capture_id, number = parts_of_sighting(observation.id)
-        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id))
-        age_ms = milliseconds(self.book.clock.now()) - observation.at_ms
+        item = self.services.items.get(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id))
+        age_ms = milliseconds(self.services.clock.now()) - observation.at_ms
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
         capture = capture_from(item)
@@ -358,12 +355,12 @@ class Rejection(UseCase):
         actions: list[Action] = [
             *self._make_leave_actions(tenant, sighting, rejected_face, negative),
             face_put(tenant, face_visits.face, face),
-            *self.book.statistics.make_actions(tenant.name, [], changes),
+            *self.services.statistics.make_actions(tenant.name, [], changes),
             *record,
         ]
         if observation.gap_s is not None:
             actions += visits_puts(tenant.name, face.faceid, face_visits.visits, plan.visits)
-        self.book.writer.save(
+        self.services.writer.save(
             tenant.name, make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
         )
 
@@ -374,7 +371,7 @@ class Rejection(UseCase):
 
         If these are more than one transaction takes, the first are stored at once: so return the face as it is then.
         """
-        face_visits, visits = sighting.face_visits, self.book.face_visits
+        face_visits, visits = sighting.face_visits, self.services.face_visits
         if sighting.observation.gap_s is None:  # it is no arrival
             return face_visits, VisitPlan(face_visits.visits, face_visits.face.group_id), ()
         plan = self._plan_without(tenant, face_visits, sighting.observation)
@@ -389,7 +386,7 @@ class Rejection(UseCase):
 
         A merge may bring back a sighting that was rejected before: that is remembered already.
         """
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
         return (
             negatives.find_by_sighting(tenant.name, face.faceid, observation.id) is None
             and face.negatives < MAX_NEGATIVES
@@ -398,7 +395,7 @@ class Rejection(UseCase):
 
     def _make_negative(self, tenant: Tenant, observation: Observation, rejected_face: _RejectedFace) -> Negative:
         """Make the negative that the face remembers: by it, the sighting can come back."""
-        item = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
+        item = self.services.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
         stored_item = observation_item(tenant.name, observation)
         return Negative(
             observation.id,
@@ -420,9 +417,9 @@ class Rejection(UseCase):
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (model_check,)),
             _make_waiting_update(tenant.name, sighting, rejected_face),
-            *([self.book.recognition.negatives.make_put(tenant.name, faceid, negative)] if negative else []),
+            *([self.services.recognition.negatives.make_put(tenant.name, faceid, negative)] if negative else []),
             review_delete(tenant.name, sighting_id),
-            *self.book.duties.sighting_rejected(tenant.name, capture, capture.sightings[sighting.number]),
+            *self.services.duties.sighting_rejected(tenant.name, capture, capture.sightings[sighting.number]),
         ]
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
@@ -432,7 +429,7 @@ class Rejection(UseCase):
         """
         if other is None or observation.decision is not None:
             return False
-        return self.book.recognition.negatives.find_by_sighting(tenant.name, other, observation.id) is not None
+        return self.services.recognition.negatives.find_by_sighting(tenant.name, other, observation.id) is not None
 
     def _plan_without(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
@@ -441,22 +438,22 @@ class Rejection(UseCase):
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
             (sighting.at_ms, sighting.gap_s * 1000)
-            for sighting in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
+            for sighting in sightings_of_arrival(self.services.items, tenant.name, face_visits.face, arrival)
             if sighting.id != observation.id and sighting.gap_s is not None
         ]
-        return plan_without_sighting(face_visits, arrival, remaining, milliseconds(self.book.clock.now()))
+        return plan_without_sighting(face_visits, arrival, remaining, milliseconds(self.services.clock.now()))
 
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
-        face = self.book.faces.get(tenant, faceid)
-        return self.book.recognition.negatives.read_of_face(tenant.name, face)[::-1]
+        face = self.services.faces.get(tenant, faceid)
+        return self.services.recognition.negatives.read_of_face(tenant.name, face)[::-1]
 
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
 
         Raises FaceNotFound, RejectionNotFound, FaceHeld, Busy, AnsweredAlready.
         """
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
 
         def delete_negative(face: Face) -> tuple[Face, Change]:
             if negatives.find_by_sighting(tenant.name, faceid, sighting_id) is None:
@@ -464,7 +461,7 @@ class Rejection(UseCase):
             forgotten = negatives.make_delete(tenant.name, faceid, sighting_id)
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
-        self.book.faces.change_face(tenant, faceid, delete_negative, request)
+        self.services.faces.change_face(tenant, faceid, delete_negative, request)
 
     def give_visit(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
@@ -484,10 +481,10 @@ class Rejection(UseCase):
         progress = self._begin_gift_once(tenant, faceid, sighting_id, named_gift, request)
         given = self._finish_gift(tenant, faceid, sighting_id, progress, named_gift.name)
         if request is not None:
-            record = self.book.requests.make_answer_put(
+            record = self.services.requests.make_answer_put(
                 tenant.name, request, Answer(OK, progress), partial_body=progress
             )
-            write_unless_changed(self.book.items, [record])  # or another call has finished it, too
+            write_unless_changed(self.services.items, [record])  # or another call has finished it, too
         return given
 
     def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
@@ -502,11 +499,11 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Return by what the rest of a gift is done: as the request has noted it, else of a gift that begins now."""
-        progress = self.book.requests.read_progress(tenant.name, request)
+        progress = self.services.requests.read_progress(tenant.name, request)
         try:
             return progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
         except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
-            progress_of_other = self.book.requests.read_progress(tenant.name, request)
+            progress_of_other = self.services.requests.read_progress(tenant.name, request)
             if not progress_of_other:
                 raise
             return progress_of_other
@@ -515,7 +512,7 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
-        face_visits = self.book.face_visits.read_face(tenant, faceid)
+        face_visits = self.services.face_visits.read_face(tenant, faceid)
         if face_visits is None:
             return self._finish_whole_face(tenant, faceid, sighting_id, gift)
         visit = self._read_visit(tenant, face_visits, sighting_id, gift.only)
@@ -528,7 +525,7 @@ class Rejection(UseCase):
         if gift.other is not None and way is _Way.MERGE:
             self._merge_whole_face(tenant, face_visits.face, gift.other, progress, request)
         else:
-            self.book.sightings.rejection.reject(
+            self.services.sightings.rejection.reject(
                 tenant,
                 faceid,
                 visit_in_order[0].id,
@@ -546,10 +543,10 @@ class Rejection(UseCase):
             raise FaceNotFound(f"there is no face {faceid[:70]!r}")
         way = _Way.MERGE
         try:
-            self.book.merges.merging.merge(tenant, gift.other, faceid)
+            self.services.merges.merging.merge(tenant, gift.other, faceid)
         except FaceNotFound:
             way = _Way.RETURN
-        observation = self.book.captures.find_observation(tenant, gift.other, sighting_id)
+        observation = self.services.captures.find_observation(tenant, gift.other, sighting_id)
         if observation is None:
             raise not_found(gift.other, sighting_id)
         given_ids = dict.fromkeys((sighting_id, *gift.only))
@@ -560,14 +557,14 @@ class Rejection(UseCase):
         return (
             face_visits.visits.arrivals.sightings == len(visit)
             and not _is_by_hand(face_visits.face)
-            and any(self.book.sightings.rejection.is_first(tenant, observation) for observation in visit)
+            and any(self.services.sightings.rejection.is_first(tenant, observation) for observation in visit)
         )
 
     def _order_visit(
         self, tenant: Tenant, face_visits: FaceVisits, visit: list[Observation], way: _Way, *, comes_back: bool
     ) -> list[Observation]:
         """Return the sightings in the order in which they are given. Raises Conflict, LastPicture, Changed."""
-        rejection = self.book.sightings.rejection
+        rejection = self.services.sightings.rejection
         if way is _Way.MERGE:
             return visit
         if way is _Way.RETURN:  # what the face was made from goes last
@@ -580,10 +577,10 @@ class Rejection(UseCase):
         self, tenant: Tenant, face: Face, other: str, progress: Mapping[str, Any], request: RequestId | None
     ) -> None:
         if face.name:
-            self.book.enrolment.update.change_face(tenant, face.faceid, FaceChanges(name=""))
+            self.services.enrolment.update.change_face(tenant, face.faceid, FaceChanges(name=""))
         answer = Answer(PARTIAL, progress)
-        record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
-        self.book.merges.merging.merge(tenant, other, face.faceid, more_actions=record)
+        record = [self.services.requests.make_answer_put(tenant.name, request, answer)] if request else []
+        self.services.merges.merging.merge(tenant, other, face.faceid, more_actions=record)
 
     def _finish_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
@@ -597,7 +594,7 @@ class Rejection(UseCase):
         if progress.get("unmade"):
             return self._finish_return(tenant, faceid, sighting_id, progress)
         other_id, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
-        rejection = self.book.sightings.rejection
+        rejection = self.services.sightings.rejection
         rejections: dict[str, Rejected] = {}
         for camera, id_ in progress["visit"]:
             try:
@@ -608,11 +605,11 @@ class Rejection(UseCase):
                 rejections[id_] = rejection.continue_rejection(tenant, faceid, id_, camera, other_id)
             if instead in (Instead.NEW, Instead.STRANGER):
                 other_id = other_id or rejections[id_].sighting.faceid
-        if name and other_id and not self.book.faces.get(tenant, other_id).name:  # else this is a repeat
+        if name and other_id and not self.services.faces.get(tenant, other_id).name:  # else this is a repeat
             changes = FaceChanges(name=name, new_group_name=REGULAR)
-            self.book.enrolment.update.change_face(tenant, other_id, changes)
+            self.services.enrolment.update.change_face(tenant, other_id, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
-        return Given(replace(rejections[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(rejections))
+        return Given(replace(rejections[sighting_id], face=self.services.faces.get(tenant, faceid)), tuple(rejections))
 
     def _read_visit(
         self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, chosen_ids: Sequence[str]
@@ -621,13 +618,13 @@ class Rejection(UseCase):
 
         Raises SightingNotFound.
         """
-        observation = self.book.captures.find_observation(tenant, face_visits.face.faceid, sighting_id)
+        observation = self.services.captures.find_observation(tenant, face_visits.face.faceid, sighting_id)
         if observation is None:
             raise not_found(face_visits.face.faceid, sighting_id)
         arrival = face_visits.visits.arrivals.find_around(observation.at_ms)
         if arrival is None:
             return [observation]
-        observations = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
+        observations = list(sightings_of_arrival(self.services.items, tenant.name, face_visits.face, arrival))
         if all(observation.id != sighting_id for observation in observations):  # somebody else has given it just now
             raise not_found(face_visits.face.faceid, sighting_id)
         return [
@@ -638,7 +635,7 @@ class Rejection(UseCase):
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
         """Return whether these sightings were the other face's, until somebody said that they are not."""
-        negatives = self.book.recognition.negatives
+        negatives = self.services.recognition.negatives
         return other is not None and any(
             negatives.find_by_sighting(tenant.name, other, observation.id) for observation in visit
         )
@@ -662,30 +659,30 @@ class Rejection(UseCase):
 
         The other face's record of it leads an erasure to the traces, and later the audit's entry, which names both.
         """
-        face_visits = self.book.face_visits.read_face(tenant, faceid)
+        face_visits = self.services.face_visits.read_face(tenant, faceid)
         if face_visits is None or face_visits.visits.arrivals.sightings:
             return
         face = face_visits.face
-        merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
-        deletes = [*self.book.recognition.negatives.make_delete_actions(tenant.name, face), *merges]
-        notes: list[Action] = [return_put(tenant.name, other_id, faceid, self.book.clock.now())]
-        if self.book.faces.find(tenant, other_id, restricted=True) is not None:
+        merges, pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
+        deletes = [*self.services.recognition.negatives.make_delete_actions(tenant.name, face), *merges]
+        notes: list[Action] = [return_put(tenant.name, other_id, faceid, self.services.clock.now())]
+        if self.services.faces.find(tenant, other_id, restricted=True) is not None:
             notes.append(face_update(tenant.name, other_id, exists("face-there")))
-        actions = (*face_deletes(self.book.items, tenant.name, face), *deletes, *notes)
+        actions = (*face_deletes(self.services.items, tenant.name, face), *deletes, *notes)
         counts = {face.group_id: -1}
-        self.book.writer.commit(
+        self.services.writer.commit(
             tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=face_visits.limited_groups)
         )
-        self.book.face_pictures.discard_pictures((*face.picture_keys, *pictures))
+        self.services.face_pictures.discard_pictures((*face.picture_keys, *pictures))
 
     def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
-        self.book.merges.merging.merge(tenant, other, faceid)
+        self.services.merges.merging.merge(tenant, other, faceid)
         for id_ in ids:
             with suppress(RejectionNotFound):
                 self.take_back(tenant, other, id_)
-        observation = self.book.captures.find_observation(tenant, other, sighting_id)
+        observation = self.services.captures.find_observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
         return Given(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
@@ -726,7 +723,7 @@ def _make_waiting_update(tenant: str, rejected_sighting: _RejectedSighting, reje
 
 def _remove_pictures_of(face: Face, seen_face: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
-    from chalicelib.book.rules.templates import read_vector
+    from chalicelib.domain.rules.templates import read_vector
 
     return remove_rejected_pictures(face.pictures, read_vector(seen_face.template), photos, seen_face.template.model)
 

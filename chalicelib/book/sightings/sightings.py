@@ -1,6 +1,6 @@
 """Who was seen when: the timeline of a face with its pictures, and lists of arrivals, newest first.
 
-A face's visits (book/rules/visits) tell when its arrivals began, ended, and which one it is. They keep those of the
+A face's visits (domain/rules/visits) tell when its arrivals began, ended, and which one it is. They keep those of the
 last hundred days or so, and go with the face. Older ones, and those of deleted faces, are worked out from the
 sightings.
 
@@ -26,25 +26,14 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.observations import (
-    observation_from,
-    read_visits,
-    read_visits_reaching,
-    review_from,
-    row_from,
-)
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, normalise_filter, time_id
 from chalicelib.book.visits import sightings_of_arrival
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.chores import Chore, ChoreContext
-from chalicelib.book.words.errors import ConditionFailed, ReviewNotFound
-from chalicelib.book.words.items import Bounds, ListPage, PageTokens, cut_in_parts, walk_items, write_in_parts
-from chalicelib.book.words.local_time import DAY_MS, Span
-from chalicelib.book.words.model import REGULAR, STRANGER, Face, Tenant
-from chalicelib.book.words.observations import (
+from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.errors import ConditionFailed, ReviewNotFound
+from chalicelib.domain.jobs import Chore, ChoreContext
+from chalicelib.domain.local_time import DAY_MS, Span
+from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant
+from chalicelib.domain.observations import (
     EVERYTHING,
     Observation,
     ObservationFilter,
@@ -53,13 +42,26 @@ from chalicelib.book.words.observations import (
     Review,
     ReviewKind,
 )
-from chalicelib.book.words.ports import Delete, Item, ItemStore, Table, exists
-from chalicelib.book.words.tenant_settings import count_capture_days
-from chalicelib.book.words.values import milliseconds, moment
-from chalicelib.book.words.webhooks import EventKind
+from chalicelib.domain.rules.visits import Arrival, Arrivals, Visits
+from chalicelib.domain.tenant_settings import count_capture_days
+from chalicelib.domain.webhooks import EventKind
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import Bounds, ListPage, PageTokens, cut_in_parts, walk_items, write_in_parts
+from chalicelib.storage.ports import Delete, Item, ItemStore, Table, exists
+from chalicelib.storage.records.observations import (
+    observation_from,
+    read_visits,
+    read_visits_reaching,
+    review_from,
+    row_from,
+)
+from chalicelib.storage.values import milliseconds, moment
 
 if TYPE_CHECKING:
     from chalicelib.book.absences import Absences
+    from chalicelib.book.book import Book
     from chalicelib.book.sightings.contexts import Contexts
     from chalicelib.book.sightings.ingest import Ingest
     from chalicelib.book.sightings.rejection import Rejection
@@ -83,16 +85,46 @@ class Timeline(Struct, frozen=True):
     next_token: str | None
 
 
-class Sightings(UseCase):
+class Sightings(Service["Book"]):
     """Sightings by cameras: how they get into the book, and which a face has."""
 
-    ingest: Made[Ingest] = Made("book.sightings.ingest.Ingest")
-    contexts: Made[Contexts] = Made("book.sightings.contexts.Contexts")
-    rejection: Made[Rejection] = Made("book.sightings.rejection.Rejection")
-    reviews: Made[Reviews] = Made("book.sightings.sightings.Reviews")
-    arrivals: Made[ArrivalBook] = Made("book.sightings.sightings.ArrivalBook")
-    absences: Made[Absences] = Made("book.absences.Absences")
-    weeks: Made[Weeks] = Made("book.week.Weeks")
+    @lazy
+    def ingest(self) -> Ingest:
+        from chalicelib.book.sightings.ingest import Ingest
+
+        return Ingest(self.services)
+
+    @lazy
+    def contexts(self) -> Contexts:
+        from chalicelib.book.sightings.contexts import Contexts
+
+        return Contexts(self.services)
+
+    @lazy
+    def rejection(self) -> Rejection:
+        from chalicelib.book.sightings.rejection import Rejection
+
+        return Rejection(self.services)
+
+    @lazy
+    def reviews(self) -> Reviews:
+        return Reviews(self.services)
+
+    @lazy
+    def arrivals(self) -> ArrivalBook:
+        return ArrivalBook(self.services)
+
+    @lazy
+    def absences(self) -> Absences:
+        from chalicelib.book.absences import Absences
+
+        return Absences(self.services)
+
+    @lazy
+    def weeks(self) -> Weeks:
+        from chalicelib.book.week import Weeks
+
+        return Weeks(self.services)
 
     def list_chores(self) -> tuple[Chore, ...]:
         return (
@@ -103,7 +135,9 @@ class Sightings(UseCase):
     def _tell_hour(self, context: ChoreContext) -> None:
         """Tell of absences and of the week, if a hook names these events. A disabled tenant is told nothing."""
         kinds = (
-            set[EventKind]() if context.tenant.disabled else self.book.webhooks.hooks.named_kinds(context.tenant.name)
+            set[EventKind]()
+            if context.tenant.disabled
+            else self.services.webhooks.hooks.named_kinds(context.tenant.name)
         )
         if EventKind.FACE_OVERDUE in kinds:
             self.absences.tell_hour(context.tenant, context.hour)
@@ -115,13 +149,13 @@ class Sightings(UseCase):
 
         Raises FaceNotFound, InvalidInput.
         """
-        face = self.book.faces.get(tenant, faceid)
-        visits = read_visits(self.book.items, tenant.name, faceid)
+        face = self.services.faces.get(tenant, faceid)
+        visits = read_visits(self.services.items, tenant.name, faceid)
         pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
         below = pages.read_position(token, time_id)
         newest_first = visits.arrivals.recent[::-1]
         sightings = chain.from_iterable(
-            sightings_of_arrival(self.book.items, tenant.name, face, arrival, below) for arrival in newest_first
+            sightings_of_arrival(self.services.items, tenant.name, face, arrival, below) for arrival in newest_first
         )
         page = pages.make_first_page(
             sightings, limit, lambda observation: keys.observation(tenant.name, observation.at_ms, observation.id)[1]
@@ -131,7 +165,7 @@ class Sightings(UseCase):
     def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
         capture_id, _ = parts_of_sighting(sighting_id)
-        return self.book.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        return self.services.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
 
 
 class FaceArrival(Struct, frozen=True):
@@ -152,7 +186,7 @@ class FaceArrival(Struct, frozen=True):
     group: str
 
 
-class ArrivalBook(UseCase):
+class ArrivalBook(Service["Book"]):
     """The lists of arrivals."""
 
     most_read = 5_000
@@ -160,8 +194,8 @@ class ArrivalBook(UseCase):
 
     def count_arrivals(self, tenant: Tenant, observation_filter: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
-        uncertain = self.book.sightings.reviews.find_uncertain(tenant, span)
-        return self.book.statistics.count_totals(tenant, span, observation_filter, uncertain)
+        uncertain = self.services.sightings.reviews.find_uncertain(tenant, span)
+        return self.services.statistics.count_totals(tenant, span, observation_filter, uncertain)
 
     def read_page(
         self,
@@ -184,7 +218,7 @@ class ArrivalBook(UseCase):
             json.dumps(["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice])
         )
         below = pages.read_position(token, time_id)
-        reading = _Reading(self.book.items, self.book.statistics, tenant)
+        reading = _Reading(self.services.items, self.services.statistics, tenant)
         first_sightings, next_position = self._read_first_sightings(
             tenant, reading, observation_filter, span, limit, below=below, choice=choice
         )
@@ -202,7 +236,7 @@ class ArrivalBook(UseCase):
         choice: Only | None,
     ) -> tuple[list[Observation], str | None]:
         """Return up to `limit` sightings at which arrivals begin, and the position below which others are, if any."""
-        observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
+        observed = self.services.statistics.days.open_span(tenant, span, EVERYTHING)
         choose = self._make_choice(tenant, span, choice)
         first_sightings: list[Observation] = []
         read_count, next_position = 0, None
@@ -223,18 +257,18 @@ class ArrivalBook(UseCase):
 
     def find_by_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
-        observation = self.book.captures.find_observation(tenant, faceid, sighting_id)
-        face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
+        observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
+        face = self.services.faces.by_id(tenant, [faceid]).get(faceid)
         if observation is None or face is None:
             return None
-        arrival = read_visits(self.book.items, tenant.name, faceid).arrivals.find_around(observation.at_ms)
+        arrival = read_visits(self.services.items, tenant.name, faceid).arrivals.find_around(observation.at_ms)
         if arrival is None:
             return None
-        newest_first = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
+        newest_first = [*sightings_of_arrival(self.services.items, tenant.name, face, arrival)]
         if not newest_first:
             return None
         first_sighting = newest_first[-1]
-        reading = _Reading(self.book.items, self.book.statistics, tenant)
+        reading = _Reading(self.services.items, self.services.statistics, tenant)
         reading.read_visits([_begin_of_arrival(first_sighting)])
         return next(iter(self._describe_arrivals(tenant, reading, [first_sighting])), None)
 
@@ -243,14 +277,16 @@ class ArrivalBook(UseCase):
     ) -> Callable[[list[Observation]], list[Observation]]:
         """Return the function that leaves of sightings at which arrivals begin those that `choice` asks for."""
         if choice is Only.UNCERTAIN:
-            uncertain = self.book.sightings.reviews.find_uncertain(tenant, span)
+            uncertain = self.services.sightings.reviews.find_uncertain(tenant, span)
             return lambda sightings: [sighting for sighting in sightings if sighting.id in uncertain]
         if choice is Only.FIRST:
             return partial(self._choose_firsts, tenant)
         return list
 
     def _choose_firsts(self, tenant: Tenant, sightings: list[Observation]) -> list[Observation]:
-        first_begins = self.book.statistics.find_firsts(tenant, [_begin_of_arrival(sighting) for sighting in sightings])
+        first_begins = self.services.statistics.find_firsts(
+            tenant, [_begin_of_arrival(sighting) for sighting in sightings]
+        )
         return [sighting for sighting in sightings if _begin_of_arrival(sighting) in first_begins]
 
     def _choose_of_group(
@@ -260,7 +296,7 @@ class ArrivalBook(UseCase):
         if observation_filter.group_name is None:
             return observations
         strangers = {observation.faceid for observation in observations if observation.group_name == STRANGER}
-        present_groups = self.book.statistics.visitors.read_present_groups(tenant, strangers)
+        present_groups = self.services.statistics.visitors.read_present_groups(tenant, strangers)
 
         def find_group(observation: Observation) -> str:
             is_of_stranger = observation.group_name == STRANGER
@@ -272,7 +308,7 @@ class ArrivalBook(UseCase):
         self, tenant: Tenant, reading: _Reading, first_sightings: Sequence[Observation]
     ) -> list[FaceArrival]:
         """Return the arrivals that begin with these sightings, without those of restricted faces."""
-        faces = self.book.faces.by_id(
+        faces = self.services.faces.by_id(
             tenant, {first_sighting.faceid for first_sighting in first_sightings}, restricted=True
         )
         restricted_faceids = {faceid for faceid, face in faces.items() if face.restriction}
@@ -282,7 +318,7 @@ class ArrivalBook(UseCase):
         stranger_faceids = {
             first_sighting.faceid for first_sighting in shown_sightings if first_sighting.group_name == STRANGER
         }
-        present_groups = self.book.statistics.visitors.find_present_groups(
+        present_groups = self.services.statistics.visitors.find_present_groups(
             tenant, (face for faceid, face in faces.items() if faceid in stranger_faceids)
         )
         whole_arrivals = reading.read_whole([_begin_of_arrival(first_sighting) for first_sighting in shown_sightings])
@@ -431,7 +467,7 @@ _AT_ONCE = 100
 _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 
-class Reviews(UseCase):
+class Reviews(Service["Book"]):
     """The questions that the book asks people: uncertain matches, and strangers who became regulars."""
 
     def read_page(
@@ -460,7 +496,7 @@ class Reviews(UseCase):
             raise not_found
         try:
             delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
-            self.book.requests.write_with_answer(tenant.name, [delete], request)
+            self.services.requests.write_with_answer(tenant.name, [delete], request)
         except ConditionFailed:
             raise not_found from None
 
@@ -473,7 +509,7 @@ class Reviews(UseCase):
             if review not in open_reviews
         )
         return write_in_parts(
-            self.book.items, (Delete(keys.REVIEWS, (tenant.name, review.id)) for review in past_reviews)
+            self.services.items, (Delete(keys.REVIEWS, (tenant.name, review.id)) for review in past_reviews)
         )
 
     def find_reviewed_faces(self, tenant: Tenant) -> set[str]:
@@ -488,12 +524,16 @@ class Reviews(UseCase):
             yield reviews, self._open(tenant, reviews)
 
     def _list_reviews(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
-        stored_items = walk_items(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
+        stored_items = walk_items(
+            self.services.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True
+        )
         return map(review_from, stored_items)
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over."""
-        oldest = self.book.clock.now() - timedelta(days=count_capture_days(tenant, self.book.settings.capture_days))
+        oldest = self.services.clock.now() - timedelta(
+            days=count_capture_days(tenant, self.services.settings.capture_days)
+        )
         young_reviews = [review for review in reviews if review.at >= oldest]
         faces = self._read_items(keys.FACES, {review.id: (tenant.name, review.faceid) for review in young_reviews})
         uncertain_reviews = [review for review in young_reviews if review.kind is ReviewKind.UNCERTAIN]
@@ -510,7 +550,7 @@ class Reviews(UseCase):
     def _read_items(self, table: Table, key_by_id: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
         """Read the item of each review's place, by the review's id."""
         unique = list(dict.fromkeys(key_by_id.values()))
-        item_by_key = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
+        item_by_key = dict(zip(unique, self.services.items.get_many(table, unique), strict=True)) if unique else {}
         return {id_: item_by_key[key] for id_, key in key_by_id.items()}
 
 

@@ -15,17 +15,21 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import astuple, replace
 
-from chalicelib.book.records.observations import Months
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.local_time import LocalTime, Piece, Span, day_number, day_text
-from chalicelib.book.words.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.book.words.values import Codec, Form, many, milliseconds, read_optional
+from chalicelib.domain.local_time import LocalTime, Piece, Span, day_number, day_text
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.storage.records.observations import Months
+from chalicelib.storage.values import Codec, Form, many, milliseconds, read_optional
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
@@ -176,21 +180,21 @@ def utc_days_of(pieces: Sequence[Piece]) -> range:
     return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
 
 
-class Seals(UseCase):
+class Seals(Service["Book"]):
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
-        return read_optional(_seal, self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
+        return read_optional(_seal, self.services.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
 
     def read_totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""
         between = day_text(first_day), day_text(last_day)
-        items = walk_items(self.book.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
+        items = walk_items(self.services.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
         return {seal.day: seal for seal in map(_seal, items)}
 
     def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `label_chunks`, by local day."""
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         by_day: dict[int, list[Item]] = defaultdict(list)
-        for item in walk_items(self.book.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
+        for item in walk_items(self.services.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 

@@ -18,10 +18,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from chalicelib.book.records import columns as codec
-from chalicelib.book.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
-from chalicelib.book.records.observations import STORABLE, observation_from, row_from
-from chalicelib.book.rooms import UseCase
 from chalicelib.book.statistics.calendar import (
     CHUNK_BYTES,
     LATE_SAME,
@@ -31,18 +27,24 @@ from chalicelib.book.statistics.calendar import (
     make_face_hashes,
     utc_days_of,
 )
-from chalicelib.book.words import keys
-from chalicelib.book.words.chores import Due
-from chalicelib.book.words.items import count_attempts, cut_in_parts, observed_on, write_unless_changed
-from chalicelib.book.words.local_time import DAY_MS, LocalTime, Piece, Span
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
-from chalicelib.book.words.ports import BlobStore, Item, ItemStore, Update, equals
-from chalicelib.book.words.values import milliseconds, moment, nonce
+from chalicelib.domain.jobs import Due
+from chalicelib.domain.local_time import DAY_MS, LocalTime, Piece, Span
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import count_attempts, cut_in_parts, observed_on, write_unless_changed
+from chalicelib.storage.ports import BlobStore, Item, ItemStore, Update, equals
+from chalicelib.storage.records import columns as codec
+from chalicelib.storage.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
+from chalicelib.storage.records.observations import STORABLE, observation_from, row_from
+from chalicelib.storage.values import milliseconds, moment, nonce
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.book.book import Book
 
 
 _OF_COLUMNS = (Split.GENDER, Split.AGE)
@@ -61,7 +63,7 @@ lie within two days of each of its instants.
 """
 
 
-class DayReader(UseCase):
+class DayReader(Service["Book"]):
     def open_span(
         self,
         tenant: Tenant,
@@ -77,7 +79,7 @@ class DayReader(UseCase):
         """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
-        observed_days = self.book.statistics.calendar.read_days(tenant.name, around)
+        observed_days = self.services.statistics.calendar.read_days(tenant.name, around)
         local = LocalTime(tenant.time_zone)
         parts_of_span = (
             span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed_days.list_within(days)
@@ -88,10 +90,10 @@ class DayReader(UseCase):
             by_labels = observation_filter.by_labels or split not in (None, Split.KIND)
             counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
             needs_label_counts = counts and by_labels and counts_are_sealed
-            stored_seals = self.book.statistics.seals
+            stored_seals = self.services.statistics.seals
             read_seals = stored_seals.label_counts if needs_label_counts else stored_seals.read_totals
             seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         valid = {
             day: seals[day] for day in local_days if day in seals and seals[day].is_valid(observed_days, local, now)
         }
@@ -103,8 +105,8 @@ class DayReader(UseCase):
             local_days,
             observed_days,
             valid,
-            self.book.items,
-            self.book.storage.blobs,
+            self.services.items,
+            self.services.storage.blobs,
         )
 
     def open_looking_back(self, tenant: Tenant, span: Span, observation_filter: ObservationFilter) -> ObservedSpan:
@@ -347,7 +349,7 @@ _TRIES = 3
 """Tries to seal a day whose observations change meanwhile; the next sweep tries again."""
 
 
-class Sealing(UseCase):
+class Sealing(Service["Book"]):
     """The maker of seals. `chunk_bytes`, `max_chunks`: limits of a day's label counts; beyond, none are stored."""
 
     chunk_bytes = CHUNK_BYTES
@@ -360,19 +362,19 @@ class Sealing(UseCase):
         was ahead is deleted first.
         """
         local = LocalTime(tenant.time_zone)
-        observed_days = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
+        observed_days = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         whole_days = (
             Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed_days.list_within(STORABLE.utc_days)
         )
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
             return []
-        stored_seals = self.book.statistics.seals
+        stored_seals = self.services.statistics.seals
         seals = stored_seals.read_totals(tenant.name, tenant.time_zone, days[0], days[-1])
-        now = self.book.clock.now()
+        now = self.services.clock.now()
         for seal in seals.values():
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
-                write_unless_changed(self.book.items, stored_seals.delete(tenant.name, tenant.time_zone, seal))
+                write_unless_changed(self.services.items, stored_seals.delete(tenant.name, tenant.time_zone, seal))
         due_days = [day for day in days if day not in seals or not seals[day].is_valid(observed_days, local, now)]
         return [day for day in due_days if self.seal_day(tenant, day)]
 
@@ -380,7 +382,7 @@ class Sealing(UseCase):
         """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
         local = LocalTime(tenant.time_zone)
         pieces = local.pieces_of(day)
-        if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.book.clock.now():
+        if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.services.clock.now():
             return False
         return any(self._try_to_seal(tenant, local, day, pieces) for _ in count_attempts(_TRIES))
 
@@ -389,22 +391,22 @@ class Sealing(UseCase):
 
         `before`: only those of earlier local days.
         """
-        for blob in self.book.storage.blobs.walk(keys.zones_columns(tenant.name)):
+        for blob in self.services.storage.blobs.walk(keys.zones_columns(tenant.name)):
             zone, day = keys.parts_of_columns(tenant.name, blob.key)
             if zone != tenant.time_zone and (before is None or day < before):
                 self.forget(tenant, zone, [day])
-                self.book.storage.blobs.delete(blob.key)
+                self.services.storage.blobs.delete(blob.key)
 
     def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *more_actions: Update) -> None:
         """Delete the seals of local days, and their objects. `more_actions`: actions of the same transaction."""
-        seals = self.book.statistics.seals
+        seals = self.services.statistics.seals
         found_seals = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
         actions = [*more_actions, *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal))]
         # If it was sealed anew, or another observation came: the next time.
-        if not actions or write_unless_changed(self.book.items, actions):
+        if not actions or write_unless_changed(self.services.items, actions):
             for seal in found_seals:
                 if seal.columns_key is not None:
-                    self.book.storage.blobs.delete(seal.columns_key)
+                    self.services.storage.blobs.delete(seal.columns_key)
 
     def _try_to_seal(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
         """Count a day's observations, and store the counts as its seal. Return False if others changed them meanwhile.
@@ -412,10 +414,10 @@ class Sealing(UseCase):
         The late counts are read first: the seal is stored only if they, and the old seal, are still the same.
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
-        old_seal = self.book.statistics.seals.get(tenant.name, zone, day)
-        observed_days = self.book.statistics.calendar.read_days(tenant.name, utc_days)
+        old_seal = self.services.statistics.seals.get(tenant.name, zone, day)
+        observed_days = self.services.statistics.calendar.read_days(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
-        columns = raw_columns(self.book.items, observed_days, local, day, span)
+        columns = raw_columns(self.services.items, observed_days, local, day, span)
         hours = local.find_hours(columns.at_ms) - day * 24
         counts = LabelCounts.from_columns(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)
@@ -423,20 +425,20 @@ class Sealing(UseCase):
             chunks = []
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
-        sealed_at_ms = milliseconds(self.book.clock.now())
+        sealed_at_ms = milliseconds(self.services.clock.now())
         late_counts = observed_days.count_late(utc_days)
         face_hashes = make_face_hashes(columns.faceids)
         seal = Seal(
             day, nonce(), late_counts, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=face_hashes
         )
         actions = [
-            *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),
+            *self.services.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),
             *observed_days.make_late_checks(utc_days),
         ]
-        is_sealed = write_unless_changed(self.book.items, actions)
+        is_sealed = write_unless_changed(self.services.items, actions)
         unused_key = (old_seal.columns_key if old_seal else None) if is_sealed else columns_key
         if unused_key is not None:
-            self.book.storage.blobs.delete(unused_key)
+            self.services.storage.blobs.delete(unused_key)
         return is_sealed
 
     def _write_columns(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
@@ -445,21 +447,21 @@ class Sealing(UseCase):
         data = codec.encode_columns(columns)
         while True:
             key = keys.day_columns(tenant.name, tenant.time_zone, day, nonce())
-            if self.book.storage.blobs.put_if_absent(key, data, "application/octet-stream"):
+            if self.services.storage.blobs.put_if_absent(key, data, "application/octet-stream"):
                 return key
 
     def tidy(self, tenant: Tenant) -> None:
         """Delete old objects of seals that were never committed, or that a crash left behind."""
-        zone, limit = tenant.time_zone, self.book.clock.now() - OBJECT_GRACE
-        blobs = self.book.storage.blobs.walk(keys.days_columns(tenant.name, zone))
+        zone, limit = tenant.time_zone, self.services.clock.now() - OBJECT_GRACE
+        blobs = self.services.storage.blobs.walk(keys.days_columns(tenant.name, zone))
         old = {blob.key: keys.parts_of_columns(tenant.name, blob.key)[1] for blob in blobs if blob.stored_at < limit}
         if old:
-            seals = self.book.statistics.seals.read_totals(tenant.name, zone, min(old.values()), max(old.values()))
+            seals = self.services.statistics.seals.read_totals(tenant.name, zone, min(old.values()), max(old.values()))
             for key in old.keys() - {seal.columns_key for seal in seals.values()}:
-                self.book.storage.blobs.delete(key)
+                self.services.storage.blobs.delete(key)
 
 
-class ObservationExpiry(UseCase):
+class ObservationExpiry(Service["Book"]):
     """Observations go by whole UTC days: the days in whose partitions they lie."""
 
     def list_due(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Observation]]:
@@ -467,7 +469,7 @@ class ObservationExpiry(UseCase):
         retention_period = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
             goes_at = moment((day + 1) * DAY_MS) + retention_period
-            for item in observed_on(self.book.items, tenant.name, day):
+            for item in observed_on(self.services.items, tenant.name, day):
                 if item["faceid"] not in faceids_on_hold:
                     observation = observation_from(item)
                     yield Due(observation.at, goes_at, observation)
@@ -475,7 +477,7 @@ class ObservationExpiry(UseCase):
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
         deletions = [ChangedObservation(observation, None) for observation in observations]
-        write_unless_changed(self.book.items, self.book.statistics.make_actions(tenant.name, [], deletions))
+        write_unless_changed(self.services.items, self.services.statistics.make_actions(tenant.name, [], deletions))
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
         """Take the days that hold nothing any more out of the calendar, with the seals that counted them.
@@ -486,23 +488,23 @@ class ObservationExpiry(UseCase):
         for day in days:
             self._forget(tenant, day)
         last = milliseconds(at) // DAY_MS - (tenant.observation_days or 0)
-        self.book.statistics.sealing.forget_other_zones(tenant, last - 1)
+        self.services.statistics.sealing.forget_other_zones(tenant, last - 1)
 
     def _list_days(self, tenant: Tenant, at: datetime) -> list[int]:
         """Return the UTC days in the calendar that are over by then, ascending."""
         if tenant.observation_days is None:
             return []
         days = range(max(milliseconds(at) // DAY_MS - tenant.observation_days, 1))
-        return self.book.statistics.calendar.read_days(tenant.name, days).list_within(days)
+        return self.services.statistics.calendar.read_days(tenant.name, days).list_within(days)
 
     def _forget(self, tenant: Tenant, day: int) -> None:
         """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
-        observed_days = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
-        if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
+        observed_days = self.services.statistics.calendar.read_days(tenant.name, range(day, day + 1))
+        if self.services.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
         (month, field), (late,) = keys.calendar_field(day), observed_days.count_late([day])
         key = keys.calendar(tenant.name), month
         # The month stays: a process that remembers the day may still count a late observation there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
         local = LocalTime(tenant.time_zone).days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
-        self.book.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)
+        self.services.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)

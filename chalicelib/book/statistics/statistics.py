@@ -3,7 +3,7 @@
 Beside it the recorder of observations, in the transaction of the event that is observed or on their own, and their
 lists, newest first.
 
-A face's visits (book/rules/visits) tell its first arrival, each stay and whether it came again, while they are kept. Of
+A face's visits (domain/rules/visits) tell its first arrival, each stay and whether it came again, while they are kept. Of
 a deleted face, and of arrivals that are only counted there any more, the first is the first in the history that is
 kept.
 """
@@ -22,26 +22,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from chalicelib.book.records.columns import UNKNOWN
-from chalicelib.book.records.observations import (
-    OBSERVATION_NEW,
-    days_of,
-    make_observation_actions,
-    observation_from,
-    read_visits_reaching,
-    row_from,
-)
-from chalicelib.book.rooms import Made, UseCase
-from chalicelib.book.rules.usual import WEEKS, Usual, learn_usual
-from chalicelib.book.rules.visits import Arrival, Arrivals
 from chalicelib.book.statistics.calendar import Calendar, Seals
 from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
-from chalicelib.book.words import keys
-from chalicelib.book.words.chores import Chore
-from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.book.words.items import PageTokens, count_attempts, cut_in_parts, list_restricted_faceids, write
-from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.local_time import (
+from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput
+from chalicelib.domain.jobs import Chore
+from chalicelib.domain.local_time import (
     DAY_MS,
     HOURS_PER_DAY,
     LAST_SECOND,
@@ -53,9 +38,9 @@ from chalicelib.book.words.local_time import (
     local_hour,
     time_key,
 )
-from chalicelib.book.words.model import STRANGER, Tenant
-from chalicelib.book.words.names import LONGEST_GROUP_NAME, normalise_name
-from chalicelib.book.words.observations import (
+from chalicelib.domain.model import STRANGER, Tenant
+from chalicelib.domain.names import LONGEST_GROUP_NAME, normalise_name
+from chalicelib.domain.observations import (
     EVERYTHING,
     OF_ARRIVALS,
     SIGHTINGS,
@@ -69,12 +54,28 @@ from chalicelib.book.words.observations import (
     Split,
     VisitKind,
 )
-from chalicelib.book.words.ports import Action, Item
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.rules.usual import WEEKS, Usual, learn_usual
+from chalicelib.domain.rules.visits import Arrival, Arrivals
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import PageTokens, count_attempts, cut_in_parts, list_restricted_faceids, write
+from chalicelib.storage.ports import Action, Item
+from chalicelib.storage.records.columns import UNKNOWN
+from chalicelib.storage.records.observations import (
+    OBSERVATION_NEW,
+    days_of,
+    make_observation_actions,
+    observation_from,
+    read_visits_reaching,
+    row_from,
+)
+from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
-    from chalicelib.book.records.columns import Columns, CountsByHour
+    from chalicelib.book.book import Book
     from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
+    from chalicelib.storage.records.columns import Columns, CountsByHour
 
 
 class SplitBucket(Struct, frozen=True):
@@ -107,21 +108,49 @@ Amounts = Counter[tuple[int, str]]
 """Numbers by bucket and value of the split."""
 
 
-class Statistics(UseCase):
+class Statistics(Service["Book"]):
     """The numbers of observations, and their writes. Beside it their lists, and the days that are sealed."""
 
     most_amounts = 100_000
     """Most amounts of an answer: a split has a value for each camera, group or label."""
-    observations: Made[Observations] = Made("book.statistics.statistics.Observations")
-    days: Made[DayReader] = Made("book.statistics.days.DayReader")
-    sealing: Made[Sealing] = Made("book.statistics.days.Sealing")
-    expiry: Made[ObservationExpiry] = Made("book.statistics.days.ObservationExpiry")
-    seals: Made[Seals] = Made("book.statistics.calendar.Seals")
-    visitors: Made[Visitors] = Made("book.statistics.visitors.Visitors")
+
+    @lazy
+    def observations(self) -> Observations:
+        return Observations(self.services)
+
+    @lazy
+    def days(self) -> DayReader:
+        from chalicelib.book.statistics.days import DayReader
+
+        return DayReader(self.services)
+
+    @lazy
+    def sealing(self) -> Sealing:
+        from chalicelib.book.statistics.days import Sealing
+
+        return Sealing(self.services)
+
+    @lazy
+    def expiry(self) -> ObservationExpiry:
+        from chalicelib.book.statistics.days import ObservationExpiry
+
+        return ObservationExpiry(self.services)
+
+    @lazy
+    def seals(self) -> Seals:
+        from chalicelib.book.statistics.calendar import Seals
+
+        return Seals(self.services)
+
+    @lazy
+    def visitors(self) -> Visitors:
+        from chalicelib.book.statistics.visitors import Visitors
+
+        return Visitors(self.services)
 
     @lazy
     def calendar(self) -> Calendar:
-        return Calendar(self.book.items)
+        return Calendar(self.services.items)
 
     def count_by_time(
         self,
@@ -281,7 +310,7 @@ class Statistics(UseCase):
 
     def _count_hours(self, tenant: Tenant, question: Question) -> Mapping[str, Mapping[int, int]]:
         """Count the local hours of the last weeks, by value of the split."""
-        now_ms = milliseconds(self.book.clock.now())
+        now_ms = milliseconds(self.services.clock.now())
         span = Span(max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0), now_ms)
         counts_of_value: dict[str, dict[int, int]] = {}
         for (hour, value), count in self._count_amounts(tenant, replace(question, span=span)).items():
@@ -290,11 +319,11 @@ class Statistics(UseCase):
 
     def _find_today(self, tenant: Tenant) -> int:
         """Return the tenant's local day, counted since 1970."""
-        return int(local_hour(self.book.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
+        return int(local_hour(self.services.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
 
     def find_first_day(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
-        always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
+        always = range(milliseconds(self.services.clock.now()) // DAY_MS + 2)
         for utc_day in self.calendar.read_days(tenant.name, always).list_within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
             observed_span = self.days.open_span(tenant, span, SIGHTINGS)
@@ -305,7 +334,7 @@ class Statistics(UseCase):
 
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
         """Return the UTC days since 1970 on which nobody was seen, from the first kept sighting until today."""
-        always = range(milliseconds(self.book.clock.now()) // DAY_MS + 1)
+        always = range(milliseconds(self.services.clock.now()) // DAY_MS + 1)
         observed = self.calendar.read_days(tenant.name, always).list_within(always)
         return sorted(set(range(observed[0], always.stop)).difference(observed)) if observed else []
 
@@ -322,7 +351,7 @@ class Statistics(UseCase):
 
     def find_values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
         """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
-        now_ms = milliseconds(self.book.clock.now())
+        now_ms = milliseconds(self.services.clock.now())
         values: dict[Begin, str] = {}
         for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
             if kept_arrival is None:
@@ -338,7 +367,7 @@ class Statistics(UseCase):
     ) -> list[Action]:
         """Make the actions that store and change observations. Reads the months of the calendar that they touch."""
         months = self.calendar.read_months(tenant, days_of(observations, changes))
-        return make_observation_actions(tenant, observations, changes, months, self.book.clock.now())
+        return make_observation_actions(tenant, observations, changes, months, self.services.clock.now())
 
     def store_observations(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
@@ -351,7 +380,7 @@ class Statistics(UseCase):
             Chore(
                 "seal objects",
                 lambda context: self.sealing.tidy(context.tenant),
-                nightly=self.book.storage.expires_items,
+                nightly=self.services.storage.expires_items,
             ),
         )
 
@@ -371,7 +400,7 @@ class Statistics(UseCase):
         self, tenant: Tenant, begins: Collection[Begin]
     ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
         """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
-        of_face = read_visits_reaching(self.book.items, tenant.name, begins)
+        of_face = read_visits_reaching(self.services.items, tenant.name, begins)
         for begin in begins:
             arrivals = of_face[begin[1]].arrivals
             yield begin, arrivals, arrivals.find_around(begin[0])
@@ -379,7 +408,7 @@ class Statistics(UseCase):
     def _store_part(self, tenant: str, observations: Sequence[Observation]) -> None:
         for _ in count_attempts():
             try:
-                write(self.book.items, self.make_actions(tenant, observations))
+                write(self.services.items, self.make_actions(tenant, observations))
                 return self.calendar.note_days(tenant, days_of(observations))
             except ConditionFailed as error:
                 if OBSERVATION_NEW in error.names:
@@ -498,7 +527,7 @@ class ObservationPage(Struct, frozen=True):
     """None: nobody asked for it."""
 
 
-class Observations(UseCase):
+class Observations(Service["Book"]):
     def query(
         self,
         tenant: Tenant,
@@ -533,7 +562,7 @@ class Observations(UseCase):
         observation_filter = normalise_filter(observation_filter)
         pages = PageTokens(json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)]))
         below = pages.read_position(page_token, time_id)
-        observed_span = self.book.statistics.days.open_span(tenant, span, observation_filter, counts=count)
+        observed_span = self.services.statistics.days.open_span(tenant, span, observation_filter, counts=count)
         empty_days: set[int] = set()
         total = None
         if count:
@@ -544,7 +573,7 @@ class Observations(UseCase):
             empty_days, total = {day for day in observed_span.days if not counts.get(day)}, sum(counts.values())
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
-        restricted_faceids = {*list_restricted_faceids(self.book.items, tenant.name)}
+        restricted_faceids = {*list_restricted_faceids(self.services.items, tenant.name)}
         shown_observations = [
             _read_visible(tenant, item) for item in page.rows if item["faceid"] not in restricted_faceids
         ]
@@ -587,7 +616,9 @@ class Observations(UseCase):
                     if below is None or key[1] < below
                 )
                 for batch in cut_in_parts(wanted_keys, at_once):
-                    yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
+                    yield from (
+                        item for item in self.services.items.get_many(keys.OBSERVATIONS, batch) if item is not None
+                    )
             else:
                 yield from observed_span.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
 

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import faces_in
-from chalicelib.book.words.model import STRANGER, Tenant
-from chalicelib.book.words.observations import ObservationFilter, VisitKind
+from chalicelib.domain.model import STRANGER, Tenant
+from chalicelib.domain.observations import ObservationFilter, VisitKind
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import faces_in
+from chalicelib.storage.records.faces import face_from
 
 if TYPE_CHECKING:
-    from chalicelib.book.words.model import Face
+    from chalicelib.book.book import Book
+    from chalicelib.domain.model import Face
 
 
 class Staff(Struct, frozen=True):
@@ -54,22 +55,24 @@ def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKi
     return VisitKind.RETURNING if group_name == STRANGER else VisitKind.KNOWN
 
 
-class Visitors(UseCase):
+class Visitors(Service["Book"]):
     def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
-        groups = [group for group in self.book.groups.list_all(tenant) if group.staff]
-        faces = (str(item["faceid"]) for group in groups for item in faces_in(self.book.items, tenant.name, group.id))
+        groups = [group for group in self.services.groups.list_all(tenant) if group.staff]
+        faces = (
+            str(item["faceid"]) for group in groups for item in faces_in(self.services.items, tenant.name, group.id)
+        )
         return Staff(tuple(group.name for group in groups), frozenset(faces))
 
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
         """Return the names of the groups of now of those of these faces that have a name."""
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        items = self.services.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
         return self.find_present_groups(tenant, (face_from(item) for item in items if item))
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
         group_ids = {face.faceid: face.group_id for face in faces if face.name}
         groups: Mapping[str, str] = (
-            {group.id: group.name for group in self.book.groups.list_all(tenant)} if group_ids else {}
+            {group.id: group.name for group in self.services.groups.list_all(tenant)} if group_ids else {}
         )
         return {faceid: groups[group_id] for faceid, group_id in group_ids.items() if group_id in groups}

@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
+from chalicelib import telemetry
 from chalicelib.book.vision.cgroup_quota import Quota, quota
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import Busy
+from chalicelib.domain.errors import Busy
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.rules.decision import ImpostorCurve, Population
 from chalicelib.book.vision.describe import attributes, embed, quality
 from chalicelib.book.vision.detect import align
 from chalicelib.book.vision.detect.detect import Detector
@@ -22,10 +21,11 @@ from chalicelib.book.vision.packs.manifest import CropRole, Network, QualityRole
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures import crop, image
-from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
-from chalicelib.book.words.ports import Examined
-from chalicelib.book.words.telemetry import count_stage
+from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.domain.rules.decision import ImpostorCurve, Population
+from chalicelib.lazy import lazy
+from chalicelib.storage.ports import Examined
+from chalicelib.telemetry import count_stage
 
 NONE = (None, None)
 _POSE = "head_pose"

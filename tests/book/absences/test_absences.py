@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.book.absences import LEAST_VISITS, overdue_at
-from chalicelib.book.rules.visits import Arrival
-from chalicelib.book.words import keys
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.ports import Storage
-from chalicelib.book.words.values import milliseconds, moment
-from chalicelib.book.words.webhooks import EventKind
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.rules.visits import Arrival
+from chalicelib.domain.webhooks import EventKind
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Storage
+from chalicelib.storage.values import milliseconds, moment
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import Person
 from tests.support.meanwhile import Meanwhile

@@ -1,8 +1,8 @@
 """The captures of a camera as they are stored."""
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Tenant
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
+from chalicelib.storage import keys
 from tests.support.book.recount_statistics import items_of
 
 

@@ -10,15 +10,15 @@ from chalice.app import SQSEvent
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from chalicelib.api import batches
 from chalicelib.book.captures.redrive import MAX_ATTEMPTS, are_all_looked_at
 from chalicelib.book.sightings.ingest import TAKES_TURNS_AFTER
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState
-from chalicelib.book.words.chores import ChoreContext
-from chalicelib.book.words.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.ports import Item, Page, Table
-from chalicelib.doors import batches
+from chalicelib.domain.captures import Capture, CaptureState
+from chalicelib.domain.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.domain.jobs import ChoreContext
+from chalicelib.domain.pictures import PictureRules
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Item, Page, Table
 from chalicelib.sweep import WATCHED_CAPTURES
 from regulars.serve.events import handle_messages
 from tests.support.book.book import Book, Shot

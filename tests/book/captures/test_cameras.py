@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.book.cameras import MAX_CAMERAS, Cameras, CameraSettings, id_of_name, legal_camera_name
-from chalicelib.book.records.captures import camera_from, camera_item
-from chalicelib.book.words import api_keys, keys
-from chalicelib.book.words.captures import Camera, is_camera_id
-from chalicelib.book.words.errors import CameraExists, CameraNotFound, InvalidInput, TooManyCameras
-from chalicelib.book.words.model import Labels, Tenant
-from chalicelib.book.words.ports import Update, exists
+from chalicelib.domain import api_keys
+from chalicelib.domain.captures import Camera, is_camera_id
+from chalicelib.domain.errors import CameraExists, CameraNotFound, InvalidInput, TooManyCameras
+from chalicelib.domain.model import Labels, Tenant
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.records.captures import camera_from, camera_item
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
 from tests.support.fakes import FakeClock

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import MOST_FACES, STATES, CaptureFilter, Captures, Offer, cut_to_answer
-from chalicelib.book.records.captures import capture_from, capture_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState, Resolution, Sighting
-from chalicelib.book.words.errors import CameraNotFound, DailyLimitReached, StorageUnavailable
-from chalicelib.book.words.items import ListPage
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.pictures import Box
-from chalicelib.book.words.ports import Page, Put, Update, exists
 from chalicelib.bootstrap import build
+from chalicelib.domain.captures import Capture, CaptureState, Resolution, Sighting
+from chalicelib.domain.errors import CameraNotFound, DailyLimitReached, StorageUnavailable
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.pictures import Box
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.items import ListPage
+from chalicelib.storage.ports import Page, Put, Update, exists
+from chalicelib.storage.records.captures import capture_from, capture_item
 from tests.book.captures.listed import written
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of

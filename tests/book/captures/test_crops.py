@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.errors import CaptureNotFound, Conflict
+from chalicelib.domain.captures import Capture
+from chalicelib.domain.errors import CaptureNotFound, Conflict
+from chalicelib.storage import keys
 from tests.support.book.book import Book, shot
 from tests.support.fakes import FakeVision, Person, picture
 

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import Offer, Shot
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import CaptureState
-from chalicelib.book.words.errors import CameraDisabled
-from chalicelib.book.words.model import Tenant
+from chalicelib.domain.captures import CaptureState
+from chalicelib.domain.errors import CameraDisabled
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
+from chalicelib.storage import keys
 from tests.book.captures.listed import written
 from tests.support.fakes import FakeClock, Person, picture
 

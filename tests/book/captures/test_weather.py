@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from chalice.app import SQSEvent
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.ports import SENT_AGAIN, picture_event
-from chalicelib.doors import batches
+from chalicelib.api import batches
+from chalicelib.domain.captures import Capture, CaptureState
+from chalicelib.domain.errors import RegularsError
+from chalicelib.storage import keys
+from chalicelib.storage.ports import SENT_AGAIN, picture_event
 from regulars.serve.events import handle_messages
 from tests.support.book.book import Book, Shot
 from tests.support.fakes import Person

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 import pytest
 
 from chalicelib.book.commit import Change, GalleryMoved, GalleryWriter
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Busy, ConditionFailed, StorageUnavailable, TenantNotFound
-from chalicelib.book.words.model import Edit, JournalEntry, Tenant
-from chalicelib.book.words.ports import Action, ItemStore, Put, absent
+from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable, TenantNotFound
+from chalicelib.domain.model import Edit, JournalEntry, Tenant
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, ItemStore, Put, absent
 from tests.support.fakes import FakeClock
 from tests.support.meanwhile import Around
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Busy, ConditionFailed
-from chalicelib.book.words.items import TRIES, count_attempts, walk_items, write, write_in_parts
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import Action, Delete, ItemStore, Put, absent
+from chalicelib.domain.errors import Busy, ConditionFailed
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.items import TRIES, count_attempts, walk_items, write, write_in_parts
+from chalicelib.storage.ports import Action, Delete, ItemStore, Put, absent
 from tests.support.book.book_with import book_with
 from tests.support.fakes import FakeClock
 from tests.support.meanwhile import Around

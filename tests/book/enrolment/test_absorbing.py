@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.errors import Busy, StorageUnavailable
-from chalicelib.book.words.model import NO_LABELS, STRANGER, Face
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.domain.model import NO_LABELS, STRANGER, Face
 from tests.support.book.book import Book, shot
 from tests.support.book.recount_visits import disagreements_of_visits
 from tests.support.examples import drawn

@@ -10,10 +10,10 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.observations import keep_own
-from chalicelib.book.words.pictures import Box, DetectedFace, FaceJpeg
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Profile
+from chalicelib.domain.observations import keep_own
+from chalicelib.domain.pictures import Box, DetectedFace, FaceJpeg
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.tenants import add_tenant

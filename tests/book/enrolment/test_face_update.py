@@ -4,8 +4,8 @@ from functools import partial
 import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.model import Labels, NewFace, Tenant
+from chalicelib.domain.errors import RegularsError
+from chalicelib.domain.model import Labels, NewFace, Tenant
 from chalicelib.services import Services
 from tests.support.book.recount import disagreements
 from tests.support.fakes import RULES, Person, picture

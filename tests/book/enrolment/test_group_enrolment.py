@@ -2,8 +2,8 @@ from functools import partial
 
 import pytest
 
-from chalicelib.book.words.errors import FaceNotFound, IllegalGroupName, Unusable
-from chalicelib.book.words.model import NO_LABELS, Labels, Tenant
+from chalicelib.domain.errors import FaceNotFound, IllegalGroupName, Unusable
+from chalicelib.domain.model import NO_LABELS, Labels, Tenant
 from chalicelib.services import Services
 from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import side_by_side

@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.book.words.errors import FaceKnown
-from chalicelib.book.words.model import Tenant
+from chalicelib.domain.errors import FaceKnown
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, Person, picture

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.enrolment.face_update import FailedFace, ManyChanged
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
-from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.ports import Storage
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.storage.ports import Storage
 from tests.support.book.book import Book
 from tests.support.fakes import Person
 from tests.support.meanwhile import Meanwhile

@@ -13,9 +13,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.errors import Busy, Conflict, LimitReached, NotFound, Unusable
-from chalicelib.book.words.model import MAX_COMPARED
+from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.errors import Busy, Conflict, LimitReached, NotFound, Unusable
+from chalicelib.domain.model import MAX_COMPARED
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount_visits import disagreements_of_learning, disagreements_of_visits
 from tests.support.examples import examples

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from chalicelib.book.deletion.deletion import DeletionOptions
 from chalicelib.book.faces import FacePage
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import GroupFull
-from chalicelib.book.words.model import NewFace, Profile, Tenant
 from chalicelib.bootstrap import build
+from chalicelib.domain.errors import GroupFull
+from chalicelib.domain.model import NewFace, Profile, Tenant
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
 from tests.support.book.book_with import book_with
 from tests.support.book.recount import disagreements
 from tests.support.book.synthetic import write_faces

@@ -5,13 +5,14 @@ import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
-from chalicelib.book.records.observations import read_visits
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.errors import Busy, FaceHeld
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import REGULAR, STRANGER
-from chalicelib.book.words.ports import Delete, Put
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.errors import Busy, FaceHeld
+from chalicelib.domain.model import REGULAR, STRANGER
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Delete, Put
+from chalicelib.storage.records.observations import read_visits
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.fakes import Person
@@ -45,9 +46,9 @@ def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
 
 def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     eva = seen(book, 0, 1)
-    with acts.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.set(book.tenant, eva, "case 7")
-    with acts.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.lift(book.tenant, eva, "case 7 is closed")
     entries = [
         json.loads(item["entry"]) for item in walk_items(book.storage.items, keys.AUDIT, "shop") if "entry" in item

@@ -13,10 +13,10 @@ from msgspec.structs import fields, replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import FaceLists
-from chalicelib.book.words.errors import InvalidInput, TooMany
-from chalicelib.book.words.items import FaceOrder
-from chalicelib.book.words.model import Face, ListedFace, Tenant
+from chalicelib.domain.errors import InvalidInput, TooMany
+from chalicelib.domain.model import Face, ListedFace, Tenant
 from chalicelib.services import Services
+from chalicelib.storage.items import FaceOrder
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.recount import every_face

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.records.faces import name_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import MOST_READ, walk_items, write_in_parts
-from chalicelib.book.words.model import Face
-from chalicelib.book.words.ports import Delete, Put
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import Face
+from chalicelib.storage import keys
+from chalicelib.storage.items import MOST_READ, walk_items, write_in_parts
+from chalicelib.storage.ports import Delete, Put
+from chalicelib.storage.records.faces import name_item
 from tests.support.book.book import Book, shot
 from tests.support.book.recount import every_face
 from tests.support.examples import examples

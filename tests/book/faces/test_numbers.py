@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import FaceOrder, walk_items
-from chalicelib.book.words.ports import Update, exists
+from chalicelib.storage import keys
+from chalicelib.storage.items import FaceOrder, walk_items
+from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import Book, shot
 from tests.support.book.new_faces import meanwhile
 from tests.support.storage.failing import Calls

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from chalicelib.book.words.errors import (
+from chalicelib.domain.errors import (
     DefaultGroup,
     GroupExists,
     GroupFull,
@@ -15,7 +15,7 @@ from chalicelib.book.words.errors import (
     TooManyGroups,
     WrongAttributeCount,
 )
-from chalicelib.book.words.model import NewFace, Tenant
+from chalicelib.domain.model import NewFace, Tenant
 from chalicelib.services import Services
 from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import side_by_side

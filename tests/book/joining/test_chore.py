@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.words import keys, telemetry
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.ports import Action, Delete, Storage
+from chalicelib import telemetry
+from chalicelib.domain.errors import Busy
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Action, Delete, Storage
 from tests.support.book.book import Book
 from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_picture
 from tests.support.book.recount_visits import disagreements_of_visits

@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import DuplicateNotFound
-from chalicelib.book.words.items import walk_items
+from chalicelib.domain.errors import DuplicateNotFound
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
 from tests.support.book.book import Book
 from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_picture
 

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.book.records.merges import MergeState
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.webhooks import delivery_from
+from chalicelib.domain.webhooks import delivery_from
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.merges import MergeState
 from tests.support.book.book import Book
 from tests.support.book.people import (
     ANN,

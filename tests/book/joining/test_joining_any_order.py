@@ -10,11 +10,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.errors import DuplicateNotFound
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.observations import ObservationKind
+from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.errors import DuplicateNotFound
+from chalicelib.domain.observations import ObservationKind
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.deeds import REFUSED, Deed, eight_at_once, merge, opened, places, reject, right, see, undo
 from tests.support.book.people import ANN, good, poor

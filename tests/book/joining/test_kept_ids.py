@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from chalicelib.book.words.errors import FaceMerged
+from chalicelib.domain.errors import FaceMerged
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.book.people import good, poor
 from tests.support.fakes import Person

@@ -7,14 +7,11 @@ from msgspec import structs
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.merges.observations import ObservationMover
-from chalicelib.book.records.merges import MAX_MERGES, Merge, MergeState
-from chalicelib.book.rules.visits import MOST_KEPT, Arrival, Arrivals
 from chalicelib.book.statistics.statistics import new_id
 from chalicelib.book.visits import visits_puts
 from chalicelib.book.webhooks import MAX_HOOKS
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.errors import (
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.errors import (
     Busy,
     FaceExists,
     FaceMerged,
@@ -26,9 +23,8 @@ from chalicelib.book.words.errors import (
     StorageUnavailable,
     TooManyPictures,
 )
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.model import (
+from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.model import (
     MAX_COMPARED,
     MAX_NEGATIVES,
     Face,
@@ -38,8 +34,12 @@ from chalicelib.book.words.model import (
     PromotionSettings,
     Tenant,
 )
-from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.book.words.ports import Update, exists
+from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.rules.visits import MOST_KEPT, Arrival, Arrivals
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.records.merges import MAX_MERGES, Merge, MergeState
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.fakes import RULES, Person, picture, with_thumbnails
 

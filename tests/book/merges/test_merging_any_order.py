@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.records.merges import MergeState
-from chalicelib.book.words.captures import Instead
+from chalicelib.domain.captures import Instead
+from chalicelib.storage.records.merges import MergeState
 from tests.support.book.book import Shot, shot
 from tests.support.book.deeds import (
     Deed,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.records.merges import Merge, MergeState
-from chalicelib.book.words.model import NewFace, PromotionSettings
-from chalicelib.book.words.observations import ObservationFilter, ObservationKind
-from chalicelib.book.words.ports import Storage
+from chalicelib.domain.model import NewFace, PromotionSettings
+from chalicelib.domain.observations import ObservationFilter, ObservationKind
+from chalicelib.storage.ports import Storage
+from chalicelib.storage.records.merges import Merge, MergeState
 from tests.support.book.book import Book, shot
 from tests.support.book.recount_visits import disagreements_of_visits
 from tests.support.fakes import RULES, Person, picture

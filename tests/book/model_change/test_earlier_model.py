@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Labels, NewFace, Profile, Tenant
-from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Labels, NewFace, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Vision
 from tests.support.book.recount import disagreements, every_face
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture

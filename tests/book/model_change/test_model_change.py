@@ -6,11 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.model_change import Outcome, ReembeddedNegatives
-from chalicelib.book.rules.sighting import Rejected
-from chalicelib.book.words.captures import Capture, Resolution, sighting_id
-from chalicelib.book.words.errors import WrongModel
-from chalicelib.book.words.model import Face
-from chalicelib.book.words.ports import Storage
+from chalicelib.domain.captures import Capture, Resolution, sighting_id
+from chalicelib.domain.errors import WrongModel
+from chalicelib.domain.model import Face
+from chalicelib.domain.rules.sighting import Rejected
+from chalicelib.storage.ports import Storage
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.book.recount_visits import disagreements_of_visits
 from tests.support.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person

@@ -11,16 +11,16 @@ import pytest
 
 from chalicelib.book.commit import GalleryWriter
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.index.compact import TAIL_AGE
-from chalicelib.book.index.galleries import Galleries
 from chalicelib.book.model_change import CHUNK_FACES, GONE, Outcome, Remaining
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.search.compact import TAIL_AGE
+from chalicelib.book.search.galleries import Galleries
+from chalicelib.domain.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.faces import face_from
 from tests.book.model_change.two_models import NEW, OLD, change, enrol, found, open_folder, shop, tenant
 from tests.support.book.book_with import book_with
 from tests.support.fakes import RULES, FakeClock, Person, picture

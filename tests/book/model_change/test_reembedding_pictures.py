@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chalicelib.book.model_change import CHUNK_FACES, GONE
-from chalicelib.book.words.model import Tenant
+from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from tests.book.model_change.two_models import change, enrol, found, open_folder, shop, tenant
 from tests.support.book.recount import disagreements

@@ -8,13 +8,13 @@ from typing import TypeVar
 import pytest
 
 from chalicelib.book.model_change import Outcome
-from chalicelib.book.words.errors import WrongModel
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.ports import Storage
 from chalicelib.bootstrap import build
+from chalicelib.domain.errors import WrongModel
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage.ports import Storage
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture
 

@@ -6,11 +6,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.models import Reading, embed_faces, estimate_faces
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import NO_LABELS, Tenant
-from chalicelib.book.words.observations import Observation, ObservationFilter
-from chalicelib.book.words.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.bootstrap import build
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import NO_LABELS, Tenant
+from chalicelib.domain.observations import Observation, ObservationFilter
+from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
 from tests.support.fakes import RULES, FakeVision, Person, picture
 

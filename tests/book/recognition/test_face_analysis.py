@@ -13,14 +13,14 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.rules.recognised import Comparison, IdentifiedFace, Probes
-from chalicelib.book.rules.templates import read_vector, reduce_templates
-from chalicelib.book.words.captures import sighting_id
-from chalicelib.book.words.errors import FaceNotFound, InvalidInput, Unusable
-from chalicelib.book.words.model import NO_LABELS, Profile, Tenant
-from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.book.words.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
 from chalicelib.bootstrap import build
+from chalicelib.domain.captures import sighting_id
+from chalicelib.domain.errors import FaceNotFound, InvalidInput, Unusable
+from chalicelib.domain.model import NO_LABELS, Profile, Tenant
+from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
+from chalicelib.domain.rules.recognised import Comparison, IdentifiedFace, Probes
+from chalicelib.domain.rules.templates import read_vector, reduce_templates
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.book import MONDAY, Book, Shot

@@ -1,9 +1,9 @@
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import sighting_id
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import NO_LABELS, Face
+from chalicelib.domain.captures import sighting_id
+from chalicelib.domain.model import NO_LABELS, Face
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import RULES, Person, picture
 

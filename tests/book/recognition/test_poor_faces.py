@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import NO_LABELS, Tenant
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import NO_LABELS, Tenant
 from chalicelib.services import Services
 from tests.support.fakes import RULES, Person, picture
 

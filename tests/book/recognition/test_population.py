@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.book.rules.decision import OperatingPoint, Population
-from chalicelib.book.rules.templates import make_template, read_vector
-from chalicelib.book.words.model import Profile, Tenant
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.rules.decision import OperatingPoint, Population
+from chalicelib.domain.rules.templates import make_template, read_vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.tenants import add_tenant

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.recognition.stored_pictures import FAILS_AFTER_S, StoredPictures
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import Profile, Tenant
 from chalicelib.services import Services
 from tests.support.fakes import FakeObjects
 

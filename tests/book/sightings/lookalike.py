@@ -1,7 +1,7 @@
 """Somebody enrolled, and somebody who looks like them."""
 
-from chalicelib.book.words.captures import sighting_id
-from chalicelib.book.words.model import Face
+from chalicelib.domain.captures import sighting_id
+from chalicelib.domain.model import Face
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import Person
 

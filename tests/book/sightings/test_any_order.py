@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.words.captures import Capture
+from chalicelib.domain.captures import Capture
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.outcome import RULE, deliver, outcome
 from tests.support.examples import drawn, examples

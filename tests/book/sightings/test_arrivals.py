@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from chalicelib.book.sightings.sightings import ArrivalBook, FaceArrival
 from chalicelib.book.statistics.statistics import Question, Totals
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.local_time import DAY_MS, Granularity, Span
-from chalicelib.book.words.model import REGULAR, STRANGER
-from chalicelib.book.words.observations import (
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.local_time import DAY_MS, Granularity, Span
+from chalicelib.domain.model import REGULAR, STRANGER
+from chalicelib.domain.observations import (
     EVERYTHING,
     Measure,
     Observation,
@@ -27,7 +27,7 @@ from chalicelib.book.words.observations import (
     Only,
     Split,
 )
-from chalicelib.book.words.values import milliseconds
+from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.deeds import RULE, Deed, deeds, faceid_of, right, see
 from tests.support.book.recount_visits import every_observation

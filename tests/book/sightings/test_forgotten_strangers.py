@@ -11,14 +11,14 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import CaptureState, Resolution
-from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.local_time import HOUR_MS
-from chalicelib.book.words.ports import Update, exists
-from chalicelib.book.words.tenant_settings import FORGET, KEEP
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.captures import CaptureState, Resolution
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.local_time import HOUR_MS
+from chalicelib.domain.tenant_settings import FORGET, KEEP
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.fakes import Person
 

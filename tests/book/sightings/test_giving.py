@@ -12,17 +12,17 @@ from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.rules.sighting import Gift
 from chalicelib.book.sightings.rejection import Given
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Instead
-from chalicelib.book.words.errors import Conflict, FaceNotFound, InvalidInput, LastPicture, SightingNotFound
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.local_time import Span
-from chalicelib.book.words.model import REGULAR, STRANGER
-from chalicelib.book.words.observations import ObservationFilter
-from chalicelib.book.words.ports import Item, ItemStore, Storage, Table
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.captures import Instead
+from chalicelib.domain.errors import Conflict, FaceNotFound, InvalidInput, LastPicture, SightingNotFound
+from chalicelib.domain.local_time import Span
+from chalicelib.domain.model import REGULAR, STRANGER
+from chalicelib.domain.observations import ObservationFilter
+from chalicelib.domain.rules.sighting import Gift
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Item, ItemStore, Storage, Table
+from chalicelib.storage.values import milliseconds
 from tests.book.sightings.lookalike import DAY, enrolled, faces, seen_as
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.book.book_with import book_with

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.templates import MAX_LEARNT, read_vector, reduce_templates
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.chores import NIGHT_HOUR
-from chalicelib.book.words.model import MAX_COMPARED, Face, PromotionSettings
-from chalicelib.book.words.pictures import DetectedFace
-from chalicelib.rights.words.retention import Kind
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.jobs import NIGHT_HOUR
+from chalicelib.domain.model import MAX_COMPARED, Face, PromotionSettings
+from chalicelib.domain.pictures import DetectedFace
+from chalicelib.domain.rules.templates import MAX_LEARNT, read_vector, reduce_templates
+from chalicelib.privacy.retention import Kind
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.book.outcome import deliver
 from tests.support.book.recount_visits import disagreements_of_visits

@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.model import Profile
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.model import Profile
 from tests.support.book.book import Book, shot
 from tests.support.book.new_faces import STORED, meanwhile
 from tests.support.storage.failing import Calls

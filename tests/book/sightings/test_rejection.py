@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.cameras import CameraSettings
-from chalicelib.book.rules.sighting import Rejected
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Instead, Resolution, sighting_id
-from chalicelib.book.words.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import MAX_NEGATIVES, Profile
+from chalicelib.domain.captures import Instead, Resolution, sighting_id
+from chalicelib.domain.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
+from chalicelib.domain.model import MAX_NEGATIVES, Profile
+from chalicelib.domain.rules.sighting import Rejected
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
 from tests.book.sightings.lookalike import DAY, enrolled, faces, seen_as
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.fakes import Person

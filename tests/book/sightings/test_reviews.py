@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.records.observations import review_from, review_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import sighting_id
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Decision, PromotionSettings
-from chalicelib.book.words.observations import NearFace, Review, ReviewKind, review_id
-from chalicelib.book.words.pictures import Box
-from chalicelib.book.words.values import moment
+from chalicelib.domain.captures import sighting_id
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import Decision, PromotionSettings
+from chalicelib.domain.observations import NearFace, Review, ReviewKind, review_id
+from chalicelib.domain.pictures import Box
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.observations import review_from, review_item
+from chalicelib.storage.values import moment
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import Person
 from tests.support.paged import paged

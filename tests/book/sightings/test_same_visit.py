@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.recognition.recognition import NEAREST
-from chalicelib.book.rules.decision import FACES_IN_A_MINUTE, FACES_IN_A_TRACK, SMALLEST_GALLERY
-from chalicelib.book.words.captures import Resolution, Sighting, sighting_id
+from chalicelib.domain.captures import Resolution, Sighting, sighting_id
+from chalicelib.domain.rules.decision import FACES_IN_A_MINUTE, FACES_IN_A_TRACK, SMALLEST_GALLERY
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.book.outcome import RULE, deliver, outcome
 from tests.support.book.recount_visits import disagreements_of_visits

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.book.words.captures import Capture, Resolution, sighting_id
-from chalicelib.book.words.observations import Review
+from chalicelib.domain.captures import Capture, Resolution, sighting_id
+from chalicelib.domain.observations import Review
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import Person
 

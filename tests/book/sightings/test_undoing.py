@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.records.captures import capture_from
-from chalicelib.book.records.merges import UNDONE_WITHIN
-from chalicelib.book.rules.sighting import Gift
 from chalicelib.book.statistics.statistics import Question
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.captures import Capture, Instead, parts_of_sighting
-from chalicelib.book.words.items import captures_of, walk_items
-from chalicelib.book.words.local_time import Granularity, Span
-from chalicelib.book.words.model import REGULAR
-from chalicelib.book.words.observations import EVERYTHING, Measure, Split
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.captures import Capture, Instead, parts_of_sighting
+from chalicelib.domain.local_time import Granularity, Span
+from chalicelib.domain.model import REGULAR
+from chalicelib.domain.observations import EVERYTHING, Measure, Split
+from chalicelib.domain.rules.sighting import Gift
+from chalicelib.storage import keys
+from chalicelib.storage.items import captures_of, walk_items
+from chalicelib.storage.records.captures import capture_from
+from chalicelib.storage.records.merges import UNDONE_WITHIN
+from chalicelib.storage.values import milliseconds
 from tests.book.sightings.lookalike import DAY, enrolled, faces, seen_as
 from tests.support.book import person
 from tests.support.book.book import MINUTE, MONDAY, Book
@@ -161,11 +162,11 @@ def find_capture(book: Book, sighting: str) -> Capture:
 def undo_correction(book: Book, act: Step, face: str, visit: list[str]) -> str:
     """Make a face of somebody's visit, have a hook wait for it, and give the visit back. Return the face's id."""
     known = {*faces(book)}
-    with acts.begin_act(CORRECTION):
+    with audit_events.begin_act(CORRECTION):
         inverse = act(book, face, visit, "")
     [made] = {*faces(book)} - known
     book.services.webhooks.hooks.add("shop", None, people=[made])
-    with acts.begin_act(CORRECTION):
+    with audit_events.begin_act(CORRECTION):
         inverse()
     assert made not in faces(book)
     return made

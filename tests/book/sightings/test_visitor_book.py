@@ -5,16 +5,16 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.records.captures import capture_item
-from chalicelib.book.records.observations import read_visits, visits_item
-from chalicelib.book.rules.visits import Arrival, Arrivals
-from chalicelib.book.store.limits import item_size
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import CaptureState, Resolution, sighting_id
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Profile, PromotionSettings
-from chalicelib.book.words.ports import Put
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.captures import CaptureState, Resolution, sighting_id
+from chalicelib.domain.model import Profile, PromotionSettings
+from chalicelib.domain.rules.visits import Arrival, Arrivals
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.limits import item_size
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.captures import capture_item
+from chalicelib.storage.records.observations import read_visits, visits_item
+from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.fakes import Person, picture, with_thumbnails
 from tests.support.storage.failing import Calls

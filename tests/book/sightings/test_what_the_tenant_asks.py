@@ -1,10 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.rules.decision import OperatingPoint
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.model import Decision
-from chalicelib.book.words.observations import Observation
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.model import Decision
+from chalicelib.domain.observations import Observation
+from chalicelib.domain.rules.decision import OperatingPoint
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import CURVE, Person
 

@@ -3,13 +3,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import asdict, replace
 
-from chalicelib.book.records.observations import observation_item, row_from
-from chalicelib.book.words.errors import ConditionFailed, InvalidInput
-from chalicelib.book.words.model import NO_LABELS, Decision, Labels, Tenant
-from chalicelib.book.words.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
-from chalicelib.book.words.pictures import Box, Estimates, Gender, Pose
-from chalicelib.book.words.values import moment
+from chalicelib.domain.errors import ConditionFailed, InvalidInput
+from chalicelib.domain.model import NO_LABELS, Decision, Labels, Tenant
+from chalicelib.domain.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.pictures import Box, Estimates, Gender, Pose
 from chalicelib.services import Services
+from chalicelib.storage.records.observations import observation_item, row_from
+from chalicelib.storage.values import moment
 from tests.support.fakes import RULES, FakeClock, Person, picture
 from tests.support.paged import paged
 

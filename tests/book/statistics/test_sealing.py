@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.records.observations import LATE_AFTER, STORABLE
 from chalicelib.book.statistics.calendar import make_face_hashes
 from chalicelib.book.statistics.days import OBJECT_GRACE, SEAL_AFTER
-from chalicelib.book.words import keys
-from chalicelib.book.words.local_time import Granularity, day_number
-from chalicelib.book.words.model import Labels, Tenant
-from chalicelib.book.words.observations import (
+from chalicelib.domain.local_time import Granularity, day_number
+from chalicelib.domain.model import Labels, Tenant
+from chalicelib.domain.observations import (
     EVERYTHING,
     ChangedObservation,
     Observation,
     ObservationFilter,
     ObservationKind,
 )
-from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Item, ItemStore, Page, Put, Table
+from chalicelib.storage.records.observations import LATE_AFTER, STORABLE
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
 from tests.support.fakes import FakeClock

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.book.statistics.statistics import Question, SplitBucket
-from chalicelib.book.words.errors import ConditionFailed, InvalidInput
-from chalicelib.book.words.local_time import Granularity, Span, day_text
-from chalicelib.book.words.model import Labels, Profile, Tenant
-from chalicelib.book.words.observations import (
+from chalicelib.domain.errors import ConditionFailed, InvalidInput
+from chalicelib.domain.local_time import Granularity, Span, day_text
+from chalicelib.domain.model import Labels, Profile, Tenant
+from chalicelib.domain.observations import (
     EVERYTHING,
     OF_ARRIVALS,
     Measure,
@@ -21,7 +21,7 @@ from chalicelib.book.words.observations import (
     ObservationKind,
     Split,
 )
-from chalicelib.book.words.pictures import Estimates, Gender
+from chalicelib.domain.pictures import Estimates, Gender
 from chalicelib.services import Services
 from tests.support.book.recount_statistics import (
     arrivals_begun,

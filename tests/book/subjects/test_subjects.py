@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.rules.templates import subject_id
+from chalicelib.api.compreface.requests import RULES
 from chalicelib.book.subjects import Example
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import FaceHeld, PictureNotFound, TooManyPictures, UserNotFound
-from chalicelib.book.words.formats import UNITED
-from chalicelib.book.words.model import MAX_COMPARED, MAX_PICTURES, Face, Group, Profile, Tenant
-from chalicelib.book.words.ports import Update, exists
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.doors.compreface.requests import RULES
+from chalicelib.domain.errors import FaceHeld, PictureNotFound, TooManyPictures, UserNotFound
+from chalicelib.domain.model import MAX_COMPARED, MAX_PICTURES, Face, Group, Profile, Tenant
+from chalicelib.domain.rules.templates import subject_id
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.formats import UNITED
+from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_visits import disagreements_of_visits

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.book.daily_limits import MB, PARTS, DailyLimits
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.bootstrap import build
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.model import Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.ports import Action, Item, ItemStore, Page, Table
 from tests.support.book.book_with import book_of, book_with
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import FakeClock, FakeVision

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.formats import FORMAT
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Credentials, Profile
-from chalicelib.book.words.ports import Update, exists
 from chalicelib.bootstrap import build
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.domain.model import Credentials, Profile
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.formats import FORMAT
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Update, exists
 from regulars.cli import main
 from regulars.tenants.credentials import CredentialsFile, read_credentials
 from tests.support.fakes import FakeClock

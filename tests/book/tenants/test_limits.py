@@ -4,12 +4,12 @@ from functools import partial
 import pytest
 
 from chalicelib.book.tenants import FACES_LEFT
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Busy, GroupExists, IllegalCapacity, InvalidInput, TenantFull, TooManyGroups
-from chalicelib.book.words.model import NO_LABELS, Profile, Tenant
-from chalicelib.book.words.ports import Update, exists
-from chalicelib.book.words.tenant_settings import MAX_FACES, MAX_GROUPS, TenantSettings
+from chalicelib.domain.errors import Busy, GroupExists, IllegalCapacity, InvalidInput, TenantFull, TooManyGroups
+from chalicelib.domain.model import NO_LABELS, Profile, Tenant
+from chalicelib.domain.tenant_settings import MAX_FACES, MAX_GROUPS, TenantSettings
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Update, exists
 from tests.support.book.recount import disagreements
 from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import side_by_side

@@ -1,10 +1,10 @@
 import pytest
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import InvalidInput, TenantExists, TenantNotFound
-from chalicelib.book.words.model import Profile, SharedKey
-from chalicelib.book.words.ports import Update, exists
+from chalicelib.domain.errors import InvalidInput, TenantExists, TenantNotFound
+from chalicelib.domain.model import Profile, SharedKey
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Update, exists
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
 from tests.support.meanwhile import Meanwhile

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
 from chalicelib.book.users import A_TRANSACTION, Outcome
-from chalicelib.book.words.errors import StorageUnavailable, UserNotFound
-from chalicelib.book.words.model import STRANGER, Group
+from chalicelib.domain.errors import StorageUnavailable, UserNotFound
+from chalicelib.domain.model import STRANGER, Group
 from tests.support.book.book import Book
 from tests.support.fakes import RULES, Person, picture
 from tests.support.storage.failing import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault, Killed

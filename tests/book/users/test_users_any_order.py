@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.records.faces import user_from
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.rules.templates import User, fuse_embeddings, gallery_group, read_vector, reduce_templates
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import Conflict, LimitReached, NotFound
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group, PromotionSettings
+from chalicelib.domain.errors import Conflict, LimitReached, NotFound
+from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, PromotionSettings
+from chalicelib.domain.rules.decision import SearchRequest
+from chalicelib.domain.rules.templates import User, fuse_embeddings, gallery_group, read_vector, reduce_templates
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.faces import user_from
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount import disagreements
 from tests.support.examples import examples

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from chalicelib.book.users import Outcome
-from chalicelib.book.words.model import Face, Group
+from chalicelib.domain.model import Face, Group
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.fakes import Person
 

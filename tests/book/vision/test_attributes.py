@@ -22,7 +22,7 @@ from chalicelib.book.vision.describe.attributes import (
 from chalicelib.book.vision.machine import CpuSlots
 from chalicelib.book.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import Box, DetectedFace, Estimates, Gender, Pose
+from chalicelib.domain.pictures import Box, DetectedFace, Estimates, Gender, Pose
 from tests.support.pictures.album import Album, Label
 from tests.support.pictures.photos import OTHER, PORTRAIT
 

@@ -13,11 +13,11 @@ import pytest
 
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
 from chalicelib.cold_start import LOADER_THREAD, VisionAhead
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.ports import Vision
 from tests.support.fakes import FakeVision
 from tests.support.pictures.album import Album
 from tests.support.pictures.photos import PORTRAIT

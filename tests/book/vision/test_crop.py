@@ -26,7 +26,7 @@ from chalicelib.book.vision.pictures.crop import (
     stack_pictures,
     stack_planes,
 )
-from chalicelib.book.words.pictures import Box
+from chalicelib.domain.pictures import Box
 from tests.support.pictures.album import Album
 from tests.support.pictures.photos import PORTRAIT
 

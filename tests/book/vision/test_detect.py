@@ -28,7 +28,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures.crop import cut, enclose_box
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.pictures import DetectedFace
 from tests.support.examples import drawn
 from tests.support.pictures.album import ANY_PICTURE, Album
 from tests.support.pictures.crowds import Portrait, Tally, crowd, head_of

@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 
 from chalicelib.book.vision.pictures.containers import MAX_PARTS, drop_metadata
 from chalicelib.book.vision.pictures.image import read_picture, read_size
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import PictureRules
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.pictures import PictureRules
 from tests.support.examples import drawn
 from tests.support.pictures.album import ANY_PICTURE
 from tests.support.pictures.rules import KINDS, RULES
@@ -557,7 +557,7 @@ _WITHOUT = """
 import sys
 sys.modules["pi_heif"] = None
 from tests.book.vision.test_image import RULES
-from chalicelib.book.words.errors import Unusable
+from chalicelib.domain.errors import Unusable
 from chalicelib.book.vision.pictures.image import read_picture
 try:
     read_picture(open(sys.argv[1], "rb").read(), RULES)

@@ -9,9 +9,9 @@ import pytest
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.decision import ImpostorCurve
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import Gender
+from chalicelib.domain.pictures import Gender
+from chalicelib.domain.rules.decision import ImpostorCurve
 from tests.support.pictures.album import Album, reading_order
 
 MARGIN = 0.15

@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 from PIL import Image
 
+from chalicelib import telemetry
 from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, read_resident_bytes
 from chalicelib.book.vision.pictures.image import read_picture
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.errors import Busy, Unusable
-from chalicelib.book.words.pictures import PictureRules
+from chalicelib.domain.errors import Busy, Unusable
+from chalicelib.domain.pictures import PictureRules
 
 RULES = PictureRules(frozenset({"WEBP"}), 2**20, 8_192, 8_192)
 SLOTS = 2

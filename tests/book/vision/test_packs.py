@@ -16,7 +16,7 @@ from chalicelib.book.vision.packs.manifest import DamagedCalibration
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.book.vision.packs.session import LARGE, Sessions
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.ports import Vision
+from chalicelib.storage.ports import Vision
 from regulars.cli import main
 from tests.support.pictures.album import Album
 from tests.support.pictures.own_pack import MODEL, NAME, NUMBER, own_pack
@@ -335,7 +335,7 @@ def test_what_the_runtime_writes_at_its_start_is_in_the_log_of_a_function_as_jso
     program = """
 import logging, os
 logging.basicConfig()
-from chalicelib.doors import observability
+from chalicelib.api import observability
 observability.log_as_json(os.environ)
 import chalicelib.book.vision.packs.session
 os.write(2, b'the end')

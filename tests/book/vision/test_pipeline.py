@@ -14,10 +14,10 @@ from PIL import Image
 from chalicelib.book.vision.machine import cores_to_run_on, count_cores
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import ATTRIBUTES, Box, DetectedFace, Gender, PictureRules
-from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.telemetry import collect_stages
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Gender, PictureRules
+from chalicelib.storage.ports import Vision
+from chalicelib.telemetry import collect_stages
 from tests.support.pictures import photos as at_hand
 from tests.support.pictures.album import ANY_PICTURE, Album
 from tests.support.pictures.photos import CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT

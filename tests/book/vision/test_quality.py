@@ -3,11 +3,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from chalicelib.book.rules.decision import MIN_QUALITY
 from chalicelib.book.vision.describe import quality
 from chalicelib.book.vision.describe.attributes import MEAN_FACE
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import Box, DetectedFace, Pose
+from chalicelib.domain.pictures import Box, DetectedFace, Pose
+from chalicelib.domain.rules.decision import MIN_QUALITY
 from tests.support.examples import drawn
 from tests.support.pictures import degrade
 from tests.support.pictures.album import Album

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
-from chalicelib.book.words import keys
-from chalicelib.book.words.webhooks import EventKind
+from chalicelib.domain.webhooks import EventKind
+from chalicelib.storage import keys
 from tests.support.fakes import FakeClock
 from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
 from tests.support.hooks.receiver import answers, receiving, says

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 import pytest
 
 from chalicelib.book.webhooks import DeliverySlots
-from chalicelib.book.words.errors import Busy
+from chalicelib.domain.errors import Busy
 
 
 def test_a_hook_has_its_slots_and_no_more_and_others_have_theirs() -> None:

@@ -3,9 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.book.webhooks import MAX_HOOKS
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import InvalidInput, TooManyHooks
-from chalicelib.book.words.ports import Update, exists
+from chalicelib.domain.errors import InvalidInput, TooManyHooks
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Update, exists
 from tests.support.hooks.hook_desk import TENANT, Desk
 
 URL = "https://shop.example/hook"

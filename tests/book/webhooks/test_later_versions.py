@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chalicelib.book.webhooks import OVERDUE
-from chalicelib.book.words import keys
-from chalicelib.book.words.ports import Put, Update, exists
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Put, Update, exists
 from tests.support.hooks.hook_desk import TENANT, Desk, told
 from tests.support.hooks.receiver import answers, receiving
 

@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.book.words.errors import Conflict, HookNotFound, InvalidInput
-from chalicelib.book.words.webhooks import EventKind
+from chalicelib.domain.errors import Conflict, HookNotFound, InvalidInput
+from chalicelib.domain.webhooks import EventKind
 from tests.support.hooks.hook_desk import TENANT, Desk
 from tests.support.hooks.receiver import answers, receiving
 

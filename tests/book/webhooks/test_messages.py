@@ -11,14 +11,14 @@ from urllib.parse import unquote_plus
 import pytest
 from msgspec.structs import replace as changed
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.channels import FIELDS, OF_ALL, Channel, list_fields
-from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.errors import Conflict, HookNotFound, InvalidInput, StorageUnavailable, Unusable
-from chalicelib.book.words.items import write
-from chalicelib.book.words.model import Face
-from chalicelib.book.words.ports import Update, exists
-from chalicelib.book.words.webhooks import Event, EventKind, Hook, Way
+from chalicelib.domain.channels import FIELDS, OF_ALL, Channel, list_fields
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.errors import Conflict, HookNotFound, InvalidInput, StorageUnavailable, Unusable
+from chalicelib.domain.model import Face
+from chalicelib.domain.webhooks import Event, EventKind, Hook, Way
+from chalicelib.storage import keys
+from chalicelib.storage.items import write
+from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import Act, kind_of
-from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.effects import SHARED_KEYS, SHOP
-from chalicelib.book.words.model import STRANGER
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.effects import SHARED_KEYS, SHOP
+from chalicelib.domain.model import STRANGER
 from regulars.backup.after import AccessSince, read_changes_since
 from regulars.cli import main
 from tests.support.book import person
@@ -48,7 +48,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
-    with acts.begin_act(Act(what, "operator", kind_of(what))):
+    with audit_events.begin_act(Act(what, "operator", kind_of(what))):
         calls[what](tenant, *arguments)
 
 

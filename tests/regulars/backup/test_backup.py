@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.auth.roles import Role
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.words import keys
-from chalicelib.book.words.formats import FORMAT
-from chalicelib.book.words.model import NewFace, Profile
-from chalicelib.book.words.observations import ObservationFilter
-from chalicelib.book.words.ports import Put
 from chalicelib.bootstrap import build
-from chalicelib.doors.words.roles import Role
+from chalicelib.domain.model import NewFace, Profile
+from chalicelib.domain.observations import ObservationFilter
+from chalicelib.domain.rules.decision import SearchRequest
+from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
-from chalicelib.storage import DATABASE
+from chalicelib.storage import keys
+from chalicelib.storage.formats import FORMAT
+from chalicelib.storage.ports import Put
 from regulars.backup import archive
 from regulars.backup.backup import backup, make_copy_error, restore
 from regulars.cli import main

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.aws.clients import open_aws_client
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import NewFace, Profile
-from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
-from chalicelib.rights.words.erasures import SETTLED
+from chalicelib.domain.model import NewFace, Profile
+from chalicelib.privacy.erasure_progress import SETTLED
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
+from chalicelib.storage import keys
+from chalicelib.storage.aws.clients import open_aws_client
+from chalicelib.storage.ports import Vision
 from infra.storage import make_storage
 from regulars.backup.after import redo_since
 from regulars.backup.backup import backup, restore

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.errors import ConsentNotFound, WrongCredentials
-from chalicelib.book.words.model import Profile
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.auth.roles import Role
 from chalicelib.bootstrap import build
-from chalicelib.doors.service_keys import add_service_key
-from chalicelib.doors.words.roles import Role
-from chalicelib.rights.words.signing import canonical_json, new_key, sign_statement
-from chalicelib.rights.words.standing import is_document, read_document
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.errors import ConsentNotFound, WrongCredentials
+from chalicelib.domain.model import Profile
+from chalicelib.privacy.signing import canonical_json, new_key, sign_statement
+from chalicelib.privacy.standing import is_document, read_document
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.backup import backup, receipts
@@ -113,7 +113,7 @@ def end_everything(shop: Shop, book: Book) -> None:
         lambda: services.tenants.change_settings("shop", {"strangers": "forget", "consent_required": True}),
         lambda: services.tenants.change_settings("shop", {"controller": "Somebody else"}),
     ):
-        with acts.begin_act(act("something that no list names")):
+        with audit_events.begin_act(act("something that no list names")):
             do()
     services.tenants.disable("other")
 

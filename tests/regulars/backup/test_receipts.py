@@ -14,20 +14,20 @@ import pytest
 from msgspec import Struct
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.records.merges import UNDONE_WITHIN
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import Act
-from chalicelib.book.words.acts import Kind as ActKind
-from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.model import Face, Profile
-from chalicelib.book.words.values import moment_of_text, time_text
 from chalicelib.bootstrap import build
-from chalicelib.rights.erasure.again import Receipt, read_receipt
-from chalicelib.rights.words.erasures import RECEIPTS
-from chalicelib.rights.words.signing import fingerprint
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act
+from chalicelib.domain.audit_events import Kind as ActKind
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import Face, Profile
+from chalicelib.privacy.erasure.again import Receipt, read_receipt
+from chalicelib.privacy.erasure_progress import RECEIPTS
+from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.records.merges import UNDONE_WITHIN
+from chalicelib.storage.values import moment_of_text, time_text
 from regulars.backup import receipts
 from regulars.backup.backup import backup, restore
 from regulars.cli import main
@@ -125,7 +125,7 @@ def given_away_and_asked(book: Book) -> object:
 
 def merged_long_ago_and_asked(book: Book) -> object:
     """After 30 days only the audit knows the merge; of faces that are many, a further record is then made."""
-    with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+    with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
         book.services.merges.merging.merge(book.tenant, "other", "ann")
     book.clock.advance(UNDONE_WITHIN + DAY)
     book.sweep()

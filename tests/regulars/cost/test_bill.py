@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from chalicelib.aws.cost import table
-from chalicelib.aws.cost.table import Load, count_units, price_by_service
-from chalicelib.aws.spread import find_cold_share
-from chalicelib.book.rules.galleries import count_held
-from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
+from chalicelib.cost import table
+from chalicelib.cost.table import Load, count_units, price_by_service
+from chalicelib.domain.rules.galleries import count_held
+from chalicelib.domain.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
+from chalicelib.storage.aws.spread import find_cold_share
 from regulars.cli import main
 from tests.support.box.session import ROOT, read
 

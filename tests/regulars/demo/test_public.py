@@ -15,10 +15,10 @@ import pytest
 import requests
 from msgspec import Struct
 
-from chalicelib.doors import dialects
-from chalicelib.doors.access.rate_limits import Rate
-from chalicelib.doors.v1 import routes as v1
-from chalicelib.doors.words.roles import Role
+from chalicelib.api import dialects
+from chalicelib.api.v1 import routes as v1
+from chalicelib.auth.rate_limits import Rate
+from chalicelib.auth.roles import Role
 from regulars.serve.public import RATE, WORK, PublicSite
 from regulars.serve.server import Front, open_listener
 from regulars.serve.service import stop

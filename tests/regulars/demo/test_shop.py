@@ -9,11 +9,11 @@ import pytest
 from regulars_client import Regulars
 
 from chalicelib.book.absences import overdue_at
-from chalicelib.book.rules.usual import is_quieter, learn_usual
-from chalicelib.book.rules.visits import Arrival
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.local_time import DAY_MS, local_hour
-from chalicelib.book.words.values import milliseconds
+from chalicelib.domain.local_time import DAY_MS, local_hour
+from chalicelib.domain.rules.usual import is_quieter, learn_usual
+from chalicelib.domain.rules.visits import Arrival
+from chalicelib.storage.values import milliseconds
 from regulars.demo import shop
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import NAMES, STAFF, VIP, fill_shop

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.telemetry import CANARY_SECONDS
-from chalicelib.doors.observability import NAMESPACE
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.telemetry import CANARY_SECONDS
 from infra import template
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan

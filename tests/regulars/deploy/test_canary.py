@@ -4,10 +4,10 @@ from contextlib import closing
 
 import pytest
 
-from chalicelib.book.words.keys import TENANTS
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.book.words.webhooks import EventKind
+from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.webhooks import EventKind
+from chalicelib.storage.keys import TENANTS
 from regulars.deploy.canary import add_canary, choose_canary_limit
 from regulars.options import choose_settings, open_services
 from tests.support.storage.emulated import Aws

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.errors import InvalidInput
+from chalicelib.domain.errors import InvalidInput
 from infra import template
 from regulars import cli
 from regulars.deploy import deploy

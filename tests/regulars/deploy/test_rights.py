@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chalicelib.aws.clients import open_aws_client
+from chalicelib.storage.aws.clients import open_aws_client
 from infra import template
 from regulars.deploy import deploy
 from regulars.deploy.canary import add_canary

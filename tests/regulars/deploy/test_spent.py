@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.aws.cost.table import add_up_rows, read_prices, read_table, sum_up_usd
-from chalicelib.book.words.keys import TABLES
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.cost.table import add_up_rows, read_prices, read_table, sum_up_usd
+from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.storage.keys import TABLES
 from regulars.deploy.spent import COMPARED, compare_month, count_shops, describe_difference
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed

@@ -11,17 +11,17 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
+from chalicelib.api.deepstack import KeylessClients
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.vision.cgroup_quota import Quota
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.channels import Channel
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.ports import Disk
-from chalicelib.book.words.tenant_settings import OF_NOTICE, TenantSettings
-from chalicelib.book.words.webhooks import Event, EventKind, Way
-from chalicelib.doors.deepstack import KeylessClients
+from chalicelib.domain.channels import Channel
+from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import OF_NOTICE, TenantSettings
+from chalicelib.domain.webhooks import Event, EventKind, Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_networks
+from chalicelib.storage.ports import Disk
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population
+from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population
 from regulars.measuring import curves
 from regulars.measuring.kinds import FEWEST, ONE_KIND, find_clusters, measure_kinds
 from regulars.measuring.open_set import Rule

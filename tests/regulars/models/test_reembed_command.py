@@ -7,8 +7,8 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.model import NewFace, Profile, Tenant
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import NewFace, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.cli import main

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import pytest
 from regulars_client import models
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.ports import Delete
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Delete
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.frigate import MOST_BYTES, Frigate, NotFrigates, Refused, read_event, read_events

@@ -10,8 +10,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 from msgspec import Struct
 
-from chalicelib.book.words.model import Credentials
-from chalicelib.doors.http import URLENCODED
+from chalicelib.api.http import URLENCODED
+from chalicelib.domain.model import Credentials
 from regulars.serve.messages import Request
 
 

@@ -10,9 +10,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from chalicelib.book.words.model import Credentials as Keys
-from chalicelib.doors.http import JSON, URLENCODED
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.api.http import JSON, URLENCODED
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.domain.model import Credentials as Keys
 from tests.support.api.icredit.client import EVER
 from tests.support.api.sunmi.client import md5_sign
 from tests.support.box.box import Box

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.doors.http import Refused
+from chalicelib.api.http import Refused
 from regulars.serve.callers import CallerHint
 from regulars.serve.messages import Request, Response, make_json_response
 from regulars.serve.site import Site

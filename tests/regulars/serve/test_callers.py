@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 import app
 from chalicelib import bootstrap
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.model import Profile
-from chalicelib.doors.deepstack import KeylessClients
-from chalicelib.doors.dialects import find_owner
-from chalicelib.doors.forms import MAX_URLENCODED_BYTES
-from chalicelib.doors.http import URLENCODED
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.api.deepstack import KeylessClients
+from chalicelib.api.dialects import find_owner
+from chalicelib.api.forms import MAX_URLENCODED_BYTES
+from chalicelib.api.http import URLENCODED
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_networks
 from regulars.serve.callers import REMEMBERED, Tenants

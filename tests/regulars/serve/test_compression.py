@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from chalicelib.doors.console_files import locate_folder
+from chalicelib.api.console_files import locate_folder
 from regulars.serve.messages import LEAST_BYTES, Response, compress_response
 
 LONG = b"{" + b" " * LEAST_BYTES + b"}"

@@ -13,8 +13,8 @@ from chalice.app import Chalice, Cron, Rate
 from msgspec.structs import replace
 
 import app
-from chalicelib.book.store.embedded.queue import SqliteQueue
-from chalicelib.book.store.in_process import SystemClock
+from chalicelib.storage.box.queue import SqliteQueue
+from chalicelib.storage.in_process import SystemClock
 from regulars.serve import server
 from regulars.serve.events import (
     IDLE_S,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.book.words.model import Profile
+from chalicelib.domain.model import Profile
 from tests.regulars.serve.dialects import DIALECTS, Client
 from tests.regulars.serve.framing import (
     VARIANTS,

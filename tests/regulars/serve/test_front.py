@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.errors import Busy
-from chalicelib.doors.http import Refused
+from chalicelib.api.http import Refused
+from chalicelib.domain.errors import Busy
 from chalicelib.settings import read_networks
 from regulars.serve.callers import CallerHint
 from regulars.serve.connections import HEAD_BYTES, Connection, Timeouts

@@ -14,9 +14,9 @@ from chalice.app import Chalice
 from chalice.config import Config
 from chalice.local import LocalGateway
 
-from chalicelib.book.words.errors import NotFound
-from chalicelib.doors.http import MAX_BODY_BYTES
-from chalicelib.doors.icredit.operation import CODES
+from chalicelib.api.http import MAX_BODY_BYTES
+from chalicelib.api.icredit.operation import CODES
+from chalicelib.domain.errors import NotFound
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request, Response
 from tests.support.api.v1.client import document

@@ -21,7 +21,7 @@ import os, signal, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from chalicelib.bootstrap import build
-from chalicelib.book.words.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event, EventKind
 from chalicelib.settings import Settings
 from tests.support.fakes import FakeClock
 

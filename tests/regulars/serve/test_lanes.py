@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.book.words.errors import Busy
+from chalicelib.domain.errors import Busy
 from regulars.serve.lanes import Lanes
 from tests.support.waiting import PATIENCE_S
 

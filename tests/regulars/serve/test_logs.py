@@ -12,7 +12,7 @@ import pytest
 from regulars_client import Regulars
 from regulars_client.errors import ApiError, RegularsError
 
-from chalicelib.doors.observability import JsonLines
+from chalicelib.api.observability import JsonLines
 from regulars.serve import logs
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from regulars_client.errors import ApiError
 
-from chalicelib.book.words.telemetry import CANARY_SECONDS, UNITS
-from chalicelib.doors.sites import is_own_host, list_own_names
+from chalicelib.api.sites import is_own_host, list_own_names
+from chalicelib.telemetry import CANARY_SECONDS, UNITS
 from infra.dependencies import ROOT
 from regulars.errors import PortTaken
 from regulars.serve import metrics

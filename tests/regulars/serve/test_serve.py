@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.probe import DONE
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.doors.sunmi.probe import DONE
+from chalicelib.domain.model import Profile, Tenant
 from chalicelib.settings import Settings
 from regulars import folder
 from regulars.cli import main

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.book.words.model import Profile
+from chalicelib.domain.model import Profile
 from tests.regulars.serve.dialects import DIALECTS, Client
 from tests.support.box.box import Box, serving
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.book.words.model import Profile
-from chalicelib.doors.http import URLENCODED
-from chalicelib.doors.service_keys import add_service_key
+from chalicelib.api.http import URLENCODED
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.domain.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.serve.callers import Tenants

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
-from chalicelib.book.store.limits import MAX_UPLOAD_BYTES
-from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.ports import PresignedRequest, Upload
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.storage.box.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
+from chalicelib.storage.limits import MAX_UPLOAD_BYTES
+from chalicelib.storage.ports import PresignedRequest, Upload
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 from tests.support.box.apps import serving

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from chalicelib.book.words.ports import Upload
+from chalicelib.storage.ports import Upload
 from tests.support.box.blob_server import opened, start
 
 pytestmark = pytest.mark.disk

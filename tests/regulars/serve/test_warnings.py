@@ -2,7 +2,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from chalicelib.book.words.ports import FULL_BYTES, Disk
+from chalicelib.storage.ports import FULL_BYTES, Disk
 from regulars.serve.server import list_warnings
 from tests.support.book.book import Book
 

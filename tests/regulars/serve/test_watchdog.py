@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, SignedPaths, signing_secret
-from chalicelib.book.store.in_process import SystemClock
-from chalicelib.doors.sunmi.probe import DONE
+from chalicelib.api.sunmi.probe import DONE
+from chalicelib.storage.box.uploads import PICTURES_PREFIX, SignedPaths, signing_secret
+from chalicelib.storage.in_process import SystemClock
 from regulars.serve.site import PLACES
 from regulars.serve.watchdog import ENDS_AFTER_S
 from tests.regulars.serve import guarded_server as guarded

@@ -9,14 +9,14 @@ from typing import TypeVar
 import pytest
 from msgspec.structs import asdict
 
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.store.embedded.vault import PlainVault
-from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.tenants import Tenants
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import InvalidInput, TenantExists, TenantNotFound
-from chalicelib.book.words.model import Credentials, Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.errors import InvalidInput, TenantExists, TenantNotFound
+from chalicelib.domain.model import Credentials, Profile
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.storage import keys
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.box.vault import PlainVault
+from chalicelib.storage.in_process import SystemClock
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, CredentialsFile, find_machine_zone, read_credentials
 from tests.support.book.book_with import book_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
+from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
 from regulars.cli import main
 from regulars.options import choose_settings, open_services
 from regulars.tenants.credentials import FILE

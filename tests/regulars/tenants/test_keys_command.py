@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.doors.words.roles import Role
+from chalicelib.auth.roles import Role
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars import folder

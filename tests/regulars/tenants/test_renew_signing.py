@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.book.words import keys
-from chalicelib.book.words.ports import Put
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Put
 from regulars.cli import main
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import fields
 
 from chalicelib import bootstrap
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.tenants.credentials import find_machine_zone

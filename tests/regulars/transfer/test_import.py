@@ -11,8 +11,8 @@ from msgspec import to_builtins
 from numpy.typing import NDArray
 from regulars_client import Regulars, models
 
-from chalicelib.book.words.model import MAX_PICTURES, Profile
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.model import MAX_PICTURES, Profile
+from chalicelib.domain.pictures import DetectedFace
 from regulars.cli import main
 from regulars.transfer.importing import show_progress
 from tests.support.box.album import people, state

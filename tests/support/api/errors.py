@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from chalicelib.book.words.errors import ConditionFailed, RegularsError
+from chalicelib.domain.errors import ConditionFailed, RegularsError
 
 
 def tree(root: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from chalicelib.book.words.model import Credentials
+from chalicelib.domain.model import Credentials
 from tests.support.api.rekognition.client import hold
 
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]

@@ -2,7 +2,7 @@
 
 `make_event` does what the gateway does, not what is convenient. Its sources:
 
-- events recorded from AWS (localstack/localstack, tests/aws/services/apigateway/test_apigateway_lambda.snapshot.json):
+- events recorded from AWS (localstack/localstack, tests/storage/aws/services/apigateway/test_apigateway_lambda.snapshot.json):
   paths and their variables stay as they were sent, also with a slash at the end; of a query, values are decoded and a
   name's last one counts; Authorization and User-Agent are written so, other names as they were sent
 - https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html: `;` parts a query
@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 from chalice.app import Chalice
 from msgspec import Struct
 
-from chalicelib.doors.application import Routes, normalize_path
+from chalicelib.api.application import Routes, normalize_path
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"

@@ -16,8 +16,8 @@ from typing import Any
 import urllib3
 from msgspec import Struct
 
-from chalicelib.book.words.model import Credentials
-from chalicelib.doors.sunmi.probe import compute_signature
+from chalicelib.api.sunmi.probe import compute_signature
+from chalicelib.domain.model import Credentials
 from regulars.clients import Reply, Transport
 from regulars.errors import WrongAnswer
 

@@ -1,11 +1,11 @@
 """All routes of v1 and the dialects that a key opens, and their samples."""
 
-from chalicelib.doors.compreface import routes as compreface
-from chalicelib.doors.deepstack import routes as deepstack
-from chalicelib.doors.icredit import routes as icredit
-from chalicelib.doors.rekognition import requests as rekognition
-from chalicelib.doors.sunmi import routes as sunmi
-from chalicelib.doors.v1 import routes as v1
+from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
+from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import requests as rekognition
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
 from tests.support.api.samples import SAMPLES, Sample
 
 ROUTES = [

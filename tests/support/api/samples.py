@@ -1,7 +1,7 @@
 """For each route of each dialect the requests that show all of its ids: `{slots}` stand for them.
 
-`Sample.filled` puts ids in, of a shop (tests/doors/neighbours.py) or of nobody. A new route needs samples here, else
-tests/doors/test_isolation.py fails.
+`Sample.filled` puts ids in, of a shop (tests/api/neighbours.py) or of nobody. A new route needs samples here, else
+tests/api/test_isolation.py fails.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from chalicelib.doors.v1.routes import OPERATIONS
+from chalicelib.api.v1.routes import OPERATIONS
 from tests.support.fakes import photo
 
 _ANYBODY = photo(999)

@@ -6,9 +6,9 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.doors import console, dialects
-from chalicelib.doors.application import Application
-from chalicelib.doors.v1 import blueprint as v1
+from chalicelib.api import console, dialects
+from chalicelib.api.application import Application
+from chalicelib.api.v1 import blueprint as v1
 from chalicelib.services import Services
 from regulars import libraries
 

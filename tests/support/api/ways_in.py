@@ -18,9 +18,9 @@ import pytest
 from msgspec import Struct
 from regulars_client import Regulars
 
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
-from chalicelib.doors.dialects import SERVICES
-from chalicelib.doors.service_keys import add_service_key
 from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.mqtt import bridge

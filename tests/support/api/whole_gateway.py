@@ -19,7 +19,7 @@ from chalice.app import Chalice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.doors.application import Routes, normalize_path
+from chalicelib.api.application import Routes, normalize_path
 from infra.template import make_gateway_answers
 from tests.support.api.gateway import LAMBDAS_ID, Call, is_binary, lower_names, make_event
 

@@ -12,20 +12,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.book.store.embedded.blobs import FolderBlobStore
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.store.embedded.vault import PlainVault
-from chalicelib.book.words import acts, keys
-from chalicelib.book.words.acts import Act, kind_of
-from chalicelib.book.words.items import walk_items, write
-from chalicelib.book.words.ports import BlobStore, Delete, Item, ItemStore, Put
-from chalicelib.rights.audit.audit import AuditedItems
-from chalicelib.rights.audit.chain import Chain, Element, Signing
-from chalicelib.rights.audit.leaving import AuditErasing
-from chalicelib.rights.audit.verifying import Verified, Verifying
-from chalicelib.rights.words import signing
-from chalicelib.rights.words.audit import Document, Head, Leaf, Sign, compute_root, entry_put, leaf_of, new_entry
-from chalicelib.rights.words.signing import canonical_json
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.privacy import signing
+from chalicelib.privacy.audit.audit import AuditedItems
+from chalicelib.privacy.audit.chain import Chain, Element, Signing
+from chalicelib.privacy.audit.leaving import AuditErasing
+from chalicelib.privacy.audit.verifying import Verified, Verifying
+from chalicelib.privacy.audit_entries import Document, Head, Leaf, Sign, compute_root, entry_put, leaf_of, new_entry
+from chalicelib.privacy.signing import canonical_json
+from chalicelib.storage import keys
+from chalicelib.storage.box.blobs import FolderBlobStore
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.box.vault import PlainVault
+from chalicelib.storage.items import walk_items, write
+from chalicelib.storage.ports import BlobStore, Delete, Item, ItemStore, Put
 from tests.support.fakes import FakeClock
 
 TENANT = "shop"
@@ -73,7 +74,7 @@ class Desk:
 
     def set_days(self, days: int | None) -> None:
         self.clock.advance(timedelta(milliseconds=1))
-        with acts.begin_act(Act(SETS, "key first", kind_of(SETS))):
+        with audit_events.begin_act(Act(SETS, "key first", kind_of(SETS))):
             write(self.audited, [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})])
         self.clock.advance(timedelta(milliseconds=1))
 
@@ -87,7 +88,7 @@ class Desk:
         self.put_key({**self.key_item(), "sealed": b"damaged"})
 
     def renew(self, *, is_lost: bool = False) -> None:
-        with acts.begin_act(Act(RENEW, "operator", kind_of(RENEW))):
+        with audit_events.begin_act(Act(RENEW, "operator", kind_of(RENEW))):
             self.signing.renew_key(TENANT, is_lost=is_lost)
 
     @property

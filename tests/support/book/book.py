@@ -17,17 +17,17 @@ from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.deletion.orphans import LISTED
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.captures import capture_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState, capture_id
-from chalicelib.book.words.errors import TenantExists
-from chalicelib.book.words.model import Face, NewFace, Profile, Tenant
-from chalicelib.book.words.observations import ObservationFilter
-from chalicelib.book.words.ports import Clock, Put, Storage
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.captures import Capture, CaptureState, capture_id
+from chalicelib.domain.errors import TenantExists
+from chalicelib.domain.model import Face, NewFace, Profile, Tenant
+from chalicelib.domain.observations import ObservationFilter
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Clock, Put, Storage
+from chalicelib.storage.records.captures import capture_item
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.ports import defer_call
+from chalicelib.lazy import lazy
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.ports import defer_call
 
 
 def book_with(book: Services, **other: Any) -> Services:

@@ -8,9 +8,9 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words.captures import Instead
-from chalicelib.book.words.errors import Busy, Conflict, InvalidInput, LimitReached, NotFound
-from chalicelib.book.words.model import PromotionSettings
+from chalicelib.domain.captures import Instead
+from chalicelib.domain.errors import Busy, Conflict, InvalidInput, LimitReached, NotFound
+from chalicelib.domain.model import PromotionSettings
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount_visits import disagreements_of_learning, disagreements_of_visits
 from tests.support.fakes import RULES, Person, picture

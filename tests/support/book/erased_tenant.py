@@ -1,7 +1,7 @@
 """A tenant that is erased, and what is left of it."""
 
-from chalicelib.book.words import keys
-from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.privacy.tenant_erasure_progress import UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.storage import keys
 from tests.support.book.book import Book
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.words.model import Profile, PromotionSettings, Tenant
+from chalicelib.domain.model import Profile, PromotionSettings, Tenant
 from chalicelib.services import Services
 from tests.support.book.book import Book
 from tests.support.book.recount_visits import disagreements_of_visits

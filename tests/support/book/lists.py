@@ -1,8 +1,8 @@
 """Whom the lists of a book show."""
 
-from chalicelib.book.records.observations import STORABLE
-from chalicelib.book.words.items import FaceOrder
-from chalicelib.book.words.observations import EVERYTHING
+from chalicelib.domain.observations import EVERYTHING
+from chalicelib.storage.items import FaceOrder
+from chalicelib.storage.records.observations import STORABLE
 from tests.support.book.book import Book
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chalicelib.book.rules.decision import FaceSearch, SearchAnswer, SearchRequest
+from chalicelib.domain.rules.decision import FaceSearch, SearchAnswer, SearchRequest
 from tests.support.book.book import Book
 from tests.support.storage.failing import Calls
 

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.model import PromotionSettings
+from chalicelib.domain.captures import Capture
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.model import PromotionSettings
 from tests.support.book.book import Book, Entry, Shot
 
 GAP_MINUTES = 30

@@ -1,6 +1,6 @@
 """People whom a camera takes for two strangers, and who turn out to be one."""
 
-from chalicelib.book.words.model import Face
+from chalicelib.domain.model import Face
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.fakes import RULES, Person, picture
 

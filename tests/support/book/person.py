@@ -7,10 +7,10 @@ from typing import Any
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Decision, Face
-from chalicelib.rights.subject_access import Subject, read_holdings
-from chalicelib.rights.words.erasures import SETTLED
+from chalicelib.domain.model import Decision, Face
+from chalicelib.privacy.erasure_progress import SETTLED
+from chalicelib.privacy.subject_access import Subject, read_holdings
+from chalicelib.storage import keys
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, picture

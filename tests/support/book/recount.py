@@ -1,11 +1,11 @@
 """Counts everything that a tenant holds again, from the records themselves, and says what does not agree."""
 
-from chalicelib.book.records.faces import face_from
 from chalicelib.book.tenants import read_ended_records
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import directory_of, walk_items
-from chalicelib.book.words.model import Face, Tenant
+from chalicelib.domain.model import Face, Tenant
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.items import directory_of, walk_items
+from chalicelib.storage.records.faces import face_from
 
 
 def every_face(services: Services, tenant: Tenant) -> dict[str, Face]:

@@ -4,15 +4,15 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from chalicelib.book.records.observations import observation_from
 from chalicelib.book.statistics.statistics import SplitBucket
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind, Split
-from chalicelib.book.words.ports import ItemStore
+from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind, Split
 from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import ItemStore
+from chalicelib.storage.records.observations import observation_from
 
 
 def items_of(services: Services) -> ItemStore:

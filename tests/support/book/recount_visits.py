@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from chalicelib.book.records.observations import observation_from, read_visits
-from chalicelib.book.rules.templates import MAX_LEARNT
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.model import MAX_COMPARED
-from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.model import MAX_COMPARED
+from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.rules.templates import MAX_LEARNT
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.observations import observation_from, read_visits
 from tests.support.book.book import Book
 
 DAYS = timedelta(days=1)

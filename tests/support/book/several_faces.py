@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from chalicelib.book.words.model import Group, Tenant
-from chalicelib.doors.compreface.requests import RULES
+from chalicelib.api.compreface.requests import RULES
+from chalicelib.domain.model import Group, Tenant
 from chalicelib.services import Services
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.book.rules.usual import Usual, count_expected, is_quieter, learn_usual
-from chalicelib.book.words.opening import read_opening
+from chalicelib.domain.opening import read_opening
+from chalicelib.domain.rules.usual import Usual, count_expected, is_quieter, learn_usual
 
 MONDAY = 21_004
 """A day since 1970."""

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.book.commit import Change, GalleryWriter, limited_groups
-from chalicelib.book.index.snapshots.segment import Segment, encode_segment, segment_of_rows
-from chalicelib.book.records.faces import face_item
-from chalicelib.book.rules.templates import make_template
-from chalicelib.book.store.in_process import SystemClock
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
-from chalicelib.book.words.observations import Observation, ObservationKind
-from chalicelib.book.words.pictures import Box, Estimates, Gender, Pose
-from chalicelib.book.words.ports import BlobStore, ItemStore, Put, Vision, absent
-from chalicelib.book.words.values import time_ordered_id
+from chalicelib.book.search.snapshots.segment import Segment, encode_segment, segment_of_rows
+from chalicelib.domain.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
+from chalicelib.domain.observations import Observation, ObservationKind
+from chalicelib.domain.pictures import Box, Estimates, Gender, Pose
+from chalicelib.domain.rules.templates import make_template
+from chalicelib.storage import keys
+from chalicelib.storage.in_process import SystemClock
+from chalicelib.storage.ports import BlobStore, ItemStore, Put, Vision, absent
+from chalicelib.storage.records.faces import face_item
+from chalicelib.storage.values import time_ordered_id
 
 BATCH = 97
 """Faces of one transaction: with counts, seq and journal 100 actions."""

@@ -1,7 +1,7 @@
 """A tenant of a book."""
 
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 
 

@@ -10,9 +10,9 @@ from typing import Any, get_args, get_origin
 from msgspec.structs import fields
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.model import BLANK, Face, Labels
-from chalicelib.book.words.pictures import Gender
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.model import BLANK, Face, Labels
+from chalicelib.domain.pictures import Gender
 
 _BY_KIND: Mapping[Any, Any] = {
     int: 34,

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Chalice, Response
 
-from chalicelib.doors.application import PerThread
+from chalicelib.api.application import PerThread
 from regulars.serve.gateway import Gateway
 from regulars.serve.server import Front, open_listener
 from regulars.serve.site import Site

@@ -5,9 +5,9 @@ import sys
 import threading
 from pathlib import Path
 
-from chalicelib.book.store.embedded.queue import SqliteQueue
-from chalicelib.book.store.embedded.uploads import FolderUploadStore, SignedPaths, signing_secret
-from chalicelib.book.store.in_process import SystemClock
+from chalicelib.storage.box.queue import SqliteQueue
+from chalicelib.storage.box.uploads import FolderUploadStore, SignedPaths, signing_secret
+from chalicelib.storage.in_process import SystemClock
 from regulars.serve.server import Front, open_listener
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs

@@ -8,11 +8,11 @@ from pathlib import Path
 from msgspec import Struct
 from regulars_client import Regulars
 
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
+from chalicelib.domain.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.ports import Vision
 from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.stage import make_stage
 from tests.support.fakes import FakeClock, FakeVision

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.domain.model import Credentials, Profile
 from regulars.clients import Connection
 from tests.support.api.over_http import Sunmi
 

@@ -16,18 +16,18 @@ from msgspec.structs import replace
 
 import app
 from chalicelib import search_function
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
 from chalicelib.book.cameras import CameraSettings
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import Credentials, Decision, Profile, PromotionSettings
-from chalicelib.book.words.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.doors.dialects import SERVICES
-from chalicelib.doors.service_keys import add_service_key
-from chalicelib.rights.words.erasures import SETTLED
+from chalicelib.domain.captures import Capture, CaptureState
+from chalicelib.domain.model import Credentials, Decision, Profile, PromotionSettings
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.open_storage import open_storage
+from chalicelib.privacy.erasure_progress import SETTLED
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
 from regulars.serve.gateway import Context
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.devices import device, with_passkey

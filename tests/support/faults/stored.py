@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from chalicelib.storage import DATABASE
+from chalicelib.open_storage import DATABASE
 
 _DRAWN = re.compile(
     r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-9_]{12,}'

@@ -18,22 +18,22 @@ from msgspec import Struct
 from rich.console import Console
 
 import app
-from chalicelib.aws.search import make_event as search_event
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.words import acts
-from chalicelib.book.words.acts import Act, Kind
-from chalicelib.book.words.chores import NIGHT_HOUR, TRUSTED
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.doors import console
-from chalicelib.doors.compreface import routes as compreface
-from chalicelib.doors.deepstack import routes as deepstack
-from chalicelib.doors.icredit import routes as icredit
-from chalicelib.doors.rekognition import requests as rekognition
-from chalicelib.doors.sunmi import routes as sunmi
-from chalicelib.doors.v1 import routes as v1
-from chalicelib.rights.words.signing import renewal_of
-from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantStep
+from chalicelib.api import console
+from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
+from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import requests as rekognition
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.jobs import NIGHT_HOUR, TRUSTED
+from chalicelib.domain.model import Profile
+from chalicelib.domain.rules.decision import SearchRequest
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.privacy.signing import renewal_of
+from chalicelib.privacy.tenant_erasure_progress import UNDER_WAY, TenantStep
+from chalicelib.storage.aws.search import make_event as search_event
 from regulars.tenants.command import describe_tenant, format_keys, format_tenants
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
@@ -91,7 +91,7 @@ WITHOUT_STORAGE = {
     *(("GET", path) for path in ("/api/v1/config", "/api/v1/consistence/status", "/core/healthcheck", "/core/status")),
     *(("GET", path) for path in (*console.PATHS, *deepstack.STATUS_PATHS)),
 }
-"""Routes that call no storage, or only to say whether it answers (tests/doors/test_health.py)."""
+"""Routes that call no storage, or only to say whether it answers (tests/api/test_health.py)."""
 
 
 def everything() -> list[str]:
@@ -717,7 +717,7 @@ def _erased_whole(box: Box) -> Any:
 def _renewed_signing(box: Box) -> Any:
     """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
     box.services.audit.signing.read_public_keys("shop")  # makes the first
-    with acts.begin_act(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
+    with audit_events.begin_act(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
         return renewal_of(box.services.audit.signing.renew_key("shop")).is_vouched
 
 

@@ -11,16 +11,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from chalicelib.book.idempotency import Requests
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.store.embedded.queue import SqliteQueue
-from chalicelib.book.store.embedded.vault import PlainVault
-from chalicelib.book.store.web.safe_requests import SafePostman
 from chalicelib.book.tenants import Tenants
 from chalicelib.book.webhooks import Deliveries, Hooks, Outbox
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.ports import ItemStore, Message, Queue
-from chalicelib.book.words.webhooks import Delivery, Event, EventKind, delivery_from
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.domain.webhooks import Delivery, Event, EventKind, delivery_from
+from chalicelib.http_client.safe_requests import SafePostman
+from chalicelib.storage import keys
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.box.queue import SqliteQueue
+from chalicelib.storage.box.vault import PlainVault
+from chalicelib.storage.ports import ItemStore, Message, Queue
 from tests.support.fakes import FakeClock
 from tests.support.hooks.receiver import Heard
 

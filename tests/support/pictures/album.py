@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import DetectedFace, Estimates, PictureRules
+from chalicelib.domain.pictures import DetectedFace, Estimates, PictureRules
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 8192, 8192)
 

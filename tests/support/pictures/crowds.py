@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.book.vision.detect.detect import measure_overlap
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.pictures import DetectedFace
 
 FOUND_IOU = 0.5
 GRID = (8, 3)

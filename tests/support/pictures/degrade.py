@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.pictures import DetectedFace
 
 Picture = NDArray[np.uint8]
 Way = Callable[[Picture, DetectedFace], Picture]

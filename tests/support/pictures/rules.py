@@ -1,6 +1,6 @@
 """Which pictures are read in tests."""
 
-from chalicelib.book.words.pictures import PictureRules
+from chalicelib.domain.pictures import PictureRules
 
 KINDS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"})
 RULES = PictureRules(KINDS, 1 << 25, 8192, 8192)

@@ -2,10 +2,10 @@
 
 from contextlib import suppress
 
-from chalicelib.aws.errors import translate_failures
-from chalicelib.aws.queue import SqsQueue
-from chalicelib.book.store.limits import require_receive
-from chalicelib.book.words.ports import Message, Queue
+from chalicelib.storage.aws.errors import translate_failures
+from chalicelib.storage.aws.queue import SqsQueue
+from chalicelib.storage.limits import require_receive
+from chalicelib.storage.ports import Message, Queue
 
 
 class ReceivingSqs(SqsQueue):

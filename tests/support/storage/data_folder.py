@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
 from regulars.tenants import credentials
 from tests.support.fakes import FakeClock
 

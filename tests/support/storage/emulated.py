@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
-from chalicelib.aws.items import DynamoItemStore
-from chalicelib.aws.vault import KmsVault
-from chalicelib.book.words.ports import CallStarter, Clock, Storage, defer_call
 from chalicelib.settings import Settings
+from chalicelib.storage.aws.blobs import S3BlobStore, S3UploadStore
+from chalicelib.storage.aws.items import DynamoItemStore
+from chalicelib.storage.aws.vault import KmsVault
+from chalicelib.storage.ports import CallStarter, Clock, Storage, defer_call
 from infra.storage import make_storage
 from tests.support.storage.aside import ReceivingSqs
 

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.words.errors import Busy, StorageUnavailable
-from chalicelib.book.words.ports import Disk, Storage
+from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.storage.ports import Disk, Storage
 
 PORTS = ("items", "blobs", "uploads", "index_queue", "captures_queue", "deliveries_queue", "vault")
 WRITES = frozenset({"transact", "put_if_absent", "replace", "delete", "send"})
@@ -31,7 +31,7 @@ class Fault(Struct, frozen=True):
 
 THROTTLED = Fault("throttled", Busy)
 UNANSWERED = Fault("unanswered", StorageUnavailable)
-"""A 500, a reset or a time-out: chalicelib/aws makes one error of all three (tests/aws/test_dynamo.py)."""
+"""A 500, a reset or a time-out: chalicelib/storage/aws makes one error of all three (tests/storage/aws/test_dynamo.py)."""
 DONE_UNANSWERED = Fault("done, unanswered", StorageUnavailable, done=True)
 KILLED = Fault("killed", Killed)
 DONE_KILLED = Fault("done, killed", Killed, done=True)

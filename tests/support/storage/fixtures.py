@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.aws.blobs import S3BlobStore
-from chalicelib.aws.items import DynamoItemStore
-from chalicelib.aws.vault import KmsVault
-from chalicelib.book.store.embedded.blobs import FolderBlobStore
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.store.embedded.queue import SqliteQueue
-from chalicelib.book.store.embedded.vault import PlainVault
-from chalicelib.book.words.keys import TABLES
-from chalicelib.book.words.ports import BlobStore, ItemStore, Queue, Vault
+from chalicelib.storage.aws.blobs import S3BlobStore
+from chalicelib.storage.aws.items import DynamoItemStore
+from chalicelib.storage.aws.vault import KmsVault
+from chalicelib.storage.box.blobs import FolderBlobStore
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.box.queue import SqliteQueue
+from chalicelib.storage.box.vault import PlainVault
+from chalicelib.storage.keys import TABLES
+from chalicelib.storage.ports import BlobStore, ItemStore, Queue, Vault
 from tests.support.fakes import FakeClock
 from tests.support.storage.aside import ReceivingSqs
 from tests.support.storage.emulated import PREFIX, Aws, storage_stack

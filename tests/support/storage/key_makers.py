@@ -1,15 +1,15 @@
-"""Which functions of book/words/keys make keys?"""
+"""Which functions of storage/keys make keys?"""
 
 import inspect
 import re
 
-from chalicelib.book.words import keys
+from chalicelib.storage import keys
 
 _LOOKS = re.compile(
     r".*(_range|_of_.*)|parts_of_.*|is_.*|[a-z]+_until|face_folder|audit_folder|(face|capture)_pictures"
     r"|crops|snapshots|days_columns|zones_columns|calendar_day"
 )
-"""Names of functions of book/words/keys that make bounds and prefixes, or take keys apart."""
+"""Names of functions of storage/keys that make bounds and prefixes, or take keys apart."""
 
 
 def makers() -> set[str]:

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from chalicelib.aws.items import DELETES_AT_ONCE, are_plain_deletes, find_single_write
-from chalicelib.book.store.limits import attribute_size, index_entry_size
-from chalicelib.book.words.errors import ConditionFailed, RegularsError
-from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Storage, Table, TableKey
+from chalicelib.domain.errors import ConditionFailed, RegularsError
+from chalicelib.storage.aws.items import DELETES_AT_ONCE, are_plain_deletes, find_single_write
+from chalicelib.storage.limits import attribute_size, index_entry_size
+from chalicelib.storage.ports import Action, Item, ItemStore, Page, Storage, Table, TableKey
 from tests.support.storage.prices import waiting_ms
 
 _T = TypeVar("_T")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
-from chalicelib.book.words.model import Candidate
+from chalicelib.domain.model import Candidate
+from chalicelib.domain.rules.decision import SearchAnswer, SearchRequest
 
 FOUND = SearchAnswer(
     seq=2**53 + 1,

@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 
-from chalicelib.book.store.web.url import Address
+from chalicelib.http_client.url import Address
 
 PUBLIC = "8.8.4.4"
 OTHER_PUBLIC = "2606:4700:4700::1111"

@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.auth.roles import Role
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.commit import Change
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.book.faces import hold_put
-from chalicelib.book.records.merges import MergeState
-from chalicelib.book.records.observations import page_item, visits_from, visits_item
-from chalicelib.book.words import keys
-from chalicelib.book.words.api_keys import FIRST
-from chalicelib.book.words.captures import CaptureState
-from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Edit, Face, Hold, JournalEntry, NewFace, PromotionSettings
-from chalicelib.book.words.ports import Delete, Item, Put, Storage, Table, Update, exists
-from chalicelib.book.words.values import milliseconds
-from chalicelib.doors.words.roles import Role
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.captures import CaptureState
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import Edit, Face, Hold, JournalEntry, NewFace, PromotionSettings
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Delete, Item, Put, Storage, Table, Update, exists
+from chalicelib.storage.records.merges import MergeState
+from chalicelib.storage.records.observations import page_item, visits_from, visits_item
+from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import RULES, Person, picture
 from tests.support.later import later

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.records.faces import user_from, user_item
-from chalicelib.book.rules.templates import User
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import STRANGER
-from chalicelib.book.words.ports import Action, Delete, Put, Update, exists
+from chalicelib.domain.model import STRANGER
+from chalicelib.domain.rules.templates import User
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Delete, Put, Update, exists
+from chalicelib.storage.records.faces import user_from, user_item
 from tests.support.book.book import Book, shot
 from tests.support.later import later
 

@@ -29,7 +29,7 @@ from chalicelib.book.vision.machine import Work
 from chalicelib.book.vision.packs.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures.crop import brighten_crop, cut, cut_inside, enclose_box, stack_pictures
-from chalicelib.book.words.pictures import DetectedFace, Gender, Pose
+from chalicelib.domain.pictures import DetectedFace, Gender, Pose
 
 FACES = 2
 """Faces in one run, with their mirror images. In runs of 8 crops, each takes 5 % longer, because the activations no

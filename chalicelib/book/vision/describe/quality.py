@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.vision.describe.attributes import estimate_pose
-from chalicelib.book.words.pictures import DetectedFace, Pose, Quality
+from chalicelib.domain.pictures import DetectedFace, Pose, Quality
 
 EYES_USELESS_PX = 7.0
 EYES_BEST_PX = 47.0

@@ -35,7 +35,7 @@ from chalicelib.book.vision.pictures.crop import (
     resize_picture,
     stack_planes,
 )
-from chalicelib.book.words.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import Box, DetectedFace
 
 SCORE = 14
 """Column of a row's score, behind the box and the five landmarks."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, ValidationError, convert, field
 from msgspec.structs import replace
 
-from chalicelib.book.rules.decision import NEAREST, ImpostorCurve, Population
+from chalicelib.domain.rules.decision import NEAREST, ImpostorCurve, Population
 
 SCHEMA = 1
 """Version of the form of manifest.toml."""
@@ -339,7 +339,7 @@ class DamagedCalibration(ValueError):
 class Measured(Struct, frozen=True):
     """The curve of a model, and the population that it was measured with.
 
-    `usual`: see book/rules/decision; None if scores were not judged by a population.
+    `usual`: see domain/rules/decision; None if scores were not judged by a population.
     `rows`: the file of the population beside the curve; None if there is none, and the pack's own counts.
     """
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from chalicelib.book.vision.packs import session
 from chalicelib.book.vision.packs.manifest import WHITE
-from chalicelib.book.words.pictures import Box, FaceJpeg, Sides
+from chalicelib.domain.pictures import Box, FaceJpeg, Sides
 
 Planes = NDArray[np.float32]
 """(3, height, width), 0..255, red first."""

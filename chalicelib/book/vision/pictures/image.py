@@ -23,8 +23,8 @@ from chalicelib.book.vision.pictures.containers import (
     read_webp_size,
     scans,
 )
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.pictures import PictureRules
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.pictures import PictureRules
 
 _DECODERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),

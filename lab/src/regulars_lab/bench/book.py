@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chalicelib.book.rules.decision import DEFAULT_FPIR
+from chalicelib.domain.rules.decision import DEFAULT_FPIR
 from regulars.demo.album import SUFFIXES
 from regulars.measuring import labelled
 from regulars_lab.bench.measuring import SHARED, pack, parser

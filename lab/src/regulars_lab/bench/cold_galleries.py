@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.aws.cost import table
-from chalicelib.aws.spread import FUNCTIONS, choose_function, find_cold_share
-from chalicelib.book.rules.galleries import DISK_MB, MEMORY_MB, count_held
+from chalicelib.cost import table
+from chalicelib.domain.rules.galleries import DISK_MB, MEMORY_MB, count_held
+from chalicelib.storage.aws.spread import FUNCTIONS, choose_function, find_cold_share
 from regulars.deploy.shops import OPEN_S, PEAK
 from regulars_lab.bench.measuring import parser, write
 from tests.support.storage import prices

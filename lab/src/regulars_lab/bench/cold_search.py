@@ -51,10 +51,10 @@ def prepare(folder: Path, rows: int) -> None:
     """Make a tenant whose gallery is one snapshot, without a tail."""
     import numpy as np
 
-    from chalicelib.book.store.embedded.blobs import FolderBlobStore
-    from chalicelib.book.store.embedded.items import SqliteItemStore
-    from chalicelib.book.words import keys
-    from chalicelib.book.words.ports import Put
+    from chalicelib.storage import keys
+    from chalicelib.storage.box.blobs import FolderBlobStore
+    from chalicelib.storage.box.items import SqliteItemStore
+    from chalicelib.storage.ports import Put
     from regulars_lab.bench.vectors import Maker
     from tests.support.book.synthetic import segment, write_snapshot
 
@@ -71,13 +71,13 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     begun = time.time()
     import numpy as np
 
-    from chalicelib.book.index.galleries import Galleries
-    from chalicelib.book.index.scan.scan import load_kernel
-    from chalicelib.book.rules.decision import SearchRequest
-    from chalicelib.book.store.embedded.blobs import FolderBlobStore
-    from chalicelib.book.store.embedded.items import SqliteItemStore
-    from chalicelib.book.words import keys
-    from chalicelib.book.words.telemetry import collect_stages
+    from chalicelib.book.search.galleries import Galleries
+    from chalicelib.book.search.scan.scan import load_kernel
+    from chalicelib.domain.rules.decision import SearchRequest
+    from chalicelib.storage import keys
+    from chalicelib.storage.box.blobs import FolderBlobStore
+    from chalicelib.storage.box.items import SqliteItemStore
+    from chalicelib.telemetry import collect_stages
 
     load_kernel()
     imported = time.time()
@@ -110,16 +110,16 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
 
 def build_once(folder: Path) -> dict[str, Any]:
     """Make the next snapshot: its processor time, and the most memory beside the page cache that the process had."""
-    from chalicelib.book.index.compact import TAIL_LENGTH, Compactor
-    from chalicelib.book.index.galleries import Galleries
-    from chalicelib.book.records.faces import journal_item
-    from chalicelib.book.rules.templates import make_template
-    from chalicelib.book.store.embedded.blobs import FolderBlobStore
-    from chalicelib.book.store.embedded.items import SqliteItemStore
-    from chalicelib.book.store.in_process import SystemClock
-    from chalicelib.book.words import keys
-    from chalicelib.book.words.model import Edit, JournalEntry
-    from chalicelib.book.words.ports import Put, Update, exists
+    from chalicelib.book.search.compact import TAIL_LENGTH, Compactor
+    from chalicelib.book.search.galleries import Galleries
+    from chalicelib.domain.model import Edit, JournalEntry
+    from chalicelib.domain.rules.templates import make_template
+    from chalicelib.storage import keys
+    from chalicelib.storage.box.blobs import FolderBlobStore
+    from chalicelib.storage.box.items import SqliteItemStore
+    from chalicelib.storage.in_process import SystemClock
+    from chalicelib.storage.ports import Put, Update, exists
+    from chalicelib.storage.records.faces import journal_item
     from regulars_lab.bench.vectors import Maker
 
     items, clock = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES), SystemClock()

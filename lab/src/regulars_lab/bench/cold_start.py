@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from chalicelib.aws.search import make_event
-from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.model import Credentials
+from chalicelib.domain.model import Credentials
+from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.settings import Settings
+from chalicelib.storage.aws.search import make_event
 from regulars.clients import Reply
 from regulars.errors import WrongAnswer
 from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from chalicelib.book.rules.decision import OperatingPoint
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.domain.pictures import DetectedFace
+from chalicelib.domain.rules.decision import OperatingPoint
 from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars_lab import studio
 from regulars_lab.bench.book import FACES

@@ -21,7 +21,7 @@ from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.pictures import PictureRules
+from chalicelib.domain.pictures import PictureRules
 from regulars_lab.bench.measuring import SHARED, pack, parser, write
 from tests.support.pictures.crowds import Portrait, Tally, boxes_of, crowd, filling, head_of, spread
 

@@ -21,12 +21,12 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from rich.console import Console
 
-from chalicelib.book.rules.choice import Chooser
-from chalicelib.book.rules.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
-from chalicelib.book.rules.templates import fuse_embeddings, make_template, read_vector, reduce_templates
-from chalicelib.book.words.model import Picture
-from chalicelib.book.words.pictures import Estimates
-from chalicelib.book.words.values import moment
+from chalicelib.domain.model import Picture
+from chalicelib.domain.pictures import Estimates
+from chalicelib.domain.rules.choice import Chooser
+from chalicelib.domain.rules.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
+from chalicelib.domain.rules.templates import fuse_embeddings, make_template, read_vector, reduce_templates
+from chalicelib.storage.values import moment
 from regulars.measuring import labelled
 from regulars.measuring.looking import look_at_folder
 from regulars.measuring.open_set import PROBES_A_PERSON, Rule, search

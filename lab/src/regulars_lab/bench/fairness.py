@@ -28,14 +28,14 @@ from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
 from chalicelib.book.captures.captures import Offer
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import captured_ms
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.ports import Message
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.book.words.values import moment
+from chalicelib.domain.captures import captured_ms
+from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Message
+from chalicelib.storage.values import moment
 from regulars_lab.bench.measuring import parser, write
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.prices import WAIT_MS

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from regulars_edge.choose.faces import Detector
 
-from chalicelib.doors.sunmi.probe import DONE
+from chalicelib.api.sunmi.probe import DONE
 from regulars.clients import Connection
 from regulars.serve.service import Service, run_service
 from regulars.tenants import credentials

@@ -24,17 +24,17 @@ from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.book.captures.captures import Offer
-from chalicelib.book.rules.decision import SearchRequest
-from chalicelib.book.store.in_process import SystemClock
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import RULES, Capture, CaptureState
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.ports import Storage, Vision
-from chalicelib.book.words.telemetry import collect_stages, count_stage
+from chalicelib.domain.captures import RULES, Capture, CaptureState
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.rules.decision import SearchRequest
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.in_process import SystemClock
+from chalicelib.storage.ports import Storage, Vision
+from chalicelib.telemetry import collect_stages, count_stage
 from regulars_lab.bench.measuring import numbers, pack, parser, time_call, write
 from regulars_lab.week import run, timeline
 from tests.support.book.synthetic import write_faces

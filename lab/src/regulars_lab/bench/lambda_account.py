@@ -20,11 +20,11 @@ import boto3
 from msgspec import Struct
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.routes import PICTURES
 from chalicelib.book.captures.captures import Offer
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Credentials, NewFace, Profile
-from chalicelib.doors.sunmi.routes import PICTURES
+from chalicelib.domain.model import Credentials, NewFace, Profile
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
 from infra.storage import make_storage
 from regulars_lab.bench.measuring import free_port
 from regulars_lab.bench.vectors import Maker

@@ -24,20 +24,20 @@ from msgspec.structs import asdict
 
 from chalicelib import bootstrap
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.records.faces import face_item
-from chalicelib.book.records.observations import visits_item
-from chalicelib.book.rules.visits import Arrivals, Visits
-from chalicelib.book.store.in_process import SystemClock
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import FaceOrder, write_in_parts
-from chalicelib.book.words.local_time import Span
-from chalicelib.book.words.model import REGULAR, Face, Picture, Profile, Template
-from chalicelib.book.words.observations import EVERYTHING, ObservationFilter, ObservationKind
-from chalicelib.book.words.ports import ItemStore, Put
-from chalicelib.book.words.values import milliseconds, moment
+from chalicelib.domain.local_time import Span
+from chalicelib.domain.model import REGULAR, Face, Picture, Profile, Template
+from chalicelib.domain.observations import EVERYTHING, ObservationFilter, ObservationKind
+from chalicelib.domain.rules.visits import Arrivals, Visits
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.in_process import SystemClock
+from chalicelib.storage.items import FaceOrder, write_in_parts
+from chalicelib.storage.ports import ItemStore, Put
+from chalicelib.storage.records.faces import face_item
+from chalicelib.storage.records.observations import visits_item
+from chalicelib.storage.values import milliseconds, moment
 from regulars_lab.bench.measuring import parser, time_call, write
 from regulars_lab.bench.statistics import FIRST, TENANT, fill
 from regulars_lab.rigs.stand_ins import Eyes, SteppedClock

@@ -32,10 +32,10 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.probe import DONE, NO_MATCH
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.model import Credentials, Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.doors.sunmi.probe import DONE, NO_MATCH
+from chalicelib.domain.model import Credentials, Profile
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from regulars.clients import Connection, Reply
 from regulars.errors import WrongAnswer

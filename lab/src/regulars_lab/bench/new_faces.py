@@ -29,15 +29,15 @@ from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.book.captures.captures import Offer
-from chalicelib.book.rules.decision import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture
-from chalicelib.book.words.errors import Busy
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.ports import Action, ItemStore, Storage
+from chalicelib.domain.captures import Capture
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.model import Profile
+from chalicelib.domain.rules.decision import FaceSearch, SearchAnswer, SearchRequest
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, ItemStore, Storage
 from regulars_lab.bench.measuring import numbers, parser, write
 from regulars_lab.rigs.operations import FIGURES
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture

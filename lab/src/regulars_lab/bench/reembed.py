@@ -28,16 +28,16 @@ from msgspec.structs import asdict
 from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Offer
-from chalicelib.book.records.faces import face_from
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import RULES, sighting_id
-from chalicelib.book.words.errors import Unusable
-from chalicelib.book.words.items import walk_items
-from chalicelib.book.words.model import NewFace, Profile
-from chalicelib.book.words.observations import ObservationFilter
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.captures import RULES, sighting_id
+from chalicelib.domain.errors import Unusable
+from chalicelib.domain.model import NewFace, Profile
+from chalicelib.domain.observations import ObservationFilter
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.faces import face_from
 from regulars.measuring.looking import choose_main_face
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write

@@ -29,14 +29,14 @@ from botocore.credentials import Credentials as AwsCredentials
 from PIL import Image
 
 from chalicelib import bootstrap
+from chalicelib.api.sunmi.probe import DONE
+from chalicelib.api.sunmi.routes import PICTURES
+from chalicelib.api.v1.wire import PICTURES as LOOKED_AT
 from chalicelib.book.vision.pictures import crop
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.model import Credentials
-from chalicelib.book.words.ports import Vision
-from chalicelib.doors.sunmi.probe import DONE
-from chalicelib.doors.sunmi.routes import PICTURES
-from chalicelib.doors.v1.wire import PICTURES as LOOKED_AT
+from chalicelib.domain.model import Credentials
 from chalicelib.settings import Settings
+from chalicelib.storage.ports import Vision
 from regulars.clients import Connection, Reply
 from regulars.serve import service
 from regulars.tenants import credentials

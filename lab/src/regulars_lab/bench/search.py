@@ -29,14 +29,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.book.index.gallery import Gallery
-from chalicelib.book.index.scan.scan import load_kernel
-from chalicelib.book.index.snapshots.loading import fetch
-from chalicelib.book.index.snapshots.scratch import Scratch
-from chalicelib.book.index.snapshots.segment import encode_segment
-from chalicelib.book.rules.decision import OperatingPoint, SearchRequest
-from chalicelib.book.store.embedded.blobs import FolderBlobStore
+from chalicelib.book.search.gallery import Gallery
+from chalicelib.book.search.scan.scan import load_kernel
+from chalicelib.book.search.snapshots.loading import fetch
+from chalicelib.book.search.snapshots.scratch import Scratch
+from chalicelib.book.search.snapshots.segment import encode_segment
 from chalicelib.book.vision.packs import packs
+from chalicelib.domain.rules.decision import OperatingPoint, SearchRequest
+from chalicelib.storage.box.blobs import FolderBlobStore
 from regulars_lab.bench import cold_search
 from regulars_lab.bench.peers import Engine, peers
 from regulars_lab.bench.vectors import DIMENSIONS, KINDS, Maker

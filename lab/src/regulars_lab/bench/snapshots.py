@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.book.index.compact import TAIL_LENGTH, Compactor
-from chalicelib.book.index.galleries import Galleries
-from chalicelib.book.records.faces import journal_item
-from chalicelib.book.rules.templates import make_template
-from chalicelib.book.store.embedded.blobs import FolderBlobStore
-from chalicelib.book.store.embedded.items import SqliteItemStore
-from chalicelib.book.words import keys
-from chalicelib.book.words.model import Edit, JournalEntry
-from chalicelib.book.words.ports import ItemStore, Put
-from chalicelib.book.words.values import milliseconds
+from chalicelib.book.search.compact import TAIL_LENGTH, Compactor
+from chalicelib.book.search.galleries import Galleries
+from chalicelib.domain.model import Edit, JournalEntry
+from chalicelib.domain.rules.templates import make_template
+from chalicelib.storage import keys
+from chalicelib.storage.box.blobs import FolderBlobStore
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.ports import ItemStore, Put
+from chalicelib.storage.records.faces import journal_item
+from chalicelib.storage.values import milliseconds
 from regulars_lab.rigs.stand_ins import SteppedClock
 from tests.support.book.synthetic import segment, write_snapshot
 

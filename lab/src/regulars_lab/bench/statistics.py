@@ -20,18 +20,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from chalicelib.book.records.observations import days_of, make_observation_actions
 from chalicelib.book.statistics.calendar import Calendar
 from chalicelib.book.statistics.statistics import Question, Statistics
-from chalicelib.book.store.in_process import SystemClock
-from chalicelib.book.words import keys
-from chalicelib.book.words.items import observed_on, write_in_parts
-from chalicelib.book.words.local_time import Granularity, Span
-from chalicelib.book.words.model import Labels, Profile, Tenant
-from chalicelib.book.words.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
-from chalicelib.book.words.ports import ItemStore, Storage
+from chalicelib.domain.local_time import Granularity, Span
+from chalicelib.domain.model import Labels, Profile, Tenant
+from chalicelib.domain.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.in_process import SystemClock
+from chalicelib.storage.items import observed_on, write_in_parts
+from chalicelib.storage.ports import ItemStore, Storage
+from chalicelib.storage.records.observations import days_of, make_observation_actions
 from regulars_lab.bench.measuring import parser, time_call, write
 from regulars_lab.rigs.stand_ins import SteppedClock
 from tests.support.book.book_with import book_of

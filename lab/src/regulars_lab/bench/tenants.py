@@ -28,17 +28,17 @@ from typing import Any
 
 import numpy as np
 
-from chalicelib.book.index.galleries import Galleries
-from chalicelib.book.index.snapshots.segment import encode_segment
-from chalicelib.book.rules.decision import OperatingPoint, SearchRequest
-from chalicelib.book.store.embedded.blobs import FolderBlobStore
-from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.search.galleries import Galleries
+from chalicelib.book.search.snapshots.segment import encode_segment
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words import keys
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.ports import Put
-from chalicelib.book.words.telemetry import collect_stages
+from chalicelib.domain.errors import RegularsError
+from chalicelib.domain.rules.decision import OperatingPoint, SearchRequest
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.box.blobs import FolderBlobStore
+from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.ports import Put
+from chalicelib.telemetry import collect_stages
 from regulars_lab.bench.vectors import DIMENSIONS, Maker
 from tests.support.book.synthetic import segment, unnamed_bytes
 
@@ -93,7 +93,7 @@ def prepare(folder: Path, tenants: int, faces: int) -> None:
 def measure_searches(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Search in a process that has loaded what the search function loads. Sizes are in MiB."""
     import app  # noqa: F401
-    from chalicelib.aws.clients import open_aws_client
+    from chalicelib.storage.aws.clients import open_aws_client
 
     _clients = [open_aws_client(name).meta for name in ("dynamodb", "s3")]  # `meta` makes them; they count, too
     environ = {"REGULARS_DATA": str(folder), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(arguments.memory)}

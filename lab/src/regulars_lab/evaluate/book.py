@@ -24,14 +24,14 @@ from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Offer
 from chalicelib.book.vision.machine import count_cores
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import RULES, sighting_id
-from chalicelib.book.words.model import Profile, Tenant
-from chalicelib.book.words.observations import ObservationFilter
-from chalicelib.book.words.ports import Vision
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.domain.captures import RULES, sighting_id
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.observations import ObservationFilter
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Vision
 from regulars.measuring.looking import choose_main_face
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def trueness(sightings: Iterable[Sighting]) -> Trueness:
 
 
 class RememberedVision:
-    """A Vision (book/words/ports.py) that looks at each picture once, however often it is played."""
+    """A Vision (storage/ports.py) that looks at each picture once, however often it is played."""
 
     def __init__(self, vision: Vision) -> None:
         self._vision = vision

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
+from chalicelib.domain.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
 from regulars.measuring import labelled
 from regulars.measuring.curves import make_population, measure_model, write_curve
 from regulars.measuring.labelled import describe_folder, make_readable

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chalicelib.book.rules.decision import OperatingPoint
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
+from chalicelib.domain.rules.decision import OperatingPoint
 from regulars.errors import OperatorError
 from regulars.measuring.labelled import make_readable, read_folder
 from regulars.measuring.looking import look_at_folder

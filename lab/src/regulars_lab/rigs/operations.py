@@ -21,7 +21,7 @@ from chalice.app import SQSEventConfig
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.book.words.telemetry import UNITS
+from chalicelib.telemetry import UNITS
 from infra import template
 from infra.alarms import HAS_TOPIC
 from regulars_lab.rigs.stage import open_stage

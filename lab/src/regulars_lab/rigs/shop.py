@@ -1,4 +1,4 @@
-"""Thirty days of a shop on the meter, as the table that `regulars cost` multiplies (chalicelib/aws/cost/table.json).
+"""Thirty days of a shop on the meter, as the table that `regulars cost` multiplies (chalicelib/cost/table.json).
 
     python -m regulars_lab.rigs.shop             what AWS charges for, and what it costs, by kind
     python -m regulars_lab.rigs.shop --write     commit it
@@ -24,14 +24,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chalicelib.aws.cost import table
-from chalicelib.book.rules.galleries import FACE_DISK_BYTES, FACE_MEMORY_BYTES
-from chalicelib.book.words import telemetry
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.model import Profile
-from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS, TenantSettings
-from chalicelib.doors.sunmi.probe import NO_MATCH
-from chalicelib.rights.words.retention import Kind
+from chalicelib import telemetry
+from chalicelib.api.sunmi.probe import NO_MATCH
+from chalicelib.cost import table
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.model import Profile
+from chalicelib.domain.rules.galleries import FACE_DISK_BYTES, FACE_MEMORY_BYTES
+from chalicelib.domain.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS, TenantSettings
+from chalicelib.privacy.retention import Kind
 from regulars_lab.rigs.operations import FIGURES, read_deployment
 from regulars_lab.rigs.stage import Stage, open_stage, require
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture

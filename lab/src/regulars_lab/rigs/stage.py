@@ -16,19 +16,19 @@ from chalice.app import Chalice
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
-from chalicelib.book.records.captures import capture_from
-from chalicelib.book.store.limits import index_entry_size
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Resolution
-from chalicelib.book.words.model import Credentials, Profile, Tenant
-from chalicelib.book.words.ports import Storage, Vision
-from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.doors.application import Application
-from chalicelib.doors.sunmi import DIALECT as SUNMI
-from chalicelib.doors.sunmi.probe import DONE, NO_MATCH
-from chalicelib.doors.v1 import blueprint as v1
+from chalicelib.api.application import Application
+from chalicelib.api.sunmi import DIALECT as SUNMI
+from chalicelib.api.sunmi.probe import DONE, NO_MATCH
+from chalicelib.api.v1 import blueprint as v1
+from chalicelib.domain.captures import Resolution
+from chalicelib.domain.model import Credentials, Profile, Tenant
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
-from chalicelib.storage import open_storage
+from chalicelib.storage import keys
+from chalicelib.storage.limits import index_entry_size
+from chalicelib.storage.ports import Storage, Vision
+from chalicelib.storage.records.captures import capture_from
 from regulars.clients import Reply
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request

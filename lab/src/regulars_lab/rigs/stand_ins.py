@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.rules.decision import ImpostorCurve, Population
-from chalicelib.book.words.pictures import (
+from chalicelib.domain.pictures import (
     Box,
     DetectedFace,
     Estimates,
@@ -21,7 +20,8 @@ from chalicelib.book.words.pictures import (
     Quality,
     Sides,
 )
-from chalicelib.book.words.ports import Examined
+from chalicelib.domain.rules.decision import ImpostorCurve, Population
+from chalicelib.storage.ports import Examined
 from regulars.demo import run
 from regulars.demo.album import encode_jpeg, open_picture, turn_upright
 
@@ -32,7 +32,7 @@ _LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352
 
 
 class Eyes:
-    """A Vision (book/words/ports.py) whose pictures are a number: who is in it, if anybody.
+    """A Vision (storage/ports.py) whose pictures are a number: who is in it, if anybody.
 
     Its answers are as long as real ones.
     """
@@ -118,7 +118,7 @@ class Photos:
 
 
 class Postman:
-    """A Postman (book/words/ports.py) whose receivers take everything at once."""
+    """A Postman (storage/ports.py) whose receivers take everything at once."""
 
     def require_url(self, url: str) -> None:
         pass

@@ -9,7 +9,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.book.words.values import one_line
+from chalicelib.storage.values import one_line
 
 
 class WeekRow(Struct, frozen=True):

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from chalice.app import Chalice
 
-from chalicelib.book.words.model import Credentials
+from chalicelib.domain.model import Credentials
 from tests.support.api.gateway import send
 
 ENDPOINT = "http://127.0.0.1:8000/api"

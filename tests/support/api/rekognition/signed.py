@@ -11,8 +11,8 @@ from typing import Any
 from chalice.app import Chalice
 from msgspec.structs import replace
 
-from chalicelib.doors.rekognition.operation import CONTENT_TYPE
-from chalicelib.doors.rekognition.signature import (
+from chalicelib.api.rekognition.operation import CONTENT_TYPE
+from chalicelib.api.rekognition.signature import (
     ALGORITHM,
     SERVICE,
     TERMINATOR,

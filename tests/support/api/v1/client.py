@@ -12,9 +12,9 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture
+from chalicelib.domain.captures import Capture
 from chalicelib.services import Services
+from chalicelib.storage import keys
 from tests.support.api.gateway import Reply, send
 from tests.support.api.v1.document import Document
 

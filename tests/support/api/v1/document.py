@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from chalicelib.doors.application import Routes
-from chalicelib.doors.forms import read_form
-from chalicelib.doors.http import MediaType
-from chalicelib.doors.v1.wire import Sent
+from chalicelib.api.application import Routes
+from chalicelib.api.forms import read_form
+from chalicelib.api.http import MediaType
+from chalicelib.api.v1.wire import Sent
 
 PATH = Path(__file__).resolve().parents[4] / "docs" / "api" / "v1.yaml"
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -78,7 +78,7 @@ def _is_imported(module: str) -> bool:
 
 
 def _watch_stages() -> None:
-    timing = sys.modules.get("chalicelib.book.words.telemetry")
+    timing = sys.modules.get("chalicelib.telemetry")
     if timing is None or hasattr(timing, "not_split"):
         return
     timing.not_split = timing.count_stage

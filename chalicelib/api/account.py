@@ -1,0 +1,163 @@
+"""What may a tenant set itself, and how much of its limits does it use?
+
+All other settings are its operator's (tenants).
+
+Usage comes from counts that are kept anyway, so that an answer reads a few items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from chalicelib.book.groups import make_promotion_settings_update
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.domain.captures import PictureCount
+from chalicelib.domain.model import PromotionSettings, Tenant
+from chalicelib.domain.tenant_settings import OF_TENANT, count_capture_days
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import directory_of, retry_if_changed, walk_items
+from chalicelib.storage.ports import Action, Disk
+from chalicelib.storage.values import milliseconds, moment
+
+if TYPE_CHECKING:
+    from chalicelib.cost.month import Month, Traffic
+    from chalicelib.services import Services
+
+OF_PROMOTION_SETTINGS = ("arrive_times", "period_days")
+"""Fields of PromotionSettings."""
+
+
+class Usage(Struct, frozen=True):
+    """The amounts that a tenant uses."""
+
+    groups: int
+    faces: int
+    capacity_left: int
+    """The room by which the capacities of groups may still grow, all together."""
+    cameras: int
+    hooks: int
+    requests_today: int | None
+    """None: they are not counted, since the tenant may send any number."""
+    kept: PictureCount | None
+    """None: the captures were not counted yet."""
+    changes: int
+    """How many changes its gallery has seen."""
+    disk: Disk | None
+    """The disk that everything is on; None: storage has no end."""
+    nobodies: tuple[tuple[datetime, int], ...]
+    """The hours of the last day in which somebody matched nobody and was forgotten, and how many."""
+    snapshot_lag: int
+    """How many of the last changes a search function that starts cold has to read beside the snapshot."""
+
+
+class Account(Service["Services"]):
+    """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
+
+    def read_settings(self, tenant: Tenant) -> tuple[Tenant, PromotionSettings]:
+        """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
+        return self.services.tenants.get_by_name(tenant.name), self.services.groups.read_promotion_settings(tenant)
+
+    @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
+    def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+        """Set the fields in `changes`, all in one write, then begin what follows from the new values.
+
+        `changes`: by the names in OF_TENANT and OF_PROMOTION_SETTINGS; other names are left out.
+
+        Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
+        """
+        tenant_changes = {name: changes[name] for name in OF_TENANT if name in changes}
+        promotion_changes = {name: changes[name] for name in OF_PROMOTION_SETTINGS if name in changes}
+        actions: list[Action] = []
+        if tenant_changes:
+            actions.append(
+                self.services.tenants.make_settings_update(
+                    self.services.tenants.get_by_name(tenant.name), tenant_changes
+                )
+            )
+        if promotion_changes:
+            actions.append(make_promotion_settings_update(tenant.name, promotion_changes))
+        self.services.requests.write_with_answer(tenant.name, actions, request)
+        self.services.tenants.begin_consequences(tenant.name, tenant_changes)
+
+    def measure_usage(self, tenant: Tenant) -> Usage:
+        """Return the tenant's use of its limits now. Raises TenantNotFound."""
+        directory, limits = directory_of(self.services.items, tenant.name), tenant.limits
+        pointer = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
+        changes = int(directory["seq"])
+        return Usage(
+            groups=limits.groups - int(directory[GROUPS_LEFT]),
+            faces=limits.faces - int(directory[FACES_LEFT]),
+            capacity_left=int(directory[CAPACITY_LEFT]),
+            cameras=self.services.cameras.count(tenant),
+            hooks=len(self.services.webhooks.hooks.list_all(tenant.name)),
+            requests_today=self.services.daily_limits.read_requests_today(tenant),
+            kept=self.services.captures.pictures.get(tenant.name),
+            changes=changes,
+            nobodies=tuple(self._read_nobodies(tenant)),
+            disk=None if self.services.storage.disk is None else self.services.storage.disk(),
+            snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
+        )
+
+    def reckon_month(self, tenant: Tenant, usage: Usage) -> Month | None:
+        """Reckon how much the tenant costs on AWS this month, by days of its time zone; None: it is on one box.
+
+        `usage`: its faces, cameras and pictures as they are now. Captures and searches are counted by the statistics,
+        so nothing is written for this.
+        """
+        if isinstance(self.services.settings.storage, Path):
+            return None
+        from chalicelib.cost import month  # not at the other routes' cold starts
+        from chalicelib.cost.table import PICTURE_KB, Load
+
+        zone = ZoneInfo(tenant.time_zone)
+        today, made_on = (at.astimezone(zone).date() for at in (self.services.clock.now(), tenant.created_at))
+        stored = usage.kept
+        stock = Load(
+            faces=usage.faces,
+            captures_a_day=0,
+            searches_a_day=0,
+            cameras=usage.cameras,
+            picture_kb=stored.size // stored.captures // 1000 if stored and stored.captures else PICTURE_KB,
+            picture_days=count_capture_days(tenant, self.services.settings.capture_days)
+            if tenant.keeps_pictures
+            else 0,
+        )
+        traffic = self.count_traffic(tenant, month.find_first_day(today, made_on), today)
+        return month.reckon_month(stock, traffic, today, made_on)
+
+    def count_traffic(self, tenant: Tenant, first: date, end: date) -> dict[date, Traffic]:
+        """Count the faces that cameras saw and the searches that found somebody, by day from `first` to before `end`.
+
+        The days are of the tenant's time zone. A day that has neither is left out.
+        """
+        from chalicelib.book.statistics.statistics import Question
+        from chalicelib.cost.month import Traffic
+        from chalicelib.domain.local_time import Granularity, Span
+        from chalicelib.domain.observations import ObservationKind, Split
+
+        if first >= end:
+            return {}
+        zone = ZoneInfo(tenant.time_zone)
+        first_ms, end_ms = (milliseconds(datetime.combine(day, time(), zone)) for day in (first, end))
+        question = Question(Span(first_ms, end_ms - 1), Granularity.DAY, split=Split.KIND)
+        by_time = {bucket.time: bucket.amounts for bucket in self.services.statistics.list_buckets(tenant, question)}
+        days = (first + timedelta(number) for number in range((end - first).days))
+        return {
+            day: Traffic(amounts.get(ObservationKind.SIGHTING, 0), amounts.get(ObservationKind.SEARCH, 0))
+            for day in days
+            if (amounts := by_time.get(f"{day:%Y%m%d}"))
+        }
+
+    def _read_nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
+        since = milliseconds(self.services.clock.now() - timedelta(days=1))
+        between = keys.nobodies_item(max(since, 0)), keys.NOBODIES[1]
+        for item in walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=between):
+            yield moment(item["at"]), int(item["number"])

@@ -1,0 +1,112 @@
+"""Descriptions of dialects: name, paths, keys, acts and settings. All code outside a dialect's folder loops over them.
+
+A description stands in the `__init__` of a dialect's folder, and imports nothing that answers requests: `routes`,
+`probe` and `canary` lie beside it, and are loaded when they are needed. So a cold start pays for one dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from chalicelib.auth.roles import Role
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.model import SharedKey, Tenant
+from chalicelib.privacy.reading import Data
+from chalicelib.settings import SettingError, list_rows
+
+if TYPE_CHECKING:
+    from chalice.app import Blueprint
+
+    from chalicelib.api.http import Provide, Views
+    from chalicelib.api.probes import Keys, Probe
+    from chalicelib.services import Services
+
+ROOT = "/"
+
+
+class Keyless(Struct, frozen=True):
+    """Settings of a dialect whose clients may come without a key: the tenant that they are of, and their networks."""
+
+    tenant: str | None = None
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.tenant is None) != (not self.networks):
+            raise SettingError(f"{' and '.join(setting.name for setting in list_rows(type(self)))} are given together")
+
+
+class Dialect(Struct, frozen=True):
+    """A dialect, as all that is not in its folder knows it.
+
+    `name`: of its folder; its acts begin with it. `title`: what people call it. `prefixes`: beginnings of its paths;
+    (ROOT,) is the root alone. `acts`: what becomes an entry of the audit, by the names of its acts; of others nothing
+    does. `reads`: what their answers tell of people. `services`: those that have keys of their own, with the role of
+    these; the key of the first one reaches a group. `shared_key`: the secret that all clients of a tenant share, which
+    an admin may renew. `settings`: those that it alone needs. `has_canary`: whether a stage's own search (api/canary)
+    speaks it.
+    """
+
+    name: str
+    title: str
+    prefixes: tuple[str, ...]
+    acts: Mapping[str, Kind]
+    reads: Mapping[str, tuple[Data, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    services: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
+    shared_key: SharedKey | None = None
+    settings: type[Struct] | None = None
+    has_canary: bool = False
+
+    @property
+    def is_at_root(self) -> bool:
+        """Tell whether its only path is the root: what it says there is POST, and the console has GET."""
+        return self.prefixes == (ROOT,)
+
+    def owns(self, path: str) -> bool:
+        """Tell whether a path is one of its own."""
+        return path == ROOT if self.is_at_root else path.startswith(self.prefixes)
+
+    @property
+    def views(self) -> Views:
+        """Load what answers its requests."""
+        views: Views = self._load_part("routes").VIEWS
+        return views
+
+    def make_blueprint(self, provide: Provide) -> Blueprint:
+        """Load and make its routes. `provide` returns the services; the first request calls it."""
+        return self.views.make_blueprint(self.name, provide)
+
+    def make_act(self, name: str, by: str, tenant: Tenant) -> Act:
+        """Make the act of a call. `by`: the credential that was used."""
+        return Act(
+            f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name, tells=self.reads.get(name, ())
+        )
+
+    def make_probes(self, keys: Keys) -> list[Probe]:
+        """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""
+        probes: list[Probe] = self._load_part("probe").make_probes(keys)
+        return probes
+
+    @property
+    def limits(self) -> str:
+        """Return what the doctor says about the thresholds that its clients have."""
+        limits: str = self._load_part("probe").LIMITS
+        return limits
+
+    def make_canary(self, services: Services, tenant: str, picture: bytes) -> Probe:
+        """Make the search of a stage's own tenant. Raises TenantNotFound."""
+        probe: Probe = self._load_part("canary").search(services, tenant, picture)
+        return probe
+
+    def read_canary_path(self) -> str:
+        """Return the path of that search. It answers everybody with HTTP 200, whatever is posted."""
+        path: str = self._load_part("canary").PATH
+        return path
+
+    def _load_part(self, name: str) -> Any:
+        return import_module(f"{__package__}.{self.name}.{name}")

@@ -1,0 +1,171 @@
+"""Members of the tenant over v1: who may sign in to the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.keys import KeyRole, list_changes
+from chalicelib.api.v1.shapes import Name, QrPath, ScreenPage, ShownPage, draw_qr_code
+from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
+from chalicelib.auth.roles import Member as Stored
+from chalicelib.auth.roles import Role
+from chalicelib.domain import audit_events
+
+operations = Operations()
+
+Pictures = Annotated[
+    bool, Meta(description="Whether pictures of people are shown: false for the pages `traffic` and `report`.")
+]
+Screen = Annotated[
+    bool, Meta(description="A screen on the wall: the link alone signs it in, as a viewer, until it is removed.")
+]
+
+
+class NewMember(Sent, kw_only=True):
+    name: Name
+    role: KeyRole = "viewer"
+    pictures: Pictures = True
+    screen: Screen = False
+    page: Annotated[
+        ScreenPage | None,
+        Meta(
+            description="That a screen shows, and no other; null: visits. `traffic` and `report` show figures alone: "
+            "what they do not call is answered 403 NotAllowed."
+        ),
+    ] = None
+
+
+class MemberChanges(Changes):
+    name: Name | UnsetType = UNSET
+    role: KeyRole | UnsetType = UNSET
+    pictures: Pictures | UnsetType = UNSET
+
+
+class MemberPasskey(Answer):
+    id: str
+    host: Annotated[str, Meta(description="The host name on which it signs in.")]
+    created_at: Time
+
+
+class Member(Answer):
+    id: str
+    name: Name
+    role: KeyRole
+    pictures: Pictures
+    screen: Screen
+    page: ShownPage
+    has_password: bool
+    passkeys: Annotated[list[MemberPasskey], Meta(max_length=10)]
+    created_at: Time
+    invited_until: Annotated[Time | None, Meta(description="Null: no link waits to be opened.")]
+    signed_in_at: Annotated[Time | None, Meta(description="The last time; null: never yet.")]
+
+
+class MemberInvited(Member):
+    url: Annotated[str, Meta(description="The link. It is good once, for seven days, and shown nowhere else.")]
+    qr_path: QrPath
+    qr_size: int
+
+
+Shown = TypeVar("Shown", bound=Member)
+
+
+class Members(Answer):
+    members: Annotated[list[Member], Meta(max_length=100)]
+
+
+@operations("GET", "/v1/members", Role.ADMIN)
+def list_members(context: RequestContext) -> Members:
+    """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
+    return Members(
+        members=[
+            _describe_member(Member, member) for member in context.services.access.members.list_all(context.tenant)
+        ]
+    )
+
+
+@operations("POST", "/v1/members", Role.ADMIN, status=201, again=refuse_secret_again("member", "invite this one again"))
+def add_member(context: RequestContext, body: NewMember) -> MemberInvited:
+    """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
+
+    The link cannot change the role.
+    """
+    context.caller.require_may_give(pictures=body.pictures)
+    member, invitation = context.services.access.members.add(
+        context.tenant,
+        body.name,
+        Role(body.role),
+        pictures=body.pictures,
+        screen=body.screen,
+        page=body.page,
+        request=context.request_id,
+    )
+    return _describe_invitation(context, member, invitation)
+
+
+def _read_member(context: RequestContext) -> Stored:
+    return context.services.access.members.get(context.tenant, context.path_values["id"])
+
+
+def _answer_change_again(context: RequestContext, _body: Mapping[str, Any]) -> Member:
+    return _describe_member(Member, _read_member(context))
+
+
+@operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again)
+def change_member(context: RequestContext, body: MemberChanges) -> Member:
+    """Change what is sent; it holds from the person's next request on."""
+    changes = list_changes(body)
+    if changes.get("pictures"):
+        context.caller.require_may_give(pictures=not _read_member(context).pictures)
+    return _describe_member(
+        Member,
+        context.services.access.members.change_member(
+            context.tenant, context.path_values["id"], changes, context.request_id
+        ),
+    )
+
+
+@operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
+def delete_member(context: RequestContext) -> None:
+    """Remove somebody, whose sessions and link end at once."""
+    context.services.access.members.delete(context.tenant, context.path_values["id"], context.request_id)
+
+
+@operations(
+    "POST",
+    "/v1/members/{id}/invitation",
+    Role.ADMIN,
+    status=201,
+    again=refuse_secret_again("a link for member", "ask for one more"),
+)
+def invite_member(context: RequestContext) -> MemberInvited:
+    """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+    context.caller.require_may_give(pictures=_read_member(context).pictures)
+    return _describe_invitation(
+        context, *context.services.access.members.invite(context.tenant, context.path_values["id"], context.request_id)
+    )
+
+
+@operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=answer_nothing)
+def remove_passkey(context: RequestContext) -> None:
+    """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
+    context.services.access.members.remove_passkey(
+        context.tenant, context.path_values["id"], context.path_values["passkey"], context.request_id
+    )
+
+
+def _describe_invitation(context: RequestContext, member: Stored, invitation: str) -> MemberInvited:
+    url = context.route(f"/console#invitation={invitation}")
+    return _describe_member(MemberInvited, member, url=url, **draw_qr_code(url))
+
+
+def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:
+    audit_events.report_people([f"member {member.id}"])
+    passkeys = [MemberPasskey.made_of(passkey) for passkey in member.passkeys]
+    return kind.made_of(
+        member, page=member.shown_page, has_password=member.password is not None, passkeys=passkeys, **others
+    )

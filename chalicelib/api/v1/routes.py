@@ -1,0 +1,69 @@
+"""All operations of v1, of each module that has some; `python -m regulars.openapi --write` finds their paths."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from importlib import import_module
+from pkgutil import iter_modules
+
+from chalice.app import Response
+
+from chalicelib.api import v1
+from chalicelib.api.credentials import NOBODY, Head, KeyClaim
+from chalicelib.api.http import Views
+from chalicelib.api.v1 import errors
+from chalicelib.api.v1.auth import read_session_token
+from chalicelib.api.v1.endpoint import TIME_HEADER, Operation
+from chalicelib.domain.errors import WrongCredentials
+from chalicelib.domain.model import Tenant
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation
+    for module in iter_modules(v1.__path__)
+    for operation in getattr(import_module(f"{v1.__name__}.{module.name}"), "operations", ())
+)
+
+
+_BODIES = {(one.method, one.path): one.most_bytes for one in OPERATIONS}
+
+
+def _answer_early_error(error: Exception, _path: str) -> Response:
+    """Answer an error before any operation was reached."""
+    response = errors.answer_error(error)[1]
+    response.headers[TIME_HEADER] = str(int(time.time() * 1000))
+    return response
+
+
+def _find_bearer_tenant(services: Services, key: str) -> Tenant | None:
+    tenant_and_key = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(key)
+    return None if tenant_and_key is None else tenant_and_key[0]
+
+
+def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
+    session = services.access.sessions.find(secret)
+    return None if session is None else session.tenant
+
+
+def read_claim(settings: Settings, request: Head) -> KeyClaim:
+    """Read the key or the session of a request."""
+    if "authorization" not in request.headers:
+        with suppress(WrongCredentials):
+            token = read_session_token(request.headers, settings.public_url)
+            return KeyClaim(_find_session_tenant, token) if token else NOBODY
+        return NOBODY
+    scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
+    return KeyClaim(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+
+
+VIEWS = Views(
+    answer_error=_answer_early_error,
+    unknown_path=errors.UNKNOWN,
+    body_too_long=errors.TOO_LONG,
+    read_claim=read_claim,
+    max_bytes_by_route=_BODIES,
+)
+SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
+"""The requests by which people sign in. Only the bodies have credentials."""

@@ -1,0 +1,426 @@
+"""What stands, and how does what ended since a backup end again after a restore?
+
+Documents of what stands (privacy/standing) lie beside backups and at the witness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.auth.roles import ApiKey, Member, Role
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.consent import Ending
+from chalicelib.domain.effects import SHARED_KEYS, name_access
+from chalicelib.domain.errors import InvalidInput, LastAdminKey, NotFound, RegularsError
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.tenant_settings import SETTINGS
+from chalicelib.domain.webhooks import Hook, hook_fields
+from chalicelib.privacy.erasure_progress import require_signer
+from chalicelib.privacy.signing import canonical_json, fingerprint
+from chalicelib.privacy.standing import (
+    HELD,
+    RESTRICTED,
+    WITHDRAWN,
+    Access,
+    Document,
+    Ended,
+    Restored,
+    Standing,
+    compute_digest,
+    hash_with,
+    list_ended,
+    list_new,
+    make_statement,
+    name_document,
+    write_value,
+)
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items, write
+from chalicelib.storage.ports import Item, Put
+from chalicelib.storage.records.captures import camera_from
+from chalicelib.storage.values import milliseconds, moment, read_optional, time_text
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class StandingDocuments(Service["Services"]):
+    """The documents of what stands: made, given to the witness, and done by a restore."""
+
+    def read(self, tenant: Tenant) -> Standing:
+        """Read what stands in a tenant's book now."""
+        key = self.services.audit.signing.read_face_key(tenant.name)
+        values = {name: getattr(tenant, name) for name in SETTINGS}
+        return Standing(
+            dict(self._list_accesses(tenant, key)),
+            {name: write_value(value, key, name) for name, value in values.items()},
+            self._read_marks(tenant, key),
+            tenant.disabled,
+            tenant.life,
+            self.services.clock.now(),
+            self._read_base(tenant),
+        )
+
+    def _read_base(self, tenant: Tenant) -> datetime | None:
+        item = self.services.items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING))
+        return read_optional(moment, item and item.get("base"))
+
+    def note_base(self, restored: Restored) -> None:
+        """Note from which backup the book was restored: its documents say it from now on."""
+        base = milliseconds(restored.backed_up_at)
+        item = {"tenant": restored.tenant.name, "id": keys.AUDIT_STANDING, "digest": "", "base": base}
+        write(self.services.items, [Put(keys.AUDIT, item)])
+
+    def _list_accesses(self, tenant: Tenant, key: bytes) -> Iterator[tuple[str, Access]]:
+        items = self.services.items
+        record = items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        # The key as it is sealed: on a stage with another KMS key nobody can read it.
+        shared = bytes(record["app_key"]).hex(), str(record["appcode_digest"]), str(record["access_key_id"])
+        yield SHARED_KEYS, Access(frozenset(hash_with(key, text) for text in shared))
+        for api_key in self.services.access.keys.list_all(tenant):
+            yield name_access("key", api_key.id), _describe_key(api_key, key)
+        for member in self.services.access.members.list_all(tenant):
+            yield name_access("member", member.id), _describe_member(member, key)
+        for hook in self.services.webhooks.hooks.list_all(tenant.name):
+            yield name_access("hook", hook.id), _describe_hook(hook, key)
+        for item in walk_items(items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
+            yield name_access("camera", str(item["id"])), _describe_camera(item, key)
+
+    def _read_marks(self, tenant: Tenant, key: bytes) -> Mapping[str, Sequence[str]]:
+        """Return the marks of faces that have some, and of those that became a part of these."""
+        marks_by_face: dict[str, set[str]] = {}
+        for face_on_hold in self.services.faces.holds.list_all(tenant.name):
+            marks_by_face.setdefault(face_on_hold.faceid, set()).add(HELD)
+        for face in self.services.restrictions.list_all(tenant):
+            marks_by_face.setdefault(face.faceid, set()).update(_list_restrictions(face))
+        by_hash: dict[str, set[str]] = {}
+        for faceid, marks in marks_by_face.items():
+            absorbed = {merge.other for merge in self.services.merges.records.list_below(tenant.name, faceid)}
+            for part in {faceid, *absorbed}:
+                by_hash.setdefault(hash_with(key, "face", part), set()).update(marks)
+        return {hashed: sorted(marks) for hashed, marks in by_hash.items()}
+
+    def list_names(self, tenant: Tenant) -> list[str]:
+        """Return what each access of a tenant does, as an operator knows it: `key 12 is open (office, admin)`."""
+        access, cameras = self.services.access, self.services.cameras.list_all(tenant)
+        return [
+            f"{SHARED_KEYS} are open",
+            *(f"{name_access('key', key.id)} is open ({key.name}, {key.role})" for key in access.keys.list_all(tenant)),
+            *(
+                f"{name_access('member', member.id)} may sign in ({member.name}, {member.role})"
+                for member in access.members.list_all(tenant)
+            ),
+            *(
+                f"{name_access('hook', hook.id)} is told ({hook.url or hook.address or hook.name or 'a mailbox'})"
+                for hook in self.services.webhooks.hooks.list_all(tenant.name)
+                if hook.enabled
+            ),
+            *(f"{name_access('camera', camera.id)} sends ({camera.name})" for camera in cameras if camera.enabled),
+        ]
+
+    def make_document(self, tenant: Tenant) -> tuple[str, Mapping[str, Any]]:
+        """Make the document of now, signed, and its name beside a backup. Raises Busy, StorageUnavailable."""
+        statement = self._make_statement(tenant)
+        signed = self.services.audit.signing.sign_statement(
+            tenant.name, {**statement, "at": time_text(self.services.clock.now())}
+        )
+        return name_document(tenant.app_id, tenant.life), signed
+
+    def _make_statement(self, tenant: Tenant) -> Mapping[str, Any]:
+        key = self.services.audit.signing.read_face_key(tenant.name)
+        return make_statement(tenant.name, tenant.app_id, key, self.read(tenant))
+
+    def tell_witness(self, tenant: Tenant) -> bool:
+        """Give the witness the document of now if it was given another one last; return whether it was.
+
+        May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
+        """
+        if (witness := self.services.ports.witness) is None:
+            return False
+        digest = compute_digest(self._make_statement(tenant))
+        given = self.services.items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING))
+        if given is not None and given["digest"] == digest:
+            return False
+        _, document = self.make_document(tenant)
+        name = name_document(tenant.app_id, tenant.life, self.services.clock.now())
+        witness.keep(name, canonical_json(document))
+        item = {**(given or {}), "tenant": tenant.name, "id": keys.AUDIT_STANDING, "digest": digest}
+        write(self.services.items, [Put(keys.AUDIT, item)])
+        return True
+
+    def end_by_documents(
+        self, restored: Restored, documents: Sequence[Document], freed_at: Mapping[tuple[str, str], datetime]
+    ) -> Iterator[str]:
+        """End what the documents of a tenant show ended since the backup; yield lines that say it.
+
+        `freed_at`: when a face lost a mark, by face and mark, if that is known besides: documents from before then are
+        too old for it. Those of another signer, or of another face key, are said and left aside: they stop no restore.
+        Settings stay as they are (`read_settings_changed`). May be cut off anywhere and repeated.
+        """
+        tenant = restored.tenant
+        later, left_aside = self._choose(restored, documents)
+        if left_aside:
+            yield (
+                f"documents of what stands that this shop did not sign are left aside: {len(left_aside)}, by "
+                f"{', '.join(sorted(left_aside))}. If that is its key since the backup, name it by --key"
+            )
+        if not later:
+            return
+        present = self.read(tenant)
+        for ended in list_ended(present, later):
+            yield from self.end_access(restored, ended)
+        if any(standing.is_disabled for standing in later[-1:]) and not present.is_disabled:
+            self.services.tenants.disable(tenant.name)
+            yield "the shop is disabled"
+        for access in list_new(restored.standing, later):
+            yield f"{access} was made since, and is not there: make another if it is needed"
+        yield from self._mark_faces(tenant, later, freed_at)
+
+    def read_settings_changed(
+        self, restored: Restored, documents: Sequence[Document]
+    ) -> tuple[datetime, Mapping[str, Any]]:
+        """Return the settings that are not as they were last, with their last values, and of what time these are.
+
+        A text that somebody wrote is a hash here, which begins with `#`.
+        """
+        later, _ = self._choose(restored, documents)
+        if not later:
+            return restored.backed_up_at, {}
+        present, last = self.read(restored.tenant).settings, later[-1]
+        return last.at, {name: value for name, value in last.settings.items() if present.get(name, value) != value}
+
+    def list_times(self, restored: Restored, documents: Sequence[Document]) -> list[datetime]:
+        """Return the times of the tenant's own documents since the backup."""
+        return [standing.at for standing in self._choose(restored, documents)[0]]
+
+    def _choose(self, restored: Restored, documents: Sequence[Document]) -> tuple[list[Standing], set[str]]:
+        """Return what the tenant's own documents since the backup say, the newest last, and the signers of others.
+
+        Of another life of the book those count that was restored from this backup, or a later one: what stands in a
+        trial of an older one says nothing of this. If the operator names a key, only that key's documents count: an old
+        key may be a thief's.
+        """
+        tenant, signing = restored.tenant, self.services.audit.signing
+        public_keys, key = signing.read_public_keys(tenant.name), fingerprint(signing.read_face_key(tenant.name))
+        later, others = list[Standing](), set[str]()
+        for document in documents:
+            said = document.statement
+            if (said["tenant"], said["app_id"]) != (tenant.name, tenant.app_id) or document.at <= restored.backed_up_at:
+                continue
+            if restored.trusted and fingerprint(document.signer) not in restored.trusted:
+                others.add(fingerprint(document.signer))
+                continue
+            try:
+                require_signer(document.signer, tenant.name, public_keys, restored.trusted, at=str(said["at"]))
+            except InvalidInput:
+                others.add(fingerprint(document.signer))
+                continue
+            standing = document.read_standing()
+            is_of_line = standing.life == tenant.life or (standing.base or _NEVER) >= restored.backed_up_at
+            if said["key"] != key:
+                others.add(fingerprint(document.signer))
+            elif is_of_line:
+                later.append(standing)
+        return sorted(later, key=lambda standing: standing.at), others
+
+    def end_access(self, restored: Restored, ended: Ended) -> Iterator[str]:
+        """End an access, or its secrets that are over, and give it the rights that it had last; yield what was done."""
+        tenant, (kind, _, id_) = restored.tenant, ended.access.partition(" ")
+        try:
+            if ended.access == SHARED_KEYS or id_ == FIRST:
+                yield from self._end_shared(restored, ended)
+            elif kind == "key":
+                yield from self._end_key(restored, id_, ended)
+            elif kind == "member":
+                yield from self._end_member(tenant, id_, ended)
+            elif kind == "hook":
+                yield from self._end_hook(tenant, id_, ended)
+            elif kind == "camera":
+                yield from self._end_camera(tenant, id_, ended)
+        except NotFound:
+            return  # made since the backup, or ended by another document
+        except RegularsError as error:
+            yield f"{ended.access} is not as it was last, and could not be ended: {error}"
+
+    def _end_shared(self, restored: Restored, ended: Ended) -> Iterator[str]:
+        """End the keys that the tenant has from its first day. None of them ends alone but the first key."""
+        tenant = restored.tenant
+        secrets = dict(self._list_accesses(tenant, self.services.audit.signing.read_face_key(tenant.name)))
+        if ended.is_gone and ended.access != SHARED_KEYS:
+            try:
+                self.services.access.keys.delete(tenant, FIRST)
+            except LastAdminKey:
+                restored.rotate(tenant.name)
+                yield "the first key was deleted, and is the only one of an admin here: it has another secret"
+            else:
+                yield "the first key is deleted"
+        elif ended.is_gone or not ended.over.isdisjoint(secrets[ended.access].secrets):
+            restored.rotate(tenant.name)
+            yield "the shared keys were renewed since: all of them have other secrets now, such as in credentials.json"
+
+    def _end_key(self, restored: Restored, id_: str, ended: Ended) -> Iterator[str]:
+        tenant, ring = restored.tenant, self.services.access.keys
+        key, ends_at = ring.get(tenant, id_), read_optional(moment, ended.rights.get("ends"))
+        has_expired = ends_at is not None and ends_at <= self.services.clock.now()
+        if ended.is_gone or (ended.over and key.service) or has_expired:
+            try:
+                ring.delete(tenant, id_)
+            except LastAdminKey:
+                ring.renew(tenant, id_)
+                yield f"key {id_} was deleted, and is the only one of an admin here: it has a secret that nobody knows"
+            else:
+                yield f"key {id_} is deleted"
+            return
+        if ended.over:
+            ring.renew(tenant, id_)
+            yield f"key {id_} was renewed since, and its secret of then is over: renew it to have one"
+        if limits := _lessen_key(key, ended.rights):
+            ring.change(tenant, id_, limits)
+            yield f"key {id_} may do no more than it might last: {_say(limits)}"
+
+    def _end_member(self, tenant: Tenant, id_: str, ended: Ended) -> Iterator[str]:
+        members = self.services.access.members
+        if ended.is_gone:
+            members.delete(tenant, id_)
+            yield f"member {id_} is removed"
+            return
+        key, member = self.services.audit.signing.read_face_key(tenant.name), members.get(tenant, id_)
+        if ended.over:
+            members.end_sign_ins(tenant, id_, lambda way: hash_with(key, way) in ended.over)
+            yield f"member {id_} signs in no more by what was removed since: a new link lets them in again"
+        if limits := _lessen(member.role, member.pictures, ended.rights):
+            members.change_member(tenant, id_, limits)
+            yield f"member {id_} may do no more than it might last: {_say(limits)}"
+
+    def _end_hook(self, tenant: Tenant, id_: str, ended: Ended) -> Iterator[str]:
+        hooks = self.services.webhooks.hooks
+        hook = hooks.get(tenant.name, id_)
+        if ended.is_gone:
+            hooks.delete(tenant.name, id_)
+            yield f"hook {id_} is deleted"
+        elif hook.enabled:
+            hooks.change_hook(tenant.name, id_, {"enabled": False})
+            yield f"hook {id_} was changed since, and is off: look at it, and switch it on"
+
+    def _end_camera(self, tenant: Tenant, id_: str, ended: Ended) -> Iterator[str]:
+        cameras = self.services.cameras
+        if ended.is_gone:
+            cameras.delete(tenant, id_)
+            yield f"camera {id_} is deleted; its captures stay"
+            return
+        if ended.over:
+            cameras.replace_key(tenant, id_)
+            yield f"camera {id_} got another key since, and its key of then is over: make another"
+        if not ended.rights.get("enabled", True) and cameras.get(tenant, id_).enabled:
+            cameras.change(tenant, id_, {"enabled": False})
+            yield f"camera {id_} is disabled"
+
+    def _mark_faces(
+        self, tenant: Tenant, later: Sequence[Standing], freed_at: Mapping[tuple[str, str], datetime]
+    ) -> Iterator[str]:
+        """Withdraw, restrict and hold the faces that the documents mark. None is freed: that is said by an export only.
+
+        A withdrawal counts that stands in any document, a hold and a restriction if they stand in the newest.
+        """
+        marked_at: dict[str, dict[str, datetime]] = {}
+        for standing in later:
+            for hashed, marks in standing.faces.items():
+                counting = marks if standing is later[-1] else {*marks} & {WITHDRAWN}
+                marked_at.setdefault(hashed, {}).update(dict.fromkeys(counting, standing.at))
+        if not marked_at:
+            return
+        key, reason = (
+            self.services.audit.signing.read_face_key(tenant.name),
+            f"as before the restore, by the document of {time_text(later[-1].at)}",
+        )
+        for faceid in sorted(self.services.erasure.again.read_people(tenant.name).faceids):
+            for mark, at in sorted(marked_at.get(hash_with(key, "face", faceid), {}).items(), reverse=True):
+                if (freed := freed_at.get((faceid, mark))) is None or freed < at:
+                    yield from self._mark_face(tenant, faceid, mark, reason)
+
+    def _mark_face(self, tenant: Tenant, faceid: str, mark: str, reason: str) -> Iterator[str]:
+        face = self.services.faces.get(tenant, faceid, restricted=True)
+        has = {*_list_restrictions(face), *([HELD] if face.hold else [])}
+        if mark in has:
+            return
+        if mark == WITHDRAWN:
+            self.services.consents.withdraw_again(tenant, faceid)
+            yield f"the consent of {faceid} is withdrawn"
+        elif mark == RESTRICTED:
+            self.services.restrictions.set(tenant, faceid, reason)
+            yield f"{faceid} is restricted"
+        elif mark == HELD:
+            self.services.faces.holds.set(tenant, faceid, reason)
+            yield f"{faceid} is held"
+
+    def end_sign_ins(self, tenant: Tenant) -> str:
+        """End all sessions, invitations and codes of a tenant, which a backup brought back; return a line about it."""
+        ended_count = self.services.access.sessions.end_all(tenant.name)
+        ended_count += self.services.access.members.end_invitations(tenant)
+        return f"sessions, invitations and codes have ended ({ended_count}): sign in again"
+
+
+def _list_restrictions(face: Face) -> list[str]:
+    if (restriction := face.restriction) is None:
+        return []
+    return [
+        *([RESTRICTED] if restriction.reason else []),
+        *([WITHDRAWN] if restriction.ended is Ending.WITHDRAWN else []),
+    ]
+
+
+def _describe_key(api_key: ApiKey, key: bytes) -> Access:
+    rights = {
+        "role": str(api_key.role),
+        "pictures": api_key.pictures,
+        "ends": read_optional(milliseconds, api_key.expires_at),
+    }
+    return Access(frozenset([hash_with(key, api_key.digest)]), rights)
+
+
+def _describe_member(member: Member, key: bytes) -> Access:
+    return Access(
+        frozenset(hash_with(key, way) for way in member.sign_ins),
+        {"role": str(member.role), "pictures": member.pictures},
+    )
+
+
+def _describe_hook(hook: Hook, key: bytes) -> Access:
+    """Describe a hook by its secret and by what it is sent. An erasure takes ids out of its `people`: not compared."""
+    fields = {name: str(value) for name, value in hook_fields(hook).items() if name not in ("secret", "people", "name")}
+    form = canonical_json({**fields, "people": str(hook.people is None)}).decode()
+    return Access(frozenset([hash_with(key, hook.sealed_secret.hex())]), {"form": hash_with(key, form)})
+
+
+def _describe_camera(item: Item, key: bytes) -> Access:
+    rights = {"enabled": camera_from(item).enabled}
+    return Access(frozenset([hash_with(key, str(item["key_digest"]))]), rights)
+
+
+def _lessen(role: Role, pictures: bool, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rights that have to change so that they are no more than the last ones."""
+    last_role = Role(last.get("role", role))
+    return {
+        **({"role": last_role} if not last_role.includes(role) else {}),
+        **({"pictures": False} if pictures and not last.get("pictures", True) else {}),
+    }
+
+
+def _lessen_key(key: ApiKey, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Return as `_lessen` for a key, with its end."""
+    limits = _lessen(key.role, key.pictures, last)
+    ends_at = read_optional(moment, last.get("ends"))
+    if ends_at is not None and (key.expires_at is None or ends_at < key.expires_at):
+        limits["expires_at"] = ends_at
+    return limits
+
+
+def _say(limits: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value if not isinstance(value, bool) else str(value).lower()}" for name, value in limits.items()
+    )

@@ -1,0 +1,306 @@
+"""A builder of snapshots, so that a cold search function need not read the whole journal; it also erases old templates.
+
+Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built if the tail holds
+such a change, however short the tail is. A face that learnt does not count: that happens all day. When a snapshot is
+older than the grace time, the journal that it covers and the snapshots before it are gone, and so is each picture that
+the changes in that journal left behind.
+
+Of a large gallery, most snapshots are deltas (snapshots/delta.py). A base is kept as long as a delta needs it, with the
+templates that were deleted since. So a whole snapshot is due at the first sweep after a change that erases, after
+TAIL_AGE, and when deltas have grown to one in _DELTA_SHARE of their base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from itertools import islice, takewhile
+
+from chalicelib import telemetry
+from chalicelib.book.search.galleries import Galleries
+from chalicelib.book.search.journal import GRACE, read_changes
+from chalicelib.book.search.snapshots import delta
+from chalicelib.book.search.snapshots.loading import changes_of, models_of, pointer_of, seq_of
+from chalicelib.book.search.snapshots.segment import DamagedSnapshot, encode_segment
+from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable
+from chalicelib.domain.model import Edit, JournalEntry
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.storage.records.faces import journal_entries
+from chalicelib.storage.values import milliseconds, nonce
+from chalicelib.telemetry import JOURNAL_TAIL
+
+TAIL_LENGTH = 256
+"""Transactions since the newest snapshot that make a new one worth it."""
+
+TAIL_AGE = timedelta(hours=24)
+"""Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
+
+LARGE = 50_000_000
+"""Bytes of a whole snapshot, of some 65,000 faces, from which on deltas are written upon it."""
+
+_DELTA_SHARE = 48
+"""Of a million faces, deltas to this size and the whole snapshot after them write the fewest bytes a change."""
+
+_CLAIMED_FOR = timedelta(minutes=15)
+"""Time that one builder has for a whole snapshot of a large gallery: the longest run on Lambda. A delta that another
+one writes meanwhile would make it stale."""
+
+_ERASING = (Edit.DELETE, Edit.DROP, Edit.REPLACE)
+"""Changes after which something is to be erased: templates, and pictures that no face names any more."""
+
+_APART = timedelta(minutes=10)
+"""Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps few."""
+
+_ORPHANS_SOUGHT_FOR = timedelta(hours=4)
+"""Time after a snapshot in which objects are looked for that no pointer names. A process that was killed while
+it wrote one left the reason for a snapshot, so the next one follows."""
+
+_TRIM_CHUNK = 50
+"""Entries of the journal that one write deletes."""
+
+Forget = Callable[[str, set[str]], object]
+
+
+class Compactor:
+    """The builder of snapshots.
+
+    `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given other pictures. It is
+    called before the journal's last word of them goes. While a tenant's model is being changed, the gallery of the next
+    model gets snapshots too. Snapshots of a tenant's former models are deleted.
+    """
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        galleries: Galleries,
+        clock: Clock,
+        *,
+        forget: Forget = lambda _tenant, _faceids: None,
+        large_bytes: int = LARGE,
+    ) -> None:
+        """Keep what snapshots are built from. `large_bytes`: bytes from which on deltas are written."""
+        self._items = items
+        self._blobs = blobs
+        self._galleries = galleries
+        self._clock = clock
+        self._forget = forget
+        self._large = large_bytes
+
+    def build(self, tenant: str, *, erase: bool = True) -> bool:
+        """Write a snapshot if the tail is worth it, switch the pointer, then trim.
+
+        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is written. `erase`:
+        False leaves it to the next call what was erased from a large gallery: a whole snapshot is 0.8 GB.
+        """
+        models = models_of(self._items, tenant)
+        written = [self._build(tenant, model, erase=erase) for model in models]
+        limit_ms = milliseconds(self._clock.now() - GRACE)
+        if covered_seq := min([self._trim_snapshots(tenant, model, limit_ms) for model in models]):
+            self._trim_journal(tenant, covered_seq, limit_ms)
+        self._forget_all_but(tenant, models)
+        return any(written)
+
+    def purge_before(self, tenant: str, seq: int) -> None:
+        """Delete all snapshots older than `seq` and the journal up to it, and let go of the galleries in memory here.
+
+        Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by others meanwhile.
+        """
+        for model in models_of(self._items, tenant):
+            self._build(tenant, model, at_least=seq)
+            if pointer := pointer_of(self._items, tenant, model):
+                if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
+                    raise Busy("snapshots of this tenant are being written: they are purged later")
+                self._keep_snapshots(pointer, [key for key in read_build_times(pointer) if _oldest_seq_of(key) >= seq])
+            for blob in self._blobs.walk(keys.snapshots(tenant, model)):
+                if keys.seq_of_snapshot(blob.key) < seq:
+                    self._blobs.delete(blob.key)
+        self._trim_journal(tenant, seq, milliseconds(self._clock.now()) + 1)
+        self._galleries.let_go(tenant)
+
+    def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
+        """Write a snapshot if the tail is worth it, or if the newest one has something from before `at_least`."""
+        pointer = pointer_of(self._items, tenant, model)
+        covered_seq = int(pointer["seq"]) if pointer else 0
+        oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
+        seq = seq_of(self._items, tenant)
+        telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)
+        if oldest_seq >= at_least:
+            if pointer and int(pointer.get("bytes", 0)) >= self._large:
+                return self._write_delta_or_snapshot(tenant, model, pointer, seq, erase=erase)
+            if seq == covered_seq or not self._is_worth_it(tenant, covered_seq, seq):
+                return False
+        return self._build_whole(tenant, model, pointer)
+
+    def _write_delta_or_snapshot(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
+        """Write a delta of a large gallery, or a whole snapshot. Return whether either was written.
+
+        Nothing is written if another builder has claimed the whole snapshot: a delta would make that one stale. If
+        something was erased and this call may `erase`, a whole snapshot follows. Otherwise nothing is written before
+        the tail is long or old; then a delta is, or a whole snapshot if no delta can be made.
+        """
+        now, covered_seq, newest_key = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
+        if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
+            return False
+        entries = read_changes(self._items, tenant, covered_seq, seq)
+        owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
+        if not (erase and owes_erasure):
+            if seq - covered_seq < TAIL_LENGTH and not self._is_old(tenant, covered_seq):
+                return False
+            if entries is not None and (data := self._make_delta(model, pointer, entries)):
+                key = keys.delta(keys.base_of_snapshot(newest_key), seq, nonce())
+                self._write_snapshot(
+                    tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": owes_erasure}
+                )
+                return True
+        claimed_pointer = {**pointer, "claimed_at": now}
+        return self._write_pointer(claimed_pointer, pointer) and self._build_whole(tenant, model, claimed_pointer)
+
+    def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
+        """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
+        newest = pointer["snapshots"][-1]
+        base_at = read_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
+        if base_at < milliseconds(self._clock.now() - TAIL_AGE):
+            return None
+        try:
+            earlier = changes_of(self._blobs, newest)
+        except DamagedSnapshot:
+            return None
+        changes = None if earlier is None else delta.fold_changes(model, (*earlier, *entries))
+        data = b"" if changes is None else delta.encode(changes)
+        return data if len(data) * _DELTA_SHARE <= int(pointer["bytes"]) else None
+
+    def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
+        segment = self._galleries.read_current(tenant, model).view.make_segment(model)
+        data = encode_segment(segment)
+        key = keys.snapshot(tenant, model, segment.seq, nonce())
+        self._write_snapshot(tenant, model, pointer, key, data, {"bytes": len(data)})
+        return True
+
+    def _write_snapshot(self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item) -> None:
+        """Store a snapshot, then let the pointer say so; `more`: other fields of it."""
+        if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
+            raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
+        key_and_seq: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
+        self._switch_pointer({**key_and_seq, **more}, old, key)
+
+    def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
+        if seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq):
+            return True
+        entries = read_changes(self._items, tenant, covered_seq, seq)
+        return entries is None or any(map(_is_erasing, entries))
+
+    def _is_old(self, tenant: str, covered_seq: int) -> bool:
+        oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered_seq + 1), limit=1).items
+        limit_ms = milliseconds(self._clock.now() - TAIL_AGE)
+        return bool(oldest) and oldest[0]["at"] < limit_ms
+
+    def _switch_pointer(self, key_and_fields: Item, old_pointer: Item | None, new_key: str) -> None:
+        """Point at the new snapshot. If the pointer was changed since it was read, delete the new snapshot instead.
+
+        `key_and_fields`: the pointer's key and what it says of the new snapshot.
+        """
+        now, build_times = milliseconds(self._clock.now()), read_build_times(old_pointer) if old_pointer else {}
+        too_close = _find_too_close(build_times)
+        kept_snapshots = {key: built_at for key, built_at in build_times.items() if key != too_close}
+        pointer: Item = {
+            **key_and_fields,
+            "built_at": now,
+            "snapshots": [*kept_snapshots, new_key],
+            "built": [*kept_snapshots.values(), now],
+        }
+        if not self._write_pointer(pointer, old_pointer):
+            self._blobs.delete(new_key)
+        elif too_close is not None:
+            self._blobs.delete(too_close)
+
+    def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
+        same = [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")] if old else []
+        try:
+            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(same or [absent("pointer-free")]))])
+        except ConditionFailed:
+            return False
+        return True
+
+    def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
+        """Drop the snapshots that were superseded before `limit_ms`. Drop objects that no pointer names, too.
+
+        Such objects are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR). Return the highest seq that a
+        snapshot built before `limit_ms` covers: the journal may be trimmed up to it. 0: there is no such snapshot.
+        """
+        now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
+        if pointer is None:
+            return 0
+        pointer = self._drop_superseded(pointer, limit_ms)
+        if pointer["built_at"] > milliseconds(now - _ORPHANS_SOUGHT_FOR):
+            for blob in self._blobs.walk(keys.snapshots(tenant, model)):
+                if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
+                    self._blobs.delete(blob.key)
+        return max(
+            (keys.seq_of_snapshot(key) for key, built_at in read_build_times(pointer).items() if built_at < limit_ms),
+            default=0,
+        )
+
+    def _drop_superseded(self, pointer: Item, limit_ms: int) -> Item:
+        """Delete the snapshots before the newest one built before `limit_ms`, then drop them from the pointer."""
+        build_times = read_build_times(pointer)
+        old = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
+        return self._keep_snapshots(pointer, [key for key in build_times if key not in old])
+
+    def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
+        """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
+        build_times = read_build_times(pointer)
+        needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
+        remaining = {key: at for key, at in build_times.items() if key in needed_keys}
+        if len(remaining) == len(build_times):
+            return pointer
+        for key in build_times.keys() - remaining.keys():
+            self._blobs.delete(key)
+        new_pointer = {**pointer, "snapshots": list(remaining), "built": list(remaining.values())}
+        return new_pointer if self._write_pointer(new_pointer, pointer) else pointer
+
+    def _forget_all_but(self, tenant: str, models: list[str]) -> None:
+        """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
+        for pointer in walk_items(self._items, keys.DIRECTORY, tenant, between=keys.INDEX_RANGE):
+            model = pointer["item"].removeprefix(keys.INDEX_RANGE[0])
+            if model not in models:
+                for blob in self._blobs.walk(keys.snapshots(tenant, model)):
+                    self._blobs.delete(blob.key)
+                self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
+
+    def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
+        journal = walk_items(
+            self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered_seq)), page_size=_TRIM_CHUNK
+        )
+        old_items = takewhile(lambda item: item["at"] < limit_ms, journal)
+        while chunk := list(islice(old_items, _TRIM_CHUNK)):
+            entries = (entry for item in chunk for entry in journal_entries(item))
+            self._forget(tenant, {entry.faceid for entry in entries if entry.edit in _ERASING} - {""})
+            self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])
+
+
+def read_build_times(pointer: Item) -> dict[str, int]:
+    """Return when each snapshot that the pointer names was built, in ms, the newest last."""
+    times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
+    return dict(zip(pointer["snapshots"], map(int, times), strict=True))
+
+
+def _is_erasing(entry: JournalEntry) -> bool:
+    return entry.edit in _ERASING and not entry.learnt
+
+
+def _oldest_seq_of(key: str) -> int:
+    """Return the seq of the oldest object that a snapshot needs."""
+    return keys.seq_of_snapshot(keys.base_of_snapshot(key))
+
+
+def _find_too_close(built_at: dict[str, int]) -> str | None:
+    """Return the last snapshot but one if those around it are less than _APART from each other, unless it is a base."""
+    if len(built_at) < 3:
+        return None
+    before, close, last = list(built_at)[-3:]
+    if any(keys.base_of_snapshot(key) == close != key for key in built_at):
+        return None
+    return close if built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1) else None

@@ -1,0 +1,162 @@
+"""The galleries in a warm search function's memory, brought up to date at each search."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chalicelib.book.search.gallery import Gallery
+from chalicelib.book.search.journal import read_changes
+from chalicelib.book.search.scan.scan import require_probes
+from chalicelib.book.search.snapshots.loading import load_from_snapshot, rebuild_from_faces, seq_of
+from chalicelib.book.search.snapshots.scratch import Scratch
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.rules.decision import SearchAnswer, SearchRequest
+from chalicelib.storage.ports import BlobStore, ItemStore
+from chalicelib.telemetry import count_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
+"""Memory for galleries of one process, 1 GiB: those that were not searched for longest go first."""
+
+_Key = tuple[str, str]
+
+
+class Galleries:
+    """The FaceSearch port in this process.
+
+    It keeps the galleries that were searched last, as many as fit into `memory_bytes` and, with the templates of large
+    ones, into `disk_bytes` of the folder `scratch` (book/search/snapshots/scratch.py). Others go before one is loaded;
+    the last one stays, however large it is.
+    """
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        scratch: Path | None = None,
+        disk_bytes: int | None = None,
+    ) -> None:
+        """Keep the stores and the limits of memory and disk; no gallery is loaded yet."""
+        self._items = items
+        self._blobs = blobs
+        self._memory_bytes = memory_bytes
+        self._scratch = Scratch(scratch, disk_bytes)
+        self._galleries: OrderedDict[_Key, Gallery] = OrderedDict()
+        self._loading: dict[_Key, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def loaded_bytes(self) -> int:
+        with self._lock:
+            return sum(gallery.hot_bytes for gallery in self._galleries.values())
+
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        require_probes(request.probes, request.limit)
+        view = self.read_current(tenant, request.model, searched=True, seq=request.seq).view
+        with count_stage("scan"):
+            return view.search(request)
+
+    def read_current(self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None) -> Gallery:
+        """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
+
+        `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has seen to both.
+        """
+        key = (tenant, model)
+        wanted_seq = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
+        gallery = self._find_gallery(key, wanted_seq)
+        if gallery is None:
+            with self._load_once(key):
+                gallery = self._find_gallery(key, wanted_seq) or self._load_gallery(key, wanted_seq)
+        return gallery
+
+    def let_go(self, tenant: str) -> None:
+        """Let go of a tenant's galleries, and so of what they hold of faces that were erased."""
+        with self._lock:
+            for key in [key for key in self._galleries if key[0] == tenant]:
+                del self._galleries[key]
+
+    def _find_gallery(self, key: _Key, wanted_seq: int) -> Gallery | None:
+        """Return the gallery if it is here, brought up to the seq `wanted_seq`; None: it has to be loaded.
+
+        One that cannot get there, or is slow by now, goes first. So a new copy finds room, even on a small disk.
+        """
+        with self._lock:
+            gallery = self._galleries.get(key)
+            if gallery is not None:
+                self._galleries.move_to_end(key)
+        if gallery is None or (
+            not gallery.is_slow_at(wanted_seq) and self._follow_journal(gallery, key[0], wanted_seq)
+        ):
+            return gallery
+        with self._lock:
+            if self._galleries.get(key) is gallery:
+                del self._galleries[key]
+        return None
+
+    def _load_gallery(self, key: _Key, wanted_seq: int) -> Gallery:
+        """Load and keep the gallery at the seq `wanted_seq`: from a snapshot, tried twice, else from its faces.
+
+        The journal that a snapshot needs may be trimmed while it is loaded; then a newer snapshot is there.
+        """
+        tenant, model = key
+        for load in (self._load_from_snapshot, self._load_from_snapshot, partial(rebuild_from_faces, self._items)):
+            gallery = load(tenant, model)
+            if self._follow_journal(gallery, tenant, wanted_seq):
+                gallery.loaded_at = wanted_seq
+                with self._lock:
+                    self._galleries[key] = gallery
+                    self._galleries.move_to_end(key)
+                self._make_room()
+                return gallery
+            del gallery  # before its successor is loaded
+        raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
+
+    def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
+        open_file = partial(self._scratch.open_file, make_room=self._make_room)
+        with count_stage("load"):
+            return load_from_snapshot(self._items, self._blobs, tenant, model, open_file)
+
+    def _follow_journal(self, gallery: Gallery, tenant: str, wanted_seq: int) -> bool:
+        """Apply the journal up to `wanted_seq`; False if a part of it was trimmed."""
+        if gallery.view.seq >= wanted_seq:
+            return True
+        with gallery.changing:
+            if gallery.view.seq >= wanted_seq:
+                return True
+            entries = read_changes(self._items, tenant, gallery.view.seq, wanted_seq)
+            if entries is None:
+                return False
+            gallery.apply_entries(entries, wanted_seq)
+        self._make_room()
+        return True
+
+    def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
+        """Let the galleries go that were searched longest ago, until so many bytes more fit."""
+        min_galleries = 0 if memory_bytes or disk_bytes else 1
+        with self._lock:
+            used_bytes = sum(gallery.hot_bytes for gallery in self._galleries.values())
+            while len(self._galleries) > min_galleries and (
+                used_bytes + memory_bytes > self._memory_bytes
+                or self._scratch.used_bytes + disk_bytes > self._scratch.limit_bytes
+            ):
+                used_bytes -= self._galleries.popitem(last=False)[1].hot_bytes
+
+    @contextmanager
+    def _load_once(self, key: _Key) -> Iterator[None]:
+        """Let one of the threads that find a gallery missing load it, and the others wait."""
+        with self._lock:
+            lock = self._loading.setdefault(key, threading.Lock())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                self._loading.pop(key, None)

@@ -1,0 +1,316 @@
+"""Exact top-k over canonical templates: int8 codes rule out most rows, the rest is computed in float64.
+
+The answer equals a float64 brute force in ids, order and scores. A row is skipped only if an upper bound of its score,
+proven in `coder`, lies below the score that it would have to reach. `kernel.c` does it without the interpreter's lock;
+`python -m chalicelib.book.search.scan.build_kernel` compiles it once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import platform
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from struct import Struct, unpack_from
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.book.search.scan.coder import (
+    COLUMNS,
+    Call,
+    CodedRows,
+    Coder,
+    Tier,
+    describe_coder,
+    find_address,
+    row_norms,
+)
+from chalicelib.domain.errors import InvalidInput
+
+
+class Rows(msgspec.Struct, frozen=True, dict=True):
+    """Canonical templates (rows, dimensions) and their codes. Face n has the rows
+    first_row[n]..first_row[n + 1], one at least.
+    """
+
+    templates: NDArray[np.float16]
+    coder: Coder
+    codes: CodedRows
+    first_row: NDArray[np.uint32]
+    """(faces + 1,) number of each face's first row; the last is the number of all rows"""
+    group: NDArray[np.int32]
+    """(faces,) group number, -1: the face is gone"""
+    is_group_searched: NDArray[np.bool_]
+    """by group number: whether it is searched"""
+    numbers: NDArray[np.int32] | None = None
+    """the rows to look at, ascending, if they are few: a small group of a large gallery; None: all"""
+
+    def find_searched_faces(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the faces of these rows, (rows,); -1 if a face is not searched."""
+        if len(self.first_row) == len(self.templates) + 1:
+            faces = numbers.astype(np.int64)
+        else:
+            faces = np.searchsorted(self.first_row, numbers, side="right").astype(np.int64) - 1
+        group = self.group[faces]
+        return np.where((group >= 0) & self.is_group_searched[group], faces, -1)
+
+    @cached_property
+    def kernel_call(self) -> Call:
+        """Return the addresses and counts of these rows, as kernel.c takes them; all searches of the rows share it."""
+        call, has_one_row_each = describe_coder(self.coder), len(self.first_row) == len(self.templates) + 1
+        for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
+            tier.codes = find_address(codes)
+        call.rows, call.faces = len(self.templates), len(self.first_row) - 1
+        call.templates, call.group, call.taken = (
+            find_address(self.templates),
+            find_address(self.group),
+            find_address(self.is_group_searched),
+        )
+        call.first_row = None if has_one_row_each else find_address(self.first_row)
+        if self.numbers is not None:
+            call.numbers, call.rows = find_address(self.numbers), len(self.numbers)
+        return call
+
+
+class BestFaces:
+    """The `limit` faces with the highest scores, and all that tie with the last one.
+
+    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept. The best face is first,
+    and of those that tie the one with the lowest number.
+    """
+
+    __slots__ = ("cut", "faces", "limit", "scores")
+
+    def __init__(self, limit: int, least_score: float = -math.inf) -> None:
+        self.limit = limit
+        self.cut = least_score
+        """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
+        self.faces: Sequence[int] = ()
+        self.scores: Sequence[float] = ()
+
+    def add_ranked(self, faces: Sequence[int], scores: Sequence[float]) -> None:
+        """Add faces of which each is there once, the best first, `limit` at most."""
+        if self.faces:
+            self.add(np.array(faces, np.int64), np.array(scores))
+            return
+        self.faces, self.scores = faces, scores
+        if len(faces) == self.limit:
+            self.cut = max(self.cut, scores[-1])
+
+    def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Add faces with their scores, (n,) each; a face keeps its best score."""
+        is_good = scores >= self.cut
+        if not is_good.any():
+            return
+        faces = np.concatenate((np.array(self.faces, np.int64), faces[is_good]))
+        scores = np.concatenate((self.scores, scores[is_good]))
+        order = np.lexsort((faces, -scores))
+        _, first = np.unique(faces[order], return_index=True)
+        kept_indexes = order[np.sort(first)]
+        if len(kept_indexes) >= self.limit:
+            self.cut = max(self.cut, float(scores[kept_indexes[self.limit - 1]]))
+            kept_indexes = kept_indexes[scores[kept_indexes] >= self.cut]
+        self.faces, self.scores = faces[kept_indexes].tolist(), scores[kept_indexes].tolist()
+
+    def rank(self, name_of: Callable[[int], str]) -> None:
+        """Keep only `limit` faces, those that tie in the order of their names."""
+        order = sorted(
+            zip(self.scores, self.faces, strict=True),
+            key=lambda score_and_face: (-score_and_face[0], name_of(score_and_face[1])),
+        )[: self.limit]
+        self.scores, self.faces = [score for score, _ in order], [face for _, face in order]
+
+
+Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
+"""Probes, each with the best faces so far, to which a scan adds."""
+
+
+def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Compute (rows,) float64 dot products.
+
+    They are summed row by row, so that equal rows have equal scores wherever they stand.
+    """
+    products = templates.astype(np.float64) * probe.astype(np.float64)
+    scores: NDArray[np.float64] = products.sum(axis=1)
+    return scores
+
+
+VERSION = 5
+"""Version of the calls of the compiled kernel: another one is not loaded."""
+
+_FOUND = ctypes.sizeof(Call)
+"""The place of a search's best faces in its room: behind their count, which is the last number of Call."""
+_HELD, _WANTED = Struct("q"), Struct("dq")
+_POINTER = ctypes.c_void_p
+
+_log = logging.getLogger(__name__)
+
+
+def library_path(machine: str | None = None) -> Path:
+    """Return the path of the compiled kernel for a processor (as `platform.machine()` names it)."""
+    return Path(__file__).with_name(f"kernel-{machine or platform.machine()}.so")
+
+
+@cache
+def load_kernel() -> Kernel | None:
+    """Return this machine's kernel; None if none was compiled, or its answers are not exact."""
+    path = library_path()
+    if not path.is_file():
+        return None
+    try:
+        compiled = Kernel(path)
+    except (OSError, AttributeError) as error:
+        _log.warning("%s cannot be loaded, so searches are slow: %s", path, error)
+        return None
+    if not _is_exact(compiled):
+        _log.error("%s gives wrong answers, so searches are slow: compile it again", path)
+        return None
+    return compiled
+
+
+class Kernel:
+    """The functions of a compiled library. Raises OSError or AttributeError if the library does not fit."""
+
+    def __init__(self, path: Path) -> None:
+        library = ctypes.CDLL(str(path))
+        if library.regulars_kernel_version() != VERSION:
+            raise OSError(f"it is of another version than {VERSION}: compile it again")
+        self._search = library.regulars_search
+        self._search.restype = None
+        self._search.argtypes = [_POINTER, ctypes.c_int64, *[ctypes.c_char_p] * 3, _POINTER]
+
+    def search(self, rows: Rows, probes: Found) -> None:
+        """Add the best of the rows' faces for each probe."""
+        room, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
+        for begin, (_, best) in zip(range(_FOUND, len(room), probe_bytes), probes, strict=True):
+            (face_count,) = _HELD.unpack_from(room, begin - 8)
+            numbers = unpack_from("dq" * face_count, room, begin)
+            best.add_ranked(numbers[1::2], numbers[::2])
+
+    def _run_search(self, call: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
+        """Search; return the kernel's room, and how many bytes of it are each probe's."""
+        rows = [np.asarray(probe, np.float32) for probe, _ in probes]
+        plain = rotated = b"".join([row.tobytes() for row in rows])
+        if coder.rotation is not None:
+            rotated = b"".join([coder.rotation.dot(row).tobytes() for row in rows])
+        probe_bytes = call.room + 16 * max([best.limit for _, best in probes])
+        room = bytearray(probe_bytes * len(rows))
+        wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
+        room_pointer = ctypes.byref(ctypes.c_char.from_buffer(room))
+        self._search(ctypes.byref(call), len(rows), plain, rotated, wants, room_pointer)
+        return room, probe_bytes
+
+
+def _is_exact(compiled: Kernel) -> bool:
+    """Return whether a kernel's answers equal exact ones: with one tier and a row a face, and with two of each."""
+    for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
+        # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as many.
+        codes = ((np.arange(10 * dimensions) * 2_654_435_761 >> 9) % 255 - 127).astype(np.int8).reshape(10, dimensions)
+        templates = (codes / 1024).astype(np.float16)
+        is_one_tier = first_end == dimensions
+        tiers = [Tier(0, first_end, 0 if is_one_tier else COLUMNS, 1 / 1024, 0.02, 2.0, 0.0)]
+        if not is_one_tier:
+            tiers.append(Tier(first_end, dimensions, 0, 1 / 1024, 0.02, 2.0, 0.0))
+        rows = Rows(
+            templates,
+            Coder(dimensions, None, tuple(tiers), 2.0),
+            CodedRows(tuple(_code_rows(tier, codes) for tier in tiers), np.empty(0, np.uint32)),
+            np.arange(0, 11, rows_of_face, dtype=np.uint32),
+            np.zeros(10 // rows_of_face, np.int32),
+            np.ones(1, dtype=bool),
+        )
+        compiled.search(rows, [(templates[9].astype(np.float32), best := BestFaces(3))])
+        scores = exact_scores(templates, templates[9].astype(np.float32)).reshape(-1, rows_of_face).max(axis=1)
+        three_best = np.sort(scores)[:-4:-1].tolist()
+        if list(best.scores) != three_best:
+            return False
+    return True
+
+
+def _code_rows(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
+    rows = np.zeros((len(codes), tier.width), np.int8)
+    rows[:, : tier.numbers] = codes[:, tier.begin : tier.end]
+    rows[:, tier.numbers : tier.numbers + tier.columns] = 127
+    return rows
+
+
+MAX_LIMIT = 4_097
+"""Candidates of one search: as many as a dialect answers at once, and the face itself that is searched with."""
+
+_TILE_ROWS = 8_192
+"""Rows of a step: few enough to stay in the processor's second cache for several probes."""
+_UNIT_ROUNDOFF = 2.0**-24
+"""Largest relative error of one float32 operation."""
+
+
+def require_probes(probes: NDArray[np.float32], limit: int) -> None:
+    """Raise InvalidInput unless probes are (n, dimensions) finite numbers and `limit` is 1..MAX_LIMIT."""
+    if probes.ndim != 2:
+        raise InvalidInput(f"probes are an array (n, dimensions), not of {probes.ndim} axes")
+    if not np.isfinite(probes).all():
+        raise InvalidInput("a probe holds a NaN or an infinity: embed the picture again")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"a search returns 1 to {MAX_LIMIT} candidates, not {limit}")
+
+
+def scan(rows: Rows, probes: Found) -> None:
+    """Scan the rows in one pass."""
+    compiled = load_kernel()
+    if compiled is None:
+        scan_without_kernel(rows, probes)
+        return
+    compiled.search(rows, probes)
+    loose = rows.codes.loose
+    if len(loose):
+        loose = loose if rows.numbers is None else np.intersect1d(loose, rows.numbers)
+        faces = rows.find_searched_faces(loose)
+        templates = rows.templates[loose[faces >= 0]]
+        for probe, best in probes:
+            best.add(faces[faces >= 0], exact_scores(templates, probe))
+
+
+def scan_without_kernel(rows: Rows, probes: Found) -> None:
+    """Do the same by the templates themselves: slowly, on a machine for which no kernel was compiled."""
+    row_numbers = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
+    for begin in range(0, len(row_numbers), _TILE_ROWS):
+        tile = row_numbers[begin : begin + _TILE_ROWS]
+        templates, faces = rows.templates[tile].astype(np.float32), rows.find_searched_faces(tile)
+        longest = float(row_norms(templates).max())
+        for probe, best in probes:
+            scan_plain(templates, longest, faces, probe, best)
+
+
+def scan_plain(
+    templates: NDArray[np.float32],
+    largest_norm: float,
+    faces: NDArray[np.int64],
+    probe: NDArray[np.float32],
+    best: BestFaces,
+) -> None:
+    """Scan without codes, for the few rows added lately: in float32, and in float64 those that this cannot rule out.
+
+    It goes from the highest bound down, some rows at a time, until no bound reaches the last of the best. A float32
+    dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces`:
+    (rows,), -1 if not searched. No row is longer than `largest_norm`.
+    """
+    if not len(faces):
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        bounds = (templates @ probe).astype(np.float64)
+    n_u = (len(probe) + 2) * _UNIT_ROUNDOFF  # 2 more terms and 1.01, since the norms are rounded, too
+    bounds += n_u / (1 - n_u) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
+    bounds[~np.isfinite(bounds)] = math.inf
+    bounds[faces < 0] = -math.inf
+    while True:
+        candidates = np.flatnonzero((bounds >= best.cut) & (bounds > -math.inf))
+        if not len(candidates):
+            return
+        at_once = min(len(candidates), 32 + 2 * best.limit)  # mostly the first round then has all of the best
+        highest = candidates[np.argpartition(-bounds[candidates], at_once - 1)[:at_once]]
+        best.add(faces[highest], exact_scores(templates[highest], probe))
+        bounds[highest] = -math.inf

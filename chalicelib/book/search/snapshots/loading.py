@@ -1,0 +1,186 @@
+"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces themselves.
+
+A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that every search reads
+go into memory. A search looks at few rows of the templates, so these go into a file that is mapped into memory; a face
+then takes a third of the memory. A snapshot of one part stays in memory as it came. The changes of a delta are applied
+to its base as the journal's are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import numpy as np
+
+from chalicelib.book.search.gallery import Gallery
+from chalicelib.book.search.snapshots import delta
+from chalicelib.book.search.snapshots.scratch import OpenFile
+from chalicelib.book.search.snapshots.segment import (
+    PART,
+    PREFIX,
+    DamagedSnapshot,
+    Layout,
+    Segment,
+    assemble_segment,
+    check_part,
+    decode,
+    header_length,
+    read_layout,
+    segment_of_faces,
+)
+from chalicelib.domain.errors import WrongModel
+from chalicelib.domain.model import JournalEntry
+from chalicelib.domain.rules.templates import gallery_group, reduce_templates
+from chalicelib.storage import keys
+from chalicelib.storage.items import directory_of, every_face, every_user
+from chalicelib.storage.ports import BlobStore, Item, ItemStore
+from chalicelib.storage.records.faces import face_from, user_from
+
+_log = logging.getLogger(__name__)
+
+
+SIDE_BY_SIDE = 8
+"""Requests at once: one S3 connection is slower than a function's network."""
+
+
+def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
+    """Download the snapshot; None if there is no such object. Raises DamagedSnapshot, StorageUnavailable, Busy."""
+    size = blobs.size(key)
+    if size is None:
+        return None
+    head = _read_range(blobs, key, 0, min(max(size, 1), PART))
+    if len(head) == size:
+        return decode(head)
+    length = header_length(head[:PREFIX])
+    if length > size:
+        raise DamagedSnapshot(f"its header is longer than its {size} bytes")
+    if length > len(head):
+        head = _read_range(blobs, key, 0, length)
+    return _load_segment(blobs, key, read_layout(head[:length], size), open_file)
+
+
+def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
+    """Download a snapshot's parts side by side: up to the templates into memory, these into a file of `open_file`."""
+    hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
+    with open_file(hot_bytes, cold_bytes) as (descriptor, mapped):
+        hot = np.empty(hot_bytes, dtype=np.uint8)
+
+        def load_part(number: int) -> None:
+            begin = number * PART
+            part = _read_range(blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin))
+            check_part(layout, number, part)
+            split = min(max(len(hot) - begin, 0), len(part))  # bytes of the part that belong into memory
+            hot[begin : begin + split] = np.frombuffer(part, np.uint8, split)
+            _write(descriptor, memoryview(part)[split:], begin + split - len(hot))
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+            for _ in threads.map(load_part, range(len(layout.checksums))):
+                pass
+    return assemble_segment(layout, hot.data, memoryview(mapped), on_disk=True)
+
+
+def _write(descriptor: int, data: memoryview, at: int) -> None:
+    """Write all of the data: one call may write less."""
+    while data:
+        written = os.pwrite(descriptor, data, at)
+        at, data = at + written, data[written:]
+
+
+def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
+    part = blobs.get_range(key, begin, length)
+    if part is None:
+        raise DamagedSnapshot("it was deleted while it was read")
+    return part
+
+
+def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
+    """Read the gallery's seq.
+
+    Raises TenantNotFound; WrongModel if the tenant is searched with another model than `searched_with`.
+    """
+    item = directory_of(items, tenant)
+    if searched_with is not None and item["model"] != searched_with:
+        raise WrongModel(f"tenant {tenant!r} is searched with the model {item['model']!r}, and the probe is of another")
+    return int(item["seq"])
+
+
+def models_of(items: ItemStore, tenant: str) -> list[str]:
+    """List the models whose galleries are kept: the one that searches use and, during a change of model, the next one.
+
+    Raises TenantNotFound.
+    """
+    item = directory_of(items, tenant)
+    following = item.get("next_model")
+    return list(dict.fromkeys([item["model"], *([following] if following else [])]))
+
+
+def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
+    """Read the item of the directory that names a gallery's newest snapshots, the newest last."""
+    return items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
+
+
+def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile) -> Gallery:
+    """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
+    pointer = pointer_of(items, tenant, model)
+    for key in reversed(pointer["snapshots"] if pointer else []):
+        try:
+            gallery = _load_snapshot(blobs, key, model, open_file)
+        except DamagedSnapshot as error:
+            _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
+            continue
+        if gallery is not None:
+            return gallery
+        _log.error("snapshot %s of tenant %s is missing", key, tenant)
+    return Gallery(model, None)
+
+
+def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) -> Gallery | None:
+    """Load one snapshot, if it is a delta with its base; None if an object is missing. Raises as `fetch`."""
+    base = keys.base_of_snapshot(key)
+    changes = changes_of(blobs, key)
+    segment = None if changes is None else fetch(blobs, base, open_file)
+    if changes is None or segment is None:
+        return None
+    gallery = Gallery(model, segment)
+    if base != key:
+        gallery.apply_entries(changes, keys.seq_of_snapshot(key))
+    return gallery
+
+
+def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
+    """Read a snapshot's changes since its base: none if it is whole; None if there is no such object."""
+    if keys.base_of_snapshot(key) == key:
+        return []
+    data = blobs.get(key)
+    return None if data is None else delta.decode(data)
+
+
+def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
+    """Yield (faceid, group id, canonical vectors) of each face of a segment."""
+    for face in range(len(segment.ids)):
+        rows = segment.templates[int(segment.first_row[face]) : int(segment.first_row[face + 1])]
+        yield segment.ids[face], segment.group_ids[int(segment.face_group[face])], [row.tobytes() for row in rows]
+
+
+def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
+    """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal cover it.
+
+    The seq is read first. Changes made while the faces are read are in the journal behind it and are applied once more.
+    """
+    _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
+    seq = seq_of(items, tenant)
+    faces = map(face_from, every_face(items, tenant))
+    users = map(user_from, every_user(items, tenant))
+    entries = chain(
+        ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
+        ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
+    )
+    faces_with_vectors = (
+        (id_, group_id, [template.vector for template in templates if template.model == model])
+        for id_, group_id, templates in entries
+    )
+    return Gallery(model, segment_of_faces(model, seq, faces_with_vectors))

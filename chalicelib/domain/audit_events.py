@@ -1,0 +1,190 @@
+"""The act under way: its actor, its name and its request. What is written meanwhile names it in the audit.
+
+The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
+end says what of each act becomes an entry, and privacy/reading what its answer tells of people; a dialect says
+both of its own acts (api/dialect.py). tests/privacy/audit/test_acts.py says which acts are none, and holds all against
+routes, chores and commands. Routes of v1 are called by method and path, those of the dialects by their names, commands
+and chores by theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from chalicelib.domain.model import Decision
+from chalicelib.storage.values import omit_none
+
+if TYPE_CHECKING:
+    from chalicelib.domain.rules.templates import User
+
+
+class Kind(StrEnum):
+    """The part of an act that becomes an entry (the table below says it of each)."""
+
+    CHANGE = "change"
+    """Each of its transactions that changes the book or the account."""
+    DECISION = "decision"
+    """Its decision, even if it stores nothing."""
+    EXPORT = "export"
+    """The fact that it was done."""
+    CHORE = "chore"
+    """Its transactions that change faces or merges: the service itself does it."""
+    SIGHTING = "sighting"
+    """Its transactions that delete a face to make room; the rest stands in the capture itself."""
+    NOTHING = "nothing"
+
+
+class Act(Struct):
+    """One call of somebody. `what`: its name; `by`: whose.
+
+    `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it concerns, such as a key's
+    id; never a person's name, unless somebody gives it as a reason: with the entries about the face that is erased.
+    """
+
+    what: str
+    by: str
+    kind: Kind
+    tenant: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    tells: Collection[str] = ()
+    """Kinds of data that its answer tells of people (privacy/reading); none: by its name, as the table there
+    says."""
+    read: dict[str, None] = field(default_factory=dict)
+    """The people of whom its answer says something, in order: a face's id, or `member ID`."""
+    shown: dict[str, None] = field(default_factory=dict)
+    """Those whose pictures its answer shows: a face's id, `capture CAMERA ID` or `still CAMERA TIME`, in order."""
+    unnamed: int = 0
+    """People of whom its answer says something, and who have no face yet: subjects and users by their names alone."""
+    named: set[str] = field(default_factory=set)
+    """The faces that its own entries name."""
+    decided: list[Mapping[str, Any]] = field(default_factory=list)
+    """Decisions of a search, one for each face that was searched for."""
+    entered: bool = False
+    """Whether an entry of it was written."""
+
+
+_current: ContextVar[Act | None] = ContextVar("act", default=None)
+
+
+@contextmanager
+def begin_act(act: Act) -> Iterator[Act]:
+    """Count what is written inside, in this thread or task, as this act's."""
+    token = _current.set(act)
+    try:
+        yield act
+    finally:
+        _current.reset(token)
+
+
+def current() -> Act | None:
+    return _current.get()
+
+
+def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
+    """Report that the answer says something of people. `Act.tells` says of which kind that is.
+
+    `people`: ids of faces, or `member ID`; `unnamed`: how many there are besides who have no face.
+    """
+    if (act := _current.get()) is not None:
+        act.read.update(dict.fromkeys(people))
+        act.unnamed += unnamed
+
+
+def report_users(users: Iterable[User]) -> None:
+    """Report that the answer names users, or subjects."""
+    users = list(users)
+    faceids = (faceid for user in users for faceid in user.faceids)
+    report_people(faceids, unnamed=sum(not user.faceids for user in users))
+
+
+def report_picture(what: str) -> None:
+    """Report that the answer shows a picture of `what`, as `Act.shown` says it."""
+    if (act := _current.get()) is not None:
+        act.shown[what] = None
+
+
+def add_details(**about: Any) -> None:
+    """Add to what the act's entries say, such as the reason that somebody gives for it."""
+    if (act := _current.get()) is not None:
+        act.about = {**act.about, **about}
+
+
+def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
+    """Report what a search decided; a later search of the same act takes its place, since it was made again."""
+    if (act := _current.get()) is not None:
+        act.decided = decisions
+
+
+_ACTS: Mapping[Kind, Mapping[str, str]] = {
+    Kind.CHANGE: {
+        "regulars": "captures redrive, consent withdraw, console, fsck, erase, receipt redo, hold set, hold lift, "
+        "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, tenants rotate, "
+        "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys renew, "
+        "tenants keys delete",
+    },
+    Kind.DECISION: {
+        "POST": "/v1/identify, /v1/verify",
+    },
+    Kind.EXPORT: {
+        "GET": "/v1/audit, /v1/face-ids, /v1/faces/{id}/everything",
+        "POST": "/v1/exports",
+        "regulars": "about, audit breach, audit export, audit list, backup",
+    },
+    Kind.CHORE: {
+        "sweep": "merges, consents, strangers, pictures off, learnt pictures, retention, joining",
+        "regulars": "retention",
+        "watch": "faces, consents",
+        "index": "joining",
+    },
+    Kind.NOTHING: {
+        "POST": "/v1/cameras/{id}/heartbeat, /v1/captures, /v1/captures/uploads, /v1/detect, /v1/hooks/{id}/ack, "
+        "/v1/session/challenge",
+        "PUT": "/v1/cameras/{id}/still",
+    },
+}
+"""Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is nothing.
+
+Those of the other dialects stand in their folders."""
+
+ACTS: Mapping[str, Kind] = {
+    "sighting": Kind.SIGHTING,
+    **{
+        f"{begin} {name}": kind
+        for kind, beginnings in _ACTS.items()
+        for begin, names in beginnings.items()
+        for name in names.split(", ")
+    },
+}
+
+
+def kinds_by_name(names: Mapping[Kind, str]) -> Mapping[str, Kind]:
+    """Return the kind of each act. `names`: the acts of each kind, with commas between them."""
+    return {name: kind for kind, names_of_kind in names.items() for name in names_of_kind.split(", ")}
+
+
+def chore(what: str, tenant: str) -> Act:
+    """Return an act of the service itself."""
+    return Act(what, "regulars", kind_of(what), tenant=tenant)
+
+
+def kind_of(what: str) -> Kind:
+    """Return what of an act becomes an entry."""
+    method, _, path = what.partition(" ")
+    is_change = path.startswith("/v1/") and method != "GET"
+    return ACTS.get(what, Kind.CHANGE if is_change else Kind.NOTHING)
+
+
+def decision_said(decision: Decision | None) -> dict[str, Any]:
+    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
+    if decision is None:
+        return {}
+    score = None if decision.score is None else f"{decision.score:.6f}"
+    fields = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
+    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
+    return omit_none({**fields, "seq": decision.seq, "visit": decision.by, "fpir": fpir})

@@ -1,0 +1,415 @@
+"""Messages to people: by which way they go, what their template may name, and the request that each way wants.
+
+A channel is secret: who knows it can write to that phone, or read what it is told. See docs/decisions/0098.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta, tzinfo
+from email.header import Header
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.webhooks import EventKind, Way
+from chalicelib.storage.values import moment_of_text
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Channel(Struct, frozen=True, omit_defaults=True):
+    """A place that messages go to, with all that it takes to send them there."""
+
+    way: Way
+    url: str = ""
+    token: str = ""
+    """Of the sender: a bot's, or an application's."""
+    to: str = ""
+    """Of the receiver: a chat, a user, an address of mail."""
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    p256dh: str = ""
+    auth: str = ""
+
+    def __repr__(self) -> str:
+        return f"Channel({self.way!r})"  # no log shows it
+
+    @property
+    def address(self) -> str:
+        """Return what may be shown of it: the host that it speaks to, plain http said, or the address of mail."""
+        if self.way is Way.MAIL:
+            return self.to
+        url = urlsplit(self.url)
+        return f"{'http://' if url.scheme == 'http' else ''}{url.hostname or ''}"
+
+
+class _Needs(NamedTuple):
+    """The fields that a way needs, those that it may have, and the beginning of its URL if that is always one."""
+
+    needs: str = "url"
+    may: str = ""
+    home: str = ""
+
+
+_NEEDS: Mapping[Way, _Needs] = {
+    Way.NTFY: _Needs(may="token"),
+    Way.TELEGRAM: _Needs("token to", "url", "https://api.telegram.org"),
+    Way.SLACK: _Needs(),
+    Way.TEAMS: _Needs(),
+    Way.DISCORD: _Needs(),
+    Way.PUSHOVER: _Needs("token to", "url", "https://api.pushover.net"),
+    Way.REQUEST: _Needs(may="method headers"),
+    Way.MAIL: _Needs("to"),
+    Way.PUSH: _Needs("url p256dh auth"),
+}
+WITH_PICTURE = frozenset({Way.NTFY, Way.TELEGRAM, Way.DISCORD, Way.PUSHOVER, Way.MAIL})
+"""The ways that take a picture beside the text."""
+
+METHODS = ("POST", "PUT")
+_MOST_BYTES = 3_500
+"""Of a channel as it is sealed: KMS seals 4,096."""
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_VALUE = re.compile(r"[ -~]{0,500}")
+_OUR_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_TOKEN = re.compile(r"[!-.0-~]{1,200}")
+"""No slash: Telegram's stands in a path."""
+_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
+"""Without = and ?: a mail program decodes `=?utf-8?q?a=40b?=` into another address."""
+
+
+def check_channel(channel: Channel) -> Channel:
+    """Return the channel with the URL of its way. Raises InvalidInput, which says what is missing or too much."""
+    needed_fields, allowed_fields, default_url = _NEEDS[channel.way]
+    names = [name for name in Channel.__struct_fields__ if name not in ("way", "method")]
+    given_names = {name for name in names if getattr(channel, name)}
+    if channel.method != "POST":  # its default, which nobody has given
+        given_names.add("method")
+    if missing := [name for name in needed_fields.split() if name not in given_names]:
+        raise InvalidInput(
+            f"a channel of {channel.way} needs {' and '.join(needed_fields.split())}: send {missing[0]}, too"
+        )
+    if surplus := sorted(given_names.difference(needed_fields.split(), allowed_fields.split())):
+        known_fields = ", ".join([*needed_fields.split(), *allowed_fields.split()])
+        raise InvalidInput(f"a channel of {channel.way} has no {surplus[0]}: it has {known_fields}")
+    _check_values(channel)
+    checked = replace(channel, url=default_url) if default_url and not channel.url else channel
+    if len(json.dumps(channel_fields(checked))) > _MOST_BYTES:
+        raise InvalidInput(f"the channel has over {_MOST_BYTES} bytes: shorten its URL or its headers")
+    return checked
+
+
+def _check_values(channel: Channel) -> None:
+    """Raise InvalidInput if a value cannot be sent: the method, the token, the address, a header, or a key.
+
+    The keys are those of a browser's push subscription.
+    """
+    if channel.method not in METHODS:
+        raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
+    if channel.token and not _TOKEN.fullmatch(channel.token):
+        raise InvalidInput("the token has 1 to 200 letters, digits and signs, none of them a slash or a space")
+    if channel.way is Way.MAIL and not _MAIL.fullmatch(channel.to):
+        raise InvalidInput("to is one address of mail, as boss@shop.example")
+    for name, value in channel.headers.items():
+        if not _HEADER.fullmatch(name) or name.lower() in _OUR_HEADERS or not _VALUE.fullmatch(value):
+            raise InvalidInput(
+                f"header {name[:64]!r} cannot be sent: a name has letters, digits and hyphens, a value up to 500 "
+                "visible ASCII characters, and those of the connection itself are ours"
+            )
+    names = [name.lower() for name in channel.headers]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidInput(f"header {repeated!r} is there twice: send it once")
+    if channel.way is Way.PUSH:
+        for name, size in (("p256dh", 65), ("auth", 16)):  # RFC 8291: a point of the curve P-256, and a secret
+            if len(from_base64url(getattr(channel, name))) != size:
+                raise InvalidInput(f"{name} is {size} bytes in base64url, as the browser's subscription has it")
+
+
+def channel_fields(channel: Channel) -> dict[str, Any]:
+    """Return the fields of a channel that it has, as JSON takes them."""
+    fields = {name: getattr(channel, name) for name in Channel.__struct_fields__}
+    return {name: dict(value) if name == "headers" else value for name, value in fields.items() if value}
+
+
+def channel_text(channel: Channel) -> str:
+    """Write a channel, for the Vault to seal."""
+    return json.dumps(channel_fields(channel))
+
+
+def channel_from(text: str) -> Channel:
+    """Invert `channel_text`. Raises InvalidInput if its way is of a later version."""
+    fields = json.loads(text)
+    if fields["way"] not in _WAYS:
+        raise InvalidInput(f"channels of {fields['way'][:40]!r} are of a later version: update the service")
+    return Channel(**{**fields, "way": Way(fields["way"])})
+
+
+_WAYS = frozenset(map(str, Way))
+
+
+def from_base64url(text: str) -> bytes:
+    """Decode base64url without its padding; b"" if it is none."""
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return b""
+
+
+OF_ALL = ("who", "event", "group", "camera", "time", "date", "shop")
+_OF_FACES = ("name", "number", "visits")
+FIELDS: Mapping[EventKind, tuple[str, ...]] = {
+    EventKind.FACE_ARRIVED: _OF_FACES,
+    EventKind.STRANGER_CREATED: _OF_FACES,
+    EventKind.STRANGER_PROMOTED: _OF_FACES,
+    EventKind.FACE_MERGED: _OF_FACES,
+    EventKind.FACE_OVERDUE: (*_OF_FACES, "days"),
+    EventKind.WEEK_ENDED: ("visits", "report"),
+    EventKind.GROUP_FULL: ("capacity",),
+    EventKind.CAMERA_SILENT: ("last_seen",),
+    EventKind.TEST: (),
+}
+"""The fields of a template that events of a kind have, beside OF_ALL."""
+
+MAX_TEMPLATE = 500
+"""Characters of a message's template: push services and chats cut longer ones."""
+DEFAULT_TEMPLATE = "{who}, {camera}, {time}"
+_FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+_SAMPLES = {
+    "who": "Ann Lee",
+    "event": "test",
+    "group": "VIP",
+    "camera": "Front door",
+    "name": "Ann Lee",
+    "number": "135",
+    "visits": "7",
+    "days": "15",
+    "report": "Visits of the shop: 165 visits by 120 people",
+    "capacity": "1000",
+    "last_seen": "10:22",
+}
+
+
+def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
+    """Return the fields that all events of these kinds have; None: of all kinds."""
+    event_kinds = [kind for kind in kinds or FIELDS if kind is not EventKind.TEST]
+    common = set.intersection(*(set(FIELDS[kind]) for kind in event_kinds))
+    return [*OF_ALL, *(name for name in _SAMPLES if name in common)]
+
+
+def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Channel) -> None:
+    """Check the template of a channel's messages about these kinds of event; `kinds` None: about all.
+
+    Raises InvalidInput if it is empty or too long, if it names a field that not all of these events have, or if the
+    channel sends JSON and the template is none.
+    """
+    if not template.strip() or len(template) > MAX_TEMPLATE:
+        raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
+    fields = list_fields(kinds)
+    if unknown := [name for name in _FIELD.findall(template) if name not in fields]:
+        raise InvalidInput(
+            f"the template names {{{unknown[0][:40]}}}, which not all of these events have: there are "
+            f"{', '.join(f'{{{name}}}' for name in fields)}"
+        )
+    if is_json(channel):
+        try:  # any value shows whether the text around it is JSON
+            json.loads(fill_template(template, dict.fromkeys(fields, "x"), _escape_json))
+        except ValueError:
+            raise InvalidInput(
+                'the channel\'s Content-Type is application/json, and the template is none: as {"text": "{who}"}'
+            ) from None
+
+
+def is_json(channel: Channel) -> bool:
+    """Tell whether what is sent has to be JSON."""
+    return channel.way is Way.REQUEST and any(
+        "json" in content_type.lower() for content_type in _content_types(channel)
+    )
+
+
+def _content_types(channel: Channel) -> list[str]:
+    return [value for name, value in channel.headers.items() if name.lower() == "content-type"]
+
+
+def fill_template(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+    """Put the values in place of the fields: `{who} came` with `who` Ann is `Ann came`. A value that lacks is ""."""
+    return _FIELD.sub(lambda match: escape(values.get(match[1], "")), template)
+
+
+def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str) -> dict[str, str]:
+    """Return the text for each placeholder of a channel's template. `event`: the body that a webhook gets.
+
+    `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event has none. A test
+    event has sample values. `who` is the face's name; without one, its group and number; else the camera, or the shop.
+    """
+    data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
+    if event["type"] == EventKind.TEST:
+        return {**_SAMPLES, "shop": shop, **_write_moment(event_time)}
+    last_seen_at = data.get("last_seen_at")
+    values = {name: _write_plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
+    group = _write_plain(event["group"])
+    name_shown = values["name"] or " ".join(filter(None, (group, values["number"])))
+    return {
+        **values,
+        "who": name_shown or camera or shop,
+        "event": event["type"],
+        "group": group,
+        "camera": camera,
+        "visits": _write_plain(data.get("arrive_count", data.get("visits"))),
+        "report": data.get("report", ""),
+        "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}" if last_seen_at else "",
+        "shop": shop,
+        **_write_moment(event_time),
+    }
+
+
+def _write_plain(value: object) -> str:
+    """Write a value on one line."""
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _write_moment(at: datetime) -> dict[str, str]:
+    return {"time": f"{at:%H:%M}", "date": f"{at:%Y-%m-%d}"}
+
+
+_HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def check_hours(hours: str) -> str:
+    """Return the hours, or "" for all. Raises InvalidInput unless they are as `09:00-18:30`, or `22:00-06:00`."""
+    if hours and not _HOURS.fullmatch(hours):
+        raise InvalidInput("hours are as 09:00-18:30, or over midnight as 22:00-06:00, in the shop's time zone")
+    return hours
+
+
+class Post(NamedTuple):
+    """A request of a way. `url` may hold a secret."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    method: str = "POST"
+
+
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+_WITH_MARKDOWN = frozenset({Way.TEAMS, Way.DISCORD})
+_MARKS = re.compile(r"[\\`*_\[\]()~<>|#]")
+MAX_TEXT = 1_000
+"""Characters of a message: the least that a way takes is 1,024 (Pushover)."""
+
+PUSHED_FOR = timedelta(hours=1)
+"""How long a push service keeps a message for a browser that is off."""
+
+
+def write_message(channel: Channel, template: str, values: Mapping[str, str], picture: bytes | None = None) -> Post:
+    """Make the request that a way wants. `picture`: a JPEG for those of WITH_PICTURE."""
+    if channel.way is Way.REQUEST:
+        body = fill_template(template, values, _escape_json if is_json(channel) else str)
+        content_type = {} if _content_types(channel) else {"Content-Type": _TEXT}
+        return Post(channel.url, body.encode(), {**content_type, **channel.headers}, channel.method)
+    text = message_text(template, values, _escape_markdown if channel.way in _WITH_MARKDOWN else str)
+    return _WRITERS[channel.way](channel, text, picture)
+
+
+def message_text(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+    """Write a message as people read it; by the default template if this one leaves it blank, as a stranger's name."""
+    text = fill_template(template, values, escape)
+    return (text if text.strip() else fill_template(DEFAULT_TEMPLATE, values, escape))[:MAX_TEXT]
+
+
+def _escape_json(value: str) -> str:
+    return json.dumps(value)[1:-1]
+
+
+def _escape_markdown(value: str) -> str:
+    """Write a value as text where texts have marks, so that no name is a link."""
+    return _MARKS.sub(r"\\\g<0>", value)
+
+
+def _post_json(url: str, body: Mapping[str, Any]) -> Post:
+    return Post(url, json.dumps(body).encode(), {"Content-Type": _JSON})
+
+
+def _to_ntfy(channel: Channel, text: str, picture: bytes | None) -> Post:
+    headers = {"Authorization": f"Bearer {channel.token}"} if channel.token else {}
+    if picture is None:
+        return Post(channel.url, text.encode(), {"Content-Type": _TEXT, **headers})
+    line = " ".join(text.split())
+    header_text = line if line.isascii() and line.isprintable() else Header(line, "utf-8", maxlinelen=100_000).encode()
+    return Post(channel.url, picture, {"Message": header_text, "Filename": "face.jpg", **headers}, "PUT")
+
+
+def _to_telegram(channel: Channel, text: str, picture: bytes | None) -> Post:
+    call = f"{channel.url.rstrip('/')}/bot{channel.token}"
+    if picture is None:
+        return _post_json(f"{call}/sendMessage", {"chat_id": channel.to, "text": text})
+    return _post_form(f"{call}/sendPhoto", {"chat_id": channel.to, "caption": text}, "photo", picture)
+
+
+def _to_slack(channel: Channel, text: str, _picture: bytes | None) -> Post:
+    # No name may call everybody of a channel: `<!channel>` is a command of Slack's.
+    return _post_json(channel.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
+
+
+def _to_teams(channel: Channel, text: str, _picture: bytes | None) -> Post:
+    card = {"type": "AdaptiveCard", "version": "1.2", "body": [{"type": "TextBlock", "text": text, "wrap": True}]}
+    attached = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+    return _post_json(channel.url, {"type": "message", "attachments": [attached]})
+
+
+def _to_discord(channel: Channel, text: str, picture: bytes | None) -> Post:
+    message = {"content": text, "allowed_mentions": {"parse": []}}  # no name may call everybody
+    if picture is None:
+        return _post_json(channel.url, message)
+    return _post_form(channel.url, {"payload_json": json.dumps(message)}, "files[0]", picture)
+
+
+def _to_pushover(channel: Channel, text: str, picture: bytes | None) -> Post:
+    url = f"{channel.url.rstrip('/')}/1/messages.json"
+    fields = {"token": channel.token, "user": channel.to, "message": text}
+    if picture is None:
+        return Post(url, urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+    return _post_form(url, fields, "attachment", picture)
+
+
+def _post_form(url: str, fields: Mapping[str, str], name: str, picture: bytes) -> Post:
+    """Make a request of multipart/form-data: text fields, and a JPEG (RFC 7578)."""
+    boundary = secrets.token_hex(16)
+    begin_part = partial('--{0}\r\nContent-Disposition: form-data; name="{1}"'.format, boundary)
+    texts = "".join(f"{begin_part(field)}\r\n\r\n{text}\r\n" for field, text in fields.items())
+    file = f'{begin_part(name)}; filename="face.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    body = texts.encode() + file.encode() + picture + f"\r\n--{boundary}--\r\n".encode()
+    return Post(url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+
+
+_WRITERS: Mapping[Way, Callable[[Channel, str, bytes | None], Post]] = {
+    Way.NTFY: _to_ntfy,
+    Way.TELEGRAM: _to_telegram,
+    Way.SLACK: _to_slack,
+    Way.TEAMS: _to_teams,
+    Way.DISCORD: _to_discord,
+    Way.PUSHOVER: _to_pushover,
+}

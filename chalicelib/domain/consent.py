@@ -1,0 +1,95 @@
+"""The ground on which somebody is in the book, and until when. Which changes need one: domain/grounds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from chalicelib.domain.errors import InvalidInput
+
+EVIDENCE_LENGTH = 500
+"""Characters of a record's evidence: where the signed sheet lies, and its number."""
+CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Basis(StrEnum):
+    """The ground by which templates of somebody may be kept. GROUNDS are those of the GDPR's Article 9(2)."""
+
+    CONSENT = "consent"
+    """9(2)(a), with 6(1)(a): explicit consent."""
+    EMPLOYMENT = "employment"
+    """9(2)(b): obligations and rights in the field of employment, social security and social protection law."""
+    VITAL_INTEREST = "vital_interest"
+    """9(2)(c), with 6(1)(d): vital interests of somebody who cannot give consent."""
+    LEGAL_CLAIMS = "legal_claims"
+    """9(2)(f): the establishment, exercise or defence of legal claims."""
+    PUBLIC_INTEREST = "public_interest"
+    """9(2)(g), with 6(1)(e): substantial public interest, on the basis of law."""
+    CONTRACT = "contract"
+    """6(1)(b). It is no ground: records of earlier versions alone have it."""
+    LEGAL_OBLIGATION = "legal_obligation"
+    """6(1)(c). Likewise."""
+    LEGITIMATE_INTEREST = "legitimate_interest"
+    """6(1)(f). Likewise."""
+
+
+GROUNDS = (Basis.CONSENT, Basis.EMPLOYMENT, Basis.VITAL_INTEREST, Basis.LEGAL_CLAIMS, Basis.PUBLIC_INTEREST)
+
+
+class Consent(Struct, frozen=True):
+    """The record of one face. `evidence`: such as the signed form's place. `expires_at`: None if it does not end."""
+
+    basis: Basis
+    given_at: datetime
+    evidence: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def is_ground(self) -> bool:
+        """Return whether its basis allows templates. Who outlives a record is restricted (privacy/restrictions)."""
+        return self.basis in GROUNDS
+
+
+class Ending(StrEnum):
+    """The way in which a record ended, for which its face is restricted."""
+
+    NONE = ""
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class EndedRecords(NamedTuple):
+    """The state of a tenant's ended records, as its directory counts it. Of one state, the people are the same.
+
+    `ends`: 0 if nobody whose record has ended is in the book; None: a version that counted nothing
+    wrote the directory. `changes`: it grows with each change of these people, and never falls.
+    """
+
+    ends: int | None
+    changes: int
+
+    @property
+    def may_be_there(self) -> bool:
+        """Return whether a sighting has to be compared with somebody."""
+        return self.ends != 0
+
+
+def require_legal(consent: Consent, now: datetime) -> None:
+    """Raise InvalidInput if the basis is no ground, a time cannot be, or the evidence is too long."""
+    if not consent.is_ground:
+        raise InvalidInput(
+            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} is of Article 6 "
+            "alone, which allows no templates"
+        )
+    if consent.given_at > now:
+        raise InvalidInput(f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}")
+    if consent.expires_at is not None and not now < consent.expires_at < CONSENTS_END:
+        raise InvalidInput(
+            f"expires_at lies ahead, before {CONSENTS_END.year}, not at {consent.expires_at.isoformat()}; null: it "
+            "does not end"
+        )
+    if len(consent.evidence) > EVIDENCE_LENGTH:
+        raise InvalidInput(f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(consent.evidence)}")

@@ -1,0 +1,105 @@
+"""Chores that the clock begins: what a room has to do for each tenant, beside what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
+
+from chalicelib.domain.model import Tenant
+
+What = TypeVar("What")
+
+STOPS_AT_S = 60.0
+"""Time that must be left to begin something more."""
+
+NIGHT_HOUR = 3
+"""The hour, in UTC, whose sweep does the nightly chores, too."""
+
+NIGHT_DAYS = 4
+"""Days back that the nightly look for lost captures reaches: an ingest that stood still over a long weekend."""
+
+OWED = ("retention", "audit retention")
+"""Chores for which people were told a date: it is noted when each was done, and reported if that is too long ago."""
+
+TRUSTED = timedelta(days=1)
+"""On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
+decides."""
+
+SETTLED = timedelta(minutes=30)
+"""So long a clock that was doubted has to run on: in less, somebody or the network may set it."""
+
+
+class Called(Struct, frozen=True):
+    """A call of the schedule. `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is."""
+
+    at: datetime
+    believed_at: datetime
+    doubted_since: datetime | None = None
+
+
+def judge_clock(before: Called | None, now: datetime) -> Called:
+    """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was doubted, and near.
+
+    So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with days in between, never
+    believes its clock.
+    """
+    if before is None or abs(now - before.believed_at) <= TRUSTED:
+        return Called(now, now)
+    is_near = before.doubted_since is not None and abs(now - before.at) <= TRUSTED
+    since = before.doubted_since if is_near and before.doubted_since is not None else now
+    return Called(now, now) if now - since >= SETTLED else Called(now, before.believed_at, since)
+
+
+class ChoreContext(Struct, frozen=True):
+    """One tenant's turn. `after`: the position that `do` returned the last time.
+
+    `remaining_s`: returns how long the run may still take.
+    """
+
+    tenant: Tenant
+    hour: datetime
+    remaining_s: Callable[[], float]
+    after: str = ""
+
+
+class Unfinished(Struct, frozen=True):
+    """The answer of a chore whose time ran out. Another message goes on with it behind `after`."""
+
+    after: str = ""
+
+
+class Chore(Struct, frozen=True):
+    """A chore, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
+
+    `do`: returns an Unfinished if the time has run out, else anything. `nightly`: once a day. `ignores_clock`: it does
+    the same whatever the clock says. `of_expired`: it deletes what has expired, which some storage does by itself.
+    """
+
+    name: str
+    do: Callable[[ChoreContext], object]
+    nightly: bool = False
+    ignores_clock: bool = False
+    of_expired: bool = False
+
+
+class Chores(Protocol):
+    """A room that has chores."""
+
+    def list_chores(self) -> tuple[Chore, ...]:
+        """Return the chores, in their order."""
+
+
+def make_unfinished(is_done: bool) -> Unfinished | None:
+    """Return Unfinished for a chore that was not done. Its next run finds by itself where to go on."""
+    return None if is_done else Unfinished()
+
+
+class Due(NamedTuple, Generic[What]):
+    """A thing that is deleted. `since`: its age counts from then; `goes_at`: from then on it is kept no longer."""
+
+    since: datetime
+    goes_at: datetime
+    what: What

@@ -1,0 +1,276 @@
+"""Local time as statistics need it: hours, days, weeks and months of a time zone, and their TIME keys. Pure.
+
+A local hour is a whole number: the time that a wall clock shows, in hours since 1970-01-01 00:00 of that clock. So an
+hour that occurs twice when clocks go back is one number, and a skipped hour has no instants. A local day is hour // 24:
+all instants that have its local date, even if they do not follow each other in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Struct
+
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.storage.values import moment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HOUR_MS = 3_600_000
+"""Milliseconds of an hour."""
+HOURS_PER_DAY = 24
+"""Hours of a day."""
+DAY_MS = HOURS_PER_DAY * HOUR_MS
+
+MAX_BUCKETS = 10_000
+"""Buckets of one answer of statistics: a year by hours has 8,760."""
+
+LAST_SECOND = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
+"""UNIX seconds; calendars end soon after."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_PROBE_S = 3 * 86_400
+"""No zone has changed its clocks twice within six days since 1970, so none is missed at this step."""
+
+
+class Granularity(StrEnum):
+    MONTH = "month"
+    WEEK = "week"
+    DAY = "day"
+    HOUR = "hour"
+
+
+class Span(Struct, frozen=True):
+    """Instants in milliseconds since 1970, UTC, both included."""
+
+    first_ms: int
+    last_ms: int
+
+    @classmethod
+    def of_seconds(cls, start: int, end: int) -> Span:
+        """Make the span from the first to the last millisecond of two UNIX seconds.
+
+        Raises InvalidInput if one is out of range, or the end lies before the start.
+        """
+        for name, second in (("start", start), ("end", end)):
+            if not 0 <= second <= LAST_SECOND:
+                raise InvalidInput(f"the {name} is in UNIX seconds, 0 to {LAST_SECOND}, not {second}")
+        if end < start:
+            raise InvalidInput(f"the end ({end}) lies before the start ({start}): swap them")
+        return cls(start * 1000, end * 1000 + 999)
+
+    def holds(self, other: Span) -> bool:
+        return self.first_ms <= other.first_ms and other.last_ms <= self.last_ms
+
+    def cut(self, other: Span) -> Span:
+        """Return the common part of both; it is empty if its `last_ms` < `first_ms`."""
+        return Span(max(self.first_ms, other.first_ms), min(self.last_ms, other.last_ms))
+
+    @property
+    def utc_days(self) -> range:
+        """Days since 1970, UTC."""
+        return range(self.first_ms // DAY_MS, self.last_ms // DAY_MS + 1)
+
+
+class Piece(Struct, frozen=True):
+    """A stretch of time, both ends included, during which the clocks are ahead of UTC by `offset_ms`."""
+
+    first_ms: int
+    last_ms: int
+    offset_ms: int
+
+    @property
+    def hours(self) -> range:
+        """The local hours that it touches."""
+        return range((self.first_ms + self.offset_ms) // HOUR_MS, (self.last_ms + self.offset_ms) // HOUR_MS + 1)
+
+
+def require_zone(name: str) -> str:
+    """Raise InvalidInput unless `name` is a time zone of the IANA database."""
+    if name not in _zones():
+        meant = name.lower().replace(" ", "_")
+        near = [zone for zone in sorted(_zones()) if zone.lower() == meant or zone.lower().endswith(f"/{meant}")]
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise InvalidInput(
+            f"a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not {name[:60]!r}{hint}"
+        )
+    return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Names the zones of this machine; reading their folders takes 15 ms."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
+def local_hour(at: datetime, zone: ZoneInfo) -> float:
+    """Return what a wall clock shows at an instant, in hours since 1970-01-01 00:00 of that clock."""
+    local = at.astimezone(zone)
+    return (local.toordinal() - _EPOCH) * HOURS_PER_DAY + (
+        local - local.replace(hour=0, minute=0, second=0)
+    ).seconds / 3600
+
+
+class LocalTime:
+    """The clocks of one IANA time zone."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = zone
+
+    def divide_span(self, span: Span) -> list[Piece]:
+        """Divide the span into stretches of one offset, in order."""
+        first, last = (datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms))
+        changes = [change for year in range(first, last + 1) for change in _offsets(self._zone, year)]
+        pieces: list[Piece] = []
+        for index, (since_ms, offset_ms) in enumerate(changes):
+            until_ms = changes[index + 1][0] - 1 if index + 1 < len(changes) else span.last_ms
+            part = span.cut(Span(since_ms, until_ms))
+            if part.last_ms < part.first_ms:
+                continue
+            if pieces and pieces[-1].offset_ms == offset_ms:
+                part = Span(pieces.pop().first_ms, part.last_ms)
+            pieces.append(Piece(part.first_ms, part.last_ms, offset_ms))
+        return pieces
+
+    def find_hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the local hour of each instant; shape (n,) to (n,)."""
+        import numpy as np
+
+        if not len(at_ms):
+            return at_ms
+        pieces = self.divide_span(Span(int(at_ms.min()), int(at_ms.max())))
+        piece_indexes = np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
+        offset_ms = np.array([piece.offset_ms for piece in pieces], np.int64)[piece_indexes]
+        return np.asarray((at_ms + offset_ms) // HOUR_MS, np.int64)
+
+    def days(self, span: Span) -> list[int]:
+        """Return the local days that the span touches, ascending."""
+        return sorted({day for piece in self.divide_span(span) for day in _days(piece.hours)})
+
+    def pieces_of(self, day: int) -> tuple[Piece, ...]:
+        """Return the stretches of a local day, in order; none for a day that the zone skipped."""
+        midnight = day * DAY_MS
+        around = self.divide_span(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
+        parts = (
+            Piece(
+                max(piece.first_ms, midnight - piece.offset_ms),
+                min(piece.last_ms, midnight + DAY_MS - 1 - piece.offset_ms),
+                piece.offset_ms,
+            )
+            for piece in around
+        )
+        return tuple(part for part in parts if part.first_ms <= part.last_ms)
+
+    def begin_of_day(self, at: datetime) -> datetime:
+        """Return the first instant of the local day of an instant."""
+        day = at.astimezone(ZoneInfo(self._zone)).date().toordinal() - _EPOCH
+        return moment(self.pieces_of(day)[0].first_ms)
+
+    def list_buckets(self, granularity: Granularity, span: Span) -> list[int]:
+        """List every bucket that has an instant in the span, ascending. Raises InvalidInput for over 10,000."""
+        # No bucket lasts twice its usual length, so this refuses no span that would fit.
+        if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
+            number = _NUMBERS[granularity]
+            buckets: set[int] = set()
+            for piece in self.divide_span(span):
+                buckets.update(range(number(piece.hours[0]), number(piece.hours[-1]) + 1, _STEPS.get(granularity, 1)))
+            if len(buckets) <= MAX_BUCKETS:
+                return sorted(buckets)
+        raise InvalidInput(
+            f"from start to end there are over {MAX_BUCKETS} buckets of one {granularity}: "
+            "choose a shorter time or longer buckets"
+        )
+
+
+def bucket_of(granularity: Granularity, hour: int) -> int:
+    """Return the number of the bucket that holds a local hour; numbers rise with time."""
+    return _NUMBERS[granularity](hour)
+
+
+def time_key(granularity: Granularity, bucket: int) -> str:
+    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a week's Monday or of a day, YYYYMMDDHH of an hour."""
+    match granularity:
+        case Granularity.MONTH:
+            return f"{bucket // 12:04d}{bucket % 12 + 1:02d}"
+        case Granularity.HOUR:
+            return f"{day_text(bucket // 24)}{bucket % 24:02d}"
+        case _:
+            return day_text(bucket)
+
+
+def day_text(day: int) -> str:
+    """Write a day, counted since 1970, as YYYYMMDD."""
+    return date.fromordinal(_EPOCH + day).isoformat().replace("-", "")
+
+
+def day_number(text: str) -> int:
+    """Invert `day_text`."""
+    return date(int(text[:4]), int(text[4:6]), int(text[6:])).toordinal() - _EPOCH
+
+
+def _days(hours: range) -> range:
+    return range(hours[0] // 24, hours[-1] // 24 + 1)
+
+
+def _monday(hour: int) -> int:
+    day = hour // 24  # day 0, 1970-01-01, was a Thursday
+    return day - (day + 3) % 7
+
+
+def _month(hour: int) -> int:
+    day = date.fromordinal(_EPOCH + hour // 24)
+    return day.year * 12 + day.month - 1
+
+
+_NUMBERS: Mapping[Granularity, Callable[[int], int]] = {
+    Granularity.MONTH: _month,
+    Granularity.WEEK: _monday,
+    Granularity.DAY: lambda hour: hour // 24,
+    Granularity.HOUR: lambda hour: hour,
+}
+_STEPS: Mapping[Granularity, int] = {Granularity.WEEK: 7}
+_USUAL_MS: Mapping[Granularity, int] = {
+    Granularity.MONTH: 31 * DAY_MS,
+    Granularity.WEEK: 7 * DAY_MS,
+    Granularity.DAY: DAY_MS,
+    Granularity.HOUR: HOUR_MS,
+}
+
+
+@lru_cache(maxsize=4096)
+def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
+    """List (since, offset) in ms of a UTC year: one entry for its first instant, one for each change of the clocks."""
+    return tuple((since * 1000, offset * 1000) for since, offset in _find_clock_changes(ZoneInfo(zone), year))
+
+
+def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
+    """Yield (UNIX second, offset in seconds) of a UTC year: its first second, and each at which the clocks change.
+
+    It looks every _PROBE_S, and bisects the stretches at whose ends the offsets differ.
+    """
+
+    def offset_at(second: int) -> int:
+        delta = datetime.fromtimestamp(second, zone).utcoffset()
+        return 0 if delta is None else int(delta.total_seconds())
+
+    second = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    last_second = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
+    offset = offset_at(second)
+    yield second, offset
+    while second < last_second:
+        probe = min(second + _PROBE_S, last_second)
+        if offset_at(probe) != offset:
+            low, high = second, probe
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if offset_at(middle) == offset else (low, middle)
+            offset = offset_at(high)
+            yield high, offset
+        second = probe

@@ -1,0 +1,581 @@
+"""Contents of the visitor book: tenants, groups and faces.
+
+Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.domain.consent import Consent, Ending
+from chalicelib.domain.pictures import NO_ESTIMATES, Box, Estimates, Found, Gender, Sides
+from chalicelib.domain.tenant_settings import FORGET, StoredSettings
+from chalicelib.storage.formats import FORMAT, Due
+
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
+
+STRANGER = "stranger"
+REGULAR = "regular"
+DEFAULT_GROUPS = (STRANGER, REGULAR)
+"""Names, and ids too, of the groups that exist from a tenant's first day."""
+RESTRICTED = "restricted"
+"""In place of the id of its group, for a face that nobody may match or look at: there is no such group."""
+
+
+class Profile(StrEnum):
+    """A set of limits for a tenant: those of the camera, or those of the cloud."""
+
+    CAMERA = "camera"
+    CLOUD = "cloud"
+
+
+class Limits(Struct, frozen=True):
+    """The limits of a tenant ("Limits of a tenant" in each page of docs/contract)."""
+
+    groups: int
+    faces: int
+    group_capacity_required: bool
+    implicit_group_capacity: int | None
+    """Largest capacity of a group that an enrolment creates; None: such a group has no capacity of its own."""
+
+
+LIMITS: Mapping[Profile, Limits] = MappingProxyType(
+    {
+        Profile.CAMERA: Limits(10, 30_000, group_capacity_required=True, implicit_group_capacity=1_000),
+        Profile.CLOUD: Limits(1_000, 1_000_000, group_capacity_required=False, implicit_group_capacity=None),
+    }
+)
+
+
+class SharedKey(StrEnum):
+    """A secret that all clients of a dialect share, as a tenant has one each."""
+
+    APP_KEY = "app_key"
+    """It signs requests, which name its app_id."""
+    APPCODE = "appcode"
+    """It is sent with requests."""
+
+
+NEVER_USED: Mapping[str, datetime] = MappingProxyType({})
+
+
+class Renewal(NamedTuple):
+    """The last renewal of a shared key: until when the key before it holds, too, and what the new one is for."""
+
+    old_until: datetime
+    name: str
+
+
+def name_old_key(dialect: str) -> str:
+    """Name the key of a dialect before the newest, among those that were used."""
+    return f"{dialect}_old"
+
+
+NEVER_RENEWED: Mapping[str, Renewal] = MappingProxyType({})
+
+
+class Tenant(StoredSettings, frozen=True):
+    """One customer: an isolated gallery, its credentials and limits."""
+
+    name: str
+    profile: Profile
+    app_id: str
+    created_at: datetime
+    model: str
+    """Of the embeddings that its gallery is searched with: the id."""
+    disabled: bool = False
+    format: int = FORMAT
+    """In which its data are written."""
+    format_due: Due | None = None
+    gone: frozenset[str] = frozenset()
+    """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
+    dialects_used_at: Mapping[str, datetime] = field(default_factory=lambda: NEVER_USED)
+    """By the dialect's name: the hour of the last call with its clients' shared key, if there was one since it was
+    made; by `name_old_key`: with the one before it."""
+    renewals: Mapping[str, Renewal] = field(default_factory=lambda: NEVER_RENEWED)
+    """By the dialect's name."""
+    life: str = ""
+    """Random, and new whenever the book goes on from an earlier state, as after a restore. "": never since it was made
+    by a version that knew no lives."""
+    consents_end_at: datetime | None = None
+    """From then on somebody's record of consent may have expired (Tenants.opened); None: none expires."""
+
+    @property
+    def shown_name(self) -> str:
+        """Return what people call it."""
+        return self.display_name or self.name
+
+    @property
+    def book_id(self) -> str:
+        """Return the id of its book: 16 hex digits, which never change. Nobody learns the app_id from it."""
+        return hashlib.sha256(f"book {self.app_id}".encode()).hexdigest()[:16]
+
+    @property
+    def book(self) -> str:
+        """Return whose book it is, and in which life: `1f0c5e7a9b2d4c68.5d41402abc4b`; without a life it is 0."""
+        return f"{self.book_id}.{self.life or '0'}"
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Groups whose faces nobody sees."""
+        return self.gone | {RESTRICTED}
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of its profile, with its own number of faces and groups if they are set."""
+        of_profile = LIMITS[self.profile]
+        return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
+
+    @property
+    def forgets_strangers(self) -> bool:
+        """Return whether nothing is kept of somebody who matches nobody."""
+        return self.strangers == FORGET
+
+    @property
+    def asked(self) -> str:
+        """Return what somebody has to answer; "": nothing."""
+        if self.forgets_strangers or self.basis:
+            return ""
+        return (
+            "strangers are kept, on what basis? Say it (`regulars tenants set "
+            f"{self.name} --basis TEXT`), or keep none (`--strangers forget`)"
+        )
+
+    def keeps_pictures_of(self, group_id: str) -> bool:
+        """Return whether pictures of this group's faces are kept."""
+        return self.keeps_pictures and group_id not in self.no_pictures_of
+
+    def visible(self, estimates: Estimates) -> Estimates:
+        """Remove the estimates that the tenant has switched off."""
+        return estimates.without(self.attributes_off) if self.attributes_off else estimates
+
+
+class Credentials(Struct, frozen=True):
+    """A tenant's secrets in the clear: they are shown to the operator once, and stored sealed or hashed."""
+
+    tenant: str
+    profile: Profile
+    app_id: str
+    app_key: str
+    appcode: str
+    api_key: str
+    """For `v1/`, sent as `Authorization: Bearer <api_key>`."""
+    access_key_id: str
+    """The id of the key pair that signs requests as AWS does."""
+    secret_access_key: str
+
+
+class Attribute(Struct, frozen=True):
+    """A user-defined field of a group's faces; its id is never used again in the group."""
+
+    id: int
+    name: str
+
+
+ARRIVE_TIMES = range(1, 11)
+"""Arrivals that a tenant may ask of a stranger before it becomes a regular, 1 to 10, as the camera's contract says."""
+PERIOD_DAYS = range(1, 101)
+"""Days within which they may be asked for. Arrivals are kept for 100 days (domain/rules/visits)."""
+
+
+class PromotionSettings(Struct, frozen=True):
+    """The tenant's numbers for the rule by which a stranger becomes a regular (domain/rules/promotion).
+
+    As they are here, five arrivals within seven days make one.
+    """
+
+    arrive_times: int = 5
+    period_days: int = 7
+
+
+class Group(Struct, frozen=True):
+    """A gallery with a name. `capacity`: None if only the tenant's total limits it."""
+
+    id: str
+    name: str
+    description: str
+    count: int
+    capacity: int | None
+    attributes: tuple[Attribute, ...] = ()
+    next_attribute_id: int = 1
+    learns: bool = True
+    """Its faces learn from their sightings, if the tenant's do."""
+    staff: bool = False
+    """Its faces are no visitors (book/statistics/visitors)."""
+    unseen_days: int | None = None
+    """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Texts by key, which mean something to the tenant's programs only."""
+    users: int = 0
+    """How many users it has (domain/rules/templates)."""
+    created_at: datetime | None = None
+    """None: it is about to be created."""
+    version: int = 1
+
+    @property
+    def is_default(self) -> bool:
+        return self.id in DEFAULT_GROUPS
+
+    @property
+    def room(self) -> int | None:
+        """Number of faces that still fit; None: as many as the tenant may have."""
+        return None if self.capacity is None else max(self.capacity - self.count, 0)
+
+    @property
+    def is_full(self) -> bool:
+        return self.room == 0
+
+
+class Template(Struct, frozen=True):
+    """A canonical embedding: little-endian float16 of a unit vector, and the model that made it."""
+
+    model: str
+    vector: bytes
+
+
+class Learnt(Struct, frozen=True):
+    """The sighting that a picture was learnt from (domain/rules/templates)."""
+
+    sighting_id: str
+    camera: str
+    captured_at: datetime
+
+
+class Picture(Struct, frozen=True):
+    """One photo of a face. `templates`: one for each model that embedded it."""
+
+    id: str
+    """Id of the photo (storage/values.py): a face has no photo twice, and a merge keeps the id."""
+    key: str
+    """Key of the cropped photo among the face's own pictures in blob storage; "": it is not kept."""
+    added_at: datetime
+    templates: tuple[Template, ...]
+    estimates: Estimates = NO_ESTIMATES
+    sides: Sides | None = None
+    """Those of the cropped photo, which then has a thumbnail too. None: it has none, since it was learnt."""
+    learnt: Learnt | None = None
+    """None: it was given, by a person or as the picture that a stranger was made from."""
+    founded_at: datetime | None = None
+    """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
+    found: Found | None = None
+    """The place of the face in the photo. None: it was not enrolled from one, or before this was kept."""
+    meant: Box | None = None
+    """The place of the face in the cropped photo, if another one shows in it, too."""
+    spare: bool = False
+    """The face is not compared by it: others are chosen (domain/rules/choice), or it looks like nobody of them."""
+
+    def has(self, model: str) -> bool:
+        """Return whether this model embedded it."""
+        return any(template.model == model for template in self.templates)
+
+    def is_same(self, other: Picture) -> bool:
+        """Return whether both are of the same photo, by their ids and templates."""
+        return self.id == other.id or any(template in other.templates for template in self.templates)
+
+    def is_among(self, pictures: Iterable[Picture]) -> bool:
+        """Return whether it is one of these, spare or not. Its id may be another: an erasure of others changes it."""
+        return any(self == replace(picture, spare=self.spare, id=self.id) for picture in pictures)
+
+
+MAX_PICTURES = 100
+"""Most pictures of one face. Every sighting writes the face's record, of which each is about 0.7 KB."""
+
+MAX_NEGATIVES = 20
+"""Most pictures of one face of which people said "not this person". If there are more, it needs a better one."""
+
+MAX_COMPARED = 8
+"""Most pictures that a face is compared by: the mean of their templates (domain/rules/templates). The others are spare.
+
+The peculiarities of a photo weigh 1/n in the mean of n: three photos remove two thirds of them, eight remove seven
+eighths, and more would remove little.
+"""
+
+
+class Edit(StrEnum):
+    """The kind of a change to the gallery.
+
+    DELETE, DROP and REPLACE leave old templates in the journal and in snapshots, which must be removed soon. EMBED adds
+    the templates of one more model; galleries of other models skip it. DROP takes all faces of a group away.
+    """
+
+    PUT = "put"
+    REPLACE = "replace"
+    MOVE = "move"
+    DELETE = "delete"
+    DROP = "drop"
+    EMBED = "embed"
+
+
+class JournalEntry(Struct, frozen=True):
+    """One change of one face in the gallery. PUT, REPLACE and EMBED have templates; DROP names no face."""
+
+    edit: Edit
+    faceid: str
+    group_id: str
+    templates: tuple[Template, ...] = ()
+    learnt: bool = False
+    """Of REPLACE: the face learnt, and nobody asked to have the old templates removed soon."""
+    user: str = ""
+    """Of a face that had a user before: its entry (domain/rules/templates), which follows in the same commit. Not
+    stored."""
+
+
+class Labels(NamedTuple):
+    """The four labels of a face, by which a program finds its own; "" if not given."""
+
+    a: str = ""
+    b: str = ""
+    c: str = ""
+    d: str = ""
+
+
+NO_LABELS = Labels()
+
+
+class Hold(NamedTuple):
+    """A legal hold of a face, which loses nothing meanwhile (domain/rules/hold)."""
+
+    reason: str
+    at: datetime
+    """When it was set."""
+
+
+class Restriction(NamedTuple):
+    """A face that is kept, and neither matched nor looked at: somebody said so (GDPR, Article 18), or its record of
+    consent has ended (Article 7(3)), or both.
+    """
+
+    reason: str
+    """What somebody said; "": only its record has ended."""
+    at: datetime
+    group_id: str
+    """Its group until then, to which it returns."""
+    user: str
+    """Likewise its user; "" if it had none."""
+    subject: str = ""
+    """The user's name, if it is a subject: the user goes with its last face, and comes back with it."""
+    ended: Ending = Ending.NONE
+    """How its record of consent ended; NONE: it did not."""
+
+    @property
+    def said(self) -> str:
+        """Return why it is restricted, in words."""
+        return self.reason or f"its consent is {self.ended}"
+
+
+class Face(Struct, frozen=True):
+    """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
+
+    faceid: str
+    group_id: str
+    enrolled_at: datetime
+    pictures: tuple[Picture, ...]
+    """1 to MAX_PICTURES; the first is the portrait, whose estimates are the face's."""
+    age: int | None = None
+    """Years, as the user set it; None: not set."""
+    gender: Gender | None = None
+    """The gender that the user set, which may be UNKNOWN; None: not set."""
+    attributes: Mapping[int, str] = field(default_factory=dict)
+    """Values by attribute id of the face's group."""
+    labels: Labels = NO_LABELS
+    name: str = ""
+    """As the user set it (domain/names.py); "": not set."""
+    note: str = ""
+    consent: Consent | None = None
+    arrive_count: int = 0
+    last_arrival_at: datetime | None = None
+    """Start of the last arrival."""
+    negatives: int = 0
+    """Number of pictures that were rejected for this face."""
+    merges: int = 0
+    """Upper bound of the number of faces that were merged into it and can come back; 0 means none."""
+    moving: str = ""
+    """Id of the merge whose observations still move to this face, or from it; "": there is none."""
+    hold: Hold | None = None
+    restriction: Restriction | None = None
+    """It is in the group RESTRICTED then."""
+    changed_at: datetime | None = None
+    """When a person last changed anything of it but its pictures by adding one; None: nobody did."""
+    external_id: str = ""
+    """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
+    user: str = ""
+    """The id of the user of its group that has it (domain/rules/templates); "": none."""
+    number: int = 0
+    """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0: none."""
+    revision: int = 1
+    """Grows with each change by a caller. A sighting is none: no visit makes a name refused that is typed."""
+    version: int = 1
+    """Grows with each write."""
+
+    @property
+    def own_group_id(self) -> str:
+        """Its group's id, also while it is restricted."""
+        return self.restriction.group_id if self.restriction else self.group_id
+
+    @property
+    def own_user(self) -> str:
+        """Its user's id, also while it is restricted; "" if it has none."""
+        return self.restriction.user if self.restriction else self.user
+
+    @property
+    def compared(self) -> tuple[Picture, ...]:
+        """Pictures by which it is compared."""
+        return tuple(picture for picture in self.pictures if not picture.spare)
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Templates of the pictures by which it is compared, in their order."""
+        return tuple(template for picture in self.compared for template in picture.templates)
+
+    @property
+    def portrait(self) -> Picture:
+        return self.pictures[0]
+
+    @property
+    def picture_count(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def estimates(self) -> Estimates:
+        """Estimates of the portrait."""
+        return self.portrait.estimates
+
+    @property
+    def picture_key(self) -> str:
+        """Key of the portrait."""
+        return self.portrait.key
+
+    @property
+    def picture_keys(self) -> tuple[str, ...]:
+        """Keys of all pictures that are kept."""
+        return tuple(picture.key for picture in self.pictures if picture.key)
+
+
+class NewFace(Struct, frozen=True):
+    """A person to be enrolled, as a caller describes them.
+
+    `faceid`: None: one is made. `values`: attribute values by attribute name or `itemN`; names that the group lacks are
+    ignored. The other fields are Face's.
+    """
+
+    faceid: str | None = None
+    age: int | None = None
+    gender: Gender | None = None
+    values: Mapping[str, str] = NO_VALUES
+    name: str = ""
+    note: str = ""
+    labels: Labels = NO_LABELS
+    consent: Consent | None = None
+
+
+NO_FIELDS = NewFace()
+"""Nothing is said of somebody but the picture."""
+
+
+OF_THE_SERVICE = frozenset(
+    (
+        *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
+        *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
+        *("changed_at", "revision", "version"),
+    )
+)
+"""Fields of a face that the service writes. All others are what somebody wrote of the person."""
+
+_NOBODY = Face("", "", datetime.min.replace(tzinfo=UTC), ())
+BLANK = {name: getattr(_NOBODY, name) for name in Face.__struct_fields__ if name not in OF_THE_SERVICE}
+"""Fields that somebody wrote of a person, each with the value that says nothing.
+
+A legal hold, a merge and its undo, and a rejection that unmakes a face go by it.
+"""
+
+_FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_faceid(text: str) -> bool:
+    """Return whether the text has the form of a faceid."""
+    return _FACEID.fullmatch(text) is not None
+
+
+class ListedFace(Struct, frozen=True):
+    """Row of a list of faces, with the names of Face. It has no template, and of the pictures only the portrait."""
+
+    faceid: str
+    group_id: str
+    enrolled_at: datetime
+    portrait: Picture
+    picture_count: int
+    age: int | None = None
+    gender: Gender | None = None
+    attributes: Mapping[int, str] = field(default_factory=dict)
+    labels: Labels = NO_LABELS
+    name: str = ""
+    note: str = ""
+    arrive_count: int = 0
+    last_arrival_at: datetime | None = None
+    negatives: int = 0
+    revision: int = 1
+    number: int = 0
+
+    @property
+    def estimates(self) -> Estimates:
+        return self.portrait.estimates
+
+
+class Candidate(NamedTuple):
+    """An enrolled face, and a probe's score with it."""
+
+    faceid: str
+    group_id: str
+    score: float
+
+
+class Decision(Struct, frozen=True):
+    """A score and the threshold that it was compared with."""
+
+    score: float | None
+    """None: no candidate was found."""
+    threshold: float
+    """The score that was needed, for this probe in a gallery of this size."""
+    gallery_size: int
+    """Number of faces that the probe was compared with."""
+    false_match_probability: float | None = None
+    """Probability that a stranger's search of such a gallery finds anybody with as high a score; None: no score."""
+    by: str | None = None
+    """The sighting of the same visit that was surely this face, without which the score would not have been enough."""
+    seq: int | None = None
+    """That of the gallery that was searched; None: before this was kept, or there was no search."""
+
+    fpir: float | None = None
+    """FPIR by which the threshold was chosen; None: DEFAULT_FPIR (domain/rules/decision)."""
+
+    def without_score(self) -> Decision:
+        """Return the decision without its score, for a probe that matched nobody."""
+        return Decision(None, self.threshold, self.gallery_size, seq=self.seq, fpir=self.fpir)
+
+
+MEMORY = ("was", "asked", "learnt")
+"""Fields of a Negative that only bring the sighting back as it was, and that tell of both people."""
+
+
+class Negative(Struct, frozen=True):
+    """A sighting that was rejected for a face, with its template by each model."""
+
+    sighting_id: str
+    templates: tuple[Template, ...]
+    camera: str = ""
+    """Id of the camera of the sighting's capture."""
+    was: Mapping[str, Any] = field(default_factory=dict)
+    """The observation as it was stored, without what is read again, if the sighting comes back; {}: not kept."""
+    asked: bool = False
+    """Whether a review asked if it is the face."""
+    learnt: Mapping[str, int] = field(default_factory=dict)
+    """When the face had learnt the pictures that left it with this sighting, in ms: by the sightings that show them."""

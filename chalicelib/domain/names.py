@@ -1,0 +1,167 @@
+"""Names in the one form in which they are compared and stored, and the terms by which people are found.
+
+A face is found by the beginning of any word of its name. Chinese, Japanese and Korean put no spaces between words, so a
+run of these scripts is found by any part of it: each of its endings is a term. A stranger's number is a term, too.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from chalicelib.domain.errors import IllegalGroupName, InvalidInput
+
+GROUP_NAME_LENGTH = 96
+"""Most characters of a group's name."""
+
+LONGEST_GROUP_NAME = 255
+"""Of groups that a client makes as collections."""
+
+LONGEST_NAME = 255
+"""Most characters of a subject's name."""
+
+FACE_NAME_LENGTH = 100
+"""Characters of a person's name."""
+_SORTED_LENGTH = 64
+"""Characters of a name by which a list is sorted."""
+FACE_NOTE_LENGTH = 500
+"""Characters of a person's note."""
+
+MAX_TERMS = 8
+"""Most terms of one name: each is an item, which is written in the transaction of its face."""
+
+_TERM_LENGTH = 100
+"""Most characters of a term, so that it fits a key: NFKC makes up to 18 characters of one."""
+
+_MOST_TO_ONE = 4
+"""Most characters that NFC makes one, such as alpha with two accents and an iota below it."""
+
+_CALLED = ("stranger", "regular", "陌生人", "熟客")
+"""What faces without a name are called, before their number, in the languages of the console."""
+
+_RUN_TOGETHER = ("CJK ", "HIRAGANA ", "KATAKANA", "HANGUL ", "BOPOMOFO ", "IDEOGRAPHIC ")
+"""Beginnings of the Unicode names of the characters of Chinese, Japanese and Korean."""
+
+
+def normalise_name(name: str, longest: int) -> str:
+    """Return the name in Unicode NFC. One that would have more than `longest` characters anyway stays as it is.
+
+    Normalising takes time with the square of a run of combining marks (CPython gh-149079): seconds for 100 KB.
+    """
+    return name if len(name) > _MOST_TO_ONE * longest else unicodedata.normalize("NFC", name)
+
+
+def is_same_name(one: str, other: str, *, matches_case: bool) -> bool:
+    """Return whether two names mean one person. All dialects ask here.
+
+    Names are compared in NFC, whole: a client that sends `Tom ` asks for `Tom ` again. Where case does not count, in
+    lower case: case folding would make one of Weiß and Weiss, who are two.
+    """
+    return _comparison_form(one, matches_case) == _comparison_form(other, matches_case)
+
+
+def _comparison_form(name: str, matches_case: bool) -> str:
+    normal = normalise_name(name, LONGEST_NAME)
+    return normal if matches_case else normalise_name(normal.lower(), LONGEST_NAME)
+
+
+def sorting_form(name: str) -> str:
+    """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe behind both."""
+    decomposed = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()[:_SORTED_LENGTH]
+
+
+def printable_name(name: str, longest: int, whose: str) -> str:
+    """Return a name as it is stored: in NFC. Raises InvalidInput, which says `whose` it is, as in "a camera's"."""
+    normal = normalise_name(name, longest)
+    if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
+        raise InvalidInput(
+            f"{whose} name has 1 to {longest} printable characters and no space at either end, not {normal[:longest]!r}"
+        )
+    return normal
+
+
+def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
+    """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
+    normal = normalise_name(name, longest)
+    if not normal or normal[0].isspace() or len(normal) > longest:
+        raise IllegalGroupName(
+            f"a group's name has 1 to {longest} characters and does not begin with a space; "
+            f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
+        )
+    if not is_one_line(normal):
+        raise IllegalGroupName(f"a group's name is one line, without control characters; this one has some: {normal!r}")
+    return normal
+
+
+def face_name(name: str) -> str:
+    """Return a face's name as it is stored: in NFC, without spaces around it. Raises InvalidInput."""
+    normal = normalise_name(name, FACE_NAME_LENGTH).strip()
+    if len(normal) > FACE_NAME_LENGTH:
+        raise InvalidInput(f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}")
+    if not is_one_line(normal):
+        raise InvalidInput("name is one line of text: send it without line breaks and other control characters")
+    return normal
+
+
+def is_one_line(text: str) -> bool:
+    """Return whether a text has neither line breaks nor other control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text)
+
+
+def face_note(note: str) -> str:
+    """Return a face's note as it is stored: in NFC. Raises InvalidInput."""
+    normal = normalise_name(note, FACE_NOTE_LENGTH)
+    if len(normal) > FACE_NOTE_LENGTH:
+        raise InvalidInput(f"note has up to {FACE_NOTE_LENGTH} characters, not {len(normal)}")
+    return normal
+
+
+def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
+    """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number, each once."""
+    terms: dict[str, None] = {}
+    for word in split_words(name):
+        endings = range(len(word)) if _runs_together(word[0]) else range(1)
+        terms |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
+    numbered = {str(number): None} if number else {}
+    return tuple(dict.fromkeys(list(terms)[:MAX_TERMS]) | numbered)
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a name, or of what is searched for in names, folded by NFKC and case.
+
+    A word is a run of letters, digits and marks. It ends where the script begins or ceases to be one that runs words
+    together: "Ann-Lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
+    """
+    words: list[str] = []
+    script: bool | None = None  # of the last character: whether it runs words together; None: it is of no word
+    for character in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()):
+        category = unicodedata.category(character)[0]
+        script_before, script = script, _runs_together(character) if category in "LMN" else None
+        if category == "M" and script_before is not None:  # a mark belongs to the letter before it
+            script = script_before
+        if script is not None and script == script_before:
+            words[-1] += character
+        elif script is not None:
+            words.append(character)
+    return words
+
+
+def wanted_words(text: str) -> list[str]:
+    """Return the words that are searched for: of "Stranger 135", as a face without a name is called, the number."""
+    words = split_words(text)
+    return words[1:] if len(words) == 2 and words[0] in _CALLED and words[1].isdecimal() else words
+
+
+def is_found(terms: Sequence[str], words: Sequence[str]) -> bool:
+    """Return whether each of the `words` is the beginning of one of a face's `terms`."""
+    return all(any(term.startswith(prefix(word)) for term in terms) for word in words)
+
+
+def prefix(word: str) -> str:
+    """Return what a term must begin with to be found by a word, as long as a term can be."""
+    return word[:_TERM_LENGTH]
+
+
+def _runs_together(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(_RUN_TOGETHER)

@@ -1,0 +1,308 @@
+"""Observations: records that one face was in one picture at one time, enrolled, searched for or seen by a camera.
+
+Reviews: few things that somebody should look at, since a person decides them better.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.domain.model import NO_LABELS, Decision, Face, Labels
+from chalicelib.domain.pictures import NO_ESTIMATES, Box, Estimates
+from chalicelib.storage.values import made_at, milliseconds
+
+
+class ObservationKind(StrEnum):
+    """The event that made an observation."""
+
+    ENROLMENT = "enrolment"
+    SEARCH = "search"
+    SIGHTING = "sighting"
+
+
+class Measure(StrEnum):
+    """A unit of counts: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
+
+    OBSERVATIONS = "observations"
+    PERSONS = "persons"
+    ARRIVALS = "arrivals"
+
+
+class Split(StrEnum):
+    """A value by which an amount is split."""
+
+    CAMERA = "camera"
+    GROUP = "group"
+    KIND = "kind"
+    GENDER = "gender"
+    AGE = "age"
+    LABEL_A = "labels.a"
+    LABEL_B = "labels.b"
+    LABEL_C = "labels.c"
+    LABEL_D = "labels.d"
+    VISIT = "visit"
+    """Of arrivals alone: whether it is the face's first one (VisitKind)."""
+    STAY = "stay"
+    """Of arrivals alone: the minutes from first to last sighting, the largest of STAYS that they reach."""
+    AGAIN = "again"
+    """Of arrivals alone: whether the face came again within 30 days (CameAgain)."""
+
+
+OF_ARRIVALS = frozenset({Split.VISIT, Split.STAY, Split.AGAIN})
+STAYS = (0, 1, 5, 15, 30, 60)
+"""Minutes at which the kinds of stays begin, by which statistics count visits."""
+
+
+class CameAgain(StrEnum):
+    """A value of a split by whether somebody came again."""
+
+    YES = "yes"
+    NO = "no"
+    OPEN = "open"
+    """Not yet, and the 30 days are not over."""
+
+
+class VisitKind(StrEnum):
+    """A value of a split by visit."""
+
+    NEW = "new"
+    """The face's first visit."""
+    RETURNING = "returning"
+    """A later one of a stranger."""
+    KNOWN = "known"
+    """A later one of somebody in another group."""
+    STAFF = "staff"
+    """Any of staff, unless they are left out."""
+
+
+class Only(StrEnum):
+    """A choice among arrivals: first ones, or those whose first sighting waits for a review of its match."""
+
+    FIRST = "first"
+    UNCERTAIN = "uncertain"
+
+
+class Dimensions(NamedTuple):
+    """The values by which a sealed day has its counts: by all others, its observations are counted one by one."""
+
+    a: str
+    b: str
+    c: str
+    d: str
+    group: str
+    camera: str
+    kind: str
+
+    def value(self, split: Split) -> str:
+        """Return the value of a split by one of these dimensions."""
+        return str(getattr(self, split.removeprefix("labels.")))
+
+
+class Passage(NamedTuple):
+    """A merge that moved an observation to another face. Undoing the merge moves it back, under `group_name`."""
+
+    merge: str
+    group_name: str
+
+
+class Observation(Struct, frozen=True, dict=True):
+    """A unit that statistics count: one face, enrolled, found by a search, or sighted. It outlives the face."""
+
+    at: datetime
+    """Time of the call, or of the sighting's capture; stored to the millisecond."""
+    id: str
+    """1 to 100 letters, digits, `_`, `-` and `.`; with `at`, unique in the tenant."""
+    faceid: str
+    group_name: str
+    """The group's name at that time."""
+    labels: Labels
+    kind: ObservationKind
+    camera: str = ""
+    box: Box | None = None
+    estimates: Estimates = NO_ESTIMATES
+    """Estimates of the picture that was sent."""
+    decision: Decision | None = None
+    """The decision that found this face, with its score; None: there was no search."""
+    gap_s: int | None = None
+    """Gap by which a sighting was counted among the arrivals; None: it was not counted there."""
+    passages: tuple[Passage, ...] = ()
+    """Merges that moved it to its present face, the last one last."""
+    written_at: datetime | None = None
+    """When it became its face's, if a merge moved it, or the face was enrolled after the picture was taken."""
+
+    @cached_property
+    def at_ms(self) -> int:
+        return milliseconds(self.at)
+
+    @property
+    def since(self) -> datetime:
+        """Return since when it has been its present face's."""
+        return max(self.written_at or self.at, self.at)
+
+
+_A_MOMENT = timedelta(minutes=1)
+"""The service makes an id from the clock: one that says so near a time to the enrolment is of its making."""
+
+
+def is_of(face: Face, observation: Observation) -> bool:
+    """Return whether an observation with the id of a face is of this face.
+
+    Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
+    """
+    return is_new_id(face) or observation.since >= face.enrolled_at
+
+
+def is_new_id(face: Face) -> bool:
+    """Return whether the service chose the face's id, so that nobody had it before. A stranger's number says so.
+
+    Of another face it is not known if the clock was wrong.
+    """
+    id_ = face.faceid
+    return bool(face.number) or (
+        id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
+    )
+
+
+def keep_own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
+    """Keep those of all observations with the id of a face that are of this face.
+
+    Return also the time before which what names the id is another's; None: no other had it, since the service chose it,
+    as it does for strangers. A face that somebody enrolled has its enrolment among the observations. Once that has
+    expired, so have those of before.
+    """
+    at, kind = face.enrolled_at, ObservationKind.ENROLMENT
+    if is_new_id(face) or all((observation.at, observation.kind) != (at, kind) for observation in observations):
+        return observations, None
+    return [observation for observation in observations if is_of(face, observation)], at
+
+
+class ChangedObservation(Struct, frozen=True):
+    """A change of a stored observation. `after`: the new one, with the same time and id; None: it is removed."""
+
+    before: Observation
+    after: Observation | None
+
+
+def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
+    """Return the estimates of the picture for an observation.
+
+    Age and gender are those that the user set, else those of the picture, else those stored with the face.
+    """
+    face_estimates = face.estimates
+    return replace(
+        estimates,
+        age=face.age if face.age is not None else face_estimates.age if estimates.age is None else estimates.age,
+        gender=face.gender or estimates.gender or face_estimates.gender,
+    )
+
+
+class ObservationFilter(Struct, frozen=True):
+    """A filter of observations: each value that is given must be equal. A label of "" is not given."""
+
+    labels: Labels = NO_LABELS
+    group_name: str | None = None
+    faceid: str | None = None
+    kind: ObservationKind | None = None
+    camera: str | None = None
+    without: tuple[str, ...] = ()
+    """Names of groups whose observations are left out."""
+    without_faces: frozenset[str] = frozenset()
+    """Ids of faces whose observations are left out."""
+
+    @property
+    def by_face(self) -> bool:
+        """Return whether only the observations themselves tell what it takes."""
+        return self.faceid is not None or bool(self.without_faces)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Return whether it leaves out some who would be taken else."""
+        return bool(self.without or self.without_faces)
+
+    def takes_face(self, faceid: str) -> bool:
+        return self.faceid in (None, faceid) and faceid not in self.without_faces
+
+    @property
+    def text_for_tokens(self) -> str:
+        """Return the filter as a text that stays the same while staff come and go, for the tokens of pages."""
+        return json.dumps(asdict(self.with_all()), default=list)
+
+    def with_all(self) -> ObservationFilter:
+        """Return the filter that leaves out nobody."""
+        return replace(self, without=(), without_faces=frozenset())
+
+    @property
+    def by_labels(self) -> bool:
+        """Return whether a day's numbers of each kind are too coarse for it."""
+        by_group = self.group_name is not None or bool(self.without)
+        return self.labels != NO_LABELS or by_group or self.camera is not None
+
+    @property
+    def by_dimensions(self) -> bool:
+        return self.by_labels or self.kind is not None
+
+    def lets_pass(self, dimensions: Dimensions) -> bool:
+        """Return whether all but the face fits."""
+        fit = (wanted_label in ("", label) for wanted_label, label in zip(self.labels, dimensions[:4], strict=True))
+        return (
+            self.group_name in (None, dimensions.group)
+            and dimensions.group not in self.without
+            and self.kind in (None, dimensions.kind)
+            and self.camera in (None, dimensions.camera)
+            and all(fit)
+        )
+
+
+EVERYTHING = ObservationFilter()
+SIGHTINGS = ObservationFilter(kind=ObservationKind.SIGHTING)
+
+
+class ReviewKind(StrEnum):
+    PROMOTED = "promoted"
+    """A stranger became a regular: who is it?"""
+    UNCERTAIN = "uncertain"
+    """A sighting was matched by a score little above the threshold, or is the lesser of two: is it this face?"""
+
+
+class NearFace(NamedTuple):
+    """A face, and a sighting's score with it."""
+
+    faceid: str
+    score: float
+
+
+class Review(Struct, frozen=True):
+    """A face, and the sighting that made somebody look at it. A face has one review at most of kind PROMOTED."""
+
+    kind: ReviewKind
+    at: datetime
+    """When the picture was taken."""
+    faceid: str
+    camera: str
+    """Id."""
+    sighting_id: str
+    decision: Decision | None = None
+    """Why the sighting is the face's; None: the face was made from it."""
+    box: Box | None = None
+    """The place of the face in the capture; None: nobody noted it."""
+    near: tuple[NearFace, ...] = ()
+    """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone since."""
+    twice: bool = False
+    """Of an uncertain match: whether the same picture shows the face twice, and the other one is more like it."""
+
+    @property
+    def id(self) -> str:
+        return review_id(self.kind, self.faceid if self.kind is ReviewKind.PROMOTED else self.sighting_id)
+
+
+def review_id(kind: ReviewKind, subject: str) -> str:
+    """Make a review's id. `subject`: the face if it was promoted, the sighting if it is uncertain."""
+    return f"{kind}-{subject}"

@@ -1,0 +1,63 @@
+"""Opening hours of a shop, as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, the form of the edge uploader's hours. Pure.
+
+Days that are not named are closed; hours without a day are every day's; `18:00-02:00` ends on the next day.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.local_time import HOURS_PER_DAY
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEK = len(DAYS) * HOURS_PER_DAY
+_DAY, _CLOCK = f"({'|'.join(DAYS)})", r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)"
+_SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
+"""Compiled with the first hours that are read: each function imports this module."""
+
+
+@lru_cache(maxsize=1_024)
+def read_opening(text: str) -> frozenset[int]:
+    """Return the hours of the week, Monday's first, in which the shop is open at least in part; "": all of them.
+
+    `Tue 08:30-10:00`: hours 32 and 33. Raises InvalidInput.
+    """
+    opened: set[int] = set()
+    for span in text.split(",") if text.strip() else ["00:00-24:00"]:
+        match = re.fullmatch(_SPAN, span.strip(), re.ASCII)
+        if match is None:
+            raise InvalidInput(f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}")
+        first, last, *clocks = match.groups()
+        begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
+        end_minute += 60 * HOURS_PER_DAY if end_minute <= begin_minute else 0  # it ends on the next day
+        hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
+        for day in _list_days(first, last):
+            opened.update((day * HOURS_PER_DAY + hour) % WEEK for hour in hours_of_day)
+    return frozenset(opened)
+
+
+def _list_days(first: str | None, last: str | None) -> range:
+    """Return the weekdays from one to another, Monday is 0: `Sat` to `Mon` are 5 to 7. Without names: each day."""
+    if first is None:
+        return range(len(DAYS))
+    begin, end = DAYS.index(first), DAYS.index(last or first)
+    return range(begin, end + 1 if end >= begin else end + 1 + len(DAYS))
+
+
+def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
+    """Write the opening hours of each weekday, in whole hours; None: closed. Days of the same hours stand together."""
+    spans: list[str] = []
+    first = 0
+    while first < len(days):
+        last = first
+        while last + 1 < len(days) and days[last + 1] == days[first]:
+            last += 1
+        if (hours := days[first]) is not None:
+            day_names = DAYS[first] if first == last else f"{DAYS[first]}-{DAYS[last]}"
+            spans.append(f"{day_names} {hours[0]:02d}:00-{hours[1]:02d}:00")
+        first = last + 1
+    return ", ".join(spans)

@@ -1,0 +1,44 @@
+"""Legal hold: a held face may gain visits, pictures, and what was empty. It loses nothing.
+
+Each write of a face asks here (book/visits, book/faces), so no dialect, command or chore has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chalicelib.domain.errors import FaceHeld
+from chalicelib.domain.model import BLANK, Face
+
+_BY_PART = ("attributes", "labels")
+_PROTECTED_FIELDS = ("own_group_id", "own_user", *(name for name in BLANK if name not in _BY_PART))
+
+
+def loses_anything(before: Face, after: Face) -> bool:
+    """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
+    and that is refused beforehand.
+    """
+    pairs = [(getattr(before, name), getattr(after, name)) for name in _PROTECTED_FIELDS]
+    pairs += zip(before.labels, after.labels, strict=True)
+    pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
+    return (
+        any(old_value not in (None, "") and old_value != new_value for old_value, new_value in pairs)
+        or not before.portrait.is_among(after.pictures[:1])
+        or not all(picture.is_among(after.pictures) for picture in before.pictures)
+        or after.negatives < before.negatives
+    )
+
+
+def require_no_loss(before: Face, after: Face | None = None) -> None:
+    """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or sightings of it."""
+    if before.hold is not None and (after is None or loses_anything(before, after)):
+        raise FaceHeld(
+            f"face {before.faceid!r} is under legal hold since {before.hold.at:%Y-%m-%d}: nothing of it is removed or "
+            "replaced; lift the hold first, if you may"
+        )
+
+
+def require_free(faces: Iterable[Face]) -> None:
+    """Raise FaceHeld if one of these faces, which are to go or to lose something, is held."""
+    for face in faces:
+        require_no_loss(face)

@@ -1,0 +1,42 @@
+"""When does a stranger become a regular? After so many arrivals in such a period, which the tenant sets.
+
+The setting is PromotionSettings (domain/model). What follows for a face's group: `plan_group` (domain/rules/visits).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from chalicelib.domain.rules.visits import Arrival
+
+
+class PromotionRule(Struct, frozen=True):
+    """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a regular."""
+
+    arrive_times: int
+    period_ms: int
+
+    def met_at(self, arrivals: Sequence[Arrival], containing: Arrival | None = None) -> int | None:
+        """Return the start of the first arrival with enough arrivals in the period up to it; None if there is none.
+
+        Both ends of the period count. `containing`: only periods that hold this arrival count.
+        """
+        starts = [arrival.first_ms for arrival in arrivals]
+        for index in range(self.arrive_times - 1, len(starts)):
+            end = starts[index]
+            if starts[index - self.arrive_times + 1] < end - self.period_ms:
+                continue
+            if containing is None or end - self.period_ms <= containing.first_ms <= end:
+                return end
+        return None
+
+
+class Promotion(Struct, frozen=True):
+    """The change of a stranger into a regular: its time and its rule."""
+
+    at_ms: int
+    rule: PromotionRule

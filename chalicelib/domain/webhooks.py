@@ -1,0 +1,337 @@
+"""Events and their signature, the hooks that receive them, and deliveries on their way."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Item, Put, Update, equals, exists
+from chalicelib.storage.values import Codec, Form, milliseconds, moment, time_text
+
+KEPT_FOR = timedelta(days=30)
+"""How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
+
+
+class EventKind(StrEnum):
+    FACE_ARRIVED = "face.arrived"
+    STRANGER_CREATED = "stranger.created"
+    STRANGER_PROMOTED = "stranger.promoted"
+    FACE_MERGED = "face.merged"
+    FACE_OVERDUE = "face.overdue"
+    """Somebody who comes often has stayed away for longer than ever (book/absences)."""
+    WEEK_ENDED = "week.ended"
+    """The figures of a week, on the Monday after it (book/week)."""
+    GROUP_FULL = "group.full"
+    CAMERA_SILENT = "camera.silent"
+    TEST = "test"
+    """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
+
+
+_KINDS = frozenset(map(str, EventKind))
+
+
+class Way(StrEnum):
+    """The way by which a message reaches people (domain/channels)."""
+
+    NTFY = "ntfy"
+    TELEGRAM = "telegram"
+    SLACK = "slack"
+    TEAMS = "teams"
+    DISCORD = "discord"
+    PUSHOVER = "pushover"
+    REQUEST = "request"
+    """Any URL, with a method and headers."""
+    MAIL = "mail"
+    PUSH = "push"
+    """A browser that asked (Web Push)."""
+
+
+class Event(Struct, frozen=True):
+    """Something that happened. Its `id` is always the same, however often the event is processed.
+
+    `group`, `camera`: values that hooks filter by; None if the event has none. `data`: JSON values, sent as they are.
+    """
+
+    id: str
+    kind: EventKind
+    at: datetime
+    group: str | None = None
+    """Name of the group."""
+    camera: str | None = None
+    """Id of the camera."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+_WITHOUT_PAUSE = frozenset(
+    {EventKind.CAMERA_SILENT, EventKind.FACE_OVERDUE, EventKind.GROUP_FULL, EventKind.WEEK_ENDED, EventKind.TEST}
+)
+"""Kinds of which each event is told: what is told once, alarms, of which the next is about something else, and what
+tries a hook."""
+
+PARKED_AT_AGE = timedelta(hours=24)
+"""Age of a delivery at its last attempt: then it is parked (book/webhooks.py says when it is tried again)."""
+
+FAILING_FROM = 5
+"""Consecutive failures from which on a hook gets one delivery at a time."""
+
+
+class Hook(Struct, frozen=True):
+    """A URL that receives the events that pass all its filters; a filter of None passes any.
+
+    With a `way` it tells people, by a channel that its secret holds. An earlier version, which knows no ways, finds no
+    URL, and posts nothing. Without both it is a mailbox: its events wait until the tenant's program reads and
+    acknowledges them.
+    """
+
+    id: str
+    """Digits; never changes."""
+    url: str | None
+    created_at: datetime
+    sealed_secret: bytes
+    """The secret that signs its deliveries, or the channel, sealed by the Vault; b"" of a mailbox, which has none."""
+    kinds: tuple[EventKind, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    """Names of the groups at the time of the event."""
+    cameras: tuple[str, ...] | None = None
+    """Ids."""
+    enabled: bool = True
+    name: str | None = None
+    """By which a program finds its mailbox."""
+    passes_to: str = ""
+    """Whom the program that empties a mailbox tells of the events, as it says: such as an MQTT broker's host."""
+    failures: int = 0
+    """Number of deliveries that failed since the last success."""
+    paused_until: datetime | None = None
+    """Nothing is sent to a failing hook until then."""
+    version: int = 1
+    """Grows with each change by the tenant."""
+    people: tuple[str, ...] | None = None
+    """Ids of faces."""
+    way: str | None = None
+    """A Way, or one that a later version has stored."""
+    address: str = ""
+    """Part of its channel that may be shown: the host, after `http://` if it is not encrypted, or a mail address."""
+    template: str = ""
+    """Of its messages."""
+    hours: str = ""
+    """Within which people are told, in the tenant's zone, as `09:00-18:30`; "": always."""
+    pause_s: int = 0
+    """The least time between two messages of a kind of one group, or of one of `people`; what happens meanwhile is not
+    told."""
+    picture: bool = False
+    """Whether the face's picture goes with a message."""
+    claims: str = ""
+    """JSON: of what a pause runs, to the time when its event was written, in ms since 1970, and that event's mark."""
+
+    def __repr__(self) -> str:
+        return f"Hook({self.id!r})"  # no log shows its secret
+
+    @property
+    def is_failing(self) -> bool:
+        return self.failures >= FAILING_FROM
+
+    @property
+    def is_mailbox(self) -> bool:
+        return self.url is None and self.way is None
+
+    @property
+    def recipient(self) -> str:
+        """Whom it tells: a host, of mail the domain alone, or whom a mailbox's program tells; "": it has not said."""
+        if self.way is not None:
+            return self.address.rpartition("@")[2]
+        return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
+
+    def is_within_hours(self, at: datetime) -> bool:
+        """Return whether people are told of what happens at this time, in the tenant's zone. The end is not."""
+        if not self.hours:
+            return True
+        begin, _, end = self.hours.partition("-")
+        now = f"{at:%H:%M}"
+        return begin <= now < end if begin < end else now >= begin or now < end
+
+    def name_pause(self, delivery: Delivery) -> str:
+        """Name what a pause runs of after this delivery; "": no pause waits.
+
+        It is a face that the hook names, or a kind and the group, so that no stranger mutes a VIP.
+        """
+        if not self.pause_s or delivery.kind in _WITHOUT_PAUSE:
+            return ""
+        event = json.loads(delivery.payload)
+        faceid, group = event["data"].get("faceid"), event["group"]
+        return faceid if faceid in (self.people or ()) else f"{delivery.kind} {group or ''}".strip()
+
+    def lets_pass(self, event: Event) -> bool:
+        """Return whether the hook is enabled and every filter passes the event.
+
+        A filter of groups passes no event without a group; a filter of cameras likewise.
+        """
+        return (
+            self.enabled
+            and (self.kinds is None or event.kind in self.kinds)
+            and (self.groups is None or event.group in self.groups)
+            and (self.cameras is None or event.camera in self.cameras)
+            and (self.people is None or event.data.get("faceid") in self.people)
+        )
+
+
+class Delivery(Struct, frozen=True):
+    """One event on its way to one hook.
+
+    `parked`: it is given up, and waits until somebody sends it again; `in_mailbox`: nobody sends it, and it waits until
+    somebody acknowledges it.
+    """
+
+    tenant: str
+    hook_id: str
+    event_id: str
+    kind: str
+    """An EventKind, or one that a later version has stored."""
+    payload: str
+    """The body, the same at each attempt, but for the name of a face that is deleted meanwhile."""
+    created_at: datetime
+    next_at: datetime
+    """Time of the next attempt; of a parked one, the time of parking."""
+    attempts: int = 0
+    last_error: str = ""
+    parked: bool = False
+    in_mailbox: bool = False
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.created_at + PARKED_AT_AGE
+
+    @property
+    def is_known(self) -> bool:
+        return self.kind in _KINDS
+
+
+def test_event(id_: str, at: datetime, hook_id: str) -> Event:
+    """Make the event that tests a hook."""
+    return Event(id_, EventKind.TEST, at, data={"hook": hook_id})
+
+
+def write_payload(tenant: str, event: Event) -> str:
+    """Write the body that a hook gets, as JSON."""
+    body = {
+        "id": event.id,
+        "type": event.kind,
+        "at": time_text(event.at),
+        "tenant": tenant,
+        "group": event.group,
+        "camera": event.camera,
+        "data": dict(event.data),
+    }
+    return json.dumps(body, ensure_ascii=False, allow_nan=False)
+
+
+def make_signature(secret: str, at: datetime, body: bytes) -> str:
+    """Make `t=<unix seconds>,v1=<hex>`: HMAC-SHA256 by the secret's bytes over the time, a dot and the body."""
+    seconds = int(at.timestamp())
+    digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+_DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
+
+_EVENT_ID = re.compile(r"[!-~]{1,200}")
+
+
+def _read_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
+    """Read the kinds that this version knows; a later one may have stored others. Without any, a hook takes nothing."""
+    return tuple(EventKind(kind) for kind in stored if kind in _KINDS)
+
+
+_OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")
+_RARE = ("passes_to", *_OF_PEOPLE)
+_HOOK = Codec(
+    Hook,
+    {"sealed_secret": "secret"},
+    rare=" ".join(("failures paused_until claims", *_RARE)),
+    nulls="url kinds groups cameras name",
+    kinds=Form(lambda kinds: list(map(str, kinds)), _read_kinds),
+)
+hook_from = _HOOK.read
+
+
+def hook_item(tenant: str, hook: Hook) -> Item:
+    return {"tenant": tenant, **_HOOK.write(hook)}
+
+
+def hook_fields(hook: Hook) -> Item:
+    """Make the attributes that a tenant may change; those of failures and pauses come with the first failure."""
+    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name", *_RARE)
+
+
+def list_absent_fields(hook: Hook) -> tuple[str, ...]:
+    """Return the attributes that a tenant may change and that the hook's item does not have."""
+    return tuple(sorted({*_RARE}.difference(_HOOK.write(hook, *_RARE))))
+
+
+def without_people(item: Item, faceids: Collection[str]) -> Update | None:
+    """Return the update that takes these faces out of what a hook tells of; None: it names none of them.
+
+    A hook that is left without anybody is off: else it would tell of everybody.
+    """
+    people = item.get("people") or []
+    people_left = [faceid for faceid in people if faceid not in faceids]
+    if len(people_left) == len(people):
+        return None
+    fields = {"people": people_left, **({} if people_left else {"enabled": False}), "version": item["version"] + 1}
+    if_same = equals("version", item["version"], "not-changed-meanwhile")
+    return Update(keys.HOOKS, (item["tenant"], item["id"]), (if_same,), set=fields, remove=("claims",))
+
+
+def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:
+    """Return one Put for each event and each of the hooks that takes it, for the transaction that causes the events."""
+    return [event_put(tenant, hook, event, now) for event in events for hook in hooks if hook.lets_pass(event)]
+
+
+def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
+    """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
+    at, body = moment(milliseconds(now)), write_payload(tenant, event)
+    delivery = Delivery(tenant, hook.id, event.id, event.kind, body, at, at, in_mailbox=hook.is_mailbox)
+    return Put(keys.OUTBOX, delivery_item(delivery))
+
+
+def delivery_key(delivery: Delivery) -> tuple[str, str]:
+    prefix = keys.PARKED_PREFIX if delivery.parked else keys.MAILBOX_PREFIX if delivery.in_mailbox else ""
+    return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, prefix)
+
+
+def delivery_item(delivery: Delivery) -> Item:
+    """Make a delivery's item.
+
+    Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII characters.
+    """
+    if not _EVENT_ID.fullmatch(delivery.event_id):
+        raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
+    item = {"id": delivery_key(delivery)[1], **_DELIVERY.write(delivery)}
+    if delivery.parked or delivery.in_mailbox:
+        item["expires_at"] = int((delivery.next_at + KEPT_FOR).timestamp())
+    return item
+
+
+def delivery_from(item: Item) -> Delivery:
+    prefix, hook_id, event_id = keys.parts_of_delivery(item["id"])
+    parked, in_mailbox = prefix == keys.PARKED_PREFIX, prefix == keys.MAILBOX_PREFIX
+    return _DELIVERY.read(item, hook_id=hook_id, event_id=event_id, parked=parked, in_mailbox=in_mailbox)
+
+
+def without_name(item: Item, faceids: Collection[str]) -> Update | None:
+    """Return the update that takes the name out of a delivery about one of these faces; None: there is none in it."""
+    payload = json.loads(item["payload"])
+    data = payload["data"]
+    if not data.get("name") or {data.get("faceid"), data.get("other")}.isdisjoint(faceids):
+        return None
+    unnamed = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
+    return Update(keys.OUTBOX, (item["tenant"], item["id"]), (exists("still-there"),), set={"payload": unnamed})

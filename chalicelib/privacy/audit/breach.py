@@ -1,0 +1,77 @@
+"""Acts and reads of one caller, as the entries say, closed or not, and what nobody can say by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from chalicelib.privacy.audit_entries import HOUR_MS, Entry, Leaf, at_ms, is_by
+from chalicelib.privacy.entry_effects import list_effects
+from chalicelib.privacy.reading import Data, Tally
+from chalicelib.service import Service
+from chalicelib.storage.values import milliseconds
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+class Breach(Struct):
+    """Sum of what a caller was told since a time, and of what nobody can say.
+
+    `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept any more;
+    `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept was written; None: none is.
+    `entries`: how many entries there are of the caller.
+    `did`: what the caller did besides, the subjects of each effect (domain/effects).
+    """
+
+    tally: Tally
+    did: dict[str, dict[str, None]] = field(default_factory=dict)
+    entries: int = 0
+    erased: int = 0
+    let_go: int = 0
+    unreadable: int = 0
+    begins_ms: int | None = None
+
+
+class Breaches(Service["Services"]):
+    def find_reads(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
+        """Say what a caller was told of people since a time.
+
+        `caller`: its name in the audit (privacy/reading); `reads`: what each act tells, also of dialects.
+        """
+        breach, chain = Breach(Tally(reads)), self.services.audit.chain
+        chain_end = chain.read_end(tenant)
+        now_ms = milliseconds(self.services.clock.now())
+        waiting_leaves = [
+            entry.leaf
+            for entry in chain.list_pending(tenant, chain_end, chain.read_last_hour(tenant, chain_end), now_ms)
+        ]
+        self._note(breach, waiting_leaves, caller, since_ms)
+        elements = [element for element in chain.list_elements(tenant) if element.head.hour + HOUR_MS > since_ms]
+        breach.let_go = sum(element.entries is None for element in elements)
+        for _, leaves in chain.read_each(
+            [element for element in elements if element.entries is not None], chain.read_intact_leaves
+        ):
+            if leaves is None:
+                breach.unreadable += 1
+            else:
+                self._note(breach, leaves, caller, since_ms)
+        return breach
+
+    def _note(self, breach: Breach, leaves: list[Leaf], caller: str, since_ms: int) -> None:
+        entries: list[Entry] = []
+        for leaf in leaves:
+            entry = leaf.content
+            if entry is None:
+                breach.erased += 1
+                continue
+            breach.begins_ms = min(at_ms(entry), at_ms(entry) if breach.begins_ms is None else breach.begins_ms)
+            if at_ms(entry) >= since_ms and is_by(entry, caller):
+                entries.append(entry)
+        breach.entries += len(entries)
+        breach.tally.add(entries)
+        for entry in entries:
+            for effect, subjects in list_effects(entry).items():
+                breach.did.setdefault(effect, {}).update(dict.fromkeys(subjects))

@@ -1,0 +1,139 @@
+"""The records of erasures, and of what follows other deletions: made, listed, read.
+
+The transaction that deletes the faces stores the record (`make_put_actions`); the steps that follow are in steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chalicelib.domain.errors import ErasureNotFound
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.privacy import erasure_progress
+from chalicelib.privacy.erasure_progress import Erasure, erasure_from, erasure_item, names_of
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import ListPage, PageTokens, walk_items
+from chalicelib.storage.ports import Action, Put, absent
+from chalicelib.storage.values import time_ordered_id
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_ID = re.compile(r"[0-9]{1,20}")
+
+
+def _add_pseudonym(erasure: Erasure) -> Erasure:
+    """Give an erasure the secret of which its faces' observations get their names."""
+    return replace(
+        erasure, pseudonym=erasure_progress.ERASED + secrets.token_hex(16)
+    )  # an older version takes it for the name
+
+
+class Erasures(Service["Services"]):
+    """The records of erasures, and of what follows other deletions."""
+
+    def make_erasure(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Erasure:
+        """Make the record of faces that are about to be deleted: of all that later nobody could find by them.
+
+        `asked_at`: when it was asked for first, if a backup brought them back.
+        """
+        now = self.services.clock.now()
+        absorbed_merges = [
+            merge for face in faces for merge in self.services.merges.records.list_below(tenant.name, face.faceid)
+        ]
+        faceids = (
+            *(face.faceid for face in faces),
+            *(merge.other for merge in absorbed_merges if merge.is_same_person),
+        )
+        # What is erased again has a receipt that is kept outside already.
+        new_erasure = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
+        erasure = replace(new_erasure, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
+        if not erases:
+            return erasure
+        absorbed_faces = [
+            merge.backup.face for merge in absorbed_merges if merge.is_active and merge.backup is not None
+        ]
+        names = {name for face in (*faces, *absorbed_faces) for name in names_of(face)}
+        return replace(
+            _add_pseudonym(erasure), hashes=self.hash_contents([*faces, *absorbed_faces]), names=tuple(sorted(names))
+        )
+
+    def make_erasure_of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
+        """Make the record of a face that was deleted before. `asked_at`: as `make_erasure` has it."""
+        now = self.services.clock.now()
+        return _add_pseudonym(
+            Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1, is_told=asked_at is not None)
+        )
+
+    def make_put_actions(self, tenant: Tenant, *erasure_progress: Erasure) -> list[Action]:
+        """Return the actions that store new records, in one transaction."""
+        if_new = (absent("erasure-new"),)
+        puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), if_new) for erasure in erasure_progress]
+        is_refusing = any(erasure.erases for erasure in erasure_progress)
+        return [*puts, self.services.erasure.refusals.make_version_put(tenant.name)] if is_refusing else [*puts]
+
+    def send_message(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
+        """Send the message for the next step. If it is lost, the sweep goes on."""
+        self.services.wake(tenant, delay_s, erasure=erasure.id)
+
+    def get(self, tenant: str, id_: str) -> Erasure:
+        """Read an erasure. Raises ErasureNotFound."""
+        item = self.services.items.get(keys.ERASURES, (tenant, id_)) if _ID.fullmatch(id_) else None
+        if item is None or not item["erases"]:
+            raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
+        return erasure_from(item)
+
+    def get_with_further(self, tenant: str, id_: str) -> list[Erasure]:
+        """Read an erasure, and the further records in which it goes on. Raises ErasureNotFound."""
+        found_erasures = [self.get(tenant, id_)]
+        with suppress(ErasureNotFound):
+            while not (further := self.get(tenant, str(int(found_erasures[-1].id) + 1))).number:
+                found_erasures.append(further)
+        return found_erasures
+
+    def read_page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
+        """Return a page of erasures, newest first.
+
+        Raises InvalidInput if the token is damaged.
+        """
+        pages = PageTokens(f"erasures of {tenant}")
+        behind = pages.read_position(token, str)
+        stored_items = walk_items(
+            self.services.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1
+        )
+        return pages.make_first_page(
+            (erasure_from(item) for item in stored_items if item["erases"]), limit, lambda erasure: erasure.id
+        )
+
+    def list_all(self, tenant: str) -> Iterator[Erasure]:
+        """Yield all records, oldest first."""
+        return map(erasure_from, walk_items(self.services.items, keys.ERASURES, tenant))
+
+    def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
+        """Yield the records that have steps left, oldest first."""
+        return (erasure for erasure in self.list_all(tenant) if erasure.done_at is None)
+
+    def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
+        """Return SHA-256 of what faces consist of: their templates, and their pictures with the small ones."""
+        templates = {template.vector for face in faces for picture in face.pictures for template in picture.templates}
+        stored = {key for face in faces for key in face.picture_keys}
+        pictures = [
+            self.services.storage.blobs.get(blob_key)
+            for key in sorted(stored)
+            for blob_key in (key, keys.thumbnail(key))
+        ]
+        return {
+            "templates": tuple(sorted(hashlib.sha256(template).hexdigest() for template in templates)),
+            "pictures": tuple(hashlib.sha256(picture).hexdigest() for picture in pictures if picture is not None),
+        }

@@ -1,0 +1,362 @@
+"""Which steps follow a deletion?
+
+An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. A record (records) says how
+far its steps are. The function that a message calls does them, and each sweep, until they are done: each may be cut off
+anywhere and repeated. At the end of an erasure stands a receipt, signed with the tenant's key (docs/decisions/0049).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import accumulate, groupby
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable, Unusable
+from chalicelib.domain.hooks import FULL, MOST_LEAVING
+from chalicelib.domain.jobs import STOPS_AT_S
+from chalicelib.domain.local_time import LocalTime, Span
+from chalicelib.domain.model import Labels, Tenant
+from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
+from chalicelib.privacy import erasure_progress
+from chalicelib.privacy.data_map import Step
+from chalicelib.privacy.erasure_progress import (
+    COUNT,
+    HASHED,
+    MOST_NAMED,
+    Erasure,
+    add_face_hashes,
+    erasure_from,
+    erasure_item,
+    make_statement,
+    receipt_name,
+)
+from chalicelib.privacy.signing import canonical_json
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import cut_in_parts, write, write_unless_changed
+from chalicelib.storage.ports import Action, Delete, Put, Update, equals, exists
+from chalicelib.storage.records.merges import IN_FLIGHT, MAX_MERGES
+from chalicelib.storage.records.observations import STORABLE
+from chalicelib.storage.values import milliseconds, time_text
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_A_TRANSACTION = 20
+"""Observations that get another name in one transaction: each is deleted and put anew."""
+_JOINED = MOST_LEAVING - 1 - MAX_MERGES
+"""Faces in records that are made one: a face that they are cut at comes with those that were merged into it."""
+_APART_S = 60
+"""Seconds until an erasure looks again whether its group has been erased."""
+
+
+class ErasureSteps(Service["Services"]):
+    """The steps of erasures, and of what follows other deletions.
+
+    `most_named`: the most faces that one record names.
+    """
+
+    most_named: int = MOST_NAMED
+
+    def continue_all(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Go on with all unfinished erasures. One that needs more time, or has to wait, gets a message.
+
+        Then the witness gets the receipts that it lacks. Raises the errors of the witness.
+        """
+        erasure_progress = list(self.services.erasure.records.list_all(tenant.name))
+        unfinished = [erasure for erasure in erasure_progress if erasure.done_at is None]
+        joined_ids = self._join_records(tenant, unfinished)
+        for erasure in (erasure for erasure in unfinished if erasure.id not in joined_ids):
+            if remaining_s() < STOPS_AT_S:
+                self.services.erasure.records.send_message(tenant.name, erasure)
+            else:
+                self.go_on(tenant, erasure.id, remaining_s)
+        for erasure in erasure_progress:
+            self._give_witness_receipt(tenant, erasure)
+
+    def go_on(self, tenant: Tenant, id_: str, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
+        while True:
+            item = self.services.items.get(keys.ERASURES, (tenant.name, id_))
+            if item is None or item.get("done_at") is not None:
+                return None
+            erasure = erasure_from(item)
+            wait_s = (erasure.goes_on_at - self.services.clock.now()).total_seconds()
+            if wait_s > 0:
+                return self.services.erasure.records.send_message(tenant.name, erasure, int(wait_s) + 1)
+            if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
+                return self.services.erasure.records.send_message(tenant.name, erasure, _APART_S)
+            if not self._do_next_step(tenant, erasure, remaining_s):
+                return self.services.erasure.records.send_message(tenant.name, erasure)
+
+    def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
+        """Join the records of strangers who were deleted to make room, since the steps of each record read a lot.
+
+        Return the ids of the records that are in others now.
+        """
+        joined_ids = set[str]()
+        unbegun = sorted(
+            (erasure for erasure in unfinished if erasure.by == FULL and not erasure.step),
+            key=lambda erasure: erasure.erases,
+        )
+        face_counts = accumulate(len(erasure.faceids) for erasure in unbegun)
+        numbered = zip(unbegun, face_counts, strict=True)
+        for _, batch in groupby(numbered, key=lambda pair: (pair[0].erases, pair[1] // _JOINED)):
+            *other_erasures, last_erasure = erasure_progress = [erasure for erasure, _ in batch]
+            joined_erasure = replace(
+                last_erasure,
+                faceids=tuple(faceid for erasure in erasure_progress for faceid in erasure.faceids),
+                number=sum(erasure.number for erasure in erasure_progress),
+                names=tuple(sorted({name for erasure in erasure_progress for name in erasure.names})),
+                hashes={
+                    kind: tuple(sha for erasure in erasure_progress for sha in erasure.hashes.get(kind, ()))
+                    for kind in HASHED
+                },
+            )
+            if_unbegun = (equals("step", 0, "step-same"),)
+            deletes = [Delete(keys.ERASURES, (tenant.name, erasure.id), if_unbegun) for erasure in other_erasures]
+            put = Put(keys.ERASURES, erasure_item(tenant.name, joined_erasure), if_unbegun)
+            if deletes and write_unless_changed(self.services.items, [put, *deletes]):
+                joined_ids |= {erasure.id for erasure in other_erasures}
+        return joined_ids
+
+    def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
+        """Tell if a face of the erasure is of a deleted group that has not been erased so far (deletion)."""
+        face_keys = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
+        return any(
+            item and item["group"] in tenant.gone for item in self.services.items.get_many(keys.FACES, face_keys)
+        )
+
+    def _do_next_step(self, tenant: Tenant, erasure: Erasure, remaining_s: Callable[[], float]) -> bool:
+        """Do the next step. Return False if the time has run out before its end."""
+        match erasure.next_step:
+            case Step.TRACES:
+                self._erase_traces(tenant, erasure)
+            case Step.SIGHTINGS:
+                if not self._erase_sightings(tenant, erasure, STORABLE, remaining_s):
+                    return False
+            case Step.DAYS:
+                self.services.statistics.sealing.forget_other_zones(tenant)
+                self.services.statistics.sealing.seal_tenant(tenant)
+            case Step.LATE:
+                at_ms = milliseconds(erasure.at)
+                span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.services.clock.now()))
+                if not self._erase_sightings(tenant, erasure, span, remaining_s):
+                    return False
+                self._erase_traces(tenant, erasure)
+                self._erase_traces(tenant, erasure, Step.LATE)
+            case Step.GALLERY:
+                self.services.index.purge_before(tenant.name, self._note_seq(tenant, erasure))
+                faceids = self._note_absorbed(tenant, erasure)
+                read_others = partial(self.services.erasure.traces.read_later_enrolments, tenant, faceids)
+                # waits for a lost signing key
+                self.services.audit.erasing.erase(tenant.name, faceids, erasure.id, read_others)
+            case Step.RECEIPT | None:
+                self._finish(tenant, erasure)
+                return True
+        if erasure.step + 1 == len(erasure.steps):
+            self._finish(tenant, erasure)
+        else:
+            self._save(tenant, erasure, {"step": erasure.step + 1})
+        return remaining_s() >= STOPS_AT_S
+
+    def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
+        before_ms = milliseconds(erasure.at)
+        self.services.erasure.traces.erase(tenant, step, erasure.faceids, before_ms, erases=erasure.erases)
+
+    def _erase_sightings(self, tenant: Tenant, erasure: Erasure, span: Span, remaining_s: Callable[[], float]) -> bool:
+        """Change the faces' observations of a time span, and the captures of an erasure. Return False if time ran out.
+
+        For an erasure they get another name, and the captures lose the person. Else they lose age and gender.
+        """
+        rejections = self.services.erasure.traces.list_rejections_by_sighting(tenant)
+        for observations in self.services.merges.mover.list_in_chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+            own_observations = self._without_others(tenant, observations)
+            for id_ in (id_ for observation in own_observations for id_ in rejections.get(observation.id, ())):
+                self.services.erasure.traces.forget_rejection(tenant, id_)
+            if not erasure.erases:
+                own_observations = [
+                    observation
+                    for observation in own_observations
+                    if _remove_age_and_gender(observation) != observation
+                ]
+            if not own_observations:
+                continue
+            if erasure.erases:
+                picture_counts = self._hide_in_captures(tenant, own_observations)
+                self._rename_observations(tenant, erasure, own_observations, picture_counts)
+            else:
+                self._remove_estimates(tenant, own_observations)
+            if remaining_s() < STOPS_AT_S:
+                return False
+        return True
+
+    def _without_others(self, tenant: Tenant, observations: Sequence[Observation]) -> list[Observation]:
+        """Leave out the observations of another face that was enrolled with one of the ids since.
+
+        The faces are read after their observations: a face is stored with its first one.
+        """
+        present_faces = self.services.faces.by_id(
+            tenant, {observation.faceid for observation in observations}, restricted=True
+        )
+        return [
+            observation
+            for observation in observations
+            if observation.faceid not in present_faces or not is_of(present_faces[observation.faceid], observation)
+        ]
+
+    def _hide_in_captures(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
+        """Take the sightings out of their captures. Return the receipt's counts of the pictures."""
+        numbers_of: dict[tuple[str, str], set[int]] = {}
+        for camera_id, capture_id, number in _list_sighting_places(observations):
+            numbers_of.setdefault((camera_id, capture_id), set()).add(number)
+        hide = self.services.erasure.captures.hide
+        fates = Counter(hide(tenant, *capture_ids, numbers) for capture_ids, numbers in numbers_of.items())
+        return Counter(captures_deleted=fates["deleted"], captures_hidden=fates["hidden"])
+
+    def _rename_observations(
+        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
+    ) -> None:
+        """Leave only what statistics count of the observations, under another name. Count them in the same transaction.
+
+        `counts`: what else was done for these observations, as the receipt counts it.
+        """
+        local_time = LocalTime(tenant.time_zone)
+        nameless_observations = [
+            _make_nameless(observation, erasure, local_time.begin_of_day(observation.at))
+            for observation in observations
+        ]
+        deletions = [ChangedObservation(observation, None) for observation in observations]
+        added_counts = {
+            f"{COUNT}{name}": number
+            for name, number in (counts + Counter(observations=len(nameless_observations))).items()
+        }
+        progress = Update(
+            keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added_counts
+        )
+        # another worker did it, or a writer changed one: the next look finds it
+        write_unless_changed(
+            self.services.items,
+            [progress, *self.services.statistics.make_actions(tenant.name, nameless_observations, deletions)],
+        )
+
+    def _remove_estimates(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
+        """Take age and gender out of the observations, and delete what was cut out of their captures."""
+        for place in _list_sighting_places(observations):
+            self.services.erasure.captures.delete_crop(tenant, *place)
+        changes = [ChangedObservation(observation, _remove_age_and_gender(observation)) for observation in observations]
+        write_unless_changed(self.services.items, self.services.statistics.make_actions(tenant.name, [], changes))
+
+    def _note_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
+        """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
+
+        Those that one item has no room for get further records. Their ids follow from this one's: so each is made once.
+        """
+        if not erasure.number:
+            return erasure.faceids
+        enrolled_since = self.services.erasure.traces.read_later_enrolments(tenant, erasure.faceids)
+        faceids = self.services.audit.erasing.with_absorbed(tenant.name, erasure.faceids, enrolled_since)
+        if len(faceids) == len(erasure.faceids):
+            return faceids
+        first_faceids, *other_parts = cut_in_parts(faceids, max(self.most_named, len(erasure.faceids)))
+        template = replace(erasure, number=0, names=(), hashes={}, counts={})
+        further_erasures = [
+            replace(template, id=str(int(erasure.id) + number), faceids=(*ids,))
+            for number, ids in enumerate(other_parts, 1)
+        ]
+        version_put = self.services.erasure.refusals.make_version_put(tenant.name)  # this record names more people, too
+        puts = self.services.erasure.records.make_put_actions(
+            tenant, *further_erasures
+        )  # with a version, if there are any
+        self._save(tenant, erasure, {"faceids": first_faceids}, puts or [version_put])
+        for further_erasure in further_erasures:
+            self.services.erasure.records.send_message(tenant.name, further_erasure)
+        return first_faceids
+
+    def _note_seq(self, tenant: Tenant, erasure: Erasure) -> int:
+        """Return a seq of the gallery at which the faces are gone, and note it: it is the same for every try."""
+        if erasure.seq is not None:
+            return erasure.seq
+        seq = self.services.writer.read_seq(tenant.name)
+        self._save(tenant, erasure, {"seq": seq})
+        return seq
+
+    def _save(
+        self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any], further: Sequence[Action] = ()
+    ) -> None:
+        """Change fields of the record, unless another worker is further. `further`: actions of the same transaction."""
+        same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
+        update = Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)
+        write_unless_changed(self.services.items, [update, *further])
+
+    def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
+        """Forget the faces' ids, too: only the receipt is left of the erasure.
+
+        Raises Busy while a file cannot be wiped.
+        """
+        key, if_running = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
+        if not erasure.erases:
+            write_unless_changed(self.services.items, [Delete(keys.ERASURES, key, if_running)])
+            return
+        if erasure.faceids:
+            present_faces = self.services.faces.by_id(tenant, erasure.faceids, restricted=True).values()
+            erasure = add_face_hashes(erasure, self.services.audit.signing.read_face_key(tenant.name), present_faces)
+        # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
+        wiped_erasure = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
+        with suppress(ConditionFailed):  # another worker did it
+            write(self.services.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped_erasure), if_running)])
+            self.services.storage.scrub()
+            now = self.services.clock.now()
+            statement = make_statement(tenant.name, wiped_erasure, time_text(now), time_text(wiped_erasure.at))
+            receipt = self.services.audit.signing.sign_statement(tenant.name, statement)
+            done_erasure = replace(wiped_erasure, step=len(wiped_erasure.steps), done_at=now, receipt=receipt)
+            write(self.services.items, [Put(keys.ERASURES, erasure_item(tenant.name, done_erasure), if_running)])
+            with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it
+                self._give_witness_receipt(tenant, done_erasure)
+
+    def _give_witness_receipt(self, tenant: Tenant, erasure: Erasure) -> None:
+        """Give the witness a receipt, if it has it not: a restore of an older backup then knows whom to erase again.
+
+        May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
+        """
+        if erasure.receipt is None or erasure.is_told or (witness := self.services.ports.witness) is None:
+            return
+        witness.keep(receipt_name(tenant.app_id, erasure.id), canonical_json(erasure.receipt))
+        update = Update(keys.ERASURES, (tenant.name, erasure.id), (exists("still-there"),), set={"is_told": True})
+        write_unless_changed(self.services.items, [update])
+
+
+def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:
+    """Yield camera, capture and number of each sighting."""
+    for observation in observations:
+        if observation.kind is ObservationKind.SIGHTING:
+            yield observation.camera, *parts_of_sighting(observation.id)
+
+
+def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) -> Observation:
+    """Return an observation as it is counted on its `day`, without labels that are the person's name.
+
+    Its id has the form of a sighting's, and names no capture.
+    """
+    return Observation(
+        at=observation.at,
+        id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
+        faceid=erasure_progress.name_of_day(erasure, observation.faceid, day),
+        group_name=observation.group_name,
+        labels=Labels(*("" if label in erasure.names else label for label in observation.labels)),
+        kind=observation.kind,
+        camera=observation.camera,
+        gap_s=observation.gap_s,
+    )
+
+
+def _remove_age_and_gender(observation: Observation) -> Observation:
+    return replace(observation, estimates=observation.estimates.without(frozenset({"age", "gender"})))

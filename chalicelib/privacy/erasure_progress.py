@@ -1,0 +1,268 @@
+"""Erasures: what is still to be forgotten of faces that were deleted, how far that is, and the receipt at its end."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.domain.errors import Conflict, InvalidInput
+from chalicelib.domain.model import Face
+from chalicelib.privacy.data_map import Step
+from chalicelib.privacy.signing import PublicKeys, fingerprint, renewal_of
+from chalicelib.storage.ports import Item
+from chalicelib.storage.values import Codec, Form, milliseconds
+
+RECEIPT = "erasure"
+"""The kind of a receipt's statement."""
+
+RECEIPTS = "receipts/"
+"""What the names of all receipts begin with that are kept outside."""
+
+ERASED = "erased-"
+"""What the names of erased people's observations begin with."""
+
+COUNTED, HASHED = ("captures_deleted", "captures_hidden", "observations"), ("pictures", "templates")
+"""What a receipt counts, and what it has the hashes of."""
+
+SETTLED = timedelta(minutes=2)
+"""After so long no request runs on that found a face before it was deleted."""
+
+
+MOST_NAMED = 400
+"""Faces in one record with those that only the audit knows as a part of them; for more there are further records."""
+
+OF_ERASURE = tuple(Step)
+OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
+"""After a deletion that erases nobody: observations stay without age, gender and crops, events without the name."""
+
+
+class Erasure(Struct, frozen=True):
+    """An erasure, or what follows a deletion (`erases` false). Done, it knows no face any more."""
+
+    id: str
+    at: datetime
+    by: str
+    """The asker: id of a key, or a word for another way."""
+    erases: bool
+    faceids: tuple[str, ...] = ()
+    """The faces, and those that were merged into them; () once the receipt alone is left to do."""
+    number: int = 0
+    """How many faces were deleted; 0: it goes on with an earlier one, whose faces had become too many."""
+    names: tuple[str, ...] = ()
+    """What the people are called, which their observations may have as labels; () once the receipt alone is left."""
+    step: int = 0
+    """Number of its steps that are done."""
+    seq: int | None = None
+    """A change of the gallery after which the faces are gone; None: not looked up yet."""
+    pseudonym: str = ""
+    """A secret of which the names are made that the observations get (`name_of_day`); "" once the receipt alone is left
+    to do: then nobody can tell which names are of one person."""
+    salt: str = ""
+    faces: tuple[str, ...] = ()
+    """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the salt is ""."""
+    face_key: str = ""
+    """The fingerprint of the key that hashed them."""
+    others: tuple[str, ...] = ()
+    """A hash of each other face that has one of the ids, and is not erased (`add_face_hashes`)."""
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """SHA-256 of what was removed, by kind."""
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    done_at: datetime | None = None
+    receipt: Mapping[str, Any] | None = None
+    is_told: bool = False
+    """Whether the witness has the receipt."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        return OF_ERASURE if self.erases else OF_DELETION
+
+    @property
+    def next_step(self) -> Step | None:
+        """The step that is being done; None: all are."""
+        return self.steps[self.step] if self.step < len(self.steps) else None
+
+    @property
+    def goes_on_at(self) -> datetime:
+        """The time from which the next step may begin."""
+        return self.at + SETTLED if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT) else self.at
+
+
+def receipt_name(app_id: str, id_: str) -> str:
+    """Make the name of a receipt where it is kept outside: at a witness, or beside a backup.
+
+    `app_id`: the tenant's, since two boxes that share a witness may have tenants of one name.
+    """
+    return f"{RECEIPTS}{app_id}/{id_}.json"
+
+
+def names_of(face: Face) -> set[str]:
+    """Return what a face is called: its name and, if it is a user's, the label that subjects once had their name in."""
+    return {face.name, face.labels.a if face.own_user else ""} - {""}
+
+
+def name_of_day(erasure: Erasure, faceid: str, day: datetime) -> str:
+    """Make the name by which a face's observations of one day are counted. It stands nowhere else.
+
+    `day`: when the tenant's day began. So a day has as many people as before, and no two days one in common.
+    """
+    return ERASED + hashlib.sha256(f"{erasure.pseudonym}\n{faceid}\n{milliseconds(day)}".encode()).hexdigest()[:24]
+
+
+def is_erased(faceid: str) -> bool:
+    """Return whether an observation's face is somebody who was erased."""
+    return faceid.startswith(ERASED)
+
+
+def add_face_hashes(erasure: Erasure, key: bytes, present_faces: Iterable[Face] = ()) -> Erasure:
+    """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times.
+
+    `present_faces`: the faces that have one of the ids now. Those that had it when the erasure was asked for are noted:
+    done again, the erasure of a former face leaves them. They are hashes, since the receipt tells nobody when others
+    came.
+    """
+    salt = secrets.token_hex(16)
+    earlier_faces = [face for face in present_faces if face.enrolled_at <= erasure.at]
+    return replace(
+        erasure,
+        salt=salt,
+        face_key=fingerprint(key),
+        faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids),
+        others=tuple(_hash(key, salt, _name_exactly(face)) for face in earlier_faces),
+    )
+
+
+def require_receipt(
+    statement: Mapping[str, Any], signer: bytes, tenant: str, public_keys: PublicKeys, trusted_signers: Collection[str]
+) -> None:
+    """Raise InvalidInput unless a receipt is the tenant's, signed with its key of that time.
+
+    `public_keys`: the tenant's; `trusted_signers`: fingerprints of others that the operator believes at any time.
+    """
+    if statement.get("tenant") != tenant:
+        raise InvalidInput(f"it is of tenant {str(statement.get('tenant'))[:60]!r}, not of {tenant!r}")
+    require_signer(signer, tenant, public_keys, trusted_signers, at=str(statement.get("done_at", "~")))
+
+
+def require_signer(
+    signer: bytes, tenant: str, public_keys: PublicKeys, trusted_signers: Collection[str], *, at: str
+) -> None:
+    """Raise InvalidInput unless the signer is the tenant's key of the time `at`, or one that the operator believes.
+
+    `public_keys`, `trusted_signers`: as `require_receipt` has them.
+    """
+    signer_fingerprint = fingerprint(signer)
+    if signer == public_keys.current or signer_fingerprint in trusted_signers:
+        return
+    ends = [renewal.until for renewal in map(renewal_of, public_keys.renewals) if renewal.old == signer]
+    if not ends:
+        raise InvalidInput(
+            f"tenant {tenant!r} has no key of this signer's fingerprint, {signer_fingerprint}: if you know whose it "
+            "is, and trust it, name it by --key"
+        )
+    if at > max(ends):
+        raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")
+
+
+def require_done(erasure: Erasure) -> Mapping[str, Any]:
+    """Return the receipt. Raises Conflict if there is none yet."""
+    if erasure.receipt is None:
+        raise Conflict(f"erasure {erasure.id} goes on: it has a receipt at its end")
+    return erasure.receipt
+
+
+def is_of_face_key(statement: Mapping[str, Any], key: bytes) -> bool:
+    """Return whether the tenant's key hashed the faces. Early receipts do not say which it was, and count as of it."""
+    return bool(statement["faces"].get("key", fingerprint(key)) == fingerprint(key))
+
+
+def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
+    """Raise InvalidInput if another key than the tenant's hashed the faces."""
+    if not is_of_face_key(statement, key):
+        raise InvalidInput(
+            "a key that this book never had hashed its faces, so nobody can tell whom it names. The book is from "
+            "before the tenant's first key: erase each person by the face's id, and leave this receipt out "
+            "(`regulars receipt redo --leave-out ID`)"
+        )
+
+
+def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
+    """Return those of the faces that a receipt's statement names. `key`: as `add_face_hashes` got it.
+
+    Raises KeyError or TypeError if this is no statement of an erasure.
+    """
+    salt, hashes = statement["faces"]["salt"], set(statement["faces"]["sha256"])
+    return [faceid for faceid in faceids if _hash(key, salt, faceid) in hashes]
+
+
+def says_who_stays(statement: Mapping[str, Any]) -> bool:
+    """Return whether a receipt's statement notes the others who had one of its ids. Those of early versions do not."""
+    return "others" in statement["faces"]
+
+
+def is_noted_as_other(statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
+    """Return whether a receipt's statement says of a face with an id of its own that this is another, who stays."""
+    return _hash(key, statement["faces"]["salt"], _name_exactly(face)) in statement["faces"].get("others", ())
+
+
+def _name_exactly(face: Face) -> str:
+    return f"{face.faceid}\n{milliseconds(face.enrolled_at)}"
+
+
+def _hash(key: bytes, salt: str, faceid: str) -> str:
+    return hmac.new(key, f"{salt}\n{faceid}".encode(), hashlib.sha256).hexdigest()
+
+
+def make_statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
+    """Make the statement of an erasure's receipt, which its tenant signs. It has all counts, zeros too."""
+    return {
+        "kind": RECEIPT,
+        "tenant": tenant,
+        "id": erasure.id,
+        "asked_at": asked_at,
+        "done_at": done_at,
+        "by": erasure.by,
+        "faces": {
+            "key": erasure.face_key,
+            "salt": erasure.salt,
+            "sha256": list(erasure.faces),
+            "others": list(erasure.others),
+        },
+        "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
+        "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
+        "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
+        "a random name that stands nowhere else, another one each day, until observations expire; backups made before "
+        "this",
+    }
+
+
+COUNT = "n_"
+"""Beginning of the names of counts: each is added to in the transaction that it counts."""
+
+_ERASURE = Codec(
+    Erasure,
+    rare="faceids names pseudonym salt faces face_key others hashes is_told",
+    hashes=Form(
+        lambda hashes: {name: list(of) for name, of in hashes.items()},
+        lambda stored: {name: tuple(of) for name, of in stored.items()},
+    ),
+    counts=Form(
+        lambda counts: {f"{COUNT}{name}": number for name, number in counts.items()},
+        lambda item: {name.removeprefix(COUNT): int(item[name]) for name in sorted(item) if name.startswith(COUNT)},
+        whole=True,
+    ),
+    receipt=Form(json.dumps, json.loads),
+)
+erasure_from = _ERASURE.read
+
+
+def erasure_item(tenant: str, erasure: Erasure) -> Item:
+    return {"tenant": tenant, **_ERASURE.write(erasure)}

@@ -1,0 +1,61 @@
+"""Which duties do the rights of people lay on the book? Each is done by the room whose it is (domain/hooks)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from chalicelib.domain.captures import Capture, Sighting
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.hooks import Departure, Duties
+from chalicelib.domain.model import Face, Tenant
+from chalicelib.service import Service
+from chalicelib.storage.ports import Action
+from chalicelib.storage.values import milliseconds
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+class RightsDuties(Service["Services"], Duties):
+    """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired,
+    erasures of strangers, no archive that shows another face, entries of sightings.
+    """
+
+    def faces_leave(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Departure:
+        records = self.services.erasure.records
+        erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
+        follow = partial(records.send_message, tenant.name, erasure)
+        return Departure(erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow)
+
+    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
+        self.services.erasure.refusals.refuse_erased(tenant, faceid, template)
+
+    def consents_expire(self, tenant: Tenant) -> None:
+        self.services.restrictions.restrict_expired(tenant)
+
+    def consents_await(self, tenant: Tenant) -> None:
+        self.services.restrictions.request_expiry(tenant)
+        raise Busy("the consent of somebody has just expired, and the sweep puts them away: try again in a moment")
+
+    def strangers_go(self, tenant: str) -> None:
+        """Have the sweep erase those that were kept, now. If the queue fails, it does so within the hour."""
+        now, chores = milliseconds(self.services.clock.now()), ("strangers", "pictures off")
+        self.services.wake(tenant, hour=now, chores=chores, after="", is_part=True)
+
+    def face_changed(self, tenant: Tenant, faceid: str) -> None:
+        self.services.archives.forget(tenant, faceid)
+
+    def sighting_resolved(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        from chalicelib.privacy.audit.sightings import sighting_put
+
+        return sighting_put(tenant, capture, sighting)
+
+    def sighting_rejected(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        from chalicelib.privacy.audit.sightings import rejected_put
+
+        return rejected_put(tenant, self.services.clock, capture, sighting)

@@ -1,0 +1,302 @@
+"""Who is kept, and neither matched nor looked at? (docs/decisions/0049)
+
+A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is one whose record of consent
+was withdrawn or has expired, until it is erased or there is a record again. A tenant's record says when the next one
+expires: whoever reads the tenant from then on restricts that face first (Tenants.open_tenant), so no reader has to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import count
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change, make_user_edit
+from chalicelib.book.faces import MAX_HOLDS, check_reason
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.tenants import ENDED_CHANGES, WITHDRAWN
+from chalicelib.domain import audit_events
+from chalicelib.domain.consent import CONSENTS_END, Ending
+from chalicelib.domain.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
+from chalicelib.domain.jobs import STOPS_AT_S
+from chalicelib.domain.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry, Restriction, Tenant
+from chalicelib.domain.rules.templates import (
+    MAX_FACES,
+    User,
+    entry_of,
+    make_delete_entry,
+    mean_of,
+    reduce_templates,
+    user_of,
+)
+from chalicelib.privacy.data_map import PLACES, Mark
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import (
+    Changed,
+    ListPage,
+    PageTokens,
+    directory_of,
+    faces_in,
+    list_restricted_faceids,
+    walk_items,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import Action, Put, Update, absent, equals, exists
+from chalicelib.storage.records.faces import user_item
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_EVENTS = 40
+"""Most events whose names go in one transaction with the restriction."""
+
+_CHANGED = {ENDED_CHANGES: 1}
+_ONE_MORE = {WITHDRAWN: 1, **_CHANGED}
+"""The gain by which sightings are compared with somebody from the very change on that restricts the face."""
+
+
+class Restrictions(Service["Services"]):
+    """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
+
+    most: int = MAX_HOLDS
+    at_once: int = 100
+    """Faces that one call restricts whose records of consent have expired: a second of work."""
+
+    def list_all(self, tenant: Tenant) -> list[Face]:
+        """Return the restricted faces."""
+        return self.services.faces.list_restricted(tenant)
+
+    def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
+        pages = PageTokens(f"restricted faces of {tenant.name}")
+        items = faces_in(
+            self.services.items, tenant.name, RESTRICTED, behind=pages.read_position(token, str), page_size=limit + 2
+        )
+        page = pages.make_first_page(items, limit, lambda item: str(item["enrolment_key"]))
+        faces = self.services.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)
+        return ListPage(list(faces.values()), page.next_token)
+
+    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
+
+        A user goes with its last face, and a subject with its name. If the face is restricted already, nothing changes.
+        Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
+        """
+        reason = check_reason(reason, "restriction", is_set=True)
+        self.require_room(tenant, [faceid])
+
+        def restrict_face(face: Face) -> tuple[Face, Change] | None:
+            _require_settled(face)
+            if (restriction := face.restriction) is None:
+                return self._restrict(tenant, face, reason)
+            if restriction.reason:
+                return None
+            return replace(face, restriction=restriction._replace(reason=reason)), Change((), ())
+
+        return self.services.faces.change_face(tenant, faceid, restrict_face, request, restricted=True)
+
+    def restrict_ended(self, tenant: Tenant, face: Face, ending: Ending) -> tuple[Face, Change]:
+        """Return the face restricted, since its record of consent has ended, and the change that this needs.
+
+        Raises Changed if a merge of it went on, Busy.
+        """
+        if self.services.merges.mover.settle_faces(tenant, face):
+            raise Changed
+        if face.restriction is None:
+            return self._restrict(tenant, face, "", ending)
+        count_it = _count_in_directory(tenant, _ONE_MORE)
+        return replace(face, restriction=face.restriction._replace(ended=ending)), Change((count_it,), ())
+
+    def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
+        """Return a face that has a record again without that restriction, and the change that this needs.
+
+        If it is restricted for another reason, too, it stays so. Raises GroupFull, FaceHeld, Changed, Busy.
+        """
+        if self.services.merges.mover.settle_faces(tenant, face):
+            raise Changed
+        if (restriction := face.restriction) is None or not restriction.ended:
+            return face, Change((), ())
+        if restriction.reason:
+            after = replace(face, restriction=restriction._replace(ended=Ending.NONE))
+            return after, Change((_count_in_directory(tenant, _CHANGED),), ())
+        after, change = self._return_to_group(tenant, face, restriction)
+        return after, replace(change, tenant=_CHANGED)
+
+    def restrict_expired(
+        self, tenant: Tenant, *, looks: bool = False, remaining_s: Callable[[], float] | None = None
+    ) -> None:
+        """Restrict the faces whose records of consent have expired by now, and note when the next one does.
+
+        `looks`: look even if the tenant's record says that none has expired. `remaining_s`: how long the caller may
+        take; None: it has a client who waits, so that `at_once` faces are restricted. One is, however little time there
+        is. Raises Busy if more are left: nobody reads them meanwhile.
+        """
+        now, end = self.services.clock.now(), tenant.consents_end_at
+        if not looks and (end is None or end > now):
+            return
+        for restricted_count in count():
+            first_face = self._first_to_expire(tenant)
+            if first_face is None or (
+                first_face.consent and first_face.consent.expires_at and first_face.consent.expires_at > now
+            ):
+                next_end = first_face.consent.expires_at if first_face and first_face.consent else None
+                if next_end != end:  # if others have noted one meanwhile, the next reader looks again
+                    self.services.tenants.note_consent_end(tenant, next_end)
+                return
+            if (
+                (restricted_count >= self.at_once)
+                if remaining_s is None
+                else (restricted_count and remaining_s() < STOPS_AT_S)
+            ):
+                raise Busy("the consent of many people has just expired, and they are put away: send the request again")
+            # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
+            with suppress(FaceNotFound), audit_events.begin_act(audit_events.chore("watch consents", tenant.name)):
+                self._expire_face(tenant, first_face.faceid, now)
+
+    def request_expiry(self, tenant: Tenant) -> None:
+        """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""
+        if self.services.tenants.has_expired_consent(tenant):
+            self.services.wake(tenant.name, consents=True)
+
+    def note_withdrawn(self, tenant: Tenant) -> None:
+        """Note whether sightings have to be compared with somebody: a chore, since versions before noted nothing.
+
+        If somebody's record ends meanwhile, the note stays as that change made it.
+        """
+        noted = directory_of(self.services.items, tenant.name).get(WITHDRAWN)
+        is_there = bool(self.services.faces.list_withdrawn(tenant))
+        if noted is None or bool(noted) != is_there:
+            if_same = (exists("tenant-there"), equals(WITHDRAWN, noted, "same"))
+            note = {WITHDRAWN: int(is_there)}
+            key = tenant.name, keys.TENANT_ITEM
+            update = Update(keys.DIRECTORY, key, if_same, set=note, add=_CHANGED)
+            write_unless_changed(self.services.items, [update])
+
+    def _expire_face(self, tenant: Tenant, faceid: str, now: datetime) -> None:
+        """Restrict a face if its record of consent has expired, and nobody has written another one meanwhile."""
+
+        def expire_consent(face: Face) -> tuple[Face, Change] | None:
+            is_over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
+            is_done = face.restriction is not None and face.restriction.ended  # by somebody beside this one
+            return self.restrict_ended(tenant, face, Ending.EXPIRED) if is_over and not is_done else None
+
+        self.services.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
+
+    def _first_to_expire(self, tenant: Tenant) -> Face | None:
+        """Return the face whose record expires first, of those that expire and are not restricted for it."""
+        between = None, keys.consents_until(CONSENTS_END)
+        items = walk_items(
+            self.services.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2
+        )
+        pages = (self.services.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items)
+        return next((face for page in pages for face in page.values() if face.consent), None)
+
+    def _restrict(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
+        """Return the face in the group RESTRICTED, and the change that this needs: events lose its name."""
+        user = self.services.faces.read_user(tenant, user_of(face))
+        now, lost_faces = self.services.clock.now(), {face.group_id: -1}
+        restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "", ended)
+        after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
+        if ended is not Ending.EXPIRED:  # which nobody did
+            after = replace(after, changed_at=now)
+        return after, Change(
+            self._take_out_of_events(tenant.name, face.faceid, is_ended=bool(ended)),
+            (make_delete_entry(face),),
+            lost_faces,
+            self.services.groups.list_limited(tenant, lost_faces),
+            tenant=_ONE_MORE if ended else {},
+        )
+
+    def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Raise TooMany if these faces cannot all be restricted."""
+        away = {*list_restricted_faceids(self.services.items, tenant.name)}
+        if len(away.union(faceids)) > max(self.most, len(away)):
+            raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
+
+    def _take_out_of_events(self, tenant: str, faceid: str, *, is_ended: bool) -> tuple[Action, ...]:
+        """Take the name out of events about the face, until the rest fit its transaction.
+
+        Return the actions of these. A call that writes another one meanwhile changes the face.
+        `is_ended`: its record of consent ends. Then the events go: without the name they would
+        still say that somebody was there, when, and at which camera.
+        """
+        actions = [
+            action
+            for place in PLACES
+            if place.restriction is Mark.UNNAMED
+            and (take_out := (place.erasure if is_ended else place.deletion).take_out)
+            for item in place.walk_items(self.services.items, tenant)
+            if (action := take_out(item, frozenset({faceid})))
+        ]
+        for action in actions[_EVENTS:]:
+            write_unless_changed(self.services.items, [action])
+        return tuple(actions[:_EVENTS])
+
+    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
+
+        If its group was deleted, it goes to the group of regulars; its user is made again if there is none, and if that
+        has no room, it has none. If its record of consent has ended, it stays restricted for that. If it has no
+        template of the tenant's model, since that changed meanwhile, no search finds it until its pictures are embedded
+        again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull, ConsentMissing
+        if it is restricted for its record alone, Conflict, Busy, AnsweredAlready.
+        """
+        check_reason(reason, "restriction", is_set=False)
+
+        def lift_restriction(face: Face) -> tuple[Face, Change] | None:
+            _require_settled(face)
+            if (restriction := face.restriction) is None:
+                return None
+            if not restriction.ended:
+                return self._return_to_group(tenant, face, restriction)
+            if not restriction.reason:
+                raise ConsentMissing(
+                    f"face {faceid!r} is restricted since {restriction.said}: write a record of consent down again, "
+                    "or erase the person"
+                )
+            return replace(
+                face, restriction=restriction._replace(reason=""), changed_at=self.services.clock.now()
+            ), Change((), ())
+
+        return self.services.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
+
+    def _return_to_group(self, tenant: Tenant, face: Face, restriction: Restriction) -> tuple[Face, Change]:
+        """Return the face in the group and with the user that `restriction` says, and the change that this needs."""
+        is_group_there = self.services.groups.find_by_id(tenant, restriction.group_id) is not None
+        group_id, values = (restriction.group_id, face.attributes) if is_group_there else (REGULAR, {})
+        user_id = restriction.user if is_group_there else ""
+        user = self.services.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
+        has_room = bool(user_id) and (user is None or len(user.faceids) < MAX_FACES)
+        after = replace(face, group_id=group_id, attributes=values, user=user_id if has_room else "")
+        after = replace(after, restriction=None, changed_at=self.services.clock.now())
+        put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
+        is_made = has_room and user is None
+        change = self._make_user_again(tenant.name, after, restriction.subject) if is_made else Change((), ())
+        counts, limited_groups = {group_id: 1}, self.services.groups.list_limited(tenant, [group_id])
+        change = replace(change, journal=(put, *change.journal), counts=counts, limited_groups=limited_groups)
+        return after, replace(change, skips_model_check=True)
+
+    def _make_user_again(self, tenant: str, face: Face, subject: str) -> Change:
+        """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
+
+        `subject`: its name.
+        """
+        before = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
+        user = replace(before, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
+        _, entries = make_user_edit(tenant, before, user)
+        put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
+        return Change((put,), tuple(entries), users={face.group_id: 1})
+
+
+def _count_in_directory(tenant: Tenant, gains: Mapping[str, int]) -> Update:
+    return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=gains)
+
+
+def _require_settled(face: Face) -> None:
+    if face.moving:
+        raise Conflict(f"a merge of face {face.faceid!r} is still going on: send the request again in a minute")

@@ -1,0 +1,131 @@
+"""Retention: for how many days each kind of data is kept, and since when a face was not seen.
+
+Without a setting, data is kept as long as the deployment allows: a capture's picture for `capture_days` of
+chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions have no settings, so
+nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0049).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from chalicelib.domain.consent import Ending
+from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, Tenant
+
+
+class Kind(StrEnum):
+    """A kind of data that is kept for so many days."""
+
+    CAPTURES = "captures"
+    """Pictures of captures, and faces that were cut out of them."""
+    SIGHTINGS = "sightings"
+    """Records of captures."""
+    OBSERVATIONS = "observations"
+    CONSENTS = "expired_consents"
+    """Faces whose consent was withdrawn or has expired."""
+    FACES = "faces"
+    LEARNT = "learnt_pictures"
+
+
+SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
+"""Kinds that the chore `retention` deletes; the others have chores of their own."""
+
+
+ONE_IN_A_SWEEP, LEAST_A_SWEEP = 5, 5
+"""A sweep deletes one in five of a kind, or five, of what is overdue: only a wrong clock or a new setting asks more."""
+
+OVERDUE_AFTER = timedelta(days=2)
+"""What became due since then is what each day brings, however much it is."""
+
+RENEWED_WITHIN = timedelta(days=1)
+"""How long after a change somebody has to renew a record of consent that has ended."""
+
+PATIENCE = timedelta(days=7)
+"""After so long what was withheld goes: nobody has said that it is wrong."""
+
+
+class Withheld(Struct, frozen=True):
+    """Things of one kind that no sweep deletes yet. `number`: of those that are overdue; `at`: of the last look."""
+
+    number: int
+    since: datetime
+    at: datetime
+
+    @property
+    def goes_at(self) -> datetime:
+        return self.since + PATIENCE
+
+    @property
+    def is_over(self) -> bool:
+        return self.at >= self.goes_at
+
+
+def is_too_many(overdue: int, total: int) -> bool:
+    """Return whether so many are too many for one sweep. `total`: how many of the kind there are."""
+    return overdue > LEAST_A_SWEEP and overdue * ONE_IN_A_SWEEP > total
+
+
+def find_withheld(before: Withheld | None, overdue: int, total: int, now: datetime) -> Withheld | None:
+    """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_too_many`.
+
+    Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped. The wait begins anew
+    if much more is to go than before.
+    """
+    if not is_too_many(overdue, total):
+        return None
+    if before is None or is_too_many(overdue - before.number, total):
+        return Withheld(overdue, now, now)
+    counted = min(max(now - before.at, timedelta()), timedelta(days=1))
+    return Withheld(overdue, now - (before.at - before.since) - counted, now)
+
+
+def find_unseen_days(tenant: Tenant, group: Group) -> int | None:
+    """Return after how many days without a visit a face of the group without a name is deleted; None: never."""
+    return {STRANGER: tenant.stranger_days, REGULAR: tenant.regular_days}.get(group.id, group.unseen_days)
+
+
+def find_unseen_days_of_face(tenant: Tenant, group: Group, face: Face) -> int | None:
+    """Return after how many days without a visit the face of that group is deleted; None: never.
+
+    A stranger who has a name is kept as long as a regular.
+    """
+    days = find_unseen_days(tenant, group)
+    if days is not None and group.id == STRANGER and face.name:
+        return None if tenant.regular_days is None else max(days, tenant.regular_days)
+    return days
+
+
+def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
+    """Return when the face is deleted unless somebody sees or changes it before; None: never."""
+    days = find_unseen_days_of_face(tenant, group, face)
+    return None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
+
+
+def consent_ended_at(face: Face) -> datetime | None:
+    """Return when its record of consent was withdrawn, or when it expires; None: neither."""
+    if face.restriction and face.restriction.ended is Ending.WITHDRAWN:
+        return face.restriction.at
+    return face.consent.expires_at if face.consent else None
+
+
+def erased_at(tenant: Tenant, face: Face) -> datetime | None:
+    """Return from when on the end of its consent has the face erased, if the tenant says so; None: it does not.
+
+    Somebody who changes it after that end, or lifts what kept it, has a day to renew the record.
+    """
+    end = consent_ended_at(face)
+    if end is None or face.hold or (face.restriction and (face.restriction.reason or not face.restriction.ended)):
+        return None
+    due_at = end + timedelta(days=tenant.ended_days)
+    return (
+        due_at if face.changed_at is None or face.changed_at <= end else max(due_at, face.changed_at + RENEWED_WITHIN)
+    )
+
+
+def unseen_since(face: Face) -> datetime:
+    """Return since when a face is unseen: its last arrival, its enrolment or a person's change, whichever is latest."""
+    given_at = (picture.added_at for picture in face.pictures if picture.learnt is None)
+    return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given_at) if at is not None)

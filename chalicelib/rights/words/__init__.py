@@ -1,1 +1,0 @@
-"""What are the words and the rules of rights, without IO?"""

@@ -1,0 +1,344 @@
+"""Items in one SQLite file: the embedded ItemStore.
+
+All tables share one physical layout: rows sorted by (table, partition, sort), and index rows beside them, kept in the
+same transaction. Keys are stored as UTF-8 bytes, so that SQLite compares them as DynamoDB does.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.storage.limits import Change, Items, Position, Span, Stored, list_changes
+from chalicelib.storage.ports import Action, Table, TableKey, Update
+
+LAYOUT = 1
+"""Version of the physical layout, kept in the file. A file of another version is refused."""
+
+_CACHE_KB = 512
+"""Pages that each connection keeps. One box has a hundred threads, and the system keeps the file's pages, too: with
+SQLite's own 2 MB they took 200 MB after some thousands of captures."""
+
+_READERS_S = 1.0
+"""How long emptying the log waits for those who read the file: nobody can write meanwhile."""
+
+_BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class _Session:
+    """A thread's connection. It is closed when the thread ends or the file is closed, whichever comes first."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.close = weakref.finalize(self, connection.close)
+
+
+class SqliteFile:
+    """Connections to the file at `path`, which is created, readable by its owner only, if it does not exist.
+
+    A lock held by others for `busy_s` seconds raises Busy.
+    """
+
+    def __init__(self, path: Path, busy_s: float = 5.0) -> None:
+        self._path = path
+        self._busy_s = busy_s
+        self._local = threading.local()
+        self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
+        self._registry = threading.Lock()
+        self._writer = threading.Lock()
+        self._closed = False
+        self._create()
+        with self._translate_failures():
+            # The mode is kept in the file; changing it needs a moment without other connections.
+            self._connection().execute("PRAGMA journal_mode = WAL")
+
+    def lay_out(self, schema: tuple[str, ...]) -> None:
+        """Make the tables of a schema: statements that may run again. Raises StorageUnavailable for another layout."""
+        with self.writing() as connection:
+            (layout,) = connection.execute("PRAGMA user_version").fetchone()
+            if layout not in (0, LAYOUT):
+                raise StorageUnavailable(f"the database has layout {layout}; this version of Regulars reads {LAYOUT}")
+            for statement in schema:
+                connection.execute(statement)
+            if layout != LAYOUT:  # else every look into the file would write it
+                connection.execute(f"PRAGMA user_version = {LAYOUT}")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Provide a connection to read with; each statement sees everything committed before it."""
+        with self._translate_failures():
+            yield self._connection()
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Provide a connection inside a write transaction: durable after the block, undone if the block raises.
+
+        What is not `durable` survives the end of the process, but perhaps no power cut. It does not wait for the disk,
+        and nobody who would write waits for it. Whatever is durable later takes it along.
+        """
+        # Threads of this process queue here, which is fairer than SQLite's sleeping.
+        if not self._writer.acquire(timeout=self._busy_s):
+            raise Busy("another transaction holds the database; try again")
+        try:
+            with self._translate_failures():
+                connection = self._connection()
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        if connection.in_transaction:
+                            connection.execute("ROLLBACK")
+                    raise
+        finally:
+            self._writer.release()
+
+    def wipe(self) -> None:
+        """Write the log into the file and empty it: either may hold what was deleted.
+
+        Raises Busy if another program reads or writes: what it may still read stays in the log.
+        """
+        with self._writer, self._translate_failures(), closing(self._open_session()) as session:
+            session.connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
+            is_busy, _, _ = session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise Busy(f"another program reads {self._path.name}, and its log keeps what was deleted: end that program")
+
+    def scrub(self) -> None:
+        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of what was deleted.
+
+        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy, StorageUnavailable.
+        """
+        self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
+        with self._writer, self._translate_failures():
+            self._connection().execute("VACUUM")
+        self.wipe()
+
+    def damage(self) -> str | None:
+        """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in memory. Raises Busy."""
+        try:
+            with self.reading() as connection:
+                finding = " ".join(connection.execute("PRAGMA quick_check(1)").fetchone()[0].split())
+        except StorageUnavailable as error:
+            return str(error)
+        return None if finding == "ok" else finding
+
+    def close(self) -> None:
+        """Close every thread's connection; later calls raise StorageUnavailable."""
+        with self._writer, self._registry:
+            self._closed = True
+            for session in list(self._sessions):
+                session.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None or not session.close.alive:
+            session = self._local.session = self._open_session()
+        return session.connection
+
+    def _open_session(self) -> _Session:
+        """Open a connection for this thread. Raises StorageUnavailable if the file is closed or gone."""
+        with self._registry:
+            if self._closed:
+                raise StorageUnavailable("the database is closed")
+            # Another thread never does more than close a connection whose own thread is done with it.
+            # Not created here: if somebody moves the file away, an empty one must not take its place.
+            existing_file = f"file:{quote(str(self._path))}?mode=rw"
+            connection = sqlite3.connect(
+                existing_file, uri=True, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+            )
+            session = _Session(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            # Overwrite deleted data: templates are biometric data.
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+            self._sessions.add(session)
+            return session
+
+    def _drop_session(self) -> None:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
+            del self._local.session
+
+    @contextmanager
+    def _translate_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _BUSY_CODES:
+                raise Busy("another process holds the database; try again") from error
+            # After such an error the next statement gets a fresh connection.
+            self._drop_session()
+            raise StorageUnavailable(f"the database {self._path.name} cannot be used: {error}") from error
+
+    def _create(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Never opened if it exists: closing any descriptor of a file drops all locks that this process holds on it
+            # (POSIX), SQLite's too, and another process could then remove the write-ahead log.
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StorageUnavailable(f"the database {self._path.name} cannot be opened: {error.strerror}") from error
+
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS items (
+        tbl TEXT NOT NULL, pk BLOB NOT NULL, sk BLOB NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (tbl, pk, sk)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS index_rows (
+        tbl TEXT NOT NULL, idx TEXT NOT NULL, pk BLOB NOT NULL, val BLOB NOT NULL, sk BLOB NOT NULL,
+        PRIMARY KEY (tbl, idx, pk, val, sk)) WITHOUT ROWID""",
+)
+
+_SCAN = """SELECT body, pk, sk FROM items
+    WHERE tbl = ? AND (pk, sk) > (?, ?) AND pk >= ? AND pk < ? ORDER BY pk, sk LIMIT ?"""
+
+_PAGE_ITEMS = 1000
+"""Items of one page of a query, at most."""
+_PAGE_CHARACTERS = 1024 * 1024
+"""Characters of one page, as DynamoDB ends one at 1 MB."""
+
+
+class SqliteItemStore(Items):
+    """The ItemStore port on the file at `path`, holding `tables`. `busy_s`: how long to wait for other processes."""
+
+    def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
+        self._tables = frozenset(table.name for table in tables)
+        self.file = SqliteFile(path, busy_s)
+        self.file.lay_out(_SCHEMA)
+
+    def close(self) -> None:
+        """Close all connections; the store cannot be used afterwards."""
+        self.file.close()
+
+    def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
+        return self._read_many([(table, key)])[0]
+
+    def _read_many(self, table_keys: Sequence[TableKey]) -> list[Stored | None]:
+        self._require(table for table, _ in table_keys)
+        with self.file.reading() as connection:
+            return _read_items(connection, table_keys)
+
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
+        """Read a page, and the position at which it ended: None if nothing follows."""
+        self._require([span.table])
+        max_items = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
+        stored: list[Stored] = []
+        end_position: Position | None = None
+        characters = 0
+        sql, parameters = _write_select(span, after)
+        with (
+            self.file.reading() as connection,
+            closing(connection.execute(f"{sql} LIMIT ?", (*parameters, max_items + 1))) as rows,
+        ):
+            for body, sort, value in rows:
+                if len(stored) == max_items or characters >= _PAGE_CHARACTERS:
+                    return stored, end_position
+                end_position = Position(sort.decode(), value and value.decode())
+                stored.append(body or _keys_at(span, end_position))
+                characters += len(body or value)
+        return stored, None
+
+    def _scan(self, table: Table, prefix: str) -> Iterator[list[Stored]]:
+        self._require([table])
+        behind, begin = (b"", b""), prefix.encode()
+        while True:
+            with self.file.reading() as connection:
+                rows = connection.execute(_SCAN, (table.name, *behind, begin, begin + b"\xff", _PAGE_ITEMS)).fetchall()
+            if not rows:
+                return
+            yield [body for body, _, _ in rows]
+            behind = rows[-1][1:]
+
+    def _transact(self, actions: Sequence[Action]) -> None:
+        self._require(action.table for action in actions)
+        is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
+        with self.file.writing(durable=is_lasting) as connection:
+            for change in list_changes(
+                actions, _read_items(connection, [(action.table, action.key) for action in actions])
+            ):
+                _write_change(connection, change)
+
+    def _require(self, tables: Iterable[Table]) -> None:
+        if missing := {table.name for table in tables} - self._tables:
+            raise StorageUnavailable(f"this store has no table {', '.join(missing)}")
+
+
+def _read_items(connection: sqlite3.Connection, table_keys: Iterable[TableKey]) -> list[Stored | None]:
+    sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
+    rows = [
+        connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in table_keys
+    ]
+    return [row and row[0] for row in rows]
+
+
+def _keys_at(span: Span, position: Position) -> Stored:
+    texts = zip(span.attributes, (span.partition, position.sort, position.value), strict=True)
+    return {name: {"S": text} for name, text in texts}
+
+
+def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
+    """Write the SQL that reads a span behind a position, without its limit, and return it with its parameters.
+
+    Its columns are an item's JSON, its sort key, and the value that sorts it in the index. What an index carries is
+    read from the item itself.
+    """
+    parameters: list[Any] = [span.table.name, span.partition.encode()]
+    order = ["sk"]
+    sql = "SELECT body, sk, NULL FROM items WHERE tbl = ? AND pk = ?"
+    if span.index is not None:
+        order = ["val", "sk"]
+        selection = "NULL, sk, val FROM index_rows"
+        if span.with_projection:
+            selection = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
+        sql = f"SELECT {selection} WHERE tbl = ? AND pk = ? AND idx = ?"
+        parameters.append(span.index)
+    for operator, bound in ((">=", span.low), ("<=", span.high)):
+        if bound is not None:
+            sql += f" AND {order[0]} {operator} ?"
+            parameters.append(bound.encode())
+    if after is not None:
+        sql += f" AND ({', '.join(order)}) {'<' if span.reverse else '>'} ({', '.join('?' * len(order))})"
+        parameters += [part.encode() for part in (after.value, after.sort)[-len(order) :] if part is not None]
+    direction = " DESC" if span.reverse else ""
+    return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
+
+
+def _write_change(connection: sqlite3.Connection, change: Change) -> None:
+    """Store an item as a transaction leaves it, and its rows in the indexes."""
+    action, old, new, body = change
+    table, (partition, sort) = action.table, (part.encode() for part in action.key)
+    if new is None:
+        connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO items (tbl, pk, sk, body) VALUES (?, ?, ?, ?)",
+            (table.name, partition, sort, body),
+        )
+    for index, attribute in table.indexes.items():
+        old_value, new_value = (None if item is None else item.get(attribute) for item in (old, new))
+        if old_value == new_value:
+            continue
+        if old_value is not None:
+            connection.execute(
+                "DELETE FROM index_rows WHERE tbl = ? AND idx = ? AND pk = ? AND val = ? AND sk = ?",
+                (table.name, index, partition, old_value.encode(), sort),
+            )
+        if new_value is not None:
+            connection.execute(
+                "INSERT INTO index_rows (tbl, idx, pk, val, sk) VALUES (?, ?, ?, ?, ?)",
+                (table.name, index, partition, new_value.encode(), sort),
+            )

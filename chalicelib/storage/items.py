@@ -1,0 +1,371 @@
+"""Reads and writes of items, pages of lists, and the pauses of loops that try again.
+
+There are four ways to write. Services use the last three:
+
+- `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as index.
+- `write`: the same, tried again while storage is busy. For writes that change no gallery and store no answer.
+- `Requests.write_with_answer`: stores the request's answer in the same transaction, so that a repeat is recognised.
+- `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from itertools import islice
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from msgspec import Struct
+
+from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput, TenantNotFound
+from chalicelib.domain.model import RESTRICTED
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, Table, absent, equals
+
+TRIES = 40
+"""Tries of a change whose items others have changed since they were read."""
+_TRIES_WHILE_BUSY = 18
+"""Tries while storage says that it is busy: together two to three seconds."""
+_FIRST_PAUSE_S = 0.005
+"""Pause after the first try, in s. It doubles with each further one."""
+_LONGEST_PAUSE_S = 0.2
+"""Longest pause between two tries, in s."""
+_A_TRANSACTION = 50
+"""Actions of one transaction in a long row of them: half of what DynamoDB takes."""
+
+Bounds = tuple[str | None, str | None]
+
+LIST_SAME = "list-same"
+"""Name of the condition that nobody changed a list since it was read."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def walk_items(
+    items: ItemStore,
+    table: Table,
+    partition: str,
+    *,
+    index: str | None = None,
+    with_projection: bool = False,
+    between: Bounds = (None, None),
+    behind: str | None = None,
+    reverse: bool = False,
+    page_size: int | None = None,
+) -> Iterator[Item]:
+    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is needed.
+
+    `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the last item that the
+    caller has seen; `page_size`: the most items in one read, None: as many as the store gives; the others are those
+    of `query`. Items that are written
+    meanwhile may be missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
+    StorageUnavailable, InvalidInput.
+    """
+    lowest, highest = between
+    low = lowest if behind is None or reverse else max(lowest or behind, behind)
+    high = min(highest or behind, behind) if behind is not None and reverse else highest
+    order = table.sort if index is None else table.indexes[index]
+    token: str | None = None
+    while True:
+        page = items.query(
+            table,
+            partition,
+            index=index,
+            with_projection=with_projection,
+            low=low,
+            high=high,
+            reverse=reverse,
+            limit=page_size,
+            token=token,
+        )
+        yield from (item for item in page.items if behind is None or item[order] != behind)
+        token = page.token
+        if token is None:
+            return
+
+
+def cut_in_parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
+    """Yield the rows in lists of `size`, the last one of those that are left."""
+    remaining_rows = iter(rows)
+    while part := list(islice(remaining_rows, size)):
+        yield part
+
+
+def directory_of(items: ItemStore, tenant: str) -> Item:
+    """Read the tenant's directory item: seq, model, and the room that is left for it. Raises TenantNotFound."""
+    item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
+    if item is None:
+        raise TenantNotFound(f"there is no tenant {tenant!r}")
+    return item
+
+
+def gone_of(directory: Item) -> frozenset[str]:
+    """Return the ids of the deleted groups whose faces are still being erased."""
+    return frozenset(directory.get("gone", ()))
+
+
+def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
+    """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
+    hidden_groups = {*gone_of(directory_of(items, tenant)), RESTRICTED}
+    found_items = walk_items(items, keys.FACES, tenant, page_size=page_size)
+    return (item for item in found_items if item["group"] not in hidden_groups)
+
+
+def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
+    """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
+    gone_groups = gone_of(directory_of(items, tenant))
+    found_items = walk_items(items, keys.DIRECTORY, tenant, between=keys.USERS)
+    return (item for item in found_items if item["group"] not in gone_groups)
+
+
+def camera_ids(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of all cameras, deleted ones too whose captures are kept."""
+    stored_items = walk_items(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
+    return sorted({item.get("camera", item["id"]) for item in stored_items})
+
+
+def list_restricted_faceids(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of the faces that are kept and used for nothing."""
+    return [item["faceid"] for item in faces_in(items, tenant, RESTRICTED)]
+
+
+def list_faceids_on_hold(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of the faces under legal hold. Reads the list of these only."""
+    return [item["faceid"] for item in walk_items(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
+
+
+def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
+    """Return the ids of the faces of which no clock and no setting takes anything: held ones and restricted ones."""
+    return frozenset(list_faceids_on_hold(items, tenant)).union(list_restricted_faceids(items, tenant))
+
+
+def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
+    """Yield what an index of the faces has of a group, in its order. `how`: more of what `every` takes."""
+    return walk_items(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})
+
+
+def captures_of(
+    items: ItemStore, tenant: str, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+) -> Iterator[Item]:
+    """Yield the captures that were taken in a time, oldest first; without a camera, those of each that there ever was.
+
+    `how`: more of what `every` takes.
+    """
+    between = keys.capture_range(max(first_ms, 0), last_ms)
+    for camera in camera_ids(items, tenant) if camera_id is None else [camera_id]:
+        yield from walk_items(items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how})
+
+
+def observed_on(
+    items: ItemStore, tenant: str, day: int, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+) -> Iterator[Item]:
+    """Yield the observations of a UTC day, counted from 1970, that are of a time. `how`: more of what `every` takes."""
+    between = keys.observation_range(first_ms, last_ms)
+    return walk_items(items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how)
+
+
+def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
+    """Yield once for each try how many tries are left after it, and sleep between two tries.
+
+    Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker,
+    "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop
+    when it is done, and raises Busy after the loop.
+    """
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1))))
+        yield tries - 1 - attempt
+
+
+class Changed(Exception):
+    """A change by others of what was read: read it again."""
+
+
+def retry_if_changed(busy_message: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
+
+    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the sentence
+    `busy_message`.
+    """
+
+    def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(work)
+        def try_work(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for _ in count_attempts(tries):
+                with suppress(ConditionFailed, Changed):
+                    return work(*args, **kwargs)
+            raise Busy(busy_message)
+
+        return try_work
+
+    return decorate_work
+
+
+def write(items: ItemStore, actions: Sequence[Action]) -> None:
+    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
+    for tries_left in count_attempts(_TRIES_WHILE_BUSY):
+        try:
+            items.transact(actions)
+        except Busy:
+            if not tries_left:
+                raise
+        else:
+            return
+
+
+def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
+    """Do all actions, as `write` does; return False, and change nothing, if a condition did not hold."""
+    try:
+        write(items, actions)
+    except ConditionFailed:
+        return False
+    return True
+
+
+class CountedList(Struct, Generic[_R], frozen=True):
+    """A list as it was read. `counter`: the item that counts the list's changes, which was read before the list."""
+
+    rows: Sequence[_R]
+    table: Table
+    counter_key: Mapping[str, str]
+    counter: Item | None
+
+    @property
+    def changed(self) -> Put:
+        """Return the action that counts a change, if nobody changed the list since it was read."""
+        n = int(self.counter["n"]) if self.counter else 0
+        same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
+        return Put(self.table, {**self.counter_key, "n": n + 1}, (same,))
+
+
+def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
+    """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
+    done_count = 0
+    for part in cut_in_parts(actions, _A_TRANSACTION):
+        write(items, part)
+        done_count += len(part)
+    return done_count
+
+
+def delete_in_parts(
+    items: ItemStore, table: Table, items_to_delete: Iterable[Item], expired_by: datetime | None = None
+) -> int:
+    """Delete items that were read, 50 a transaction, and return how many. If cut off, some are deleted.
+
+    `expired_by`: those that expire by then, for storage that does not do so itself; None: all.
+    """
+    old = (item for item in items_to_delete if expired_by is None or item["expires_at"] <= expired_by.timestamp())
+    return write_in_parts(items, (Delete(table, (item[table.partition], item[table.sort])) for item in old))
+
+
+Position = TypeVar("Position")
+
+MOST_READ = 1_000
+"""Stored rows that a page reads at most to find those that it shows. Many may be over."""
+_AT_ONCE = 100
+"""Items that are read at once."""
+
+_Row = TypeVar("_Row")
+_Stored = TypeVar("_Stored")
+
+_CHECK_BYTES = 12
+"""Bytes of a page token by which a token of another list is refused."""
+
+
+class ListPage(Struct, Generic[_Row], frozen=True):
+    """A page of a list. It may be short, even empty, and not the last."""
+
+    rows: list[_Row]
+    next_token: str | None
+    """For the next page; None: this is the last."""
+
+
+class PageTokens:
+    """The tokens of one query. Each holds a position in its list, and a checksum of both. They do not expire.
+
+    `query` holds everything that makes it different from others: tenant, filters, order.
+    """
+
+    def __init__(self, query: str) -> None:
+        self._query = query.encode()
+
+    def make_token(self, position: str) -> str:
+        """Make the token of a position, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
+        payload = position.encode("ascii")
+        return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
+
+    def make_page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
+        """Make a page. `end`: the position at which the next page begins; None: this is the last."""
+        return ListPage(rows, None if end is None else self.make_token(end))
+
+    def make_first_page(self, rows: Iterable[_Row], limit: int, position: Callable[[_Row], str]) -> ListPage[_Row]:
+        """Make a page of the first `limit` rows.
+
+        `position`: returns a row's position, behind which the next page begins.
+        """
+        first_rows = list(islice(rows, limit + 1))
+        return self.make_page(first_rows[:limit], position(first_rows[limit - 1]) if len(first_rows) > limit else None)
+
+    def make_filtered_page(
+        self,
+        stored_rows: Iterable[_Stored],
+        position_of_stored: Callable[[_Stored], str],
+        limit: int,
+        make_rows: Callable[[list[_Stored]], list[_Row]],
+        position_of_row: Callable[[_Row], str],
+    ) -> ListPage[_Row]:
+        """Make a page of the first `limit` rows that `make_rows` makes of the stored ones, some at a time.
+
+        It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not be the last. The
+        positions are those behind which the next page may begin.
+        """
+        rows: list[_Row] = []
+        remaining_rows, read_count, last_position = iter(stored_rows), 0, None
+        at_once = max(limit + 1, _AT_ONCE)
+        while len(rows) <= limit and (batch := list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))):
+            read_count, last_position = read_count + len(batch), position_of_stored(batch[-1])
+            rows += make_rows(batch)
+        if len(rows) > limit:
+            return self.make_page(rows[:limit], position_of_row(rows[limit - 1]))
+        return self.make_page(rows, last_position if read_count == MOST_READ else None)
+
+    def read_position(self, token: str | None, parse_position: Callable[[str], Position]) -> Position | None:
+        """Read from a token the position at which its page begins; None: the first page, which has no token.
+
+        `parse_position`: makes the position of its text, and raises ValueError or TypeError for another text. Raises
+        InvalidInput if the token is damaged or of another query. The checksum has no key, so people who know the query
+        can forge one.
+        """
+        if token is None:
+            return None
+        try:
+            data = base64.b64decode(token, altchars=b"-_", validate=True)
+            check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
+            if not payload or check != self._check(payload):
+                raise ValueError("another checksum")
+            return parse_position(payload.decode("ascii"))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidInput(
+                "the page token is damaged or belongs to another query: start again without it"
+            ) from error
+
+    def _check(self, payload: bytes) -> bytes:
+        return hashlib.blake2b(self._query + payload, digest_size=_CHECK_BYTES).digest()
+
+
+class FaceOrder(StrEnum):
+    ENROLLED = "enrolled"
+    ARRIVED = "arrived"
+    """By the last arrival or, without one, the enrolment: ascending, the longest away comes first."""
+    ID = "id"
+    NAME = "name"
+    """Order of a telephone book; people without a name come last."""
+    VISITS = "visits"

@@ -1,0 +1,141 @@
+"""Cameras, captures and sightings to items and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from chalicelib.domain.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, Wave, captured_ms
+from chalicelib.domain.model import Template
+from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.tenant_settings import SIGHTING_DAYS
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Condition, Item, equals
+from chalicelib.storage.records.faces import DECISION, ESTIMATES
+from chalicelib.storage.values import HEX, Codec, Form, many, milliseconds, moment, number, numbers
+
+STATUS = Form(lambda status: json.dumps(dict(status), ensure_ascii=False, separators=(",", ":")), json.loads)
+"""JSON, since storage has no floats."""
+
+OUTAGES = Form(
+    lambda outages: [list(map(milliseconds, outage)) for outage in outages],
+    lambda stored: tuple(Outage(*(moment(int(ms)) for ms in times)) for times in stored),
+)
+
+USUAL = Form(lambda usual: json.dumps(list(usual), separators=(",", ":")), lambda stored: tuple(json.loads(stored)))
+"""JSON: one short text in place of 168 numbers."""
+
+_CAMERA = Codec(
+    Camera,
+    rare="status outages usual",
+    nulls="group_ids silent_after_s",
+    stranger_quality=number(".1f"),
+    faceless_share=number(".2f"),
+    edge=STATUS,
+    status=STATUS,
+    outages=OUTAGES,
+    usual=USUAL,
+)
+camera_from = _CAMERA.read
+
+
+def camera_of(capture: Capture, item: Item | None) -> Camera:
+    """Read the camera of a capture. Captures may outlive it: then return one with default settings."""
+    return camera_from(item) if item else Camera(capture.camera_id, capture.camera_id, capture.captured_at)
+
+
+def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
+    """Make a camera's item. `key_digest`: the hash of its bearer key."""
+    return {"tenant": tenant, "key_digest": key_digest, **_CAMERA.write(camera)}
+
+
+def setting_fields(camera: Camera) -> Item:
+    """Make the attributes that a user may change."""
+    return _CAMERA.write(camera, "name", "group_ids", *CameraOptions.__struct_fields__)
+
+
+_KEPT_FOR = timedelta(days=SIGHTING_DAYS)
+"""Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
+
+
+AGAIN = "again"
+"""The attribute of a capture that holds the sighting to be resolved again, since it was rejected."""
+
+ATTEMPTS, SENT_AT = "attempts", "sent_at"
+"""Attributes of a capture without an outcome: how often it was tried again (book/captures/redrive), and when it
+was last sent again (redrive), in ms since 1970."""
+
+STEP = "capture-step"
+"""Name of the condition that nobody has gone on with a capture since it was read."""
+
+
+_SIGHTING = Codec(
+    Sighting,
+    {"number": "n", "resolved_at": "at", "correction": "again"},
+    rare="reason model correction",
+    box=numbers(Box),
+    quality=number(".1f"),
+    decision=DECISION,
+)
+sighting_item = _SIGHTING.write
+
+CAPTURE = Codec(
+    Capture,
+    {"id": "capture", "camera_id": "camera"},
+    apart="captured_at",
+    rare="sightings reason track is_of_rest erasures",
+    sha256=HEX,
+    sightings=many(_SIGHTING),
+)
+
+
+def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
+    """Make the item of an offered capture; its sightings come later."""
+    return {
+        "tenant_camera": keys.captures(tenant, capture.camera_id),
+        "offered_at": milliseconds(offered_at),
+        "expires_at": int((offered_at + _KEPT_FOR).timestamp()),
+        **CAPTURE.write(capture),
+    }
+
+
+def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
+    """Return the conditions that nobody on a capture was erased since it was read. `name`: theirs.
+
+    The version before does not count erasures, and may run beside this one during an update.
+    """
+    return (
+        equals("is_of_rest", capture.is_of_rest or None, name),
+        equals("erasures", capture.erasures or None, name),
+    )
+
+
+def capture_from(item: Item) -> Capture:
+    """Read a capture. Its time is that of the id, to the millisecond."""
+    return CAPTURE.read(item, captured_at=moment(captured_ms(item["capture"])))
+
+
+_DETECTED = Codec(
+    DetectedFace,
+    box=numbers(Box, digits=2),
+    landmarks=many(numbers(lambda x, y: (x, y), digits=2)),
+    score=number(".4f"),
+)
+_TEMPLATE = Codec(Template)
+_SEEN = Codec(SeenFace, apart="detected template", rare="spoof", estimates=ESTIMATES)
+
+
+def seen_item(face: SeenFace) -> Item:
+    return {**_DETECTED.write(face.detected), **_TEMPLATE.write(face.template), **_SEEN.write(face)}
+
+
+def seen_from(item: Item) -> SeenFace:
+    return _SEEN.read(item, detected=_DETECTED.read(item), template=_TEMPLATE.read(item))
+
+
+_WAVE = Codec(Wave, settings=STATUS)
+wave_from = _WAVE.read
+
+
+def wave_item(tenant: str, wave: Wave) -> Item:
+    return {"tenant": tenant, "id": keys.FLEET, **_WAVE.write(wave)}

@@ -1,0 +1,351 @@
+"""A local day's observations in columns: only the values that are counted, not those that are only shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
+
+from chalicelib.domain.local_time import HOURS_PER_DAY, Span
+from chalicelib.domain.observations import Dimensions, ObservationFilter, Split
+from chalicelib.domain.pictures import Gender
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LENGTH = struct.Struct("<I")
+_MAGIC_BYTES = 8
+"""Bytes by which the form of an object is known."""
+_CHECKSUM_BYTES = 32
+"""Bytes of the SHA-256 at an object's end."""
+
+
+class DamagedData(ValueError):
+    """Bytes of a wrong format, or incomplete ones; the message says what is wrong."""
+
+
+def pack_arrays(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Pack a JSON header and arrays of one dimension, compressed and checked in length and checksum.
+
+    Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32 length of the
+    header; the header, JSON, with the arrays' names, types and lengths; the arrays one after another); SHA-256 of all
+    before it.
+    """
+    named_arrays = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
+    header_json = json.dumps(
+        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in named_arrays]}, ensure_ascii=False
+    ).encode()
+    body = b"".join((_LENGTH.pack(len(header_json)), header_json, *(array.tobytes() for _, array in named_arrays)))
+    content = magic + zlib.compress(body)
+    return content + hashlib.sha256(content).digest()
+
+
+def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Invert `pack_arrays`. Raises DamagedData."""
+    import numpy as np
+
+    if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):
+        raise DamagedData(f"{len(data)} bytes that do not begin with {magic!r}")
+    packed = memoryview(data)[:-_CHECKSUM_BYTES]  # without a copy
+    if hashlib.sha256(packed).digest() != data[-_CHECKSUM_BYTES:]:
+        raise DamagedData("the checksum does not fit the bytes")
+    body = zlib.decompress(packed[_MAGIC_BYTES:])
+    (length,) = _LENGTH.unpack_from(body)
+    offset = _LENGTH.size + length
+    header: dict[str, Any] = json.loads(body[_LENGTH.size : offset])
+    arrays = {}
+    for name, dtype, count in header.pop("arrays"):
+        type_ = np.dtype(dtype)
+        if offset + count * type_.itemsize > len(body):
+            raise DamagedData(f"the header tells of more than the {len(body)} bytes that there are")
+        arrays[name] = np.frombuffer(body, type_, count, offset)
+        offset += count * type_.itemsize
+    if offset != len(body):
+        raise DamagedData(f"the header tells of {offset} bytes, and there are {len(body)}")
+    return header, arrays
+
+
+_MAGIC = b"RGOBSD02"
+_GENDERS = tuple(Gender)
+_DECADES = 20
+"""The last decade is that of all ages from 190 on; its number plus one stands for an age that is not known."""
+UNKNOWN = "unknown"
+"""The value of a split by age if the age is not known; Gender has a word for it, too."""
+
+
+class Row(NamedTuple):
+    """The counted values of an observation. `id` and `faceid` are ASCII without line breaks."""
+
+    at_ms: int
+    id: str
+    faceid: str
+    dimensions: Dimensions
+    gender: Gender = Gender.UNKNOWN
+    decade: int | None = None
+    """Tens of years of age; None: not known."""
+    gap_s: int = 0
+    """Gap by which a sighting is counted among the arrivals; 0: it is not."""
+
+
+def decade_of(age: float) -> int:
+    """Return the decade of an age in years, rounded as it is shown."""
+    return min(max(round(age) // 10, 0), _DECADES - 1)
+
+
+class Columns(Struct, frozen=True, dict=True):
+    """n observations by time, then id. Row r is of face `faceids[face[r]]`, with `dimensions[dimension[r]]`."""
+
+    at_ms: NDArray[np.int64]
+    """(n,)"""
+    face: NDArray[np.uint32]
+    """(n,)"""
+    dimension: NDArray[np.uint32]
+    """(n,)"""
+    gender: NDArray[np.uint8]
+    """(n,), indexes of Gender's members"""
+    decade: NDArray[np.uint8]
+    """(n,)"""
+    gap_s: NDArray[np.uint32]
+    """(n,), 0 if not counted among arrivals"""
+    dimensions: tuple[Dimensions, ...]
+    faceids_text: bytes
+    ids_text: bytes
+
+    @cached_property
+    def faceids(self) -> list[str]:
+        return self.faceids_text.decode().split("\n") if self.faceids_text else []
+
+    @cached_property
+    def ids(self) -> list[str]:
+        return self.ids_text.decode().split("\n") if self.ids_text else []
+
+    def __len__(self) -> int:
+        return len(self.at_ms)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Row]) -> Columns:
+        """Make columns from observations in any order."""
+        import numpy as np
+
+        ordered_rows = sorted(rows, key=lambda row: row[:2])
+        number_of_face: dict[str, int] = {}
+        number_of_dimensions: dict[Dimensions, int] = {}
+        face_numbers = [number_of_face.setdefault(row.faceid, len(number_of_face)) for row in ordered_rows]
+        dimension_numbers = [
+            number_of_dimensions.setdefault(row.dimensions, len(number_of_dimensions)) for row in ordered_rows
+        ]
+        return cls(
+            np.array([row.at_ms for row in ordered_rows], np.int64),
+            np.array(face_numbers, np.uint32),
+            np.array(dimension_numbers, np.uint32),
+            np.array([_GENDERS.index(row.gender) for row in ordered_rows], np.uint8),
+            np.array([_DECADES if row.decade is None else row.decade for row in ordered_rows], np.uint8),
+            np.array([row.gap_s for row in ordered_rows], np.uint32),
+            tuple(number_of_dimensions),
+            "\n".join(number_of_face).encode("ascii"),
+            "\n".join(row.id for row in ordered_rows).encode("ascii"),
+        )
+
+    def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
+        """Return the numbers of the rows in the span that pass the filter, ascending."""
+        import numpy as np
+
+        begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
+        rows = np.arange(begin, end)
+        if observation_filter.by_dimensions:
+            is_wanted_dimension = np.array(
+                [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
+            )
+            rows = rows[is_wanted_dimension[self.dimension[rows]]]
+        if observation_filter.by_face:
+            is_wanted_face = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
+            rows = rows[is_wanted_face[self.face[rows]]]
+        return rows
+
+    def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Return the value of each row by a split: (n,) indexes of the names, and the names.
+
+        `split`: None: all are "".
+        """
+        import numpy as np
+
+        match split:
+            case Split.GENDER:
+                return self.gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
+            case Split.AGE:
+                return self.decade.astype(np.intp), (*(str(10 * n) for n in range(_DECADES)), UNKNOWN)
+        value_indexes, names = list_values(self.dimensions, split)
+        return value_indexes[self.dimension], names
+
+    def count_by_hour(self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None) -> CountsByHour:
+        """Count these rows by hour of the day (`hours`, as many as `rows`) and by the values of a split."""
+        value_indexes, names = self.list_values(split)
+        return count_by_hour(value_indexes[rows], names, hours)
+
+
+CountsByHour = Mapping[str, "NDArray[np.int64]"]
+"""Numbers of a day by value of a split, (24,) each; values without any are left out."""
+
+
+def list_values(dimensions: Sequence[Dimensions], split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return each dimension's value: indexes of the names, and the names. `split`: None: all values are ""."""
+    import numpy as np
+
+    names: dict[str, int] = {}
+    values = (dimension_values.value(split) if split else "" for dimension_values in dimensions)
+    value_indexes = [names.setdefault(value, len(names)) for value in values]
+    return np.array(value_indexes, np.intp), tuple(names)
+
+
+def count_by_hour(
+    value_indexes: NDArray[np.intp],
+    names: Sequence[str],
+    hours: NDArray[np.int64],
+    counts: NDArray[np.uint32] | None = None,
+) -> CountsByHour:
+    """Add up counts by value and hour of the day. All three arrays have the same length.
+
+    `value_indexes`: indexes in `names`; `counts`: None: 1 each.
+    """
+    import numpy as np
+
+    summed = (
+        np.bincount(value_indexes * HOURS_PER_DAY + hours, counts, len(names) * HOURS_PER_DAY)
+        .astype(np.int64)
+        .reshape(-1, HOURS_PER_DAY)
+    )
+    return {name: by_hour for name, by_hour in zip(names, summed, strict=True) if by_hour.any()}
+
+
+def encode_columns(columns: Columns) -> bytes:
+    """Pack a day's columns. Times are stored as ms since the first one, which fits 32 bits."""
+    import numpy as np
+
+    begin = int(columns.at_ms[0]) if len(columns) else 0
+    arrays: dict[str, NDArray[Any]] = {
+        "after_ms": (columns.at_ms - begin).astype(np.uint32),
+        "face": columns.face,
+        "dimension": columns.dimension,
+        "gender": columns.gender,
+        "decade": columns.decade,
+        "gap_s": columns.gap_s,
+        "faceids": np.frombuffer(columns.faceids_text, np.uint8),
+        "ids": np.frombuffer(columns.ids_text, np.uint8),
+    }
+    return pack_arrays(_MAGIC, {"begin_ms": begin, "dimensions": columns.dimensions}, arrays)
+
+
+def decode_columns(data: bytes) -> Columns:
+    """Invert `encode_columns`. Raises DamagedData."""
+    import numpy as np
+
+    header, arrays = unpack_arrays(_MAGIC, data)
+    columns = Columns(
+        header["begin_ms"] + arrays["after_ms"].astype(np.int64),
+        arrays["face"],
+        arrays["dimension"],
+        arrays["gender"],
+        arrays["decade"],
+        arrays["gap_s"],
+        read_dimensions(header["dimensions"]),
+        arrays["faceids"].tobytes(),
+        arrays["ids"].tobytes(),
+    )
+    per_row = (columns.face, columns.dimension, columns.gender, columns.decade, columns.gap_s, columns.ids)
+    if any(len(column) != len(columns.at_ms) for column in per_row):
+        raise DamagedData("the columns differ in length")
+    return columns
+
+
+def read_dimensions(stored_dimensions: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
+    """Read dimensions from JSON's lists."""
+    return tuple(Dimensions(*values) for values in stored_dimensions)
+
+
+_COUNTS_MAGIC = b"RGLABL02"
+
+
+class LabelCounts(Struct, frozen=True):
+    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with `dimensions[dimension[i]]`."""
+
+    dimensions: tuple[Dimensions, ...]
+    dimension: NDArray[np.uint32]
+    """(e,), ascending"""
+    hour: NDArray[np.uint8]
+    """(e,), 0 to 23"""
+    count: NDArray[np.uint32]
+    """(e,)"""
+
+    @classmethod
+    def from_columns(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
+        """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
+        import numpy as np
+
+        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour, return_counts=True)
+        return cls(
+            columns.dimensions,
+            (entry // HOURS_PER_DAY).astype(np.uint32),
+            (entry % HOURS_PER_DAY).astype(np.uint8),
+            count.astype(np.uint32),
+        )
+
+    def count_by_hour(self, observation_filter: ObservationFilter, split: Split | None = None) -> CountsByHour:
+        """Count the observations that pass the filter, by hour and by the values of a dimension.
+
+        The filter's faceid is ignored: counts have none. `split`: the dimension; None: all values are "".
+        """
+        import numpy as np
+
+        is_wanted_dimension = np.array(
+            [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
+        )
+        is_chosen = is_wanted_dimension[self.dimension] if len(is_wanted_dimension) else np.zeros(0, bool)
+        value_indexes, names = list_values(self.dimensions, split)
+        return count_by_hour(
+            value_indexes[self.dimension[is_chosen]], names, self.hour[is_chosen], self.count[is_chosen]
+        )
+
+
+def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
+    """Encode as chunks of at most `max_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
+
+    A chunk is larger only if it has a single dimension.
+    """
+    data = pack_arrays(
+        _COUNTS_MAGIC,
+        {"dimensions": counts.dimensions},
+        {"dimension": counts.dimension, "hour": counts.hour, "count": counts.count},
+    )
+    half = len(counts.dimensions) // 2
+    if len(data) <= max_bytes or not half:
+        return [data]
+    return [
+        *encode_counts(_cut_counts(counts, 0, half), max_bytes),
+        *encode_counts(_cut_counts(counts, half, None), max_bytes),
+    ]
+
+
+def decode_counts(data: bytes) -> LabelCounts:
+    """Decode one chunk of `encode_counts`. Raises DamagedData."""
+    header, arrays = unpack_arrays(_COUNTS_MAGIC, data)
+    return LabelCounts(read_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+
+
+def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
+    import numpy as np
+
+    dimensions = counts.dimensions[begin:end]
+    first, last = np.searchsorted(counts.dimension, [begin, begin + len(dimensions)])
+    return LabelCounts(
+        dimensions,
+        (counts.dimension[first:last] - begin).astype(np.uint32),
+        counts.hour[first:last],
+        counts.count[first:last],
+    )

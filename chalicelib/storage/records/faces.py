@@ -1,0 +1,315 @@
+"""Tenants, groups, faces and journal entries to items and back.
+
+Floats are stored as Decimal with their significant digits; times as whole milliseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.consent import Consent
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.grounds import require_ground
+from chalicelib.domain.model import (
+    Decision,
+    Face,
+    Group,
+    Hold,
+    JournalEntry,
+    Labels,
+    Learnt,
+    ListedFace,
+    Picture,
+    Renewal,
+    Tenant,
+)
+from chalicelib.domain.names import make_terms
+from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
+from chalicelib.domain.rules.templates import User
+from chalicelib.domain.tenant_settings import SETTINGS, StoredSettings
+from chalicelib.storage import keys
+from chalicelib.storage.formats import require_format
+from chalicelib.storage.ports import NOTHING, Action, Condition, Item, Put, Update, absent
+from chalicelib.storage.values import (
+    HEX,
+    Codec,
+    Form,
+    form_of,
+    milliseconds,
+    moment,
+    number,
+    numbers,
+    omit_none,
+    read_optional,
+)
+
+_RARE = "attributes labels name note external_id user negatives merges moving number revision"
+"""Fields of a face that its item has only if they say something."""
+
+
+_SETTINGS = Codec(StoredSettings, nulls=" ".join(SETTINGS))
+tenant_setting_fields = _SETTINGS.write
+"""Makes the attributes of a tenant's settings, by the names of their fields."""
+
+USED_AT = "_used_at"
+"""End of the name of a tenant's attribute with the hour at which a dialect was used last, whose name is before it."""
+
+
+def _read_dialects_used_at(item: Item) -> Mapping[str, datetime]:
+    used = {name.removesuffix(USED_AT): value for name, value in item.items() if name.endswith(USED_AT)}
+    return {dialect: moment(value) for dialect, value in used.items() if value is not None}
+
+
+RENEWED = "_renewed"
+"""End of the name of a tenant's attribute with the last renewal of a dialect's key: [until when the old one holds, for
+what]."""
+
+
+def _read_renewals(item: Item) -> Mapping[str, Renewal]:
+    stored = {name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)}
+    return {dialect: Renewal(moment(value[0]), value[1]) for dialect, value in stored.items() if value is not None}
+
+
+_TENANT = Codec(
+    Tenant,
+    {"name": "id"},
+    nulls=" ".join(SETTINGS),
+    dialects_used_at=Form(
+        lambda used: {f"{dialect}{USED_AT}": milliseconds(at) for dialect, at in used.items()},
+        _read_dialects_used_at,
+        whole=True,
+    ),
+    renewals=Form(
+        lambda made: {
+            f"{dialect}{RENEWED}": [milliseconds(renewal.old_until), renewal.name] for dialect, renewal in made.items()
+        },
+        _read_renewals,
+        whole=True,
+    ),
+    format_due=Form(list, lambda stored: tuple(map(int, stored))),
+    attributes_off=Form(sorted, lambda stored: frozenset(attribute for attribute in stored if attribute in ATTRIBUTES)),
+)
+
+
+def tenant_from(item: Item) -> Tenant:
+    """Read a tenant. Raises StorageUnavailable if its data are of another format."""
+    require_format(item)
+    return _TENANT.read(item)
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+_GROUP = Codec(Group, apart="capacity", rare="learns staff tags users")
+
+
+def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
+    """Make a group's item. It has `free`, the room that is left, only if the group has a capacity."""
+    free = None if group.capacity is None else group.capacity - group.count
+    fields = {**_GROUP.write(group), "created_at": milliseconds(created_at)}
+    return {"tenant": tenant, "item": keys.group_item(group.id), **fields, **omit_none({"free": free})}
+
+
+def attribute_items(group: Group) -> list[Item]:
+    items: list[Item] = _GROUP.write(group, "attributes")["attributes"]
+    return items
+
+
+def group_from(item: Item) -> Group:
+    free = item.get("free")
+    return _GROUP.read(item, capacity=None if free is None else int(free) + int(item["count"]))
+
+
+# --- faces ------------------------------------------------------------------------------------------------------------
+
+
+_ESTIMATES = Codec(
+    Estimates,
+    apart="emotions genders",
+    age=number(".1f"),
+    gender_score=number(".3f"),
+    emotion_score=number(".3f"),
+    pose=numbers(Pose),
+    quality=number(".1f"),
+    beauty=number(".1f"),
+    liveness=number(".3f"),
+)
+ESTIMATES, estimates_by_name = _ESTIMATES.make_list_form(), _ESTIMATES.name_values
+"""A list without names, so that most faces stay below 1 KB (`face_item`)."""
+
+
+def round_estimates(estimates: Estimates) -> Estimates:
+    """Round to the stored digits, so that answers are the same before and after storing."""
+    return _ESTIMATES.read(_ESTIMATES.write(estimates))
+
+
+_COMPARED = Codec(
+    Decision,
+    {"false_match_probability": "chance"},
+    nulls="score",
+    score=number(".6f"),
+    threshold=number(".6f"),
+    false_match_probability=number(".3g"),
+    fpir=number("g"),
+)
+
+
+def _decision_fields(decision: Decision | None) -> Item:
+    if decision is None:
+        return {}
+    compared = _COMPARED.write(decision)
+    score = compared.pop("score")
+    return {"decision": compared} if score is None else {"decision": compared, "score": score}
+
+
+def _decision_from(item: Item) -> Decision | None:
+    if (stored := item.get("decision")) is None:
+        return None
+    return _COMPARED.read({"score": item.get("score"), **stored})
+
+
+DECISION = Form(_decision_fields, _decision_from, whole=True)
+"""Of the decision of a sighting, an observation or two faces: its score is an attribute of theirs."""
+
+
+def _learnt_from(item: Iterable[str]) -> Learnt:
+    from chalicelib.domain.captures import captured_ms  # not at the cold starts of what reads no face
+
+    sighting_id, camera = item
+    return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
+
+
+_HOLD = form_of(Hold)
+CONSENT = Codec(Consent, nulls="expires_at")
+
+_FACE_NAMES = {"group_id": "group", "picture_count": "pictures"}
+_SHOWN: dict[str, Any] = {
+    "attributes": Form(
+        lambda values: {str(id_): value for id_, value in values.items()},
+        lambda stored: {int(id_): value for id_, value in stored.items()},
+    ),
+    "labels": Form(Labels._asdict, lambda stored: Labels(**stored)),
+}
+_LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait", **_SHOWN)
+_FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, **_SHOWN)
+
+
+def face_update(tenant: str, faceid: str, *when: Condition, add: Mapping[str, int] = NOTHING, **change: Any) -> Update:
+    """Return the update of some attributes of a face, which is another version then.
+
+    It says that it edits the face. `add`, `change`: as of Update, which takes them.
+    """
+    added, does = {"version": 1, **add}, ((Effect.EDITS, faceid),)
+    return Update(keys.FACES, (tenant, faceid), when, add=added, does=does, **change)
+
+
+def face_item(tenant: str, face: Face) -> Item:
+    """Make a face's item. What a list shows of it is apart from its templates, so that an index can carry it.
+
+    Fields without a value are left out: an arrival writes the item, and most stay below 1 KB, a unit of writing.
+    """
+    listed_consent = None if face.restriction and face.restriction.ended else face.consent
+    consent = {"consent_key": keys.consent_key(listed_consent.expires_at, face.faceid)} if listed_consent else {}
+    return {
+        "tenant": tenant,
+        "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
+        "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
+        **picture_fields(face),
+        **_FACE.write(face),
+        **consent,
+    }
+
+
+def name_item(tenant: str, faceid: str, term: str) -> Item:
+    """Make the item of one term of a face's name."""
+    return {"tenant": tenant, "term": keys.name_term(term, faceid), "faceid": faceid}
+
+
+FACE_FREE = "face-free"
+"""Name of the condition that no face has the id of a new one."""
+
+
+def face_puts(tenant: Tenant, face: Face) -> list[Action]:
+    """Return the actions that store a new face, and by which it is found by its name and number.
+
+    Raises ConsentMissing.
+    """
+    require_ground(tenant, None, face)
+    return [
+        Put(keys.FACES, face_item(tenant.name, face), (absent(FACE_FREE),), ((Effect.ADDS, face.faceid),)),
+        *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in make_terms(face.name, face.number)),
+    ]
+
+
+def face_from(item: Item) -> Face:
+    pictures = ({**item["portrait"], "templates": item["templates"]}, *item["others"])
+    return _FACE.read(item, pictures=tuple(_picture_from(item, picture) for picture in pictures))
+
+
+def listed_face_from(item: Item) -> ListedFace:
+    """Read what a list shows of a face, from its item or from what the index by arrival carries of it."""
+    return _LISTED.read(item, portrait=_picture_from(item, item["portrait"]))
+
+
+def hold_fields(face: Face) -> Item:
+    """Make the attribute of a face's legal hold; none if it has none."""
+    return _FACE.write(face, "hold")
+
+
+def hold_from(item: Item) -> Hold | None:
+    """Invert `hold_fields`."""
+    return read_optional(_HOLD.read, item.get("hold"))
+
+
+def picture_fields(face: Face) -> dict[str, Any]:
+    """Make the attributes of a face's pictures: the portrait without its templates, these, the rest, and how many."""
+    first, *others = (_picture_item(face, picture) for picture in face.pictures)
+    return {"templates": first.pop("templates"), "portrait": first, "others": others, "pictures": len(face.pictures)}
+
+
+_PICTURE = Codec(
+    Picture,
+    apart="key",
+    rare="spare",
+    id=HEX,
+    estimates=ESTIMATES,
+    learnt=Form(lambda learnt: [learnt.sighting_id, learnt.camera], _learnt_from),
+    found=numbers(Found, FOUND_DIGITS),
+    meant=numbers(Box, 1),
+)
+
+
+def _picture_item(face: Face, picture: Picture) -> dict[str, Any]:
+    """Make the item of a picture. It leaves out values that the face's item has, to keep each write small."""
+    item = {"nonce": keys.nonce_of_picture(picture.key), **_PICTURE.write(picture)}
+    if picture.added_at == face.enrolled_at:
+        del item["added_at"]
+    return item
+
+
+def _picture_from(face: Item, item: Item) -> Picture:
+    key = keys.face_picture(face["tenant"], face["faceid"], item["nonce"]) if item["nonce"] else ""
+    return _PICTURE.read({"added_at": face["enrolled_at"], "templates": (), **item}, key=key)
+
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+
+_ENTRY = Codec(JournalEntry, {"group_id": "group"}, rare="learnt", apart="user")
+_USER = Codec(User, {"group_id": "group", "faceids": "faces"}, rare="name")
+user_from = _USER.read
+
+
+def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalEntry]) -> Item:
+    """Make the item of one commit's changes in a tenant's journal."""
+    key = {"tenant": tenant, "seq_key": keys.seq_key(seq), "seq": seq, "at": milliseconds(at)}
+    return {**key, "changes": list(map(_ENTRY.write, entries))}
+
+
+def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
+    return tuple(map(_ENTRY.read, item["changes"]))
+
+
+def user_item(tenant: str, user: User) -> Item:
+    return {"tenant": tenant, "item": keys.user_item(user.entry), **_USER.write(user)}

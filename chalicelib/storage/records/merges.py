@@ -1,0 +1,243 @@
+"""Merges of two faces, the data that undoing them needs, and pairs that are, or may be, one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain.consent import Consent
+from chalicelib.domain.model import BLANK, Decision, Face, Negative
+from chalicelib.domain.rules.decision import is_one_person
+from chalicelib.domain.rules.visits import FaceVisits, Visits
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
+from chalicelib.storage.records.faces import CONSENT, DECISION, face_from, face_item
+from chalicelib.storage.records.observations import visits_from, visits_item
+from chalicelib.storage.values import Codec, Form, many, read_optional, time_ordered_id
+
+IN_FLIGHT = timedelta(hours=1)
+"""A search that found a face before its merge writes its observation within this time."""
+
+
+MAX_MERGES = 20
+"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
+
+UNDONE_WITHIN = timedelta(days=30)
+"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
+
+
+class MergeState(StrEnum):
+    MOVING = "moving"
+    """The two are one face; observations of the other one still move to it."""
+    DONE = "done"
+    UNDOING = "undoing"
+    """The two are separate again; observations still move back."""
+    UNDONE = "undone"
+
+
+class MergeBackup(Struct, frozen=True):
+    """The data that undoing a merge needs: the whole other face, and the survivor's state before the merge."""
+
+    face: Face
+    visits: Visits
+    negatives: tuple[Negative, ...]
+    survivor_group_id: str
+    survivor_visits: Visits
+    pictures: tuple[str, ...]
+    """Ids of the survivor's pictures that came from the other face."""
+    learnt: tuple[str, ...] = ()
+    """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures: the other may have
+    learnt the same photo from another sighting."""
+    spare: tuple[str, ...] = ()
+    """Ids of those of the survivor's pictures that were spare before the merge."""
+    given: tuple[str, ...] = ()
+    """Sighting ids of the survivor's negatives that came from the other face."""
+    name: str = ""
+    """The survivor's name if it came from the other face; else ""."""
+    note: str = ""
+    """The survivor's note if it came from the other face; else ""."""
+    consent: Consent | None = None
+    """The survivor's record of consent if it came from the other face; else None."""
+
+
+TAKEN = tuple(name for name in MergeBackup.__struct_fields__ if name in BLANK)
+"""Fields of a face that the survivor takes over if its own says nothing, and loses by an undo if it is as it was."""
+
+
+PHOTOS = ("pictures", "spare")
+"""Fields of a MergeBackup that name pictures by their ids."""
+
+
+class Merge(Struct, frozen=True):
+    """A merge of two faces: `survivor` absorbed `other`. `backup`: the data for its undo; None once it is undone."""
+
+    id: str
+    survivor: str
+    other: str
+    at: datetime
+    state: MergeState
+    renaming: tuple[int, int] | None = None
+    """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
+    group changes, or all are changed."""
+    backup: MergeBackup | None = None
+    joined: bool = False
+    """The service joined the two by itself; else a person merged them."""
+    is_return: bool = False
+    """It was no merge: a correction had made `other` of the survivor's visit, and an undo gave that back. An earlier
+    version takes it for a merge that was undone."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (MergeState.MOVING, MergeState.DONE)
+
+    @property
+    def is_same_person(self) -> bool:
+        """Tell whether all that the other face left is of the survivor."""
+        return self.is_active or self.is_return
+
+    @property
+    def picture_keys(self) -> tuple[str, ...]:
+        """Keys of the other face's pictures, which must stay while the face can come back; else none."""
+        return self.backup.face.picture_keys if self.is_active and self.backup is not None else ()
+
+
+class Duplicate(Struct, frozen=True):
+    """Two faces. `first` is the lower id, which is the older of two strangers."""
+
+    first: str
+    second: str
+    at: datetime
+    """When they were last compared, or said to be two."""
+    decision: Decision | None = None
+    """On their score; None: a person said that they are two, before anybody was asked."""
+    are_two: bool = False
+    """A person said so: they are neither joined nor suggested as long as both exist."""
+
+    @classmethod
+    def make_ordered(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
+        """Make the duplicate of two faces, in whatever order they come."""
+        return cls(min(one, other), max(one, other), at, decision)
+
+
+def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, has_lead: bool) -> bool:
+    """Return whether two faces are so surely one person that the service joins them by itself.
+
+    `decision`, `has_lead`: as in `is_one_person` (domain/rules/decision). If the decision is by the same visit (`by`),
+    one photo of each is enough.
+    """
+    if decision.by is not None:
+        return True
+    fewer, more = sorted(len(face_visits.face.pictures) for face_visits in two_faces)
+    is_chosen = any(not face_visits.is_grouped_by_visits for face_visits in two_faces)
+    return is_one_person(decision, fewer, more, is_enrolled=is_chosen, has_lead=has_lead)
+
+
+def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
+    """Return the two faces in the order (survivor, other); None: a person has to decide which one survives.
+
+    The face that a person put into its group survives; else the one that has a name, else the older one. A person
+    decides if both were put into groups, if they have different names, or if the other is under legal hold.
+
+    `a stranger named Ann, and an older one without a name`: Ann survives.
+    """
+    if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
+        return None
+    if one.face.name and other.face.name and one.face.name != other.face.name:
+        return None
+    first, second = sorted(
+        (one, other),
+        key=lambda face_visits: (
+            face_visits.is_grouped_by_visits,
+            not face_visits.face.name,
+            face_visits.face.enrolled_at,
+            face_visits.face.faceid,
+        ),
+    )
+    return None if second.face.hold else (first, second)
+
+
+_NEGATIVE = Codec(Negative, {"sighting_id": "sighting"})
+_BACKUP = Codec(
+    MergeBackup,
+    {"survivor_group_id": "survivor_group"},
+    apart="face visits survivor_visits",
+    rare="name note spare",
+    negatives=many(_NEGATIVE),
+    consent=CONSENT,
+)
+_MERGE = Codec(Merge, apart="backup", rare="joined is_return", renaming=many(Form(int, int)))
+_DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DECISION)
+
+
+def merge_item(tenant: str, merge: Merge) -> Item:
+    backup = {} if merge.backup is None else {"kept": _backup_item(tenant, merge.survivor, merge.backup)}
+    return {"tenant": tenant, **_MERGE.write(merge), **backup}
+
+
+def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
+    """Return the actions that write a merge, and the word that leads from its other face to the survivor."""
+    item_key = (tenant, keys.merged_item(merge.other))
+    into = {"tenant": tenant, "item": item_key[1], "into": merge.survivor}
+    move_action: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, item_key)
+    return Put(keys.MERGES, merge_item(tenant, merge), (when,)), move_action
+
+
+def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
+    """Return the action that notes that a face is gone whose visit was given back to the survivor.
+
+    So an erasure of the survivor finds what the other face left.
+    """
+    id_ = keys.merge(survivor, time_ordered_id(at))
+    merge = Merge(id_, survivor, other, at, MergeState.UNDONE, is_return=True)
+    return Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),))
+
+
+def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
+    """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated:
+    of two tables, both are done in a transaction, or the last one in a later.
+    """
+    move_deletes = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
+    return *move_deletes, Delete(keys.MERGES, (tenant, merge.id), when)
+
+
+def make_backup_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
+    """Return the update that writes a merge's backup, if the merge's state is as it was read."""
+    if_same = (equals("state", merge.state, "merge-state"),)
+    return Update(keys.MERGES, (tenant, merge.id), if_same, set={"kept": _backup_item(tenant, merge.survivor, backup)})
+
+
+def merge_from(item: Item) -> Merge:
+    return _MERGE.read(item, backup=read_optional(_backup_from, item.get("kept")))
+
+
+def _backup_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:
+    return {
+        "face": face_item(tenant, backup.face),
+        "visits": visits_item(tenant, backup.face.faceid, backup.visits),
+        "survivor_visits": visits_item(tenant, survivor, backup.survivor_visits),
+        **_BACKUP.write(backup),
+    }
+
+
+def _backup_from(item: Item) -> MergeBackup:
+    visits, of_survivor = visits_from(item["visits"]), visits_from(item["survivor_visits"])
+    return _BACKUP.read(item, face=face_from(item["face"]), visits=visits, survivor_visits=of_survivor)
+
+
+def duplicate_item(tenant: str, duplicate: Duplicate) -> Item:
+    id_ = keys.duplicate(duplicate.first, duplicate.second)
+    return {"tenant": tenant, "id": id_, **_DUPLICATE.write(duplicate)}
+
+
+def duplicate_from(item: Item) -> Duplicate:
+    first, second = keys.parts_of_duplicate(item["id"])
+    return _DUPLICATE.read(item, first=first, second=second)
+
+
+def two_people_put(tenant: str, duplicate: Duplicate) -> Put:
+    """Return the action that notes that two faces are two people."""
+    return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from chalicelib.domain.rules.decision import NEAREST, Population
+
+DIMENSIONS = 32
+NOBODY = Population(np.zeros((0, DIMENSIONS), np.float32), 0.0)
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
+
+
+def people(seed: int, count: int, kind: int | None = None, share: float = 0.7) -> NDArray[np.float32]:
+    """Templates of people; those of one kind share a direction."""
+    random = np.random.default_rng(seed)
+    own = unit(random.standard_normal((count, DIMENSIONS)))
+    if kind is None:
+        return own
+    shared = unit(np.random.default_rng(1_000 + kind).standard_normal(DIMENSIONS))
+    return unit(share * shared + np.sqrt(1 - share**2) * own)
+
+
+@pytest.fixture(scope="module")
+def population() -> Population:
+    rows = np.concatenate([people(1, 200), people(2, 40, kind=1)])
+    return Population(rows, float(np.quantile(Population(rows, 0.0).measure_nearness(people(3, 200)), 0.25)))
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_demand_is_the_same_from_either_side(population: Population, seed: int) -> None:
+    ones, others = people(seed, 4, kind=seed % 3 or None), people(seed + 1, 5)
+    demands = population.compute_demands(ones, others)
+    assert demands.shape == (4, 5)
+    assert demands == pytest.approx(population.compute_demands(others, ones).T)
+    assert demands[2, 3] == pytest.approx(population.compute_demand(ones[2], others[3]))
+
+
+def test_a_demand_goes_both_ways_unless_the_curve_was_measured_before_that(population: Population) -> None:
+    former = replace(population, lowers=False)
+    alike, others = people(7, 30, kind=1), people(8, 30)
+    assert population.compute_demands(alike, alike).min() > 0
+    assert np.quantile(population.compute_demands(others, others), 0.1) < 0
+    assert former.compute_demands(others, others).min() == 0
+    assert former.compute_demands(alike, alike) == pytest.approx(population.compute_demands(alike, alike))
+
+
+@given(seed=st.integers(0, 2**32), share=st.floats(0, 1), lowers=st.booleans())
+def test_no_demand_is_less_than_its_bound(population: Population, seed: int, share: float, lowers: bool) -> None:
+    """Whoever the other is: anybody, one who looks like nobody of the population, and those behind its middle."""
+    judging = replace(population, lowers=lowers)
+    middle = judging.rows.mean(axis=0)
+    _, _, directions = np.linalg.svd(judging.rows - middle)
+    others = np.concatenate(
+        (people(seed, 20, kind=seed % 3 or None, share=share), directions, -directions, unit(middle)[None])
+    )
+    stored = np.concatenate((others, -unit(middle)[None])).astype(np.float16).astype(np.float32)
+    probes = np.concatenate((people(seed + 1, 5), stored[-2:]))
+    least = judging.bound_demands(probes)
+    assert (judging.compute_demands(probes, stored) >= np.array(least)[:, None]).all()
+
+
+def test_people_who_look_like_many_ask_for_more(population: Population) -> None:
+    alike, others = people(7, 30, kind=1), people(8, 30)
+    of_alike = population.compute_demands(alike, alike)[np.triu_indices(30, 1)]
+    of_others = population.compute_demands(others, others)[np.triu_indices(30, 1)]
+    assert np.median(of_alike) > np.median(of_others) + 0.2
+
+
+def test_scores_of_strangers_of_a_kind_are_as_low_as_anybodys_once_their_demand_is_taken_off(
+    population: Population,
+) -> None:
+    def highest(faces: NDArray[np.float32], *, judged: bool) -> float:
+        scores = faces @ faces.T - (population.compute_demands(faces, faces) if judged else 0.0)
+        return float(np.quantile(scores[np.triu_indices(len(faces), 1)], 0.99))
+
+    alike, others = people(9, 100, kind=1), people(10, 100)
+    assert highest(alike, judged=False) > highest(others, judged=False) + 0.2
+    assert highest(alike, judged=True) < highest(others, judged=True) + 0.02
+
+
+def test_nearness_is_the_mean_of_the_best_scores_with_the_rows_less_their_middle(population: Population) -> None:
+    face = people(11, 1)
+    middle = population.rows.mean(axis=0)
+    scores = np.sort((population.rows - middle) @ unit(face - middle)[0])[::-1]
+    assert population.measure_nearness(face)[0] == pytest.approx(scores[:NEAREST].mean(), abs=1e-5)
+
+
+def test_without_rows_nothing_is_asked_for() -> None:
+    assert NOBODY.compute_demands(people(1, 3), people(2, 2)).tolist() == [[0.0, 0.0]] * 3
+    assert NOBODY.bound_demands(people(1, 3)) == [0.0] * 3

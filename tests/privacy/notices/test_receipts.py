@@ -1,0 +1,158 @@
+"""The page of a receipt: why, by whom, and how to check it with nothing of ours."""
+
+import base64
+import html
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.api.dialects import NAMES
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.errors import Conflict
+from chalicelib.privacy import signing
+from chalicelib.privacy.erasure_progress import require_done
+from chalicelib.privacy.notices import BLANK, Page, write_receipt_page
+from chalicelib.privacy.retention import Kind
+from chalicelib.privacy.texts import LANGUAGES, Language, words_of
+from tests.privacy.notices.shops import OWN
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.person import worked_off
+from tests.support.fakes import Person
+from tests.support.needs import needed
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path)) as made:
+        yield made
+
+
+def receipts(book: Book) -> list[Any]:
+    """Do what is left to do of erasures, and return their receipts."""
+    worked_off(book)
+    return [one.receipt for one in book.services.erasure.records.read_page("shop", 100, None).rows]
+
+
+def page(book: Book, language: Language = "en") -> Page:
+    [receipt] = receipts(book)
+    return book.services.notices.write_receipt_page(book.tenant, language, receipt, NAMES)
+
+
+def ask_for_erasure(book: Book) -> None:
+    book.enrol(Person(1), faceid="ann")
+    book.services.deletion.delete_faces(book.tenant, ["ann"], by="first", erase=True)
+
+
+def deleted_by_program(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
+    book.enrol(Person(1), faceid="ann")
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["ann"], by="sunmi")
+
+
+def unseen(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"deletes_erase": True, "stranger_days": 1})
+    book.see(shot(0, 1))
+    book.clock.advance(timedelta(days=3))
+    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.FACES,), is_confirmed=True)
+
+
+def expired(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    ends = book.clock.now() + timedelta(hours=1)
+    book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY, expires_at=ends))
+    book.clock.advance(timedelta(days=3))
+    book.sweep()
+
+
+def withdrawn(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY))
+    book.services.consents.withdraw_consent(book.tenant, "ann")
+    book.sweep()
+
+
+def forgotten(book: Book) -> None:
+    book.see(shot(0, 1))
+    book.services.tenants.change_settings("shop", {"strangers": "forget"})
+    book.sweep()
+
+
+@pytest.mark.parametrize(
+    ("way", "why"),
+    [
+        (ask_for_erasure, "why asked"),
+        (deleted_by_program, "why program"),
+        (unseen, "why retention"),
+        (expired, "why ended consent"),
+        (withdrawn, "why ended consent"),
+        (forgotten, "why strangers"),
+    ],
+)
+def test_the_page_says_why_somebody_was_erased(book: Book, way: Any, why: str) -> None:
+    way(book)
+    words = words_of("receipt", "en")
+    assert page(book).sections[words["why"]] == [words[why]]
+
+
+def test_a_stranger_who_made_room_for_another_reads_so(book: Book) -> None:
+    ask_for_erasure(book)
+    [receipt] = receipts(book)
+    full = {**receipt, "statement": {**receipt["statement"], "by": "full group"}}
+    words = words_of("receipt", "en")
+    shown = write_receipt_page(book.services.notices.read_facts(book.tenant), "en", full, NAMES)
+    assert shown.sections[words["why"]] == [words["why full group"]]
+
+
+def test_blanks_are_named_and_what_is_set_is_said(book: Book) -> None:
+    ask_for_erasure(book)
+    assert page(book).missing == ["controller", "contact", "officer", "authority"]
+    assert BLANK in page(book).write_text()
+    book.services.tenants.change_settings("shop", OWN)
+    shown = page(book)
+    assert shown.missing == []
+    for name in ("controller", "contact", "officer", "authority"):
+        assert OWN[name] in shown.write_text()
+    assert BLANK not in shown.write_text()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_lines_on_the_page_check_it_with_python_and_openssl_alone(
+    book: Book, language: Language, tmp_path: Path
+) -> None:
+    needed("openssl")
+    ask_for_erasure(book)
+    place = tmp_path / "beside"
+    place.mkdir()
+    shown = page(book, language).write_html()
+    [(name, data)] = re.findall(r'<a download="([^"]+)" href="data:application/json;base64,([^"]+)"', shown)
+    [lines] = re.findall(r'<pre dir="ltr">(.*?)</pre>', shown, re.DOTALL)
+    (place / name).write_bytes(base64.b64decode(data))
+    done = checked(html.unescape(lines), place)
+    assert done.returncode == 0, done.stderr
+    assert "Signature Verified Successfully" in done.stdout
+    key = signing.fingerprint(book.services.audit.signing.read_public_keys("shop").current)
+    assert key in done.stdout
+    assert key in shown
+
+    document = json.loads((place / name).read_text(encoding="utf-8"))
+    document["statement"]["by"] = "somebody else"
+    (place / name).write_text(json.dumps(document), encoding="utf-8")
+    assert "Signature Verified Successfully" not in checked(html.unescape(lines), place).stdout
+
+
+def checked(lines: str, place: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh"], input=lines, cwd=place, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_an_erasure_that_goes_on_has_no_page(book: Book) -> None:
+    book.enrol(Person(1), faceid="ann")
+    [id_] = book.services.deletion.delete_faces(book.tenant, ["ann"], erase=True).erasures
+    with pytest.raises(Conflict, match="goes on"):
+        require_done(book.services.erasure.records.get("shop", id_))

@@ -1,0 +1,343 @@
+"""The archive of all that is held about a person: complete, and about nobody else."""
+
+import base64
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from markupsafe import escape
+
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.idempotency import RequestId
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.captures import sighting_id
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import Decision, Face
+from chalicelib.domain.webhooks import EventKind
+from chalicelib.privacy.audit_entries import entry_put, new_entry
+from chalicelib.privacy.data_map import AS_STORED, PLACES
+from chalicelib.privacy.texts import LANGUAGES, Language, direction_of, words_of
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items, write
+from chalicelib.storage.ports import Item, Table
+from tests.support.book.book import MONDAY, Book, Shot, shot
+from tests.support.fakes import HIDDEN, Person, picture
+
+ANN, BEN = 1, 2
+
+
+def enrolled(book: Book, seed: int, name: str, faceid: str | None = None) -> Face:
+    return book.enrol(Person(seed), name=name, faceid=faceid)
+
+
+def opened(book: Book, faceid: str, language: Any = "en") -> zipfile.ZipFile:
+    file = io.BytesIO()
+    assert book.services.archives.write(book.tenant, faceid, file, language) is None
+    return zipfile.ZipFile(file)
+
+
+def document(archive: zipfile.ZipFile) -> Any:
+    return json.loads(archive.read("everything.json"))
+
+
+def everywhere(book: Book) -> Iterator[tuple[Table, Item]]:
+    """All that is stored, whoever it is about."""
+    for table in keys.TABLES:
+        for partition in partitions(book, table):
+            yield from ((table, item) for item in walk_items(book.storage.items, table, partition))
+
+
+def partitions(book: Book, table: Table) -> set[str]:
+    if table is keys.OBSERVATIONS:
+        today = int(book.clock.now().timestamp()) // 86_400
+        return {keys.observations("shop", day) for day in range(today - 60, today + 2)}
+    return {keys.captures("shop", "door")} if table is keys.CAPTURES else {"shop"}
+
+
+def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
+    ann, ben = enrolled(book, ANN, "Ann Lee"), enrolled(book, BEN, "Ben")
+    book.services.faces.holds.set(book.tenant, ann.faceid, "case 7")
+    book.services.consents.set(book.tenant, ann.faceid, Consent(Basis.CONSENT, MONDAY, "form 7, drawer 3"))
+    book.services.webhooks.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
+    book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
+    regular = book.services.groups.get(book.tenant, "regular")
+    book.services.users.create(book.tenant, regular, "a-1")
+    book.services.users.associate_faces(book.tenant, regular, "a-1", [ann.faceid, ben.faceid], 0.0)
+    held = document(opened(book, ann.faceid))["held"]
+    assert [item["id"] for item in held["users"]] == ["a-1"]
+
+    naming = [table.name for table, item in everywhere(book) if ann.faceid in repr(item)]
+    assert {"faces", "names", "directory", "arrivals", "observations", "captures", "journal", "outbox"} <= set(naming)
+    directory = {"directory": len(held["holds"]) + len(held["users"])}
+    tables = {name: len(items) for name, items in held.items() if items and name not in ("holds", "users")}
+    assert Counter(naming) == {**tables, **directory}
+    page = opened(book, ann.faceid).read("index.html").decode()
+    assert "form 7, drawer 3" in page
+    assert "case 7" in page
+    assert ben.faceid not in json.dumps(held)
+    assert set(held) == {place.name for place in PLACES if place.archive == AS_STORED}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["right to access", "complaint", "Software turns each face into numbers"]),
+        ("zh", ["限制使用", "投诉", "一组数字"]),
+    ],
+)
+def test_its_page_begins_with_who_holds_it_what_for_how_it_is_matched_and_the_persons_rights(
+    book: Book, language: Any, words: list[str]
+) -> None:
+    own = {"controller": "Ann Lee Ltd, 1 High Street", "contact": "privacy@shop.example", "purposes": "To <greet> you."}
+    book.services.tenants.change_settings("shop", own)
+    archive = opened(book, enrolled(book, ANN, "Ann").faceid, language)
+    begin, _, _ = archive.read("index.html").decode().partition("<h2>")
+    for text in (*own.values(), *words):
+        assert escape(text) in begin
+    lines = [line for lines in document(archive)["notice"].values() for line in lines]
+    assert {own["controller"], own["purposes"]} <= {*lines}
+
+
+def test_it_names_whom_hooks_and_programs_of_mailboxes_tell(book: Book) -> None:
+    hooks = book.services.webhooks.hooks
+    hooks.add("shop", "http://127.0.0.1:1999/told")
+    hooks.add("shop", None, name="home", passes_to="broker.lan, frigate.lan")
+    hooks.add("shop", None, name="till")
+    archive = opened(book, enrolled(book, ANN, "Ann").faceid)
+    told = [(one["host"], one["name"], one["passes_to"]) for one in document(archive)["told"]]
+    assert told == [("127.0.0.1", None, ""), (None, "home", "broker.lan, frigate.lan"), (None, "till", "")]
+    assert "<p>127.0.0.1, broker.lan, frigate.lan, a program" in archive.read("index.html").decode()
+
+
+def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_uploaded_later(book: Book) -> None:
+    book.clock.advance(timedelta(hours=2))
+    ann = enrolled(book, ANN, "Ann")
+    book.see(shot(0, ANN), shot(60, BEN))
+    [ben] = [face for face in book.faces() if face.faceid != ann.faceid]
+    came = "<td dir=auto>how it came there</td><td dir=auto>"
+    assert f"{came}somebody enrolled a picture" in opened(book, ann.faceid).read("index.html").decode()
+    assert f"{came}a camera saw the person" in opened(book, ben.faceid).read("index.html").decode()
+
+
+def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_and_nothing_of_the_other(
+    book: Book,
+) -> None:
+    """Either was a stranger before, and cameras that were offline send what they saw of them before they enrolled."""
+    tenant, services = book.tenant, book.services
+    services.webhooks.hooks.add("shop", None)
+
+    def lived(name: str, known: int, before: int) -> set[str]:
+        captures = book.see(shot(before, before))
+        enrolled(book, known, name, "seven")
+        services.merges.merging.merge(tenant, "seven", captures[0].sightings[0].faceid or "")
+        captures += book.see(shot(before + 1, known), Shot(book.clock.now(), (Person(known, side_px=80.0), Person(9))))
+        [other] = [face for face in book.faces() if face.faceid != "seven"]
+        seven = services.faces.get(tenant, "seven")
+        services.merges.duplicates.suggest_pair(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
+        with services.audit.reads.enter_act(Act("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
+            audit_events.report_people(["seven"])
+        return {one.id for one in captures}
+
+    anns = lived("Ann", ANN, 20)
+    services.deletion.delete_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
+    services.erasure.steps.continue_all(tenant)
+    book.clock.advance(timedelta(hours=1))
+    bens = lived("Ben", BEN, 40)
+
+    archive = opened(book, "seven")
+    held = document(archive)["held"]
+    assert sorted(one["kind"] for one in held["observations"]) == ["enrolment", "sighting", "sighting", "sighting"]
+    assert {one["capture"] for one in held["captures"]} == bens
+    assert not [name for name in archive.namelist() for id_ in anns if id_ in name]
+    assert [one["by"] for one in held["audit"] if one["what"] == "people read"] == ["key Ben"]
+    assert len(held["duplicates"]) == 1
+    assert held["requests"] == []
+    assert {one["at"] >= held["faces"][0]["enrolled_at"] for one in held["journal"]} == {True}
+    assert not services.consistency.list_disagreements("shop")
+
+
+def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
+    ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
+    with book.services.audit.reads.enter_act(Act("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
+        audit_events.report_people([ann.faceid, ben.faceid])
+        audit_events.report_picture(ben.faceid)
+    [entry] = document(opened(book, ann.faceid))["held"]["audit"]
+    own = {"estimates names visits": [ann.faceid]}
+    assert (entry["what"], entry["by"], entry["read"]) == ("people read", "key first", own)
+    book.clock.advance(timedelta(hours=2))
+    book.services.audit.chain.close_hours("shop")
+    [closed] = document(opened(book, ann.faceid))["held"]["audit"]
+    assert [closed[name] for name in ("what", "by", "at", "read")] == [
+        entry[name] for name in ("what", "by", "at", "read")
+    ]
+
+
+def test_an_entry_about_several_people_has_nothing_of_the_others(book: Book) -> None:
+    ann, ben = book.enrol(Person(1), faceid="ann"), book.enrol(Person(2), faceid="ben")
+    about = {"faces": ["ann", "ben"], "deleted": ["ben"], "does": {"holds": ["ann", "ben"], "joins": ["ben"]}}
+    entry = new_entry(book.clock, "POST /v1/face-changes", "key first", **about)
+    write(book.storage.items, [entry_put("shop", entry)])
+    [held] = document(opened(book, ann.faceid))["held"]["audit"]
+    assert (held["faces"], held["does"]) == (["ann"], {"holds": ["ann"]})
+    assert "ben" not in json.dumps(held)
+    assert ben.faceid == "ben"
+
+
+def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    archive = opened(book, ann.faceid)
+    [item] = document(archive)["held"]["faces"]
+    [template] = item["templates"]
+    assert template["model"] == "fake"
+    assert base64.b64decode(template["vector"]) == ann.portrait.templates[0].vector
+    assert archive.read("pictures/0.jpg") == picture(Person(ANN))
+    assert archive.read("pictures/0.160.jpg") == b"small " + picture(Person(ANN))
+
+
+def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
+    book.services.captures.pictures.get_crop_url(book.tenant, "door", alone.id, 0)
+    book.services.captures.pictures.get_crop_url(book.tenant, "door", both.id, 0)
+    archive = opened(book, ann.faceid)
+    assert archive.read(f"captures/door/{alone.id}.jpg") == shot(0, ANN).picture
+    shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]
+    assert [one.seed for one in shown] == [ANN, HIDDEN.seed]
+    assert f"crops/door/{sighting_id(alone.id, 0)}.jpg" in archive.namelist()
+    assert f"crops/door/{sighting_id(both.id, 0)}.jpg" not in archive.namelist(), "the other may be on its edge"
+    [one] = [item for item in document(archive)["held"]["captures"] if item["capture"] == both.id]
+    assert [sighting["faceid"] for sighting in one["sightings"]] == [ann.faceid]
+
+
+def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    book.see(*(shot(60 * n, ANN) for n in range(5)))
+    whole = set(opened(book, ann.faceid).namelist())
+    archives = book.services.archives
+    archives.part_bytes = 0
+    found: list[str] = []
+    part, parts = None, 0
+    while parts == 0 or part is not None:
+        made = archives.store_part(book.tenant, ann.faceid, "en", part)
+        [key] = {blob.key for blob in book.storage.blobs.walk("shop/faces/") if blob.key.endswith(".zip")}
+        data = book.storage.blobs.get(key)
+        assert made.size == len(data)
+        found += zipfile.ZipFile(io.BytesIO(data)).namelist()
+        book.storage.blobs.delete(key)
+        part, parts = made.next_part, parts + 1
+    assert parts == 6, "one a capture, and a last one that has found no more"
+    assert sorted(found) == sorted(whole)
+    with pytest.raises(InvalidInput):
+        book.services.archives.store_part(book.tenant, ann.faceid, "en", "forged")
+
+
+def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    made = book.services.archives.store_part(book.tenant, ann.faceid, "en")
+    [blob] = [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
+    assert blob.key in made.url
+    book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
+    assert list(book.services.deletion.orphans.list_orphans("shop")) == [], "nothing that anybody has to mend"
+    book.services.deletion.orphans.delete("shop", book.clock.now().replace(hour=3))
+    assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
+    assert book.storage.blobs.get(ann.picture_key) is not None
+
+
+def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    other = enrolled(book, BEN, "Anna")
+    book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
+    archive = opened(book, ann.faceid)
+    [merge] = document(archive)["held"]["merges"]
+    assert merge["kept"]["face"]["name"] == "Anna"
+    assert archive.read(f"merged/{other.faceid}/0.jpg") == picture(Person(BEN))
+
+
+def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(book: Book) -> None:
+    ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
+    with audit_events.begin_act(Act("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
+        book.enrol(Person(7), request=RequestId("v1#first#1", "d"), faceid="anna")
+    with audit_events.begin_act(Act("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
+        book.services.merges.merging.merge(book.tenant, ann.faceid, "anna")
+    held = document(opened(book, ann.faceid))["held"]
+    assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}
+    assert [one["request"] for one in held["requests"]] == ["v1#first#1"]
+    assert document(opened(book, ben.faceid))["held"]["audit"] == []
+
+    book.clock.advance(timedelta(days=40))
+    book.services.merges.mover.work_off_merges(book.tenant)
+    assert [*book.services.merges.records.list_all("shop", ann.faceid)] == []
+    enrolled(book, BEN, "Otto", faceid="anna")
+    with audit_events.begin_act(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
+        book.services.enrolment.update.change_face(book.tenant, "anna", FaceChanges(name="Otto B."))
+    held = document(opened(book, ann.faceid))["held"]
+    assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, "none of Otto's"
+
+
+def test_an_archive_with_a_picture_of_somebody_else_goes_when_that_is_rejected(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    [capture] = book.see(Shot(MONDAY, (Person(ANN, side_px=90.0),)))
+    book.services.archives.store_part(book.tenant, ann.faceid, "en")
+    book.services.sightings.rejection.reject(book.tenant, ann.faceid, sighting_id(capture.id, 0))
+    assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
+
+
+def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_merge_is_undone(book: Book) -> None:
+    ann, other = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Anna")
+    merge = book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
+    book.services.archives.store_part(book.tenant, ann.faceid, "en")
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
+    assert book.storage.blobs.get(ann.picture_key) is not None
+
+
+def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_other_without_its_template(
+    book: Book,
+) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    [capture] = book.see(Shot(MONDAY, (Person(ANN, side_px=90.0),)))
+    seen = sighting_id(capture.id, 0)
+    book.services.sightings.rejection.reject(book.tenant, ann.faceid, seen)
+    [stranger] = [face for face in book.faces() if face.faceid != ann.faceid]
+    [of_ann] = document(opened(book, ann.faceid))["held"]["negatives"]
+    [of_stranger] = document(opened(book, stranger.faceid))["held"]["negatives"]
+    assert "templates" not in of_ann
+    assert of_stranger["templates"]
+    assert ann.faceid not in json.dumps(of_stranger)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, language: Language) -> None:
+    ann = enrolled(book, ANN, "<script>alert(1)</script>")
+    book.services.enrolment.update.change_face(
+        book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>')
+    )
+    [capture] = book.see(shot(0, ANN))
+    text = opened(book, ann.faceid, language).read("index.html").decode()
+    assert text.startswith(f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}">')
+    words = words_of("archive", language)
+    places = words_of("places", language).values() if language != "en" else [one.holds for one in PLACES if one.is_ours]
+    for said in (*(words[key] for key in ("title", "machine", "template", "others", "until")), *places):
+        assert escape(said) in text
+    assert "<script" not in text
+    assert "<img src=x" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert f'src="captures/door/{capture.id}.jpg"' in text
+    assert f"{MONDAY:%Y-%m-%d %H:%M:%S}" in text
+    assert "http" not in text, "it needs nothing but the files beside it"
+
+
+def test_a_capture_whose_picture_is_gone_is_only_a_record(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    [capture] = book.see(shot(0, ANN))
+    book.storage.uploads.delete(keys.capture_picture("shop", "door", capture.id))
+    archive = opened(book, ann.faceid)
+    assert not [name for name in archive.namelist() if name.startswith("captures/")]
+    assert len(document(archive)["held"]["captures"]) == 1
