@@ -23,7 +23,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases systemd back clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases systemd back clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -181,8 +181,8 @@ given-up: .venv/lab  ## A tenant's calls beside requests that are given up at ra
 bench-fairness: .venv/lab  ## How long a small shop's capture waits while another tenant has 100,000
 	$(BIN)/python -m regulars_lab.bench.fairness $(MORE)
 
-bench-chores: .venv/lab  ## What the chores of an hour and a night take on AWS, and with how many tenants they end no more
-	$(BIN)/python -m regulars_lab.bench.chores $(MORE)
+bench-jobs: .venv/lab  ## What the jobs of an hour and a night take on AWS, and with how many tenants they end no more
+	$(BIN)/python -m regulars_lab.bench.jobs $(MORE)
 
 bench-book: .venv/lab  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
 	$(BIN)/python -m regulars_lab.bench.book $(MORE)

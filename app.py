@@ -45,7 +45,7 @@ def canary(event: dict[str, str], _context: object) -> None:
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
-    """Write a snapshot of a tenant whose journal has grown, or do its hourly chores. A second delivery does no harm."""
+    """Write a snapshot of a tenant whose journal has grown, or do its hourly jobs. A second delivery does no harm."""
     remaining_s = partial(batches.read_time_left_s, event)
     for record in event.to_dict()["Records"]:
         provide().sweep.handle_message(record["body"], batches.count_receives(record), remaining_s)
@@ -76,5 +76,5 @@ def watch(event: CloudWatchEvent) -> None:
 
 @app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")  # a rate begins anew when its rule is updated
 def sweep(event: CloudWatchEvent) -> None:
-    """Send a message for each tenant, whose chores of this hour `build_index` does."""
+    """Send a message for each tenant, whose jobs of this hour `build_index` does."""
     provide().sweep.request_sweeps(datetime.fromisoformat(event.to_dict()["time"]))

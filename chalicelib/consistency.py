@@ -41,7 +41,7 @@ from chalicelib.domain.observations import EVERYTHING, Observation, ObservationF
 from chalicelib.domain.rules.templates import User, gallery_group, is_users, reduce_templates, user_of
 from chalicelib.domain.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
 from chalicelib.domain.tenant_settings import count_sighting_days
-from chalicelib.privacy.data_map import PLACES, Agrees
+from chalicelib.privacy.data_map import DATA_MAP, Agrees
 from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -898,7 +898,7 @@ class Consistency(Service["Services"]):
             Agrees.CAPTURES: CaptureRecords,
             Agrees.STATISTICS: StatisticsRecords,
         }
-        names = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
+        names = dict.fromkeys(place.agrees for place in DATA_MAP if place.agrees)
         self._subjects: Mapping[str, Subject] = {
             **{name: checks[name](services) for name in names},
             "credentials, and the names of groups and cameras": PointerRecords(services),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.privacy.audit.audit import Audit
     from chalicelib.privacy.consents import Consents
     from chalicelib.privacy.erasure.erasure import Forgetting
-    from chalicelib.privacy.hooks import RightsDuties
+    from chalicelib.privacy.hooks import PrivacyHooks
     from chalicelib.privacy.notices import Notices
     from chalicelib.privacy.restrictions import Restrictions
     from chalicelib.privacy.subject_access import Archives
@@ -41,10 +41,10 @@ class Services(Book):
         return self.audit.signing.sign_statement(tenant, statement)  # the room is made when something is signed
 
     @lazy
-    def duties(self) -> RightsDuties:
-        from chalicelib.privacy.hooks import RightsDuties
+    def book_hooks(self) -> PrivacyHooks:
+        from chalicelib.privacy.hooks import PrivacyHooks
 
-        return RightsDuties(self)
+        return PrivacyHooks(self)
 
     @lazy
     def audit(self) -> Audit:

@@ -1,6 +1,6 @@
-"""What is done by the clock? Chores of every hour for each tenant, and the watch of every few minutes.
+"""What is done by the clock? Jobs of every hour for each tenant, and the watch of every few minutes.
 
-Chores of every hour: snapshots, merges, joins, seals, lost captures, and deletions. The schedule sends a message for
+Jobs of every hour: snapshots, merges, joins, seals, lost captures, and deletions. The schedule sends a message for
 each tenant, so that no tenant waits for another, and one that fails is tried again.
 
 The watch reports silent cameras, sends overdue events, and resolves captures whose event was lost. On one box it also
@@ -20,7 +20,7 @@ from chalicelib import telemetry
 from chalicelib.book.cameras import Silence, silent_at
 from chalicelib.book.webhooks import OVERDUE
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import chore
+from chalicelib.domain.audit_events import job
 from chalicelib.domain.captures import Camera
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
 from chalicelib.domain.jobs import (
@@ -29,9 +29,9 @@ from chalicelib.domain.jobs import (
     STOPS_AT_S,
     TRUSTED,
     Called,
-    Chore,
-    ChoreContext,
-    Chores,
+    Job,
+    JobContext,
+    Jobs,
     Unfinished,
     judge_clock,
 )
@@ -53,29 +53,29 @@ _CALLED = Codec(Called)
 
 
 class Sweep(Service["Services"]):
-    """The hourly chores of all rooms that have some."""
+    """The hourly jobs of all rooms that have some."""
 
     def request_sweeps(self, hour: datetime) -> None:
         """Inspect the storage, and send a message for each tenant. `hour`: the time at which the schedule called."""
         self.services.readiness.inspect()
         for tenant in self.services.tenants.list_all():
             try:
-                self._send_message(tenant, hour, self._list_due_chores(tenant, hour))
+                self._send_message(tenant, hour, self._list_due_jobs(tenant, hour))
             except RegularsError as error:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
     def handle_message(self, body: str, received: int, remaining_s: Callable[[], float]) -> None:
         """Do the work of a message of the index queue. Its members say which work that is.
 
-        - "hour", "chores" and "after": do these chores of a tenant.
+        - "hour", "chores" and "after": do these jobs of a tenant.
         - "erasure": go on with this erasure.
         - "group": go on with deleting the faces of this group.
         - "consents": restrict all people whose consent has expired.
         - none of these: build a snapshot, and join faces that are one person.
 
-        `received`: how often the message was received. The second time, each of its chores gets a message of its own,
+        `received`: how often the message was received. The second time, each of its jobs gets a message of its own,
         so that one that never ends holds up no other. `remaining_s`: returns how long this run may still take. Raises
-        Busy if a chore failed, and what `build` raises.
+        Busy if a job failed, and what `build` raises.
         """
         message = json.loads(body)
         telemetry.of_tenant(message["tenant"])
@@ -95,7 +95,7 @@ class Sweep(Service["Services"]):
                 self.services.deletion.groups.erase_faces(tenant, message["group"], remaining_s)
         elif "hour" not in message:
             self.services.index.build(message["tenant"], erase=False)
-            with audit_events.begin_act(chore("index joining", message["tenant"])):
+            with audit_events.begin_audit_event(job("index joining", message["tenant"])):
                 self.services.joining.join_tenant(tenant, remaining_s)
         else:
             self._sweep_by_message(tenant, message, received, remaining_s)
@@ -103,7 +103,7 @@ class Sweep(Service["Services"]):
     def _sweep_by_message(
         self, tenant: Tenant, message: Mapping[str, Any], received: int, remaining_s: Callable[[], float]
     ) -> None:
-        """Do the chores that a message names. A message that came before is cut into one for each of its chores."""
+        """Do the jobs that a message names. A message that came before is cut into one for each of its jobs."""
         hour, names = moment(message["hour"]), message["chores"]
         if not self.services.storage.expires_items and abs(self.services.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
@@ -117,24 +117,24 @@ class Sweep(Service["Services"]):
         self,
         tenant: Tenant,
         hour: datetime,
-        chores: Sequence[str] = (),
+        jobs: Sequence[str] = (),
         after: str = "",
         remaining_s: Callable[[], float] = lambda: float("inf"),
         *,
         is_part: bool = False,
     ) -> None:
-        """Do a tenant's chores. Each may be cut off anywhere and repeated; one that fails stops no other.
+        """Do a tenant's jobs. Each may be cut off anywhere and repeated; one that fails stops no other.
 
-        `chores`: their names; none: all. `after`: the place from which the first chore goes on. `remaining_s`: returns
-        how long this run may still take. `is_part`: whether other messages ask for other chores, so that this does not
+        `jobs`: their names; none: all. `after`: the place from which the first job goes on. `remaining_s`: returns
+        how long this run may still take. `is_part`: whether other messages ask for other jobs, so that this does not
         count as a whole sweep.
 
-        If the time runs out, a message for the chores that are left is sent, which comes at once. The first chore is
-        always begun, so each run does something. Raises Busy if a chore failed.
+        If the time runs out, a message for the jobs that are left is sent, which comes at once. The first job is
+        always begun, so each run does something. Raises Busy if a job failed.
         """
-        all_chores, context = self._list_chores(hour), ChoreContext(tenant, hour, remaining_s, after)
+        all_jobs, context = self._list_jobs(hour), JobContext(tenant, hour, remaining_s, after)
         failed: list[str] = []
-        names = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
+        names = [name for name in jobs if name in all_jobs] or list(all_jobs)  # another version may have others
         for number, name in enumerate(names):
             if number and remaining_s() < STOPS_AT_S:
                 if failed:
@@ -143,8 +143,8 @@ class Sweep(Service["Services"]):
                 self._send_message(tenant, hour, names[number:], is_part=is_part)
                 return
             try:
-                with audit_events.begin_act(chore(f"sweep {name}", tenant.name)):
-                    result = all_chores[name].do(context)
+                with audit_events.begin_audit_event(job(f"sweep {name}", tenant.name)):
+                    result = all_jobs[name].do(context)
                     if isinstance(result, Unfinished):
                         self._send_message(tenant, hour, [name], result.after, is_part=True)
                     elif name in OWED:
@@ -158,7 +158,7 @@ class Sweep(Service["Services"]):
             self._note_sweep(tenant)
 
     def _note_sweep(self, tenant: Tenant, field: str = "at") -> None:
-        """Note the time in a field of the tenant's record of sweeps: a chore's name, or `at` for all chores."""
+        """Note the time in a field of the tenant's record of sweeps: a job's name, or `at` for all jobs."""
         noted = {field: milliseconds(self.services.clock.now())}
         sweep_key = {"tenant": tenant.name, "item": keys.SWEPT_ITEM}
         update = Update(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted)
@@ -166,10 +166,10 @@ class Sweep(Service["Services"]):
         # Another sweep may make the record between the two, and note in it whom it told of: that is not overwritten.
         any(write_unless_changed(self.services.items, [action]) for action in (update, first, update))
 
-    def _list_due_chores(self, tenant: Tenant, hour: datetime) -> list[str]:
-        """Return the names of this hour's chores. If the clock may be wrong, only those that do not depend on it."""
+    def _list_due_jobs(self, tenant: Tenant, hour: datetime) -> list[str]:
+        """Return the names of this hour's jobs. If the clock may be wrong, only those that do not depend on it."""
         is_doubted = self._doubts_clock(tenant)
-        return [name for name, chore in self._list_chores(hour).items() if chore.ignores_clock or not is_doubted]
+        return [name for name, job in self._list_jobs(hour).items() if job.ignores_clock or not is_doubted]
 
     def _doubts_clock(self, tenant: Tenant) -> bool:
         """Return whether the clock may be wrong. Note this call of the schedule, too: the next one is compared with it.
@@ -192,35 +192,33 @@ class Sweep(Service["Services"]):
         write(self.services.items, [Put(keys.DIRECTORY, item)])
         return call.doubted_since is not None
 
-    def _list_chores(self, hour: datetime) -> dict[str, Chore]:
-        """Return this hour's chores by name, in their order.
+    def _list_jobs(self, hour: datetime) -> dict[str, Job]:
+        """Return this hour's jobs by name, in their order.
 
         First those that run whatever the clock says, such as erasures; last the storage's files, which all others
         leave traces in.
         """
-        snapshots = Chore(
-            "snapshots", lambda context: self.services.index.build(context.tenant.name), ignores_clock=True
-        )
-        wiping = Chore("files", lambda _: self.services.storage.wipe(), of_expired=True, ignores_clock=True)
+        snapshots = Job("snapshots", lambda context: self.services.index.build(context.tenant.name), ignores_clock=True)
+        wiping = Job("files", lambda _: self.services.storage.wipe(), of_expired=True, ignores_clock=True)
         book = self.services
-        rooms: Sequence[Chores] = (
+        rooms: Sequence[Jobs] = (
             *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
-        chores = [*(chore for room in rooms for chore in room.list_chores()), snapshots]
-        chores.sort(key=lambda chore: not chore.ignores_clock)
+        jobs = [*(job for room in rooms for job in room.list_jobs()), snapshots]
+        jobs.sort(key=lambda job: not job.ignores_clock)
 
-        def is_due(chore: Chore) -> bool:
-            if chore.of_expired and book.storage.expires_items:
+        def is_due(job: Job) -> bool:
+            if job.of_expired and book.storage.expires_items:
                 return False
-            return not chore.nightly or hour.hour == NIGHT_HOUR
+            return not job.nightly or hour.hour == NIGHT_HOUR
 
-        return {chore.name: chore for chore in [*chores, wiping] if is_due(chore)}
+        return {job.name: job for job in [*jobs, wiping] if is_due(job)}
 
     def _send_message(
-        self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "", *, is_part: bool = False
+        self, tenant: Tenant, hour: datetime, jobs: Sequence[str], after: str = "", *, is_part: bool = False
     ) -> None:
-        body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
+        body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": jobs, "after": after, "is_part": is_part}
         self.services.storage.index_queue.send(json.dumps(body), group=tenant.name)
 
 
@@ -235,13 +233,13 @@ _GOLDEN_RATIO = 0.618034
 
 
 class Watch(Service["Services"]):
-    """The chores of every five minutes, for all tenants.
+    """The jobs of every five minutes, for all tenants.
 
     On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.
     """
 
     def run(self, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Report the oldest sweep and stuck capture. Do all chores of all tenants; one that fails holds up no other.
+        """Report the oldest sweep and stuck capture. Do all jobs of all tenants; one that fails holds up no other.
 
         `remaining_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits
         for long if the time runs out. Silent cameras of a disabled tenant are not reported.
@@ -258,13 +256,13 @@ class Watch(Service["Services"]):
                 waiting_count = len(tenants) - done_count
                 _log.warning("the time ran out: %s of %s tenants wait for the next run", waiting_count, len(tenants))
                 return
-            self._do_chore("cameras", tenant, self._report_silent_cameras)
-            self._do_chore("boxes", tenant, self.services.cameras.advance_wave)
-            self._do_chore("consents", tenant, self.services.restrictions.request_expiry)
-            self._do_chore("captures", tenant, self._watch_captures)
+            self._do_job("cameras", tenant, self._report_silent_cameras)
+            self._do_job("boxes", tenant, self.services.cameras.advance_wave)
+            self._do_job("consents", tenant, self.services.restrictions.request_expiry)
+            self._do_job("captures", tenant, self._watch_captures)
             self._announce_overdue(tenant, OVERDUE)
             if not self.services.storage.expires_items:
-                self._do_chore("faces", tenant, self.services.joining.join_tenant)
+                self._do_job("faces", tenant, self.services.joining.join_tenant)
 
     def resume_all(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
@@ -273,7 +271,7 @@ class Watch(Service["Services"]):
         """
         redrive = self.services.captures.redrive
         for tenant in self.services.tenants.list_all():
-            self._do_chore("captures", tenant, lambda tenant: redrive.send_all_lost(tenant, after=timedelta(0)))
+            self._do_job("captures", tenant, lambda tenant: redrive.send_all_lost(tenant, after=timedelta(0)))
             self._announce_overdue(tenant, timedelta(0))
 
     def _watch_captures(self, tenant: Tenant) -> None:
@@ -282,11 +280,11 @@ class Watch(Service["Services"]):
     def _announce_overdue(self, tenant: Tenant, overdue: timedelta) -> None:
         """Begin again with deliveries whose message is lost. `overdue`: the age from which on one counts as lost."""
         outbox = self.services.webhooks.outbox
-        self._do_chore("outbox", tenant, lambda tenant: outbox.announce_overdue(tenant.name, overdue))
+        self._do_job("outbox", tenant, lambda tenant: outbox.announce_overdue(tenant.name, overdue))
 
-    def _do_chore(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
+    def _do_job(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
         try:
-            with audit_events.begin_act(chore(f"watch {subject}", tenant.name)):
+            with audit_events.begin_audit_event(job(f"watch {subject}", tenant.name)):
                 work(tenant)
         except Exception as error:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
@@ -294,7 +292,7 @@ class Watch(Service["Services"]):
     def _report_oldest_sweep(self, tenants: Sequence[Tenant]) -> None:
         """Report how long the tenant waits that waits longest for a whole sweep, so that no tenant is forgotten.
 
-        The nightly chores that people were told a date for (OWED) count as late a day after they were done.
+        The nightly jobs that people were told a date for (OWED) count as late a day after they were done.
         """
         items = self.services.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
         for tenant, item in zip(tenants, items, strict=True):

@@ -36,14 +36,14 @@ _SCHEDULED = ("Canary", "Watch")
 
 _SLOW_MS = {"Ingest": 96_000}
 """Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost. Not of
-build_index, whose chores stop in time (domain/jobs)."""
+build_index, whose jobs stop in time (domain/jobs)."""
 
 _SEARCH = "Search"
 _SLOW_SEARCH_MS = 20_000
 """Four fifths of a search function's time limit, which the functions that call them wait: one metric for all."""
 
 _MOST_RUNS = 50_000
-"""Runs of build_index in an hour: twice those of a night of 1,000 tenants (lab: bench/chores.py). It may send itself
+"""Runs of build_index in an hour: twice those of a night of 1,000 tenants (lab: bench/jobs.py). It may send itself
 messages (RecursiveLoop), so Lambda stops no chain of them that has no end."""
 
 _5_MIN, _HOUR = 5 * 60, 3600
@@ -77,7 +77,7 @@ _SAYS = {
     "StorageFails": f"Requests or messages fail since storage does not answer: {_LOG} ERROR",
     "Unexpected": f"Requests or messages fail by a fault of the service itself: {_LOG} ERROR, which has the traceback",
     "Busy": f"Many requests or messages are turned away, since others are at the same thing: {_LOG} WARNING",
-    "BuildIndexLoops": f"BuildIndex ran {_MOST_RUNS:,} times in an hour: a chore may send itself messages without end",
+    "BuildIndexLoops": f"BuildIndex ran {_MOST_RUNS:,} times in an hour: a job may send itself messages without end",
     "CanaryFails": "The stage does not answer a signed search, or the canary does not run: look into the canary's log",
     "WatchErrors": "Watch fails or does not run: what it does for the stores is not done until it succeeds",
     "CapturesAreStuck": "Captures are neither resolved nor will be: S3's events do not come, ingest fails again and "

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from chalicelib.api import dialects
 from chalicelib.api.v1.filters import require_named
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.captures import Capture
 from chalicelib.domain.errors import RegularsError, StorageUnavailable
 from chalicelib.domain.model import Tenant
@@ -116,7 +116,7 @@ def _make_copy_a_box(data: Path) -> None:
     folder.require_data(data)
     with folder.hold_folder(data), open_services_of(data, None) as services:
         for tenant in services.tenants.list_all():
-            with audit_events.begin_act(Act(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)):
+            with audit_events.begin_audit_event(AuditEvent(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)):
                 print(place.part_book(services, tenant), file=sys.stderr)
                 print(json.dumps(renew_tenant_secrets(services, tenant)), flush=True)
         renew_signing_secret(data)

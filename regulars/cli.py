@@ -11,7 +11,7 @@ from click.shell_completion import get_completion_class
 
 from chalicelib.book.vision.packs.packs import MissingModel
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from regulars import audit, box, privacy, report, today
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     command_name = _name_command(arguments)
     try:
-        with audit_events.begin_act(Act(command_name, "operator", kind_of(command_name))):
+        with audit_events.begin_audit_event(AuditEvent(command_name, "operator", kind_of(command_name))):
             code: int | None = commands.main(arguments, "regulars", standalone_mode=False)
     except click.UsageError as error:
         path = "regulars" if error.ctx is None else error.ctx.command_path

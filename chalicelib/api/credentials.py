@@ -43,7 +43,7 @@ Recognise = Callable[[HttpRequest], bool]
 """Tells whether a request is signed by a secret at hand: nothing is read, and nothing decided. Raises Exception."""
 
 
-class KeyClaim(Struct, frozen=True):
+class KeyCredential(Struct, frozen=True):
     """A key that a request has. `find`: returns whose it is.
 
     `tenant`: whose the request is without a key. `in_body`: whether the body has the key.
@@ -55,7 +55,7 @@ class KeyClaim(Struct, frozen=True):
     in_body: bool = False
 
 
-class SignatureClaim(Struct, frozen=True):
+class SignatureCredential(Struct, frozen=True):
     """The id of the key by which a request says that it is signed. `find`: proves it by the whole request.
 
     `remember`: takes a tenant's secret, by which its next requests are told from those that only name the id.
@@ -66,7 +66,7 @@ class SignatureClaim(Struct, frozen=True):
     remember: Callable[[Services, Tenant], Recognise]
 
 
-Claim = KeyClaim | SignatureClaim
+Credential = KeyCredential | SignatureCredential
 
 
 def find_by_service_key(services: Services, key: str) -> Tenant | None:
@@ -79,7 +79,7 @@ def find_nobody(_services: Services, _key: str) -> None:
     """Find nobody."""
 
 
-NOBODY = KeyClaim(find_nobody, "")
+NOBODY = KeyCredential(find_nobody, "")
 
 
 def read_form_value(name: bytes, body: bytes) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from chalicelib.auth.roles import Role
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.model import SharedKey, Tenant
 from chalicelib.privacy.reading import Data
 from chalicelib.settings import SettingError, list_rows
@@ -81,9 +81,9 @@ class Dialect(Struct, frozen=True):
         """Load and make its routes. `provide` returns the services; the first request calls it."""
         return self.views.make_blueprint(self.name, provide)
 
-    def make_act(self, name: str, by: str, tenant: Tenant) -> Act:
+    def make_act(self, name: str, by: str, tenant: Tenant) -> AuditEvent:
         """Make the act of a call. `by`: the credential that was used."""
-        return Act(
+        return AuditEvent(
             f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name, tells=self.reads.get(name, ())
         )
 

@@ -31,7 +31,7 @@ from chalicelib.services import Services
 from chalicelib.telemetry import report_failure
 
 if TYPE_CHECKING:
-    from chalicelib.api.credentials import Claim, Head
+    from chalicelib.api.credentials import Credential, Head
     from chalicelib.settings import Settings
 
 ONE_BOX, FUNCTION_URL = "box", "$default"
@@ -230,7 +230,7 @@ class Views(Struct, frozen=True):
     answer_error: Callable[[Exception, str], Response]
     unknown_path: str
     body_too_long: Exception
-    read_claim: Callable[[Settings, Head], Claim]
+    read_claim: Callable[[Settings, Head], Credential]
     max_bytes_by_route: Mapping[tuple[str, str], int] = field(default_factory=dict)
     answers_by_path: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(
         default_factory=dict

@@ -32,7 +32,7 @@ from chalicelib.domain.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.domain.jobs import Chore, ChoreContext
+from chalicelib.domain.jobs import Job, JobContext
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.lazy import lazy
@@ -369,11 +369,11 @@ class Access(Service["Services"]):
     def rates(self) -> Rates:
         return Rates(self.services.settings.requests_a_second, self.services.settings.searches_a_second)
 
-    def list_chores(self) -> tuple[Chore, ...]:
-        def forget_expired(context: ChoreContext) -> int:
+    def list_jobs(self) -> tuple[Job, ...]:
+        def forget_expired(context: JobContext) -> int:
             return self.sessions.forget_expired(context.tenant.name)
 
-        def tell_witness(context: ChoreContext) -> bool:
+        def tell_witness(context: JobContext) -> bool:
             return self.standing.tell_witness(context.tenant)
 
-        return (Chore("sessions", forget_expired, of_expired=True), Chore("standing", tell_witness))
+        return (Job("sessions", forget_expired, of_expired=True), Job("standing", tell_witness))

@@ -21,7 +21,7 @@ _MOST_LISTED = 20
 SHARED = ("app_id", "appcode", "access key", "operator")
 """Callers of whom there is one of each."""
 _OF_THE_SERVICE = ("regulars",)
-"""The service itself, in its chores."""
+"""The service itself, in its jobs."""
 
 
 class Callers(Service["Services"]):

@@ -1,6 +1,6 @@
 """The visitor book: its rooms, each made at its first use, so that a cold start imports only what its route needs.
 
-It stands alone: it neither imports nor calls rights or doors. What they have to do when it changes stands in `duties`.
+It stands alone: it neither imports nor calls rights or doors. What they have to do when it changes stands in `book_hooks`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.book.users import Users
     from chalicelib.book.visits import FaceVisitsStore
     from chalicelib.book.webhooks import Webhooks
-    from chalicelib.domain.hooks import Duties
+    from chalicelib.domain.hooks import BookHooks
     from chalicelib.storage.ports import ItemStore
 
 
@@ -56,10 +56,10 @@ class Book:
         self.storage.close()
 
     @lazy
-    def duties(self) -> Duties:
-        from chalicelib.domain.hooks import Duties
+    def book_hooks(self) -> BookHooks:
+        from chalicelib.domain.hooks import BookHooks
 
-        return Duties()
+        return BookHooks()
 
     @lazy
     def index(self) -> Compactor:
@@ -207,7 +207,7 @@ class Book:
         return Reembedding(self)
 
     def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
-        """Have the sweep go on with an `erasure`, a `group`, `consents` or `chores` of the tenant, or with snapshots.
+        """Have the sweep go on with an `erasure`, a `group`, `consents` or `jobs` of the tenant, or with snapshots.
 
         A loss is no harm.
         """

@@ -52,7 +52,7 @@ from chalicelib.domain.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
@@ -134,7 +134,7 @@ def id_of_name(name: str) -> str:
 _NO_SETTINGS = CameraSettings()
 
 
-class Box(Struct, frozen=True):
+class EdgeBox(Struct, frozen=True):
     """A machine beside cameras, as the heartbeats of those cameras tell of it."""
 
     id: str
@@ -146,7 +146,7 @@ class Box(Struct, frozen=True):
     """Ids."""
 
 
-def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
+def boxes_of(cameras: Iterable[Camera]) -> list[EdgeBox]:
     """Return the boxes that cameras' last heartbeats name, by id."""
     cameras_by_box: dict[str, list[Camera]] = {}
     for camera in cameras:
@@ -162,7 +162,7 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
             if heard_at is not None
         ]
         last_heard_at, newest = max(heartbeats, key=lambda pair: pair[0], default=(None, box_cameras[0]))
-        boxes.append(Box(box_id, newest.status, last_heard_at, tuple(camera.id for camera in box_cameras)))
+        boxes.append(EdgeBox(box_id, newest.status, last_heard_at, tuple(camera.id for camera in box_cameras)))
     return boxes
 
 
@@ -437,8 +437,8 @@ class Cameras(Service["Book"]):
                 fields = {"usual": USUAL.write(hundredths)} if hundredths else {}
                 self._note_fields(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
 
-    def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("usual", lambda context: self.learn_usual(context.tenant), nightly=True),)
+    def list_jobs(self) -> tuple[Job, ...]:
+        return (Job("usual", lambda context: self.learn_usual(context.tenant), nightly=True),)
 
     def ask_for_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from chalicelib.domain.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items, write, write_unless_changed
 from chalicelib.storage.ports import Action, Clock, Item, ItemStore, Put, absent, equals
@@ -232,8 +232,8 @@ class Requests:
         answers = walk_items(self._items, keys.REQUESTS, tenant)
         return delete_in_parts(self._items, keys.REQUESTS, answers, self._clock.now())
 
-    def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("requests", lambda context: self.forget_expired(context.tenant.name), of_expired=True),)
+    def list_jobs(self) -> tuple[Job, ...]:
+        return (Job("requests", lambda context: self.forget_expired(context.tenant.name), of_expired=True),)
 
 
 def _format_body(body: Mapping[str, Any]) -> str:

@@ -8,9 +8,9 @@ faces with each other. So neither is the probe, and a pair has the same decision
 A poor picture that a camera took before the better one of the same visit is a stranger, too. After the better one,
 Ingest would have taken it for the face that the visit surely shows (recognition). So it is compared now.
 
-The chore compares each face that changed since the last time with all others. How far it has come is a seq of the
+The job compares each face that changed since the last time with all others. How far it has come is a seq of the
 gallery, which is stored after the faces that changed up to it were looked at. If it is cut off, it looks at some faces
-again, which changes nothing. A join changes the gallery, too, so the chore goes on until nothing is left to join.
+again, which changes nothing. A join changes the gallery, too, so the job goes on until nothing is left to join.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import SeenFace, parts_of_sighting
 from chalicelib.domain.errors import Busy, ConsentMissing, LimitReached
-from chalicelib.domain.jobs import Chore, make_unfinished
+from chalicelib.domain.jobs import Job, make_unfinished
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
 from chalicelib.domain.observations import ObservationKind
-from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.rules.decision import (
     DEFAULT_FPIR,
     JOIN_FPIR,
@@ -88,15 +88,13 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 
 class Joining(Service["Book"]):
-    def list_chores(self) -> tuple[Chore, ...]:
-        return (
-            Chore("joining", lambda context: make_unfinished(self.join_tenant(context.tenant, context.remaining_s))),
-        )
+    def list_jobs(self) -> tuple[Job, ...]:
+        return (Job("joining", lambda context: make_unfinished(self.join_tenant(context.tenant, context.remaining_s))),)
 
     def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
 
-        Nothing is suggested: that is left to the chore, which looks at each face that changed. The face may be one that
+        Nothing is suggested: that is left to the job, which looks at each face that changed. The face may be one that
         another one absorbs: the last merge names the survivor. A face that is gone is joined with nobody. Raises Busy,
         WrongModel if the tenant's model was changed, StorageUnavailable.
         """
@@ -273,7 +271,7 @@ class Joining(Service["Book"]):
         }
 
     def _decide_next_faces(self, tenant: Tenant, progress: _Progress) -> _Progress:
-        """Decide on some more faces, and return the chore's progress after them.
+        """Decide on some more faces, and return the job's progress after them.
 
         These are the faces that changed since the last progress, by the journal. If the journal does not reach back so
         far, they are the next ones of all faces, in the order of their ids.
@@ -332,7 +330,7 @@ class Joining(Service["Book"]):
         template = next((template for template in face.templates if template.model == tenant.model), None)
         if capture is None or template is None:
             return None
-        no_box = DetectedFace(Box(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
+        no_box = DetectedFace(BoundingBox(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
         seen_face = SeenFace(no_box, template, face.estimates, "")
         camera = camera_of(capture, self.services.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
         recognised = self.services.recognition.recognise_by_visit(
@@ -364,7 +362,7 @@ _CHANGES = 256
 
 
 class _Progress(Struct, frozen=True):
-    """The chore's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
+    """The job's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
 
     If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and
     `after` the last face that was looked at.
@@ -390,5 +388,5 @@ def _collect_busy(face: Face, undecided_faceids: list[str]) -> Iterator[None]:
 
 
 def _append_failed(again: Sequence[str], failed: Sequence[str]) -> tuple[str, ...]:
-    """Return both; of more than the chore keeps, the last ones."""
+    """Return both; of more than the job keeps, the last ones."""
     return tuple(dict.fromkeys([*again, *failed]))[-_CHANGES:]

@@ -68,7 +68,7 @@ class Remaining(Struct, frozen=True):
     pictures: int
 
 
-class Outcome(Struct, frozen=True):
+class ReembeddingOutcome(Struct, frozen=True):
     """The outcome of a run.
 
     `failures`: why a picture could not be embedded, by faceid; these faces are kept as they are. `lost`:
@@ -135,7 +135,7 @@ class Reembedding(Service["Book"]):
         on_progress: Callable[[int, int], None] = lambda _seen, _faces: None,
         *,
         threads: int = 1,
-    ) -> Outcome:
+    ) -> ReembeddingOutcome:
         """Embed all pictures that need it, then switch. Resume a run that was cut off; do nothing if all is done.
 
         `old`: the vision of the present model, which finds the right face if a picture shows several; `on_progress`:
@@ -319,7 +319,7 @@ class _Run(Struct):
             else None
         )
 
-    def make_outcome(self, *, switched: bool) -> Outcome:
+    def make_outcome(self, *, switched: bool) -> ReembeddingOutcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
         model, reasons, lost_faceids = self.embedder.model, {}, set()
         for faceid, reason in sorted(self.failures.items()):
@@ -329,7 +329,7 @@ class _Run(Struct):
             reasons[faceid] = reason
             if not any(picture.has(model) for picture in face.compared):
                 lost_faceids.add(faceid)
-        return Outcome(model, switched, self.embedded, reasons, frozenset(lost_faceids))
+        return ReembeddingOutcome(model, switched, self.embedded, reasons, frozenset(lost_faceids))
 
     def _lacks_templates(self, face: Face) -> bool:
         return not all(picture.has(self.embedder.model) for picture in face.pictures)

@@ -19,7 +19,16 @@ from msgspec.structs import replace
 from chalicelib.domain.captures import MAX_FACES, RULES, SeenFace
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.model import Face, Picture, Template, Tenant
-from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality, Sides
+from chalicelib.domain.pictures import (
+    ATTRIBUTES,
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+    Quality,
+    Sides,
+)
 from chalicelib.domain.rules.choice import Chooser
 from chalicelib.domain.rules.decision import OperatingPoint
 from chalicelib.domain.rules.templates import make_template, read_vector
@@ -65,7 +74,7 @@ def examine_faces(
     faces: Sequence[DetectedFace],
     wanted_attributes: Collection[str] = ATTRIBUTES,
     *,
-    all_boxes: Sequence[Box] | None = None,
+    all_boxes: Sequence[BoundingBox] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
     """Embed and estimate faces at once: return what the models found, with the embeddings, and an Estimated a face.
 

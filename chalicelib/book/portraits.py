@@ -15,7 +15,16 @@ from msgspec import Struct
 from chalicelib.book.models import examine_faces, include_pose, without_min_age
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.model import Template, Tenant
-from chalicelib.domain.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
+from chalicelib.domain.pictures import (
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    Found,
+    PictureRules,
+    Quality,
+    Sides,
+)
 from chalicelib.domain.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.domain.rules.templates import make_template, read_vector
 from chalicelib.service import Service
@@ -41,7 +50,7 @@ MAX_FACES = 40
 class Portrait(Struct, frozen=True):
     """A face to be enrolled, of a picture or stored (then without box). `embedding`: (dimensions,) float32, unit."""
 
-    box: Box | None
+    box: BoundingBox | None
     embedding: NDArray[np.float32]
     template: Template
     estimates: Estimates

@@ -40,7 +40,7 @@ from chalicelib.domain.errors import (
     UserNotFound,
 )
 from chalicelib.domain.grounds import require_record
-from chalicelib.domain.jobs import Chore, make_unfinished
+from chalicelib.domain.jobs import Job, make_unfinished
 from chalicelib.domain.model import STRANGER, Candidate, Decision, Face, Group, Picture, Tenant
 from chalicelib.domain.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
 from chalicelib.domain.pictures import PictureRules
@@ -188,9 +188,9 @@ class Subjects(Service["Book"]):
             target = self._move_face(tenant, group, source_now, target)
         return None
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore(
+            Job(
                 "subjects",
                 lambda context: make_unfinished(self.unite_all(context.tenant, context.remaining_s)),
                 nightly=True,

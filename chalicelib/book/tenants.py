@@ -25,7 +25,7 @@ from chalicelib.domain.errors import (
     TenantExists,
     TenantNotFound,
 )
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.model import (
     DEFAULT_GROUPS,
     Credentials,
@@ -181,7 +181,7 @@ class Tenants(Service["Book"]):
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
-            self.services.duties.consents_expire(tenant)
+            self.services.book_hooks.consents_expire(tenant)
         return tenant
 
     def open_if_restricted(self, item: Item) -> Tenant:
@@ -191,7 +191,7 @@ class Tenants(Service["Book"]):
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):
-            self.services.duties.consents_await(tenant)
+            self.services.book_hooks.consents_await(tenant)
         return tenant
 
     def has_expired_consent(self, tenant: Tenant) -> bool:
@@ -208,7 +208,7 @@ class Tenants(Service["Book"]):
             return
         for _ in count_attempts():
             if self.has_expired_consent(tenant):  # a run that restricts those people just now has not read this record
-                self.services.duties.consents_expire(tenant)
+                self.services.book_hooks.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
             if tenant.consents_end_at is not None and tenant.consents_end_at <= ends_at:
                 return
@@ -234,10 +234,10 @@ class Tenants(Service["Book"]):
         kinds = (keys.tenant_item("")[0], keys.ERASED)
         return not any(self.services.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore("format", lambda context: self._upgrade_format(context.tenant)),
-            Chore("old keys", lambda context: self._forget_old_keys(context.tenant)),
+            Job("format", lambda context: self._upgrade_format(context.tenant)),
+            Job("old keys", lambda context: self._forget_old_keys(context.tenant)),
         )
 
     @retry_if_changed(_KEYS_CHANGE)
@@ -406,7 +406,7 @@ class Tenants(Service["Book"]):
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
         """Begin what a change of settings asks for, after it was stored: strangers that are forgotten go now."""
         if changes.get("strangers") == FORGET:
-            self.services.duties.strangers_go(name)
+            self.services.book_hooks.strangers_go(name)
 
     def make_settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
         """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.

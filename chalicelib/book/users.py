@@ -53,7 +53,7 @@ class Refusal(NamedTuple):
     similarity: float | None = None
 
 
-class Outcome(Struct, frozen=True):
+class UserOutcome(Struct, frozen=True):
     """The faces that were done and those that were not.
 
     `remaining`: what a next transaction does; `face_count`: how many faces the user has after it.
@@ -69,7 +69,7 @@ class Outcome(Struct, frozen=True):
         return {"done": self.done, "refused": self.refused, "left": self.remaining, "held": self.face_count}
 
     @classmethod
-    def read_progress(cls, body: Mapping[str, Any]) -> Outcome:
+    def read_progress(cls, body: Mapping[str, Any]) -> UserOutcome:
         return cls(body["done"], [Refusal(*refusal) for refusal in body["refused"]], body["left"], body["held"])
 
 
@@ -150,14 +150,14 @@ class Users(Service["Book"]):
         faceids: Sequence[str],
         least_similarity: float,
         request: RequestId | None = None,
-    ) -> Outcome:
+    ) -> UserOutcome:
         """Give a user faces of its group. One that it has is neither done nor refused.
 
         `least_similarity`: the similarity (0..100) to the faces that it had before, if it had any. Raises UserNotFound,
         TooManyFaces, GroupNotFound, Busy, AnsweredAlready.
         """
 
-        def judge_faces(user: User, before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+        def judge_faces(user: User, before: UserOutcome, faces: Mapping[str, Face]) -> _Judged:
             """Take the faces that nobody has. A user that had none before this request is compared with none."""
             free_faceids = [faceid for faceid, face in faces.items() if not face.user]
             compared_faceids = free_faceids if user.faceids and not before.done else []
@@ -183,13 +183,13 @@ class Users(Service["Book"]):
 
     def disassociate_faces(
         self, tenant: Tenant, group: Group, id_: str, faceids: Sequence[str], request: RequestId | None = None
-    ) -> Outcome:
+    ) -> UserOutcome:
         """Take faces away from a user. One that has no user is neither done nor refused.
 
         Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready.
         """
 
-        def judge_faces(user: User, _before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+        def judge_faces(user: User, _before: UserOutcome, faces: Mapping[str, Face]) -> _Judged:
             faces_of_user = {faceid: face for faceid, face in faces.items() if face.user == user.id}
             require_free(faces_of_user.values())
             return list(faces_of_user), []
@@ -203,20 +203,20 @@ class Users(Service["Book"]):
         id_: str,
         faceids: Sequence[str],
         request: RequestId | None,
-        judge: Callable[[User, Outcome, Mapping[str, Face]], _Judged],
+        judge: Callable[[User, UserOutcome, Mapping[str, Face]], _Judged],
         *,
         joins: bool,
-    ) -> Outcome:
+    ) -> UserOutcome:
         """Give or take the faces that are judged fit, in one transaction or, beyond A_TRANSACTION, in two.
 
         `judge`: returns which of the faces are given or taken, and which are refused; `joins`: they are given.
         """
-        outcome = Outcome(remaining=[*dict.fromkeys(faceids)])
+        outcome = UserOutcome(remaining=[*dict.fromkeys(faceids)])
 
-        def plan_part(user: User) -> tuple[_Plan, Outcome]:
+        def plan_part(user: User) -> tuple[_Plan, UserOutcome]:
             """Plan what one transaction does, and return the outcome so far with it."""
             body = self.services.requests.read_progress(tenant.name, request) or {}
-            before = Outcome.read_progress(body) if body else outcome
+            before = UserOutcome.read_progress(body) if body else outcome
             faces = self.services.faces.read_faces_in_group(tenant, group, before.remaining)
             fit_faceids, unfit_refusals = judge(user, before, faces)
             faceids_now, faceids_later = fit_faceids[:A_TRANSACTION], fit_faceids[A_TRANSACTION:]
@@ -226,7 +226,7 @@ class Users(Service["Book"]):
                 user_faceids = [faceid for faceid in user.faceids if faceid not in {*faceids_now}]
             refusals = [*_list_refusals(user, before.remaining, faces), *unfit_refusals]
             refusals.sort(key=lambda refusal: before.remaining.index(refusal.faceid))
-            after = Outcome(
+            after = UserOutcome(
                 [*before.done, *faceids_now], [*before.refused, *refusals], faceids_later, len(user_faceids)
             )
             actions = self._make_face_updates(

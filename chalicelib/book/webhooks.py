@@ -45,7 +45,7 @@ from chalicelib.domain.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.names import legal_group_name
 from chalicelib.domain.webhooks import (
     FAILING_FROM,
@@ -745,5 +745,5 @@ class Webhooks(Service["Book"]):
     def deliveries(self) -> Deliveries:
         return Deliveries(self.services)
 
-    def list_chores(self) -> tuple[Chore, ...]:
-        return (Chore("events", lambda context: self.outbox.forget_expired(context.tenant.name), of_expired=True),)
+    def list_jobs(self) -> tuple[Job, ...]:
+        return (Job("events", lambda context: self.outbox.forget_expired(context.tenant.name), of_expired=True),)

@@ -1,10 +1,10 @@
 """The act under way: its actor, its name and its request. What is written meanwhile names it in the audit.
 
-The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
+The dialects' endpoints, the jobs and the command line begin an act; outside of one nothing is noted. The table at the
 end says what of each act becomes an entry, and privacy/reading what its answer tells of people; a dialect says
 both of its own acts (api/dialect.py). tests/privacy/audit/test_acts.py says which acts are none, and holds all against
-routes, chores and commands. Routes of v1 are called by method and path, those of the dialects by their names, commands
-and chores by theirs.
+routes, jobs and commands. Routes of v1 are called by method and path, those of the dialects by their names, commands
+and jobs by theirs.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Kind(StrEnum):
     """Its decision, even if it stores nothing."""
     EXPORT = "export"
     """The fact that it was done."""
-    CHORE = "chore"
+    JOB = "chore"
     """Its transactions that change faces or merges: the service itself does it."""
     SIGHTING = "sighting"
     """Its transactions that delete a face to make room; the rest stands in the capture itself."""
     NOTHING = "nothing"
 
 
-class Act(Struct):
+class AuditEvent(Struct):
     """One call of somebody. `what`: its name; `by`: whose.
 
     `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it concerns, such as a key's
@@ -69,11 +69,11 @@ class Act(Struct):
     """Whether an entry of it was written."""
 
 
-_current: ContextVar[Act | None] = ContextVar("act", default=None)
+_current: ContextVar[AuditEvent | None] = ContextVar("act", default=None)
 
 
 @contextmanager
-def begin_act(act: Act) -> Iterator[Act]:
+def begin_audit_event(act: AuditEvent) -> Iterator[AuditEvent]:
     """Count what is written inside, in this thread or task, as this act's."""
     token = _current.set(act)
     try:
@@ -82,12 +82,12 @@ def begin_act(act: Act) -> Iterator[Act]:
         _current.reset(token)
 
 
-def current() -> Act | None:
+def current() -> AuditEvent | None:
     return _current.get()
 
 
 def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
-    """Report that the answer says something of people. `Act.tells` says of which kind that is.
+    """Report that the answer says something of people. `AuditEvent.tells` says of which kind that is.
 
     `people`: ids of faces, or `member ID`; `unnamed`: how many there are besides who have no face.
     """
@@ -104,7 +104,7 @@ def report_users(users: Iterable[User]) -> None:
 
 
 def report_picture(what: str) -> None:
-    """Report that the answer shows a picture of `what`, as `Act.shown` says it."""
+    """Report that the answer shows a picture of `what`, as `AuditEvent.shown` says it."""
     if (act := _current.get()) is not None:
         act.shown[what] = None
 
@@ -136,7 +136,7 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "POST": "/v1/exports",
         "regulars": "about, audit breach, audit export, audit list, backup",
     },
-    Kind.CHORE: {
+    Kind.JOB: {
         "sweep": "merges, consents, strangers, pictures off, learnt pictures, retention, joining",
         "regulars": "retention",
         "watch": "faces, consents",
@@ -168,9 +168,9 @@ def kinds_by_name(names: Mapping[Kind, str]) -> Mapping[str, Kind]:
     return {name: kind for kind, names_of_kind in names.items() for name in names_of_kind.split(", ")}
 
 
-def chore(what: str, tenant: str) -> Act:
+def job(what: str, tenant: str) -> AuditEvent:
     """Return an act of the service itself."""
-    return Act(what, "regulars", kind_of(what), tenant=tenant)
+    return AuditEvent(what, "regulars", kind_of(what), tenant=tenant)
 
 
 def kind_of(what: str) -> Kind:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import NO_LABELS, Decision, Labels, Template
-from chalicelib.domain.pictures import MAX_PICTURE_BYTES, Box, DetectedFace, Estimates, PictureRules, Sides
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES, BoundingBox, DetectedFace, Estimates, PictureRules, Sides
 from chalicelib.domain.setting import Setting, setting, settings_of
 from chalicelib.storage.values import milliseconds, photo_id
 
@@ -183,7 +183,7 @@ class Sighting(Struct, frozen=True):
 
     number: int
     resolution: Resolution
-    box: Box
+    box: BoundingBox
     faceid: str | None = None
     quality: float | None = None
     reason: str = ""

@@ -1,7 +1,7 @@
 """Effects of writes on people and accesses, as the audit's entries and a restore know them.
 
 Who writes says the effect with the write itself (`does` of an action in storage/ports), once, where it happens. So
-an entry has it by whatever door, command or chore the write came, and no list of those is needed.
+an entry has it by whatever door, command or job the write came, and no list of those is needed.
 """
 
 from __future__ import annotations

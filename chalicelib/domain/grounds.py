@@ -1,7 +1,7 @@
 """Whom may a tenant have in its book that asks for consent? Whoever is more than a stranger of a camera has a ground.
 
 A stranger has no name, no note or other text, no user, the group of strangers, and the picture that a camera made it
-from. Each action that stores a face asks here (book/visits, book/faces, book/users), so no dialect, command or chore
+from. Each action that stores a face asks here (book/visits, book/faces, book/users), so no dialect, command or job
 has to.
 """
 

@@ -1,6 +1,6 @@
 """Duties: what others have to do when the book changes. The book asks at the moment of the change.
 
-These are the book's hooks. Alone it has no duties; what has some says so in one place (`Services.duties`). Actions ride
+These are the book's hooks. Alone it has no duties; what has some says so in one place (`Services.book_hooks`). Actions ride
 in the transaction of the change itself, so that both are there or neither.
 """
 
@@ -44,7 +44,7 @@ class Departure(Struct, frozen=True):
     follow: Callable[[], None] = lambda: None
 
 
-class Duties:
+class BookHooks:
     """The duties of a book that stands alone: none."""
 
     def faces_leave(

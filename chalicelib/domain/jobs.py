@@ -1,4 +1,4 @@
-"""Chores that the clock begins: what a room has to do for each tenant, beside what is asked of it."""
+"""Jobs that the clock begins: what a room has to do for each tenant, beside what is asked of it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ STOPS_AT_S = 60.0
 """Time that must be left to begin something more."""
 
 NIGHT_HOUR = 3
-"""The hour, in UTC, whose sweep does the nightly chores, too."""
+"""The hour, in UTC, whose sweep does the nightly jobs, too."""
 
 NIGHT_DAYS = 4
 """Days back that the nightly look for lost captures reaches: an ingest that stood still over a long weekend."""
 
 OWED = ("retention", "audit retention")
-"""Chores for which people were told a date: it is noted when each was done, and reported if that is too long ago."""
+"""Jobs for which people were told a date: it is noted when each was done, and reported if that is too long ago."""
 
 TRUSTED = timedelta(days=1)
 """On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
@@ -53,7 +53,7 @@ def judge_clock(before: Called | None, now: datetime) -> Called:
     return Called(now, now) if now - since >= SETTLED else Called(now, before.believed_at, since)
 
 
-class ChoreContext(Struct, frozen=True):
+class JobContext(Struct, frozen=True):
     """One tenant's turn. `after`: the position that `do` returned the last time.
 
     `remaining_s`: returns how long the run may still take.
@@ -66,34 +66,34 @@ class ChoreContext(Struct, frozen=True):
 
 
 class Unfinished(Struct, frozen=True):
-    """The answer of a chore whose time ran out. Another message goes on with it behind `after`."""
+    """The answer of a job whose time ran out. Another message goes on with it behind `after`."""
 
     after: str = ""
 
 
-class Chore(Struct, frozen=True):
-    """A chore, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
+class Job(Struct, frozen=True):
+    """A job, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
 
     `do`: returns an Unfinished if the time has run out, else anything. `nightly`: once a day. `ignores_clock`: it does
     the same whatever the clock says. `of_expired`: it deletes what has expired, which some storage does by itself.
     """
 
     name: str
-    do: Callable[[ChoreContext], object]
+    do: Callable[[JobContext], object]
     nightly: bool = False
     ignores_clock: bool = False
     of_expired: bool = False
 
 
-class Chores(Protocol):
-    """A room that has chores."""
+class Jobs(Protocol):
+    """A room that has jobs."""
 
-    def list_chores(self) -> tuple[Chore, ...]:
-        """Return the chores, in their order."""
+    def list_jobs(self) -> tuple[Job, ...]:
+        """Return the jobs, in their order."""
 
 
 def make_unfinished(is_done: bool) -> Unfinished | None:
-    """Return Unfinished for a chore that was not done. Its next run finds by itself where to go on."""
+    """Return Unfinished for a job that was not done. Its next run finds by itself where to go on."""
     return None if is_done else Unfinished()
 
 

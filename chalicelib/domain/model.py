@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent, Ending
-from chalicelib.domain.pictures import NO_ESTIMATES, Box, Estimates, Found, Gender, Sides
+from chalicelib.domain.pictures import NO_ESTIMATES, BoundingBox, Estimates, Found, Gender, Sides
 from chalicelib.domain.tenant_settings import FORGET, StoredSettings
 from chalicelib.storage.formats import FORMAT, Due
 
@@ -268,7 +268,7 @@ class Picture(Struct, frozen=True):
     """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
     found: Found | None = None
     """The place of the face in the photo. None: it was not enrolled from one, or before this was kept."""
-    meant: Box | None = None
+    meant: BoundingBox | None = None
     """The place of the face in the cropped photo, if another one shows in it, too."""
     spare: bool = False
     """The face is not compared by it: others are chosen (domain/rules/choice), or it looks like nobody of them."""

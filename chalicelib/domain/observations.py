@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.domain.model import NO_LABELS, Decision, Face, Labels
-from chalicelib.domain.pictures import NO_ESTIMATES, Box, Estimates
+from chalicelib.domain.pictures import NO_ESTIMATES, BoundingBox, Estimates
 from chalicelib.storage.values import made_at, milliseconds
 
 
@@ -126,7 +126,7 @@ class Observation(Struct, frozen=True, dict=True):
     labels: Labels
     kind: ObservationKind
     camera: str = ""
-    box: Box | None = None
+    box: BoundingBox | None = None
     estimates: Estimates = NO_ESTIMATES
     """Estimates of the picture that was sent."""
     decision: Decision | None = None
@@ -291,7 +291,7 @@ class Review(Struct, frozen=True):
     sighting_id: str
     decision: Decision | None = None
     """Why the sighting is the face's; None: the face was made from it."""
-    box: Box | None = None
+    box: BoundingBox | None = None
     """The place of the face in the capture; None: nobody noted it."""
     near: tuple[NearFace, ...] = ()
     """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone since."""

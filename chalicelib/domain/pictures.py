@@ -43,7 +43,7 @@ class Gender(StrEnum):
     FEMALE = "female"
 
 
-class Box(NamedTuple):
+class BoundingBox(NamedTuple):
     """A rectangle in pixels of the upright picture; it may reach over the picture's edge."""
 
     x: float
@@ -62,7 +62,7 @@ class DetectedFace(Struct, frozen=True):
     `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
     """
 
-    box: Box
+    box: BoundingBox
     landmarks: tuple[tuple[float, float], ...]
     score: float
 
@@ -179,7 +179,7 @@ class FaceJpeg(Struct, frozen=True):
     data: bytes
     thumbnail: bytes = b""
     sides: Sides | None = None
-    meant: Box | None = None
+    meant: BoundingBox | None = None
     """The place of the face in it, if another one shows in it, too."""
 
 

@@ -97,7 +97,7 @@ AS_STORED = "as it is stored"
 _TABLES = {table.name: table for table in keys.TABLES}
 
 
-class Place(Struct, frozen=True):
+class DataCategory(Struct, frozen=True):
     """A place. `name`: of a table, or what the objects are called in an archive and in docs/privacy.md.
 
     `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention, if it has some.
@@ -238,9 +238,9 @@ def _is_one_named(value: Any, faceids: frozenset[str]) -> bool:
 
 def _outside(
     name: str, holds: str, kept: str, end: Fate, restriction: Mark = Mark.AS_EVER, archive: str = "", **more: Any
-) -> Place:
+) -> DataCategory:
     """Make a place outside of the service's storage. `end`: by a deletion and by an erasure."""
-    return Place(name, holds, kept, end, end, restriction, whose=Whose.OTHERS, archive=archive, **more)
+    return DataCategory(name, holds, kept, end, end, restriction, whose=Whose.OTHERS, archive=archive, **more)
 
 
 _STAYS = Fate("stays")
@@ -253,8 +253,8 @@ _TAKEN_OUT = Fate("the face is taken out at once. The user goes with its last fa
 _REFUSED = Fate("refused while it is held")
 _WITH_PICTURES = Fate("gone with face pictures")
 
-PLACES = (
-    Place(
+DATA_MAP = (
+    DataCategory(
         "faces",
         "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates (age, gender ...), "
         "templates",
@@ -267,7 +267,7 @@ PLACES = (
         keys=("enrolment_key", "arrival_key", "consent_key"),
         classes=("Face", "ListedFace", "Picture", "Estimates", "Decision", "Consent"),
     ),
-    Place(
+    DataCategory(
         "names",
         "the words of the name; a search by name finds the face by them",
         "as long as the face",
@@ -275,7 +275,7 @@ PLACES = (
         agrees=Agrees.NAMES,
         keys=("name_term",),
     ),
-    Place(
+    DataCategory(
         "holds",
         "that the face is under legal hold, since when and why",
         "until the hold is lifted",
@@ -285,7 +285,7 @@ PLACES = (
         agrees=Agrees.NAMES,
         keys=("hold_item",),
     ),
-    Place(
+    DataCategory(
         "users",
         "the user or subject that the face belongs to: its id, the mean of its templates, a subject's name",
         "until its last face is deleted, erased, restricted, moved or merged into another. If a program deletes the "
@@ -301,7 +301,7 @@ PLACES = (
         classes=("User",),
         others=("templates",),
     ),
-    Place(
+    DataCategory(
         "arrivals",
         "visits: when each began and ended",
         "the last hundred days, but no longer than the face",
@@ -309,7 +309,7 @@ PLACES = (
         agrees=Agrees.VISITS,
         keys=("visits_page",),
     ),
-    Place(
+    DataCategory(
         "observations",
         "when the person was enrolled, searched for or seen: time, camera, group, labels, the face's place "
         "in the picture, score, estimates",
@@ -328,7 +328,7 @@ PLACES = (
         keys=("observation", "observations"),
         classes=("Observation",),
     ),
-    Place(
+    DataCategory(
         "captures",
         "the captures that show the person, where in the picture the face is, and how sure the match is",
         "`sighting_days` (120)",
@@ -343,7 +343,7 @@ PLACES = (
         classes=("Capture", "Sighting", "DetectedFace", "SeenFace", "Template"),
         others=("detection", "again"),
     ),
-    Place(
+    DataCategory(
         "journal",
         "recent changes of the gallery, with templates",
         "until the service writes the next snapshot: normally minutes, after a deletion at most three hours",
@@ -353,7 +353,7 @@ PLACES = (
         classes=("JournalEntry",),
         take_own=_take_own_changes,
     ),
-    Place(
+    DataCategory(
         "negatives",
         "templates of rejected pictures: those that were rejected for this person (not this person), and those of this "
         "person that were rejected for somebody else. Also what the sighting was before, so that the rejection can be "
@@ -366,7 +366,7 @@ PLACES = (
         take_own=_take_own_negative,
         others=MEMORY,
     ),
-    Place(
+    DataCategory(
         "merges",
         "faces that were merged into this person's, with templates, pictures and name, as long as the merge can be "
         "undone. Also the ids of faces that a correction made of this person's sightings, if the correction was "
@@ -378,7 +378,7 @@ PLACES = (
         classes=("Merge", "MergeBackup"),
         take_own=_take_own_merge,
     ),
-    Place(
+    DataCategory(
         "reviews",
         "sightings of the person that somebody should check, and the faces that look most like them",
         "as long as the pictures of captures, or until somebody answers the review",
@@ -388,7 +388,7 @@ PLACES = (
         classes=("Review",),
         take_own=_take_own_review,
     ),
-    Place(
+    DataCategory(
         "duplicates",
         "the note that another face may be the same person",
         "as long as both faces",
@@ -400,7 +400,7 @@ PLACES = (
         take_own=_take_own_pair,
         others=("id",),
     ),
-    Place(
+    DataCategory(
         "outbox",
         "events about the person that wait for a hook, or that no program has fetched yet: id, name, group, camera, "
         "score",
@@ -414,7 +414,7 @@ PLACES = (
         take_own=_take_own_event,
         time="created_at",
     ),
-    Place(
+    DataCategory(
         "hooks",
         "the ids of the faces about which a hook sends messages (its filter `people`). Hooks have nothing "
         "else about people in the book",
@@ -428,7 +428,7 @@ PLACES = (
         classes=("Hook",),
         time="created_at",
     ),
-    Place(
+    DataCategory(
         "requests",
         "answers to recent requests, so that the service recognises a repeated request",
         "an hour or two. For `v1` requests with an Idempotency-Key: a day",
@@ -436,7 +436,7 @@ PLACES = (
         _STAYS,
         take_own=_take_own_answer,
     ),
-    Place(
+    DataCategory(
         "stills",
         "the picture that a camera sent when an operator asked for it, to aim the camera. The service does not "
         "search for anybody in it",
@@ -447,7 +447,7 @@ PLACES = (
         archive="",
         keys=("still_item",),
     ),
-    Place(
+    DataCategory(
         "audit",
         "who did what with the person's data, when, and how the service recognised the person: ids, scores, keys, "
         "the reason of a legal hold. It has no names and no pictures",
@@ -457,7 +457,7 @@ PLACES = (
         keys=("audit_heads", "audit_number", "audit_entries", "audit_anchor"),
         classes=("ChainEnd",),
     ),
-    Place(
+    DataCategory(
         "face pictures",
         "the pictures of the face, up to a hundred, with the learnt pictures and small copies",
         "as long as the face. Learnt pictures: `learnt_days`",
@@ -467,7 +467,7 @@ PLACES = (
         archive="as files",
         keys=("face_picture", "thumbnail"),
     ),
-    Place(
+    DataCategory(
         "capture pictures",
         "the pictures that cameras sent, with everybody whom they show",
         "`capture_days` of the tenant, but at most `REGULARS_CAPTURE_DAYS`: 30 days. On AWS the maximum is the "
@@ -482,7 +482,7 @@ PLACES = (
         "as files, with others hidden",
         keys=("capture_picture",),
     ),
-    Place(
+    DataCategory(
         "crops",
         "faces that were cut out of captures when somebody looked at them, and small copies of captures",
         "as long as the capture's picture",
@@ -494,7 +494,7 @@ PLACES = (
         archive="as files",
         keys=("crop",),
     ),
-    Place(
+    DataCategory(
         "snapshots",
         "the templates of all faces, for searches. They are the same as in the face's record",
         "until the next snapshot. After a deletion it is written within three hours",
@@ -503,7 +503,7 @@ PLACES = (
         archive="the same is in `faces`",
         keys=("snapshot", "delta"),
     ),
-    Place(
+    DataCategory(
         "sealed days",
         "the observations of a day, for statistics: time, face, group, camera, labels, gender, decade of age",
         "as long as observations",
@@ -513,7 +513,7 @@ PLACES = (
         archive="the same is in `observations`",
         keys=("day_columns",),
     ),
-    Place(
+    DataCategory(
         "archives",
         "all data about one person, collected after somebody asked for them",
         "up to 12 hours",
@@ -622,9 +622,9 @@ NOBODYS = {
 and their classes."""
 
 
-def done_in(step: Step, *, erases: bool) -> Iterator[tuple[Place, Fate]]:
+def done_in(step: Step, *, erases: bool) -> Iterator[tuple[DataCategory, Fate]]:
     """Yield the places of which a step of an erasure, or else of a deletion, takes something."""
-    fates = ((place, place.erasure if erases else place.deletion) for place in PLACES)
+    fates = ((place, place.erasure if erases else place.deletion) for place in DATA_MAP)
     return ((place, fate) for place, fate in fates if fate.step is step)
 
 
@@ -640,7 +640,7 @@ class Marked:
 
     def list_spared_faces(self, name: str) -> frozenset[str]:
         """Return the faces of which no clock or setting takes anything out of a place."""
-        [place] = (place for place in PLACES if place.name == name)
+        [place] = (place for place in DATA_MAP if place.name == name)
         marks = zip((place.hold, place.restriction), self._faces, strict=True)
         return frozenset(face for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for face in faces)
 
@@ -655,7 +655,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def what_is_stored() -> str:
     """Return, in Markdown, the places with their contents, and how long these are kept."""
     head = ("place", "what is in it about a person", "found by", "how long")
-    return table(head, ((f"`{place.name}`", place.holds, place.whose, place.kept) for place in PLACES))
+    return table(head, ((f"`{place.name}`", place.holds, place.whose, place.kept) for place in DATA_MAP))
 
 
 def what_happens() -> str:
@@ -663,7 +663,7 @@ def what_happens() -> str:
     head = ("place", "deletion", "erasure", "restriction", "legal hold", "archive")
     rows = (
         (place.name, place.deletion.says, place.erasure.says, place.restriction, place.hold, place.archive)
-        for place in PLACES
+        for place in DATA_MAP
     )
     return table(head, ((f"`{name}`", *others, archive or "no") for name, *others, archive in rows))
 

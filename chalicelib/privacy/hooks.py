@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.captures import Capture, Sighting
 from chalicelib.domain.errors import Busy
-from chalicelib.domain.hooks import Departure, Duties
+from chalicelib.domain.hooks import BookHooks, Departure
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.service import Service
 from chalicelib.storage.ports import Action
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 
-class RightsDuties(Service["Services"], Duties):
+class PrivacyHooks(Service["Services"], BookHooks):
     """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired,
     erasures of strangers, no archive that shows another face, entries of sightings.
     """
@@ -44,8 +44,8 @@ class RightsDuties(Service["Services"], Duties):
 
     def strangers_go(self, tenant: str) -> None:
         """Have the sweep erase those that were kept, now. If the queue fails, it does so within the hour."""
-        now, chores = milliseconds(self.services.clock.now()), ("strangers", "pictures off")
-        self.services.wake(tenant, hour=now, chores=chores, after="", is_part=True)
+        now, jobs = milliseconds(self.services.clock.now()), ("strangers", "pictures off")
+        self.services.wake(tenant, hour=now, jobs=jobs, after="", is_part=True)
 
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         self.services.archives.forget(tenant, faceid)

@@ -23,7 +23,7 @@ from chalicelib.storage.items import cut_in_parts
 from chalicelib.storage.values import omit_none
 
 if TYPE_CHECKING:
-    from chalicelib.domain.audit_events import Act
+    from chalicelib.domain.audit_events import AuditEvent
 
 
 class Data(StrEnum):
@@ -125,7 +125,7 @@ def is_person(subject: str) -> bool:
     return " " not in subject or subject.startswith("member ")
 
 
-def kinds_of(act: Act) -> frozenset[Data]:
+def kinds_of(act: AuditEvent) -> frozenset[Data]:
     """Return what an act tells of people. One that reports people and declares nothing tells everything."""
     return frozenset(map(Data, act.tells or READS.get(act.what, tuple(Data))))
 

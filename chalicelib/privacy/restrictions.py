@@ -33,7 +33,7 @@ from chalicelib.domain.rules.templates import (
     reduce_templates,
     user_of,
 )
-from chalicelib.privacy.data_map import PLACES, Mark
+from chalicelib.privacy.data_map import DATA_MAP, Mark
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
@@ -155,7 +155,10 @@ class Restrictions(Service["Services"]):
             ):
                 raise Busy("the consent of many people has just expired, and they are put away: send the request again")
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
-            with suppress(FaceNotFound), audit_events.begin_act(audit_events.chore("watch consents", tenant.name)):
+            with (
+                suppress(FaceNotFound),
+                audit_events.begin_audit_event(audit_events.job("watch consents", tenant.name)),
+            ):
                 self._expire_face(tenant, first_face.faceid, now)
 
     def request_expiry(self, tenant: Tenant) -> None:
@@ -164,7 +167,7 @@ class Restrictions(Service["Services"]):
             self.services.wake(tenant.name, consents=True)
 
     def note_withdrawn(self, tenant: Tenant) -> None:
-        """Note whether sightings have to be compared with somebody: a chore, since versions before noted nothing.
+        """Note whether sightings have to be compared with somebody: a job, since versions before noted nothing.
 
         If somebody's record ends meanwhile, the note stays as that change made it.
         """
@@ -227,7 +230,7 @@ class Restrictions(Service["Services"]):
         """
         actions = [
             action
-            for place in PLACES
+            for place in DATA_MAP
             if place.restriction is Mark.UNNAMED
             and (take_out := (place.erasure if is_ended else place.deletion).take_out)
             for item in place.walk_items(self.services.items, tenant)

@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
-"""Kinds that the chore `retention` deletes; the others have chores of their own."""
+"""Kinds that the job `retention` deletes; the others have jobs of their own."""
 
 
 ONE_IN_A_SWEEP, LEAST_A_SWEEP = 5, 5

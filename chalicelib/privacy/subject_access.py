@@ -41,7 +41,7 @@ from chalicelib.domain.rules.templates import user_of
 from chalicelib.domain.tenant_settings import count_capture_days, count_sighting_days
 from chalicelib.domain.webhooks import KEPT_FOR
 from chalicelib.privacy.audit_entries import Entry, faces_of, list_absorbed_faces
-from chalicelib.privacy.data_map import AS_STORED, PLACES, Place
+from chalicelib.privacy.data_map import AS_STORED, DATA_MAP, DataCategory
 from chalicelib.privacy.notices import write_list
 from chalicelib.privacy.retention import find_unseen_days_of_face
 from chalicelib.privacy.texts import Language, direction_of, isolate, words_of
@@ -198,10 +198,10 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
 
 def read_holdings(subject: Subject) -> dict[str, list[Item]]:
     """Read the records of the person in every place, by its name."""
-    return {place.name: list(_read_place(place, subject)) for place in PLACES if place.archive == AS_STORED}
+    return {place.name: list(_read_place(place, subject)) for place in DATA_MAP if place.archive == AS_STORED}
 
 
-def _read_place(place: Place, subject: Subject) -> Iterator[Item]:
+def _read_place(place: DataCategory, subject: Subject) -> Iterator[Item]:
     if (take_own := place.take_own) is None:
         own_items = READERS[place.name](subject)
     else:
@@ -370,7 +370,7 @@ def _list_places(holdings: Mapping[str, Any], language: Language) -> list[list[s
             place.holds if language == "en" else words_of("places", language)[place.name],
             str(len(holdings[place.name])) if place.name in holdings else "",
         ]
-        for place in PLACES
+        for place in DATA_MAP
         if place.is_ours
     ]
 
@@ -524,7 +524,7 @@ class Archives(Service["Services"]):
             "group": group.name if group else "",
             "model": tenant.model,
             "pictures": pictures,
-            "places": {place.name: place.holds for place in PLACES if place.is_ours},
+            "places": {place.name: place.holds for place in DATA_MAP if place.is_ours},
             "held": read_holdings(subject),
             "kept": self._list_retention(tenant, group, subject.face),
             "told": self._list_hooks(tenant),

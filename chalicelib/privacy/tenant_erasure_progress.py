@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from chalicelib.privacy.data_map import PLACES
+from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.privacy.erasure_progress import COUNT
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
@@ -95,5 +95,5 @@ def tenant_statement(erasure: TenantErasure, done_at: datetime) -> dict[str, Any
         "by": erasure.by,
         "counts": dict(erasure.counts),
         "left": "this receipt; and what is outside of the service: "
-        + ", ".join(place.name for place in PLACES if not place.is_ours),
+        + ", ".join(place.name for place in DATA_MAP if not place.is_ours),
     }

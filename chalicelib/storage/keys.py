@@ -177,7 +177,7 @@ def is_of_tenant(table: Table, item: Mapping[str, Any], tenant: str) -> bool:
 TENANT_ITEM = "TENANT"
 QUOTA_ITEM = "QUOTA"
 SWEPT_ITEM = "SWEPT"
-"""Of the item that says when the tenant was last swept whole, and when the chores were done that are owed."""
+"""Of the item that says when the tenant was last swept whole, and when the jobs were done that are owed."""
 CALLED_ITEM = "CALLED"
 """Of the item that says when the schedule last asked for a sweep, and whether the clock was doubted then."""
 WITHHELD_ITEM = "WITHHELD"

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
-from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -442,7 +442,7 @@ class Vision(Protocol):
         faces: Sequence[DetectedFace],
         wanted_attributes: Collection[str] = ATTRIBUTES,
         *,
-        all_boxes: Sequence[Box] | None = None,
+        all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
         """Do what `embed` and `describe` do, side by side on cores that are free.
 
@@ -463,19 +463,19 @@ class Vision(Protocol):
         `wanted_attributes`: names of ATTRIBUTES; pose and quality are always estimated, and other models do not run.
         """
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail.
 
         `others`: boxes of the picture's other faces; the thumbnail shows the one that is meant if one of them is in it.
         """
 
-    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
         """Make a JPEG of the face in a box to look at, which is brighter than all else if another face is in it."""
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         """Make a JPEG of the whole picture, no side of which is longer than `side_px`."""
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Make a JPEG of the whole picture in which nobody can recognise the faces in these boxes."""
 
 

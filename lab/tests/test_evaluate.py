@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from regulars.cli import main
 from regulars.measuring import labelled, looking
 from regulars.measuring.looking import choose_main_face
 
 
 def face(x: float, y: float, side: float) -> DetectedFace:
-    return DetectedFace(Box(x - side / 2, y - side / 2, side, side), (), 0.9)
+    return DetectedFace(BoundingBox(x - side / 2, y - side / 2, side, side), (), 0.9)
 
 
 def test_the_person_is_the_large_face_near_the_middle() -> None:

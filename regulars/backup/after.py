@@ -21,7 +21,7 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.domain.audit_events import Act, Kind, begin_act
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
 from chalicelib.domain.effects import SHOP, Effect, read_setting
 from chalicelib.domain.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.domain.model import Tenant
@@ -304,9 +304,9 @@ def redo_since(
                 yield f"{tenant.name}: {line}"
 
 
-def begin_restore_act(tenant: Tenant) -> AbstractContextManager[Act]:
+def begin_restore_act(tenant: Tenant) -> AbstractContextManager[AuditEvent]:
     """Count what is written inside as the restore of this tenant's book: the audit has it."""
-    return begin_act(Act("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name))
+    return begin_audit_event(AuditEvent("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name))
 
 
 def redo_tenant(

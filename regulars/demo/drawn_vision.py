@@ -22,7 +22,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.pictures import (
     ATTRIBUTES,
-    Box,
+    BoundingBox,
     DetectedFace,
     Estimates,
     FaceJpeg,
@@ -112,7 +112,9 @@ class DrawnVision:
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         x, y, width, height = FACE
         count = len(_read_people(image))
-        return [DetectedFace(Box(x + FACE_STEP_PX * number, y, width, height), (), 0.9) for number in range(count)]
+        return [
+            DetectedFace(BoundingBox(x + FACE_STEP_PX * number, y, width, height), (), 0.9) for number in range(count)
+        ]
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return self.detect(image)
@@ -126,7 +128,7 @@ class DrawnVision:
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
         *,
-        all_boxes: Sequence[Box] | None = None,
+        all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
         jpegs = [] if all_boxes is None else [self.crop(image, face) for face in faces]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
@@ -168,18 +170,18 @@ class DrawnVision:
         ]
         return [each.without(unwanted) for each in estimates]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         person = _find_person(image, face)
         head_jpeg, thumbnail = _draw_head(person.number, smiles=person.smiles)
         return FaceJpeg(head_jpeg + _write_people([person]), thumbnail, Sides(HEAD[2] - HEAD[0], HEAD[3] - HEAD[1]))
 
-    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return _draw_head(_read_people(image)[0].number, smiles=True)[1]
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Blur the drawing so that nobody is recognised; nobody is on it any more."""
         drawing = Image.open(io.BytesIO(_draw_jpeg(_read_people(image)[0].number, smiles=True)))
         return encode_jpeg(drawing.filter(ImageFilter.GaussianBlur(SIDE_PX / 10))) + _write_people([])

@@ -36,7 +36,7 @@ def list_needs(memory_mb: float, disk_mb: float) -> dict[str, Callable[[int], fl
 
     ApiRate: an offer for each capture, and heartbeats. IngestConcurrency: the runs that captures keep busy, which wait
     for cold galleries, too, if search functions have `memory_mb` and `disk_mb`. BuildIndexConcurrency: runs that end a
-    shop's worst night within three hours (lab: bench/chores.py). SearchMemory, SearchDisk: they keep galleries warm.
+    shop's worst night within three hours (lab: bench/jobs.py). SearchMemory, SearchDisk: they keep galleries warm.
     """
     captures_a_s = A_DAY / OPEN_S * PEAK
 

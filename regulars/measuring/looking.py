@@ -24,7 +24,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.errors import Unusable
-from chalicelib.domain.pictures import Box, PictureRules
+from chalicelib.domain.pictures import BoundingBox, PictureRules
 from chalicelib.storage.ports import Vision
 from chalicelib.telemetry import collect_stages
 from regulars.errors import OperatorError
@@ -44,7 +44,7 @@ KEPT_EVERY = 32
 
 class _Placed(Protocol):
     @property
-    def box(self) -> Box: ...
+    def box(self) -> BoundingBox: ...
 
 
 _Face = TypeVar("_Face", bound=_Placed)

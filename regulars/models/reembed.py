@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.progress import Progress as Bar
 
-from chalicelib.book.model_change import Outcome
+from chalicelib.book.model_change import ReembeddingOutcome
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
@@ -66,7 +66,7 @@ def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeli
     return f"{tenant}: {remaining.faces} faces{duration}; reads {remaining.pictures} pictures"
 
 
-def _change_model(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
+def _change_model(services: Services, tenant: str, old: Vision, new: FacePipeline) -> ReembeddingOutcome:
     with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 
@@ -76,7 +76,7 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
         return services.reembedding.change_model(tenant, old, new, show, threads=count_cores())
 
 
-def _print_outcome(tenant: str, outcome: Outcome) -> None:
+def _print_outcome(tenant: str, outcome: ReembeddingOutcome) -> None:
     """Print how many faces have the new model's embeddings, and which have not, with the reasons."""
     outlook = "searches go by it from now on" if outcome.switched else "they go by it already"
     print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {outlook}")
@@ -95,7 +95,7 @@ def _print_outcome(tenant: str, outcome: Outcome) -> None:
         _print_reasons(outcome, poorer)
 
 
-def _print_reasons(outcome: Outcome, faceids: Collection[str]) -> None:
+def _print_reasons(outcome: ReembeddingOutcome, faceids: Collection[str]) -> None:
     for faceid in sorted(faceids):
         print(f"  {faceid}  {outcome.failures[faceid]}")
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.api.credentials import NOBODY, FindTenant, Recognise, SignatureClaim
+from chalicelib.api.credentials import NOBODY, FindTenant, Recognise, SignatureCredential
 from chalicelib.api.http import ONE_BOX, HttpRequest
 from chalicelib.api.v1 import routes as v1
 from chalicelib.auth.addresses import find_network
@@ -101,7 +101,7 @@ class Tenants:
         dialect_claim = find_views(request.path).read_claim(self._services.settings, request)
         if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
             dialect_claim = v1.VIEWS.read_claim(self._services.settings, request)
-        if isinstance(dialect_claim, SignatureClaim):
+        if isinstance(dialect_claim, SignatureCredential):
             claim_key = (dialect_claim.find, dialect_claim.id, find_network(request.client))
             hint = replace(self._make_hint(claim_key, partial(self._check_signature, dialect_claim)), by_body=True)
             is_short = 0 < len(request.body) <= SHORT_BYTES
@@ -152,7 +152,7 @@ class Tenants:
         except Exception:
             return False
 
-    def _check_signature(self, claim: SignatureClaim, request: Request) -> str | None:
+    def _check_signature(self, claim: SignatureCredential, request: Request) -> str | None:
         """Return the tenant that signed the request.
 
         None if the signature is wrong: the application tells the sender why.

@@ -36,7 +36,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.errors import KeyNotFound
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.services import Services
 from chalicelib.storage.box.uploads import FolderUploadStore
@@ -463,7 +463,7 @@ def warm_up(services: Any) -> set[str]:
 
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
-    face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
+    face = DetectedFace(BoundingBox(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
     vision_by_tenant = {
         tenant.name: services.tenant_vision.choose_vision(tenant.model)
         for tenant in services.tenants.list_all()[:WARM_TENANTS]

@@ -68,7 +68,7 @@ class CredentialsFile:
             try:
                 entries = _read_entries(self.path)
                 if self._tenants.is_unused():
-                    with audit_events.begin_act(audit_events.chore("regulars tenants add", FIRST_TENANT[0])):
+                    with audit_events.begin_audit_event(audit_events.job("regulars tenants add", FIRST_TENANT[0])):
                         credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=find_machine_zone()))
                     self._write_down(credentials, entries)
             except DamagedFile as error:

@@ -45,7 +45,7 @@ Advance = Callable[[int], object]
 KEPT, PRESENT, REFUSED, LEFT_OUT, BARE = "kept", "in already", "refused", "left out", "without a picture"
 
 
-class Outcome(Struct, frozen=True):
+class ImportOutcome(Struct, frozen=True):
     """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words; or
     who else a person looks like."""
 
@@ -58,7 +58,7 @@ class Fate(Struct, frozen=True):
     """The outcome of a photo, with its name, of a person, by the person's key."""
 
     person: str
-    outcome: Outcome
+    outcome: ImportOutcome
 
 
 class Ready(Struct, frozen=True):
@@ -113,7 +113,7 @@ class Import(Struct):
         face_ids = choose_face_ids(person, self._name_group(person), [*photos])
         if restricted := sorted(restricted_ids & set(face_ids.values())):
             why = f"this person is face {restricted[0]!r}, which is restricted: it is kept, and used for nothing"
-            outcomes = [Outcome(photo.name, REFUSED, why) for photo in photos.values()]
+            outcomes = [ImportOutcome(photo.name, REFUSED, why) for photo in photos.values()]
         else:
             presence = find_person(self.service, person, face_ids) or Presence()
             outcomes = self._send_photos(person, photos, face_ids, presence)
@@ -122,26 +122,26 @@ class Import(Struct):
 
     def _send_photos(
         self, person: Person, photos: Mapping[str, Ready], face_ids: Mapping[str, str], presence: Presence
-    ) -> list[Outcome]:
+    ) -> list[ImportOutcome]:
         """Send the photos that the person's face lacks, and keep in `presence` which it has then."""
-        outcomes = [Outcome(photo.name, PRESENT) for id_, photo in photos.items() if id_ in presence.photo_ids]
+        outcomes = [ImportOutcome(photo.name, PRESENT) for id_, photo in photos.items() if id_ in presence.photo_ids]
         missing = [photo for id_, photo in photos.items() if id_ not in presence.photo_ids]
         has_room = presence.given_count < MAX_PICTURES
         refusal = ""
         for photo in self._order_by_quality(person, missing) if has_room else missing:
             if refusal:
-                outcomes.append(Outcome(photo.name, REFUSED, refusal))
+                outcomes.append(ImportOutcome(photo.name, REFUSED, refusal))
                 continue
             if presence.given_count >= MAX_PICTURES:
-                outcomes.append(Outcome(photo.name, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures"))
+                outcomes.append(ImportOutcome(photo.name, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures"))
                 continue
             try:
                 outcomes.append(self._send(person, photo, face_ids, presence))
             except _OF_THE_PHOTO as error:
-                outcomes.append(Outcome(photo.name, REFUSED, str(error)))
+                outcomes.append(ImportOutcome(photo.name, REFUSED, str(error)))
             except _OF_THE_PERSON as error:
                 refusal = str(error)
-                outcomes.append(Outcome(photo.name, REFUSED, refusal))
+                outcomes.append(ImportOutcome(photo.name, REFUSED, refusal))
         return outcomes
 
     def _order_by_quality(self, person: Person, photos: Sequence[Ready]) -> list[Ready]:
@@ -158,28 +158,28 @@ class Import(Struct):
             return False, -1.0
         return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
 
-    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> Outcome:
+    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> ImportOutcome:
         """Enrol the person by this photo or, if the person has a face, add it to that. Return what became of it."""
         if photo.id in presence.photo_ids:  # the face was found by the photo before
-            return Outcome(photo.name, PRESENT)
+            return ImportOutcome(photo.name, PRESENT)
         if presence.photo_ids:
             vouched = self.is_vouched_for or person.is_vouched_for
             self.service.add_picture(presence.faceid, picture=photo.data, trust=vouched)
             _add_photo(presence, presence.faceid, photo)
-            return Outcome(photo.name, KEPT)
+            return ImportOutcome(photo.name, KEPT)
         faceid, looks_like = face_ids[photo.id], ""
         try:
             self._enrol(person, photo, faceid, "refuse")
         except (codes.FaceExists, codes.FaceKnown) as error:
             known_id = str(error.details.get("face", faceid))
             if self._join_known(person, photo, face_ids, known_id, presence):
-                return Outcome(photo.name, PRESENT)
+                return ImportOutcome(photo.name, PRESENT)
             if self.if_known == "refuse" or isinstance(error, codes.FaceExists):
                 raise
             looks_like = self._name_likeness(known_id)
             self._enrol(person, photo, faceid, "enrol")
         _add_photo(presence, faceid, photo)
-        return Outcome(photo.name, KEPT, looks_like)
+        return ImportOutcome(photo.name, KEPT, looks_like)
 
     def _join_known(
         self, person: Person, photo: Ready, face_ids: Mapping[str, str], known_id: str, presence: Presence
@@ -226,15 +226,15 @@ def read_photo(photo: Photo) -> Ready:
     return Ready(photo.name, shrink_to_fit(photo.read()))
 
 
-def _read_photos(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:
+def _read_photos(person: Person) -> tuple[dict[str, Ready], list[ImportOutcome]]:
     """Read the person's photos, by id; and say which of them no service would read."""
     photos: dict[str, Ready] = {}
-    unreadable = [] if person.photos else [Outcome("", BARE, "no picture of this person was kept")]
+    unreadable = [] if person.photos else [ImportOutcome("", BARE, "no picture of this person was kept")]
     for photo in person.photos:
         try:
             ready = read_photo(photo)
         except (OSError, PictureTooLarge) as error:
-            unreadable.append(Outcome(photo.name, REFUSED, str(error)))
+            unreadable.append(ImportOutcome(photo.name, REFUSED, str(error)))
         else:
             photos[ready.id] = ready
     return photos, unreadable
@@ -327,10 +327,10 @@ class Rehearsal(Import):
         restricted_ids = frozenset(restriction.face for restriction in self.service.list_restrictions())
         return process_people(source.people, lambda person: self._import_person(person, restricted_ids), advance)
 
-    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> Outcome:
+    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> ImportOutcome:
         """Judge a photo as the import would, in place of sending it. Raises ConsentMissing."""
         if photo.id in presence.photo_ids:
-            return Outcome(photo.name, PRESENT)
+            return ImportOutcome(photo.name, PRESENT)
         is_further = bool(presence.photo_ids)
         if not is_further and self.asks_consent and not person.other_fields.get("consent"):
             raise codes.ConsentMissing("nobody is enrolled without a record of consent")
@@ -338,10 +338,10 @@ class Rehearsal(Import):
         if not why and is_further and not (self.is_vouched_for or person.is_vouched_for):
             why = self._find_unlikeness(person, photo, presence.faceid)
         if why:
-            return Outcome(photo.name, REFUSED, why)
+            return ImportOutcome(photo.name, REFUSED, why)
         self.first_photos.setdefault(person.key, photo)
         _add_photo(presence, presence.faceid or face_ids[photo.id], photo)
-        return Outcome(photo.name, KEPT)
+        return ImportOutcome(photo.name, KEPT)
 
     def _find_unlikeness(self, person: Person, photo: Ready, faceid: str) -> str:
         """Say if a photo is unlike the one that would enrol the person, or the person's face in the book."""

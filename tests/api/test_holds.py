@@ -172,7 +172,7 @@ def test_what_would_take_something_from_a_held_face_is_refused_and_changes_nothi
     assert shop.kept() == before
 
 
-def test_no_chore_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path: Path) -> None:
+def test_no_job_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path: Path) -> None:
     with closing(Book(tmp_path)) as book:
         shop = Shop(book)
         before, files = shop.kept()

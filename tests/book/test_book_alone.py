@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.book.book import Book
 from chalicelib.domain.captures import Capture, Sighting
-from chalicelib.domain.hooks import FULL, Departure, Duties
+from chalicelib.domain.hooks import FULL, BookHooks, Departure
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -18,7 +18,7 @@ from tests.support.book.book import shot
 from tests.support.fakes import RULES, Person, picture
 
 
-class Heard(Duties):
+class Heard(BookHooks):
     """Duties that note what they are told, and store an item for each face that leaves, in place of a record."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ def test_alone_it_recognises_merges_rejects_and_deletes_and_stores_nothing_of_ri
 def test_who_takes_the_hooks_hears_of_each_face_that_leaves_or_changes_and_of_each_sighting(tmp_path: Path) -> None:
     with closing(Shop(tmp_path)) as shop:
         book, tenant, heard = alone(shop), shop.tenant, Heard()
-        book.duties = heard
+        book.book_hooks = heard
         ann = book.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=120.0)), RULES)
         other = seen_by(book, shop, 0, 2)
         capture = shop.put(shot(2, 1))
@@ -113,7 +113,7 @@ def test_who_takes_the_hooks_hears_of_each_face_that_leaves_or_changes_and_of_ea
 def test_a_stranger_who_makes_room_leaves_as_others_do(tmp_path: Path) -> None:
     with closing(Shop(tmp_path)) as shop:
         book, heard = alone(shop), Heard()
-        book.duties = heard
+        book.book_hooks = heard
         first = seen_by(book, shop, 0, 1).faceid
         book.groups.change_by_name(shop.tenant, "stranger", {"capacity": 1})
         second = seen_by(book, shop, 1, 2).faceid

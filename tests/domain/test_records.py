@@ -21,7 +21,7 @@ from chalicelib.domain.model import (
     Restriction,
     Template,
 )
-from chalicelib.domain.pictures import Box, Estimates, Gender, Pose, Sides
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose, Sides
 from chalicelib.storage import keys
 from chalicelib.storage.limits import attribute_size
 from chalicelib.storage.records.faces import (
@@ -65,7 +65,7 @@ pictures = st.lists(
         moments,
         templates,
         estimates,
-        meant=st.none() | st.just(Box(12.5, 0.0, 250.1, 301.0)),
+        meant=st.none() | st.just(BoundingBox(12.5, 0.0, 250.1, 301.0)),
     ),
     min_size=1,
     max_size=3,

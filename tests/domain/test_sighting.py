@@ -14,14 +14,14 @@ from chalicelib.domain.captures import Camera, Capture, CaptureState, Resolution
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import REGULAR, STRANGER, Decision, Face, Group, Hold, Learnt, Picture, Profile, Tenant
 from chalicelib.domain.observations import NearFace, Observation, ReviewKind
-from chalicelib.domain.pictures import Box, DetectedFace, Estimates, Gender
+from chalicelib.domain.pictures import BoundingBox, DetectedFace, Estimates, Gender
 from chalicelib.domain.rules.promotion import Promotion, PromotionRule
 from chalicelib.domain.rules.sighting import (
     FULL_AGAIN_AFTER,
     Context,
     Judge,
     OpenSighting,
-    Outcome,
+    SightingOutcome,
     make_founding_picture,
     plan_visits,
     resolve_sighting,
@@ -64,7 +64,9 @@ def seen(quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side
     """Somebody's face; the less `likeness`, the less it looks like the others of that person."""
     row = likeness * embedding_of(who) + np.sqrt(1 - likeness**2) * embedding_of(5_000)
     template = make_template("fake", (row / np.linalg.norm(row)).astype(np.float32))
-    return SeenFace(DetectedFace(Box(1, 2, side, side + 9), (), 0.9), template, Estimates(quality=quality), "blurred")
+    return SeenFace(
+        DetectedFace(BoundingBox(1, 2, side, side + 9), (), 0.9), template, Estimates(quality=quality), "blurred"
+    )
 
 
 def sighted(minutes: float, face: SeenFace | None = None, **changes: Any) -> OpenSighting:
@@ -95,11 +97,11 @@ class Story:
         assert group is not None
         return FaceVisits(self.face, self.visits, self.groups, group)
 
-    def see(self, *minutes: float, **changes: Any) -> Outcome:
+    def see(self, *minutes: float, **changes: Any) -> SightingOutcome:
         """Resolve sightings at these minutes after Monday nine o'clock; return the outcome of the last one."""
         return [self.take(sighted(at, **changes)) for at in minutes][-1]
 
-    def take(self, one: OpenSighting, **read: Any) -> Outcome:
+    def take(self, one: OpenSighting, **read: Any) -> SightingOutcome:
         stored = tuple(self.observations.values())
         outcome = resolve_sighting(
             Context(one, self.held, plan_visits(one, self.held), MATCH, judge=JUDGE, sightings=stored, **read)
@@ -116,7 +118,7 @@ class Story:
         return self.face.group_id, self.face.arrive_count
 
 
-def kinds(outcome: Outcome) -> list[EventKind]:
+def kinds(outcome: SightingOutcome) -> list[EventKind]:
     return [event.kind for event in outcome.events]
 
 

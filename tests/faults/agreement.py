@@ -81,7 +81,7 @@ def is_success(answer: Any) -> bool:
 
 
 def disagreeing(box: Box) -> list[str]:
-    """What does not agree with itself when all chores were done."""
+    """What does not agree with itself when all jobs were done."""
     box.settle()
     return [
         *([] if box.nothing_else_is_stored() else ["a picture without a face, or a face without its picture"]),

@@ -1,6 +1,6 @@
 """What a use case did to people and accesses: its entries say it, and a restore from before gives none of it back.
 
-The use cases are those of all routes, dialects, functions and chores (`everything`), and what is looked for is found by
+The use cases are those of all routes, dialects, functions and jobs (`everything`), and what is looked for is found by
 their entries: no list of acts decides. So a new one that says nothing, or that a restore undoes, fails.
 """
 
@@ -25,7 +25,7 @@ from regulars.backup.after import Export, read_changes_since, redo_tenant
 from tests.support.faults.shop import Box, Shop
 
 _OF_DIALECTS = {f"{one.name} {act}": kind for one in DIALECTS for act, kind in one.acts.items()}
-_SAY = {Kind.CHANGE, Kind.CHORE}
+_SAY = {Kind.CHANGE, Kind.JOB}
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 UNDONE = {
     *(Effect.HOLDS, Effect.RESTRICTS, Effect.WITHDRAWS),

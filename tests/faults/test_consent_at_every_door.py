@@ -1,4 +1,4 @@
-"""A tenant that asks for consent: through no route, function or chore does somebody without it become more than a
+"""A tenant that asks for consent: through no route, function or job does somebody without it become more than a
 stranger. Every row of use_cases.py is tried, so that a new door is, too.
 """
 

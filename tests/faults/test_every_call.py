@@ -17,7 +17,7 @@ def test_everything_has_a_row() -> None:
     """Add a row to support/faults/use_cases.py for what is missing: how it is called, and in which shop it succeeds."""
     rows = {case.route for case in USE_CASES}
     assert sorted(set(everything()) - rows) == [], "has no row in tests/support/faults/use_cases.py: add one"
-    assert sorted(rows - set(everything())) == [], "is no route, function or chore any more: take its row away"
+    assert sorted(rows - set(everything())) == [], "is no route, function or job any more: take its row away"
     paths = {route.split()[1] for route in rows if "/" in route}
     paths |= {path for _, path in WITHOUT_STORAGE}
     assert sorted(set(app.app.routes) - paths) == [], "is served by no dialect that `everything` knows: add its table"

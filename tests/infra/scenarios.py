@@ -14,7 +14,7 @@ from chalicelib.book.commit import INDEX_EVERY
 from chalicelib.domain.captures import captured_ms
 from chalicelib.domain.model import RESTRICTED, Credentials, Decision, Labels, Negative, Profile, Tenant
 from chalicelib.domain.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.storage import keys
@@ -695,7 +695,7 @@ SEND_NOBODY = {"canary", "deliver"}
 
 def _compared_with(near: str, faceid: str, sighting_id: str) -> Review:
     """Somebody may look at a match of one face, to which another was near."""
-    at, box = moment(captured_ms(sighting_id)), Box(1.0, 1.0, 9.0, 9.0)
+    at, box = moment(captured_ms(sighting_id)), BoundingBox(1.0, 1.0, 9.0, 9.0)
     nearest = (NearFace(near, 0.4), NearFace(faceid, 0.3))
     return Review(ReviewKind.UNCERTAIN, at, faceid, "door", sighting_id, box=box, near=nearest)
 

@@ -136,7 +136,7 @@ def test_failures_of_each_kind_and_of_each_function_that_nobody_calls_directly_h
     watched = {
         (d["Value"]["Ref"], a["MetricName"]) for a in alarms for d in a.get("Dimensions", ()) if "Ref" in d["Value"]
     }
-    assert {("BuildIndex", "Errors"), ("BuildIndex", "Invocations")} <= watched  # its chores stop before the limit
+    assert {("BuildIndex", "Errors"), ("BuildIndex", "Invocations")} <= watched  # its jobs stop before the limit
     assert {("Ingest", "Errors"), ("Ingest", "Duration")} <= watched
     for function in ("Search", "Ingest"):
         timeout_s = packaged["Resources"][function]["Properties"]["Timeout"]

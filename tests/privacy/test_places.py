@@ -16,7 +16,7 @@ from chalicelib.domain.model import JournalEntry, Negative
 from chalicelib.domain.observations import Review
 from chalicelib.domain.rules.templates import User
 from chalicelib.domain.webhooks import Delivery, Hook
-from chalicelib.privacy.data_map import AS_STORED, NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose
+from chalicelib.privacy.data_map import AS_STORED, DATA_MAP, NOBODYS, Agrees, Mark, Marked, Step, Whose
 from chalicelib.privacy.erasure_progress import OF_DELETION, OF_ERASURE
 from chalicelib.privacy.retention import Kind
 from chalicelib.privacy.subject_access import READERS
@@ -33,7 +33,7 @@ SOURCES = Path(chalicelib.__file__).parent
 
 def test_whatever_makes_a_key_is_in_one_place() -> None:
     named = [
-        *(key for one in PLACES for key in one.keys),
+        *(key for one in DATA_MAP for key in one.keys),
         *(key for _, made, _ in NOBODYS.values() for key in made.split()),
     ]
     assert len(named) == len({*named})
@@ -41,16 +41,16 @@ def test_whatever_makes_a_key_is_in_one_place() -> None:
 
 
 def test_each_table_is_a_place_or_one_of_nobody() -> None:
-    names = {one.name for one in PLACES} | set(NOBODYS)
+    names = {one.name for one in DATA_MAP} | set(NOBODYS)
     assert {table.name for table in keys.TABLES} <= names, (
         "a new table: say in privacy/data_map what it holds of a person"
     )
-    assert not {one.name for one in PLACES} & set(NOBODYS)
+    assert not {one.name for one in DATA_MAP} & set(NOBODYS)
 
 
 def test_each_class_that_is_stored_is_in_one_place() -> None:
     stored = {name for path in SOURCES.rglob("*.py") for name in list_classes_with_codec(path)} - {"origin"}
-    named = [*(name for one in PLACES for name in one.classes), *" ".join(one[2] for one in NOBODYS.values()).split()]
+    named = [*(name for one in DATA_MAP for name in one.classes), *" ".join(one[2] for one in NOBODYS.values()).split()]
     assert len(named) == len({*named})
     assert {*named} == stored, "a new class that is stored: say in privacy/data_map where it lies"
 
@@ -81,7 +81,7 @@ a reader, parts those that have a list."""
 
 @pytest.mark.parametrize("kind", OF_ONE_PERSON, ids=lambda kind: kind.__name__)
 def test_each_field_of_what_may_be_about_several_people_says_whose_it_is(kind: type[Struct]) -> None:
-    [place] = (one for one in PLACES if kind.__name__ in one.classes)
+    [place] = (one for one in DATA_MAP if kind.__name__ in one.classes)
     fields = {*kind.__struct_fields__} - {*place.others}
     assert fields == {*OF_ONE_PERSON[kind].split()} - {*place.others}, (
         "a new field: name it here if each person of the item may have it, else in `others` of its place"
@@ -89,25 +89,25 @@ def test_each_field_of_what_may_be_about_several_people_says_whose_it_is(kind: t
 
 
 def test_each_place_of_several_people_has_its_fields_here() -> None:
-    shared = {one.name for one in PLACES if one.take_own or one.others or one.erasure.take_out} - {"requests"}
-    assert {one.name for one in PLACES if {kind.__name__ for kind in OF_ONE_PERSON} & {*one.classes}} == shared
+    shared = {one.name for one in DATA_MAP if one.take_own or one.others or one.erasure.take_out} - {"requests"}
+    assert {one.name for one in DATA_MAP if {kind.__name__ for kind in OF_ONE_PERSON} & {*one.classes}} == shared
 
 
 def test_each_topic_about_somebody_is_in_the_list() -> None:
     told = {name for name, one in vars(Topics).items() if inspect.isfunction(one) and not name.startswith("_")}
-    named = {topic for one in PLACES for topic in one.topics}
+    named = {topic for one in DATA_MAP for topic in one.topics}
     assert named == told - {"find_face"}
 
 
 def test_what_an_archive_has_as_it_is_stored_has_a_reader() -> None:
-    wanted = {one.name for one in PLACES if one.archive == AS_STORED and one.take_own is None}
+    wanted = {one.name for one in DATA_MAP if one.archive == AS_STORED and one.take_own is None}
     assert set(READERS) == wanted
-    assert all(one.is_ours for one in PLACES if one.archive == AS_STORED)
+    assert all(one.is_ours for one in DATA_MAP if one.archive == AS_STORED)
 
 
 def test_what_is_done_item_by_item_is_done_in_a_table_whose_time_is_known() -> None:
     tables = {table.name: table for table in keys.TABLES}
-    for one in PLACES:
+    for one in DATA_MAP:
         if one.take_own or one.erasure.take_out or one.deletion.take_out:
             assert tables[one.name].partition == "tenant", one.name
             times = [kind for kind in OF_ONE_PERSON if kind.__name__ in one.classes]
@@ -123,28 +123,28 @@ def test_each_place_that_a_step_takes_something_from_is_walked(tmp_path: Path, e
     with closing(Book(tmp_path)) as book:
         for step in (Step.TRACES, Step.LATE):
             book.services.erasure.traces.erase(book.tenant, step, ["ann"], 0, erases=erases)
-    steps = {(one.erasure if erases else one.deletion).step for one in PLACES} - {None}
+    steps = {(one.erasure if erases else one.deletion).step for one in DATA_MAP} - {None}
     assert steps <= {*(OF_ERASURE if erases else OF_DELETION)}
 
 
 def test_nothing_that_the_service_stores_of_a_face_outlives_its_erasure() -> None:
-    stays = {one.name for one in PLACES if one.is_ours and one.erasure.says == "stays"}
+    stays = {one.name for one in DATA_MAP if one.is_ours and one.erasure.says == "stays"}
     assert not stays
-    assert all(one.whose is not Whose.FACE or one.erasure.says for one in PLACES)
+    assert all(one.whose is not Whose.FACE or one.erasure.says for one in DATA_MAP)
 
 
 def test_each_kind_that_retention_deletes_is_the_clock_of_one_place() -> None:
-    clocks = [kind for one in PLACES for kind in one.clocks]
+    clocks = [kind for one in DATA_MAP for kind in one.clocks]
     assert sorted(clocks) == sorted(Kind)
-    of_setting = {one.name for one in PLACES if re.search("`[a-z]+_days`", one.kept)} - {"audit", "edge spool"}
-    assert of_setting == {one.name for one in PLACES if one.clocks}, "`audit_days` is the audit's own chore"
+    of_setting = {one.name for one in DATA_MAP if re.search("`[a-z]+_days`", one.kept)} - {"audit", "edge spool"}
+    assert of_setting == {one.name for one in DATA_MAP if one.clocks}, "`audit_days` is the audit's own job"
 
 
 def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with() -> None:
-    assert {one.agrees for one in PLACES} == {None, *Agrees}
-    unchecked = {one.name for one in PLACES if one.is_ours and one.agrees is None}
+    assert {one.agrees for one in DATA_MAP} == {None, *Agrees}
+    unchecked = {one.name for one in DATA_MAP if one.is_ours and one.agrees is None}
     assert unchecked == {"reviews", "duplicates", "outbox", "requests", "stills", "audit", "crops", "archives", "hooks"}
-    assert all(one.agrees is None for one in PLACES if not one.is_ours)
+    assert all(one.agrees is None for one in DATA_MAP if not one.is_ours)
 
 
 def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> None:
@@ -154,11 +154,11 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
         book.services.faces.holds.set(book.tenant, "held", "case 7")
         book.services.restrictions.set(book.tenant, "restricted", "letter 7")
         marked = Marked(book.storage.items, "shop")
-        for place in PLACES:
+        for place in DATA_MAP:
             spared = {"held"} if place.hold is Mark.KEPT else set[str]()
             spared |= {"restricted"} if place.restriction in (Mark.KEPT, Mark.HIDDEN) else set()
             assert marked.list_spared_faces(place.name) == spared, place.name
-    clocked = [one for one in PLACES if one.clocks or one.name == "crops"]
+    clocked = [one for one in DATA_MAP if one.clocks or one.name == "crops"]
     assert all(one.hold is Mark.KEPT and one.restriction in (Mark.KEPT, Mark.HIDDEN) for one in clocked)
 
 
@@ -166,5 +166,5 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
 def test_the_page_names_all_places_in_each_language(language: Language) -> None:
     places = words_of("places", language)
     assert list(places) == list(words_of("places", "zh"))
-    assert set(places) == {place.name for place in PLACES if place.is_ours}
-    assert not {place.holds for place in PLACES}.intersection(places.values())
+    assert set(places) == {place.name for place in DATA_MAP if place.is_ours}
+    assert not {place.holds for place in DATA_MAP}.intersection(places.values())

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.bootstrap import build
-from chalicelib.domain.audit_events import Act, Kind, begin_act
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
 from chalicelib.domain.model import NewFace, Profile
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
@@ -102,8 +102,8 @@ def witness(tmp_path: Path) -> Path:
 def first(tmp_path: Path, witness: Path) -> Path:
     """A box with two shops, a person, a camera, hooks, a mailbox, a further key and somebody who is signed in."""
     data = tmp_path / "first"
-    act = Act("regulars tenants add", "operator", Kind.CHANGE)
-    with closing(open_box(data, witness)) as services, begin_act(act):
+    act = AuditEvent("regulars tenants add", "operator", Kind.CHANGE)
+    with closing(open_box(data, witness)) as services, begin_audit_event(act):
         keys_file = CredentialsFile(data, services.tenants)
         for name in ("shop", "second"):
             keys_file.add(name, Profile.CAMERA, TenantSettings())

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.errors import TooMany
 from chalicelib.privacy import signing
-from chalicelib.privacy.data_map import PLACES
+from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.privacy.erasure_progress import RECEIPT, list_named_faces
 from chalicelib.services import Services
 from chalicelib.storage.records.merges import UNDONE_WITHIN
@@ -230,7 +230,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
     with closing(Book(data)) as book:
         eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
         for part in parts:
-            with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+            with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
                 book.services.merges.merging.merge(book.tenant, eva, part)
         book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
         book.sweep()
@@ -572,7 +572,7 @@ def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tm
     said = capsys.readouterr().out
     for text in ("Ann Lee Ltd, [contact]", "To greet you", "222 days", "gender, emotion", "127.0.0.1 |"):
         assert text in said
-    assert all(f"| `{place.name}` |" in said for place in PLACES)
+    assert all(f"| `{place.name}` |" in said for place in DATA_MAP)
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "Removed: {} pictures of"), ("zh", "人脸照片 {} 张")])

@@ -15,7 +15,7 @@ from chalicelib.domain.errors import RegularsError, Unusable
 from chalicelib.domain.model import Picture
 from chalicelib.domain.pictures import (
     ATTRIBUTES,
-    Box,
+    BoundingBox,
     DetectedFace,
     Estimates,
     FaceJpeg,
@@ -125,7 +125,7 @@ class FakeVision:
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         people = self._people(image)
         return [
-            DetectedFace(Box(10.0 + 5 * n, 20.0, p.side_px, p.side_px), (), 0.9)
+            DetectedFace(BoundingBox(10.0 + 5 * n, 20.0, p.side_px, p.side_px), (), 0.9)
             for n, p in sorted(enumerate(people), key=lambda entry: -entry[1].side_px)
         ]
 
@@ -141,7 +141,7 @@ class FakeVision:
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
         *,
-        all_boxes: Sequence[Box] | None = None,
+        all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
         others = [[one for one in all_boxes if one != face.box] for face in faces] if all_boxes is not None else []
         jpegs = [self.crop(image, face, some) for face, some in zip(faces, others, strict=False)]
@@ -181,17 +181,17 @@ class FakeVision:
             for person in (self._person(image, face) for face in faces)
         ]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         data = picture(self._person(image, face))
         return FaceJpeg(data, b"small " + data, Sides(640, 480))
 
-    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return b"small " + image.tobytes()
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Somebody in one of the boxes becomes nobody: a face of another seed, too poor to be compared."""
         gone = {round((box.x - 10) / 5) for box in boxes}
         people = self._people(image)

@@ -16,7 +16,7 @@ import app
 from chalicelib import bootstrap, telemetry
 from chalicelib.book.deletion.orphans import LISTED, OrphanedPictures
 from chalicelib.domain.errors import StorageUnavailable
-from chalicelib.domain.jobs import ChoreContext
+from chalicelib.domain.jobs import JobContext
 from chalicelib.domain.model import Profile
 from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
@@ -152,7 +152,7 @@ def test_ten_tenants_of_two_hundred_always_fail_and_the_others_are_swept_each_ho
     hour.services.close()
 
 
-def test_a_chore_that_fails_stops_no_other_and_its_message_comes_again(tmp_path: Path) -> None:
+def test_a_job_that_fails_stops_no_other_and_its_message_comes_again(tmp_path: Path) -> None:
     hour = Hour(tmp_path, failing({"shop"}, "merges"))
     tenant = add_tenant(hour.services, "shop", Profile.CAMERA)
     hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1)), RULES)
@@ -163,14 +163,14 @@ def test_a_chore_that_fails_stops_no_other_and_its_message_comes_again(tmp_path:
     assert "merges" in hour.failed[0]
     assert swept_at(hour, "shop") is None
     hour.clock.advance(timedelta(hours=1))
-    chores = len(hour.services.sweep._list_chores(hour.clock.now()))
-    assert hour.work_off() == 1 + chores, "the message that failed does not come again, by a message for each chore"
+    jobs = len(hour.services.sweep._list_jobs(hour.clock.now()))
+    assert hour.work_off() == 1 + jobs, "the message that failed does not come again, by a message for each job"
     assert len(hour.failed) == 2
     hour.services.close()
 
 
-def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour) -> None:
-    """The function is killed in it. When the message comes again, another chore is the first."""
+def test_a_job_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour) -> None:
+    """The function is killed in it. When the message comes again, another job is the first."""
 
     class Killed(BaseException):
         pass
@@ -188,7 +188,7 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
 
 
 def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_kept_no_longer(tmp_path: Path) -> None:
-    """As on AWS, where these are the chores of one message a day."""
+    """As on AWS, where these are the jobs of one message a day."""
 
     class Killed(BaseException):
         pass
@@ -231,7 +231,7 @@ def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late
 
 def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
     messages = hour.tick(remaining_s=30.0)
-    assert messages == len(hour.services.sweep._list_chores(hour.clock.now()))
+    assert messages == len(hour.services.sweep._list_jobs(hour.clock.now()))
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     assert hour.failed == []
 
@@ -250,7 +250,7 @@ def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None
     assert seen == [3, 1, 0, 0]
 
 
-def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are_then_done(tmp_path: Path) -> None:
+def test_jobs_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are_then_done(tmp_path: Path) -> None:
     """A message for the rest would come at once, fail slowly, too, and so on without end and without an error."""
     ill = {"shop"}
     hour = Hour(tmp_path, failing(ill))
@@ -265,7 +265,7 @@ def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_a
     ill.clear()
     hour.clock.advance(timedelta(minutes=30))
     hour.work_off(remaining_s=30.0)
-    assert swept_at(hour, "shop") is None, "of chores in messages of their own, nobody knows whether they were all"
+    assert swept_at(hour, "shop") is None, "of jobs in messages of their own, nobody knows whether they were all"
     hour.tick(remaining_s=30.0)
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     hour.services.close()
@@ -277,7 +277,7 @@ def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the
     asked: list[datetime] = []
 
     class Asked:
-        def send_lost_of_hour(self, this: ChoreContext) -> None:
+        def send_lost_of_hour(self, this: JobContext) -> None:
             asked.append(this.hour)
 
     hour.services.captures.redrive = Asked()
@@ -433,7 +433,7 @@ def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour
     assert hour.services.faces.find(tenant, stranger.faceid)
 
 
-def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour) -> None:
+def test_a_job_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour) -> None:
     class Failing:
         def build(self, _tenant: str, *, erase: bool = True) -> bool:
             raise StorageUnavailable("no snapshots")

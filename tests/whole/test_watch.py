@@ -224,7 +224,7 @@ def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: T
     assert len(services.ports.storage.deliveries_queue.receive(10, 30)) == 1
 
 
-def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Services, clock: FakeClock) -> None:
+def test_job_that_fails_holds_up_no_other_and_no_other_tenant(services: Services, clock: FakeClock) -> None:
     """Captures come between cameras and outbox; the first tenant's fail in our words, the second's in nobody's."""
     tenants = [add_tenant(services, name, Profile.CLOUD) for name in ("one", "other", "third")]
     for tenant in tenants:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import telemetry
-from chalicelib.api.compreface.operation import NO_FACE, SEVERAL_FACES, RequestContext
+from chalicelib.api.compreface.operation import NO_FACE, SEVERAL_FACES, CompreFaceContext
 from chalicelib.api.compreface.requests import RULES, Options, Photo
 from chalicelib.api.http import Failure
 from chalicelib.domain.errors import Unusable
@@ -67,7 +67,7 @@ class LookedAt(Struct, frozen=True):
             body["execution_time"] = {name: round(ms / count, 1) for name, ms in self.times.items()}
         return body
 
-    def describe_versions(self, context: RequestContext) -> Body:
+    def describe_versions(self, context: CompreFaceContext) -> Body:
         """Return the member `plugins_versions`, if it was asked for."""
         if not self.options.status:
             return {}
@@ -103,7 +103,7 @@ def compute_least_score(threshold: float) -> float:
 
 
 def look_at_picture(
-    context: RequestContext, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False
+    context: CompreFaceContext, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False
 ) -> LookedAt:
     """Look at a picture for the faces that the options ask for.
 

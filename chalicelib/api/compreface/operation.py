@@ -26,7 +26,7 @@ from chalicelib.api.http import (
 from chalicelib.api.service_keys import find_holder
 from chalicelib.auth.roles import ApiKey
 from chalicelib.domain import errors
-from chalicelib.domain.audit_events import Act
+from chalicelib.domain.audit_events import AuditEvent
 from chalicelib.domain.model import Group, Tenant
 from chalicelib.services import Services
 from chalicelib.storage.values import is_uuid
@@ -82,7 +82,7 @@ def answer_error(error: Exception) -> tuple[int | str, Response]:
     return failure.code, make_response(failure)
 
 
-class RequestContext(Struct, frozen=True, dict=True):
+class CompreFaceContext(Struct, frozen=True, dict=True):
     """Argument of a view: the use cases, the request, and the tenant whose key it has.
 
     `group`: the group that a key of recognition reaches.
@@ -96,7 +96,7 @@ class RequestContext(Struct, frozen=True, dict=True):
     response_headers: dict[str, str] = field(default_factory=dict)
     """A view may add response headers."""
 
-    def make_act(self, name: str) -> Act:
+    def make_act(self, name: str) -> AuditEvent:
         enter_book(self.request.headers, self.tenant, f"key {self.key.id}")
         return DIALECT.make_act(name, f"key {self.key.id}", self.tenant)
 
@@ -109,7 +109,7 @@ class RequestContext(Struct, frozen=True, dict=True):
         return Options.read(self.sent)
 
 
-class Operation(Struct, frozen=True):
+class CompreFaceOperation(Struct, frozen=True):
     """An operation. `service`: whose keys may call it; "": it needs none, and its view gets services and request.
 
     `status`: of its success.
@@ -148,7 +148,7 @@ class Operation(Struct, frozen=True):
         return body if isinstance(body, Response) else make_json_response(body, self.status, headers)
 
 
-def authenticate(services: Services, request: HttpRequest, service: str, act: str) -> RequestContext:
+def authenticate(services: Services, request: HttpRequest, service: str, act: str) -> CompreFaceContext:
     """Return whose request for an act it is. Raises Failure, TooManyRequests."""
     key = request.headers.get("x-api-key", "").partition(",")[0].strip()
     if not key:
@@ -158,7 +158,7 @@ def authenticate(services: Services, request: HttpRequest, service: str, act: st
     holder = find_holder(services, DIALECT, service, key, act)
     if holder is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
-    return RequestContext(services, request, *holder)
+    return CompreFaceContext(services, request, *holder)
 
 
 def answer_preflight(_provide: Provide, _request: HttpRequest) -> Response:

@@ -17,7 +17,13 @@ from chalicelib.api.compreface.details import (
     look_at_picture,
     translate_unusable,
 )
-from chalicelib.api.compreface.operation import Operation, RequestContext, answer_error, answer_preflight, make_response
+from chalicelib.api.compreface.operation import (
+    CompreFaceContext,
+    CompreFaceOperation,
+    answer_error,
+    answer_preflight,
+    make_response,
+)
 from chalicelib.api.compreface.requests import (
     LARGEST_FILE_BYTES,
     NO_SUBJECT_NAME,
@@ -27,7 +33,7 @@ from chalicelib.api.compreface.requests import (
     read_image_id,
     read_name_in_path,
 )
-from chalicelib.api.credentials import Head, KeyClaim, find_by_service_key
+from chalicelib.api.credentials import Head, KeyCredential, find_by_service_key
 from chalicelib.api.http import Failure, HttpRequest, Provide, Refused, Views, make_search_headers
 from chalicelib.api.service_keys import find_holder
 from chalicelib.domain.audit_events import report_people, report_picture, report_users
@@ -51,7 +57,7 @@ _MOST_NAMED = 100
 """Most subjects of which a search says how close they are."""
 
 
-def detect(context: RequestContext) -> Body:
+def detect(context: CompreFaceContext) -> Body:
     photo = context.sent.read_picture()
     looked_at = look_at_picture(context, photo, embeds=False)
     return {
@@ -60,7 +66,7 @@ def detect(context: RequestContext) -> Body:
     }
 
 
-def verify(context: RequestContext) -> Body:
+def verify(context: CompreFaceContext) -> Body:
     """Compare the only face of the source picture with each face of the target picture."""
     photos = context.sent.read_picture("source_image"), context.sent.read_picture("target_image")
     source, target = (look_at_picture(context, photo, embeds=True, live=True) for photo in photos)
@@ -74,7 +80,7 @@ def verify(context: RequestContext) -> Body:
     }
 
 
-def verify_embeddings(context: RequestContext) -> Body:
+def verify_embeddings(context: CompreFaceContext) -> Body:
     """Compare embeddings with an example, if the path has the example's id; else with an embedding that was sent."""
     if "id" in context.request.parameters:
         targets, id_ = context.sent.read_vectors("embeddings"), read_image_id(context.request.parameters["id"])
@@ -113,7 +119,7 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
     return {"status": "OK", **versions, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
 
 
-def compare_embeddings(context: RequestContext, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
+def compare_embeddings(context: CompreFaceContext, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
     """Return each embedding as it was sent, with its closeness to a face, the closest first.
 
     `template`: the face's.
@@ -125,7 +131,7 @@ def compare_embeddings(context: RequestContext, template: NDArray[np.float32], e
     return sorted(bodies, key=lambda body: -body["similarity"])
 
 
-def normalize_vectors(context: RequestContext, embeddings: Sequence[Any]) -> NDArray[np.float32]:
+def normalize_vectors(context: CompreFaceContext, embeddings: Sequence[Any]) -> NDArray[np.float32]:
     """Return embeddings that were sent, scaled to length 1, as an array of (embeddings, dimensions).
 
     Raises Failure if one is no list of numbers, or has more or fewer numbers than the model's. It also raises Failure
@@ -150,17 +156,17 @@ def normalize_vectors(context: RequestContext, embeddings: Sequence[Any]) -> NDA
     return np.asarray(vectors / norms, dtype=np.float32)
 
 
-def list_subjects(context: RequestContext) -> Body:
+def list_subjects(context: CompreFaceContext) -> Body:
     subjects = context.services.subjects.list_all(context.tenant, context.group)
     report_users(subjects)
     return {"subjects": [user.name for user in subjects]}
 
 
-def add_subject(context: RequestContext) -> Body:
+def add_subject(context: CompreFaceContext) -> Body:
     return {"subject": context.services.subjects.add(context.tenant, context.group, context.sent.read_new_name()).name}
 
 
-def rename_subject(context: RequestContext) -> Body:
+def rename_subject(context: CompreFaceContext) -> Body:
     name, new = read_name_in_path(context.request), context.sent.read_new_name()
     if name == new:
         return {"updated": False}
@@ -169,19 +175,19 @@ def rename_subject(context: RequestContext) -> Body:
     return {"updated": True}
 
 
-def delete_subject(context: RequestContext) -> Body:
+def delete_subject(context: CompreFaceContext) -> Body:
     subject = _find_subject(context, read_name_in_path(context.request))
     context.services.subjects.delete(context.tenant, context.group, [subject], context.key.id)
     return {"subject": subject.name}
 
 
-def delete_subjects(context: RequestContext) -> Body:
+def delete_subjects(context: CompreFaceContext) -> Body:
     subjects = context.services.subjects.list_all(context.tenant, context.group)
     context.services.subjects.delete(context.tenant, context.group, subjects, context.key.id)
     return {"deleted": len(subjects)}
 
 
-def list_examples(context: RequestContext) -> Body:
+def list_examples(context: CompreFaceContext) -> Body:
     """List a page of the examples of one subject, or of all, oldest first."""
     subjects = _find_subjects(context, context.sent.text("subject"))
     examples = context.services.subjects.list_examples(context.tenant, context.group, subjects)
@@ -196,7 +202,7 @@ def list_examples(context: RequestContext) -> Body:
     }
 
 
-def add_example(context: RequestContext) -> Body:
+def add_example(context: CompreFaceContext) -> Body:
     name, photo = context.sent.read_subject(), context.sent.read_picture()
     least_score = compute_least_score(context.options.threshold)
     with translate_unusable(photo):
@@ -208,7 +214,7 @@ def add_example(context: RequestContext) -> Body:
     return {"image_id": added.id, "subject": added.subject}
 
 
-def delete_examples_of_subject(context: RequestContext) -> Body:
+def delete_examples_of_subject(context: CompreFaceContext) -> Body:
     name = context.sent.values.get("subject")
     if name is not None and not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
@@ -219,7 +225,7 @@ def delete_examples_of_subject(context: RequestContext) -> Body:
     }
 
 
-def _find_subjects(context: RequestContext, name: str | None) -> list[User]:
+def _find_subjects(context: CompreFaceContext, name: str | None) -> list[User]:
     """Return the subject of a name, if there is one; None: all of them."""
     if name is None:
         return context.services.subjects.list_all(context.tenant, context.group)
@@ -227,14 +233,14 @@ def _find_subjects(context: RequestContext, name: str | None) -> list[User]:
     return [user] if user else []
 
 
-def delete_example(context: RequestContext) -> Body:
+def delete_example(context: CompreFaceContext) -> Body:
     id_ = read_image_id(context.request.parameters["id"])
     example = _find_example(context, id_, f"Image {id_} not found")
     context.services.subjects.remove_example(context.tenant, example, context.key.id)
     return _describe_example(example)
 
 
-def delete_examples(context: RequestContext) -> list[Body]:
+def delete_examples(context: CompreFaceContext) -> list[Body]:
     """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
     subjects = context.services.subjects
     examples: list[Example] = []
@@ -250,7 +256,7 @@ def delete_examples(context: RequestContext) -> list[Body]:
     return deleted
 
 
-def show_example(context: RequestContext) -> Response:
+def show_example(context: CompreFaceContext) -> Response:
     return _show_picture(context, read_image_id(context.request.parameters["id"]))
 
 
@@ -260,12 +266,12 @@ def show_static(services: Services, request: HttpRequest) -> Response:
     holder = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
     if holder is None:
         return _answer_picture(b"")
-    context = RequestContext(services, request, *holder)
+    context = CompreFaceContext(services, request, *holder)
     with services.audit.reads.enter_act(context.make_act(show_example.__name__)):
         return _show_picture(context, id_)
 
 
-def recognize(context: RequestContext) -> Body:
+def recognize(context: CompreFaceContext) -> Body:
     photo = context.sent.read_picture()
     looked_at = look_at_picture(context, photo, embeds=True, live=True, cropped=not context.options.detects)
     subjects_by_face = _find_nearest(context, looked_at.seen.embeddings, looked_at.seen.described.faces)
@@ -273,7 +279,7 @@ def recognize(context: RequestContext) -> Body:
     return {"result": results, **looked_at.describe_versions(context)}
 
 
-def verify_example(context: RequestContext) -> Body:
+def verify_example(context: CompreFaceContext) -> Body:
     """Compare the faces of a picture with those of one example."""
     photo, id_ = context.sent.read_picture(), read_image_id(context.request.parameters["id"])
     context.options  # noqa: B018 -- what is wrong with the values comes before what is not there
@@ -293,7 +299,7 @@ def verify_example(context: RequestContext) -> Body:
     return {"result": results, **looked_at.describe_versions(context)}
 
 
-def recognize_embeddings(context: RequestContext) -> Body:
+def recognize_embeddings(context: CompreFaceContext) -> Body:
     vectors = context.sent.read_vectors("embeddings")
     subjects_by_embedding = _find_nearest(context, normalize_vectors(context, vectors), [None] * len(vectors))
     return {
@@ -305,7 +311,7 @@ def recognize_embeddings(context: RequestContext) -> Body:
 
 
 def _find_nearest(
-    context: RequestContext, probes: NDArray[np.float32], described_faces: Sequence[DescribedFace | None]
+    context: CompreFaceContext, probes: NDArray[np.float32], described_faces: Sequence[DescribedFace | None]
 ) -> list[list[Body]]:
     """Return the candidates for each probe. `described_faces`: its face; None: a vector was sent."""
     nearest = context.services.subjects.find_nearest(
@@ -316,14 +322,14 @@ def _find_nearest(
     return [[{"subject": near.name, "similarity": near.closeness} for near in of_probe.near] for of_probe in nearest]
 
 
-def _find_subject(context: RequestContext, name: str) -> User:
+def _find_subject(context: CompreFaceContext, name: str) -> User:
     try:
         return context.services.subjects.get(context.tenant, context.group, name)
     except UserNotFound:
         raise Failure(42, f"Subject {name} not found", 404) from None
 
 
-def _find_example(context: RequestContext, id_: str, absence_text: str) -> Example:
+def _find_example(context: CompreFaceContext, id_: str, absence_text: str) -> Example:
     try:
         return context.services.subjects.get_example(context.tenant, context.group, id_)
     except PictureNotFound:
@@ -335,7 +341,7 @@ def _describe_example(example: Example) -> Body:
     return {"image_id": example.id, "subject": example.subject}
 
 
-def _show_picture(context: RequestContext, id_: str) -> Response:
+def _show_picture(context: CompreFaceContext, id_: str) -> Response:
     try:
         example = context.services.subjects.get_example(context.tenant, context.group, id_)
     except PictureNotFound:
@@ -355,29 +361,29 @@ _NAMED = tuple(f"{_RECOGNITION}/subjects/{name}" for name in ("{name}", "{name}/
 """A name may have slashes, which are escaped or not."""
 
 OPERATIONS = (
-    Operation("GET", f"{_RECOGNITION}/subjects", list_subjects),
-    Operation("POST", f"{_RECOGNITION}/subjects", add_subject, status=201),
-    Operation("DELETE", f"{_RECOGNITION}/subjects", delete_subjects),
-    *(Operation("PUT", path, rename_subject) for path in _NAMED),
-    *(Operation("DELETE", path, delete_subject) for path in _NAMED),
-    Operation("GET", f"{_RECOGNITION}/faces", list_examples),
-    Operation("POST", f"{_RECOGNITION}/faces", add_example, status=201),
-    Operation("DELETE", f"{_RECOGNITION}/faces", delete_examples_of_subject),
-    Operation("POST", f"{_RECOGNITION}/faces/delete", delete_examples),
-    Operation("DELETE", f"{_RECOGNITION}/faces/{{id}}", delete_example),
-    Operation("GET", f"{_RECOGNITION}/faces/{{id}}/img", show_example),
-    Operation("GET", f"{PREFIX}static/{{key}}/images/{{id}}", show_static, service=""),
-    Operation("POST", f"{_RECOGNITION}/faces/{{id}}/verify", verify_example),
-    Operation("POST", f"{_RECOGNITION}/recognize", recognize),
-    Operation("POST", f"{_RECOGNITION}/embeddings/recognize", recognize_embeddings),
-    Operation("POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", verify_embeddings),
-    Operation("POST", f"{PREFIX}verification/verify", verify, "verification"),
-    Operation("POST", f"{PREFIX}verification/embeddings/verify", verify_embeddings, "verification"),
-    Operation("POST", f"{PREFIX}detection/detect", detect, "detection"),
-    Operation("GET", f"{PREFIX}consistence/status", show_consistence, service=""),
-    Operation("GET", f"{PREFIX}config", show_config, service=""),
-    Operation("GET", "/core/healthcheck", show_health, service=""),
-    Operation("GET", "/core/status", show_status, service=""),
+    CompreFaceOperation("GET", f"{_RECOGNITION}/subjects", list_subjects),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/subjects", add_subject, status=201),
+    CompreFaceOperation("DELETE", f"{_RECOGNITION}/subjects", delete_subjects),
+    *(CompreFaceOperation("PUT", path, rename_subject) for path in _NAMED),
+    *(CompreFaceOperation("DELETE", path, delete_subject) for path in _NAMED),
+    CompreFaceOperation("GET", f"{_RECOGNITION}/faces", list_examples),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/faces", add_example, status=201),
+    CompreFaceOperation("DELETE", f"{_RECOGNITION}/faces", delete_examples_of_subject),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/faces/delete", delete_examples),
+    CompreFaceOperation("DELETE", f"{_RECOGNITION}/faces/{{id}}", delete_example),
+    CompreFaceOperation("GET", f"{_RECOGNITION}/faces/{{id}}/img", show_example),
+    CompreFaceOperation("GET", f"{PREFIX}static/{{key}}/images/{{id}}", show_static, service=""),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/faces/{{id}}/verify", verify_example),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/recognize", recognize),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/embeddings/recognize", recognize_embeddings),
+    CompreFaceOperation("POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", verify_embeddings),
+    CompreFaceOperation("POST", f"{PREFIX}verification/verify", verify, "verification"),
+    CompreFaceOperation("POST", f"{PREFIX}verification/embeddings/verify", verify_embeddings, "verification"),
+    CompreFaceOperation("POST", f"{PREFIX}detection/detect", detect, "detection"),
+    CompreFaceOperation("GET", f"{PREFIX}consistence/status", show_consistence, service=""),
+    CompreFaceOperation("GET", f"{PREFIX}config", show_config, service=""),
+    CompreFaceOperation("GET", "/core/healthcheck", show_health, service=""),
+    CompreFaceOperation("GET", "/core/status", show_status, service=""),
 )
 
 
@@ -386,9 +392,9 @@ for _one in OPERATIONS:
     _BY_PATH.setdefault(_one.path, {"OPTIONS": answer_preflight})[_one.method] = _one.answer
 
 
-def read_claim(_settings: Settings, request: Head) -> KeyClaim:
+def read_claim(_settings: Settings, request: Head) -> KeyCredential:
     """Read the key of a request."""
-    return KeyClaim(find_by_service_key, request.headers.get("x-api-key", ""))
+    return KeyCredential(find_by_service_key, request.headers.get("x-api-key", ""))
 
 
 VIEWS = Views(

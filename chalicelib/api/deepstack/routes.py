@@ -14,7 +14,7 @@ from msgspec import Struct
 from chalicelib import telemetry
 from chalicelib.api import http
 from chalicelib.api.base64_text import clean_form_value, read_base64
-from chalicelib.api.credentials import NOBODY, Head, KeyClaim, find_by_service_key, read_form_value
+from chalicelib.api.credentials import NOBODY, Head, KeyCredential, find_by_service_key, read_form_value
 from chalicelib.api.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
 from chalicelib.api.forms import Form, read_sent_form
 from chalicelib.api.http import (
@@ -67,7 +67,7 @@ def answer_error(error: Exception) -> tuple[int, Response]:
     return failure.status, make_response(failure)
 
 
-class RequestContext(Struct, frozen=True):
+class DeepStackContext(Struct, frozen=True):
     """Argument of a view: the use cases, the tenant whose key was sent, the key and its group, and what was sent.
 
     `values`: of the form's fields, by their names. `uploads`: its files.
@@ -122,7 +122,7 @@ LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 """The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
 
 
-def detect(context: RequestContext) -> Body:
+def detect(context: DeepStackContext) -> Body:
     image, min_score = context.read_image(), context.read_least_confidence(LEAST_DETECTED)
     picture = _look_at_picture(context, image, embeds=False)
     faces = [face for face in picture.described.faces if face.detected.score >= min_score]
@@ -133,7 +133,7 @@ def detect(context: RequestContext) -> Body:
     }
 
 
-def register(context: RequestContext) -> Body:
+def register(context: DeepStackContext) -> Body:
     """Enrol somebody by the pictures of all files that were sent.
 
     The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows no clear face, or
@@ -170,7 +170,7 @@ def register(context: RequestContext) -> Body:
     }
 
 
-def recognize(context: RequestContext) -> Body:
+def recognize(context: DeepStackContext) -> Body:
     """Say who each face of the picture is: the nearest person of the group, or "unknown" if nobody is near enough.
 
     `min_confidence` can only raise the least closeness that gets a name (LEAST_NAMED).
@@ -193,7 +193,7 @@ def recognize(context: RequestContext) -> Body:
     return {"predictions": predictions}
 
 
-def match(context: RequestContext) -> Body:
+def match(context: DeepStackContext) -> Body:
     if not context.uploads:
         raise Failure(0, NO_IMAGE)
     if len(context.uploads) != 2:
@@ -206,20 +206,20 @@ def match(context: RequestContext) -> Body:
     return {"similarity": round(closeness, 5)}
 
 
-def list_names(context: RequestContext) -> Body:
+def list_names(context: DeepStackContext) -> Body:
     subjects = context.services.subjects.list_all(context.tenant, context.group)
     report_users(subjects)
     return {"faces": [user.name for user in subjects]}
 
 
-def delete(context: RequestContext) -> None:
+def delete(context: DeepStackContext) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = context.services.subjects
     if (subject := subjects.find(context.tenant, context.group, context.read_userid(), matches_case=True)) is not None:
         subjects.delete(context.tenant, context.group, [subject], context.key.id)
 
 
-def _look_at_picture(context: RequestContext, image: bytes, *, embeds: bool) -> SeenPicture:
+def _look_at_picture(context: DeepStackContext, image: bytes, *, embeds: bool) -> SeenPicture:
     analysis = context.services.recognition.face_analysis
     options = PictureOptions(embeds=embeds, poses=False, checks_liveness=embeds)
     return analysis.describe_picture(context.tenant, image, RULES, options)
@@ -242,11 +242,11 @@ def _describe_box(face: DescribedFace, picture: DescribedPicture) -> Body:
     }
 
 
-class Operation(Struct, frozen=True):
+class DeepStackOperation(Struct, frozen=True):
     """An operation, by its path and its view."""
 
     path: str
-    view: Callable[[RequestContext], Body | None]
+    view: Callable[[DeepStackContext], Body | None]
 
     @property
     def act(self) -> str:
@@ -274,12 +274,12 @@ class Operation(Struct, frozen=True):
         enter_book(request.headers, holder.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.enter_act(act), telemetry.collect_stages() as stages:
-            answer = {"success": True, **(self.view(RequestContext(services, *holder, values, uploads)) or {})}
+            answer = {"success": True, **(self.view(DeepStackContext(services, *holder, values, uploads)) or {})}
         return {**answer, **_describe_times(stages, began)} if uploads else answer
 
 
 OPERATIONS = tuple(
-    Operation(f"{PREFIX}face{path}", view)
+    DeepStackOperation(f"{PREFIX}face{path}", view)
     for path, view in (
         ("", detect),
         ("/register", register),
@@ -377,7 +377,7 @@ def _find_keyless_holder(services: Services, name: str | None, act: str) -> Hold
     return None if own_key is None else use_key(services, DIALECT, tenant, own_key, act)
 
 
-def read_claim(settings: Settings, request: Head) -> KeyClaim:
+def read_claim(settings: Settings, request: Head) -> KeyCredential:
     """Read the key in a form or, without one, whose calls from this address are. A question of status needs none."""
     if not request.path.startswith(PREFIX):
         return NOBODY
@@ -385,7 +385,7 @@ def read_claim(settings: Settings, request: Head) -> KeyClaim:
         tenant = find_tenant_of_keyless_client(settings, request.client, request.headers)
     except Failure:
         tenant = None
-    return KeyClaim(find_by_service_key, read_form_value(b"api_key", request.body), tenant, in_body=True)
+    return KeyCredential(find_by_service_key, read_form_value(b"api_key", request.body), tenant, in_body=True)
 
 
 VIEWS = Views(

@@ -63,7 +63,7 @@ Body = Mapping[str, Any]
 PERSONS = "PERSON_ENTITY"
 
 
-class RequestContext(Struct, frozen=True):
+class ICreditContext(Struct, frozen=True):
     """Argument of a view: the use cases, the tenant and the parameters of the request."""
 
     services: Services
@@ -73,14 +73,14 @@ class RequestContext(Struct, frozen=True):
     """A view may add response headers."""
 
 
-class Operation(Struct, frozen=True):
+class ICreditOperation(Struct, frozen=True):
     """An operation of the dialect. `view` does the work and returns the answer.
 
     `failed_lists`: names of the lists that are empty in the answer to a failure.
     """
 
     name: str
-    view: Callable[[RequestContext], Body]
+    view: Callable[[ICreditContext], Body]
     failed_lists: tuple[str, ...] = (PERSONS,)
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
@@ -95,7 +95,7 @@ class Operation(Struct, frozen=True):
             tenant = authenticate(request, services)
             enter_book(request.headers, tenant, _APPCODE)
             media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
-            context = RequestContext(services, tenant, read_parameters(media_type, body), headers)
+            context = ICreditContext(services, tenant, read_parameters(media_type, body), headers)
             # What `manage` does depends on a parameter.
             control = context.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
             name = " ".join(filter(None, (self.name, control)))

@@ -11,16 +11,16 @@ from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
-from chalicelib.api.credentials import Head, KeyClaim
+from chalicelib.api.credentials import Head, KeyCredential
 from chalicelib.api.http import Views, make_search_headers
 from chalicelib.api.icredit import DIALECT, PREFIX
-from chalicelib.api.icredit.operation import CODES, PERSONS, Body, Operation, RequestContext, read_appcode
+from chalicelib.api.icredit.operation import CODES, PERSONS, Body, ICreditContext, ICreditOperation, read_appcode
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput, RegularsError
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.model import Decision, Face, Tenant, is_faceid
-from chalicelib.domain.pictures import Box, Estimates, Gender, PictureRules, Pose
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, PictureRules, Pose
 from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.services import Services
 from chalicelib.telemetry import count_stage
@@ -57,14 +57,14 @@ _BASE64, _URL = "0", "1"
 _TOKENS = ("3", "2")
 
 
-def manage(context: RequestContext) -> Body:
+def manage(context: ICreditContext) -> Body:
     control = context.parameters.required_text("CONTROL_TYPE")
     if control not in _CONTROLS:
         raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
     return _CONTROLS[control](context)
 
 
-def enrol(context: RequestContext) -> Body:
+def enrol(context: ICreditContext) -> Body:
     parameters, enrolment = context.parameters, context.services.enrolment.everybody
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):
@@ -75,7 +75,7 @@ def enrol(context: RequestContext) -> Body:
     return describe_enrolled_faces(enrolment.enrol_all_in_picture(context.tenant, group, picture, rules, labels))
 
 
-def search(context: RequestContext) -> Body:
+def search(context: ICreditContext) -> Body:
     """Search for all faces of a picture, or for one face of the book by its token.
 
     The answer has the labels that are stored with the faces that were found. The labels of the call are stored with
@@ -94,7 +94,7 @@ def search(context: RequestContext) -> Body:
     return describe_matches(matches)
 
 
-def delete(context: RequestContext) -> Body:
+def delete(context: ICreditContext) -> Body:
     parameters = context.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
     token = _read_token_to_delete(parameters)
@@ -106,7 +106,7 @@ def delete(context: RequestContext) -> Body:
     return DONE
 
 
-_CONTROLS: Mapping[str, Callable[[RequestContext], Body]] = {"0": enrol, "1": search, "3": delete}
+_CONTROLS: Mapping[str, Callable[[ICreditContext], Body]] = {"0": enrol, "1": search, "3": delete}
 
 
 def _is_token(parameters: Parameters) -> bool:
@@ -122,7 +122,7 @@ def _is_token(parameters: Parameters) -> bool:
     return kind in _TOKENS
 
 
-def _read_picture(context: RequestContext) -> tuple[bytes, PictureRules]:
+def _read_picture(context: ICreditContext) -> tuple[bytes, PictureRules]:
     """Return the picture that IMAGE holds or links to, and the rules for it.
 
     Raises Unusable; Busy if too many pictures are being fetched.
@@ -157,7 +157,7 @@ _UNITS: Mapping[str, tuple[Granularity, str]] = {
 """By STATISTICAL, what is counted by, and its TIME_UNIT."""
 
 
-def query(context: RequestContext) -> Body:
+def query(context: ICreditContext) -> Body:
     """Return a page of the observations that match the filters, newest first."""
     from chalicelib.book.statistics.statistics import PAGE_SIZES
 
@@ -175,7 +175,7 @@ def query(context: RequestContext) -> Body:
     return {**_render_persons(persons), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
-def analysis(context: RequestContext) -> Body:
+def analysis(context: ICreditContext) -> Body:
     """Count observations by month, week, day or hour; with DISTINCT, the persons in them.
 
     Staff does not count, unless the filter asks for one face or for a group of staff.
@@ -258,7 +258,12 @@ def _describe_observation(observation: Observation) -> Body:
 
 
 def _render_entity(
-    record: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
+    record: Face | Observation,
+    group_name: str,
+    estimates: Estimates,
+    *,
+    box: BoundingBox | None,
+    decision: Decision | None,
 ) -> Body:
     """Write a face or an observation as this dialect names its fields."""
     audit_events.report_people([] if is_erased(record.faceid) else [record.faceid])
@@ -279,7 +284,7 @@ def _render_entity(
     }
 
 
-def _render_box(box: Box | None) -> Body:
+def _render_box(box: BoundingBox | None) -> Body:
     """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
     if box is None:
         return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
@@ -299,9 +304,9 @@ def _render_pose(pose: Pose | None) -> str:
 
 
 OPERATIONS = (
-    Operation("manage", manage),
-    Operation("query", query),
-    Operation("analysis", analysis, (PERSONS, *STATISTICS)),
+    ICreditOperation("manage", manage),
+    ICreditOperation("query", query),
+    ICreditOperation("analysis", analysis, (PERSONS, *STATISTICS)),
 )
 
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
@@ -311,9 +316,9 @@ def _find_tenant(services: Services, appcode: str) -> Tenant | None:
     return services.tenants.find_by_appcode(appcode) or services.tenants.find_by_old_appcode(appcode, DIALECT.name)
 
 
-def read_claim(_settings: Settings, request: Head) -> KeyClaim:
+def read_claim(_settings: Settings, request: Head) -> KeyCredential:
     """Read the app code of a request."""
-    return KeyClaim(_find_tenant, read_appcode(request.headers, parse_qs(request.query)) or "")
+    return KeyCredential(_find_tenant, read_appcode(request.headers, parse_qs(request.query)) or "")
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:

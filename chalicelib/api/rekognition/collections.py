@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from chalicelib.api.http import Failure
-from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Members, RequestContext
+from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Members, RekognitionContext
 from chalicelib.api.rekognition.pictures import (
     describe_box,
     describe_face_detail,
@@ -21,7 +21,7 @@ from chalicelib.api.rekognition.pictures import (
     require_one_picture,
 )
 from chalicelib.book.deletion.deletion import MAX_DELETED
-from chalicelib.book.users import Outcome, Refusal
+from chalicelib.book.users import Refusal, UserOutcome
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import FaceNotFound, InvalidInput, StorageUnavailable
 from chalicelib.domain.model import DEFAULT_GROUPS, Face, Group
@@ -39,7 +39,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_.\-]+")
 _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-]+)")
 
 
-def create_collection(context: RequestContext, members: Members) -> Members:
+def create_collection(context: RekognitionContext, members: Members) -> Members:
     """Make a group. A repeat of the call gets the same answer, and makes no second group."""
     name, groups = members["CollectionId"], context.services.groups
 
@@ -63,7 +63,7 @@ def create_collection(context: RequestContext, members: Members) -> Members:
     }
 
 
-def delete_collection(context: RequestContext, members: Members) -> Members:
+def delete_collection(context: RekognitionContext, members: Members) -> Members:
     of_groups = context.services.deletion.groups
     context.change_once(
         lambda: of_groups.delete(context.tenant, members["CollectionId"], context.request_id, by="rekognition")
@@ -71,7 +71,7 @@ def delete_collection(context: RequestContext, members: Members) -> Members:
     return {"StatusCode": 200}
 
 
-def list_collections(context: RequestContext, members: Members) -> Members:
+def list_collections(context: RekognitionContext, members: Members) -> Members:
     """List a page of the collections' names."""
     max_groups = members.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {context.tenant.name}")
@@ -88,7 +88,7 @@ def list_collections(context: RequestContext, members: Members) -> Members:
     return answer
 
 
-def describe_collection(context: RequestContext, members: Members) -> Members:
+def describe_collection(context: RekognitionContext, members: Members) -> Members:
     group = find_collection(context, members["CollectionId"])
     answer = {
         "FaceCount": group.count,
@@ -100,7 +100,7 @@ def describe_collection(context: RequestContext, members: Members) -> Members:
     return answer if created is None else {**answer, "CreationTimestamp": created.timestamp()}
 
 
-def tag_resource(context: RequestContext, members: Members) -> None:
+def tag_resource(context: RekognitionContext, members: Members) -> None:
     name, tags = _read_arn(members["ResourceArn"]), members["Tags"]
     context.change_once(
         lambda: context.services.groups.add_tags(
@@ -109,7 +109,7 @@ def tag_resource(context: RequestContext, members: Members) -> None:
     )
 
 
-def untag_resource(context: RequestContext, members: Members) -> None:
+def untag_resource(context: RekognitionContext, members: Members) -> None:
     name, tags = _read_arn(members["ResourceArn"]), members["TagKeys"]
     context.change_once(
         lambda: context.services.groups.remove_tags(
@@ -118,23 +118,23 @@ def untag_resource(context: RequestContext, members: Members) -> None:
     )
 
 
-def list_tags_for_resource(context: RequestContext, members: Members) -> Members:
+def list_tags_for_resource(context: RekognitionContext, members: Members) -> Members:
     return {"Tags": dict(find_collection(context, _read_arn(members["ResourceArn"])).tags)}
 
 
-def find_collection(context: RequestContext, name: str) -> Group:
+def find_collection(context: RekognitionContext, name: str) -> Group:
     """Return the group of a collection. Raises GroupNotFound."""
     return context.services.groups.get_by_name(context.tenant, name)
 
 
-def write_arn(context: RequestContext, name: str) -> str:
+def write_arn(context: RekognitionContext, name: str) -> str:
     """Name a collection as AWS does. Twelve digits of the tenant stand in place of an account's number."""
     digest = hashlib.sha256(context.tenant.name.encode()).digest()
     account = int.from_bytes(digest[:8], "big") % 10**12
     return f"arn:aws:rekognition:{context.region}:{account:012d}:collection/{name}"
 
 
-def write_model_version(context: RequestContext) -> str:
+def write_model_version(context: RekognitionContext) -> str:
     """Return the number of the tenant's embedding model, in the form of Rekognition's versions."""
     return f"7.{context.services.ports.model_number(context.tenant.model)}"
 
@@ -174,7 +174,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
-def index_faces(context: RequestContext, members: Members) -> Members:
+def index_faces(context: RekognitionContext, members: Members) -> Members:
     """Enrol the faces of a picture, and describe those that were not enrolled, with the reason of each."""
     group, picture = read_collection_and_picture(context, members)
     attributes = members.get("DetectionAttributes", [])
@@ -207,7 +207,7 @@ def index_faces(context: RequestContext, members: Members) -> Members:
     }
 
 
-def list_faces(context: RequestContext, members: Members) -> Members:
+def list_faces(context: RekognitionContext, members: Members) -> Members:
     """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of both."""
     group = find_collection(context, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
@@ -229,7 +229,7 @@ def list_faces(context: RequestContext, members: Members) -> Members:
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
-def delete_faces(context: RequestContext, members: Members) -> Members:
+def delete_faces(context: RekognitionContext, members: Members) -> Members:
     """Delete faces, MAX_DELETED at a time. Return the ids of those that were deleted, and why each other one stays.
 
     A face stays if it belongs to a user. A face that is not in the collection is named, too.
@@ -249,7 +249,7 @@ def delete_faces(context: RequestContext, members: Members) -> Members:
     }
 
 
-def search_faces(context: RequestContext, members: Members) -> Members:
+def search_faces(context: RekognitionContext, members: Members) -> Members:
     """Search for faces of the collection that are like one of them."""
     group, faceid = find_collection(context, members["CollectionId"]), read_faceid(members["FaceId"])
     face = find_face(context, group, faceid)
@@ -264,7 +264,7 @@ def search_faces(context: RequestContext, members: Members) -> Members:
     return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(context, similar_faces)}
 
 
-def search_faces_by_image(context: RequestContext, members: Members) -> Members:
+def search_faces_by_image(context: RekognitionContext, members: Members) -> Members:
     """Search for the largest face of a picture that the quality filter lets through.
 
     Nobody is found for a face that is no living person's (`spoof`). Raises Failure if no face is let through.
@@ -295,7 +295,7 @@ def search_faces_by_image(context: RequestContext, members: Members) -> Members:
     }
 
 
-def _describe_face_matches(context: RequestContext, similar_faces: Sequence[Similar]) -> dict[str, Any]:
+def _describe_face_matches(context: RekognitionContext, similar_faces: Sequence[Similar]) -> dict[str, Any]:
     version = write_model_version(context)
     matches = [
         {"Similarity": similar.similarity, "Face": describe_face(similar.face, version)} for similar in similar_faces
@@ -303,13 +303,13 @@ def _describe_face_matches(context: RequestContext, similar_faces: Sequence[Simi
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
-def read_collection_and_picture(context: RequestContext, members: Members) -> tuple[Group, bytes]:
+def read_collection_and_picture(context: RekognitionContext, members: Members) -> tuple[Group, bytes]:
     """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
     require_one_picture(members["Image"])
     return find_collection(context, members["CollectionId"]), read_picture(context, members["Image"])
 
 
-def find_face(context: RequestContext, group: Group, faceid: str) -> Face:
+def find_face(context: RekognitionContext, group: Group, faceid: str) -> Face:
     """Return a face of a collection. Raises FaceNotFound."""
     face = context.services.faces.find(context.tenant, faceid)
     if face is None or face.group_id != group.id:
@@ -345,7 +345,7 @@ def read_faceid(faceid: str) -> str:
     return str(number) if 0 < number < 2**63 else faceid
 
 
-def _delete_batch(context: RequestContext, group: Group, faceids: list[str], number: int) -> set[str]:
+def _delete_batch(context: RekognitionContext, group: Group, faceids: list[str], number: int) -> set[str]:
     """Delete up to MAX_DELETED faces, and return those that were there. Raises StorageUnavailable if some are left.
 
     `number`: of the batch among those of the request. A repeat finds the answer of each batch that was done.
@@ -376,21 +376,21 @@ _LEAST = 75.0
 """The UserMatchThreshold of a request without one, as Rekognition says."""
 
 
-def create_user(context: RequestContext, members: Members) -> None:
+def create_user(context: RekognitionContext, members: Members) -> None:
     name, users = members["CollectionId"], context.services.users
     context.change_once(
         lambda: users.create(context.tenant, find_collection(context, name), members["UserId"], context.request_id)
     )
 
 
-def delete_user(context: RequestContext, members: Members) -> None:
+def delete_user(context: RekognitionContext, members: Members) -> None:
     name, users = members["CollectionId"], context.services.users
     context.change_once(
         lambda: users.delete(context.tenant, find_collection(context, name), members["UserId"], context.request_id)
     )
 
 
-def list_users(context: RequestContext, members: Members) -> Members:
+def list_users(context: RekognitionContext, members: Members) -> Members:
     group = find_collection(context, members["CollectionId"])
     tokens = PageTokens(f"users {context.tenant.name} {group.id}")
     position = read_place(tokens, members.get("NextToken"))
@@ -402,20 +402,24 @@ def list_users(context: RequestContext, members: Members) -> Members:
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
-def associate_faces(context: RequestContext, members: Members) -> Members:
+def associate_faces(context: RekognitionContext, members: Members) -> Members:
     associate = partial(
         context.services.users.associate_faces, least_similarity=members.get("UserMatchThreshold", _LEAST)
     )
     return _change_user_faces(context, members, associate, "AssociatedFaces", "UnsuccessfulFaceAssociations")
 
 
-def disassociate_faces(context: RequestContext, members: Members) -> Members:
+def disassociate_faces(context: RekognitionContext, members: Members) -> Members:
     disassociate = context.services.users.disassociate_faces
     return _change_user_faces(context, members, disassociate, "DisassociatedFaces", "UnsuccessfulFaceDisassociations")
 
 
 def _change_user_faces(
-    context: RequestContext, members: Members, change: Callable[..., Outcome], done_member: str, refused_member: str
+    context: RekognitionContext,
+    members: Members,
+    change: Callable[..., UserOutcome],
+    done_member: str,
+    refused_member: str,
 ) -> Members:
     """Add faces to a user or remove them by `change`, and describe the outcome of each face.
 
@@ -427,7 +431,7 @@ def _change_user_faces(
         faceids = [read_faceid(text) for text in members["FaceIds"]]
         return change(context.tenant, group, members["UserId"], faceids, request=context.request_id).write_progress()
 
-    outcome = Outcome.read_progress(context.change_once(work))
+    outcome = UserOutcome.read_progress(context.change_once(work))
     return {
         done_member: [{"FaceId": write_faceid(faceid)} for faceid in outcome.done],
         refused_member: [_describe_refusal(refusal) for refusal in outcome.refused],
@@ -435,7 +439,7 @@ def _change_user_faces(
     }
 
 
-def search_users(context: RequestContext, members: Members) -> Members:
+def search_users(context: RekognitionContext, members: Members) -> Members:
     """Search for users like a user of the collection, or like one of its faces. Raises Failure unless it is one."""
     names = members.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
@@ -458,7 +462,7 @@ def search_users(context: RequestContext, members: Members) -> Members:
     return {**_describe_user_matches(context, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
-def search_users_by_image(context: RequestContext, members: Members) -> Members:
+def search_users_by_image(context: RekognitionContext, members: Members) -> Members:
     """Search for users like the largest face of a picture that the quality filter lets through.
 
     The other faces are described with the reason of each: a flaw, or that it is not the largest. Nobody is found for a
@@ -494,7 +498,7 @@ def search_users_by_image(context: RequestContext, members: Members) -> Members:
     return {**answer, **_describe_user_matches(context, similar_users)}
 
 
-def _describe_user_matches(context: RequestContext, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
+def _describe_user_matches(context: RekognitionContext, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
     users = [
         {"Similarity": similar_user.similarity, "User": {"UserId": similar_user.id, "UserStatus": "ACTIVE"}}
         for similar_user in similar_users

@@ -134,7 +134,7 @@ Members = Mapping[str, Any]
 _Made = TypeVar("_Made")
 
 
-class RequestContext(Struct, frozen=True):
+class RekognitionContext(Struct, frozen=True):
     """First argument of a view, beside the request's members: the use cases, the tenant and the region of its ARNs."""
 
     services: Services
@@ -155,7 +155,7 @@ class RequestContext(Struct, frozen=True):
         return cast(_Made, answer) if stored_answer is None else stored_answer.body
 
 
-View = Callable[[RequestContext, Members], Members | None]
+View = Callable[[RekognitionContext, Members], Members | None]
 
 
 def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) -> Response:
@@ -204,7 +204,7 @@ def remember_signer(services: Services, tenant: Tenant) -> Recognise:
 
 def _read_context(
     services: Services, request: HttpRequest, sent_headers: Mapping[str, str], operation: str
-) -> tuple[RequestContext, Members]:
+) -> tuple[RekognitionContext, Members]:
     """Check the operation, the signature and the members, in this order. Return the context, and the members.
 
     Raises Failure. A request that writes is also refused if its signature came before in another call. The client's
@@ -221,7 +221,7 @@ def _read_context(
         raise Failure("AccessDeniedException", refusal)
     members = requests.read_members(body, requests.REQUESTS[operation])
     id_ = sent_headers.get(_INVOCATION) or sent_signature.signature
-    context = RequestContext(
+    context = RekognitionContext(
         services, tenant, sent_signature.region, id_, _identify_request(operation, sent_headers, members)
     )
     # A name that is not signed may show that two requests are attempts of one call. It cannot show that they are two

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chalicelib.api.http import Failure
-from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, RequestContext
+from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, RekognitionContext
 from chalicelib.domain.pictures import Estimates, Found, Sides
 from chalicelib.domain.rules.decision import MATCH, MIN_QUALITY
 from chalicelib.domain.rules.recognised import MOST_FACES, DescribedFace, PictureOptions
@@ -25,7 +25,7 @@ def require_one_picture(image: Mapping[str, Any]) -> None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
 
 
-def read_picture(context: RequestContext, image: Mapping[str, Any]) -> bytes:
+def read_picture(context: RekognitionContext, image: Mapping[str, Any]) -> bytes:
     """Return the bytes of an Image member: those that it has, or those of the S3 object that it names.
 
     Raises Failure if there is no such object, or the tenant may not read it.
@@ -189,7 +189,7 @@ _DESCRIBERS: Mapping[str, Callable[[Estimates], object]] = {
 }
 
 
-def detect_faces(context: RequestContext, members: Members) -> Members:
+def detect_faces(context: RekognitionContext, members: Members) -> Members:
     """Describe the faces of a picture. Nobody is searched for."""
     attributes = members.get("Attributes", [])
     require_one_picture(members["Image"])
@@ -206,7 +206,7 @@ def detect_faces(context: RequestContext, members: Members) -> Members:
     }
 
 
-def compare_faces(context: RequestContext, members: Members) -> Members:
+def compare_faces(context: RekognitionContext, members: Members) -> Members:
     """Compare the largest face of the source with each face of the target, the most similar ones first.
 
     Faces that the quality filter refuses count in neither picture. Raises Failure if a picture has no other face.

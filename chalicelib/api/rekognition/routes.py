@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api.credentials import NOBODY, Claim, Head, SignatureClaim
+from chalicelib.api.credentials import NOBODY, Credential, Head, SignatureCredential
 from chalicelib.api.dialect import ROOT
 from chalicelib.api.http import HttpRequest, Provide, Views
 from chalicelib.api.rekognition import collections, operation, pictures, signature
@@ -24,13 +24,13 @@ def answer(provide: Provide, request: HttpRequest) -> Response:
     return operation.answer(provide, request, _VIEWS)
 
 
-def read_claim(_settings: Settings, request: Head) -> Claim:
+def read_claim(_settings: Settings, request: Head) -> Credential:
     """Read the id of the access key that signed a request."""
     scheme, _, parameters = request.headers.get("authorization", "").strip().partition(" ")
     if scheme != signature.ALGORITHM:
         return NOBODY
     key_match = _ACCESS_KEY.search(parameters)
-    return SignatureClaim(operation.find_signer, key_match[1] if key_match else "", operation.remember_signer)
+    return SignatureCredential(operation.find_signer, key_match[1] if key_match else "", operation.remember_signer)
 
 
 VIEWS = Views(

@@ -116,7 +116,7 @@ def choose_code(error: Exception, endpoint: str) -> int:
     return _SUBSTITUTES.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)
 
 
-class RequestContext(Struct, frozen=True):
+class SunmiContext(Struct, frozen=True):
     """First argument of a view, beside the parameters that were sent: the use cases, and the authenticated tenant."""
 
     services: Services
@@ -147,7 +147,7 @@ class Endpoint(Struct, frozen=True):
     """
 
     name: str
-    view: Callable[[RequestContext, Parameters], Body | None]
+    view: Callable[[SunmiContext, Parameters], Body | None]
     parameters: frozenset[str] = frozenset()
     changes: bool = False
     render: Callable[[Body], Body] = dict
@@ -184,14 +184,14 @@ class Endpoint(Struct, frozen=True):
         if request_id is None:
             services.requests.remember_read(signed.key)
         with services.audit.reads.enter_act(DIALECT.make_act(self.name, _CALLER, caller)):
-            answer = self._run_view_once(RequestContext(services, caller, request_id, headers), form)
+            answer = self._run_view_once(SunmiContext(services, caller, request_id, headers), form)
         if answer.code != OK:
             telemetry.report_error_code(answer.body["code"], answer.code)
             return answer.body
         data = self.render(answer.body)
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
-    def _run_view_once(self, context: RequestContext, form: Form) -> Answer:
+    def _run_view_once(self, context: SunmiContext, form: Form) -> Answer:
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
         requests, tenant = context.services.requests, context.tenant.name
         try:

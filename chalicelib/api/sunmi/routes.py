@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import asdict
 
-from chalicelib.api.credentials import Head, SignatureClaim, read_form_value
+from chalicelib.api.credentials import Head, SignatureCredential, read_form_value
 from chalicelib.api.forms import Form
 from chalicelib.api.http import Views, make_search_headers
 from chalicelib.api.sunmi import PREFIX
-from chalicelib.api.sunmi.endpoint import CODES, Body, Endpoint, RequestContext, find_signer, remember_signer
+from chalicelib.api.sunmi.endpoint import CODES, Body, Endpoint, SunmiContext, find_signer, remember_signer
 from chalicelib.api.sunmi.request import ITEMS, Parameters, match_name, omit_empty_files
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import (
@@ -60,7 +60,7 @@ def is_update(form: Form) -> bool:
     return "pic" not in sent_names | file_names and not sent_names.isdisjoint(_ONLY_UPDATED)
 
 
-def add_face(context: RequestContext, parameters: Parameters) -> Body:
+def add_face(context: SunmiContext, parameters: Parameters) -> Body:
     """Enrol the largest face of a picture. Parameters with unknown names are values of the group's attributes."""
     enrolled = context.services.enrolment.enrol_largest_face(
         context.tenant,
@@ -78,7 +78,7 @@ def add_face(context: RequestContext, parameters: Parameters) -> Body:
     return {"faceid": enrolled.faceid}
 
 
-def update_face(context: RequestContext, parameters: Parameters) -> None:
+def update_face(context: SunmiContext, parameters: Parameters) -> None:
     """Change the fields of a face that were sent, and add its picture."""
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
@@ -95,7 +95,7 @@ def update_face(context: RequestContext, parameters: Parameters) -> None:
     )
 
 
-def delete_face(context: RequestContext, parameters: Parameters) -> Body:
+def delete_face(context: SunmiContext, parameters: Parameters) -> Body:
     number, group_name = parameters.required_number("num"), parameters.required_text("group_name")
     faceids = parameters.read_ids("faceid_list")
     if number != len(faceids) or not 1 <= number <= 100:
@@ -109,7 +109,7 @@ def delete_face(context: RequestContext, parameters: Parameters) -> Body:
     )
 
 
-def get_face(context: RequestContext, parameters: Parameters) -> Body:
+def get_face(context: SunmiContext, parameters: Parameters) -> Body:
     try:
         face = context.services.faces.get(context.tenant, parameters.required_text("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
@@ -120,19 +120,19 @@ def get_face(context: RequestContext, parameters: Parameters) -> Body:
     return render_face(face, group)
 
 
-def get_face_list(context: RequestContext, parameters: Parameters) -> Body:
+def get_face_list(context: SunmiContext, parameters: Parameters) -> Body:
     name = parameters.required_text("group_name")
     page_num, page_size = parameters.read_number("page_num", low=1), parameters.read_number("page_size", 1, 100)
     page = context.services.faces.read_page(context.tenant, name, page_num or 1, page_size or 10)
     return {"total_num": page.group.count, **_render_page(page)}
 
 
-def get_face_by_arrival(context: RequestContext, parameters: Parameters) -> Body:
+def get_face_by_arrival(context: SunmiContext, parameters: Parameters) -> Body:
     name, number = parameters.required_text("group_name"), parameters.read_number("num", 1, 10)
     return _render_page(context.services.faces.list_longest_away(context.tenant, name, number or 1))
 
 
-def get_face_by_picture(context: RequestContext, parameters: Parameters) -> Body:
+def get_face_by_picture(context: SunmiContext, parameters: Parameters) -> Body:
     search = context.services.recognition.face_analysis.search_by_picture(
         context.tenant, parameters.required_file("pic"), PICTURES
     )
@@ -147,26 +147,26 @@ def _read_gender(parameters: Parameters) -> Gender | None:
     return None if number is None else GENDERS[number]
 
 
-def create_group(context: RequestContext, parameters: Parameters) -> None:
+def create_group(context: SunmiContext, parameters: Parameters) -> None:
     fields = _read_group_fields(context, parameters)
     context.services.groups.create(context.tenant, *fields, request=context.request_id)
 
 
-def update_group(context: RequestContext, parameters: Parameters) -> None:
+def update_group(context: SunmiContext, parameters: Parameters) -> None:
     old_name, new_fields = parameters.required_text("old_name"), _read_group_fields(context, parameters)
     context.services.groups.change_by_name(context.tenant, old_name, new_fields._asdict(), request=context.request_id)
 
 
-def update_migration(context: RequestContext, parameters: Parameters) -> None:
+def update_migration(context: SunmiContext, parameters: Parameters) -> None:
     rule = PromotionSettings(parameters.required_number("arrive_times"), parameters.required_number("period"))
     context.services.groups.set_promotion_settings(context.tenant, rule, request=context.request_id)
 
 
-def delete_group(context: RequestContext, parameters: Parameters) -> None:
+def delete_group(context: SunmiContext, parameters: Parameters) -> None:
     context.services.groups.delete(context.tenant, parameters.required_text("name"), request=context.request_id)
 
 
-def get_group_list(context: RequestContext, _: Parameters) -> Body:
+def get_group_list(context: SunmiContext, _: Parameters) -> Body:
     groups, promotion_settings = (
         context.services.groups.list_all(context.tenant),
         context.services.groups.read_promotion_settings(context.tenant),
@@ -177,17 +177,17 @@ def get_group_list(context: RequestContext, _: Parameters) -> Body:
     }
 
 
-def add_face_info_item(context: RequestContext, parameters: Parameters) -> None:
+def add_face_info_item(context: SunmiContext, parameters: Parameters) -> None:
     group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
     context.services.groups.add_attributes(context.tenant, group_name, names, request=context.request_id)
 
 
-def remove_face_info_item(context: RequestContext, parameters: Parameters) -> None:
+def remove_face_info_item(context: SunmiContext, parameters: Parameters) -> None:
     group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
     context.services.groups.remove_attributes(context.tenant, group_name, names, request=context.request_id)
 
 
-def get_face_info_item(context: RequestContext, parameters: Parameters) -> Body:
+def get_face_info_item(context: SunmiContext, parameters: Parameters) -> Body:
     group = context.services.groups.get_by_name(context.tenant, parameters.required_text("group_name"))
     return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
 
@@ -200,7 +200,7 @@ class _GroupFields(NamedTuple):
     description: str
 
 
-def _read_group_fields(context: RequestContext, parameters: Parameters) -> _GroupFields:
+def _read_group_fields(context: SunmiContext, parameters: Parameters) -> _GroupFields:
     """Read the fields of a group, which are all required but the capacity. Raises InvalidInput."""
     read = parameters.required_number if context.tenant.limits.group_capacity_required else parameters.read_number
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
@@ -307,9 +307,9 @@ _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
 
-def read_claim(_settings: Settings, request: Head) -> SignatureClaim:
+def read_claim(_settings: Settings, request: Head) -> SignatureCredential:
     """Read the app_id that signed a request."""
-    return SignatureClaim(find_signer, read_form_value(b"app_id", request.body), remember_signer)
+    return SignatureCredential(find_signer, read_form_value(b"app_id", request.body), remember_signer)
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:

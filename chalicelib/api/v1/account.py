@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, defstruct, field
 from msgspec.structs import asdict
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_as
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as
 from chalicelib.api.v1.shapes import draw_qr_code
 from chalicelib.api.v1.wire import (
     MAX_BYTES,
@@ -165,7 +165,7 @@ class SigningKey(Answer):
 
 
 @operations("GET", "/v1/settings", Role.VIEWER)
-def get_settings(context: RequestContext) -> Settings:
+def get_settings(context: V1Context) -> Settings:
     """Read the tenant's settings."""
     tenant, promotion_settings = context.services.account.read_settings(context.tenant)
     groups = context.services.groups.list_all(tenant) if tenant.no_pictures_of else []
@@ -179,7 +179,7 @@ def get_settings(context: RequestContext) -> Settings:
 
 
 @operations("PATCH", "/v1/settings", Role.ADMIN, again=answer_as(get_settings))
-def change_settings(context: RequestContext, body: SettingsChanges) -> Settings:
+def change_settings(context: V1Context, body: SettingsChanges) -> Settings:
     """Change what is sent, all or nothing; the rest stays.
 
     A setting holds from the next request on. Another time zone counts for the past, too.
@@ -195,7 +195,7 @@ def change_settings(context: RequestContext, body: SettingsChanges) -> Settings:
 
 
 @operations("GET", "/v1/usage", Role.VIEWER)
-def get_usage(context: RequestContext) -> Usage:
+def get_usage(context: V1Context) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
     usage = context.services.account.measure_usage(context.tenant)
     return Usage.made_of(
@@ -209,7 +209,7 @@ def get_usage(context: RequestContext) -> Usage:
 
 
 @operations("GET", "/v1/signing-key", Role.VIEWER)
-def get_signing_key(context: RequestContext) -> SigningKey:
+def get_signing_key(context: V1Context) -> SigningKey:
     """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it.
 
     It changes only if the operator renews it. The first call makes it.
@@ -235,7 +235,7 @@ def _describe_public_key(key: bytes) -> dict[str, str]:
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
 
 
-def _reckon_cost(context: RequestContext, used: account.Usage) -> Cost | None:
+def _reckon_cost(context: V1Context, used: account.Usage) -> Cost | None:
     """Reckon the tenant's month for somebody who may administrate it; None: for others, and on one box."""
     if not context.caller.role.includes(Role.ADMIN):
         return None
@@ -303,7 +303,7 @@ class Notice(Answer):
 
 
 @operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
-def get_notice(context: RequestContext, query: NoticeWanted) -> Notice:
+def get_notice(context: V1Context, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
     from chalicelib.privacy import notices
 
@@ -343,7 +343,7 @@ class Retention(Answer):
 
 
 @operations("GET", "/v1/retention", Role.OPERATOR, tag="retention")
-def get_retention(context: RequestContext) -> Retention:
+def get_retention(context: V1Context) -> Retention:
     """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted.
 
     Faces under legal hold, and what shows them, are not counted.
@@ -373,7 +373,7 @@ class Entry(Answer):
 
     id: str
     at: Time
-    what: Annotated[str, Meta(description="A route, a command, a chore of the service, or `sighting`.")]
+    what: Annotated[str, Meta(description="A route, a command, a job of the service, or `sighting`.")]
     by: Annotated[
         str, Meta(description="A person, a key's or a camera's id, a dialect's credential, the operator or `regulars`.")
     ]
@@ -395,7 +395,7 @@ class EntriesPage(Answer):
 
 
 @operations("GET", "/v1/audit", Role.ADMIN, tag="audit")
-def list_entries(context: RequestContext, query: EntriesWanted) -> EntriesPage:
+def list_entries(context: V1Context, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
     from chalicelib.privacy.audit_entries import EntryFilter
 

@@ -11,7 +11,7 @@ from msgspec import Meta, field
 
 from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import link_sighting
-from chalicelib.api.v1.endpoint import Operations, RequestContext
+from chalicelib.api.v1.endpoint import Operations, V1Context
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
     Box,
@@ -252,7 +252,7 @@ class Statistics(Answer):
 
 
 @operations("GET", "/v1/observations", Role.VIEWER)
-def list_observations(context: RequestContext, query: ObservationsWanted) -> ObservationsPage:
+def list_observations(context: V1Context, query: ObservationsWanted) -> ObservationsPage:
     """List what was observed, newest first, without counting it.
 
     Enrolments and searches are no visits: `kind` says what an observation is.
@@ -277,7 +277,7 @@ def list_observations(context: RequestContext, query: ObservationsWanted) -> Obs
 
 
 @operations("GET", "/v1/arrivals", Role.VIEWER)
-def list_arrivals(context: RequestContext, query: ArrivalsWanted) -> ArrivalsPage:
+def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
     """List who came and which visit it was, by its first sighting, newest first; without `from` who came today.
 
     It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
@@ -314,7 +314,7 @@ class UsualWeek(Answer):
 
 
 @operations("GET", "/v1/usual", Role.VIEWER)
-def get_usual(context: RequestContext) -> UsualWeek:
+def get_usual(context: V1Context) -> UsualWeek:
     """Read what is usual, to hold a day against."""
     from chalicelib.domain.opening import write_opening
     from chalicelib.domain.rules.usual import propose_hours  # not at the other routes' cold starts
@@ -326,7 +326,7 @@ def get_usual(context: RequestContext) -> UsualWeek:
 
 
 @operations("GET", "/v1/statistics", Role.VIEWER)
-def get_statistics(context: RequestContext, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
+def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
 
     Exact: it equals a recount of all observations, each in the group that its face was in then. 400 if the time has
@@ -363,7 +363,7 @@ def get_statistics(context: RequestContext, query: StatisticsWanted) -> Statisti
 
 
 def _make_span(
-    context: RequestContext, first: datetime | None, end: datetime | None, default_first: datetime | None = None
+    context: V1Context, first: datetime | None, end: datetime | None, default_first: datetime | None = None
 ) -> Span:
     """Return the span from `first` to the instant before `end`; without an `end`, it has none.
 
@@ -382,7 +382,7 @@ def _make_span(
 
 
 def _make_filter(
-    context: RequestContext, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
+    context: V1Context, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
 ) -> ObservationFilter:
     camera = query.camera and context.services.cameras.id_of(context.tenant, query.camera)
     observation_filter = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
@@ -397,9 +397,7 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _describe_observation(
-    context: RequestContext, observation: observations.Observation, face: Face | None
-) -> Observation:
+def _describe_observation(context: V1Context, observation: observations.Observation, face: Face | None) -> Observation:
     """Describe an observation. `face`: the one that was observed; None if it was deleted."""
     is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
     age = observation.estimates.age
@@ -414,9 +412,7 @@ def _describe_observation(
     )
 
 
-def describe_arrival(
-    context: RequestContext, face_arrival: sightings.FaceArrival, only: Only | None = None
-) -> FaceArrival:
+def describe_arrival(context: V1Context, face_arrival: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
     """Describe an arrival by its first sighting.
 
     `only`: the choice of the query. If it asks for first visits, each has number 1, whatever has come late before it.
@@ -434,9 +430,7 @@ def describe_arrival(
     )
 
 
-def _describe_seen_face(
-    context: RequestContext, observation: observations.Observation, face: Face | None
-) -> dict[str, Any]:
+def _describe_seen_face(context: V1Context, observation: observations.Observation, face: Face | None) -> dict[str, Any]:
     """Return the members of a SeenFace. `face`: None if it was deleted. Only a sighting has a picture and a crop."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(observation.faceid):

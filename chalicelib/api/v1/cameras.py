@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing, refuse_secret_again
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, draw_qr_code
 from chalicelib.api.v1.wire import (
     Answer,
@@ -281,7 +281,7 @@ class ClaimCode(Answer):
 
 
 @operations("GET", "/v1/cameras", Role.VIEWER)
-def list_cameras(context: RequestContext) -> Cameras:
+def list_cameras(context: V1Context) -> Cameras:
     """List all cameras, by id. Whoever was invited to a page of figures sees their ids and names, and nothing more."""
     cameras = context.services.cameras.list_all(context.tenant)
     if context.caller.is_of_figures:
@@ -292,7 +292,7 @@ def list_cameras(context: RequestContext) -> Cameras:
 @operations(
     "POST", "/v1/cameras", Role.ADMIN, status=201, again=refuse_secret_again("camera", "ask for another key of it")
 )
-def add_camera(context: RequestContext, body: NewCamera) -> CameraMade:
+def add_camera(context: V1Context, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
 
     Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names and ids are one
@@ -315,7 +315,7 @@ class Muting(Sent):
 
 
 @operations("PUT", "/v1/mute", Role.OPERATOR)
-def mute_cameras(context: RequestContext, body: Muting) -> Cameras:
+def mute_cameras(context: V1Context, body: Muting) -> Cameras:
     """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line.
 
     A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told after that time.
@@ -328,7 +328,7 @@ def mute_cameras(context: RequestContext, body: Muting) -> Cameras:
 
 
 @operations("GET", "/v1/boxes", Role.VIEWER)
-def list_boxes(context: RequestContext) -> Boxes:
+def list_boxes(context: V1Context) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
 
@@ -336,7 +336,7 @@ def list_boxes(context: RequestContext) -> Boxes:
 
 
 @operations("GET", "/v1/fleet", Role.VIEWER)
-def get_fleet(context: RequestContext) -> Fleet:
+def get_fleet(context: V1Context) -> Fleet:
     """Read the settings of whole boxes, and how far they are."""
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
 
@@ -346,21 +346,21 @@ def get_fleet(context: RequestContext) -> Fleet:
 
 
 @operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet))
-def change_fleet(context: RequestContext, body: FleetChanges) -> Fleet:
+def change_fleet(context: V1Context, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
     context.services.cameras.begin_wave(context.tenant, list_sent_members(body.settings), context.request_id)
     return get_fleet(context)
 
 
 @operations("GET", "/v1/cameras/{id}", Role.VIEWER, of_cameras=True)
-def get_camera(context: RequestContext) -> Camera:
+def get_camera(context: V1Context) -> Camera:
     """Read one camera."""
     context.caller.require_camera(context.path_values["id"])
     return _describe_camera(context, context.services.cameras.get(context.tenant, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_as(get_camera))
-def change_camera(context: RequestContext, body: CameraChanges) -> Camera:
+def change_camera(context: V1Context, body: CameraChanges) -> Camera:
     """Change what is sent; the rest stays, labels that are not sent too.
 
     Captures are resolved by the settings that hold when they are resolved.
@@ -376,13 +376,13 @@ def change_camera(context: RequestContext, body: CameraChanges) -> Camera:
 
 
 @operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
-def delete_camera(context: RequestContext) -> None:
+def delete_camera(context: V1Context) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     context.services.cameras.delete(context.tenant, context.path_values["id"], context.request_id)
 
 
 @operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
-def send_heartbeat(context: RequestContext, body: Heartbeat) -> Camera:
+def send_heartbeat(context: V1Context, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     context.caller.require_camera(context.path_values["id"])
     cameras, id_, caller = context.services.cameras, context.path_values["id"], context.caller.camera
@@ -394,14 +394,14 @@ def send_heartbeat(context: RequestContext, body: Heartbeat) -> Camera:
 @operations(
     "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of camera", "ask for one once more")
 )
-def renew_camera_key(context: RequestContext) -> CameraKeyMade:
+def renew_camera_key(context: V1Context) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
     id_ = context.path_values["id"]
     return CameraKeyMade(id=id_, api_key=context.services.cameras.replace_key(context.tenant, id_, context.request_id))
 
 
 @operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
-def make_claim_code(context: RequestContext) -> ClaimCode:
+def make_claim_code(context: V1Context) -> ClaimCode:
     """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
 
     The key that the camera has stays until the code is used. The QR code has the line that the box runs,
@@ -413,7 +413,7 @@ def make_claim_code(context: RequestContext) -> ClaimCode:
 
 
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
-def ask_for_still(context: RequestContext) -> Still:
+def ask_for_still(context: V1Context) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
 
     409 Conflict if the tenant keeps no pictures. The key must see pictures.
@@ -423,14 +423,14 @@ def ask_for_still(context: RequestContext) -> Still:
 
 
 @operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
-def get_still(context: RequestContext) -> Still:
+def get_still(context: V1Context) -> Still:
     """Read the last still, if it is no older than an hour. The key must see pictures."""
     context.caller.require_pictures()
     return Still.made_of(context.services.cameras.read_still(context.tenant, context.path_values["id"]))
 
 
 @operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=answer_nothing)
-def give_still(context: RequestContext, body: StillTaken) -> None:
+def give_still(context: V1Context, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
 
     409 Conflict if nobody asks.
@@ -439,7 +439,7 @@ def give_still(context: RequestContext, body: StillTaken) -> None:
     context.services.cameras.store_still(context.tenant, context.path_values["id"], body.picture, context.request_id)
 
 
-def _describe_box(box: cameras.Box) -> EdgeBox:
+def _describe_box(box: cameras.EdgeBox) -> EdgeBox:
     """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
 
     def read_status(name: str, kind: type[_Told]) -> _Told | None:
@@ -468,12 +468,12 @@ def _list_settings(body: CameraSettings) -> dict[str, Any]:
     return settings
 
 
-def _describe_camera(context: RequestContext, camera: captures.Camera) -> Camera:
+def _describe_camera(context: V1Context, camera: captures.Camera) -> Camera:
     return _describe_cameras(context, Camera, [camera])[0]
 
 
 def _describe_cameras(
-    context: RequestContext, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
+    context: V1Context, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
 ) -> list[_Camera]:
     """Describe cameras, with the names of the groups that they look for. Deleted groups are left out.
 

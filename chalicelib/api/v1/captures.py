@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 from msgspec.structs import replace
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Operations, Redirect, RequestContext, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, Redirect, V1Context, answer_nothing
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import Box, Decided, Number, describe_decision, link_capture, read_number
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
@@ -192,7 +192,7 @@ class CaptureWanted(Sent):
 
 
 @operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
-def offer_captures(context: RequestContext, body: Offers) -> Uploads:
+def offer_captures(context: V1Context, body: Offers) -> Uploads:
     """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture.
 
     Send each request as it is answered: `method` to `url` with exactly these `headers` and the picture as the body,
@@ -218,7 +218,7 @@ def offer_captures(context: RequestContext, body: Offers) -> Uploads:
 
 
 @operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
-def take_capture(context: RequestContext, body: CaptureTaken) -> Capture:
+def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
 
     On AWS a body has up to 4 MiB; offer a larger one (`POST /v1/captures/uploads`).
@@ -237,7 +237,7 @@ def take_capture(context: RequestContext, body: CaptureTaken) -> Capture:
 
 
 @operations("GET", "/v1/captures", Role.VIEWER, of_cameras=True)
-def list_captures(context: RequestContext, query: CapturesWanted) -> CapturesPage:
+def list_captures(context: V1Context, query: CapturesWanted) -> CapturesPage:
     """List the captures whose picture is there, newest first.
 
     Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are listed by its id only.
@@ -262,7 +262,7 @@ def list_captures(context: RequestContext, query: CapturesWanted) -> CapturesPag
 
 
 @operations("GET", "/v1/captures/{id}", Role.VIEWER, of_cameras=True)
-def get_capture(context: RequestContext, query: CaptureWanted) -> Capture:
+def get_capture(context: V1Context, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
     return _describe_one_capture(
         context,
@@ -271,7 +271,7 @@ def get_capture(context: RequestContext, query: CaptureWanted) -> Capture:
 
 
 @operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
-def redrive_capture(context: RequestContext, body: CaptureWanted) -> Capture:
+def redrive_capture(context: V1Context, body: CaptureWanted) -> Capture:
     """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew.
 
     One that is not parked stays as it is.
@@ -283,13 +283,13 @@ def redrive_capture(context: RequestContext, body: CaptureWanted) -> Capture:
     return _describe_one_capture(context, context.services.captures.get(context.tenant, camera, id_))
 
 
-def _find_camera_id(context: RequestContext, query: CaptureWanted) -> str:
+def _find_camera_id(context: V1Context, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
     return context.services.cameras.id_of(context.tenant, _require_camera(context, query.camera))
 
 
 @operations("GET", "/v1/captures/{id}/crops/{n}", Role.VIEWER, status=302)
-def get_crop(context: RequestContext, query: CaptureWanted) -> Redirect:
+def get_crop(context: V1Context, query: CaptureWanted) -> Redirect:
     """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
 
     `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this one is darker. 403
@@ -305,7 +305,7 @@ def get_crop(context: RequestContext, query: CaptureWanted) -> Redirect:
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
-def get_thumbnail(context: RequestContext, query: CaptureWanted) -> Redirect:
+def get_thumbnail(context: V1Context, query: CaptureWanted) -> Redirect:
     """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are.
 
     403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
@@ -315,7 +315,7 @@ def get_thumbnail(context: RequestContext, query: CaptureWanted) -> Redirect:
 
 
 def _redirect_to_picture(
-    context: RequestContext, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]
+    context: V1Context, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]
 ) -> Redirect:
     """Redirect to the URL that `make_url` returns for a capture. Raises NotAllowed."""
     context.caller.require_pictures()
@@ -323,14 +323,14 @@ def _redirect_to_picture(
     return Redirect(link_capture(context, camera, id_, make_url(context.tenant, camera, id_)) or "")
 
 
-def _choose_camera(context: RequestContext, camera_id: str | None) -> str | None:
+def _choose_camera(context: V1Context, camera_id: str | None) -> str | None:
     """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
     context.caller.require_camera(camera_id)
     return context.caller.camera.id if context.caller.camera is not None else camera_id
 
 
 def _require_camera(
-    context: RequestContext, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
+    context: V1Context, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
 ) -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
     camera = _choose_camera(context, camera_id)
@@ -339,7 +339,7 @@ def _require_camera(
     return camera
 
 
-def _make_offer(context: RequestContext, offered_capture: OfferedCapture, member_path: str) -> Offer:
+def _make_offer(context: V1Context, offered_capture: OfferedCapture, member_path: str) -> Offer:
     from chalicelib.book.captures.captures import Offer  # not at the other routes' cold starts
 
     sent_camera = None if offered_capture.camera is UNSET else offered_capture.camera
@@ -347,7 +347,7 @@ def _make_offer(context: RequestContext, offered_capture: OfferedCapture, member
     return Offer(**structs.asdict(offered_capture) | {"camera": camera, "track": offered_capture.track or ""})
 
 
-def _describe_upload(context: RequestContext, upload: OfferedUpload) -> Upload:
+def _describe_upload(context: V1Context, upload: OfferedUpload) -> Upload:
     request = upload.request
     return Upload.made_of(
         upload.capture,
@@ -365,7 +365,7 @@ class SeenNow(NamedTuple):
 
 
 def find_faces_seen(
-    context: RequestContext, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
+    context: V1Context, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
 ) -> Mapping[str, SeenNow]:
     """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets restricted ones.
 
@@ -385,13 +385,13 @@ def find_faces_seen(
     return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in face_by_sighting.items()}
 
 
-def _describe_one_capture(context: RequestContext, capture: captures.Capture) -> Capture:
+def _describe_one_capture(context: V1Context, capture: captures.Capture) -> Capture:
     return _describe_capture(
         context, capture, find_faces_seen(context, ((capture, sighting) for sighting in capture.sightings))
     )
 
 
-def _describe_capture(context: RequestContext, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
+def _describe_capture(context: V1Context, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
     """Describe a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
     key = keys.capture_picture(context.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
@@ -414,7 +414,7 @@ def _describe_capture(context: RequestContext, capture: captures.Capture, faces:
     )
 
 
-def link_sighting(context: RequestContext, camera: str, sighting: str) -> dict[str, str | None]:
+def link_sighting(context: V1Context, camera: str, sighting: str) -> dict[str, str | None]:
     """Give the links to a sighting: to its capture, and to the face cut out."""
     capture, _ = parts_of_sighting(sighting)
     picture = context.services.sightings.picture_url(context.tenant, camera, sighting)
@@ -424,20 +424,20 @@ def link_sighting(context: RequestContext, camera: str, sighting: str) -> dict[s
     }
 
 
-def link_crop(context: RequestContext, camera: str, sighting: str) -> str | None:
+def link_crop(context: V1Context, camera: str, sighting: str) -> str | None:
     """Return the URL of a sighting's face, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
     return _link_part(context, camera, capture, f"crops/{number}")
 
 
-def _link_part(context: RequestContext, camera: str, capture: str, part: str) -> str | None:
+def _link_part(context: V1Context, camera: str, capture: str, part: str) -> str | None:
     if not context.caller.is_shown_pictures:
         return None
     return context.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}")
 
 
 def describe_sighting(
-    context: RequestContext, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
+    context: V1Context, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
     """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id.
 
@@ -512,7 +512,7 @@ class ReviewsPage(Answer):
 
 
 @operations("GET", "/v1/reviews", Role.VIEWER, tag="reviews")
-def list_reviews(context: RequestContext, query: ReviewsWanted) -> ReviewsPage:
+def list_reviews(context: V1Context, query: ReviewsWanted) -> ReviewsPage:
     """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named.
 
     A review is over when it is done, and by itself when the face is deleted, merged into another, named or moved to
@@ -524,12 +524,12 @@ def list_reviews(context: RequestContext, query: ReviewsWanted) -> ReviewsPage:
 
 
 @operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
-def finish_review(context: RequestContext) -> None:
+def finish_review(context: V1Context) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
     context.services.sightings.reviews.forget_review(context.tenant, context.path_values["id"], context.request_id)
 
 
-def _describe_review(context: RequestContext, review: observations.Review) -> Review:
+def _describe_review(context: V1Context, review: observations.Review) -> Review:
     """Describe a review, with its sighting's links and the faces that are nearest to it."""
     audit_events.report_people([review.faceid, *(near_face.faceid for near_face in review.near)])
     return Review.made_of(

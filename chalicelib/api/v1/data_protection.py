@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.dialects import NAMES
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
 from chalicelib.auth.roles import Role
 from chalicelib.book import faces
@@ -79,7 +79,7 @@ class ConsentsPage(Answer):
 
 
 @operations("GET", "/v1/consents", Role.VIEWER, tag="consents")
-def list_consents(context: RequestContext, query: ConsentsWanted) -> ConsentsPage:
+def list_consents(context: V1Context, query: ConsentsWanted) -> ConsentsPage:
     """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
     if query.face is not None:
         if query.expires_before is not None or query.token is not None:
@@ -94,14 +94,14 @@ def list_consents(context: RequestContext, query: ConsentsWanted) -> ConsentsPag
 
 
 @operations("GET", "/v1/faces/{id}/consent", Role.VIEWER, tag="consents")
-def get_consent(context: RequestContext) -> Consent:
+def get_consent(context: V1Context) -> Consent:
     """Read a face's record of consent."""
     face, record = context.services.consents.of_face(context.tenant, context.path_values["id"])
     return _answer(face, record)
 
 
 @operations("PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent))
-def set_consent(context: RequestContext, body: NewConsent) -> Consent:
+def set_consent(context: V1Context, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
     context.services.consents.set(
         context.tenant, context.path_values["id"], make_consent_record(body), context.request_id
@@ -110,7 +110,7 @@ def set_consent(context: RequestContext, body: NewConsent) -> Consent:
 
 
 @operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_nothing)
-def withdraw_consent(context: RequestContext) -> None:
+def withdraw_consent(context: V1Context) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
     The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of its subject: nobody
@@ -179,7 +179,7 @@ def _describe_protection(
     return {"face": faceid, "reason": reason, "since": since, "faces": list(faces), "others": list(others)}
 
 
-def _read_face_and_person(context: RequestContext) -> tuple[Face, Person]:
+def _read_face_and_person(context: V1Context) -> tuple[Face, Person]:
     """Return the face of the path, and all faces that may be the same person's."""
     face = context.services.faces.get(context.tenant, context.path_values["id"], restricted=True)
     return face, context.services.faces.find_person(context.tenant, face.faceid)
@@ -201,7 +201,7 @@ class Holds(Answer):
 
 
 @operations("GET", "/v1/holds", Role.OPERATOR, tag="holds")
-def list_holds(context: RequestContext) -> Holds:
+def list_holds(context: V1Context) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
     found_faces = context.services.faces.holds.list_all(context.tenant.name)
     return Holds(
@@ -210,14 +210,14 @@ def list_holds(context: RequestContext) -> Holds:
 
 
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
-def get_hold(context: RequestContext) -> Hold:
+def get_hold(context: V1Context) -> Hold:
     """Read whether a face is under legal hold."""
     face, person = _read_face_and_person(context)
     return Hold(held=face.hold is not None, **_describe_protection(face.faceid, face.hold, person))
 
 
 @operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
-def change_hold(context: RequestContext, body: HoldChange) -> Hold:
+def change_hold(context: V1Context, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`).
 
     While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
@@ -231,7 +231,7 @@ def change_hold(context: RequestContext, body: HoldChange) -> Hold:
     return get_hold(context)
 
 
-def _change_each(context: RequestContext, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
+def _change_each(context: V1Context, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
     faceids = context.services.faces.find_person(context.tenant, context.path_values["id"]).choose_faces(body.whole)
     change = marks.set if is_set else marks.lift
@@ -271,7 +271,7 @@ class RestrictionsWanted(Sent):
 
 
 @operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
-def list_restrictions(context: RequestContext, query: RestrictionsWanted) -> Restrictions:
+def list_restrictions(context: V1Context, query: RestrictionsWanted) -> Restrictions:
     """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
     page = context.services.restrictions.read_page(context.tenant, 1_000, query.token)
     return Restrictions(
@@ -282,7 +282,7 @@ def list_restrictions(context: RequestContext, query: RestrictionsWanted) -> Res
 _ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn", "expired": "expired"}
 
 
-def _describe_restriction(context: RequestContext, face: Face, person: Person | None = None) -> Restriction:
+def _describe_restriction(context: V1Context, face: Face, person: Person | None = None) -> Restriction:
     restriction = face.restriction
     erased_at_time = (
         erased_at(context.tenant, face)
@@ -298,13 +298,13 @@ def _describe_restriction(context: RequestContext, face: Face, person: Person | 
 
 
 @operations("GET", "/v1/faces/{id}/restriction", Role.OPERATOR, tag="restrictions")
-def get_restriction(context: RequestContext) -> Restriction:
+def get_restriction(context: V1Context) -> Restriction:
     """Read whether a face is restricted."""
     return _describe_restriction(context, *_read_face_and_person(context))
 
 
 @operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_as(get_restriction))
-def change_restriction(context: RequestContext, body: RestrictionChange) -> Restriction:
+def change_restriction(context: V1Context, body: RestrictionChange) -> Restriction:
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18.
 
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
@@ -396,14 +396,14 @@ class ErasuresPage(Answer):
 
 
 @operations("GET", "/v1/erasures", Role.OPERATOR, tag="erasures")
-def list_erasures(context: RequestContext, query: ErasuresWanted) -> ErasuresPage:
+def list_erasures(context: V1Context, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
     page = context.services.erasure.records.read_page(context.tenant.name, query.limit, query.token)
     return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in page.rows], next_token=page.next_token)
 
 
 @operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")
-def get_erasure(context: RequestContext) -> Erasure:
+def get_erasure(context: V1Context) -> Erasure:
     """Read how far an erasure is, and its receipt once it is done.
 
     The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
@@ -429,7 +429,7 @@ class ReceiptPage(Answer):
 
 
 @operations("GET", "/v1/erasures/{id}/page", Role.OPERATOR, tag="erasures")
-def get_receipt_page(context: RequestContext, query: ReceiptPageWanted) -> ReceiptPage:
+def get_receipt_page(context: V1Context, query: ReceiptPageWanted) -> ReceiptPage:
     """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it.
 
     An erasure that goes on has none yet.
@@ -470,7 +470,7 @@ class Everything(Answer):
 
 
 @operations("GET", "/v1/faces/{id}/everything", Role.ADMIN, tag="everything")
-def get_everything(context: RequestContext, query: EverythingWanted) -> Everything:
+def get_everything(context: V1Context, query: EverythingWanted) -> Everything:
     """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures.
 
     Captures that show others, too, come with the faces of these others hidden. An archive of over 24 MB comes in parts:
@@ -489,7 +489,7 @@ def get_everything(context: RequestContext, query: EverythingWanted) -> Everythi
 
 
 @operations("POST", "/v1/exports", Role.VIEWER, tag="everything")
-def begin_export(context: RequestContext) -> None:
+def begin_export(context: V1Context) -> None:
     """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that.
 
     Nothing else is done. `regulars export` says so by itself. What is read then is an entry, too, as all reading is.

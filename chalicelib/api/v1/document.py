@@ -14,7 +14,7 @@ import msgspec
 
 from chalicelib.api.http import JSON, MULTIPART, STATUSES, find_nearest
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Operations, Redirect, TextAnswer
+from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operations, Redirect, TextAnswer, V1Operation
 from chalicelib.api.v1.wire import Changes, Instant, Sent, WithPicture
 from chalicelib.domain.errors import every_error
 
@@ -83,7 +83,7 @@ stored has `Idempotent-Replayed: true`.
 """
 
 
-def make_document(operations: Iterable[Operation]) -> dict[str, Any]:
+def make_document(operations: Iterable[V1Operation]) -> dict[str, Any]:
     """Make the document, with the operations by path in their order."""
     operations = tuple(operations)
     schemas = _Schemas([kind for operation in operations for kind in _list_kinds(operation)])
@@ -153,13 +153,13 @@ class _Schemas:
         return bool(resolved.get("type") == "object")
 
 
-def _list_kinds(operation: Operation) -> list[Any]:
+def _list_kinds(operation: V1Operation) -> list[Any]:
     """Return the types that need a schema: those of query, body and answer."""
     kinds = (operation.query, operation.body, *_list_answers(operation))
     return [kind for kind in kinds if kind not in (None, types.NoneType, TextAnswer, Redirect)]
 
 
-def _list_answers(operation: Operation) -> tuple[Any, ...]:
+def _list_answers(operation: V1Operation) -> tuple[Any, ...]:
     """Return the types that the view may return."""
     returned = operation.types["return"]
     return get_args(returned) if isinstance(returned, types.UnionType) else (returned,)
@@ -186,7 +186,7 @@ def _tidy(schema: dict[str, Any]) -> None:
         schema["description"] = inspect.cleandoc(schema["description"])
 
 
-def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+def _describe_operation(operation: V1Operation, schemas: _Schemas) -> dict[str, Any]:
     """Describe an operation as OpenAPI does. The docstring of its view is summary and description."""
     summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr] # every view has a docstring
     body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
@@ -207,7 +207,7 @@ def _omit_if_empty(name: str, value: Any) -> dict[str, Any]:
     return {name: value} if value else {}
 
 
-def _describe_parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+def _describe_parameters(operation: V1Operation, schemas: _Schemas) -> list[dict[str, Any]]:
     """Describe what is sent in the path, the headers, the query and beside a picture."""
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
@@ -275,7 +275,7 @@ def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**options[0], **plain_schema} if len(options) == 1 else {**plain_schema, **_omit_if_empty("anyOf", options)}
 
 
-def _describe_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
+def _describe_body(operation: V1Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
     _members, required = schemas.members(body)
     is_required = bool(required) or issubclass(body, Changes)
     content = {JSON: {"schema": schemas.of(body)}}
@@ -301,7 +301,7 @@ def _describe_picture_forms(body: type[WithPicture], schemas: _Schemas) -> dict[
     return {MULTIPART: {"schema": form_schema, **_omit_if_empty("encoding", encodings)}, **bare_pictures}
 
 
-def _describe_successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+def _describe_successes(operation: V1Operation, schemas: _Schemas) -> dict[str, Any]:
     """Return the answers of success by status, with their schemas and headers."""
     responses: dict[str, Any] = {}
     for kind in _list_answers(operation):

@@ -29,7 +29,7 @@ from chalicelib.auth.roles import Role
 from chalicelib.book.idempotency import OK, RequestId
 from chalicelib.book.idempotency import Answer as Stored
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind, kind_of
+from chalicelib.domain.audit_events import AuditEvent, Kind, kind_of
 from chalicelib.domain.errors import Changed, InvalidInput, SecretNotKept
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
@@ -54,7 +54,7 @@ _Asked = TypeVar("_Asked")
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
-class RequestContext(Struct, frozen=True):
+class V1Context(Struct, frozen=True):
     """First argument of a view, which has all of the request but query and body, and what it needs to answer it.
 
     `services`: the use cases. `caller`: whose key or session it is. `path_values`: values of the `{names}` in the path.
@@ -115,7 +115,7 @@ class Redirect(Struct, frozen=True):
     url: str
 
 
-class Operation(Struct, frozen=True, dict=True):
+class V1Operation(Struct, frozen=True, dict=True):
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
     The document is written from the view. Its name is the operation's id, and its docstring the operation's text. Its
@@ -136,7 +136,7 @@ class Operation(Struct, frozen=True, dict=True):
     role: Role | None
     status: int = 200
     of_cameras: bool = False
-    again: Callable[[RequestContext, Mapping[str, Any]], Any] | None = None
+    again: Callable[[V1Context, Mapping[str, Any]], Any] | None = None
     searches: bool = False
     tag: str = ""
 
@@ -174,7 +174,7 @@ class Operation(Struct, frozen=True, dict=True):
         body = self.body
         return isinstance(body, type) and issubclass(body, WithPicture)
 
-    def answer(self, provide: Provide, reading: Operation | None, request: HttpRequest) -> Response:
+    def answer(self, provide: Provide, reading: V1Operation | None, request: HttpRequest) -> Response:
         """Answer the request. Raises WrongModel once, and Refused; other errors and faults of ours become answers.
 
         `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
@@ -209,7 +209,7 @@ class Operation(Struct, frozen=True, dict=True):
             return response
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
-    def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
+    def _run_view(self, provide: Provide, request: HttpRequest, reading: V1Operation | None = None) -> Response:
         """Authenticate the caller, check its role, count the request against its rate, and answer by the view.
 
         The repeat of a request that was done is answered from what was stored then. `reading`: the operation that
@@ -226,7 +226,7 @@ class Operation(Struct, frozen=True, dict=True):
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
         headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))
         id_ = identify_request(request, caller.id, self.most_bytes)
-        context = RequestContext(
+        context = V1Context(
             services, caller, request.parameters, _read_origin(request), headers, request, request_id=id_
         )
         arguments = self._read_request(request)
@@ -247,12 +247,12 @@ class Operation(Struct, frozen=True, dict=True):
             answer = run() if id_ is None or is_search_without_answer else answer_once(context, run, again=again)
         return _make_response(answer, self.status, context.response_headers)
 
-    def _make_act(self, caller: Caller, request: HttpRequest) -> Act:
+    def _make_act(self, caller: Caller, request: HttpRequest) -> AuditEvent:
         """Return the act that the audit notes. A camera's key sees its own captures only: its reads are not noted."""
         name, id_ = f"{self.method} {self.path}", request.parameters.get("id")
         kind = Kind.NOTHING if caller.camera is not None else kind_of(name)
         about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
-        return Act(name, caller.audit_name, kind, caller.tenant.name, about)
+        return AuditEvent(name, caller.audit_name, kind, caller.tenant.name, about)
 
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer by a view that needs no key, such as the sign-in's."""
@@ -261,7 +261,7 @@ class Operation(Struct, frozen=True, dict=True):
         if "context" in self.types:
             arguments["context"] = KeylessContext(provide(), request, headers)
         operation_name = f"{self.method} {self.path}"
-        with audit_events.begin_act(Act(operation_name, "sign-in", kind_of(operation_name))):
+        with audit_events.begin_audit_event(AuditEvent(operation_name, "sign-in", kind_of(operation_name))):
             return _make_response(self.view(**arguments), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
@@ -285,19 +285,19 @@ class Operation(Struct, frozen=True, dict=True):
         return arguments
 
 
-class Operations(list[Operation]):
-    """The operations of a module, which its views join by this decorator: method, path, role, and what `Operation` has
+class Operations(list[V1Operation]):
+    """The operations of a module, which its views join by this decorator: method, path, role, and what `V1Operation` has
     beside."""
 
     def __call__(self, method: str, path: str, role: Role | None, **more: Any) -> Callable[[_View], _View]:
         def add_operation(view: _View) -> _View:
-            self.append(Operation(method, path, view, role, **more))
+            self.append(V1Operation(method, path, view, role, **more))
             return view
 
         return add_operation
 
 
-def make_answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
+def make_answers(provide: Provide, operations: Iterable[V1Operation]) -> dict[str, Answer]:
     """Return what answers the operations of one path, by method."""
     by_method = {operation.method: operation for operation in operations}
     reading = by_method.get("GET")
@@ -368,9 +368,7 @@ def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> R
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
-def answer_once(
-    context: RequestContext, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None
-) -> Any:
+def answer_once(context: V1Context, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
     """Run a view by `run`. If this request was done before, answer it from what was stored then.
 
     `again`: makes the answer to a repeat from what was stored; None: the view is run again. A request that failed

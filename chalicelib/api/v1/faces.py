@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from chalicelib.api.v1.book import FaceArrival, describe_arrival
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, describe_sighting, find_faces_seen, link_sighting
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, describe_erasure, make_consent_record
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_as
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as
 from chalicelib.api.v1.shapes import (
     Box,
     Decided,
@@ -270,7 +270,7 @@ class Rejected(Answer):
 
 
 @operations("GET", "/v1/faces", Role.VIEWER)
-def list_faces(context: RequestContext, query: FacesWanted) -> FacesPage:
+def list_faces(context: V1Context, query: FacesWanted) -> FacesPage:
     """List faces: of a group or of all, those of some ids, or those of a name.
 
     A page costs the same wherever it is in the list. One of a name reads a thousand names at most, so it may have fewer
@@ -291,7 +291,7 @@ def list_faces(context: RequestContext, query: FacesWanted) -> FacesPage:
 
 
 @operations("GET", "/v1/face-ids", Role.VIEWER)
-def list_face_ids(context: RequestContext, query: FaceIdsWanted) -> FaceIds:
+def list_face_ids(context: V1Context, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
     face_ids = context.services.faces.lists.list_ids(
         context.tenant, query.group, query.order, descending=query.desc, known=query.known
@@ -300,13 +300,13 @@ def list_face_ids(context: RequestContext, query: FaceIdsWanted) -> FaceIds:
     return FaceIds(ids=face_ids.ids, seq=face_ids.seq)
 
 
-def _answer_enrolment_again(context: RequestContext, body: Mapping[str, Any]) -> EnrolledFace:
+def _answer_enrolment_again(context: V1Context, body: Mapping[str, Any]) -> EnrolledFace:
     face = context.services.faces.get(context.tenant, body["faceid"])
     return _describe_enrolled_face(context, context.services.enrolment.absorb_strangers(context.tenant, face))
 
 
 @operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True)
-def enrol_face(context: RequestContext, body: NewFace) -> EnrolledFace:
+def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
 
     422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's area), or it is too
@@ -343,20 +343,20 @@ def enrol_face(context: RequestContext, body: NewFace) -> EnrolledFace:
     return _describe_enrolled_face(context, face)
 
 
-def _describe_enrolled_face(context: RequestContext, face: model.Face) -> EnrolledFace:
+def _describe_enrolled_face(context: V1Context, face: model.Face) -> EnrolledFace:
     absorbed = context.services.enrolment.list_absorbed(context.tenant, face)
     audit_events.report_people(absorbed)
     return EnrolledFace.made_of(describe_face(context, face), absorbed=absorbed)
 
 
 @operations("GET", "/v1/faces/{id}", Role.VIEWER)
-def get_face(context: RequestContext) -> Face:
+def get_face(context: V1Context) -> Face:
     """Read one enrolled face."""
     return describe_face(context, context.services.faces.get(context.tenant, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_as(get_face))
-def change_face(context: RequestContext, body: FaceChanges) -> Face:
+def change_face(context: V1Context, body: FaceChanges) -> Face:
     """Change what is sent; the rest stays.
 
     With another `group` the face moves there; values of attributes follow their names, and those that the group lacks
@@ -379,12 +379,12 @@ def change_face(context: RequestContext, body: FaceChanges) -> Face:
     return describe_face(context, face)
 
 
-def _answer_deletion_again(context: RequestContext, body: Mapping[str, Any]) -> Erased | None:
+def _answer_deletion_again(context: V1Context, body: Mapping[str, Any]) -> Erased | None:
     return _describe_erasures(context, body.get("erasures", ()))
 
 
 @operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_answer_deletion_again)
-def delete_face(context: RequestContext, query: FaceDeletion) -> Erased | None:
+def delete_face(context: V1Context, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
     No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
@@ -423,7 +423,7 @@ def delete_face(context: RequestContext, query: FaceDeletion) -> Erased | None:
     return _describe_erasures(context, deleted.erasures)
 
 
-def _describe_erasures(context: RequestContext, ids: Sequence[str]) -> Erased | None:
+def _describe_erasures(context: V1Context, ids: Sequence[str]) -> Erased | None:
     if not ids:
         return None
     last = describe_erasure(context.services.erasure.records.get(context.tenant.name, ids[-1]))
@@ -431,7 +431,7 @@ def _describe_erasures(context: RequestContext, ids: Sequence[str]) -> Erased | 
 
 
 @operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
-def list_sightings(context: RequestContext, query: SightingsWanted) -> SightingsPage:
+def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
     timeline = context.services.sightings.read_timeline(
         context.tenant, context.path_values["id"], query.limit, query.token
@@ -450,7 +450,7 @@ def list_sightings(context: RequestContext, query: SightingsWanted) -> Sightings
     )
 
 
-def _answer_rejection_again(context: RequestContext, body: Mapping[str, Any]) -> Rejected:
+def _answer_rejection_again(context: V1Context, body: Mapping[str, Any]) -> Rejected:
     faceid, sighting = context.path_values["id"], context.path_values["sighting"]
     if "visit" in body:
         gift_answer = context.services.sightings.rejection.answer_gift_again(context.tenant, faceid, sighting, body)
@@ -462,7 +462,7 @@ def _answer_rejection_again(context: RequestContext, body: Mapping[str, Any]) ->
 
 
 @operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_answer_rejection_again)
-def reject_sighting(context: RequestContext, body: NotThisFace) -> Rejected:
+def reject_sighting(context: V1Context, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
     The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered (20 of a
@@ -488,10 +488,10 @@ def reject_sighting(context: RequestContext, body: NotThisFace) -> Rejected:
     if body.only is not None and not body.visit:
         raise errors.InvalidInput("only names sightings of a visit: send visit: true with it")
     if body.visit or body.name or body.instead is Instead.NEW:
-        from chalicelib.domain.rules.sighting import Gift  # not at the other routes' cold starts
+        from chalicelib.domain.rules.sighting import Reassignment  # not at the other routes' cold starts
 
         sighting_ids = tuple(body.only or ()) if body.visit else (sighting,)
-        gift = Gift(body.other, body.instead, body.name or "", sighting_ids)
+        gift = Reassignment(body.other, body.instead, body.name or "", sighting_ids)
         gift_answer = context.services.sightings.rejection.give_visit(
             context.tenant, faceid, sighting, gift, context.request_id
         )
@@ -502,7 +502,7 @@ def reject_sighting(context: RequestContext, body: NotThisFace) -> Rejected:
     return _describe_rejection(context, rejected, [sighting])
 
 
-def _describe_rejection(context: RequestContext, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
+def _describe_rejection(context: V1Context, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
     """Describe a rejection: the sighting as it is now, the face that it left, and the arrival of its new face.
 
     If nobody has the sighting now, there is no arrival.
@@ -523,7 +523,7 @@ def _describe_rejection(context: RequestContext, rejected: sighting.Rejected, id
     )
 
 
-def _describe_face_sighting(context: RequestContext, observation: Observation) -> FaceSighting:
+def _describe_face_sighting(context: V1Context, observation: Observation) -> FaceSighting:
     return FaceSighting.made_of(
         observation,
         capture=parts_of_sighting(observation.id)[0],
@@ -534,13 +534,13 @@ def _describe_face_sighting(context: RequestContext, observation: Observation) -
     )
 
 
-def describe_face(context: RequestContext, face: model.Face) -> Face:
+def describe_face(context: V1Context, face: model.Face) -> Face:
     """Describe a face. Age and gender are the ones that were set, else the estimates."""
     (described,) = describe_faces(context, [face])
     return described
 
 
-def describe_faces(context: RequestContext, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
+def describe_faces(context: V1Context, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
     audit_events.report_people(face.faceid for face in faces)
@@ -549,9 +549,7 @@ def describe_faces(context: RequestContext, faces: Iterable[model.Face | model.L
     return [_describe_face_of_group(context, face, groups[face.group_id]) for face in faces]
 
 
-def _describe_face_of_group(
-    context: RequestContext, face: model.Face | model.ListedFace, group: model.Group | None
-) -> Face:
+def _describe_face_of_group(context: V1Context, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
     """Describe a face, with the estimates where nobody has set age or gender. `group`: None: it is being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
@@ -607,7 +605,7 @@ class FacesChanged(Answer):
     failed: list[FailedFace]
 
 
-def _answer_change_again(_context: RequestContext, body: Mapping[str, Any]) -> FacesChanged:
+def _answer_change_again(_context: V1Context, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
         return FacesChanged(done=body["done"], failed=[FailedFace(**fields) for fields in body["failed"]])
     from chalicelib.book.deletion.deletion import Deleted
@@ -616,7 +614,7 @@ def _answer_change_again(_context: RequestContext, body: Mapping[str, Any]) -> F
 
 
 @operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again)
-def change_faces(context: RequestContext, body: FaceSelection) -> FacesChanged:
+def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
     """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
 
     But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.

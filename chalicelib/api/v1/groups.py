@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, list_sent_members
 from chalicelib.auth.roles import Role
 from chalicelib.domain import model
@@ -84,19 +84,19 @@ class Groups(Answer):
 
 
 @operations("GET", "/v1/groups", Role.VIEWER)
-def list_groups(context: RequestContext) -> Groups:
+def list_groups(context: V1Context) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
     return Groups(
         groups=[describe_group(group) for group in context.services.groups.list_all(context.tenant)], next_token=None
     )
 
 
-def _answer_group_again(context: RequestContext, body: Mapping[str, Any]) -> Group:
+def _answer_group_again(context: V1Context, body: Mapping[str, Any]) -> Group:
     return describe_group(context.services.groups.get(context.tenant, body["id"]))
 
 
 @operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_answer_group_again)
-def add_group(context: RequestContext, body: NewGroup) -> Group:
+def add_group(context: V1Context, body: NewGroup) -> Group:
     """Make an empty group.
 
     409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all groups would sum to
@@ -115,13 +115,13 @@ def add_group(context: RequestContext, body: NewGroup) -> Group:
 
 
 @operations("GET", "/v1/groups/{id}", Role.VIEWER)
-def get_group(context: RequestContext) -> Group:
+def get_group(context: V1Context) -> Group:
     """Read one group, by its id."""
     return describe_group(context.services.groups.get(context.tenant, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_as(get_group))
-def change_group(context: RequestContext, body: GroupChanges) -> Group:
+def change_group(context: V1Context, body: GroupChanges) -> Group:
     """Change what is sent; the rest stays.
 
     `attributes` takes the place of all. One that stays keeps its values, wherever it stands; the values of one that
@@ -138,7 +138,7 @@ def change_group(context: RequestContext, body: GroupChanges) -> Group:
 
 
 @operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing)
-def delete_group(context: RequestContext) -> None:
+def delete_group(context: V1Context) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
     context.services.groups.delete_id(context.tenant, context.path_values["id"], context.request_id)
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_as, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing, refuse_secret_again
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, channels, webhooks
@@ -263,12 +263,12 @@ class Redelivered(Answer):
 
 
 @operations("GET", "/v1/hooks", Role.ADMIN)
-def list_hooks(context: RequestContext) -> Hooks:
+def list_hooks(context: V1Context) -> Hooks:
     """List all hooks, by age."""
     return Hooks(hooks=[_describe_hook(hook) for hook in context.services.webhooks.hooks.list_all(context.tenant.name)])
 
 
-def _answer_hook_again(context: RequestContext, body: Mapping[str, Any]) -> HookMade:
+def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
     """Answer a repeat: without a URL, there is no secret that would be lost."""
     hook = context.services.webhooks.hooks.get(context.tenant.name, body["id"])
     if hook.url is not None:
@@ -277,7 +277,7 @@ def _answer_hook_again(context: RequestContext, body: Mapping[str, Any]) -> Hook
 
 
 @operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again)
-def add_hook(context: RequestContext, body: NewHook) -> HookMade:
+def add_hook(context: V1Context, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
     What is sent to it, how to check the signature, and how people are told, stands in docs/webhooks.md.
@@ -288,7 +288,7 @@ def add_hook(context: RequestContext, body: NewHook) -> HookMade:
     return HookMade.made_of(hook, health=_describe_health(hook), secret=secret)
 
 
-def _list_settings(context: RequestContext, body: HookSettings) -> dict[str, Any]:
+def _list_settings(context: V1Context, body: HookSettings) -> dict[str, Any]:
     """Return what was sent. Raises NotAllowed for pictures that the caller does not see."""
     sent_members = dict(list_sent_members(body))
     if sent_members.get("picture"):
@@ -305,7 +305,7 @@ class PushKey(Answer):
 
 
 @operations("GET", "/v1/push-key", Role.ADMIN)
-def get_push_key(context: RequestContext) -> PushKey:
+def get_push_key(context: V1Context) -> PushKey:
     """Read the key by which browsers' push services know this service.
 
     Subscribe a browser with it, and add a hook whose channel is that subscription.
@@ -314,13 +314,13 @@ def get_push_key(context: RequestContext) -> PushKey:
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
-def get_hook(context: RequestContext) -> Hook:
+def get_hook(context: V1Context) -> Hook:
     """Read one hook."""
     return _describe_hook(context.services.webhooks.hooks.get(context.tenant.name, context.path_values["id"]))
 
 
 @operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_as(get_hook))
-def change_hook(context: RequestContext, body: HookChanges) -> Hook:
+def change_hook(context: V1Context, body: HookChanges) -> Hook:
     """Change what is sent; the rest stays.
 
     A hook that was failing is tried again at once.
@@ -338,7 +338,7 @@ def change_hook(context: RequestContext, body: HookChanges) -> Hook:
 
 
 @operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
-def delete_hook(context: RequestContext) -> None:
+def delete_hook(context: V1Context) -> None:
     """Forget a hook with all that waits for it."""
     context.services.webhooks.hooks.delete(context.tenant.name, context.path_values["id"], context.request_id)
 
@@ -346,7 +346,7 @@ def delete_hook(context: RequestContext) -> None:
 @operations(
     "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=refuse_secret_again("a secret of hook", "ask for one once more")
 )
-def renew_hook_secret(context: RequestContext) -> HookSecretMade:
+def renew_hook_secret(context: V1Context) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
     id_ = context.path_values["id"]
     return HookSecretMade(
@@ -355,7 +355,7 @@ def renew_hook_secret(context: RequestContext) -> HookSecretMade:
 
 
 @operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
-def list_deliveries(context: RequestContext, query: DeliveriesWanted) -> DeliveriesPage:
+def list_deliveries(context: V1Context, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
     page = context.services.webhooks.outbox.read_page(
         context.tenant.name,
@@ -370,7 +370,7 @@ def list_deliveries(context: RequestContext, query: DeliveriesWanted) -> Deliver
 
 
 @operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
-def redeliver(context: RequestContext) -> Redelivered:
+def redeliver(context: V1Context) -> Redelivered:
     """Send again what is parked, and now what waits.
 
     Up to 500 in a call; call again until it answers 0.
@@ -381,7 +381,7 @@ def redeliver(context: RequestContext) -> Redelivered:
 
 
 @operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
-def acknowledge(context: RequestContext, body: EventIds) -> Acknowledged:
+def acknowledge(context: V1Context, body: EventIds) -> Acknowledged:
     """Take events out of a mailbox.
 
     Those that are not in it, or not any more, are passed over, so a call may be repeated.
@@ -390,12 +390,12 @@ def acknowledge(context: RequestContext, body: EventIds) -> Acknowledged:
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
-def _answer_test_again(context: RequestContext, body: Mapping[str, Any]) -> TestSent:
+def _answer_test_again(context: V1Context, body: Mapping[str, Any]) -> TestSent:
     return _describe_test_event(context, webhooks.test_event(body["id"], moment(body["at"]), context.path_values["id"]))
 
 
 @operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_answer_test_again)
-def test_hook(context: RequestContext) -> TestSent:
+def test_hook(context: V1Context) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 
     It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
@@ -408,7 +408,7 @@ def test_hook(context: RequestContext) -> TestSent:
     )
 
 
-def _describe_test_event(context: RequestContext, event: webhooks.Event) -> TestSent:
+def _describe_test_event(context: V1Context, event: webhooks.Event) -> TestSent:
     return TestSent(event=read_as(Event, json.loads(webhooks.write_payload(context.tenant.name, event))))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.dialects import SHARED_KEYS
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing, refuse_secret_again
 from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, list_sent_members
 from chalicelib.auth.roles import ApiKey, Role
@@ -115,7 +115,7 @@ class DialectKeyMade(Answer):
 
 
 @operations("GET", "/v1/keys", Role.ADMIN)
-def list_keys(context: RequestContext) -> Keys:
+def list_keys(context: V1Context) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
     return Keys(keys=[Key.made_of(key) for key in context.services.access.keys.list_all(context.tenant)])
 
@@ -127,7 +127,7 @@ def list_keys(context: RequestContext) -> Keys:
     status=201,
     again=refuse_secret_again("key", "renew the key, or delete it and make another"),
 )
-def add_key(context: RequestContext, body: NewKey) -> KeyMade:
+def add_key(context: V1Context, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
     context.caller.require_may_give(pictures=body.pictures)
     key, secret = context.services.access.keys.add(
@@ -141,11 +141,11 @@ def add_key(context: RequestContext, body: NewKey) -> KeyMade:
     return KeyMade.made_of(key, api_key=secret)
 
 
-def _read_key(context: RequestContext) -> ApiKey:
+def _read_key(context: V1Context) -> ApiKey:
     return context.services.access.keys.get(context.tenant, context.path_values["id"])
 
 
-def _answer_change_again(context: RequestContext, _body: Mapping[str, Any]) -> Key:
+def _answer_change_again(context: V1Context, _body: Mapping[str, Any]) -> Key:
     return Key.made_of(_read_key(context))
 
 
@@ -156,7 +156,7 @@ def list_changes(body: Changes) -> dict[str, Any]:
 
 
 @operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_answer_change_again)
-def change_key(context: RequestContext, body: KeyChanges) -> Key:
+def change_key(context: V1Context, body: KeyChanges) -> Key:
     """Change what is sent; it holds from the key's next request on.
 
     A tenant always has an admin's key without an end.
@@ -170,7 +170,7 @@ def change_key(context: RequestContext, body: KeyChanges) -> Key:
 
 
 @operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=answer_nothing)
-def delete_key(context: RequestContext) -> None:
+def delete_key(context: V1Context) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
     context.services.access.keys.delete(context.tenant, context.path_values["id"], context.request_id)
 
@@ -178,7 +178,7 @@ def delete_key(context: RequestContext) -> None:
 @operations(
     "POST", "/v1/keys/{id}/renew", Role.ADMIN, again=refuse_secret_again("a secret of key", "renew it once more")
 )
-def renew_key(context: RequestContext) -> KeyRenewed:
+def renew_key(context: V1Context) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
     id_ = context.path_values["id"]
     context.caller.require_may_give(pictures=_read_key(context).pictures)
@@ -186,12 +186,12 @@ def renew_key(context: RequestContext) -> KeyRenewed:
 
 
 @operations("GET", "/v1/dialects", Role.ADMIN)
-def list_dialects(context: RequestContext) -> DialectKeys:
+def list_dialects(context: V1Context) -> DialectKeys:
     """Read when the keys that all clients of a dialect share were used last."""
     return DialectKeys(dialects=[_describe_dialect_key(context, id_, key) for id_, key in SHARED_KEYS.items()])
 
 
-def _describe_dialect_key(context: RequestContext, id_: str, key: SharedKey) -> DialectKey:
+def _describe_dialect_key(context: V1Context, id_: str, key: SharedKey) -> DialectKey:
     """Describe the key that all clients of a dialect share, and the old one while that still holds."""
     last_used_at, renewal = context.tenant.dialects_used_at.get(id_), context.tenant.renewals.get(id_)
     is_old_valid = renewal is not None and context.services.clock.now() < renewal.old_until
@@ -207,7 +207,7 @@ def _describe_dialect_key(context: RequestContext, id_: str, key: SharedKey) -> 
 
 
 @operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of", "ask for one more"))
-def renew_dialect_key(context: RequestContext, body: NewDialectKey) -> DialectKeyMade:
+def renew_dialect_key(context: V1Context, body: NewDialectKey) -> DialectKeyMade:
     """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once.
 
     After a leak, `at_once` stops both.
@@ -221,5 +221,5 @@ def renew_dialect_key(context: RequestContext, body: NewDialectKey) -> DialectKe
     return DialectKeyMade(id=id_, app_id=_choose_app_id(context, key), secret=secret, old_until=until)
 
 
-def _choose_app_id(context: RequestContext, key: SharedKey) -> str | None:
+def _choose_app_id(context: V1Context, key: SharedKey) -> str | None:
     return context.tenant.app_id if key is SharedKey.APP_KEY else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext
+from chalicelib.api.v1.endpoint import Operations, V1Context
 from chalicelib.api.v1.faces import Face, describe_faces
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
@@ -153,7 +153,7 @@ class SimilarFaces(Answer):
 
 
 @operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
-def identify(context: RequestContext, body: PictureToIdentify) -> IdentifiedPicture:
+def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
     The candidates are the `k` nearest faces, in the order of a comparison with every face of the groups. `match` tells
@@ -175,7 +175,7 @@ def identify(context: RequestContext, body: PictureToIdentify) -> IdentifiedPict
 
 
 @operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
-def verify(context: RequestContext, body: PicturesToVerify) -> Verified:
+def verify(context: V1Context, body: PicturesToVerify) -> Verified:
     """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
 
     The threshold is that of a search in a small gallery, so that both say the same. Nothing is recorded. 422
@@ -192,7 +192,7 @@ def verify(context: RequestContext, body: PicturesToVerify) -> Verified:
 
 
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
-def detect(context: RequestContext, body: PictureToDetect) -> DetectedPicture:
+def detect(context: V1Context, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
     described_picture = context.services.recognition.face_analysis.detect(context.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(
@@ -202,7 +202,7 @@ def detect(context: RequestContext, body: PictureToDetect) -> DetectedPicture:
     )
 
 
-def _find_refusal(context: RequestContext, picture: bytes, enrolled_as: EnrolledAs) -> str | None:
+def _find_refusal(context: V1Context, picture: bytes, enrolled_as: EnrolledAs) -> str | None:
     """Return why an enrolment would refuse a picture, by the portrait that it would make; None: it would not."""
     portraits = context.services.portraits
     portray = portraits.portray_largest if enrolled_as is EnrolledAs.FIRST else portraits.portray_only
@@ -214,7 +214,7 @@ def _find_refusal(context: RequestContext, picture: bytes, enrolled_as: Enrolled
 
 
 @operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
-def list_similar(context: RequestContext, query: SimilarWanted) -> SimilarFaces:
+def list_similar(context: V1Context, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
 
     Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
@@ -231,7 +231,7 @@ def list_similar(context: RequestContext, query: SimilarWanted) -> SimilarFaces:
     return SimilarFaces.made_of(similar_faces, faces=_describe_candidates(context, similar_faces.faces))
 
 
-def _describe_identified_face(context: RequestContext, face: recognised.IdentifiedFace) -> IdentifiedFace:
+def _describe_identified_face(context: V1Context, face: recognised.IdentifiedFace) -> IdentifiedFace:
     return IdentifiedFace.made_of(
         face.decision,
         **_describe_quality(face.probe.box, face.probe.quality),
@@ -241,7 +241,7 @@ def _describe_identified_face(context: RequestContext, face: recognised.Identifi
     )
 
 
-def _describe_candidates(context: RequestContext, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
+def _describe_candidates(context: V1Context, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
     faces = describe_faces(context, [face.face for face in rated])
     pairs = zip(rated, faces, strict=True)
     return [Candidate(face=face, score=rated_face.score, match=rated_face.match) for rated_face, face in pairs]
@@ -261,7 +261,7 @@ def _describe_detected_face(face: recognised.DescribedFace) -> DetectedFace:
     )
 
 
-def _describe_quality(box: pictures.Box, quality: pictures.Quality) -> dict[str, Any]:
+def _describe_quality(box: pictures.BoundingBox, quality: pictures.Quality) -> dict[str, Any]:
     """Return the members of a ComparedFace."""
     flaw = quality.flaw if quality.total < 100 else ""
     return {"box": Box.of(box), "quality": quality.total, "flaw": flaw}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing, refuse_secret_again
 from chalicelib.api.v1.keys import KeyRole, list_changes
 from chalicelib.api.v1.shapes import Name, QrPath, ScreenPage, ShownPage, draw_qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
@@ -79,7 +79,7 @@ class Members(Answer):
 
 
 @operations("GET", "/v1/members", Role.ADMIN)
-def list_members(context: RequestContext) -> Members:
+def list_members(context: V1Context) -> Members:
     """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
     return Members(
         members=[
@@ -89,7 +89,7 @@ def list_members(context: RequestContext) -> Members:
 
 
 @operations("POST", "/v1/members", Role.ADMIN, status=201, again=refuse_secret_again("member", "invite this one again"))
-def add_member(context: RequestContext, body: NewMember) -> MemberInvited:
+def add_member(context: V1Context, body: NewMember) -> MemberInvited:
     """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
 
     The link cannot change the role.
@@ -107,16 +107,16 @@ def add_member(context: RequestContext, body: NewMember) -> MemberInvited:
     return _describe_invitation(context, member, invitation)
 
 
-def _read_member(context: RequestContext) -> Stored:
+def _read_member(context: V1Context) -> Stored:
     return context.services.access.members.get(context.tenant, context.path_values["id"])
 
 
-def _answer_change_again(context: RequestContext, _body: Mapping[str, Any]) -> Member:
+def _answer_change_again(context: V1Context, _body: Mapping[str, Any]) -> Member:
     return _describe_member(Member, _read_member(context))
 
 
 @operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again)
-def change_member(context: RequestContext, body: MemberChanges) -> Member:
+def change_member(context: V1Context, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
     changes = list_changes(body)
     if changes.get("pictures"):
@@ -130,7 +130,7 @@ def change_member(context: RequestContext, body: MemberChanges) -> Member:
 
 
 @operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
-def delete_member(context: RequestContext) -> None:
+def delete_member(context: V1Context) -> None:
     """Remove somebody, whose sessions and link end at once."""
     context.services.access.members.delete(context.tenant, context.path_values["id"], context.request_id)
 
@@ -142,7 +142,7 @@ def delete_member(context: RequestContext) -> None:
     status=201,
     again=refuse_secret_again("a link for member", "ask for one more"),
 )
-def invite_member(context: RequestContext) -> MemberInvited:
+def invite_member(context: V1Context) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
     context.caller.require_may_give(pictures=_read_member(context).pictures)
     return _describe_invitation(
@@ -151,14 +151,14 @@ def invite_member(context: RequestContext) -> MemberInvited:
 
 
 @operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=answer_nothing)
-def remove_passkey(context: RequestContext) -> None:
+def remove_passkey(context: V1Context) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
     context.services.access.members.remove_passkey(
         context.tenant, context.path_values["id"], context.path_values["passkey"], context.request_id
     )
 
 
-def _describe_invitation(context: RequestContext, member: Stored, invitation: str) -> MemberInvited:
+def _describe_invitation(context: V1Context, member: Stored, invitation: str) -> MemberInvited:
     url = context.route(f"/console#invitation={invitation}")
     return _describe_member(MemberInvited, member, url=url, **draw_qr_code(url))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing
 from chalicelib.api.v1.faces import Face, FaceId, describe_face, describe_faces
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import Compared, Number, Portrait, describe_decision, describe_portrait, read_number
@@ -64,7 +64,7 @@ class MergesPage(Answer):
 @operations(
     "POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda context, body: _finish_merge(context, body["merge"])
 )
-def merge_faces(context: RequestContext, body: Absorbed) -> Merged:
+def merge_faces(context: V1Context, body: Absorbed) -> Merged:
     """Merge two faces that are one person; the face of the path absorbs the other one.
 
     The face keeps its id, group, portrait and what was set of it. It gets the other's pictures (its own first, eight in
@@ -84,7 +84,7 @@ def merge_faces(context: RequestContext, body: Absorbed) -> Merged:
 
 
 @operations("GET", "/v1/merges", Role.VIEWER)
-def list_merges(context: RequestContext, query: MergesWanted) -> MergesPage:
+def list_merges(context: V1Context, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
     restricted, so a page may have fewer.
     """
@@ -107,7 +107,7 @@ def list_merges(context: RequestContext, query: MergesWanted) -> MergesPage:
     Role.OPERATOR,
     again=lambda context, _body: _finish_merge(context, context.path_values["id"]),
 )
-def undo_merge(context: RequestContext) -> Merged:
+def undo_merge(context: V1Context) -> Merged:
     """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face.
 
     Within 30 days, after which what the other face was is forgotten; it goes too when the face is deleted. 409 Conflict
@@ -119,16 +119,16 @@ def undo_merge(context: RequestContext) -> Merged:
     )
 
 
-def _finish_merge(context: RequestContext, merge_id: str) -> Merged:
+def _finish_merge(context: V1Context, merge_id: str) -> Merged:
     return _describe_merged_face(context, context.services.merges.mover.finish_merge(context.tenant, merge_id))
 
 
-def _describe_merged_face(context: RequestContext, merge: merges.Merge) -> Merged:
+def _describe_merged_face(context: V1Context, merge: merges.Merge) -> Merged:
     face = context.services.faces.get(context.tenant, merge.survivor)
     return Merged(merge=merge.id, state=merge.state, face=describe_face(context, face))
 
 
-def _describe_merge(context: RequestContext, merge: merges.Merge, face: model.Face | None) -> Merge:
+def _describe_merge(context: V1Context, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None: it is gone, and then the other is not named."""
     audit_events.report_people([merge.survivor, merge.other])
     other = merge.backup.face if merge.backup and face else None  # whom the gone one went into may be restricted
@@ -163,7 +163,7 @@ class DuplicatesPage(Answer):
 
 
 @operations("GET", "/v1/duplicates", Role.VIEWER, tag="duplicates")
-def list_duplicates(context: RequestContext, query: DuplicatesWanted) -> DuplicatesPage:
+def list_duplicates(context: V1Context, query: DuplicatesWanted) -> DuplicatesPage:
     """List the pairs of faces that may be one person, by the lower id.
 
     The service itself joins two faces that are surely one person; `GET /v1/merges` shows them. Decide about these:
@@ -180,7 +180,7 @@ def list_duplicates(context: RequestContext, query: DuplicatesWanted) -> Duplica
 
 
 @operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=answer_nothing)
-def finish_duplicate(context: RequestContext) -> None:
+def finish_duplicate(context: V1Context) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
     context.services.merges.duplicates.note_two_people(context.tenant, context.path_values["id"], context.request_id)
 

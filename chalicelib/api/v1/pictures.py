@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Operations, RequestContext, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing
 from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, describe_pose, link_picture
 from chalicelib.api.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
 from chalicelib.auth.roles import Role
@@ -68,7 +68,7 @@ class Pictures(Answer):
 
 
 @operations("GET", "/v1/faces/{id}/pictures", Role.VIEWER)
-def list_pictures(context: RequestContext) -> Pictures:
+def list_pictures(context: V1Context) -> Pictures:
     """List the pictures of the face, the portrait first, then as they were added.
 
     The portrait is the one that the face was enrolled with; what other answers say of the face's estimates and quality
@@ -78,7 +78,7 @@ def list_pictures(context: RequestContext) -> Pictures:
     return Pictures(pictures=[_describe_picture(context, picture) for picture in face.pictures])
 
 
-def _answer_picture_again(context: RequestContext, body: Mapping[str, Any]) -> Picture:
+def _answer_picture_again(context: V1Context, body: Mapping[str, Any]) -> Picture:
     for picture in context.services.faces.get(context.tenant, context.path_values["id"]).pictures:
         if picture.id == body["picture"]:
             return _describe_picture(context, picture)
@@ -86,7 +86,7 @@ def _answer_picture_again(context: RequestContext, body: Mapping[str, Any]) -> P
 
 
 @operations("POST", "/v1/faces/{id}/pictures", Role.OPERATOR, status=201, again=_answer_picture_again, searches=True)
-def add_picture(context: RequestContext, body: NewPicture) -> Picture:
+def add_picture(context: V1Context, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of eight at most.
 
     Of more, the eight are chosen whose mean is nearest to that of all. The others are spare: they are listed and
@@ -123,7 +123,7 @@ def add_picture(context: RequestContext, body: NewPicture) -> Picture:
 
 
 @operations("DELETE", "/v1/faces/{id}/pictures/{picture}", Role.OPERATOR, again=answer_nothing)
-def delete_picture(context: RequestContext) -> None:
+def delete_picture(context: V1Context) -> None:
     """Forget one picture and its templates; the face is found by the mean of the others.
 
     If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
@@ -134,7 +134,7 @@ def delete_picture(context: RequestContext) -> None:
     )
 
 
-def _describe_picture(context: RequestContext, picture: model.Picture) -> Picture:
+def _describe_picture(context: V1Context, picture: model.Picture) -> Picture:
     """Describe one of a face's pictures, with its links."""
     audit_events.report_people([context.path_values["id"]])
     estimates = picture.estimates
@@ -164,7 +164,7 @@ class Rejections(Answer):
 
 
 @operations("GET", "/v1/faces/{id}/rejections", Role.OPERATOR, tag="rejections")
-def list_rejections(context: RequestContext) -> Rejections:
+def list_rejections(context: V1Context) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
     negatives = context.services.sightings.rejection.of_face(context.tenant, context.path_values["id"])
     audit_events.report_people([context.path_values["id"]] if negatives else [])
@@ -172,7 +172,7 @@ def list_rejections(context: RequestContext) -> Rejections:
 
 
 @operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=answer_nothing)
-def delete_rejection(context: RequestContext) -> None:
+def delete_rejection(context: V1Context) -> None:
     """Take a rejection back: pictures like this one may be the face again.
 
     The sighting stays what it was resolved to when it was rejected: merge that face, if this is the same person.

@@ -10,17 +10,17 @@ from pkgutil import iter_modules
 from chalice.app import Response
 
 from chalicelib.api import v1
-from chalicelib.api.credentials import NOBODY, Head, KeyClaim
+from chalicelib.api.credentials import NOBODY, Head, KeyCredential
 from chalicelib.api.http import Views
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import read_session_token
-from chalicelib.api.v1.endpoint import TIME_HEADER, Operation
+from chalicelib.api.v1.endpoint import TIME_HEADER, V1Operation
 from chalicelib.domain.errors import WrongCredentials
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 
-OPERATIONS: tuple[Operation, ...] = tuple(
+OPERATIONS: tuple[V1Operation, ...] = tuple(
     operation
     for module in iter_modules(v1.__path__)
     for operation in getattr(import_module(f"{v1.__name__}.{module.name}"), "operations", ())
@@ -47,15 +47,15 @@ def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
     return None if session is None else session.tenant
 
 
-def read_claim(settings: Settings, request: Head) -> KeyClaim:
+def read_claim(settings: Settings, request: Head) -> KeyCredential:
     """Read the key or the session of a request."""
     if "authorization" not in request.headers:
         with suppress(WrongCredentials):
             token = read_session_token(request.headers, settings.public_url)
-            return KeyClaim(_find_session_tenant, token) if token else NOBODY
+            return KeyCredential(_find_session_tenant, token) if token else NOBODY
         return NOBODY
     scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
-    return KeyClaim(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+    return KeyCredential(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
 
 
 VIEWS = Views(

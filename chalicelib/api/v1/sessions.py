@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from chalicelib import telemetry
 from chalicelib.api.v1.auth import Caller, find_origin, make_cookie, read_session_token, require_no_other_site
-from chalicelib.api.v1.endpoint import KeylessContext, Operations, RequestContext
+from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
 from chalicelib.api.v1.shapes import ShownPage
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.auth.addresses import find_network
@@ -171,7 +171,7 @@ def claim_camera(context: KeylessContext, body: Claim) -> Claimed:
 
 
 @operations("GET", "/v1/session", Role.VIEWER, of_cameras=True)
-def get_session(context: RequestContext) -> CurrentSession:
+def get_session(context: V1Context) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
     session = context.caller.session
     if session is not None and session.expires_at is None:
@@ -181,7 +181,7 @@ def get_session(context: RequestContext) -> CurrentSession:
 
 
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
-def end_session(context: RequestContext) -> None:
+def end_session(context: V1Context) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
     session = read_session_token(context.request.headers, context.services.settings.public_url)
     if session is not None:

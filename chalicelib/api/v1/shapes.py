@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from chalicelib.api.v1.endpoint import RequestContext
+from chalicelib.api.v1.endpoint import V1Context
 from chalicelib.api.v1.wire import CONVERTERS, Answer
 from chalicelib.domain import model, pictures
 from chalicelib.domain.pictures import ATTRIBUTES
@@ -78,7 +78,7 @@ class Box(Answer):
     height: float
 
     @classmethod
-    def of(cls, box: pictures.Box) -> Box:
+    def of(cls, box: pictures.BoundingBox) -> Box:
         return cls(**{side: round(pixels, 2) for side, pixels in box._asdict().items()})
 
 
@@ -156,7 +156,7 @@ class Estimates(Answer):
         )
 
 
-CONVERTERS |= {pictures.Box: Box.of, pictures.Estimates: Estimates.of, model.Labels: Labels.made_of}
+CONVERTERS |= {pictures.BoundingBox: Box.of, pictures.Estimates: Estimates.of, model.Labels: Labels.made_of}
 
 
 def describe_pose(estimates: pictures.Estimates) -> Pose | None:
@@ -200,7 +200,7 @@ class Portrait(Answer):
     box: Annotated[Box | None, Meta(description="The place of the face, if another one shows in the picture, too.")]
 
 
-def describe_portrait(context: RequestContext, face: model.Face | model.ListedFace) -> Portrait:
+def describe_portrait(context: V1Context, face: model.Face | model.ListedFace) -> Portrait:
     """Describe the picture that stands for a face, with its links."""
     picture = face.portrait
     width, height = picture.sides or (None, None)
@@ -214,7 +214,7 @@ def describe_portrait(context: RequestContext, face: model.Face | model.ListedFa
     )
 
 
-def link_picture(context: RequestContext, picture: model.Picture) -> dict[str, str | None]:
+def link_picture(context: V1Context, picture: model.Picture) -> dict[str, str | None]:
     """Give the links to a picture and to its thumbnail."""
     if not picture.key or not context.caller.is_shown_pictures:
         return {"url": None, "thumb_url": None}
@@ -227,7 +227,7 @@ def link_picture(context: RequestContext, picture: model.Picture) -> dict[str, s
     }
 
 
-def link_capture(context: RequestContext, camera: str, capture: str, url: str) -> str | None:
+def link_capture(context: V1Context, camera: str, capture: str, url: str) -> str | None:
     """Return the link to a capture's picture, or to a part of it."""
     return context.show_picture(url, f"capture {camera} {capture}")
 

@@ -49,10 +49,10 @@ from chalicelib.domain.errors import (
     Unusable,
     mark_errors,
 )
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import Observation, ObservationKind
-from chalicelib.domain.pictures import MAX_PICTURE_BYTES, Box
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES, BoundingBox
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -325,7 +325,7 @@ class Captures(Service["Book"]):
         if self.services.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
             raise _picture_gone_error(tenant)
 
-    def read_face_in_box(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
+    def read_face_in_box(self, tenant: Tenant, camera_id: str, capture_id: str, box: BoundingBox) -> SightedFace:
         """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
 
         Raises Conflict if the picture is gone, cannot be read or shows no face any more.
@@ -449,10 +449,10 @@ class Captures(Service["Book"]):
         }
         return captures_of(self.services.items, tenant.name, camera_id, **query_options)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore("usage", lambda context: self.pictures.count(context.tenant.name)),
-            Chore("lost captures", self.redrive.send_lost_of_hour),
+            Job("usage", lambda context: self.pictures.count(context.tenant.name)),
+            Job("lost captures", self.redrive.send_lost_of_hour),
         )
 
 
@@ -565,7 +565,7 @@ def not_found(faceid: str, sighting_id: str) -> SightingNotFound:
     return SightingNotFound(f"face {faceid[:70]!r} has no sighting {sighting_id[:100]!r}")
 
 
-def _find_nearest(faces: Sequence[SeenFace], box: Box) -> SeenFace:
+def _find_nearest(faces: Sequence[SeenFace], box: BoundingBox) -> SeenFace:
     """Return the face with the centre of its box nearest to that of `box`."""
 
     def measure_distance(face: SeenFace) -> float:

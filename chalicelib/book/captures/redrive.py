@@ -17,7 +17,7 @@ from zlib import crc32
 from chalicelib import telemetry
 from chalicelib.domain.captures import Capture, CaptureState
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
-from chalicelib.domain.jobs import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Unfinished
+from chalicelib.domain.jobs import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, JobContext, Unfinished
 from chalicelib.domain.model import Tenant
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -91,7 +91,7 @@ class Redrive(Service["Book"]):
             if _is_overdue(item, now, LOST_AFTER):
                 self._send_lost(tenant, item, now)
 
-    def send_lost_of_hour(self, context: ChoreContext) -> Unfinished | None:
+    def send_lost_of_hour(self, context: JobContext) -> Unfinished | None:
         """Send lost captures, as `send_all_lost` does, camera by camera, as far back as this hour's sweep looks.
 
         If the time runs out, it returns the place `camera/capture`, from which the next call goes on.

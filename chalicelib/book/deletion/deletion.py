@@ -29,7 +29,7 @@ from chalicelib.book.idempotency import RECORDED, RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, ENDED_CHANGES, FACES_LEFT, GROUPS_LEFT
 from chalicelib.domain.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
 from chalicelib.domain.hooks import MOST_LEAVING, Departure, weight_of
-from chalicelib.domain.jobs import STOPS_AT_S, Chore
+from chalicelib.domain.jobs import STOPS_AT_S, Job
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.domain.rules.hold import require_free
 from chalicelib.domain.rules.templates import gallery_group, make_delete_entry, user_of
@@ -108,14 +108,14 @@ class Deletion(Service["Book"]):
 
         return OrphanedPictures(self.services)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore(
+            Job(
                 "groups",
                 lambda context: self.groups.continue_tenant(context.tenant, context.remaining_s),
                 ignores_clock=True,
             ),
-            Chore(
+            Job(
                 "pictures",
                 lambda context: self.orphans.delete(
                     context.tenant.name, context.hour, context.after, context.remaining_s
@@ -241,7 +241,7 @@ class Deletion(Service["Book"]):
         return _Chunk(faces, missing, len(faceids) == len(remaining))
 
     def _make_departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
-        return self.services.duties.faces_leave(
+        return self.services.book_hooks.faces_leave(
             tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at
         )
 
@@ -272,7 +272,7 @@ class Deletion(Service["Book"]):
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> None:
         """Delete the faces' pictures, negatives and merges at once.
 
-        If it fails, chores do it later.
+        If it fails, jobs do it later.
         """
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
@@ -410,7 +410,7 @@ class GroupDeletion(Service["Book"]):
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
-        departure = self.services.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases)
+        departure = self.services.book_hooks.faces_leave(tenant, faces, manner.by, erases=manner.erases)
         if departure.actions:
             write(self.services.items, departure.actions)
         faces_by_id = {face.faceid: face for face in faces}

@@ -40,7 +40,7 @@ from chalicelib.domain.grounds import require_record
 from chalicelib.domain.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Picture, Tenant
 from chalicelib.domain.names import face_name, face_note
 from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
-from chalicelib.domain.pictures import Box, Estimates, Gender, PictureRules
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, PictureRules
 from chalicelib.domain.rules.recognised import Probes
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -106,7 +106,7 @@ class Enrolment(Service["Book"]):
             self._require_free_id(tenant, new_face.faceid)
         portrait = self.services.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
-            self.services.duties.refuse_erased(tenant, new_face.faceid, portrait.template.vector)
+            self.services.book_hooks.refuse_erased(tenant, new_face.faceid, portrait.template.vector)
         require_room(group)
         face = _make_face(checked_face, group, attributes, self.services.clock.now())
         enrolled = self._enrol_portrait(tenant, face, portrait, request, refuses_known=refuses_known)
@@ -138,8 +138,8 @@ class Enrolment(Service["Book"]):
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
         """Let a face that was just enrolled absorb the strangers who surely are that person; return it as it is then.
 
-        It is enrolled whatever becomes of this: what cannot be done now is done by the chore that joins faces. Somebody
-        enrolled as a stranger is left to that chore, too, since of two strangers the older one keeps its id.
+        It is enrolled whatever becomes of this: what cannot be done now is done by the job that joins faces. Somebody
+        enrolled as a stranger is left to that job, too, since of two strangers the older one keeps its id.
         """
         if not tenant.learns or enrolled.group_id == STRANGER:
             return enrolled
@@ -282,7 +282,7 @@ class EnrolledFace(Struct, frozen=True):
 
     face: Face
     group: Group
-    box: Box | None
+    box: BoundingBox | None
     known: bool
     estimates: Estimates
 

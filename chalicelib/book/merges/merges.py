@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.model import Decision, Face, Tenant, is_faceid
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -75,10 +75,10 @@ class Merges(Service["Book"]):
 
         return Merging(self.services)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore("merges", lambda context: self.mover.work_off_merges(context.tenant)),
-            Chore("duplicates", lambda context: self.duplicates.delete_past_pairs(context.tenant), nightly=True),
+            Job("merges", lambda context: self.mover.work_off_merges(context.tenant)),
+            Job("duplicates", lambda context: self.duplicates.delete_past_pairs(context.tenant), nightly=True),
         )
 
 

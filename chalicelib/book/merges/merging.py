@@ -192,7 +192,7 @@ class Merging(Service["Book"]):
                 answer = self.services.requests.make_answer_actions(tenant.name, request)
                 self.services.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer)))
             self.services.face_pictures.discard_pictures(unused_pictures)
-            self.services.duties.face_changed(tenant, merge.survivor)
+            self.services.book_hooks.face_changed(tenant, merge.survivor)
         except ConditionFailed as error:
             _raise_refused(error, merge)
             raise

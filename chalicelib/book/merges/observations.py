@@ -4,7 +4,7 @@ The transaction that changed the faces marked them (`moving`), and the merge's r
 of one transaction each. If a request is cut off, the next request for one of the faces continues, or the sweep. A
 repeated chunk changes nothing. Several may move at once, so each chunk requires that the merge has not gone on since.
 
-Scheduled chores finish merges that were cut off, and delete those too old to be undone.
+Scheduled jobs finish merges that were cut off, and delete those too old to be undone.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class ObservationMover(Service["Book"]):
         self._move_observations(tenant, self._make_merge_plan(tenant, merge, span), None)
 
     def work_off_merges(self, tenant: Tenant) -> None:
-        """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
+        """Do all jobs of the tenant's merges. If those of one fail, do the others', then raise Busy."""
         failed: list[str] = []
         for merge in list(self.services.merges.records.list_all(tenant.name)):
             try:
@@ -273,7 +273,7 @@ class ObservationMover(Service["Book"]):
         return finished_merge
 
     def _work_off_merge(self, tenant: Tenant, merge: Merge) -> None:
-        """Do the chores of a merge: finish it; delete it if it is too old to be undone; move late observations."""
+        """Do the jobs of a merge: finish it; delete it if it is too old to be undone; move late observations."""
         merge = self.finish_merge(tenant, merge.id, None)
         age = self.services.clock.now() - merge.at
         if age > UNDONE_WITHIN:

@@ -30,7 +30,15 @@ from chalicelib.book.statistics.statistics import new_id
 from chalicelib.domain.errors import InvalidInput, Unusable
 from chalicelib.domain.model import NO_LABELS, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
-from chalicelib.domain.pictures import ATTRIBUTES, NO_ESTIMATES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules
+from chalicelib.domain.pictures import (
+    ATTRIBUTES,
+    NO_ESTIMATES,
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+)
 from chalicelib.domain.rules.decision import SearchRequest, is_comparable
 from chalicelib.domain.rules.recognised import (
     MAX_FACES,
@@ -149,9 +157,9 @@ def _make_description(
     return DescribedPicture(*sides, tuple(faces))
 
 
-def _scale_box(box: Box, scale: tuple[float, float]) -> Box:
+def _scale_box(box: BoundingBox, scale: tuple[float, float]) -> BoundingBox:
     across, down = scale
-    return Box(box.x * across, box.y * down, box.width * across, box.height * down)
+    return BoundingBox(box.x * across, box.y * down, box.width * across, box.height * down)
 
 
 def _scale_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
@@ -412,7 +420,7 @@ class FaceAnalysis(Service["Book"]):
         vision: Vision,
         vectors: NDArray[np.float32],
         group: Group | None,
-        boxes: Sequence[Box | None],
+        boxes: Sequence[BoundingBox | None],
         estimates: Sequence[Estimates],
     ) -> list[Search]:
         """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
@@ -422,7 +430,9 @@ class FaceAnalysis(Service["Book"]):
         )
         return [self._make_search(tenant, *of_probe) for of_probe in zip(recognised, boxes, estimates, strict=True)]
 
-    def _make_search(self, tenant: Tenant, recognised: Recognised, box: Box | None, estimates: Estimates) -> Search:
+    def _make_search(
+        self, tenant: Tenant, recognised: Recognised, box: BoundingBox | None, estimates: Estimates
+    ) -> Search:
         decision, match = recognised.verdict.decision, None
         if recognised.face is not None:
             group = self.services.groups.find_by_id(tenant, recognised.face.group_id)

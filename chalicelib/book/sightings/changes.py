@@ -21,7 +21,7 @@ from chalicelib.book.visits import FACE_SAME, make_visit_update, visits_puts
 from chalicelib.domain.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace, shows_unkept
 from chalicelib.domain.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
 from chalicelib.domain.observations import ChangedObservation
-from chalicelib.domain.rules.sighting import OpenSighting, Outcome
+from chalicelib.domain.rules.sighting import OpenSighting, SightingOutcome
 from chalicelib.domain.rules.templates import make_delete_entry
 from chalicelib.domain.rules.visits import FaceVisits
 from chalicelib.domain.webhooks import event_puts
@@ -44,7 +44,7 @@ from chalicelib.storage.values import milliseconds, read_optional
 
 
 def known_face_change(
-    outcome: Outcome, face: Face, face_visits: FaceVisits, renamed_observations: Sequence[ChangedObservation]
+    outcome: SightingOutcome, face: Face, face_visits: FaceVisits, renamed_observations: Sequence[ChangedObservation]
 ) -> Change:
     """Return the change by which a known face gets a sighting.
 
@@ -62,7 +62,7 @@ def known_face_change(
     return make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
 
 
-def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
+def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
     """Return the change that makes a new face, and deletes the stranger that makes room for it, if one does.
 
     `face`: with the keys of its pictures; `seq`: the gallery's, at which a search found nobody.
@@ -84,7 +84,9 @@ def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
     return Change(tuple(actions), tuple(journal), counts, face_visits.limited_groups, tenant=number_gain, based_on=seq)
 
 
-def _sighting_actions(outcome: Outcome, renamed_observations: Sequence[ChangedObservation] = ()) -> list[Action]:
+def _sighting_actions(
+    outcome: SightingOutcome, renamed_observations: Sequence[ChangedObservation] = ()
+) -> list[Action]:
     """Return the actions that store a sighting: its capture's entry, observation, reviews and events.
 
     `renamed_observations`: earlier sightings that get another group's name. If it tells that a group is full, that is

@@ -252,6 +252,6 @@ class Contexts(Service["Book"]):
             negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
             deletes = [*face_deletes(self.services.items, tenant.name, face), *negatives, *merges]
             if len(deletes) <= _MOST_DELETES:
-                departure = self.services.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
+                departure = self.services.book_hooks.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
                 return EvictedStranger(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
         return None

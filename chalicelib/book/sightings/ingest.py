@@ -38,7 +38,7 @@ from chalicelib.book.sightings.changes import (
 )
 from chalicelib.book.sightings.contexts import SightingSearch
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import UNKEPT, Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.domain.errors import (
     Busy,
@@ -52,7 +52,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.local_time import DAY_MS, HOUR_MS
 from chalicelib.domain.model import STRANGER, Face, Picture, Tenant
 from chalicelib.domain.pictures import FaceJpeg
-from chalicelib.domain.rules.sighting import OpenSighting, Outcome, UnrememberedSighting, resolve_sighting
+from chalicelib.domain.rules.sighting import OpenSighting, SightingOutcome, UnrememberedSighting, resolve_sighting
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import count_attempts, write, write_unless_changed
@@ -103,7 +103,7 @@ class Ingest(Service["Book"]):
         model that is no longer the tenant's are embedded again. Raises CaptureNotFound, Busy, StorageUnavailable,
         InvalidInput if an adapter refused what we asked of it.
         """
-        act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
+        act = AuditEvent("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
         for _ in count_attempts():
             # The picture comes while tenant, camera and capture are read.
             wait_for_picture = self.services.storage.begin_call(
@@ -111,7 +111,7 @@ class Ingest(Service["Book"]):
             )
             capture_ids = tenant_name, camera_id, capture_id
             try:
-                with audit_events.begin_act(act):
+                with audit_events.begin_audit_event(act):
                     tenant, capture = self._resolve_stored(capture_ids, wait_for_picture, is_repeat)
             except WrongModel:
                 continue
@@ -234,7 +234,7 @@ class Ingest(Service["Book"]):
         capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
         actions = [
             resolution_update(open_sighting, capture),
-            *self.services.duties.sighting_resolved(tenant, capture, sighting),
+            *self.services.book_hooks.sighting_resolved(tenant, capture, sighting),
         ]
         is_forgotten = open_sighting.tenant.forgets_strangers or sighting.reason == UNKEPT
         if is_forgotten and open_sighting.instead is not Instead.NOBODY:
@@ -250,7 +250,7 @@ class Ingest(Service["Book"]):
             write_unless_changed(self.services.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))])
         return Update(keys.DIRECTORY, counter_key, (exists("hour-begun"),), add={"number": 1})
 
-    def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
+    def _write_known(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Write a sighting of a known face, which may learn its picture: `crop` cuts that out of the capture.
 
         Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
@@ -266,7 +266,7 @@ class Ingest(Service["Book"]):
         self._deliver(outcome, change.actions)
         return outcome.capture
 
-    def _write_new(self, outcome: Outcome, crop: Callable[[], FaceJpeg], search: SightingSearch) -> Capture:
+    def _write_new(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg], search: SightingSearch) -> Capture:
         """Make a face, if a last `search` finds nobody in the gallery as it is now.
 
         Another process may change the gallery between that search and the commit: the less we do there, the fewer
@@ -295,7 +295,7 @@ class Ingest(Service["Book"]):
                             raise
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
-    def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
+    def _commit_new(self, outcome: SightingOutcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
         """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
         change = self._add_entry(outcome, new_face_change(outcome, replace(outcome.face, pictures=pictures), seq))
         self.services.writer.commit(outcome.context.open_sighting.tenant.name, change)
@@ -304,14 +304,14 @@ class Ingest(Service["Book"]):
             self.services.face_pictures.discard_pictures(outcome.context.evicted.picture_keys)
         return outcome.capture
 
-    def _add_entry(self, outcome: Outcome, change: Change) -> Change:
+    def _add_entry(self, outcome: SightingOutcome, change: Change) -> Change:
         """Return the change with the actions by which others take note of the sighting."""
         tenant = outcome.context.open_sighting.tenant.name
-        entry = self.services.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
+        entry = self.services.book_hooks.sighting_resolved(tenant, outcome.capture, outcome.sighting)
         return replace(change, actions=(*change.actions, *entry))
 
     @contextmanager
-    def _store_pictures(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[tuple[Picture, ...]]:
+    def _store_pictures(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Iterator[tuple[Picture, ...]]:
         """Give the face's pictures with their keys; the commit in the block stores them.
 
         A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
@@ -332,7 +332,7 @@ class Ingest(Service["Book"]):
         ):
             yield pictures
 
-    def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
+    def _deliver(self, outcome: SightingOutcome, actions: Sequence[Action]) -> None:
         """Have the events delivered that a transaction has stored."""
         tenant = outcome.context.open_sighting.tenant.name
         self.services.statistics.calendar.note_days(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])

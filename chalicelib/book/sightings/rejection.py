@@ -43,7 +43,7 @@ from chalicelib.domain.names import face_name
 from chalicelib.domain.observations import ChangedObservation, Observation, ReviewKind, review_id
 from chalicelib.domain.pictures import FaceJpeg
 from chalicelib.domain.rules.hold import require_no_loss
-from chalicelib.domain.rules.sighting import Gift, Rejected
+from chalicelib.domain.rules.sighting import Reassignment, Rejected
 from chalicelib.domain.rules.templates import list_given_pictures, make_delete_entry, remove_rejected_pictures
 from chalicelib.domain.rules.visits import (
     KEPT_MS,
@@ -268,7 +268,7 @@ class Rejection(Service["Book"]):
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
-        self.services.duties.face_changed(tenant, faceid)
+        self.services.book_hooks.face_changed(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.services.sightings.ingest.resolve_capture(tenant.name, camera_id, capture_id)
         # As stored, so that a repeat is answered the same.
@@ -419,7 +419,7 @@ class Rejection(Service["Book"]):
             _make_waiting_update(tenant.name, sighting, rejected_face),
             *([self.services.recognition.negatives.make_put(tenant.name, faceid, negative)] if negative else []),
             review_delete(tenant.name, sighting_id),
-            *self.services.duties.sighting_rejected(tenant.name, capture, capture.sightings[sighting.number]),
+            *self.services.book_hooks.sighting_rejected(tenant.name, capture, capture.sightings[sighting.number]),
         ]
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
@@ -464,8 +464,8 @@ class Rejection(Service["Book"]):
         self.services.faces.change_face(tenant, faceid, delete_negative, request)
 
     def give_visit(
-        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
-    ) -> Given:
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Reassignment, request: RequestId | None = None
+    ) -> Reassigned:
         """Give the visit that a sighting is of to somebody else. Called again, continue after a crash.
 
         A visit that cannot be given is refused before anything is changed. A face that is nothing but this visit
@@ -487,16 +487,18 @@ class Rejection(Service["Book"]):
             write_unless_changed(self.services.items, [record])  # or another call has finished it, too
         return given
 
-    def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+    def answer_gift_again(
+        self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]
+    ) -> Reassigned:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
         camera = next(camera for camera, id_ in progress["visit"] if id_ == sighting_id)
         was = progress["other"] if progress.get("merged") or progress.get("unmade") else faceid
         now = self.continue_rejection(tenant, was, sighting_id, camera)
-        return Given(now, tuple(id_ for _, id_ in progress["visit"]))
+        return Reassigned(now, tuple(id_ for _, id_ in progress["visit"]))
 
     @retry_if_changed(_BUSY)
     def _begin_gift_once(
-        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Reassignment, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Return by what the rest of a gift is done: as the request has noted it, else of a gift that begins now."""
         progress = self.services.requests.read_progress(tenant.name, request)
@@ -509,7 +511,7 @@ class Rejection(Service["Book"]):
             return progress_of_other
 
     def _begin_gift(
-        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Reassignment, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
         face_visits = self.services.face_visits.read_face(tenant, faceid)
@@ -537,7 +539,9 @@ class Rejection(Service["Book"]):
             )
         return progress
 
-    def _finish_whole_face(self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift) -> Mapping[str, Any]:
+    def _finish_whole_face(
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Reassignment
+    ) -> Mapping[str, Any]:
         """Finish a gift that was cut off when the face was gone already. Return by what the rest is done."""
         if gift.other is None or not gift.only:
             raise FaceNotFound(f"there is no face {faceid[:70]!r}")
@@ -584,7 +588,7 @@ class Rejection(Service["Book"]):
 
     def _finish_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
-    ) -> Given:
+    ) -> Reassigned:
         """Give the rest of a visit, of which `_begin_gift` has given the first sighting or the whole face.
 
         `name`: of somebody new. If it is somebody new, the first sighting makes the face that gets the others.
@@ -609,7 +613,9 @@ class Rejection(Service["Book"]):
             changes = FaceChanges(name=name, new_group_name=REGULAR)
             self.services.enrolment.update.change_face(tenant, other_id, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
-        return Given(replace(rejections[sighting_id], face=self.services.faces.get(tenant, faceid)), tuple(rejections))
+        return Reassigned(
+            replace(rejections[sighting_id], face=self.services.faces.get(tenant, faceid)), tuple(rejections)
+        )
 
     def _read_visit(
         self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, chosen_ids: Sequence[str]
@@ -640,7 +646,7 @@ class Rejection(Service["Book"]):
             negatives.find_by_sighting(tenant.name, other, observation.id) for observation in visit
         )
 
-    def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+    def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Reassigned:
         """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         for camera, given_id in progress["visit"]:
@@ -651,7 +657,7 @@ class Rejection(Service["Book"]):
                     self.continue_rejection(tenant, other, given_id, camera, other)
         self._delete_given_face(tenant, faceid, other)
         camera = next(camera for camera, given_id in progress["visit"] if given_id == sighting_id)
-        return Given(self.continue_rejection(tenant, other, sighting_id, camera, other), ids)
+        return Reassigned(self.continue_rejection(tenant, other, sighting_id, camera, other), ids)
 
     @retry_if_changed(_BUSY)
     def _delete_given_face(self, tenant: Tenant, faceid: str, other_id: str) -> None:
@@ -675,7 +681,7 @@ class Rejection(Service["Book"]):
         )
         self.services.face_pictures.discard_pictures((*face.picture_keys, *pictures))
 
-    def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+    def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Reassigned:
         """Finish the merge of a face into the other one, which it may be again."""
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         self.services.merges.merging.merge(tenant, other, faceid)
@@ -685,7 +691,7 @@ class Rejection(Service["Book"]):
         observation = self.services.captures.find_observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
-        return Given(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
+        return Reassigned(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
 
 
 def _require_one_answer(faceid: str, other: str | None, instead: Instead | None) -> None:
@@ -751,7 +757,7 @@ def _choose_way(face: Face, other: str | None, *, is_nothing_else: bool, comes_b
     return _Way.ONE_BY_ONE if face.name else _Way.MERGE
 
 
-def _make_progress(gift: Gift, given: Sequence[tuple[str, str]], way: _Way) -> Mapping[str, Any]:
+def _make_progress(gift: Reassignment, given: Sequence[tuple[str, str]], way: _Way) -> Mapping[str, Any]:
     """Return by what the rest of a gift is done. `given`: camera and id of each sighting, in their order.
 
     It is stored without the name, which an erasure would not find: the face that gets it has no id so far.
@@ -771,7 +777,7 @@ def has_only_a_name(face: Face) -> bool:
     return face == replace(face, **{**BLANK, "name": face.name}, user="", merges=0, moving="")
 
 
-class Given(Struct, frozen=True):
+class Reassigned(Struct, frozen=True):
     """The sighting that was asked for as it is now, and the ids of all that were given with it."""
 
     rejected: Rejected

@@ -30,7 +30,7 @@ from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, nor
 from chalicelib.book.visits import sightings_of_arrival
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import ConditionFailed, ReviewNotFound
-from chalicelib.domain.jobs import Chore, ChoreContext
+from chalicelib.domain.jobs import Job, JobContext
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant
 from chalicelib.domain.observations import (
@@ -126,13 +126,13 @@ class Sightings(Service["Book"]):
 
         return Weeks(self.services)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore("reviews", lambda context: self.reviews.tidy(context.tenant), nightly=True),
-            Chore("absences", self._tell_hour),
+            Job("reviews", lambda context: self.reviews.tidy(context.tenant), nightly=True),
+            Job("absences", self._tell_hour),
         )
 
-    def _tell_hour(self, context: ChoreContext) -> None:
+    def _tell_hour(self, context: JobContext) -> None:
         """Tell of absences and of the week, if a hook names these events. A disabled tenant is told nothing."""
         kinds = (
             set[EventKind]()

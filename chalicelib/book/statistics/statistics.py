@@ -25,7 +25,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.book.statistics.calendar import Calendar, Seals
 from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
 from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.local_time import (
     DAY_MS,
     HOURS_PER_DAY,
@@ -374,10 +374,10 @@ class Statistics(Service["Book"]):
         for part in cut_in_parts(observations, _A_TRANSACTION):
             self._store_part(tenant, part)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore("seals", lambda context: self.sealing.seal_tenant(context.tenant)),
-            Chore(
+            Job("seals", lambda context: self.sealing.seal_tenant(context.tenant)),
+            Job(
                 "seal objects",
                 lambda context: self.sealing.tidy(context.tenant),
                 nightly=self.services.storage.expires_items,

@@ -21,7 +21,7 @@ from chalicelib.book.vision.packs.manifest import CropRole, Network, QualityRole
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures import crop, image
-from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.domain.rules.decision import ImpostorCurve, Population
 from chalicelib.lazy import lazy
 from chalicelib.storage.ports import Examined
@@ -90,7 +90,7 @@ class FacePipeline:
         height, width = image.shape[:2]
         role = self._manifest.embedding.networks[0]
         landmarks = tuple((x * width / role.size_px, y * height / role.size_px) for x, y in role.points)
-        return DetectedFace(Box(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
+        return DetectedFace(BoundingBox(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
 
     def examine(
         self,
@@ -98,7 +98,7 @@ class FacePipeline:
         faces: Sequence[DetectedFace],
         wanted_attributes: Collection[str] = ATTRIBUTES,
         *,
-        all_boxes: Sequence[Box] | None = None,
+        all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
         """Embed and describe the faces, and cut them out if `all_boxes` has the boxes of all. Works run in parallel."""
         roles = self._choose_roles(faces, wanted_attributes)
@@ -139,11 +139,11 @@ class FacePipeline:
             )
         return self._join_estimates(roles, faces, qualities, outputs, embeddings)
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.encode_face(image, face.box, others)
 
-    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.show_face(image, box, others)
 
@@ -151,7 +151,7 @@ class FacePipeline:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.make_thumbnail(Image.fromarray(image), side_px)
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.hide_faces(image, boxes)
 

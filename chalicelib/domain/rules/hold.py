@@ -1,6 +1,6 @@
 """Legal hold: a held face may gain visits, pictures, and what was empty. It loses nothing.
 
-Each write of a face asks here (book/visits, book/faces), so no dialect, command or chore has to.
+Each write of a face asks here (book/visits, book/faces), so no dialect, command or job has to.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.model import Candidate, Decision, Face, Group
-from chalicelib.domain.pictures import Box, DetectedFace, Estimates, FaceJpeg, Quality
+from chalicelib.domain.pictures import BoundingBox, DetectedFace, Estimates, FaceJpeg, Quality
 from chalicelib.domain.rules.decision import MIN_QUALITY, Verdict, is_comparable
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Probe(Struct, frozen=True, eq=False):
     `spoof`: why the face is refused; "": it is not.
     """
 
-    box: Box
+    box: BoundingBox
     quality: Quality
     vector: NDArray[np.float32]
     spoof: str
@@ -214,7 +214,7 @@ class Match(Struct, frozen=True):
 
     face: Face
     group: Group
-    box: Box | None
+    box: BoundingBox | None
     estimates: Estimates
     decision: Decision
 

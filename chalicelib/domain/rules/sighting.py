@@ -1,7 +1,7 @@
 """A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
 book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/changes makes actions of the
-`Outcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it is: domain/rules/decision. When a
+`SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it is: domain/rules/decision. When a
 face is a regular: domain/rules/visits. Which pictures a face keeps: domain/rules/templates.
 """
 
@@ -37,7 +37,7 @@ from chalicelib.domain.observations import (
     ReviewKind,
     observed_estimates,
 )
-from chalicelib.domain.pictures import Box, Quality
+from chalicelib.domain.pictures import BoundingBox, Quality
 from chalicelib.domain.rules.decision import (
     MIN_QUALITY,
     MIN_SIDE_PX,
@@ -77,7 +77,7 @@ _SAID = {Instead.STRANGER: "a stranger", Instead.NEW: "somebody new", Instead.NO
 
 
 FORGOTTEN = "nobody; this tenant forgets strangers"
-_NOWHERE = Box(0.0, 0.0, 0.0, 0.0)
+_NOWHERE = BoundingBox(0.0, 0.0, 0.0, 0.0)
 
 
 class OpenSighting(Struct, frozen=True, dict=True):
@@ -359,7 +359,7 @@ class Context(Struct, frozen=True, dict=True):
         return self.is_new or self.begins_arrival or self.is_promoted or self.tells_full
 
 
-class Outcome(Struct, frozen=True):
+class SightingOutcome(Struct, frozen=True):
     """The changes that one sighting makes, all in one transaction.
 
     `face`, `visits`, `capture`: as they are afterwards. `new_picture`: the one of the face's pictures that is not
@@ -378,7 +378,7 @@ class Outcome(Struct, frozen=True):
     new_picture: Picture | None = None
 
 
-def resolve_sighting(context: Context) -> Outcome:
+def resolve_sighting(context: Context) -> SightingOutcome:
     """Return all that a sighting changes: the face, its visits, capture and observation, events and reviews."""
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
     planned_face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
@@ -387,7 +387,7 @@ def resolve_sighting(context: Context) -> Outcome:
     new_picture = next((picture for picture in face.pictures if picture not in face_visits.face.pictures), None)
     resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
     sighting = open_sighting.make_sighting(resolution, face.faceid, context.decision)
-    return Outcome(
+    return SightingOutcome(
         context,
         face,
         plan.visits,
@@ -579,7 +579,7 @@ class Rejected(Struct, frozen=True):
     face: Face
 
 
-class Gift(Struct, frozen=True):
+class Reassignment(Struct, frozen=True):
     """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
 
     other: str | None = None

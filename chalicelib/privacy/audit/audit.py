@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.effects import DELETING, OF_FACES, Effect, read_effects
 from chalicelib.domain.errors import RegularsError
-from chalicelib.domain.jobs import Chore
+from chalicelib.domain.jobs import Job
 from chalicelib.lazy import lazy
 from chalicelib.privacy.audit_entries import (
     DAYS,
@@ -57,7 +57,7 @@ _FOLLOWING_TABLES = {
 """Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
 _ACCESSES = {keys.TENANTS.name, keys.HOOKS.name}
 """Tables of accesses and settings, each of whose writes says what it does."""
-_OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
+_OF_JOBS = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
 
 
 class AuditedItems:
@@ -97,13 +97,13 @@ class Reads(Service["Services"]):
         self._known: OrderedDict[_ReadKey, frozenset[Data]] = OrderedDict()
 
     @contextmanager
-    def enter_act(self, act: Act) -> Iterator[None]:
+    def enter_act(self, act: AuditEvent) -> Iterator[None]:
         """Begin the act, and write its entries at the end if it has none yet and needs some.
 
         Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
         Busy, StorageUnavailable: then nobody gets the answer.
         """
-        with audit_events.begin_act(act):
+        with audit_events.begin_audit_event(act):
             try:
                 yield
             except RegularsError:
@@ -127,7 +127,7 @@ class Reads(Service["Services"]):
             act.tenant, act.read = tenant, dict.fromkeys(people)
             self._close(act)
 
-    def _close(self, act: Act) -> None:
+    def _close(self, act: AuditEvent) -> None:
         """Write the act's entries: its own if no write did, and the people of whom it told first in this hour."""
         if not act.tenant:
             return
@@ -148,7 +148,7 @@ class Reads(Service["Services"]):
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
 
-    def _find_new_reads(self, act: Act) -> dict[_ReadKey, frozenset[Data]]:
+    def _find_new_reads(self, act: AuditEvent) -> dict[_ReadKey, frozenset[Data]]:
         """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
         hour, kinds = milliseconds(self.services.clock.now()) // HOUR_MS, kinds_of(act)
         read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
@@ -164,15 +164,15 @@ class Reads(Service["Services"]):
         }
 
 
-def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
+def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
     changes = [action for action in actions if not isinstance(action, Check)]
     match act.kind:
         case Kind.CHANGE:
             return any(change.table.name not in _FOLLOWING_TABLES and not _only_counts(change) for change in changes)
         case Kind.DECISION:
             return bool(act.decided) and not act.entered
-        case Kind.CHORE:
-            return any(change.table.name in _OF_CHORES for change in changes)
+        case Kind.JOB:
+            return any(change.table.name in _OF_JOBS for change in changes)
         case Kind.SIGHTING:
             return bool(_list_subjects(changes, DELETING))
         case _:
@@ -184,7 +184,7 @@ def _only_counts(action: Action) -> bool:
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(prefixes)
 
 
-def _make_entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
+def _make_entry(act: AuditEvent, clock: Clock, actions: Sequence[Action]) -> Entry:
     """Make an act's entry from what it says, and from the effects that its writes say."""
     changes = [action for action in actions if not isinstance(action, Check)]
     named_faceids = [act.about["face"]] if "face" in act.about else []
@@ -279,10 +279,10 @@ class Audit(Service["Services"]):
         if (witness := self.services.ports.witness) is not None:
             self.chain.send_heads(tenant, witness)
 
-    def list_chores(self) -> tuple[Chore, ...]:
+    def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Chore("audit", lambda context: self._close_hours(context.tenant.name)),
-            Chore(
+            Job("audit", lambda context: self._close_hours(context.tenant.name)),
+            Job(
                 "audit retention",
                 lambda context: self.erasing.trim_nightly(context.tenant.name, context.tenant.audit_days),
                 nightly=True,

@@ -16,7 +16,7 @@ from chalicelib.book.commit import Change, make_face_change
 from chalicelib.domain.captures import ERASED, RULES, Capture, Resolution, Sighting, sighting_id
 from chalicelib.domain.errors import FaceMerged, FaceNotFound, InvalidInput, Unusable
 from chalicelib.domain.model import Face, Picture, Tenant
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed, write
@@ -143,7 +143,7 @@ class CaptureErasure(Service["Services"]):
         picture = self.services.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
         return picture is not None and hashlib.sha256(picture).hexdigest() != capture.sha256
 
-    def _hide_faces(self, tenant: Tenant, capture: Capture, boxes: list[Box]) -> tuple[str, dict[str, Any]]:
+    def _hide_faces(self, tenant: Tenant, capture: Capture, boxes: list[BoundingBox]) -> tuple[str, dict[str, Any]]:
         """Replace the picture by one in which the faces in the boxes are averaged.
 
         Among the boxes are those of earlier erasures: another one at the same time may have stored a picture that

@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 
 from chalicelib.book.deletion.deletion import Deleted
 from chalicelib.book.idempotency import RequestId
-from chalicelib.domain.jobs import Chore, ChoreContext, Unfinished, make_unfinished
+from chalicelib.domain.jobs import Job, JobContext, Unfinished, make_unfinished
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import is_of
 from chalicelib.lazy import lazy
@@ -124,50 +124,50 @@ class Forgetting(Service["Services"]):
             for observation in self.services.merges.mover.list_observations(tenant, faceid)
         )
 
-    def list_chores(self) -> tuple[Chore, ...]:
-        """Return the chores: erasures that were begun, then strangers, pictures, consents and retention.
+    def list_jobs(self) -> tuple[Job, ...]:
+        """Return the jobs: erasures that were begun, then strangers, pictures, consents and retention.
 
         "retention" runs at night where storage itself deletes expired items, else each hour.
         """
         return (
-            Chore(
+            Job(
                 "erasures",
                 lambda context: self.steps.continue_all(context.tenant, context.remaining_s),
                 ignores_clock=True,
             ),
-            Chore(
+            Job(
                 "strangers",
                 lambda context: make_unfinished(self.strangers.forget(context.tenant, context.remaining_s)),
                 ignores_clock=True,
             ),
-            Chore(
+            Job(
                 "pictures off",
                 lambda context: make_unfinished(
                     self.pictures.remove_pictures(context.tenant, context.hour, context.remaining_s)
                 ),
             ),
-            Chore("consents", self._restrict_expired),
-            Chore("withdrawn", self._settle_withdrawn, nightly=True),
-            Chore(
+            Job("consents", self._restrict_expired),
+            Job("withdrawn", self._settle_withdrawn, nightly=True),
+            Job(
                 "retention",
                 lambda context: self._apply_retention(context, *SWEPT),
                 nightly=self.services.storage.expires_items,
             ),
-            Chore("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
-            Chore(
+            Job("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
+            Job(
                 "rejections",
                 lambda context: make_unfinished(self.traces.forget_memories(context.tenant, context.remaining_s)),
                 nightly=True,
             ),
         )
 
-    def _restrict_expired(self, context: ChoreContext) -> Unfinished | None:
+    def _restrict_expired(self, context: JobContext) -> Unfinished | None:
         self.services.restrictions.restrict_expired(context.tenant, looks=True, remaining_s=context.remaining_s)
         return self._apply_retention(context, Kind.CONSENTS)
 
-    def _settle_withdrawn(self, context: ChoreContext) -> None:
+    def _settle_withdrawn(self, context: JobContext) -> None:
         self.services.restrictions.note_withdrawn(context.tenant)
         self.strangers.forget_counts(context.tenant)
 
-    def _apply_retention(self, context: ChoreContext, *kinds: Kind) -> Unfinished | None:
+    def _apply_retention(self, context: JobContext, *kinds: Kind) -> Unfinished | None:
         return make_unfinished(self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds))

@@ -33,7 +33,7 @@ from chalicelib.domain.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.domain.jobs import STOPS_AT_S, Due
 from chalicelib.domain.model import Face, Group, Picture, Tenant
 from chalicelib.domain.tenant_settings import count_capture_days, count_sighting_days
-from chalicelib.privacy.data_map import PLACES, Marked
+from chalicelib.privacy.data_map import DATA_MAP, Marked
 from chalicelib.privacy.erasure.traces import delete_stills
 from chalicelib.privacy.retention import (
     LEAST_A_SWEEP,
@@ -249,7 +249,7 @@ class Retention(Service["Services"]):
     def _list_kinds(self, tenant: Tenant, kinds: Collection[Kind]) -> Iterator[_RetainedKind]:
         """Walk the kinds, each in the place that it ends (privacy/data_map), which says what is spared there."""
         spared_marks = Marked(self.services.items, tenant.name)
-        places = {kind: place.name for place in PLACES for kind in place.clocks}
+        places = {kind: place.name for place in DATA_MAP for kind in place.clocks}
         for kind in kinds:
             yield from self._list_retained(tenant, kind, partial(spared_marks.list_spared_faces, places[kind]))
 

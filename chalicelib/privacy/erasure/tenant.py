@@ -1,7 +1,7 @@
 """Erasure of a whole tenant: of a shop that leaves, nothing stays but a signed receipt (docs/decisions/0049).
 
 One transaction takes the tenant's record away and stores that of the erasure. From then on nobody finds the tenant: no
-credential is good, no chore and no message of it does anything, and no tenant gets the name again. Then an operator's
+credential is good, no job and no message of it does anything, and no tenant gets the name again. Then an operator's
 command does the steps. Each may be cut off anywhere and repeated: what is left is found by whose it is
 (`keys.is_of_tenant`), never by a list of tables, so that no new table is forgotten.
 """

@@ -10,7 +10,7 @@ from chalicelib.domain.captures import captured_ms, parts_of_sighting
 from chalicelib.domain.jobs import STOPS_AT_S
 from chalicelib.domain.model import MEMORY, Tenant
 from chalicelib.domain.rules.visits import KEPT_MS
-from chalicelib.privacy.data_map import Marked, Place, Step, TakeOut, done_in
+from chalicelib.privacy.data_map import DataCategory, Marked, Step, TakeOut, done_in
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items, write_in_parts, write_unless_changed
@@ -107,7 +107,7 @@ class Traces(Service["Services"]):
                 return False
         return True
 
-    def _take_out(self, tenant: Tenant, place: Place, take_out: TakeOut, faceids: frozenset[str]) -> None:
+    def _take_out(self, tenant: Tenant, place: DataCategory, take_out: TakeOut, faceids: frozenset[str]) -> None:
         """Take erased faces out of the items of a table.
 
         Somebody else may be enrolled with an erased face's id. An item counts for an id only if it

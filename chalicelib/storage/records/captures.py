@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, Wave, captured_ms
 from chalicelib.domain.model import Template
-from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.tenant_settings import SIGHTING_DAYS
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Condition, Item, equals
@@ -73,7 +73,7 @@ _SIGHTING = Codec(
     Sighting,
     {"number": "n", "resolved_at": "at", "correction": "again"},
     rare="reason model correction",
-    box=numbers(Box),
+    box=numbers(BoundingBox),
     quality=number(".1f"),
     decision=DECISION,
 )
@@ -117,7 +117,7 @@ def capture_from(item: Item) -> Capture:
 
 _DETECTED = Codec(
     DetectedFace,
-    box=numbers(Box, digits=2),
+    box=numbers(BoundingBox, digits=2),
     landmarks=many(numbers(lambda x, y: (x, y), digits=2)),
     score=number(".4f"),
 )

@@ -26,7 +26,7 @@ from chalicelib.domain.model import (
     Tenant,
 )
 from chalicelib.domain.names import make_terms
-from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
+from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, BoundingBox, Estimates, Found, Pose
 from chalicelib.domain.rules.templates import User
 from chalicelib.domain.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.storage import keys
@@ -277,7 +277,7 @@ _PICTURE = Codec(
     estimates=ESTIMATES,
     learnt=Form(lambda learnt: [learnt.sighting_id, learnt.camera], _learnt_from),
     found=numbers(Found, FOUND_DIGITS),
-    meant=numbers(Box, 1),
+    meant=numbers(BoundingBox, 1),
 )
 
 

@@ -26,7 +26,7 @@ from chalicelib.domain.observations import (
     ReviewKind,
     review_id,
 )
-from chalicelib.domain.pictures import Box, Gender
+from chalicelib.domain.pictures import BoundingBox, Gender
 from chalicelib.domain.rules.promotion import Promotion, PromotionRule
 from chalicelib.domain.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.storage import keys
@@ -50,7 +50,7 @@ _OBSERVATION = Codec(
     {"group_name": "group"},
     apart="at id labels",
     rare="camera estimates passages",
-    box=numbers(Box),
+    box=numbers(BoundingBox),
     estimates=ESTIMATES,
     decision=DECISION,
 )
@@ -58,7 +58,7 @@ _REVIEW = Codec(
     Review,
     {"sighting_id": "sighting"},
     rare="near twice",
-    box=numbers(Box),
+    box=numbers(BoundingBox),
     near=many(row(NearFace, (Form(str, str), number(".6f")))),
     decision=DECISION,
 )

@@ -109,7 +109,7 @@ def _make_metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metr
     return metric
 
 
-class Box(Collector):
+class Uploader(Collector):
     """The uploader with all its threads."""
 
     def __init__(self, config: Config, spool: Spool, hide: Callable[[str], None]) -> None:
@@ -362,7 +362,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
     with spools.open_spool(config.spool, config.limits, Clock()) as spool:
-        box = Box(config, spool, redaction.hide)
+        box = Uploader(config, spool, redaction.hide)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: box.stop())
         if shows_the_key(config.url):

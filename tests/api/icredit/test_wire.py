@@ -7,13 +7,13 @@ import pytest
 from chalicelib.api.icredit import routes
 from chalicelib.book.enrolment.enrolment import EnrolledFace
 from chalicelib.domain.model import Decision, Face, Group, Picture
-from chalicelib.domain.pictures import Box, Estimates, Gender, Pose
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 
 GROUP = Group("g1", "VIP会员", "", 1, 10)
 
 
 def person(
-    box: Box | None = None,
+    box: BoundingBox | None = None,
     estimates: Estimates | None = None,
     age: int | None = None,
     gender: Gender | None = None,
@@ -37,12 +37,12 @@ def test_what_is_unknown_is_an_empty_text() -> None:
 @pytest.mark.parametrize(
     ("box", "shown"),
     [
-        (Box(5.4, 5.6, 10.0, 20.0), ("5", "6", "10", "20")),
-        (Box(-3.0, -4.0, 10.0, 20.0), ("0", "0", "7", "16")),
-        (Box(0.4, 0.4, 0.2, 0.2), ("0", "0", "1", "1")),
+        (BoundingBox(5.4, 5.6, 10.0, 20.0), ("5", "6", "10", "20")),
+        (BoundingBox(-3.0, -4.0, 10.0, 20.0), ("0", "0", "7", "16")),
+        (BoundingBox(0.4, 0.4, 0.2, 0.2), ("0", "0", "1", "1")),
     ],
 )
-def test_boxes_are_whole_pixels_inside_the_left_and_upper_edge(box: Box, shown: tuple[str, ...]) -> None:
+def test_boxes_are_whole_pixels_inside_the_left_and_upper_edge(box: BoundingBox, shown: tuple[str, ...]) -> None:
     entity = person(box)
     assert tuple(entity[side] for side in ("LEFT", "TOP", "WIDTH", "HEIGHT")) == shown
 

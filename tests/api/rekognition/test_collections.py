@@ -6,7 +6,7 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.api.icredit.routes import PICTURES
-from chalicelib.api.rekognition.operation import RequestContext
+from chalicelib.api.rekognition.operation import RekognitionContext
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.errors import GroupExists
 from chalicelib.domain.model import NO_LABELS, Credentials, Profile
@@ -56,9 +56,9 @@ def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Se
         services.groups.create(tenant, "staff", None, "", request)
         raise GroupExists("as a second attempt finds it that began before the first one's end")
 
-    assert RequestContext(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
+    assert RekognitionContext(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
     with pytest.raises(GroupExists):
-        RequestContext(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).change_once(create)
+        RekognitionContext(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).change_once(create)
 
 
 def test_where_groups_need_a_capacity_a_collection_has_one(

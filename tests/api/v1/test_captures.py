@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import CaptureState, Resolution, Sighting
 from chalicelib.domain.model import Decision
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import PageTokens
@@ -157,7 +157,7 @@ def test_a_camera_that_is_not_there_or_disabled_takes_nothing(door: V1Client, cl
 
 def test_a_crop_is_linked_below_the_public_url(door: V1Client, services: Services, clock: FakeClock) -> None:
     (upload,) = door.offer(offer_of(b"r", clock.now()))
-    skipped = Sighting(0, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred")
+    skipped = Sighting(0, Resolution.SKIPPED, BoundingBox(5, 6, 7, 8), reason="it is too blurred")
     become(services, upload["id"], state=CaptureState.RESOLVED, sightings=[sighting_item(skipped)])
     services.settings = replace(services.settings, public_url="https://box.example/shop")
     (sighting,) = door.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
@@ -176,8 +176,8 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     )
     by = Decision(0.61, 0.52, 1_280, 4.1e-6, f"{parked}-0")
     sightings = [
-        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 80.0, "", by),
-        Sighting(1, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred"),
+        Sighting(0, Resolution.MATCHED, BoundingBox(1, 2, 30.5, 40), "77", 80.0, "", by),
+        Sighting(1, Resolution.SKIPPED, BoundingBox(5, 6, 7, 8), reason="it is too blurred"),
     ]
     made = [sighting_item(one) for one in sightings]
     become(services, resolved, state=CaptureState.RESOLVED, sightings=made, sides=[640, 480])

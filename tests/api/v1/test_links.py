@@ -16,7 +16,7 @@ from chalice.app import Chalice
 from msgspec import Struct
 
 from chalicelib.api.v1.book import Format, Measure, Split
-from chalicelib.api.v1.endpoint import Operation
+from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import TenantSettings
@@ -82,7 +82,7 @@ def values_of(name: str, shop: Shop) -> list[str]:
     return known.get(name) or ([shop.words[name]] if name in shop.words else ["1"])
 
 
-def questions_of(operation: Operation, shop: Shop) -> Iterator[dict[str, str]]:
+def questions_of(operation: V1Operation, shop: Shop) -> Iterator[dict[str, str]]:
     """Nothing, each parameter alone, and each two of them, with each of their values."""
     singles = [{name: value} for name in names_of(operation.query) for value in values_of(name, shop)]
     yield {}
@@ -90,7 +90,7 @@ def questions_of(operation: Operation, shop: Shop) -> Iterator[dict[str, str]]:
     yield from (one | other for one, other in combinations(singles, 2) if not one.keys() & other.keys())
 
 
-def answer(shop: Shop, page: str, operation: Operation, question: Mapping[str, str]) -> tuple[int, str]:
+def answer(shop: Shop, page: str, operation: V1Operation, question: Mapping[str, str]) -> tuple[int, str]:
     """Status and body of what a link is answered, without the shop's own name and ids."""
     headers = {"Cookie": shop.cookies[page], **BY_HTTPS}
     reply = V1Client(shop.v1.app, None).send("GET", operation.path, query=dict(question), headers=headers)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from chalicelib.api.v1.endpoint import Operation
+from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.auth.roles import Role
 from chalicelib.domain.model import Credentials
@@ -64,7 +64,7 @@ NEEDED = {
 """Written by hand, so that a change of an operation's role is noticed."""
 
 
-def name_of(operation: Operation) -> str:
+def name_of(operation: V1Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 
@@ -83,7 +83,7 @@ def test_each_operation_needs_the_role_that_is_written_here_and_no_key_is_needed
 
 @pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.role is not None], ids=name_of)
 def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_told_which_is(
-    v1: V1Client, services: Services, shop: Credentials, operation: Operation
+    v1: V1Client, services: Services, shop: Credentials, operation: V1Operation
 ) -> None:
     assert operation.role is not None
     tenant = services.tenants.get_by_name(shop.tenant)

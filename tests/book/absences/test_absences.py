@@ -176,9 +176,9 @@ def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some
 
 
 @pytest.mark.parametrize("moment_of_other", range(4))
-@pytest.mark.parametrize("chores", [["absences"], ["events"]])
+@pytest.mark.parametrize("jobs", [["absences"], ["events"]])
 def test_an_absence_is_told_once_though_two_first_sweeps_run_at_once(
-    tmp_path: Path, moment_of_other: int, chores: list[str]
+    tmp_path: Path, moment_of_other: int, jobs: list[str]
 ) -> None:
     """The other one runs wholly before any of the transactions of the first, and what it tells is delivered by then."""
     around: list[Meanwhile] = []
@@ -195,8 +195,8 @@ def test_an_absence_is_told_once_though_two_first_sweeps_run_at_once(
     keep_open(book, *range(16), 15.8)
     told: list[str] = []
 
-    def sweep(chores: list[str]) -> None:
-        book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), chores)
+    def sweep(jobs: list[str]) -> None:
+        book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), jobs)
 
     def deliver() -> None:
         for delivery in book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows:
@@ -208,7 +208,7 @@ def test_an_absence_is_told_once_though_two_first_sweeps_run_at_once(
         deliver()
 
     around[0].first = [*[lambda: None] * moment_of_other, sweep_and_deliver]
-    sweep(chores)
+    sweep(jobs)
     around[0].first = []
     sweep_and_deliver()
     book.close()

@@ -15,7 +15,7 @@ from chalicelib.book.captures.redrive import MAX_ATTEMPTS, are_all_looked_at
 from chalicelib.book.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.domain.captures import Capture, CaptureState
 from chalicelib.domain.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.domain.jobs import ChoreContext
+from chalicelib.domain.jobs import JobContext
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item, Page, Table
@@ -242,7 +242,7 @@ def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
         book.put(Shot(at - age, (Person(number),)))
     book.clock.advance(timedelta(hours=1))
     redrive = book.services.captures.redrive
-    assert redrive.send_lost_of_hour(ChoreContext(book.tenant, at, lambda: 300.0)) is None
+    assert redrive.send_lost_of_hour(JobContext(book.tenant, at, lambda: 300.0)) is None
     assert len(book.services.ports.storage.captures_queue.receive(10, 30)) == found
 
 
@@ -270,7 +270,7 @@ def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> 
     book.clock.advance(timedelta(minutes=30))
     redrive = book.services.captures.redrive
     redrive.page_size = 2
-    this, seen = ChoreContext(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
+    this, seen = JobContext(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
     while rest := redrive.send_lost_of_hour(this):
         seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
         this = replace(this, after=rest.after)

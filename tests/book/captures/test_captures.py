@@ -15,7 +15,7 @@ from chalicelib.bootstrap import build
 from chalicelib.domain.captures import Capture, CaptureState, Resolution, Sighting
 from chalicelib.domain.errors import CameraNotFound, DailyLimitReached, StorageUnavailable
 from chalicelib.domain.model import Profile, Tenant
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
@@ -279,7 +279,7 @@ def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     camera = services.cameras.get_by_any_name(shop, "door")
-    faces = tuple(Sighting(number, Resolution.SKIPPED, Box(0, 0, 9, 9)) for number in range(9))
+    faces = tuple(Sighting(number, Resolution.SKIPPED, BoundingBox(0, 0, 9, 9)) for number in range(9))
     state = CaptureState.RESOLVED
     made = [
         Capture(f"{number:013}-{'a' * 24}", camera.id, clock.now(), "0" * 64, 7, "image/jpeg", state, sightings=faces)

@@ -60,7 +60,7 @@ def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> No
     assert book.services.enrolment.list_absorbed(book.tenant, other) == []
 
 
-def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enrolment(book: Book) -> None:
+def test_what_may_be_one_person_is_suggested_by_the_job_and_not_during_an_enrolment(book: Book) -> None:
     with_group(book)
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))

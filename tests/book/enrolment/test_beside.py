@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import Profile
 from chalicelib.domain.observations import keep_own
-from chalicelib.domain.pictures import Box, DetectedFace, FaceJpeg
+from chalicelib.domain.pictures import BoundingBox, DetectedFace, FaceJpeg
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.tenants import add_tenant
@@ -25,7 +25,7 @@ ANN, NEXT = Person(1, side_px=300), Person(2, side_px=150)
 class Marking(FakeVision):
     """Eyes whose crops show all of the picture, so that other faces show in them."""
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         return replace(super().crop(image, face, others), meant=face.box if others else None)
 
 
@@ -41,9 +41,9 @@ def services(tmp_path: Path) -> Iterator[Services]:
         yield services
 
 
-@pytest.mark.parametrize(("people", "meant"), [((ANN,), None), ((ANN, NEXT), Box(10, 20, 300, 300))])
+@pytest.mark.parametrize(("people", "meant"), [((ANN,), None), ((ANN, NEXT), BoundingBox(10, 20, 300, 300))])
 def test_a_portrait_tells_who_is_meant_if_another_face_shows(
-    services: Services, people: tuple[Person, ...], meant: Box | None
+    services: Services, people: tuple[Person, ...], meant: BoundingBox | None
 ) -> None:
     tenant = add_tenant(services, "shop", Profile.CAMERA)
     face = services.enrolment.enrol_largest_face(tenant, "regular", picture(*people), RULES)
@@ -54,7 +54,10 @@ def test_each_portrait_of_all_in_a_photo_tells_who_is_meant(services: Services) 
     tenant = add_tenant(services, "shop", Profile.CAMERA)
     group = services.groups.get_by_name(tenant, "regular")
     indexed = services.enrolment.everybody.index_faces(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
-    assert [face.portrait.meant for face in indexed.faces.values()] == [Box(10, 20, 300, 300), Box(15, 20, 150, 150)]
+    assert [face.portrait.meant for face in indexed.faces.values()] == [
+        BoundingBox(10, 20, 300, 300),
+        BoundingBox(15, 20, 150, 150),
+    ]
 
 
 def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long_that_takes(tmp_path: Path) -> None:

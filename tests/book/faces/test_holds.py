@@ -6,7 +6,7 @@ import pytest
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.errors import Busy, FaceHeld
 from chalicelib.domain.model import REGULAR, STRANGER
 from chalicelib.storage import keys
@@ -46,9 +46,9 @@ def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
 
 def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     eva = seen(book, 0, 1)
-    with audit_events.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(AuditEvent("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.set(book.tenant, eva, "case 7")
-    with audit_events.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(AuditEvent("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.lift(book.tenant, eva, "case 7 is closed")
     entries = [
         json.loads(item["entry"]) for item in walk_items(book.storage.items, keys.AUDIT, "shop") if "entry" in item

@@ -327,7 +327,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     assert where(book, other) is None
 
 
-def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(book: Book) -> None:
+def test_a_merge_whose_jobs_fail_holds_up_no_other_and_its_sweep_is_not_whole(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2), shot(120, 3), shot(180, 4))
     merge_ids = [merge(book, face_of(book, one), face_of(book, other)) for one, other in ((1, 2), (3, 4))]
     book.clock.advance(timedelta(days=31))

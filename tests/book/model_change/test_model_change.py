@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.model_change import Outcome, ReembeddedNegatives
+from chalicelib.book.model_change import ReembeddedNegatives, ReembeddingOutcome
 from chalicelib.domain.captures import Capture, Resolution, sighting_id
 from chalicelib.domain.errors import WrongModel
 from chalicelib.domain.model import Face
@@ -20,7 +20,7 @@ TRANSACTIONS = range(8)
 """More than any of these takes."""
 
 
-def change(book: Book) -> Outcome:
+def change(book: Book) -> ReembeddingOutcome:
     return book.services.reembedding.change_model("shop", FakeVision(), OtherVision())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.book.commit import GalleryWriter
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.model_change import CHUNK_FACES, GONE, Outcome, Remaining
+from chalicelib.book.model_change import CHUNK_FACES, GONE, ReembeddingOutcome, Remaining
 from chalicelib.book.search.compact import TAIL_AGE
 from chalicelib.book.search.galleries import Galleries
 from chalicelib.domain.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
@@ -40,7 +40,7 @@ class TestOneChange:
     def test_everybody_is_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2 + 3))
         outcome = change(shop, tenant)
-        assert outcome == Outcome("other", switched=True, embedded=len(people), failures={})
+        assert outcome == ReembeddingOutcome("other", switched=True, embedded=len(people), failures={})
         assert shop.reembedding.read_model(tenant.name) == "other"
         assert {seed: found(shop, tenant, seed) for seed in people} == people
         assert {tuple(models(face)) for face in every_face(shop, tenant)} == {("fake", "other")}
@@ -70,7 +70,7 @@ class TestOneChange:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
         seq = shop.writer.read_seq(tenant.name)
-        assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, failures={})
+        assert change(shop, tenant) == ReembeddingOutcome("other", switched=False, embedded=0, failures={})
         assert shop.writer.read_seq(tenant.name) == seq
 
     def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
@@ -78,7 +78,9 @@ class TestOneChange:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
         people = enrol(shop, tenant, 3)
-        assert shop.reembedding.change_model(tenant.name, NEW, OLD) == Outcome("fake", switched=True, embedded=1)
+        assert shop.reembedding.change_model(tenant.name, NEW, OLD) == ReembeddingOutcome(
+            "fake", switched=True, embedded=1
+        )
         assert found(shop, tenant, 3) == people[3]
 
     def test_what_is_left_to_do_is_what_has_no_template_yet(self, shop: Services, tenant: Tenant) -> None:

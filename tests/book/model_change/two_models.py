@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from chalicelib.book.model_change import Outcome
+from chalicelib.book.model_change import ReembeddingOutcome
 from chalicelib.bootstrap import build
 from chalicelib.domain.errors import WrongModel
 from chalicelib.domain.model import Profile, Tenant
@@ -67,5 +67,7 @@ def found(services: Services, tenant: Tenant, seed: int) -> str | None:
     return match.face.faceid if match else None
 
 
-def change(services: Services, tenant: Tenant, on_progress: Callable[[int, int], None] = lambda *_: None) -> Outcome:
+def change(
+    services: Services, tenant: Tenant, on_progress: Callable[[int, int], None] = lambda *_: None
+) -> ReembeddingOutcome:
     return services.reembedding.change_model(tenant.name, OLD, NEW, on_progress)

@@ -10,7 +10,7 @@ from chalicelib.bootstrap import build
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.model import NO_LABELS, Tenant
 from chalicelib.domain.observations import Observation, ObservationFilter
-from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
+from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
 from tests.support.fakes import RULES, FakeVision, Person, picture
 
@@ -118,7 +118,7 @@ class NotesWhatIsCutOut(FakeVision):
     def __init__(self) -> None:
         self.cut_out: list[DetectedFace] = []
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         self.cut_out.append(face)
         return super().crop(image, face)
 

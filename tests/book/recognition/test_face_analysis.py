@@ -18,7 +18,7 @@ from chalicelib.domain.captures import sighting_id
 from chalicelib.domain.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.domain.model import NO_LABELS, Profile, Tenant
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
+from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, PictureRules
 from chalicelib.domain.rules.recognised import Comparison, IdentifiedFace, Probes
 from chalicelib.domain.rules.templates import read_vector, reduce_templates
 from chalicelib.services import Services
@@ -220,7 +220,7 @@ def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
         tenant = add_tenant(services, "cloud", Profile.CLOUD)
         (face,) = looked(services, tenant, Person(1, 70))
         (described,) = services.recognition.face_analysis.detect(tenant, picture(Person(1, 70)), RULES).faces
-        assert face.probe.box == described.detected.box == Box(20, 40, 140, 140)
+        assert face.probe.box == described.detected.box == BoundingBox(20, 40, 140, 140)
 
 
 def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cloud: Tenant) -> None:

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.sightings.rejection import Given
+from chalicelib.book.sightings.rejection import Reassigned
 from chalicelib.domain.captures import Instead
 from chalicelib.domain.errors import Conflict, FaceNotFound, InvalidInput, LastPicture, SightingNotFound
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import REGULAR, STRANGER
 from chalicelib.domain.observations import ObservationFilter
-from chalicelib.domain.rules.sighting import Gift
+from chalicelib.domain.rules.sighting import Reassignment
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Item, ItemStore, Storage, Table
@@ -29,7 +29,7 @@ from tests.support.book.book_with import book_with
 from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import Around, Interrupted, Meanwhile
 
-NEW = Gift(instead=Instead.NEW, name="Berta Blatt")
+NEW = Reassignment(instead=Instead.NEW, name="Berta Blatt")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def wrong_visit(book: Book) -> tuple[str, list[str]]:
     return first, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
 
 
-def give(book: Book, faceid: str, sighting: str, gift: Gift, request: RequestId | None = None) -> Given:
+def give(book: Book, faceid: str, sighting: str, gift: Reassignment, request: RequestId | None = None) -> Reassigned:
     return book.services.sightings.rejection.give_visit(book.tenant, faceid, sighting, gift, request)
 
 
@@ -85,13 +85,13 @@ def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: s
     if to == "merged":
         wrong, visit = seen_as(book, 2 * DAY, Person(7))[0], []
         visit = [seen_as(book, 2 * DAY + 1, Person(7))[1]]
-    given = give(book, wrong, visit[0], NEW if to == "new" else Gift(other=other), ASKED)
+    given = give(book, wrong, visit[0], NEW if to == "new" else Reassignment(other=other), ASKED)
     if to == "merged":
         [merge] = book.services.merges.records.list_all("shop")
         book.services.merges.merging.undo(book.tenant, merge.id)
     else:
         new = given.rejected.sighting.faceid or ""
-        give(book, new, visit[0], Gift(other=wrong, only=given.sightings))
+        give(book, new, visit[0], Reassignment(other=wrong, only=given.sightings))
     entries, negatives = book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())
 
     again = book.services.sightings.rejection.answer_gift_again(book.tenant, wrong, visit[0], answered(book))
@@ -105,7 +105,7 @@ def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_w
     book.services.enrolment.update.change_face(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
     book.services.enrolment.pictures.add_photo(book.tenant, bob, picture(Person(7)), RULES, is_vouched_for=True)
     ann = enrolled(book, 5)
-    give(book, bob, sighting, Gift(other=ann))
+    give(book, bob, sighting, Reassignment(other=ann))
 
     assert set(faces(book)) == {ann, bob}
     assert (faces(book)[ann].arrive_count, faces(book)[bob].arrive_count) == (1, 0)
@@ -116,7 +116,7 @@ def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_w
 def test_the_name_of_somebody_new_goes_with_the_face_when_that_is_taken_back(book: Book) -> None:
     wrong, visit = wrong_visit(book)
     given = give(book, wrong, visit[1], NEW)
-    give(book, given.rejected.sighting.faceid or "", visit[1], Gift(other=wrong, only=given.sightings))
+    give(book, given.rejected.sighting.faceid or "", visit[1], Reassignment(other=wrong, only=given.sightings))
     [face] = book.faces()
     assert (face.faceid, face.name, face.group_id, face.arrive_count) == (wrong, "", STRANGER, 2)
 
@@ -126,7 +126,7 @@ def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_un
     given = give(book, wrong, visit[1], NEW)
     new = given.rejected.sighting.faceid or ""
     book.services.enrolment.update.change_face(book.tenant, new, FaceChanges(note="takes the window seat"))
-    give(book, new, visit[1], Gift(other=wrong, only=given.sightings))
+    give(book, new, visit[1], Reassignment(other=wrong, only=given.sightings))
     [merge] = book.services.merges.records.list_all("shop")
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert faces(book)[new].note == "takes the window seat"
@@ -137,17 +137,17 @@ def test_a_name_is_not_lost_by_giving_its_only_visit_away(book: Book) -> None:
     book.services.enrolment.update.change_face(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
     ann, entries = enrolled(book, 5), book.entries()
     with pytest.raises(Conflict, match="a face was made from this sighting"):
-        give(book, bob, sighting, Gift(other=ann))
+        give(book, bob, sighting, Reassignment(other=ann))
     assert entries <= book.entries()
     assert faces(book)[bob].name == "Bob"
 
 
-@pytest.mark.parametrize("gift", [NEW, Gift(instead=Instead.STRANGER)], ids=lambda gift: gift.instead)
-def test_what_was_given_to_somebody_new_is_given_back(book: Book, gift: Gift) -> None:
+@pytest.mark.parametrize("gift", [NEW, Reassignment(instead=Instead.STRANGER)], ids=lambda gift: gift.instead)
+def test_what_was_given_to_somebody_new_is_given_back(book: Book, gift: Reassignment) -> None:
     wrong, visit = wrong_visit(book)
     given = give(book, wrong, visit[1], gift)
 
-    back = Gift(other=wrong, only=given.sightings)
+    back = Reassignment(other=wrong, only=given.sightings)
     for _ in range(2):
         again = give(book, given.rejected.sighting.faceid or "", visit[1], back)
         assert again.rejected.sighting.number == 0
@@ -161,9 +161,9 @@ def test_what_was_given_to_somebody_known_is_given_back_without_what_was_theirs(
     other = enrolled(book, 5)
     own = seen_as(book, DAY + 2, Person(5))[1]
 
-    given = give(book, wrong, visit[0], Gift(other=other))
+    given = give(book, wrong, visit[0], Reassignment(other=other))
     assert (faces(book)[other].arrive_count, faces(book)[wrong].arrive_count) == (1, 1)
-    give(book, other, visit[0], Gift(other=wrong, only=given.sightings))
+    give(book, other, visit[0], Reassignment(other=wrong, only=given.sightings))
 
     assert (faces(book)[other].arrive_count, faces(book)[wrong].arrive_count) == (1, 2)
     assert book.services.captures.find_observation(book.tenant, other, own) is not None
@@ -173,7 +173,7 @@ def test_what_was_given_to_somebody_known_is_given_back_without_what_was_theirs(
 def test_somebody_enrolled_who_came_once_stays_when_that_visit_is_anothers(book: Book) -> None:
     ann, bob = enrolled(book, 1), enrolled(book, 5)
     _, sighting = seen_as(book, DAY)
-    give(book, ann, sighting, Gift(other=bob))
+    give(book, ann, sighting, Reassignment(other=bob))
     assert {ann, bob} == set(faces(book))
     assert (faces(book)[ann].arrive_count, faces(book)[bob].arrive_count) == (0, 1)
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_given_is_refused_before_anything_changes(book: Book) -> 
         give(book, first, made, NEW)
     for name, says in (("", "go together"), (" ", "go together"), ("x" * 101, "up to 100"), ("a\nb", "one line")):
         with pytest.raises(InvalidInput, match=says):
-            give(book, other, another, Gift(instead=Instead.NEW, name=name))
+            give(book, other, another, Reassignment(instead=Instead.NEW, name=name))
     with pytest.raises(FaceNotFound):
         give(book, "nobody", made, NEW)
     assert book.entries() == entries
@@ -210,7 +210,7 @@ def test_a_visit_is_refused_whole_for_one_sighting(
     if not is_kept:
         book.storage.uploads.delete(keys.capture_picture("shop", "door", capture.id))
     entries = book.entries()
-    for gift in (NEW, Gift(other=enrolled(book, 5))):
+    for gift in (NEW, Reassignment(other=enrolled(book, 5))):
         with pytest.raises(refused):
             give(book, ann, sighting, gift)
     assert entries <= book.entries()
@@ -286,4 +286,4 @@ def test_of_two_who_give_one_visit_away_at_once_the_second_is_told_that_it_is_go
     wrong, visit = wrong_visit(book)
     services = book_with(book.services, items=Overtaken(book.services.items, lambda: give(book, wrong, visit[1], NEW)))
     with pytest.raises(SightingNotFound):
-        services.sightings.rejection.give_visit(book.tenant, wrong, visit[1], Gift(other=enrolled(book, 5)))
+        services.sightings.rejection.give_visit(book.tenant, wrong, visit[1], Reassignment(other=enrolled(book, 5)))

@@ -9,7 +9,7 @@ from chalicelib.domain.captures import sighting_id
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Decision, PromotionSettings
 from chalicelib.domain.observations import NearFace, Review, ReviewKind, review_id
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.observations import review_from, review_item
@@ -173,7 +173,7 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
         camera=st.just("door"),
         sighting_id=st.just("1795170160123-5f0e8a0b7a1c2d3e4f506172-0"),
         decision=st.none() | st.just(Decision(0.5, 0.25, 7, 0.001)),
-        box=st.none() | st.just(Box(1.5, -2.0, 30.0, 40.5)),
+        box=st.none() | st.just(BoundingBox(1.5, -2.0, 30.0, 40.5)),
         near=st.sampled_from([(), (NearFace("eva", 0.5), NearFace("7", -0.25))]),
         twice=st.booleans(),
     )

@@ -121,7 +121,7 @@ def test_in_a_stream_of_people_only_those_seen_nearest_in_time_are_compared(
     assert (again.faceid == ann.faceid) is is_ann
 
 
-def test_the_chore_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
+def test_the_job_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
     resolved(book, seen(-DAY_S, GOOD), seen(20, NEARLY), *(seen(18 - other, Person(BOB + other)) for other in range(4)))
     resolved(book, seen(0, GOOD))
     book.services.joining.join_tenant(book.tenant)
@@ -244,7 +244,7 @@ def test_poor_pictures_that_come_after_the_good_ones_make_no_strangers(
 def test_in_any_order_each_sighting_counts_once_and_evidence_is_what_it_says(
     visits: list[tuple[float, int, str, list[tuple[int, int]]]], rng: random.Random, workers: int
 ) -> None:
-    """A poor picture that comes first is a stranger, until the chore joins it (book/joining)."""
+    """A poor picture that comes first is a stranger, until the job joins it (book/joining)."""
     good, beside = shots_of(visits)
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
         captures = [book.put(one) for one in (*good, *beside)] * 2
@@ -269,7 +269,7 @@ def test_in_any_order_each_sighting_counts_once_and_evidence_is_what_it_says(
     st.randoms(),
     st.sampled_from([1, 8]),
 )
-def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_came_first(
+def test_after_the_job_a_poor_picture_of_somebody_known_is_theirs_whatever_came_first(
     beside: list[tuple[int, int]], rng: random.Random, workers: int
 ) -> None:
     """One visit of each person, who came a day before: a face that was joined with many poor pictures is less alike."""
@@ -286,7 +286,7 @@ def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_cam
             check(book, [*known, *good, *poor_ones])
 
 
-def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_that_is_undone(book: Book) -> None:
+def test_the_job_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_that_is_undone(book: Book) -> None:
     [known] = resolved(book, seen(-DAY_S, GOOD))
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid
@@ -298,7 +298,7 @@ def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_th
     assert set(book.faceids()) == {known.faceid, stranger.faceid}
 
 
-def test_the_chore_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture(book: Book) -> None:
+def test_the_job_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture(book: Book) -> None:
     book.see(seen(-DAY_S, GOOD), seen(0, GOOD, NEARLY), seen(1, GOOD))
     book.services.joining.join_tenant(book.tenant)
     assert len(book.faces()) == 2

@@ -9,12 +9,12 @@ import pytest
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.statistics.statistics import Question
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import Capture, Instead, parts_of_sighting
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import REGULAR
 from chalicelib.domain.observations import EVERYTHING, Measure, Split
-from chalicelib.domain.rules.sighting import Gift
+from chalicelib.domain.rules.sighting import Reassignment
 from chalicelib.storage import keys
 from chalicelib.storage.items import captures_of, walk_items
 from chalicelib.storage.records.captures import capture_from
@@ -33,34 +33,34 @@ OF_CHANGE = ("seq", "revision", "version", "resolved_at", "changed_at", "nonce")
 """Fields that tell of the last change, which an undo is, too, and under which random name a picture is stored."""
 
 
-def give(book: Book, gift: Gift) -> Callable[[str, str], Inverse]:
+def give(book: Book, gift: Reassignment) -> Callable[[str, str], Inverse]:
     """Give a visit away, as the console does, and return what gives it back."""
 
     def act(face: str, sighting: str) -> Inverse:
         rejection = book.services.sightings.rejection
         given = rejection.give_visit(book.tenant, face, sighting, gift)
         now = given.rejected.sighting.faceid or ""
-        back = Gift(other=face, only=given.sightings)
+        back = Reassignment(other=face, only=given.sightings)
         return lambda: rejection.give_visit(book.tenant, now, sighting, back)
 
     return act
 
 
 def correct_to_new(book: Book, face: str, visit: list[str], other: str) -> Inverse:
-    return give(book, Gift(instead=Instead.NEW, name="Berta Blatt"))(face, visit[1])
+    return give(book, Reassignment(instead=Instead.NEW, name="Berta Blatt"))(face, visit[1])
 
 
 def correct_to_stranger(book: Book, face: str, visit: list[str], other: str) -> Inverse:
-    return give(book, Gift(instead=Instead.STRANGER))(face, visit[1])
+    return give(book, Reassignment(instead=Instead.STRANGER))(face, visit[1])
 
 
 def correct_to_known(book: Book, face: str, visit: list[str], other: str) -> Inverse:
-    return give(book, Gift(other=other))(face, visit[0])
+    return give(book, Reassignment(other=other))(face, visit[0])
 
 
 def split(book: Book, face: str, visit: list[str], other: str) -> Inverse:
     """Take one sighting out of a visit."""
-    return give(book, Gift(instead=Instead.NEW, name="Berta Blatt", only=(visit[2],)))(face, visit[2])
+    return give(book, Reassignment(instead=Instead.NEW, name="Berta Blatt", only=(visit[2],)))(face, visit[2])
 
 
 def merge(book: Book, face: str, visit: list[str], other: str) -> Inverse:
@@ -152,7 +152,7 @@ def test_what_is_taken_back_was_never_done(agreeing: Book, act: Step, kind: str)
     assert found == []
 
 
-CORRECTION = Act("POST /v1/faces/{id}/sightings/{sighting}/reject", "key first", Kind.CHANGE, tenant="shop")
+CORRECTION = AuditEvent("POST /v1/faces/{id}/sightings/{sighting}/reject", "key first", Kind.CHANGE, tenant="shop")
 
 
 def find_capture(book: Book, sighting: str) -> Capture:
@@ -162,11 +162,11 @@ def find_capture(book: Book, sighting: str) -> Capture:
 def undo_correction(book: Book, act: Step, face: str, visit: list[str]) -> str:
     """Make a face of somebody's visit, have a hook wait for it, and give the visit back. Return the face's id."""
     known = {*faces(book)}
-    with audit_events.begin_act(CORRECTION):
+    with audit_events.begin_audit_event(CORRECTION):
         inverse = act(book, face, visit, "")
     [made] = {*faces(book)} - known
     book.services.webhooks.hooks.add("shop", None, people=[made])
-    with audit_events.begin_act(CORRECTION):
+    with audit_events.begin_audit_event(CORRECTION):
         inverse()
     assert made not in faces(book)
     return made
@@ -218,16 +218,16 @@ def test_who_was_made_of_the_visit_of_one_who_was_made_is_found_too(book: Book) 
     face, _ = seen_as(book, 0, Person(1))
     visit = [seen_as(book, DAY + 4 * n, Person(1, side_px=90.0 + n))[1] for n in range(3)]
     rejection, known = book.services.sightings.rejection, {*faces(book)}
-    given = rejection.give_visit(book.tenant, face, visit[0], Gift(instead=Instead.NEW, name="Berta Blatt"))
+    given = rejection.give_visit(book.tenant, face, visit[0], Reassignment(instead=Instead.NEW, name="Berta Blatt"))
     [first] = {*faces(book)} - known
     shown = {one.id for one in faces(book)[first].pictures}
     taken = next(one for one in visit if not shown & find_capture(book, one).photos)
     inner = rejection.give_visit(
-        book.tenant, first, taken, Gift(instead=Instead.NEW, name="Carla Chrome", only=(taken,))
+        book.tenant, first, taken, Reassignment(instead=Instead.NEW, name="Carla Chrome", only=(taken,))
     )
     second = inner.rejected.sighting.faceid or ""
-    rejection.give_visit(book.tenant, second, taken, Gift(other=first, only=inner.sightings))
-    rejection.give_visit(book.tenant, first, visit[0], Gift(other=face, only=given.sightings))
+    rejection.give_visit(book.tenant, second, taken, Reassignment(other=first, only=inner.sightings))
+    rejection.give_visit(book.tenant, first, visit[0], Reassignment(other=face, only=given.sightings))
     assert {*faces(book)} == known
     other = book.enrol(Person(5)).faceid
     book.services.merges.merging.merge(book.tenant, other, face)

@@ -6,7 +6,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.domain.errors import ConditionFailed, InvalidInput
 from chalicelib.domain.model import NO_LABELS, Decision, Labels, Tenant
 from chalicelib.domain.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
-from chalicelib.domain.pictures import Box, Estimates, Gender, Pose
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 from chalicelib.services import Services
 from chalicelib.storage.records.observations import observation_item, row_from
 from chalicelib.storage.values import moment
@@ -33,7 +33,7 @@ def test_observation_comes_back_as_it_was_written(services: Services, camera: Te
         labels=Labels("a", "", "c\n", "女"),
         kind=ObservationKind.SIGHTING,
         camera="door",
-        box=Box(1.5, -2, 30, 40.2),
+        box=BoundingBox(1.5, -2, 30, 40.2),
         estimates=Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1, -2, 3), 80),
         decision=Decision(0.512345, 0.4, 7, 0.00123),
     )

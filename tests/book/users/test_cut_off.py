@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
-from chalicelib.book.users import A_TRANSACTION, Outcome
+from chalicelib.book.users import A_TRANSACTION, UserOutcome
 from chalicelib.domain.errors import StorageUnavailable, UserNotFound
 from chalicelib.domain.model import STRANGER, Group
 from tests.support.book.book import Book
@@ -16,7 +16,7 @@ from tests.support.storage.failing import DONE_KILLED, DONE_UNANSWERED, KILLED, 
 
 REQUEST = RequestId("a-call", "its content")
 
-Use = Callable[[Book], Outcome]
+Use = Callable[[Book], UserOutcome]
 
 
 def group_of(book: Book) -> Group:
@@ -31,18 +31,18 @@ def furnish(book: Book) -> None:
     book.services.users.create(book.tenant, group_of(book), "ann")
 
 
-def associate(book: Book, request: RequestId | None = REQUEST) -> Outcome:
+def associate(book: Book, request: RequestId | None = REQUEST) -> UserOutcome:
     return book.services.users.associate_faces(book.tenant, group_of(book), "ann", book.faceids(), 90.0, request)
 
 
-def disassociate(book: Book) -> Outcome:
+def disassociate(book: Book) -> UserOutcome:
     return book.services.users.disassociate_faces(book.tenant, group_of(book), "ann", book.faceids(), REQUEST)
 
 
-def answered(book: Book, use: Use) -> Outcome:
+def answered(book: Book, use: Use) -> UserOutcome:
     """As a dialect does it: a call that was answered is answered so again."""
     stored = book.services.requests.find("shop", REQUEST)
-    return use(book) if stored is None else Outcome.read_progress(stored.body)
+    return use(book) if stored is None else UserOutcome.read_progress(stored.body)
 
 
 def cut_off(folder: Path, at: int, fault: Fault, use: Callable[[Book], object]) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from chalicelib.book.users import Outcome
+from chalicelib.book.users import UserOutcome
 from chalicelib.domain.model import Face, Group
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.fakes import Person
@@ -14,7 +14,7 @@ def group_of(book: Book) -> Group:
     return book.services.groups.get_by_name(book.tenant, GROUP)
 
 
-def associate_faces(book: Book, faces: list[Face]) -> Outcome:
+def associate_faces(book: Book, faces: list[Face]) -> UserOutcome:
     return book.services.users.associate_faces(book.tenant, group_of(book), "ann", [one.faceid for one in faces], 0)
 
 

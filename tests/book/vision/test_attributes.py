@@ -22,7 +22,7 @@ from chalicelib.book.vision.describe.attributes import (
 from chalicelib.book.vision.machine import CpuSlots
 from chalicelib.book.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.domain.pictures import Box, DetectedFace, Estimates, Gender, Pose
+from chalicelib.domain.pictures import BoundingBox, DetectedFace, Estimates, Gender, Pose
 from tests.support.pictures.album import Album, Label
 from tests.support.pictures.photos import OTHER, PORTRAIT
 
@@ -164,7 +164,7 @@ class FixedSessions:
 
 
 class TestCropModels:
-    FACE = DetectedFace(Box(8, 8, 48, 48), ((24, 28), (40, 28), (32, 36), (26, 46), (38, 46)), 0.9)
+    FACE = DetectedFace(BoundingBox(8, 8, 48, 48), ((24, 28), (40, 28), (32, 36), (26, 46), (38, 46)), 0.9)
     IMAGE = np.full((64, 64, 3), 51, np.uint8)
 
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
@@ -282,7 +282,7 @@ def test_a_point_or_a_line_has_none(points: tuple[tuple[float, float], ...]) -> 
 
 
 FRONTAL = Pose(0, 0, 0)
-BOX = Box(-50, -50, 100, 130)
+BOX = BoundingBox(-50, -50, 100, 130)
 LITTLE = st.floats(-0.2, 0.2)
 
 
@@ -332,7 +332,7 @@ def test_nothing_is_said_of_a_turned_head(pose: Pose) -> None:
 
 
 def test_nothing_is_said_of_landmarks_on_one_spot() -> None:
-    assert score_symmetry(DetectedFace(Box(0, 0, 10, 10), ((1.0, 1.0),) * 5, 0.9), FRONTAL) is None
+    assert score_symmetry(DetectedFace(BoundingBox(0, 0, 10, 10), ((1.0, 1.0),) * 5, 0.9), FRONTAL) is None
 
 
 def test_it_is_named_as_a_formula_where_it_is_given(album: Album) -> None:

@@ -26,7 +26,7 @@ from chalicelib.book.vision.pictures.crop import (
     stack_pictures,
     stack_planes,
 )
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from tests.support.pictures.album import Album
 from tests.support.pictures.photos import PORTRAIT
 
@@ -71,7 +71,7 @@ def test_channels_come_in_the_order_that_the_model_wants(channels: str, values: 
 @pytest.mark.parametrize("size", [(1280, 960), (700, 300), (90, 200)])
 def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, int]) -> None:
     shade = np.linspace(0, 255, size[0] * size[1] * 3).reshape(size[1], size[0], 3).astype(np.uint8)
-    kept = encode_face(shade, Box(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3))
+    kept = encode_face(shade, BoundingBox(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3))
     with Image.open(io.BytesIO(kept.data)) as whole, Image.open(io.BytesIO(kept.thumbnail)) as small:
         assert (whole.format, small.format) == ("JPEG", "JPEG")
         assert whole.size == kept.sides
@@ -84,7 +84,7 @@ def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, 
 @given(st.integers(-90, 90), st.integers(-90, 90), st.integers(1, 200))
 def test_a_face_is_hidden_wherever_its_box_is_and_the_picture_keeps_its_sides(x: int, y: int, side: int) -> None:
     image = np.zeros((40, 60, 3), np.uint8)
-    opened = Image.open(io.BytesIO(hide_faces(image, [Box(x, y, side, side)])))
+    opened = Image.open(io.BytesIO(hide_faces(image, [BoundingBox(x, y, side, side)])))
     assert opened.size == (60, 40)
 
 
@@ -95,7 +95,8 @@ def test_what_is_beside_a_hidden_face_stays_and_nothing_of_it_can_be_told() -> N
         image[30:60, 40:70] = face
         image[20:25, 150:155] = 250
     first, second = (
-        np.asarray(Image.open(io.BytesIO(hide_faces(image, [Box(40, 30, 30, 30)])))).astype(int) for image in two
+        np.asarray(Image.open(io.BytesIO(hide_faces(image, [BoundingBox(40, 30, 30, 30)])))).astype(int)
+        for image in two
     )
     assert np.abs(first[:, 100:] - two[0][:, 100:].astype(int)).max() < 12, "JPEG's own changes"
     assert first[30:60, 40:70].std() < 30 < noise.std()
@@ -190,8 +191,8 @@ def test_a_canvas_has_the_channels_in_order_and_is_filled_up_with_black(image: N
 
 
 def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_it_is() -> None:
-    image, face = np.full((400, 600, 3), 200, np.uint8), Box(200, 150, 100, 100)
-    beside, far = Box(300, 150, 60, 60), Box(500, 10, 40, 40)
+    image, face = np.full((400, 600, 3), 200, np.uint8), BoundingBox(200, 150, 100, 100)
+    beside, far = BoundingBox(300, 150, 60, 60), BoundingBox(500, 10, 40, 40)
 
     def corner_and_middle(data: bytes) -> list[int]:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"), int)
@@ -203,5 +204,5 @@ def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_
     kept = encode_face(image, face, [beside])
     assert corner_and_middle(kept.data) == plain
     assert corner_and_middle(kept.thumbnail) == dimmed
-    assert (kept.meant, encode_face(image, face, [far]).meant) == (Box(70, 70, 100, 100), None)
+    assert (kept.meant, encode_face(image, face, [far]).meant) == (BoundingBox(70, 70, 100, 100), None)
     assert image.min() == 200

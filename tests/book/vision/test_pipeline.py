@@ -15,7 +15,7 @@ from chalicelib.book.vision.machine import cores_to_run_on, count_cores
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.errors import Unusable
-from chalicelib.domain.pictures import ATTRIBUTES, Box, DetectedFace, Gender, PictureRules
+from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Gender, PictureRules
 from chalicelib.storage.ports import Vision
 from chalicelib.telemetry import collect_stages
 from tests.support.pictures import photos as at_hand
@@ -202,7 +202,7 @@ def middle(face: DetectedFace) -> tuple[float, float]:
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 20_000_000, 8_192, 8_192)
 
 
-def at(faces: list[DetectedFace], box: Box) -> list[DetectedFace]:
+def at(faces: list[DetectedFace], box: BoundingBox) -> list[DetectedFace]:
     """The faces whose centre lies in the box."""
     middle = [(one, one.box.x + one.box.width / 2, one.box.y + one.box.height / 2) for one in faces]
     return [one for one, x, y in middle if box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height]
@@ -230,8 +230,8 @@ def test_the_hidden_one_of_several_is_nobody_and_the_others_are_who_they_were(
             assert (vision.embed(after, again) @ before[other]).max() > 0.9
 
 
-def _wide(box: Box) -> Box:
-    return Box(box.x - box.width, box.y - box.height, 3 * box.width, 3 * box.height)
+def _wide(box: BoundingBox) -> BoundingBox:
+    return BoundingBox(box.x - box.width, box.y - box.height, 3 * box.width, 3 * box.height)
 
 
 def test_the_template_of_a_hidden_portrait_is_not_the_persons(vision: FacePipeline, photos: Path) -> None:

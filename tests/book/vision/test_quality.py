@@ -6,7 +6,7 @@ import pytest
 from chalicelib.book.vision.describe import quality
 from chalicelib.book.vision.describe.attributes import MEAN_FACE
 from chalicelib.book.vision.pipeline import FacePipeline
-from chalicelib.domain.pictures import Box, DetectedFace, Pose
+from chalicelib.domain.pictures import BoundingBox, DetectedFace, Pose
 from chalicelib.domain.rules.decision import MIN_QUALITY
 from tests.support.examples import drawn
 from tests.support.pictures import degrade
@@ -15,7 +15,7 @@ from tests.support.pictures.degrade import Picture
 from tests.support.pictures.photos import GROUP, PORTRAITS
 
 SLACK = 3.0
-FACE = DetectedFace(Box(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95)
+FACE = DetectedFace(BoundingBox(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95)
 GOOD = {"size": 0.9, "sharpness": 1.0, "exposure": 1.0, "eyes": 0.8}
 
 

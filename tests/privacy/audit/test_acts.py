@@ -1,4 +1,4 @@
-"""The tables of acts hold every route, command and chore, and say of each what becomes an entry."""
+"""The tables of acts hold every route, command and job, and say of each what becomes an entry."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ CHANGES_NOTHING = {
     "regulars receipt verify": "reads a file",
     "regulars report": "prints numbers of a week, or mails them",
     "regulars restore": "writes a new folder, chain included",
-    "regulars serve": "each request and chore is an act of its own",
+    "regulars serve": "each request and job is an act of its own",
     "regulars tenants key": "prints what credentials.json has",
     "regulars tenants keys list": "lists",
     "regulars tenants list": "lists",
@@ -157,17 +157,17 @@ def named(command: click.Command, path: str) -> Iterator[str]:
         yield from named(inner, f"{path} {name}")
 
 
-def chores(services: Services) -> set[str]:
+def jobs(services: Services) -> set[str]:
     night = datetime(2026, 3, 2, NIGHT_HOUR, tzinfo=UTC)
-    return {f"sweep {name}" for name in services.sweep._list_chores(night)}
+    return {f"sweep {name}" for name in services.sweep._list_jobs(night)}
 
 
-def test_every_route_chore_and_command_has_its_line_and_no_other_has_one(services: Services) -> None:
+def test_every_route_job_and_command_has_its_line_and_no_other_has_one(services: Services) -> None:
     """Add a line for what is missing: to privacy/reading if it tells of people, to domain/audit_events if it makes an
     entry by itself, to both in its folder if it is a dialect's, else to NO_ENTRY."""
     found = set(named(commands, "regulars")) - OVER_V1
     local = found - {"regulars models add"}  # files of models only
-    there = {*routes(), *chores(services), *WATCHED, *(local - CHANGES_NOTHING.keys() - ADDED)}
+    there = {*routes(), *jobs(services), *WATCHED, *(local - CHANGES_NOTHING.keys() - ADDED)}
     assert sorted(one for one in there - READS.keys() if kind_of(one) is Kind.NOTHING) == sorted(NO_ENTRY)
     assert sorted({*audit_events.ACTS, *OF_DIALECTS, *READS} - there) == []
     assert NO_ENTRY.isdisjoint(READS)

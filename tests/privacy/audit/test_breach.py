@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api.dialects import READS
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.privacy.audit.audit import Reads
 from chalicelib.privacy.audit.breach import Breach, Breaches
@@ -29,7 +29,7 @@ FACES, BLIND = {"estimates", "names", "visits"}, "key blind"
 def enter_reading(made: Desk, *faces: str, by: str = "key first", what: str = LIST, unnamed: int = 0) -> None:
     """Answer as a process that has answered nothing yet in this hour."""
     made.clock.advance(timedelta(milliseconds=1))
-    with Reads(made.book).enter_act(Act(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
+    with Reads(made.book).enter_act(AuditEvent(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
         audit_events.report_people(faces, unnamed=unnamed)
 
 
@@ -113,7 +113,7 @@ def test_people_without_a_face_are_counted(made: Desk) -> None:
 
 def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk) -> None:
     what = "PATCH /v1/faces/{id}"
-    with Reads(made.book).enter_act(Act(what, "key first", kind_of(what), TENANT, {"face": "anna"})):
+    with Reads(made.book).enter_act(AuditEvent(what, "key first", kind_of(what), TENANT, {"face": "anna"})):
         write(made.audited, [Put(keys.FACES, {"tenant": TENANT, "faceid": "anna"})])
         audit_events.report_people(["anna"])
     assert [item["entry"].count("people read") for item in open_items(made)] == [0]
@@ -123,11 +123,11 @@ def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk
 def test_of_one_process_who_is_read_again_makes_no_entry_until_the_next_hour(made: Desk) -> None:
     reads = Reads(made.book)
     for _ in range(3):
-        with reads.enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
+        with reads.enter_act(AuditEvent(LIST, "key first", kind_of(LIST), TENANT)):
             audit_events.report_people(["anna"], unnamed=1)
     assert len(open_items(made)) == 1
     made.clock.advance(HOUR)
-    with reads.enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
+    with reads.enter_act(AuditEvent(LIST, "key first", kind_of(LIST), TENANT)):
         audit_events.report_people(["anna"])
     assert len(open_items(made)) == 2
 
@@ -137,7 +137,10 @@ def test_an_answer_is_not_given_if_its_entry_cannot_be_written(made: Desk) -> No
         def _close(self, act: object) -> None:
             raise StorageUnavailable("the disk is full")
 
-    with pytest.raises(StorageUnavailable), Full(made.book).enter_act(Act(LIST, "key first", kind_of(LIST), TENANT)):
+    with (
+        pytest.raises(StorageUnavailable),
+        Full(made.book).enter_act(AuditEvent(LIST, "key first", kind_of(LIST), TENANT)),
+    ):
         audit_events.report_people(["anna"])
 
 

@@ -2,7 +2,7 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.privacy import signing
 from chalicelib.services import Services
 from chalicelib.storage import keys
@@ -37,6 +37,6 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
 
 
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
-    with audit_events.begin_act(Act("regulars erase", "operator", Kind.CHANGE)):
+    with audit_events.begin_audit_event(AuditEvent("regulars erase", "operator", Kind.CHANGE)):
         services.audit.signing.read_public_keys("shop")
     assert [(one.leaf.content or {})["by"] for one in services.audit.chain.list_waiting("shop")] == ["operator"]

@@ -14,7 +14,7 @@ from chalicelib.domain.captures import UNKEPT, Capture, Resolution, Sighting
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing
 from chalicelib.domain.model import Face
-from chalicelib.domain.pictures import Box
+from chalicelib.domain.pictures import BoundingBox
 from chalicelib.domain.tenant_settings import FORGET
 from chalicelib.storage import keys
 from chalicelib.storage.items import directory_of, walk_items
@@ -121,7 +121,7 @@ def test_beside_others_she_goes_with_the_whole_picture_and_they_are_seen(book: B
 def test_a_worker_that_is_cut_off_behind_her_goes_on_with_the_others(book: Book) -> None:
     withdraw(book, enrol(book).faceid)
     capture = book.put(shot(600, EVA, GUS))
-    of_her = Sighting(0, Resolution.SKIPPED, Box(0.0, 0.0, 0.0, 0.0), reason=UNKEPT)
+    of_her = Sighting(0, Resolution.SKIPPED, BoundingBox(0.0, 0.0, 0.0, 0.0), reason=UNKEPT)
     as_it_was_left = {"done": 1, "sightings": [sighting_item(of_her)]}
     key = keys.capture("shop", "door", capture.id)
     book.storage.items.transact([Update(keys.CAPTURES, key, (exists("there"),), set=as_it_was_left)])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.privacy.data_map import PLACES, Step
+from chalicelib.privacy.data_map import DATA_MAP, Step
 from chalicelib.privacy.erasure_progress import OF_ERASURE
 from chalicelib.storage import keys
 from chalicelib.storage.ports import SENT_AGAIN, UPLOADED, picture_event
@@ -44,8 +44,8 @@ def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> N
     face, _ = person.live(book)
     before = set(person.held(book, face))
     [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
-    names = {step: {one.name for one in PLACES if one.erasure.step is step} for step in Step}
-    gone = {one.name for one in PLACES if one.erasure.says == "gone at once"}
+    names = {step: {one.name for one in DATA_MAP if one.erasure.step is step} for step in Step}
+    gone = {one.name for one in DATA_MAP if one.erasure.says == "gone at once"}
     seen = list[Step]()
     while (left := book.services.erasure.records.get("shop", id_)).next_step is not None:
         assert gone.isdisjoint(person.held(book, face)), f"before step {left.next_step}"

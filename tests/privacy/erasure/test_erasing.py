@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.domain.hooks import FULL, MOST_LEAVING
 from chalicelib.open_storage import DATABASE
@@ -58,11 +58,11 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
 ) -> None:
     merges, tenant, entries = book.services.merges, book.tenant, book.services.audit.erasing.read_entries
     eva, same, gus = (one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13)))
-    with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
         merges.merging.merge(tenant, eva, same)
         mistaken = merges.merging.merge(tenant, eva, gus)
     book.clock.advance(timedelta(minutes=1))
-    with audit_events.begin_act(Act("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
         merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.sweep_tenant(tenant, book.clock.now())
@@ -82,7 +82,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     tenant, entries, steps = book.tenant, book.services.audit.erasing.read_entries, book.services.erasure.steps
     eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
     for part in parts:
-        with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+        with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
             book.services.merges.merging.merge(tenant, eva, part)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.sweep_tenant(tenant, book.clock.now())

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.privacy import signing
 from chalicelib.privacy.signing import renewal_of
@@ -54,7 +54,7 @@ def signs_once(book: Book) -> None:
 
 def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
-    with audit_events.begin_act(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
         face = book.enrol(Person(seed))
     [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     return id_
@@ -66,7 +66,7 @@ def swept(book: Book) -> None:
 
 
 def renewed(book: Book, *, is_lost: bool) -> None:
-    with audit_events.begin_act(Act(COMMAND, "operator", kind_of(COMMAND))):
+    with audit_events.begin_audit_event(AuditEvent(COMMAND, "operator", kind_of(COMMAND))):
         book.services.audit.signing.renew_key("shop", is_lost=is_lost)
 
 

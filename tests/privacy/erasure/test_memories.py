@@ -42,7 +42,7 @@ def list_negatives(book: Book, faceid: str) -> list[Item]:
 
 
 def sweep_later(book: Book, days: float) -> None:
-    """Let days go by, and do the chores of the night after them."""
+    """Let days go by, and do the jobs of the night after them."""
     book.clock.advance(timedelta(days=days))
     night = book.clock.now().replace(hour=NIGHT_HOUR, minute=0) + timedelta(days=1)
     book.clock.advance(night - book.clock.now())

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act
+from chalicelib.domain.audit_events import AuditEvent
 from chalicelib.domain.audit_events import Kind as ActKind
 from chalicelib.domain.errors import FaceErased
 from chalicelib.privacy.data_map import Step
@@ -121,7 +121,7 @@ def erase_with_its_group(book: Book) -> None:
 
 def erase_what_only_the_audit_knows_as_merged(book: Book) -> None:
     survivor = book.enrol(OTHER, faceid="other").faceid
-    with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
         book.services.merges.merging.merge(book.tenant, survivor, "eva")
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.sweep()

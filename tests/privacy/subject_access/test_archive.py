@@ -15,14 +15,14 @@ from markupsafe import escape
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import sighting_id
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Decision, Face
 from chalicelib.domain.webhooks import EventKind
 from chalicelib.privacy.audit_entries import entry_put, new_entry
-from chalicelib.privacy.data_map import AS_STORED, PLACES
+from chalicelib.privacy.data_map import AS_STORED, DATA_MAP
 from chalicelib.privacy.texts import LANGUAGES, Language, direction_of, words_of
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
@@ -82,7 +82,7 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     assert "form 7, drawer 3" in page
     assert "case 7" in page
     assert ben.faceid not in json.dumps(held)
-    assert set(held) == {place.name for place in PLACES if place.archive == AS_STORED}
+    assert set(held) == {place.name for place in DATA_MAP if place.archive == AS_STORED}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
         [other] = [face for face in book.faces() if face.faceid != "seven"]
         seven = services.faces.get(tenant, "seven")
         services.merges.duplicates.suggest_pair(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
-        with services.audit.reads.enter_act(Act("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
+        with services.audit.reads.enter_act(AuditEvent("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
             audit_events.report_people(["seven"])
         return {one.id for one in captures}
 
@@ -165,7 +165,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
-    with book.services.audit.reads.enter_act(Act("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
+    with book.services.audit.reads.enter_act(AuditEvent("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
         audit_events.report_people([ann.faceid, ben.faceid])
         audit_events.report_picture(ben.faceid)
     [entry] = document(opened(book, ann.faceid))["held"]["audit"]
@@ -262,9 +262,9 @@ def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
 
 def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
-    with audit_events.begin_act(Act("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
         book.enrol(Person(7), request=RequestId("v1#first#1", "d"), faceid="anna")
-    with audit_events.begin_act(Act("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
         book.services.merges.merging.merge(book.tenant, ann.faceid, "anna")
     held = document(opened(book, ann.faceid))["held"]
     assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}
@@ -275,7 +275,7 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
     book.services.merges.mover.work_off_merges(book.tenant)
     assert [*book.services.merges.records.list_all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
-    with audit_events.begin_act(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(AuditEvent("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
         book.services.enrolment.update.change_face(book.tenant, "anna", FaceChanges(name="Otto B."))
     held = document(opened(book, ann.faceid))["held"]
     assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, "none of Otto's"
@@ -323,7 +323,9 @@ def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, langua
     text = opened(book, ann.faceid, language).read("index.html").decode()
     assert text.startswith(f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}">')
     words = words_of("archive", language)
-    places = words_of("places", language).values() if language != "en" else [one.holds for one in PLACES if one.is_ours]
+    places = (
+        words_of("places", language).values() if language != "en" else [one.holds for one in DATA_MAP if one.is_ours]
+    )
     for said in (*(words[key] for key in ("title", "machine", "template", "others", "until")), *places):
         assert escape(said) in text
     assert "<script" not in text

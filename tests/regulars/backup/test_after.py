@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.effects import SHARED_KEYS, SHOP
 from chalicelib.domain.model import STRANGER
@@ -48,7 +48,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
-    with audit_events.begin_act(Act(what, "operator", kind_of(what))):
+    with audit_events.begin_audit_event(AuditEvent(what, "operator", kind_of(what))):
         calls[what](tenant, *arguments)
 
 

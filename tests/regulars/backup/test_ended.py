@@ -16,7 +16,7 @@ from chalicelib.api.service_keys import add_service_key
 from chalicelib.auth.roles import Role
 from chalicelib.bootstrap import build
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentNotFound, WrongCredentials
 from chalicelib.domain.model import Profile
@@ -91,9 +91,9 @@ def end_everything(shop: Shop, book: Book) -> None:
     services, tenant, ids = book.services, book.tenant, shop.ids
     ring, members, hooks = services.access.keys, services.access.members, services.webhooks.hooks
 
-    def act(what: str) -> Act:
+    def act(what: str) -> AuditEvent:
         book.clock.advance(timedelta(minutes=1))
-        return Act(what, "operator", Kind.CHANGE)
+        return AuditEvent(what, "operator", Kind.CHANGE)
 
     for do in (
         lambda: ring.delete(tenant, ids["deleted"]),
@@ -113,7 +113,7 @@ def end_everything(shop: Shop, book: Book) -> None:
         lambda: services.tenants.change_settings("shop", {"strangers": "forget", "consent_required": True}),
         lambda: services.tenants.change_settings("shop", {"controller": "Somebody else"}),
     ):
-        with audit_events.begin_act(act("something that no list names")):
+        with audit_events.begin_audit_event(act("something that no list names")):
             do()
     services.tenants.disable("other")
 

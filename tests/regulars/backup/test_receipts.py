@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.bootstrap import build
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act
+from chalicelib.domain.audit_events import AuditEvent
 from chalicelib.domain.audit_events import Kind as ActKind
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import InvalidInput
@@ -125,7 +125,7 @@ def given_away_and_asked(book: Book) -> object:
 
 def merged_long_ago_and_asked(book: Book) -> object:
     """After 30 days only the audit knows the merge; of faces that are many, a further record is then made."""
-    with audit_events.begin_act(Act("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
         book.services.merges.merging.merge(book.tenant, "other", "ann")
     book.clock.advance(UNDONE_WITHIN + DAY)
     book.sweep()

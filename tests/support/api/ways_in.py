@@ -1,6 +1,6 @@
 """Each way by which somebody comes into the book: the routes that it takes, and how it goes.
 
-Which routes, functions and chores are ways in, the walk of all of them finds out (tests/faults/test_every_call.py): one
+Which routes, functions and jobs are ways in, the walk of all of them finds out (tests/faults/test_every_call.py): one
 that brings a template into the book and is in none of these fails it. So does a command that is in neither list.
 """
 
@@ -292,7 +292,7 @@ def _frigate(house: House, one: Somebody) -> str:
 
 
 class Way(NamedTuple):
-    """A way in. `routes`: as the walk of all routes, functions and chores calls them, or a command."""
+    """A way in. `routes`: as the walk of all routes, functions and jobs calls them, or a command."""
 
     go: Callable[[House, Somebody], str]
     routes: tuple[str, ...]

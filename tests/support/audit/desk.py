@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, kind_of
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.privacy import signing
 from chalicelib.privacy.audit.audit import AuditedItems
 from chalicelib.privacy.audit.chain import Chain, Element, Signing
@@ -74,7 +74,7 @@ class Desk:
 
     def set_days(self, days: int | None) -> None:
         self.clock.advance(timedelta(milliseconds=1))
-        with audit_events.begin_act(Act(SETS, "key first", kind_of(SETS))):
+        with audit_events.begin_audit_event(AuditEvent(SETS, "key first", kind_of(SETS))):
             write(self.audited, [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})])
         self.clock.advance(timedelta(milliseconds=1))
 
@@ -88,7 +88,7 @@ class Desk:
         self.put_key({**self.key_item(), "sealed": b"damaged"})
 
     def renew(self, *, is_lost: bool = False) -> None:
-        with audit_events.begin_act(Act(RENEW, "operator", kind_of(RENEW))):
+        with audit_events.begin_audit_event(AuditEvent(RENEW, "operator", kind_of(RENEW))):
             self.signing.renew_key(TENANT, is_lost=is_lost)
 
     @property

@@ -14,7 +14,7 @@ from chalicelib.book.commit import Change, GalleryWriter, limited_groups
 from chalicelib.book.search.snapshots.segment import Segment, encode_segment, segment_of_rows
 from chalicelib.domain.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
 from chalicelib.domain.observations import Observation, ObservationKind
-from chalicelib.domain.pictures import Box, Estimates, Gender, Pose
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.storage import keys
 from chalicelib.storage.in_process import SystemClock
@@ -107,7 +107,7 @@ def visits(begin: datetime, count: int, random: np.random.Generator, first_id: i
             labels=Labels(f"brand-{brands[n]}", f"store-{stores[n]:02d}", "member" if extras[n][0] < 0.2 else "", ""),
             kind=ObservationKind.SIGHTING,
             camera=f"camera-{stores[n]:02d}",
-            box=Box(120, 80, 96, 128),
+            box=BoundingBox(120, 80, 96, 128),
             estimates=Estimates(age=round(20 + 50 * extras[n][1], 1), gender=_GENDERS[persons[n] % 2]),
             decision=Decision(0.5 + extras[n][1] / 2, 0.4, PERSONS),
             gap_s=1_800,

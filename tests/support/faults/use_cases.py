@@ -1,6 +1,6 @@
 """Everything that Regulars does, a row each: the walk (test_every_call.py) fails each of them at each of its calls.
 
-A new route, function or chore without a row fails `test_everything_has_a_row`.
+A new route, function or job without a row fails `test_everything_has_a_row`.
 """
 
 import base64
@@ -26,7 +26,7 @@ from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import Act, Kind
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.jobs import NIGHT_HOUR, TRUSTED
 from chalicelib.domain.model import Profile
 from chalicelib.domain.rules.decision import SearchRequest
@@ -630,7 +630,7 @@ V1 = (
 )
 """What is read whole needs no row."""
 
-# --- the functions of app.py, and the operator's chores ---------------------------------------------------------------
+# --- the functions of app.py, and the operator's jobs ---------------------------------------------------------------
 
 
 def _ingest(one: Shot, name: str, shop: str = "shop") -> UseCase:
@@ -717,7 +717,7 @@ def _erased_whole(box: Box) -> Any:
 def _renewed_signing(box: Box) -> Any:
     """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
     box.services.audit.signing.read_public_keys("shop")  # makes the first
-    with audit_events.begin_act(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
+    with audit_events.begin_audit_event(AuditEvent("regulars tenants renew-signing", "operator", Kind.CHANGE)):
         return renewal_of(box.services.audit.signing.renew_key("shop")).is_vouched
 
 
@@ -747,7 +747,7 @@ def _traces(box: Box, faceids: Iterable[str]) -> list[str]:
 
 
 def _until_nothing_is_left(box: Box, left: Callable[[], list[str]], every: timedelta) -> Any:
-    """Let time pass, at most six times, and the sweep do its chores."""
+    """Let time pass, at most six times, and the sweep do its jobs."""
     for _ in range(6):
         if not left():
             break
@@ -813,7 +813,7 @@ def _printed(box: Box) -> str:
     return out.getvalue()
 
 
-CHORES = (
+JOBS = (
     UseCase("today", _printed),
     UseCase("tenants add", _added, or_says="TenantExists"),
     UseCase("tenants list", lambda box: format_tenants(box.services.tenants.list_all())),
@@ -828,4 +828,4 @@ CHORES = (
     UseCase("reembed", _reembedded),
 )
 
-USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *COMPREFACE, *DEEPSTACK, *V1, *FUNCTIONS, *ERASURE, *CHORES)
+USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *COMPREFACE, *DEEPSTACK, *V1, *FUNCTIONS, *ERASURE, *JOBS)

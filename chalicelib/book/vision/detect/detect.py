@@ -35,7 +35,7 @@ from chalicelib.book.vision.pictures.crop import (
     resize_picture,
     stack_planes,
 )
-from chalicelib.domain.pictures import Box, DetectedFace
+from chalicelib.domain.pictures import BoundingBox, DetectedFace
 
 SCORE = 14
 """Column of a row's score, behind the box and the five landmarks."""
@@ -372,7 +372,7 @@ def _split_side(side: int, longest: int, overlap: int) -> list[slice]:
 def _make_face(row: NDArray[np.float32]) -> DetectedFace:
     values = [float(value) for value in row]
     return DetectedFace(
-        box=Box(*values[:4]),
+        box=BoundingBox(*values[:4]),
         landmarks=tuple((values[at], values[at + 1]) for at in range(4, 14, 2)),
         score=min(values[SCORE], 1.0),
     )

@@ -19,7 +19,7 @@ from PIL import Image
 
 from chalicelib.book.vision.packs import session
 from chalicelib.book.vision.packs.manifest import WHITE
-from chalicelib.domain.pictures import Box, FaceJpeg, Sides
+from chalicelib.domain.pictures import BoundingBox, FaceJpeg, Sides
 
 Planes = NDArray[np.float32]
 """(3, height, width), 0..255, red first."""
@@ -127,7 +127,7 @@ class Square(Struct, frozen=True):
     side: float
 
 
-def enclose_box(box: Box, factor: float) -> Square:
+def enclose_box(box: BoundingBox, factor: float) -> Square:
     """Return the square about the box's centre whose side is `factor` times the box's longer side."""
     side = factor * max(box.width, box.height)
     return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
@@ -142,7 +142,7 @@ def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.ui
     return np.asarray(region.resize((size_px, size_px), Image.Resampling.BILINEAR, box=exact, reducing_gap=1.0))
 
 
-def cut_inside(image: NDArray[np.uint8], box: Box, factor: float, size_px: int) -> NDArray[np.uint8]:
+def cut_inside(image: NDArray[np.uint8], box: BoundingBox, factor: float, size_px: int) -> NDArray[np.uint8]:
     """Enlarge the box `factor` times, shrink and shift it until it lies inside the picture, and resize it to a square.
 
     The box's proportions are lost: MiniFASNet was trained like that (minivision-ai/Silent-Face-Anti-Spoofing,
@@ -249,7 +249,7 @@ DIMMED_FACTOR = 1.3
 """Sides of what stays bright over those of the face's box."""
 
 
-def encode_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> FaceJpeg:
+def encode_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
     """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
 
     Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
@@ -263,7 +263,7 @@ def encode_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) 
     return FaceJpeg(data, small, Sides(*picture.size), meant)
 
 
-def show_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+def show_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
     """Encode the same part to look at: if one of the others is in it, all but the face that is meant is darker."""
     square = _find_kept_square(image, box)
     part = _cut_square(image, square)
@@ -279,13 +279,13 @@ class _Square(NamedTuple):
     right: int
     bottom: int
 
-    def shows_any(self, boxes: Sequence[Box]) -> bool:
+    def shows_any(self, boxes: Sequence[BoundingBox]) -> bool:
         """Return whether the middle of one of these faces lies in it."""
         centres = [(box.x + box.width / 2, box.y + box.height / 2) for box in boxes]
         return any(self.left <= x < self.right and self.top <= y < self.bottom for x, y in centres)
 
 
-def _find_kept_square(image: NDArray[np.uint8], box: Box) -> _Square:
+def _find_kept_square(image: NDArray[np.uint8], box: BoundingBox) -> _Square:
     square = enclose_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     return _Square(
@@ -300,7 +300,7 @@ def _cut_square(image: NDArray[np.uint8], square: _Square) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(image[square.top : square.bottom, square.left : square.right]))
 
 
-def _dim_others(part: Image.Image, box: Box, square: _Square) -> Image.Image:
+def _dim_others(part: Image.Image, box: BoundingBox, square: _Square) -> Image.Image:
     """Return the part of a picture in `square` darkened, but for the face in `box`."""
     wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
     x, y = box.x + (box.width - wide) / 2 - square.left, box.y + (box.height - high) / 2 - square.top
@@ -320,11 +320,11 @@ def _shrink(part: Image.Image) -> Image.Image:
     return part
 
 
-def _place_in_square(box: Box, square: _Square, picture: Image.Image) -> Box:
+def _place_in_square(box: BoundingBox, square: _Square, picture: Image.Image) -> BoundingBox:
     """Return where the face is in the picture of its square, in the picture's pixels."""
     scale = picture.width / (square.right - square.left)
     sides = (box.x - square.left, box.y - square.top, box.width, box.height)
-    return Box(*(round(side * scale, 1) for side in sides))
+    return BoundingBox(*(round(side * scale, 1) for side in sides))
 
 
 def make_thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
@@ -353,7 +353,7 @@ HIDDEN_CELLS = 4
 """Cells a side that a hidden face is averaged to: nobody is recognised by 16 colours."""
 
 
-def hide_faces(image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+def hide_faces(image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
     """Encode the whole picture as JPEG with these faces averaged to a few cells, which nothing can undo."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     for box in boxes:

@@ -1,11 +1,11 @@
-"""Chores of the clock on AWS with many captures: does each come to an end, and with how many tenants no more?
+"""Jobs of the clock on AWS with many captures: does each come to an end, and with how many tenants no more?
 
-    python -m regulars_lab.bench.chores [--captures 5000] [--cameras 5] [--days 120] [--parts 20] [--json FILE]
+    python -m regulars_lab.bench.jobs [--captures 5000] [--cameras 5] [--days 120] [--parts 20] [--json FILE]
 
-A shop's day passes through the project's own rooms and stores, behind records of the days before it, and each chore of
+A shop's day passes through the project's own rooms and stores, behind records of the days before it, and each job of
 an hour, a night, a Sunday's night and the night on which that day's strangers are due runs in a message of its own, as
 after a failure. No clock is read: a run takes what its calls wait (storage/prices.py), and READ_MS for each item
-that it reads. Chores see that time as what is left of their 300 s, so they stop and go on as on AWS.
+that it reads. Jobs see that time as what is left of their 300 s, so they stop and go on as on AWS.
 
 `--parts`: the same shop stands for one with so many times its captures, whose every second lasts so many times as long.
 """
@@ -62,7 +62,7 @@ class Took(Struct, frozen=True):
 
     call: int
     when: str
-    chore: str
+    job: str
     seconds: float
     reads: int
     writes: int
@@ -117,9 +117,9 @@ class Shop:
         self.meter.clear()
         self.items.found = 0
 
-    def note(self, when: str, chore: str, seconds: float) -> None:
+    def note(self, when: str, job: str, seconds: float) -> None:
         units = sum(self.meter.reads.values()), sum(self.meter.writes.values())
-        self.took.append(Took(self.call, when, chore, seconds, *(self.parts * one for one in units)))
+        self.took.append(Took(self.call, when, job, seconds, *(self.parts * one for one in units)))
 
     def capture(self, count: int) -> None:
         """Take in as many captures of the last hour, on all cameras in turn."""
@@ -183,7 +183,7 @@ class Shop:
 
 
 def apart(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield a message for each chore."""
+    """Yield a message for each job."""
     for name in asked.get("chores", ()):
         yield {**asked, "chores": [name], "is_part": True}
     if "chores" not in asked:
@@ -217,7 +217,7 @@ def most(took: Sequence[Took]) -> dict[str, int]:
         hours[one.call] += one.seconds if one.when == HOUR else 0
     nights = {when: sum(one.seconds for one in took if one.when == when) for when in (NIGHT, SUNDAY, DUE)}
     at_once = 3600 * SWEEPS_AT_ONCE
-    watch = max(one.seconds for one in took if one.chore == WATCH)
+    watch = max(one.seconds for one in took if one.job == WATCH)
     return {
         WATCH: int((LIMIT_S - STOPS_AT_S) / watch),
         HOUR: int(at_once / max(hours.values())),
@@ -226,21 +226,21 @@ def most(took: Sequence[Took]) -> dict[str, int]:
 
 
 def table(took: Sequence[Took]) -> str:
-    """Return a line for each chore of each kind of hour that takes a second or more: runs, seconds, units."""
-    lines = [f"{'':16}{'chore':18}{'runs':>6}{'longest s':>11}{'all s':>9}{'reads':>11}{'writes':>10}"]
-    names = dict.fromkeys((one.when, one.chore) for one in took)
-    for when, chore in sorted(names, key=lambda one: (KINDS.index(one[0]), one[1])):
-        of = [one for one in took if (one.when, one.chore) == (when, chore)]
+    """Return a line for each job of each kind of hour that takes a second or more: runs, seconds, units."""
+    lines = [f"{'':16}{'job':18}{'runs':>6}{'longest s':>11}{'all s':>9}{'reads':>11}{'writes':>10}"]
+    names = dict.fromkeys((one.when, one.job) for one in took)
+    for when, job in sorted(names, key=lambda one: (KINDS.index(one[0]), one[1])):
+        of = [one for one in took if (one.when, one.job) == (when, job)]
         spent, reads, writes = (sum(getattr(one, name) for one in of) for name in ("seconds", "reads", "writes"))
         longest = max(one.seconds for one in of)
         if longest >= 1:
             late = "  TOO LONG" if longest > LIMIT_S else ""
-            lines.append(f"{when:16}{chore:18}{len(of):6}{longest:11.1f}{spent:9.0f}{reads:11,}{writes:10,}{late}")
+            lines.append(f"{when:16}{job:18}{len(of):6}{longest:11.1f}{spent:9.0f}{reads:11,}{writes:10,}{late}")
     return "\n".join(lines)
 
 
 def main() -> None:
-    options = parser("chores", __doc__)
+    options = parser("jobs", __doc__)
     options.add_argument("--captures", type=int, default=5000, help="a day (default: %(default)s)")
     options.add_argument("--cameras", type=int, default=5, help="(default: %(default)s)")
     options.add_argument("--days", type=int, default=SIGHTING_DAYS, help="of records before (default: %(default)s)")
@@ -255,7 +255,7 @@ def main() -> None:
         figures[parts] = {"took": [asdict(one) for one in took], "most": most(took)}
     write(figures, asked.json)
     if any(one["seconds"] > LIMIT_S for of in figures.values() for one in of["took"]):
-        raise SystemExit("a chore takes longer than a run may")
+        raise SystemExit("a job takes longer than a run may")
 
 
 if __name__ == "__main__":

@@ -44,13 +44,13 @@ _LOOKS = frozenset({"detect", "examine", "embed", "qualities", "describe", "crop
 
 
 class Scene(Struct, frozen=True):
-    """Arrival of one camera's captures. `apart`: the time between two. `chores_every`: captures after which chores run.
+    """Arrival of one camera's captures. `apart`: the time between two. `jobs_every`: captures after which jobs run.
 
-    None: the first is processed after the last was taken, as after an outage, and chores run when all are.
+    None: the first is processed after the last was taken, as after an outage, and jobs run when all are.
     """
 
     apart: timedelta
-    chores_every: int | None = None
+    jobs_every: int | None = None
 
 
 SCENES = {
@@ -184,9 +184,9 @@ class Player:
             main: dict[int, str | None] = {}
             for count, number in enumerate(order, 1):
                 taken = BEGINS + count * scene.apart
-                clock.at = BEGINS + (count if scene.chores_every else len(order)) * scene.apart
+                clock.at = BEGINS + (count if scene.jobs_every else len(order)) * scene.apart
                 main[number] = self._resolve_picture(services, tenant, number, taken)
-                if scene.chores_every and count % scene.chores_every == 0:
+                if scene.jobs_every and count % scene.jobs_every == 0:
                     services.sweep.sweep_tenant(tenant, clock.at)
                 advance()
             services.sweep.sweep_tenant(tenant, clock.at)

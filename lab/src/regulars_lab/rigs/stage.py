@@ -193,7 +193,7 @@ class Stage:
         return self.services.watch.run
 
     def sweep(self) -> Callable[[], object]:
-        """Sweep one tenant, with nothing to do, in an hour without special chores."""
+        """Sweep one tenant, with nothing to do, in an hour without special jobs."""
         self.clock.at += timedelta(seconds=5)
         self.services.sweep.request_sweeps(self.clock.at.replace(hour=8))
         (message,) = self.storage.index_queue.receive(10, 60)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.domain.pictures import (
-    Box,
+    BoundingBox,
     DetectedFace,
     Estimates,
     FaceJpeg,
@@ -47,7 +47,7 @@ class Eyes:
         return np.frombuffer(picture, np.uint8).reshape(1, -1, 1)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        box = Box(312.4, 188.7, 201.3, 243.9)
+        box = BoundingBox(312.4, 188.7, 201.3, 243.9)
         return [DetectedFace(box, _LANDMARKS, 0.9312)] if image.tobytes().strip() else []
 
     largest = detect
@@ -58,7 +58,7 @@ class Eyes:
         faces: list[DetectedFace],
         wanted: object,
         *,
-        all_boxes: Sequence[Box] | None = None,
+        all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
         jpegs = [] if all_boxes is None else [self.crop(image, face) for face in faces]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
@@ -77,10 +77,10 @@ class Eyes:
         one = Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, pose, 81.4, 59.2, 0.929, by_formula)
         return [one for _ in faces]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
         return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))
 
-    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
         return image.tobytes()
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
