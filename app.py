@@ -46,7 +46,7 @@ def canary(event: dict[str, str], _context: object) -> None:
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
     """Write a snapshot of a tenant whose journal has grown, or do its hourly jobs. A second delivery does no harm."""
-    remaining_s = partial(batches.read_time_left_s, event)
+    remaining_s = partial(batches.parse_time_left_s, event)
     for record in event.to_dict()["Records"]:
         provide().sweep.handle_message(record["body"], batches.count_receives(record), remaining_s)
 
@@ -57,21 +57,21 @@ def ingest(event: SQSEvent) -> dict[str, Any]:
 
     A schedule sends an empty batch, so that a capture need not wait for a cold start (infra/functions.yaml).
     """
-    vision_ahead.begin_loading(describes=True, waits=not batches.read_bodies(event))
+    vision_ahead.begin_loading(describes=True, waits=not batches.parse_bodies(event))
     return batches.handle_each(event, provide().sightings.ingest.take_message, provide().ports.storage.captures_queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
 def deliver(event: SQSEvent) -> dict[str, Any]:
     """Send events to the hooks that want them."""
-    failed = provide().webhooks.deliveries.deliver_all(batches.read_bodies(event))
+    failed = provide().webhooks.deliveries.deliver_all(batches.parse_bodies(event))
     return batches.report_failed(event, failed, provide().ports.storage.deliveries_queue)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(event: CloudWatchEvent) -> None:
     """Look for silent cameras, and for captures and deliveries that were lost: no message reports these."""
-    provide().watch.run(partial(batches.read_time_left_s, event))
+    provide().watch.run(partial(batches.parse_time_left_s, event))
 
 
 @app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")  # a rate begins anew when its rule is updated

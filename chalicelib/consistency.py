@@ -71,7 +71,7 @@ from chalicelib.storage.records.observations import (
     pages_from,
     visits_from,
 )
-from chalicelib.storage.values import milliseconds, moment, read_optional
+from chalicelib.storage.values import milliseconds, moment, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -770,7 +770,7 @@ class VisitRecords(Subject):
         return sightings, enrolled
 
     def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
-        count, last_at = visits.arrivals.count, read_optional(moment, visits.arrivals.last_arrival_ms)
+        count, last_at = visits.arrivals.count, parse_optional(moment, visits.arrivals.last_arrival_ms)
         if (face.arrive_count, face.last_arrival_at) != (count, last_at):
             yield Disagreement(
                 f"face {face.faceid} says {face.arrive_count} arrivals, the last at {face.last_arrival_at}, and its "

@@ -40,17 +40,17 @@ def describe_default(row: Setting) -> str:
     return row.nothing or ("none" if row.default is None else str(row.default))
 
 
-def read_text(row: Setting, text: str) -> Any:
+def parse_text(row: Setting, text: str) -> Any:
     """Read a setting's text. Raises ValueError, which says what would be right."""
     if row.read is not None:
         return row.read(text)
-    return _read_number(row, text) if row.kind in (int, float) else text
+    return _parse_number(row, text) if row.kind in (int, float) else text
 
 
-def read_named(row: Setting, text: str, called: str) -> Any:
+def parse_named(row: Setting, text: str, called: str) -> Any:
     """Read a setting's text. Raises SettingError, by the name that it is `called` there."""
     try:
-        return read_text(row, text)
+        return parse_text(row, text)
     except ValueError as error:
         raise SettingError(f"{called} {error}, not {text[:200]!r}") from error
 
@@ -58,10 +58,10 @@ def read_named(row: Setting, text: str, called: str) -> Any:
 def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that are set, and not empty, by their settings' names. Raises SettingError."""
     row_names = ((row, name_variable(row)) for row in rows)
-    return {row.name: read_named(row, text, name) for row, name in row_names if (text := environ.get(name))}
+    return {row.name: parse_named(row, text, name) for row, name in row_names if (text := environ.get(name))}
 
 
-def _read_number(row: Setting, text: str) -> float:
+def _parse_number(row: Setting, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -71,7 +71,7 @@ def _read_number(row: Setting, text: str) -> float:
     return int(value) if row.kind is int else value
 
 
-def _read_public_url(text: str) -> str:
+def _parse_public_url(text: str) -> str:
     try:
         url = urlsplit(text)
         is_usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
@@ -82,7 +82,7 @@ def _read_public_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _read_witness(text: str) -> str:
+def _parse_witness(text: str) -> str:
     if not (
         re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=+@-]+)*|https?://\S+", text) or Path(text).is_absolute()
     ):
@@ -90,11 +90,11 @@ def _read_witness(text: str) -> str:
     return text
 
 
-def _read_names(text: str) -> tuple[str, ...]:
+def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
-def read_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(address) for part in text.split(",") if (address := part.strip()))
     except ValueError as error:
@@ -115,7 +115,7 @@ class AwsStorage(Struct, frozen=True):
         None, "name of the search function; without it, search runs in the calling function"
     )
     more_search_functions: tuple[str, ...] = setting(
-        (), "names of further search functions, with commas between them: each tenant has one of all", read=_read_names
+        (), "names of further search functions, with commas between them: each tenant has one of all", read=_parse_names
     )
     near_faces: int = setting(
         NEAR_FACES, "faces up to which the calling function searches a gallery itself", 0, 100_000
@@ -170,20 +170,20 @@ class Settings(Struct, frozen=True):
     public_url: str | None = setting(
         None,
         "beginning of the service's URLs, as https://box.example; needed behind a proxy that speaks TLS",
-        read=_read_public_url,
+        read=_parse_public_url,
         nothing="the host that a request came to",
     )
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
         (),
         "networks that hooks may reach besides public addresses, as 192.168.7.0/24",
-        read=read_networks,
+        read=parse_networks,
         nothing="none",
     )
 
     witness: str | None = setting(
         None,
         "where heads of the audit go by themselves: a folder of another machine, `s3://bucket/prefix` or a URL",
-        read=_read_witness,
+        read=_parse_witness,
         nothing="nowhere",
     )
 

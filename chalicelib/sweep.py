@@ -41,7 +41,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
 from chalicelib.storage.ports import Put, Update, absent, equals, exists
-from chalicelib.storage.values import Codec, milliseconds, moment, read_optional, time_text
+from chalicelib.storage.values import Codec, milliseconds, moment, parse_optional, time_text
 from chalicelib.telemetry import STUCK_AGE, SWEEP_AGE, log_failure, report_failure
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Sweep(Service["Services"]):
         if self.services.storage.expires_items:
             return False
         item_before = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = judge_clock(read_optional(_CALLED.read, item_before), self.services.clock.now())
+        call = judge_clock(parse_optional(_CALLED.read, item_before), self.services.clock.now())
         if call.doubted_since is not None:
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
@@ -356,6 +356,6 @@ def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event
 
 def _silence_update(tenant: str, camera: Camera, now_ms: int) -> Update:
     """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
-    last_seen_ms = read_optional(milliseconds, camera.last_seen_at)
+    last_seen_ms = parse_optional(milliseconds, camera.last_seen_at)
     when = (equals("last_seen_at", last_seen_ms, "still-silent"), equals("silent_since", None, "not-reported"))
     return Update(keys.CAMERAS, (tenant, camera.id), when, set={"silent_since": now_ms})

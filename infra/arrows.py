@@ -44,7 +44,7 @@ def read_modules(root: Path) -> Iterator[Module]:
         yield Module(name, file, ast.parse(file.read_text(encoding="utf-8")))
 
 
-def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
+def parse_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
     """Return the module of each room that the class `name` has, by the room's attribute.
 
     The attribute is a `Made("module.Class")`, or a method, whose first import names the module.
@@ -72,7 +72,7 @@ def read_all_rooms(root: Path = ROOT) -> Mapping[str, str]:
     rooms: dict[str, str] = {}
     for owner in _OF_ALL:
         for content in contents:
-            rooms |= read_rooms(content, owner)
+            rooms |= parse_rooms(content, owner)
     return rooms
 
 

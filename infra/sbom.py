@@ -94,14 +94,16 @@ def _make_distribution_component(distribution: Distribution) -> Component:
         name=distribution.name,
         version=distribution.version,
         purl=purl,
-        licenses=_read_licences(licence),
+        licenses=_parse_licences(licence),
         bom_ref=str(purl),
     )
 
 
 def _make_locked_component(name: str, version: str) -> Component:
     purl = PackageURL("pypi", name=canonicalize_name(name), version=version)
-    return Component(name=name, version=version, purl=purl, licenses=_read_licences(WHOLE.get(name)), bom_ref=str(purl))
+    return Component(
+        name=name, version=version, purl=purl, licenses=_parse_licences(WHOLE.get(name)), bom_ref=str(purl)
+    )
 
 
 def _make_requirement_component(text: str) -> Component:
@@ -114,7 +116,9 @@ def _make_requirement_component(text: str) -> Component:
 def _make_library_component(library: Library) -> Component:
     name, version = library.package.name, library.package.version
     purl = PackageURL("npm", name=name, version=version)
-    return Component(name=name, version=version, purl=purl, licenses=_read_licences(library.licence), bom_ref=str(purl))
+    return Component(
+        name=name, version=version, purl=purl, licenses=_parse_licences(library.licence), bom_ref=str(purl)
+    )
 
 
 def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
@@ -128,12 +132,12 @@ def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
                 type=ComponentType.MACHINE_LEARNING_MODEL,
                 description=file.upstream,
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
-                licenses=_read_licences(file.licence),
+                licenses=_parse_licences(file.licence),
                 bom_ref=f"{pack.manifest.name}/{file.name}@{file.sha256}",
             )
 
 
-def _read_licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:
+def _parse_licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:
     """Return the licence as an SPDX expression if it is one, else as its maker wrote it, first line only."""
     lines = (text or "").strip().splitlines()
     return [LicenseFactory().make_from_string(lines[0])] if lines else []

@@ -174,12 +174,12 @@ def _name_search_functions(overlay: Template) -> Template:
         "Resources": {
             name: {"Properties": variables}
             for name, resource in overlay["Resources"].items()
-            if f"{_SETTING}SEARCH_FUNCTION" in _read_own_variables(resource)
+            if f"{_SETTING}SEARCH_FUNCTION" in _parse_own_variables(resource)
         }
     }
 
 
-def _read_own_variables(resource: Template) -> Template:
+def _parse_own_variables(resource: Template) -> Template:
     variables: Template = resource["Properties"].get("Environment", {}).get("Variables", {})
     return variables
 

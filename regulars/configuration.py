@@ -22,7 +22,7 @@ from chalicelib.settings import (
     describe_default,
     list_rows,
     name_variable,
-    read_named,
+    parse_named,
     read_variables,
 )
 from regulars.mail import MailSettings
@@ -142,9 +142,9 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     return Configuration(given_values, file)
 
 
-def read_lines(text: str, path: Path) -> Configuration:
+def parse_lines(text: str, path: Path) -> Configuration:
     """Read what `Configuration.write_lines` wrote into this file. Raises SettingError."""
-    return Configuration(_read_text(text, path), path)
+    return Configuration(_parse_text(text, path), path)
 
 
 def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -162,14 +162,14 @@ def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _read_file(path: Path) -> dict[str, GivenValue]:
     try:
-        return _read_text(path.read_text("utf-8"), path)
+        return _parse_text(path.read_text("utf-8"), path)
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is no TOML: {error}") from error
 
 
-def _read_text(text: str, path: Path) -> dict[str, GivenValue]:
+def _parse_text(text: str, path: Path) -> dict[str, GivenValue]:
     """Read settings from a file's text. Raises SettingError."""
     try:
         if len(text) > _MOST_CHARACTERS:
@@ -180,10 +180,10 @@ def _read_text(text: str, path: Path) -> dict[str, GivenValue]:
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
-    return {key: GivenValue(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+    return {key: GivenValue(_parse_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
-def _read_value(setting: Setting, value: object, path: Path) -> Any:
+def _parse_value(setting: Setting, value: object, path: Path) -> Any:
     """Convert a value of the file to its setting's type. A path is taken as relative to the file's folder.
 
     Raises SettingError if it is of another type, or out of the setting's bounds.
@@ -193,11 +193,11 @@ def _read_value(setting: Setting, value: object, path: Path) -> Any:
         raise SettingError(f"{setting_name} is a number of too many digits")
     is_number = setting.kind in (int, float)
     if isinstance(value, list) and setting.kind is tuple and all(isinstance(part, str) for part in value):
-        return read_named(setting, ",".join(value), setting_name)
+        return parse_named(setting, ",".join(value), setting_name)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
-        return read_named(setting, str(value), setting_name)
+        return parse_named(setting, str(value), setting_name)
     if isinstance(value, str) and setting.kind in (str, Path):
-        return read_named(
+        return parse_named(
             setting, str(path.parent / Path(value).expanduser()) if setting.kind is Path else value, setting_name
         )
     texts = 'texts, as ["...", "..."]' if setting.kind is tuple else 'a text, as "..."'

@@ -17,7 +17,7 @@ from chalicelib.api.dialects import SETTINGS
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.setting import Setting
 from chalicelib.services import Services
-from chalicelib.settings import Settings, describe_default, list_rows, name_variable, read_text
+from chalicelib.settings import Settings, describe_default, list_rows, name_variable, parse_text
 from chalicelib.storage.items import ListPage
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
@@ -46,7 +46,7 @@ class _Read(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
-            return read_text(self._setting, value)
+            return parse_text(self._setting, value)
         except ValueError as error:
             self.fail(f"it {error}, not {value[:40]!r}", param, ctx)
 

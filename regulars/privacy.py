@@ -401,7 +401,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
 def _read_receipt(file: Path) -> tuple[dict[str, Any], bytes]:
     """Read a receipt; return its statement and its signer's key. Raises DamagedFile."""
     try:
-        return _require_erasure(*signing.read_statement(file.read_bytes(), ""))
+        return _require_erasure(*signing.parse_statement(file.read_bytes(), ""))
     except InvalidInput as error:
         raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from regulars import folder
-from regulars.configuration import read_lines
+from regulars.configuration import parse_lines
 from regulars.options import read_configuration
 from regulars.serve.settings import ServeSettings
 
@@ -51,7 +51,7 @@ def _list_box_measures(data: Path) -> Iterator[str]:
     running = folder.find_server(data)
     configuration_in_use = read_configuration(data=data)
     if running and running.settings:
-        configuration_in_use = read_lines(running.settings, data / folder.LOCK)
+        configuration_in_use = parse_lines(running.settings, data / folder.LOCK)
     yield say_transport(configuration_in_use.serving, configuration_in_use.settings.public_url)
     yield say_disk(data)
     yield (

@@ -11,7 +11,7 @@ _LONGEST_HEAD = 200
 """Most characters of a data URI before its comma."""
 
 
-def read_base64(text: str) -> bytes:
+def parse_base64(text: str) -> bytes:
     """Return the bytes of base64 in its standard or its URL-safe alphabet (RFC 4648). Raises ValueError.
 
     A `data:` URI's head is dropped, white space is passed over, and padding may be missing.

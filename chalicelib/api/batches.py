@@ -23,12 +23,12 @@ LONGEST_PAUSE_S = 900
 _AGAIN = "a message is received again"
 
 
-def read_bodies(event: SQSEvent) -> Mapping[str, str]:
+def parse_bodies(event: SQSEvent) -> Mapping[str, str]:
     """Return the messages' bodies by id."""
-    return {record["messageId"]: record["body"] for record in _read_records(event)}
+    return {record["messageId"]: record["body"] for record in _parse_records(event)}
 
 
-def read_time_left_s(event: SQSEvent | CloudWatchEvent) -> float:
+def parse_time_left_s(event: SQSEvent | CloudWatchEvent) -> float:
     """Return the seconds that the run may still take."""
     context: Any = event.context  # chalice says that it is a dict
     left_ms: int = context.get_remaining_time_in_millis()
@@ -39,7 +39,7 @@ def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue
     """Make the answer to SQS (ReportBatchItemFailures). The messages that `failed`, by id, are reported and come again
     soon.
     """
-    again = [record for record in _read_records(event) if record["messageId"] in failed]
+    again = [record for record in _parse_records(event) if record["messageId"] in failed]
     for record in again:
         report_failure(failed[record["messageId"]], _AGAIN)
         _hide_message(record, queue, _compute_pause_s(record))
@@ -57,8 +57,8 @@ def handle_each(event: SQSEvent, work: Callable[[str, int, datetime | None], obj
     were not begun come again at once. The first is always begun.
     """
     failed_messages: list[Mapping[str, Any]] = []
-    for number, record in enumerate(_read_records(event)):
-        if number and read_time_left_s(event) < WORST_MESSAGE_S:
+    for number, record in enumerate(_parse_records(event)):
+        if number and parse_time_left_s(event) < WORST_MESSAGE_S:
             _hide_message(record, queue, 0)
             failed_messages.append(record)
             continue
@@ -90,6 +90,6 @@ def count_receives(record: Mapping[str, Any]) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
 
 
-def _read_records(event: SQSEvent) -> list[dict[str, Any]]:
+def _parse_records(event: SQSEvent) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = event.to_dict()["Records"]
     return records

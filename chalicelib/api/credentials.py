@@ -1,6 +1,6 @@
 """Whom does a request say that it comes from? One box asks that before it reads the body, and counts it to the tenant.
 
-A claim decides nothing about rights: whether the credentials are good for the request, its views say.
+A credential decides nothing about rights: whether the credentials are good for the request, its views say.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def find_nobody(_services: Services, _key: str) -> None:
 NOBODY = KeyCredential(find_nobody, "")
 
 
-def read_form_value(name: bytes, body: bytes) -> str:
+def parse_form_value(name: bytes, body: bytes) -> str:
     """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is spelled oddly."""
     start = -1
     for _ in range(_LOOKS):

@@ -37,26 +37,26 @@ class Form(Struct, frozen=True):
 def read_sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
     """Read the form of a dialect whose pictures come in multipart, with up to `most_bytes`.
 
-    A request with neither type nor body has an empty one. Raises Refused, and InvalidInput as `read_form`.
+    A request with neither type nor body has an empty one. Raises Refused, and InvalidInput as `parse_form`.
     """
     if not (request.encoded_body or request.headers.get("content-type")):
         return Form()
-    media_type = request.read_media_type(FORMS)
+    media_type = request.parse_media_type(FORMS)
     most_bytes = MAX_URLENCODED_BYTES if media_type.name == URLENCODED else most_bytes
-    return read_form(media_type, request.read_body(most_bytes))
+    return parse_form(media_type, request.read_body(most_bytes))
 
 
-def read_form(media_type: MediaType, body: bytes) -> Form:
+def parse_form(media_type: MediaType, body: bytes) -> Form:
     """Parse the body of a form.
 
     Raises InvalidInput if it is no form, is not in the declared charset, or has too many fields.
     """
     if media_type.name == MULTIPART:
-        return _read_multipart(media_type, body)
-    return _read_urlencoded(media_type.codec, body)
+        return _parse_multipart(media_type, body)
+    return _parse_urlencoded(media_type.codec, body)
 
 
-def _read_urlencoded(codec: str, body: bytes) -> Form:
+def _parse_urlencoded(codec: str, body: bytes) -> Form:
     # Latin-1 maps each byte to one character: names and values come out as the bytes that were sent.
     try:
         pairs = parse_qsl(
@@ -67,7 +67,7 @@ def _read_urlencoded(codec: str, body: bytes) -> Form:
     return Form(tuple((_decode_latin1(name, codec), _decode_latin1(value, codec, name)) for name, value in pairs))
 
 
-def _read_multipart(media_type: MediaType, body: bytes) -> Form:
+def _parse_multipart(media_type: MediaType, body: bytes) -> Form:
     """Read a multipart form, and divide its parts into fields and files.
 
     Raises InvalidInput if there are too many parts, the body is no such form, or a name is not in the form's charset.
@@ -77,7 +77,7 @@ def _read_multipart(media_type: MediaType, body: bytes) -> Form:
     from chalicelib.api import multipart
 
     try:
-        parts = multipart.read_parts(body, _check_boundary(media_type), media_type.codec)
+        parts = multipart.parse_parts(body, _check_boundary(media_type), media_type.codec)
     except RequestEntityTooLarge as error:
         raise _make_count_error(multipart.MAX_PARTS) from error
     except ValueError as error:
@@ -155,19 +155,19 @@ class Texts(Struct, frozen=True):
             raise InvalidInput(f"{name} is missing or empty: it is required")
         return value
 
-    def read_number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
+    def parse_number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
         """Read a whole number in ASCII digits, within `low` .. `high` if given; None if not sent.
 
         Raises InvalidInput.
         """
         text = self.text(name)
-        return None if text is None else _read_number(name, text, low, high)
+        return None if text is None else _parse_number(name, text, low, high)
 
     def required_number(self, name: str) -> int:
-        return _read_number(name, self.required_text(name))
+        return _parse_number(name, self.required_text(name))
 
 
-def _read_number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
+def _parse_number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
     value = parse_whole(text)
     if value is None or not (low is None or low <= value) or not (high is None or value <= high):
         limits = ("" if low is None else f" from {low}") + ("" if high is None else f" to {high}")
@@ -197,15 +197,15 @@ def collect_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     return values
 
 
-def read_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, Any]:
-    """Parse a body that is a JSON object. Raises InvalidInput, as `read_value`, and if it is no object."""
-    value = read_value(body, codec, **reads)
+def parse_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, Any]:
+    """Parse a body that is a JSON object. Raises InvalidInput, as `parse_value`, and if it is no object."""
+    value = parse_value(body, codec, **reads)
     if not isinstance(value, dict):
         raise InvalidInput(f"the body is a JSON object, not {describe_value(value)}")
     return value
 
 
-def read_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
+def parse_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
     """Parse a body that is JSON. `parsers`: how numbers and constants are read, as json.loads takes it.
 
     Raises InvalidInput if it is no JSON, has too many values, or a name twice. Half a surrogate pair is refused, too,

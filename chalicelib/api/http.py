@@ -144,7 +144,7 @@ class HttpRequest(Struct, frozen=True):
         """Return the most bytes that a body may have: on AWS what Lambda takes."""
         return on_one_box if self.stage == ONE_BOX else MAX_BODY_BYTES
 
-    def read_media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
+    def parse_media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
         """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown.
 
         `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell its format.
@@ -220,8 +220,8 @@ class Views(Struct, frozen=True):
     """A dialect's routes, and the words with which one box's front answers before a view sees the request.
 
     `answer_error`: makes the answer to an error at a path. `unknown_path`: text of the answer at a path that nobody
-    declared. `body_too_long`: the error that is answered if a body is too long. `read_claim`: reads whose request it
-    claims to be, before anything is checked. `max_bytes_by_route`: of a body, by method and route; of other routes it
+    declared. `body_too_long`: the error that is answered if a body is too long. `parse_credential`: reads whose request it
+    credentials to be, before anything is checked. `max_bytes_by_route`: of a body, by method and route; of other routes it
     is MAX_BODY_BYTES. `answers_by_path`: the functions that answer, by path and method. `answer_refusal`: makes the
     answer to a Refused. `make_gateway_fields`: makes the members that its clients read in a gateway's own answer to an
     error.
@@ -230,7 +230,7 @@ class Views(Struct, frozen=True):
     answer_error: Callable[[Exception, str], Response]
     unknown_path: str
     body_too_long: Exception
-    read_claim: Callable[[Settings, Head], Credential]
+    parse_credential: Callable[[Settings, Head], Credential]
     max_bytes_by_route: Mapping[tuple[str, str], int] = field(default_factory=dict)
     answers_by_path: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(
         default_factory=dict

@@ -31,7 +31,7 @@ MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
 
 
-def read_parts(body: bytes, boundary: bytes, codec: str) -> list[Part]:
+def parse_parts(body: bytes, boundary: bytes, codec: str) -> list[Part]:
     """Read all parts in the order sent. Raises RequestEntityTooLarge if there are more than MAX_PARTS,
     ValueError if the body is no multipart body.
     """

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from chalicelib.auth.addresses import read_address
+from chalicelib.auth.addresses import parse_address
 
 
 def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
@@ -14,8 +14,8 @@ def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
     site = headers.get("sec-fetch-site")
     if site:
         return site == "same-origin"
-    hosts = {headers.get("host", "").lower(), read_host(public_url or "")}
-    return read_host(headers.get("origin", "")) in hosts - {""}
+    hosts = {headers.get("host", "").lower(), parse_host(public_url or "")}
+    return parse_host(headers.get("origin", "")) in hosts - {""}
 
 
 def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bool:
@@ -24,7 +24,7 @@ def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bo
     return bool(site_header) and not is_of_this_host(headers, public_url)
 
 
-def read_host(url: str) -> str:
+def parse_host(url: str) -> str:
     """Read the host and the port of a URL; "" if there is none."""
     try:
         return urlsplit(url).netloc.lower()
@@ -45,6 +45,6 @@ def is_own_host(host: str, names: Collection[str]) -> bool:
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        return name in names or read_address(name) is not None
+        return name in names or parse_address(name) is not None
     except ValueError:
         return False

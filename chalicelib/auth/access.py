@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chalicelib.auth.rate_limits import Rates
-from chalicelib.auth.records import key_from, make_first_key_item, make_key_fields, make_key_item, read_first_key
+from chalicelib.auth.records import key_from, make_first_key_item, make_key_fields, make_key_item, parse_first_key
 from chalicelib.auth.roles import ROLES, ApiKey, Role
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import api_keys
@@ -40,7 +40,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import CountedList, retry_if_changed, walk_items
 from chalicelib.storage.ports import Action, Delete, Put, Update, absent, equals
-from chalicelib.storage.values import is_uuid, milliseconds, read_optional, time_ordered_id
+from chalicelib.storage.values import is_uuid, milliseconds, parse_optional, time_ordered_id
 
 if TYPE_CHECKING:
     from chalicelib.auth.callers import Callers
@@ -227,7 +227,7 @@ class KeyRing(Service["Services"]):
         tenant_record, key_record = self.services.items.get_many(keys.TENANTS, item_keys)
         if tenant_record is None:
             return None
-        key = read_first_key(tenant_record, key_record) if id_ == FIRST else read_optional(key_from, key_record)
+        key = parse_first_key(tenant_record, key_record) if id_ == FIRST else parse_optional(key_from, key_record)
         if key is None or key.digest != digest:
             return None
         if key.is_expired(self.services.clock.now()):
@@ -246,7 +246,7 @@ class KeyRing(Service["Services"]):
         kind, changes_id = keys.key_record(tenant, keys.CHANGES)
         item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, changes_id)]
         tenant_record, key_record, changes = self.services.items.get_many(keys.TENANTS, item_keys)
-        first = None if tenant_record is None else read_first_key(tenant_record, key_record)
+        first = None if tenant_record is None else parse_first_key(tenant_record, key_record)
         later_keys = map(key_from, walk_items(self.services.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(later_keys, key=lambda key: (key.created_at, key.id))
         return CountedList(
@@ -327,7 +327,7 @@ def _make_deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
 
 def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
     """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
-    noted = read_optional(milliseconds, key.last_used_at)
+    noted = parse_optional(milliseconds, key.last_used_at)
     if key.id == FIRST:
         when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
         return Put(keys.TENANTS, make_first_key_item(tenant, used_at=hour), (when,))

@@ -26,7 +26,7 @@ def find_sender(
     forwarded_for = headers.get("x-forwarded-for", "").split(",")
     sender, believed_count = peer, 0
     for index, text in enumerate((peer, *reversed(forwarded_for))):
-        address = read_address(text)
+        address = parse_address(text)
         if address is None:
             break
         sender, believed_count = str(address), index
@@ -41,19 +41,19 @@ def find_sender(
 
 def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Tell whether one of the networks has the address."""
-    ip = read_address(address)
+    ip = parse_address(address)
     return ip is not None and any(ip in network for network in networks)
 
 
 def find_network(address: str) -> str:
     """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
-    ip = read_address(address)
+    ip = parse_address(address)
     if isinstance(ip, IPv6Address):
         return str(ip_network((ip, _V6_NETWORK), strict=False))
     return str(ip or address)
 
 
-def read_address(text: str) -> IPv4Address | IPv6Address | None:
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Read an address; some proxies write its port, too: 192.0.2.1:5555, [2001:db8::1]:80."""
     text = text.strip()
     if text.startswith("["):

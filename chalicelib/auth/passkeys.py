@@ -22,7 +22,7 @@ from fido2.webauthn import (
 )
 from msgspec.structs import replace
 
-from chalicelib.auth.addresses import read_address
+from chalicelib.auth.addresses import parse_address
 from chalicelib.auth.roles import Passkey
 from chalicelib.domain.errors import InvalidInput, WrongCredentials
 
@@ -39,11 +39,11 @@ class Site(NamedTuple):
     host: str
 
 
-def read_site(origin: str) -> Site:
+def parse_site(origin: str) -> Site:
     """Read an origin such as `https://box.example:8443`. Raises InvalidInput if browsers make no passkeys there."""
     url = urlsplit(origin)
     host = url.hostname or ""
-    if (url.scheme != "https" and host != _LOCAL) or read_address(host):
+    if (url.scheme != "https" and host != _LOCAL) or parse_address(host):
         raise InvalidInput(
             f"there are no passkeys on {origin[:100]}: browsers make them on https and a host name only, such as "
             "https://box.example; take a password here"
@@ -63,7 +63,7 @@ def check_registration(site: Site, challenge: str, response: Mapping[str, Any], 
         raise _make_refusal(error) from error
 
 
-def read_handle(response: Mapping[str, Any]) -> bytes:
+def parse_handle(response: Mapping[str, Any]) -> bytes:
     """Read whose passkey signed, as it says itself. Raises WrongCredentials."""
     try:
         return AuthenticationResponse.from_dict(response).response.user_handle or b""
@@ -92,7 +92,7 @@ def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], respo
     return replace(passkey, counter=counter)
 
 
-def read_challenge(response: Mapping[str, Any]) -> str:
+def parse_challenge(response: Mapping[str, Any]) -> str:
     """Read which challenge was signed. Raises WrongCredentials."""
     try:
         client_data = response["response"]["clientDataJSON"]

@@ -11,7 +11,7 @@ from chalicelib.auth.roles import ApiKey, Member, Role
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
-from chalicelib.storage.values import Codec, milliseconds, moment, read_optional
+from chalicelib.storage.values import Codec, milliseconds, moment, parse_optional
 
 _KEY = Codec(
     ApiKey,
@@ -33,7 +33,7 @@ def make_key_fields(key: ApiKey) -> Item:
     return _KEY.write(key, "name", "role", "pictures", "expires_at", "digest", "version")
 
 
-def read_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
+def parse_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
     """Read a tenant's first key. `tenant`: the tenant's record. `state`: the key's own record; None: there is none.
 
     Returns None if the key was deleted, and the tenant's record has no newer one.
@@ -47,7 +47,7 @@ def read_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
         role=Role.ADMIN,
         created_at=moment(tenant["created_at"]),
         digest=digest,
-        last_used_at=read_optional(moment, state.get("used_at")),
+        last_used_at=parse_optional(moment, state.get("used_at")),
     )
 
 
@@ -58,7 +58,7 @@ def make_first_key_item(tenant: str, *, used_at: datetime | None, deleted: str |
         "kind": kind,
         "id": id_,
         "tenant": tenant,
-        "used_at": read_optional(milliseconds, used_at),
+        "used_at": parse_optional(milliseconds, used_at),
         **({} if deleted is None else {"deleted": deleted}),
     }
 

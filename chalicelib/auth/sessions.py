@@ -31,7 +31,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items, write, write_unless_changed
 from chalicelib.storage.ports import Action, Delete, Item, Put, absent, exists
-from chalicelib.storage.values import milliseconds, moment, read_optional
+from chalicelib.storage.values import milliseconds, moment, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -96,7 +96,10 @@ class Sessions(Service["Services"]):
         """
         from chalicelib.auth import passkeys  # a second of a cold start
 
-        site, invited = passkeys.read_site(origin), read_optional(self.services.access.members.find_invited, invitation)
+        site, invited = (
+            passkeys.parse_site(origin),
+            parse_optional(self.services.access.members.find_invited, invitation),
+        )
         until = int((self.services.clock.now() + CHALLENGE_LASTS).timestamp())
         tenant_and_member_names = (invited[0].name, invited[1].id) if invited else ("", "")
         text = self._sign_challenge(
@@ -183,8 +186,8 @@ class Sessions(Service["Services"]):
         """Begin a session with a passkey's signature. Raises WrongCredentials, TenantDisabled, InvalidInput."""
         from chalicelib.auth import passkeys
 
-        site, (challenge, use_up) = passkeys.read_site(origin), self._check_challenge(passkey)
-        tenant_and_member = self.services.access.members.find_by_handle(passkeys.read_handle(passkey))
+        site, (challenge, use_up) = passkeys.parse_site(origin), self._check_challenge(passkey)
+        tenant_and_member = self.services.access.members.find_by_handle(passkeys.parse_handle(passkey))
         used_passkey = passkeys.check_sign_in(
             site, challenge, tenant_and_member[1].passkeys if tenant_and_member else (), passkey
         )
@@ -264,7 +267,7 @@ class Sessions(Service["Services"]):
         """
         from chalicelib.auth import passkeys
 
-        site = passkeys.read_site(origin)
+        site = passkeys.parse_site(origin)
         challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
         new_passkey = passkeys.check_registration(site, challenge, passkey, self.services.clock.now())
         other_passkeys = tuple(each for each in member.passkeys if each.id != new_passkey.id)
@@ -279,7 +282,7 @@ class Sessions(Service["Services"]):
         """
         from chalicelib.auth import passkeys
 
-        text = passkeys.read_challenge(passkey)
+        text = passkeys.parse_challenge(passkey)
         unsigned = urlsafe_b64decode(text + "==")[:-_HALF_BYTES]
         expires_at_s = int.from_bytes(unsigned[:_TIME_BYTES])
         is_ours = hmac.compare_digest(text, self._sign_challenge(unsigned, tenant, member))

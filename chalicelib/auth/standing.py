@@ -41,7 +41,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Item, Put
 from chalicelib.storage.records.captures import camera_from
-from chalicelib.storage.values import milliseconds, moment, read_optional, time_text
+from chalicelib.storage.values import milliseconds, moment, parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -68,7 +68,7 @@ class StandingDocuments(Service["Services"]):
 
     def _read_base(self, tenant: Tenant) -> datetime | None:
         item = self.services.items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING))
-        return read_optional(moment, item and item.get("base"))
+        return parse_optional(moment, item and item.get("base"))
 
     def note_base(self, restored: Restored) -> None:
         """Note from which backup the book was restored: its documents say it from now on."""
@@ -265,7 +265,7 @@ class StandingDocuments(Service["Services"]):
 
     def _end_key(self, restored: Restored, id_: str, ended: Ended) -> Iterator[str]:
         tenant, ring = restored.tenant, self.services.access.keys
-        key, ends_at = ring.get(tenant, id_), read_optional(moment, ended.rights.get("ends"))
+        key, ends_at = ring.get(tenant, id_), parse_optional(moment, ended.rights.get("ends"))
         has_expired = ends_at is not None and ends_at <= self.services.clock.now()
         if ended.is_gone or (ended.over and key.service) or has_expired:
             try:
@@ -378,7 +378,7 @@ def _describe_key(api_key: ApiKey, key: bytes) -> Access:
     rights = {
         "role": str(api_key.role),
         "pictures": api_key.pictures,
-        "ends": read_optional(milliseconds, api_key.expires_at),
+        "ends": parse_optional(milliseconds, api_key.expires_at),
     }
     return Access(frozenset([hash_with(key, api_key.digest)]), rights)
 
@@ -414,7 +414,7 @@ def _lessen(role: Role, pictures: bool, last: Mapping[str, Any]) -> dict[str, An
 def _lessen_key(key: ApiKey, last: Mapping[str, Any]) -> dict[str, Any]:
     """Return as `_lessen` for a key, with its end."""
     limits = _lessen(key.role, key.pictures, last)
-    ends_at = read_optional(moment, last.get("ends"))
+    ends_at = parse_optional(moment, last.get("ends"))
     if ends_at is not None and (key.expires_at is None or ends_at < key.expires_at):
         limits["expires_at"] = ends_at
     return limits

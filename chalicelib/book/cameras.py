@@ -56,7 +56,7 @@ from chalicelib.domain.jobs import Job
 from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
-from chalicelib.domain.opening import read_opening
+from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.rules.usual import Usual, is_quieter
 from chalicelib.domain.setting import require
 from chalicelib.service import Service
@@ -73,7 +73,7 @@ from chalicelib.storage.records.captures import (
     wave_from,
     wave_item,
 )
-from chalicelib.storage.values import milliseconds, moment, number, read_optional, time_text
+from chalicelib.storage.values import milliseconds, moment, number, parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -377,7 +377,7 @@ class Cameras(Service["Book"]):
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note the share of the camera's captures without a face, as it was counted now. Return the changed camera."""
         now = self.services.clock.now()
-        fields = {"faceless_share": read_optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
+        fields = {"faceless_share": parse_optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
         self._note_fields(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 
@@ -463,7 +463,7 @@ class Cameras(Service["Book"]):
         Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
         """
         camera, now = self.get(tenant, camera_id), self.services.clock.now()
-        asked_at = _read_open_request(camera, now)
+        asked_at = _parse_open_request(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
             raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
         if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
@@ -487,10 +487,10 @@ class Cameras(Service["Book"]):
         camera, now = self.get(tenant, camera_id), self.services.clock.now()
         item = self.services.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
-            return Still(_read_open_request(camera, now))
+            return Still(_parse_open_request(camera, now))
         taken_at = moment(item["taken_at"])
         audit_events.report_picture(f"still {camera.id} {time_text(taken_at)}")
-        return Still(_read_open_request(camera, now), taken_at, bytes(item["picture"]))
+        return Still(_parse_open_request(camera, now), taken_at, bytes(item["picture"]))
 
     def read_wave(self, tenant: Tenant) -> Wave:
         """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
@@ -632,7 +632,7 @@ def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | Non
         return None
     zone = ZoneInfo(tenant.time_zone)
     since, until = (local_hour(at, zone) for at in (camera.last_seen_at, now))
-    return Silence.QUIET if is_quieter(usual_of(camera), since, until, read_opening(tenant.opening)) else None
+    return Silence.QUIET if is_quieter(usual_of(camera), since, until, parse_opening(tenant.opening)) else None
 
 
 def is_unwatched(camera: Camera, now: datetime) -> bool:
@@ -757,7 +757,7 @@ class Still(Struct, frozen=True):
     picture: bytes | None = None
 
 
-def _read_open_request(camera: Camera, now: datetime) -> datetime | None:
+def _parse_open_request(camera: Camera, now: datetime) -> datetime | None:
     """Return when a still was asked for, if that may still be answered."""
     at = camera.still_asked_at
     return at if at is not None and now - at < ASKED_FOR else None

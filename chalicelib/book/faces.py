@@ -73,7 +73,7 @@ from chalicelib.storage.records.faces import (
     user_from,
 )
 from chalicelib.storage.records.observations import visits_from
-from chalicelib.storage.values import milliseconds, read_optional
+from chalicelib.storage.values import milliseconds, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -130,7 +130,7 @@ class Faces(Service["Book"]):
             return None
         item = self.services.items.get(keys.FACES, (tenant.name, faceid))
         hidden = tenant.gone if restricted else tenant.hidden
-        return read_visible_face(tenant, item) if item and item["group"] not in hidden else None
+        return parse_visible_face(tenant, item) if item and item["group"] not in hidden else None
 
     def find_person(self, tenant: Tenant, faceid: str) -> Person:
         """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
@@ -157,7 +157,7 @@ class Faces(Service["Book"]):
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
         user_key = tenant.name, keys.user_item(entry)
-        return read_optional(user_from, self.services.items.get(keys.DIRECTORY, user_key)) if entry else None
+        return parse_optional(user_from, self.services.items.get(keys.DIRECTORY, user_key)) if entry else None
 
     def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face that has the visits of the face's user: the first one of the user."""
@@ -212,7 +212,7 @@ class Faces(Service["Book"]):
         legal_ids = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         items = self.services.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal_ids])
         return {
-            item["faceid"]: read_visible_face(tenant, item) for item in items if item and item["group"] not in hidden
+            item["faceid"]: parse_visible_face(tenant, item) for item in items if item and item["group"] not in hidden
         }
 
     def read_candidate_faces(self, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
@@ -313,7 +313,7 @@ class Faces(Service["Book"]):
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
         longest_prefix = prefix(max(words, key=len))
         between = keys.name_terms_range(longest_prefix)
-        behind = pages.read_position(token, lambda text: bytes.fromhex(text).decode())
+        behind = pages.parse_position(token, lambda text: bytes.fromhex(text).decode())
         stored_items = walk_items(
             self.services.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE
         )
@@ -348,7 +348,7 @@ class Faces(Service["Book"]):
         return faceids[count_behind:][::-1] if from_end else faceids[skipped:]
 
 
-def read_visible_face(tenant: Tenant, item: Item) -> Face:
+def parse_visible_face(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
     face = face_from(item)
     if not tenant.attributes_off:
@@ -585,7 +585,7 @@ class FaceLists(Service["Book"]):
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         if order in _SORTED:
             return self._make_sorted_page(tenant, group_name, order, limit, pages, token, descending=descending)
-        behind = pages.read_position(token, str)
+        behind = pages.parse_position(token, str)
         if order is FaceOrder.ID:
             positions_and_items = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
         else:
@@ -631,7 +631,7 @@ class FaceLists(Service["Book"]):
         items = self.services.items.get_many(
             keys.FACES, [(tenant.name, _faceid_of_position(position)) for position in page_positions]
         )
-        faces = [read_visible_face(tenant, item) for item in items if item and item["group"] == group.id]
+        faces = [parse_visible_face(tenant, item) for item in items if item and item["group"] == group.id]
         return faces, page_positions[-1] if len(positions) > limit else None
 
     def list_ids(
@@ -722,7 +722,7 @@ class FaceLists(Service["Book"]):
     ) -> tuple[int, tuple[Any, ...] | None]:
         """Read when the first page was read, in ms, and the rank behind which a page begins. Raises InvalidInput."""
         now_ms = milliseconds(self.services.clock.now())
-        begun_ms, behind = pages.read_position(token, partial(read_rank_position, order)) or (now_ms, None)
+        begun_ms, behind = pages.parse_position(token, partial(parse_rank_position, order)) or (now_ms, None)
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
             raise InvalidInput(
                 "this page token is stale: a list in this order goes on for an hour after its first page; start again "
@@ -819,7 +819,7 @@ def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any
     return not name, sorting_form(name), item["faceid"]
 
 
-def read_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:
+def parse_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:
     """Read a page's position: when the first page was read, and what the last face was sorted by.
 
     Raises ValueError, TypeError, RecursionError.

@@ -46,7 +46,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, directory_of, retry_if_changed, spared_faces, walk_items
 from chalicelib.storage.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.storage.records.faces import attribute_items, face_from, group_from, group_item
-from chalicelib.storage.values import read_optional, time_ordered_id
+from chalicelib.storage.values import parse_optional, time_ordered_id
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -253,7 +253,7 @@ class Groups(Service["Book"]):
         return self.find_by_id(tenant, pointer["group"]) if pointer else None
 
     def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
-        return read_optional(
+        return parse_optional(
             group_from, self.services.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
         )
 

@@ -41,7 +41,7 @@ from chalicelib.domain.rules.decision import (
     is_comparable,
 )
 from chalicelib.domain.rules.recognised import Recognised
-from chalicelib.domain.rules.templates import of_model, read_vector, reduce_templates
+from chalicelib.domain.rules.templates import of_model, parse_vector, reduce_templates
 from chalicelib.domain.rules.visits import FaceVisits
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -217,8 +217,8 @@ class Joining(Service["Book"]):
         if not face.negatives or template_of_face is None:
             return False
         templates = (*reduce_templates(other.templates), *other.templates)
-        probes = [read_vector(template) for template in templates if template.model == tenant.model]
-        scores = [float(read_vector(template_of_face) @ probe) for probe in probes]
+        probes = [parse_vector(template) for template in templates if template.model == tenant.model]
+        scores = [float(parse_vector(template_of_face) @ probe) for probe in probes]
         return any(
             self.services.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
             for probe, score in zip(probes, scores, strict=True)
@@ -253,7 +253,7 @@ class Joining(Service["Book"]):
         import numpy as np
 
         templates = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
-        means = {faceid: read_vector(template) for faceid, template in templates.items() if template is not None}
+        means = {faceid: parse_vector(template) for faceid, template in templates.items() if template is not None}
         if not means:
             return {}
         suggest_point = OperatingPoint(

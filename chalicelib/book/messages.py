@@ -147,7 +147,7 @@ class Messages(Service["Book"]):
         """
         if not (name := hook.name_pause(delivery)):
             return True
-        claims, event_hash, at_ms = _read_claims(hook), _hash_event_id(delivery), milliseconds(delivery.created_at)
+        claims, event_hash, at_ms = _parse_claims(hook), _hash_event_id(delivery), milliseconds(delivery.created_at)
         running_claims = {
             claimed_name: begin_and_hash
             for claimed_name, begin_and_hash in claims.items()
@@ -169,7 +169,7 @@ class Messages(Service["Book"]):
             return
         if item := self.services.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
             now = hook_from(item)
-            claims = _read_claims(now)
+            claims = _parse_claims(now)
             if claims.get(name, [0, ""])[1] == _hash_event_id(delivery):
                 self._write_claims(
                     now,
@@ -228,7 +228,7 @@ class Messages(Service["Book"]):
         return _GONE if channel.way is Way.PUSH and status in _NO_LONGER_THERE else status
 
 
-def _read_claims(hook: Hook) -> dict[str, Any]:
+def _parse_claims(hook: Hook) -> dict[str, Any]:
     """Return the pauses of a hook by name (`Hook.name_pause`), each as [begin in ms, hash of its event's id]."""
     return dict(json.loads(hook.claims or "{}"))
 

@@ -31,7 +31,7 @@ from chalicelib.domain.pictures import (
 )
 from chalicelib.domain.rules.choice import Chooser
 from chalicelib.domain.rules.decision import OperatingPoint
-from chalicelib.domain.rules.templates import make_template, read_vector
+from chalicelib.domain.rules.templates import make_template, parse_vector
 from chalicelib.service import Service
 from chalicelib.storage.ports import Examined, Vision
 from chalicelib.storage.records.faces import round_estimates
@@ -281,7 +281,7 @@ class Embedder:
         """Return the detected face that the templates are of. Raises Unusable if none of them surely is it."""
         import numpy as np
 
-        known_vectors = [read_vector(template) for template in templates if template.model == self._old.model]
+        known_vectors = [parse_vector(template) for template in templates if template.model == self._old.model]
         if not known_vectors:
             if len(detected_faces) > 1:
                 raise Unusable("its picture shows several faces, and it has no template that tells which it is")

@@ -26,7 +26,7 @@ from chalicelib.domain.pictures import (
     Sides,
 )
 from chalicelib.domain.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
-from chalicelib.domain.rules.templates import make_template, read_vector
+from chalicelib.domain.rules.templates import make_template, parse_vector
 from chalicelib.service import Service
 from chalicelib.storage.ports import Vision
 from chalicelib.storage.values import photo_id
@@ -118,7 +118,7 @@ class Portraits(Service["Book"]):
         quality = face.estimates.quality or 0.0
         _require_quality(Quality(quality, face.flaw, quality), _least_quality(tenant))
         jpeg = sighted.reading.crop_face(face)
-        return Portrait(face.detected.box, read_vector(face.template), face.template, face.estimates, jpeg, photo)
+        return Portrait(face.detected.box, parse_vector(face.template), face.template, face.estimates, jpeg, photo)
 
     def portray_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.

@@ -62,7 +62,7 @@ from chalicelib.domain.rules.templates import (
     free_subject_id,
     list_given_pictures,
     of_model,
-    read_vector,
+    parse_vector,
     subject_id,
     user_of,
 )
@@ -438,7 +438,7 @@ class Subjects(Service["Book"]):
         template = of_model(picture.templates, tenant.model)
         if template is None:
             raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
-        return read_vector(template)
+        return parse_vector(template)
 
     def _make_subject(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
         """Make a subject of a name that none has, with an id that none has. Raises UserExists if somebody was first.

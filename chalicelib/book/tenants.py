@@ -57,7 +57,7 @@ from chalicelib.storage.items import (
 )
 from chalicelib.storage.ports import Action, Check, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.storage.records.faces import RENEWED, USED_AT, group_item, tenant_from, tenant_setting_fields
-from chalicelib.storage.values import milliseconds, read_optional
+from chalicelib.storage.values import milliseconds, parse_optional
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -219,7 +219,7 @@ class Tenants(Service["Book"]):
 
     def note_consent_end(self, tenant: Tenant, end: datetime | None) -> bool:
         """Store when the next record expires; return False if others have changed that since the tenant was read."""
-        before = read_optional(milliseconds, tenant.consents_end_at)
+        before = parse_optional(milliseconds, tenant.consents_end_at)
         if_same = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
         change: dict[str, Any] = (
             {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
@@ -422,11 +422,11 @@ class Tenants(Service["Book"]):
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
-        return read_optional(self._open_with_secret, self._read_item_of_credential(keys.app_id_item(app_id)))
+        return parse_optional(self._open_with_secret, self._read_item_of_credential(keys.app_id_item(app_id)))
 
     def find_by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
-        return read_optional(
+        return parse_optional(
             self.open_tenant, self._read_holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest")
         )
 
@@ -439,13 +439,13 @@ class Tenants(Service["Book"]):
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
-        return read_optional(
+        return parse_optional(
             self.open_tenant, self._read_holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest")
         )
 
     def find(self, name: str) -> Tenant | None:
         """Return the tenant of that name; None if there is none, or none any more. Raises Busy."""
-        return read_optional(self.open_tenant, self.services.items.get(keys.TENANTS, keys.tenant_item(name)))
+        return parse_optional(self.open_tenant, self.services.items.get(keys.TENANTS, keys.tenant_item(name)))
 
     def get_by_name(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""

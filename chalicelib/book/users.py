@@ -22,7 +22,7 @@ from chalicelib.domain.errors import ConditionFailed, GroupNotFound, TooManyFace
 from chalicelib.domain.grounds import require_ground
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.domain.rules.hold import require_free
-from chalicelib.domain.rules.templates import MAX_FACES, User, gallery_group, of_model, read_vector
+from chalicelib.domain.rules.templates import MAX_FACES, User, gallery_group, of_model, parse_vector
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed, walk_items
@@ -290,7 +290,9 @@ class Users(Service["Book"]):
         if user_template is None or face_template is None:
             return 0.0
         verification = self.services.recognition.verification
-        return verification.rate_similarity(tenant, read_vector(user_template), face_template, [face.estimates.quality])
+        return verification.rate_similarity(
+            tenant, parse_vector(user_template), face_template, [face.estimates.quality]
+        )
 
 
 def _list_refusals(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:

@@ -82,7 +82,7 @@ from chalicelib.storage.items import (
     write_unless_changed,
 )
 from chalicelib.storage.ports import Action, Condition, Delete, Does, Put, Update, absent, equals, exists
-from chalicelib.storage.values import milliseconds, moment, read_optional, time_ordered_id
+from chalicelib.storage.values import milliseconds, moment, parse_optional, time_ordered_id
 from chalicelib.telemetry import report_failure
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Hooks(Service["Book"]):
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
             return None
-        return read_optional(hook_from, self.services.items.get(keys.HOOKS, (tenant, id_)))
+        return parse_optional(hook_from, self.services.items.get(keys.HOOKS, (tenant, id_)))
 
     def get(self, tenant: str, id_: str) -> Hook:
         """Return the hook of that id. Raises HookNotFound."""
@@ -252,7 +252,7 @@ class Hooks(Service["Book"]):
         if values.get("url") is not None:
             self.services.ports.postman.require_url(values["url"])
         filters: Mapping[str, Callable[[str], Any]] = {
-            "kinds": _read_kind,
+            "kinds": _parse_kind,
             "groups": legal_group_name,
             "cameras": require_camera_id,
             "people": _check_faceid,
@@ -298,7 +298,7 @@ def require_url(hook: Hook) -> None:
         )
 
 
-def _read_kind(value: str) -> EventKind:
+def _parse_kind(value: str) -> EventKind:
     try:
         return FILTERS[value]
     except KeyError:
@@ -588,7 +588,7 @@ class Deliveries(Service["Book"]):
         of the outbox.
         """
         notice = _NOTICES.decode(message_body)
-        delivery = read_optional(delivery_from, self.services.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
+        delivery = parse_optional(delivery_from, self.services.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
         if delivery is None:
             return None
         now = self.services.clock.now()

@@ -104,7 +104,7 @@ def name_setting(name: str, value: Any) -> str:
     return f"{name}={json.dumps(value)}"
 
 
-def read_setting(subject: str) -> tuple[str, Any] | None:
+def parse_setting(subject: str) -> tuple[str, Any] | None:
     """Read the name and the value of a setting from what `name_setting` returned; None: it has no value."""
     name, has_value, text = subject.partition("=")
     return (name, json.loads(text)) if has_value else None

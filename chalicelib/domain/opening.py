@@ -21,7 +21,7 @@ _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 
 
 @lru_cache(maxsize=1_024)
-def read_opening(text: str) -> frozenset[int]:
+def parse_opening(text: str) -> frozenset[int]:
     """Return the hours of the week, Monday's first, in which the shop is open at least in part; "": all of them.
 
     `Tue 08:30-10:00`: hours 32 and 33. Raises InvalidInput.

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import require_zone
-from chalicelib.domain.opening import read_opening
+from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.pictures import ATTRIBUTES, require_buckets
 from chalicelib.domain.setting import Setting, require, setting, settings_of
 
@@ -255,7 +255,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
         """Raise InvalidInput if a setting is out of bounds."""
         require(SETTINGS, self)
         require_zone(self.time_zone)
-        read_opening(self.opening)
+        parse_opening(self.opening)
         if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
             raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
         require_buckets(self.picture_buckets)

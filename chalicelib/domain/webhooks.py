@@ -246,7 +246,7 @@ _DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 
-def _read_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
+def _parse_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
     """Read the kinds that this version knows; a later one may have stored others. Without any, a hook takes nothing."""
     return tuple(EventKind(kind) for kind in stored if kind in _KINDS)
 
@@ -258,7 +258,7 @@ _HOOK = Codec(
     {"sealed_secret": "secret"},
     rare=" ".join(("failures paused_until claims", *_RARE)),
     nulls="url kinds groups cameras name",
-    kinds=Form(lambda kinds: list(map(str, kinds)), _read_kinds),
+    kinds=Form(lambda kinds: list(map(str, kinds)), _parse_kinds),
 )
 hook_from = _HOOK.read
 

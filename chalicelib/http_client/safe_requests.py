@@ -30,7 +30,7 @@ from chalicelib.http_client.connection import (
     dial,
     resolve,
 )
-from chalicelib.http_client.url import Address, Target, is_public, read_redirect, read_url
+from chalicelib.http_client.url import Address, Target, is_public, parse_redirect, parse_url
 from chalicelib.slots import hold_slot
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
@@ -62,7 +62,7 @@ def _read_location(target: Target, response: HTTPResponse) -> Target:
     location = response.getheader("Location")
     if not location:
         raise Unusable("the URL redirects to nowhere: send that of the picture itself")
-    return read_redirect(target, location)
+    return parse_redirect(target, location)
 
 
 def _require_picture_head(response: HTTPResponse) -> None:
@@ -142,7 +142,7 @@ class SafeFetcher:
 
         Raises Unusable, which says what was wrong with the URL or the answer, and Busy.
         """
-        target = read_url(url)
+        target = parse_url(url)
         try:
             with self._hold_tenant_slot(tenant), self._connector.hold_slot():
                 return self._follow_redirects(target, Deadline(self._limit_s))
@@ -241,7 +241,7 @@ class SafePostman:
 
     def _read_target(self, url: str) -> Target:
         try:
-            target = read_url(url, user_ports=True)
+            target = parse_url(url, user_ports=True)
         except Unusable as error:
             raise InvalidInput(str(error)) from error
         if target.address is not None and not self._allowed(target.address):

@@ -114,7 +114,7 @@ class Target(Struct, frozen=True):
     """Path and query, percent-encoded, starting with a slash."""
 
 
-def read_url(url: str, *, user_ports: bool = False) -> Target:
+def parse_url(url: str, *, user_ports: bool = False) -> Target:
     """Read a URL. Raises Unusable if it is no http or https URL on the scheme's own port, or can be read in two ways.
 
     `user_ports`: the ports from 1024 on are accepted too.
@@ -138,7 +138,7 @@ def read_url(url: str, *, user_ports: bool = False) -> Target:
     return Target(url, parts.scheme, host, address, port, f"{path}?{query}" if query else path)
 
 
-def read_redirect(origin: Target, location: str) -> Target:
+def parse_redirect(origin: Target, location: str) -> Target:
     """Read a Location header by the same rules. Raises Unusable, also if it leads from https to http."""
     try:
         text = location.encode("latin-1").decode()  # http.client reads headers as Latin-1
@@ -146,7 +146,7 @@ def read_redirect(origin: Target, location: str) -> Target:
         raise Unusable("the URL redirects to what is no URL: send that of the picture itself") from None
     try:
         _require_plain(text)
-        target = read_url(urljoin(origin.url, text))
+        target = parse_url(urljoin(origin.url, text))
     except ValueError:  # urljoin reads as urlsplit does
         raise Unusable("the URL redirects to what is no URL: send that of the picture itself") from None
     except Unusable as error:

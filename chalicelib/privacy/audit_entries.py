@@ -202,11 +202,11 @@ def faces_of(entry: Entry) -> set[str]:
         *faces_shown,
         *faces_decided_on,
         *faces_read,
-        *_read_faces_of_id(entry),
+        *_parse_faces_of_id(entry),
     }
 
 
-def _read_faces_of_id(entry: Entry) -> list[str]:
+def _parse_faces_of_id(entry: Entry) -> list[str]:
     """Return the faces in the id of what an act concerns, if that is made of them."""
     what, of = str(entry.get("what", "")), str(entry.get("of", ""))
     if "/v1/reviews/" in what:

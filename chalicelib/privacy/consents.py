@@ -121,7 +121,7 @@ class Consents(Service["Services"]):
         the token is damaged or another query's.
         """
         pages = PageTokens(f"consents of {tenant.name} before {before}")
-        stored_items = self._list_items(tenant, before, behind=pages.read_position(token, str), page_size=limit + 2)
+        stored_items = self._list_items(tenant, before, behind=pages.parse_position(token, str), page_size=limit + 2)
         page = pages.make_first_page(stored_items, limit, lambda item: str(item["consent_key"]))
         faces = self.services.faces.by_id(tenant, [item["faceid"] for item in page.rows])
         return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)

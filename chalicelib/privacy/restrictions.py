@@ -75,7 +75,7 @@ class Restrictions(Service["Services"]):
         """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
         pages = PageTokens(f"restricted faces of {tenant.name}")
         items = faces_in(
-            self.services.items, tenant.name, RESTRICTED, behind=pages.read_position(token, str), page_size=limit + 2
+            self.services.items, tenant.name, RESTRICTED, behind=pages.parse_position(token, str), page_size=limit + 2
         )
         page = pages.make_first_page(items, limit, lambda item: str(item["enrolment_key"]))
         faces = self.services.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)

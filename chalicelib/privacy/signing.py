@@ -79,7 +79,7 @@ def sign_statement(statement: Mapping[str, Any], private: str) -> dict[str, Any]
     }
 
 
-def read_statement(text: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
+def parse_statement(text: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
     """Read a file with a signed statement as `verify_statement` does."""
     try:
         return verify_statement(json.loads(text), kind)

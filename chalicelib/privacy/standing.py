@@ -174,7 +174,7 @@ class Document(Struct, frozen=True):
         return Standing(accesses, settings, faces, is_disabled, life, self.at, base, kinds)
 
 
-def read_document(document: Any) -> Document | None:
+def parse_document(document: Any) -> Document | None:
     """Read a document; None if it is another statement. Raises InvalidInput if it is not as it was signed."""
     statement, signer = verify_statement(document)
     if statement.get("kind") != KIND:

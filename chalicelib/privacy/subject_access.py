@@ -419,7 +419,7 @@ class Archives(Service["Services"]):
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
-        after = pages.read_position(part, _require_sighting_id)
+        after = pages.parse_position(part, _require_sighting_id)
         file, ends_at = io.BytesIO(), time.monotonic() + PART_S
         next_sighting_id = self.write(
             tenant,

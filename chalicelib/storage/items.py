@@ -337,7 +337,7 @@ class PageTokens:
             return self.make_page(rows[:limit], position_of_row(rows[limit - 1]))
         return self.make_page(rows, last_position if read_count == MOST_READ else None)
 
-    def read_position(self, token: str | None, parse_position: Callable[[str], Position]) -> Position | None:
+    def parse_position(self, token: str | None, parse_position: Callable[[str], Position]) -> Position | None:
         """Read from a token the position at which its page begins; None: the first page, which has no token.
 
         `parse_position`: makes the position of its text, and raises ValueError or TypeError for another text. Raises

@@ -64,7 +64,7 @@ def from_wire(wire: Mapping[str, Any]) -> Any:
         case "S" | "BOOL":
             return value
         case "N":
-            return _read_number(value)
+            return _parse_number(value)
         case "NULL":
             return None
         case "B":
@@ -102,7 +102,7 @@ def number_text(value: int | Decimal) -> str:
     return str(value.normalize(EXACT))
 
 
-def _read_number(text: str) -> int | Decimal:
+def _parse_number(text: str) -> int | Decimal:
     try:
         return int(text)
     except ValueError:
@@ -440,12 +440,12 @@ class Span(Struct, frozen=True):
         """Make an opaque token of a page's end; it carries a check of itself and of its query."""
         return self._tokens.make_token(json.dumps([end.sort, end.value]))
 
-    def read_position(self, token: str | None) -> Position | None:
+    def parse_position(self, token: str | None) -> Position | None:
         """Return the position at which the page of `token` ended; None for the first page.
 
         Raises InvalidInput if the token is damaged or belongs to another query.
         """
-        return None if token is None else self._tokens.read_position(token, _position)
+        return None if token is None else self._tokens.parse_position(token, _position)
 
     @property
     def _tokens(self) -> PageTokens:
@@ -492,7 +492,7 @@ class Items(ABC):
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
         span = Span(table, partition, index, low, high, reverse=reverse, with_projection=with_projection)
-        start_position = span.read_position(token)
+        start_position = span.parse_position(token)
         if span.is_empty:
             return Page((), None)
         stored, end_position = self._read_page(span, start_position, limit)

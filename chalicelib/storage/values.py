@@ -56,7 +56,7 @@ def moment_of_text(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def read_optional(read: Callable[[Any], _T], value: Any) -> _T | None:
+def parse_optional(read: Callable[[Any], _T], value: Any) -> _T | None:
     """Read a value that may be None."""
     return None if value is None else read(value)
 

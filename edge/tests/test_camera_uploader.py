@@ -374,10 +374,10 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
 
 def test_the_cap_is_set_in_mib() -> None:
     server = {"url": "https://regulars.example"}
-    assert config.read_config({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month == 500 * MIB
-    assert config.read_config({"server": server}).bytes_a_month == math.inf
+    assert config.parse_config({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month == 500 * MIB
+    assert config.parse_config({"server": server}).bytes_a_month == math.inf
     with pytest.raises(Misconfigured, match="more than 0"):
-        config.read_config({"server": server, "upload": {"mib_per_month": 0}})
+        config.parse_config({"server": server, "upload": {"mib_per_month": 0}})
 
 
 def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_until_then(

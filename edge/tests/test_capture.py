@@ -12,7 +12,7 @@ from regulars_edge.capture import MOST_WAITING, Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face
-from regulars_edge.clock import Anchor, Moment, read_moment
+from regulars_edge.clock import Anchor, Moment, parse_moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.frames import HELD_BYTES, EncodedFrame, Frame
@@ -154,7 +154,7 @@ class Six:
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         for data in self._bytes:
             self._clock.pass_(5_000)
-            yield EncodedFrame(data, Stamp(read_moment(self._clock)))
+            yield EncodedFrame(data, Stamp(parse_moment(self._clock)))
 
 
 class BestOfThree:

@@ -84,7 +84,7 @@ def test_crops_need_faces() -> None:
     camera = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "send": "motion", "crop_room": 0.5}
     for more, complaint in (({}, "crop_room needs send"), ({"send": "faces", "crop_room": 0.0}, "more than 0")):
         with pytest.raises(Misconfigured, match=complaint):
-            config.read_config({"server": {"url": "https://regulars.example"}, "camera": [{**camera, **more}]})
+            config.parse_config({"server": {"url": "https://regulars.example"}, "camera": [{**camera, **more}]})
 
 
 @pytest.fixture

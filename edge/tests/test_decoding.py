@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from regulars_edge.capture import make_source
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.clock import Clock, Moment
-from regulars_edge.config import read_config
+from regulars_edge.config import parse_config
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.sources.rtsp import Line
@@ -327,7 +327,7 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
     moves = h264(tmp_path / "moves.h264", [scene(x * 5) for x in range(15)], RATE)
     small = Rtsp(still, RATE)
     row = {"name": "door", "source": "rtsp", "url": camera.url, "motion_url": small.url, "interval_s": 0.1}
-    config = read_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
+    config = parse_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
     source, stop, found = make_source(config.cameras[0], config, Clock()), threading.Event(), list[Any]()
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
@@ -355,7 +355,9 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
 def test_what_does_not_fit_the_source_is_told(more: dict[str, Any], complaint: str) -> None:
     row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", **more}
     with pytest.raises(Misconfigured, match=complaint):
-        read_config({"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]})
+        parse_config(
+            {"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]}
+        )
 
 
 MATRICES = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}

@@ -247,5 +247,5 @@ def test_a_turned_face_is_upright_by_the_setting(ward: Ward) -> None:
     found = ward.snapshot()
     assert found.settings == {"rotate": 270}
     rows = format_rows({"name": "door", "source": "snapshot", "url": ward.odd.url} | found.settings)
-    [camera] = config.read_config(tomllib.loads(f'[server]\nurl = "https://x.example"\n{rows}')).cameras
+    [camera] = config.parse_config(tomllib.loads(f'[server]\nurl = "https://x.example"\n{rows}')).cameras
     assert camera.rotate == 270, "the lines that are printed work"

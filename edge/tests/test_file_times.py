@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from regulars_edge import exits
 from regulars_edge.cli import main
-from regulars_edge.config import SPOOL_VARIABLE, read_config
+from regulars_edge.config import SPOOL_VARIABLE, parse_config
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import EncodedFrame
-from regulars_edge.picture import NameTime, format_rfc3339, read_content
+from regulars_edge.picture import NameTime, format_rfc3339, parse_content
 from regulars_edge.sources.folder import FolderSource, Picture, read_picture
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
@@ -141,7 +141,7 @@ def test_a_name_that_does_not_say_a_time_says_none(name: str) -> None:
 def test_a_pattern_that_is_no_time_is_refused_with_what_would_be_right(pattern: str, tmp_path: Path) -> None:
     row = {"name": "door", "source": "folder", "folder": str(tmp_path), "time_in_name": pattern}
     with pytest.raises(Misconfigured, match=r"time_in_name.*%Y%m%d%H%M%S"):
-        read_config({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
+        parse_config({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
 
 
 def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
@@ -161,7 +161,7 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
     assert [frame.stamp.stated_ms for frame in found] == [1_772_600_767_000, 1_772_600_767_000, 1_700_000_002_000]
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for frame in found:
-            content = read_content(frame.encode_picture())
+            content = parse_content(frame.encode_picture())
             assert content is not None
             spool.add_picture(Origin("door", "folder:door"), frame.encode_picture(), content, frame.stamp, frame.mark)
     monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "spool"))

@@ -49,8 +49,8 @@ INNER = "AccessKeyId"
     ],
 )
 def test_code_and_address_are_read_as_the_console_shows_them(text: str) -> None:
-    assert first_page.read_code(text, None) == (CODE, URL)
-    assert first_page.read_code(text, URL) == (CODE, URL)
+    assert first_page.parse_code(text, None) == (CODE, URL)
+    assert first_page.parse_code(text, URL) == (CODE, URL)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_code_and_address_are_read_as_the_console_shows_them(text: str) -> None:
 )
 def test_a_code_that_cannot_count_is_not_tried(text: str, only_url: str | None, said: str) -> None:
     with pytest.raises(Misconfigured, match=re.escape(said)):
-        first_page.read_code(text, only_url)
+        first_page.parse_code(text, only_url)
 
 
 def test_a_service_in_the_clear_is_taken_on_the_box_itself_or_if_the_image_names_it() -> None:
     for url, only_url in (("http://127.0.0.1:8000", None), ("http://192.168.7.2:8000", "http://192.168.7.2:8000")):
-        assert first_page.read_code(f"{CODE} {url}", only_url) == (CODE, url)
-    assert first_page.read_code(CODE, URL) == (CODE, URL)
+        assert first_page.parse_code(f"{CODE} {url}", only_url) == (CODE, url)
+    assert first_page.parse_code(CODE, URL) == (CODE, URL)
 
 
 def test_a_camera_is_a_url_or_an_address_and_its_password_leaves_the_url() -> None:
@@ -83,7 +83,7 @@ def test_a_camera_is_a_url_or_an_address_and_its_password_leaves_the_url() -> No
         ("HTTPS://cam/shot.jpg", "admin", "", ("https://cam/shot.jpg", "admin", "")),
         ("rtsp://admin:p%40ss@10.0.0.9/live", "", "", (STREAM, "admin", "p@ss")),
     ):
-        address = first_page.read_camera(Form(place=place, user=user, password=password))
+        address = first_page.parse_camera(Form(place=place, user=user, password=password))
         assert (address.url, address.user, address.password) == found
 
 
@@ -102,15 +102,15 @@ def test_a_camera_is_a_url_or_an_address_and_its_password_leaves_the_url() -> No
 )
 def test_what_is_no_camera_is_refused(form: Form) -> None:
     with pytest.raises(Misconfigured):
-        first_page.read_camera(form)
+        first_page.parse_camera(form)
 
 
 @given(st.binary(max_size=200))
 def test_any_body_is_a_form_or_a_mistake(body: bytes) -> None:
     try:
-        form = first_page.read_form(body)
-        first_page.read_camera(form)
-        first_page.read_code(form.code, None)
+        form = first_page.parse_form(body)
+        first_page.parse_camera(form)
+        first_page.parse_code(form.code, None)
     except Misconfigured:
         pass
 

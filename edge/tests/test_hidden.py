@@ -165,7 +165,7 @@ def test_a_camera_that_answers_is_said_without_its_secrets(
 def test_what_the_service_and_the_log_are_told_has_none(odd: Odd, caplog: pytest.LogCaptureFixture) -> None:
     odd.status = 404
     row = make_camera_values("a", f"{odd.url}/shot.cgi?{QUERY}") | {"send": "all"}
-    read = config.read_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
+    read = config.parse_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
     with pytest.raises(EdgeError) as told:
         next(iter(make_source(read.cameras[0], read, Clock()).frames(threading.Event())))
     assert SECRET not in str(told.value), "a heartbeat has it so"

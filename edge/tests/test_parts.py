@@ -20,7 +20,7 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redact_text
 from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttle_stream
-from regulars_edge.picture import read_exif_ms
+from regulars_edge.picture import parse_exif_ms
 from regulars_edge.sources.login import Credentials
 from rig import pictures
 
@@ -42,12 +42,12 @@ NOW_MS = 1_790_000_000_000
 )
 def test_exif_time_with_and_without_an_offset(offset: str | None, zone: ZoneInfo | None, expected: datetime) -> None:
     data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", offset)
-    assert read_exif_ms(data, zone, NOW_MS) == round(expected.timestamp() * 1000)
+    assert parse_exif_ms(data, zone, NOW_MS) == round(expected.timestamp() * 1000)
 
 
 def test_exif_subseconds_that_are_no_number_count_as_none() -> None:
     data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00", "777").replace(b"777\0", b"\xb277\0")
-    assert read_exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
+    assert parse_exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_exif_subseconds_that_are_no_number_count_as_none() -> None:
     ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "2000:01:01 00:00:12", "2099:01:01 00:00:00", "yesterday", ""],
 )
 def test_an_exif_time_that_cannot_be_is_none(taken: str) -> None:
-    assert read_exif_ms(pictures.jpeg_with_exif(1, taken, "+00:00"), None, NOW_MS) is None
+    assert parse_exif_ms(pictures.jpeg_with_exif(1, taken, "+00:00"), None, NOW_MS) is None
 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_make_the_exif_reader_fail(data: bytes) -> None:
-    read_exif_ms(b"\xff\xd8\xff\xe1" + data, None, NOW_MS)
+    parse_exif_ms(b"\xff\xd8\xff\xe1" + data, None, NOW_MS)
 
 
 # pace
@@ -338,7 +338,7 @@ def of(**more: object) -> dict[str, object]:
 
 
 def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
-    found = config.read_config({"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)})
+    found = config.parse_config({"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)})
     assert found.url == "https://regulars.example"
     assert found.spool == tmp_path / ".local/state/regulars-edge"
     assert (found.cameras[0].interval_s, found.cameras[0].per_minute) == (1.0, 60)
@@ -387,12 +387,12 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
 )
 def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], complaint: str) -> None:
     with pytest.raises(Misconfigured, match=complaint):
-        config.read_config({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
+        config.parse_config({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
 def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> None:
     upload = {"kib_per_s": 5, "hours": ["08:00-09:00"]}
-    found = config.read_config({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
+    found = config.parse_config({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
     now = found.with_settings({"kib_per_s": 200, "mib_per_month": 7, "upload_hours": ["09:00-10:00"], "send": "all"})
     assert (now.bandwidth_bytes_s, now.bytes_a_month) == (200 * 1024, 7 * 2**20)
     assert now.hours.is_open_at(0) != found.hours.is_open_at(0), "9 o'clock in Tokyo"
@@ -401,7 +401,7 @@ def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no
 
 def test_all_faults_of_a_configuration_are_told_at_once() -> None:
     with pytest.raises(Misconfigured) as caught:
-        config.read_config(
+        config.parse_config(
             {
                 "server": {**SERVER, "keyfile": "/k"},
                 "spool": {"max_mib": "2"},
@@ -449,7 +449,7 @@ def test_every_command_says_what_it_does_and_what_its_codes_mean(
 
 
 def test_a_machine_keeps_its_id_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
-    parsed = config.read_config({"server": {"url": "https://regulars.example", "box": "shop-12"}})
+    parsed = config.parse_config({"server": {"url": "https://regulars.example", "box": "shop-12"}})
     machine = Machine.of_folder(parsed, tmp_path)
     assert len(machine.id) == 16
     assert machine.name == "shop-12"

@@ -101,7 +101,7 @@ def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for
 
 def camera(**more: object) -> CameraConfig:
     row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "masks": [[0.0, 0.0, 0.5, 1.0]], **more}
-    return config.read_config(
+    return config.parse_config(
         {
             "server": {"url": "https://regulars.example"},
             "camera": [{key: row[key] for key in row if row[key] is not None}],

@@ -14,7 +14,7 @@ from PIL import Image
 from regulars_edge.clock import Clock
 from regulars_edge.errors import PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http, Timeouts
-from regulars_edge.setup.onvif import read_text, read_xml
+from regulars_edge.setup.onvif import parse_text, parse_xml
 from regulars_edge.sources import video
 from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
@@ -355,7 +355,7 @@ def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(odd: Odd
 @pytest.mark.parametrize("around", [(b"\r\n", b""), (b"\n \xef\xbb\xbf", b""), (b"\0", b"\0\0"), (b"", b"\0\r\n")])
 def test_a_blank_line_or_zeros_around_xml_are_passed_over(around: tuple[bytes, bytes]) -> None:
     xml = b'<?xml version="1.0" encoding="UTF-8"?><a><b>door</b></a>'
-    assert read_text(read_xml(around[0] + xml + around[1]), "b") == "door"
+    assert parse_text(parse_xml(around[0] + xml + around[1]), "b") == "door"
 
 
 # USB

@@ -15,7 +15,7 @@ from regulars_edge.clock import Clock
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.setup import command, onvif
-from regulars_edge.setup.onvif import Camera, Talk, is_url_at, read_xml
+from regulars_edge.setup.onvif import Camera, Talk, is_url_at, parse_xml
 from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
 from rig.uploader import ENTRY
@@ -267,14 +267,14 @@ def test_a_device_that_names_other_addresses_is_asked_at_its_own() -> None:
     datagram = (
         f"<a><RelatesTo>uuid:{question}</RelatesTo><ProbeMatch><XAddrs>http://10.0.0.1:8899/x</XAddrs></ProbeMatch></a>"
     )
-    found = onvif.read_device(datagram.encode(), "10.0.0.9", question)
+    found = onvif.parse_device(datagram.encode(), "10.0.0.9", question)
     assert found == onvif.Device("10.0.0.9", "http://10.0.0.9:8899/x", "camera")
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"<ProbeMatch>{text}</ProbeMatch>".encode()))
 def test_a_datagram_is_a_device_or_none_or_refused(data: bytes) -> None:
     with contextlib.suppress(SourceFailed):
-        onvif.read_device(data, "10.0.0.9", uuid.uuid4())
+        onvif.parse_device(data, "10.0.0.9", uuid.uuid4())
 
 
 @given(st.text(max_size=40))
@@ -299,4 +299,4 @@ def test_the_file_is_valid_whatever_a_device_calls_itself(name: str, path: str) 
 
 
 def test_xml_declares_no_encoding_that_counts() -> None:
-    assert read_xml(b'<?xml version="1.0" encoding="utf-16"?><a>x</a>').text == "x"
+    assert parse_xml(b'<?xml version="1.0" encoding="utf-16"?><a>x</a>').text == "x"

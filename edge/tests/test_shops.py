@@ -20,7 +20,7 @@ from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy
 from regulars_edge.http import Http
 from regulars_edge.logs import Tally
-from regulars_edge.picture import read_content
+from regulars_edge.picture import parse_content
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import database
@@ -462,7 +462,7 @@ _ROW: dict[str, Any] = {"camera": "door", "source": "upload", "content_type": "i
 def write_as_before(folder: Path, number: int, state: State, path: Path | None = None) -> None:
     """Write a row as the uploader did that knew no shops, and its copy."""
     data = path.read_bytes() if path else pictures.jpeg(number)
-    found = read_content(data)
+    found = parse_content(data)
     assert found is not None
     at_ms = path.stat().st_mtime_ns // 1_000_000 if path else STATED_MS + number
     row = {

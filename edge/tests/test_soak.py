@@ -25,7 +25,7 @@ from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Areas, ChangeFirst, Chooser, Everything, Moving, Prepared
 from regulars_edge.choose.faces import Face
-from regulars_edge.clock import ServiceTime, read_moment
+from regulars_edge.clock import ServiceTime, parse_moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import EncodedFrame, Frame
@@ -150,7 +150,7 @@ class Stream:
             if draw < 0.05:
                 yield None
                 continue
-            yield EncodedFrame(day.given.note(self._name, day.picture()), Stamp(read_moment(day.clock)))
+            yield EncodedFrame(day.given.note(self._name, day.picture()), Stamp(parse_moment(day.clock)))
 
 
 class Film:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from regulars_edge.cli import main
-from regulars_edge.clock import Anchor, Clock, read_moment
+from regulars_edge.clock import Anchor, Clock, parse_moment
 from regulars_edge.config import SPOOL_VARIABLE
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
-from regulars_edge.picture import read_content
+from regulars_edge.picture import parse_content
 from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp
@@ -278,12 +278,12 @@ def written(folder: Path, kind: str) -> float:
         before = so_far()
         for number in range(count):
             data = pictures.jpeg(number) + bytes(size - len(pictures.jpeg(number)))
-            found = read_content(data)
+            found = parse_content(data)
             assert found is not None
             mark = (
                 FileMark(Path(f"/srv/ftp/entrance/2026/11/{number:06}.jpg"), size, number) if kind == "file" else None
             )
-            spool.add_picture(DOOR, data, found, Stamp(read_moment(clock)), mark)
+            spool.add_picture(DOOR, data, found, Stamp(parse_moment(clock)), mark)
             ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.list_next("door", 50, 10**9)}
             spool.record_done("door", ids)
         return (so_far() - before) / (size * count)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from regulars_edge.clock import Clock
-from regulars_edge.config import read_config
+from regulars_edge.config import parse_config
 from regulars_edge.errors import SourceFailed
 from regulars_edge.run import Uploader
 from regulars_edge.sources.video import DecodedFrame, LiveSource, Mailbox, VideoFileSource
@@ -140,7 +140,7 @@ def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pyt
     door = {"name": "door", "source": "folder", "folder": str(tmp_path)}
     raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [yard, door]}
     with spools.open_spool(tmp_path / "spool") as spool:
-        box = Uploader(read_config(raw), spool, str)
+        box = Uploader(parse_config(raw), spool, str)
         name = "regulars_edge_camera_lag_seconds"
         assert name not in [metric.name for metric in box.collect()]
         box.captures[0].lag_s = 2.5

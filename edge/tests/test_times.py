@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from regulars_edge.clock import Anchor, ServiceTime, StreamTime, read_moment
+from regulars_edge.clock import Anchor, ServiceTime, StreamTime, parse_moment
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
@@ -142,7 +142,7 @@ def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_p
     with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         for number, after_ms in enumerate((5_000, 2_000, 3_500, 1_999, 5_000)):
-            add(spool, number, Stamp(read_moment(clock, clock.boot_ms() + after_ms)))
+            add(spool, number, Stamp(parse_moment(clock, clock.boot_ms() + after_ms)))
         assert [at - clock.true_ms for at in times(spool)] == [5_000, 2_000, 3_500, 1_999, 5_001]
 
 

@@ -66,7 +66,7 @@ def test_a_face_far_away_or_of_another_size_is_somebody_else() -> None:
 def test_best_shot_looks_five_times_a_second_unless_told_otherwise() -> None:
     camera = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "send": "best_shot"}
     rows = [camera, {**camera, "name": "gate", "interval_s": 0.5}, {**camera, "name": "till", "send": "faces"}]
-    found = config.read_config({"server": {"url": "https://regulars.example"}, "camera": rows})
+    found = config.parse_config({"server": {"url": "https://regulars.example"}, "camera": rows})
     assert [one.interval_s for one in found.cameras] == [0.2, 0.5, 1.0]
 
 

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
-from chalicelib.domain.effects import SHOP, Effect, read_setting
+from chalicelib.domain.effects import SHOP, Effect, parse_setting
 from chalicelib.domain.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.audit_entries import Document as Head
@@ -131,7 +131,7 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
         for effect, mark in _FREE.items():
             changes.freed_at.update({(faceid, mark): at for faceid in effects.get(effect, ())})
         for subject in effects.get(Effect.SETS, ()):
-            if (named := read_setting(subject)) is not None:
+            if (named := parse_setting(subject)) is not None:
                 changes.settings[named[0]] = (at, named[1])
             else:
                 changes.unsaid_settings[subject] = None

@@ -15,10 +15,10 @@ from pathlib import Path
 from shlex import quote
 
 from chalicelib.domain.errors import InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.privacy.erasure.again import Receipt, read_receipt
+from chalicelib.privacy.erasure.again import Receipt, parse_receipt
 from chalicelib.privacy.erasure_progress import RECEIPTS, receipt_name
 from chalicelib.privacy.signing import canonical_json
-from chalicelib.privacy.standing import Document, is_before, is_document, read_document
+from chalicelib.privacy.standing import Document, is_before, is_document, parse_document
 from chalicelib.services import Services
 from chalicelib.storage.box.blobs import sync_folder
 from chalicelib.storage.values import format_count
@@ -67,7 +67,7 @@ def read_receipts(locations: Iterable[str]) -> list[Receipt]:
         for name, content in _read_documents(location):
             if is_document(name):
                 continue
-            if (receipt := _read_receipt(f"{location}/{name}", content())) is not None:
+            if (receipt := _parse_receipt(f"{location}/{name}", content())) is not None:
                 receipts[json.dumps([receipt.tenant, receipt.id])] = receipt
     return list(receipts.values())
 
@@ -85,7 +85,7 @@ def read_standing_documents(locations: Iterable[str], since: datetime) -> tuple[
                 continue
             data = content()
             try:
-                document = read_document(json.loads(data))
+                document = parse_document(json.loads(data))
             except (ValueError, RecursionError, InvalidInput):
                 document = None
             if document is None:
@@ -109,7 +109,7 @@ def _read_documents(location: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
         yield from ((file.name, file.read_bytes) for file in sorted(path.glob("*.json")) if file.is_file())
 
 
-def _read_receipt(name: str, data: bytes) -> Receipt | None:
+def _parse_receipt(name: str, data: bytes) -> Receipt | None:
     """Read a file; None if it is something else than a signed statement about an erasure."""
     try:
         document = json.loads(data)
@@ -120,7 +120,7 @@ def _read_receipt(name: str, data: bytes) -> Receipt | None:
     if not isinstance(document, dict) or not isinstance(document.get("statement"), dict):
         return None
     try:
-        return read_receipt(document)
+        return parse_receipt(document)
     except InvalidInput as error:
         raise DamagedFile(f"{name} is not as it was signed: {error}") from error
 
@@ -230,7 +230,7 @@ def require_erasures_done(services: Services, data: Path) -> None:
         readers = {name: read for name, read in documents_at_witness if not is_document(name)}
         documents = ((name, readers[name]()) for name in redoing.list_unknown_names(readers))
         undone = redoing.list_open(
-            receipt for name, document in documents if (receipt := _read_receipt(name, document)) is not None
+            receipt for name, document in documents if (receipt := _parse_receipt(name, document)) is not None
         )
     except (RegularsError, OperatorError, OSError) as error:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)

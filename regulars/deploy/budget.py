@@ -18,8 +18,8 @@ def keep_budget(
     `before`, `after`: the stack's parameters before and after this deployment. If AWS refuses, a warning is yielded and
     nothing raised, since the deployment is done by then.
     """
-    wanted = read_wanted(after)
-    if wanted is None and read_wanted(before or {}) is None:
+    wanted = parse_wanted(after)
+    if wanted is None and parse_wanted(before or {}) is None:
         return
     try:
         present = account.read_budget(stack)
@@ -36,7 +36,7 @@ def keep_budget(
     yield f"budget      {told}"
 
 
-def read_wanted(parameters: Mapping[str, str]) -> Budget | None:
+def parse_wanted(parameters: Mapping[str, str]) -> Budget | None:
     """Return the budget that the parameters ask for; None: none, as without a topic that would be told."""
     usd, topic = float(parameters.get("BudgetUsd") or 0), parameters.get("AlarmTopic", "")
     return Budget(usd, topic) if usd and topic else None

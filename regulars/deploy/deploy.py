@@ -197,7 +197,7 @@ def require_parameters(rules_by_name: Mapping[str, Any], parameters: Mapping[str
             raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
         rules = rules_by_name[name]
         low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
-        if rules["Type"] == "Number" and not low <= _read_number(value) <= high:
+        if rules["Type"] == "Number" and not low <= _parse_number(value) <= high:
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
         if (allowed := rules.get("AllowedValues")) and value not in [str(allowed_value) for allowed_value in allowed]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
@@ -304,7 +304,7 @@ def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]
     return agreed
 
 
-def _read_number(text: str) -> float:
+def _parse_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

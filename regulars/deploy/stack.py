@@ -277,7 +277,7 @@ class Account:
             # Somebody else may have taken the name first: without the owner's check they would get our code.
             self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self.id)
         except self.failures as error:
-            if name or _read_status(error) != 404:
+            if name or _parse_status(error) != 404:
                 raise NotDeployed(f"the bucket {bucket} is not to be used: {error}") from error
             self._make_bucket(bucket)
         return bucket
@@ -488,7 +488,7 @@ class Account:
         try:
             self._s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self.id)
         except self.failures as error:
-            if _read_status(error) == 404:
+            if _parse_status(error) == 404:
                 return False
             raise
         return True
@@ -578,7 +578,7 @@ def is_denied(error: Exception) -> bool:
     return getattr(error, "response", {}).get("Error", {}).get("Code") in _DENIED
 
 
-def _read_status(error: Exception) -> int:
+def _parse_status(error: Exception) -> int:
     response = getattr(error, "response", {})
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 

@@ -25,7 +25,7 @@ from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage.values import time_text
 from regulars import folder
-from regulars.configuration import FILE, Configuration, read_lines
+from regulars.configuration import FILE, Configuration, parse_lines
 from regulars.doctor.machine import (
     check_certificate,
     check_clock,
@@ -202,7 +202,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
         assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
         running = folder.find_server(data)
         if running and running.settings:
-            in_use = read_lines(running.settings, data / folder.LOCK)
+            in_use = parse_lines(running.settings, data / folder.LOCK)
         settings, serving = replace(in_use.settings, storage=data), in_use.serving
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")

@@ -89,7 +89,7 @@ def _choose_target(models: Path | None, offer: Offer) -> Path:
 
 def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: float) -> list[Rate]:
     """Measure the program's pack, by the thresholds that the service takes from its curve."""
-    rule = Rule(OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.read_population())
+    rule = Rule(OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.parse_population())
     by_photos = {
         photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, _ in _halve(faces)])
         for photos in PHOTOS

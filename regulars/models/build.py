@@ -228,7 +228,7 @@ def require_whole(pack: Pack) -> None:
     """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file with its digest."""
     try:
         manifest = read_manifest(pack.folder)
-        manifest.read_population()
+        manifest.parse_population()
     except (ValueError, LookupError, TypeError) as error:
         raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
     wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]

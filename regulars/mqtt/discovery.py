@@ -92,11 +92,11 @@ def find_described(topic: str, payload: bytes, prefix: str) -> tuple[str, str] |
     """Return whose book the description of its visits of today is, at this topic: the topics' part, and the device's
     name; None: it is no such description."""
     topic_match = re.fullmatch(rf"{re.escape(prefix)}/sensor/regulars_([a-z0-9-]{{1,40}})/config", topic)
-    name = read_device(payload).get("name")
+    name = parse_device(payload).get("name")
     return (topic_match[1], name) if topic_match and isinstance(name, str) else None
 
 
-def read_device(payload: bytes) -> dict[str, Any]:
+def parse_device(payload: bytes) -> dict[str, Any]:
     """Read the device of a description; {}: it is none in this form."""
     try:
         description = json.loads(payload)

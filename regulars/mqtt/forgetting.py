@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Broker
-from regulars.mqtt.discovery import Topics, find_described, name_device, read_device
+from regulars.mqtt.discovery import Topics, find_described, name_device, parse_device
 
 PATIENCE_S = 10.0
 """How long the broker may take to answer, and to confirm."""
@@ -33,7 +33,7 @@ def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
     def hear(topic: str, payload: bytes) -> None:
         found = find_described(topic, payload, prefix)
         if found and found[1] == name_device(tenant):
-            books[found[0]] = str(read_device(payload).get("configuration_url"))
+            books[found[0]] = str(parse_device(payload).get("configuration_url"))
 
     with _listen(broker, [Topics("+", prefix).today_config.replace("regulars_+", "+")], hear):
         return books

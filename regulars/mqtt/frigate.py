@@ -90,9 +90,9 @@ class _Listed(Struct):
     data: _Data | None = None
 
 
-def read_event(payload: bytes) -> FrigateEvent | None:
+def parse_event(payload: bytes) -> FrigateEvent | None:
     """Read a message at frigate/events; None: no person of whom there is a picture. Raises NotFrigates."""
-    message = _read_json(payload, _Message)
+    message = _parse_json(payload, _Message)
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
         return None
@@ -100,9 +100,9 @@ def read_event(payload: bytes) -> FrigateEvent | None:
     return FrigateEvent(after.id, after.camera, picture_at_s, message.type == "end")
 
 
-def read_events(body: bytes) -> list[FrigateEvent]:
+def parse_events(body: bytes) -> list[FrigateEvent]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
-    listed_events: Sequence[_Listed] = _read_json(body, list[_Listed])
+    listed_events: Sequence[_Listed] = _parse_json(body, list[_Listed])
     return [
         FrigateEvent(
             event.id, event.camera, (event.data and event.data.snapshot_frame_time) or event.start_time, ended=True
@@ -112,7 +112,7 @@ def read_events(body: bytes) -> list[FrigateEvent]:
     ]
 
 
-def _read_json(data: bytes, shape: type[_Shape]) -> _Shape:
+def _parse_json(data: bytes, shape: type[_Shape]) -> _Shape:
     try:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -134,7 +134,7 @@ class Frigate:
     def list_ended(self, since_s: float) -> list[FrigateEvent]:
         """Return the people of whom there are pictures, and who have gone since `since_s`. Raises NotFrigates."""
         query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": since_s}
-        return read_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
+        return parse_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
 
     def set_label(self, event: str, name: str, score: float) -> None:
         """Say who it is. `score` is told as more than 0 and at most 1, which Frigate wants."""

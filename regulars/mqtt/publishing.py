@@ -183,7 +183,7 @@ class Publisher:
                 self._broker.tell(state, "", retain=True)
 
     def _note_former_topic(self, topic: str, payload: bytes) -> None:
-        is_own = discovery.read_device(payload).get("configuration_url") == self._descriptions.url
+        is_own = discovery.parse_device(payload).get("configuration_url") == self._descriptions.url
         (self._own_former_topics.add if is_own else self._own_former_topics.discard)(topic)
 
     def _note_topic(self, topic: str, payload: bytes) -> None:

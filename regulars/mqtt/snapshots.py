@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
-from regulars.mqtt.frigate import Away, Frigate, FrigateEvent, NotFrigates, Refused, read_event
+from regulars.mqtt.frigate import Away, Frigate, FrigateEvent, NotFrigates, Refused, parse_event
 
 TOPIC = "frigate/events"
 BACK_S = 24 * 3600.0
@@ -104,7 +104,7 @@ class Snapshots:
     def take_message(self, topic: str, payload: bytes) -> None:
         """Take a message at frigate/events; in the connection's thread."""
         try:
-            event = read_event(payload)
+            event = parse_event(payload)
         except NotFrigates as error:
             self._say_unread(topic, error)
             return

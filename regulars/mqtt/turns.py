@@ -27,7 +27,7 @@ SETTLE_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-def read_turn(payload: bytes) -> tuple[str, str] | None:
+def parse_turn(payload: bytes) -> tuple[str, str] | None:
     """Read the rank of a program, and its host as a log may have it; None: another one wrote this."""
     try:
         said = json.loads(payload)
@@ -78,7 +78,7 @@ class Turns:
 
     def _hear(self, _topic: str, payload: bytes) -> None:
         """Give way to a program that was started before this one; tell one that came later that this one is there."""
-        if (said := read_turn(payload)) is None:
+        if (said := parse_turn(payload)) is None:
             return
         rank, host = said
         if rank < self._rank:

@@ -176,7 +176,7 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("CONNECT is for proxies, and this is none")
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
-    path, escaped_path = read_paths(scope)
+    path, escaped_path = parse_paths(scope)
     client, headers = find_sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
@@ -190,7 +190,7 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     )
 
 
-def read_paths(scope: Mapping[str, Any]) -> tuple[str, str]:
+def parse_paths(scope: Mapping[str, Any]) -> tuple[str, str]:
     """Return the target's path, decoded and as it was sent. A client may send a whole URL (RFC 9112, 3.2.2).
 
     Raises ValueError.

@@ -30,7 +30,7 @@ _SURE_S = 60.0
 """How long a key that was found is its tenant's without another look."""
 
 REMEMBERED = 10_000
-"""How many claims are remembered, the last ones that were proved."""
+"""How many credentials are remembered, the last ones that were proved."""
 
 SHORT_BYTES = 2048
 """Up to this size a form takes about as long to read as any request."""
@@ -58,7 +58,7 @@ class CallerHint(Struct, frozen=True):
 
 
 class Proof(NamedTuple):
-    """The tenant of a claim that was proved, and the time, by the monotonic clock, until which that is sure.
+    """The tenant of a credential that was proved, and the time, by the monotonic clock, until which that is sure.
 
     `recognise`: of an id that signs, tells whether another request is signed by the same secret.
     """
@@ -88,8 +88,8 @@ class Tenants:
         self._services = services
         self._proofs: OrderedDict[ClaimKey, Proof] = OrderedDict()
 
-    def read_claim(self, request: Request) -> CallerHint:
-        """Read from a head, or from a whole request, whose request it claims to be.
+    def parse_credential(self, request: Request) -> CallerHint:
+        """Read from a head, or from a whole request, whose request it credentials to be.
 
         A signed URL names its tenant, and its signature was checked before. Nobody is known before a sign-in. Any other
         request has a key, or a signature of its whole text, of the dialect that its path belongs to.
@@ -98,21 +98,21 @@ class Tenants:
             return CallerHint(request.path.split("/")[2])
         if (request.method, request.path) in v1.SIGN_IN:
             return CallerHint(by_body=True, claim_key=("sign-in",))
-        dialect_claim = find_views(request.path).read_claim(self._services.settings, request)
-        if dialect_claim is NOBODY:  # the console's start has its path in common with a dialect
-            dialect_claim = v1.VIEWS.read_claim(self._services.settings, request)
-        if isinstance(dialect_claim, SignatureCredential):
-            claim_key = (dialect_claim.find, dialect_claim.id, find_network(request.client))
-            hint = replace(self._make_hint(claim_key, partial(self._check_signature, dialect_claim)), by_body=True)
+        dialect_credential = find_views(request.path).parse_credential(self._services.settings, request)
+        if dialect_credential is NOBODY:  # the console's start has its path in common with a dialect
+            dialect_credential = v1.VIEWS.parse_credential(self._services.settings, request)
+        if isinstance(dialect_credential, SignatureCredential):
+            claim_key = (dialect_credential.find, dialect_credential.id, find_network(request.client))
+            hint = replace(self._make_hint(claim_key, partial(self._check_signature, dialect_credential)), by_body=True)
             is_short = 0 < len(request.body) <= SHORT_BYTES
             if hint.former_tenant and is_short and not self._is_recognised(claim_key, request):
                 return replace(hint, former_tenant=None, claim_key=("named", *claim_key))
             return hint
         hint = self._make_hint(
-            (dialect_claim.find, dialect_claim.key),
-            lambda _request: self._find_tenant(dialect_claim.find, dialect_claim.key),
+            (dialect_credential.find, dialect_credential.key),
+            lambda _request: self._find_tenant(dialect_credential.find, dialect_credential.key),
         )
-        return replace(hint, tenant=dialect_claim.tenant or hint.tenant, by_body=dialect_claim.in_body)
+        return replace(hint, tenant=dialect_credential.tenant or hint.tenant, by_body=dialect_credential.in_body)
 
     def _make_hint(self, claim_key: ClaimKey, prove: Prove) -> CallerHint:
         proof = self._proofs.get(claim_key, Proof(None, 0.0))
@@ -142,7 +142,7 @@ class Tenants:
         return self._remember((find, key), tenant, _SURE_S)
 
     def _is_recognised(self, claim_key: ClaimKey, request: Request) -> bool:
-        """Tell whether the secret that proved a claim signed this request, too: it may have been renewed since.
+        """Tell whether the secret that proved a credential signed this request, too: it may have been renewed since.
 
         Without it, whoever names an id from its address would stand in front of those who sign.
         """
@@ -152,16 +152,16 @@ class Tenants:
         except Exception:
             return False
 
-    def _check_signature(self, claim: SignatureCredential, request: Request) -> str | None:
+    def _check_signature(self, credential: SignatureCredential, request: Request) -> str | None:
         """Return the tenant that signed the request.
 
         None if the signature is wrong: the application tells the sender why.
         """
         try:
-            id_, tenant = claim.find(self._services, _to_http_request(request))
-            claim_key = (claim.find, id_, find_network(request.client))
+            id_, tenant = credential.find(self._services, _to_http_request(request))
+            claim_key = (credential.find, id_, find_network(request.client))
             is_known = claim_key in self._proofs and self._is_recognised(claim_key, request)
-            recognise = self._proofs[claim_key].recognise if is_known else claim.remember(self._services, tenant)
+            recognise = self._proofs[claim_key].recognise if is_known else credential.remember(self._services, tenant)
         except Exception:
             return None
         return self._remember(claim_key, tenant, recognise=recognise)

@@ -108,7 +108,7 @@ def feed_handlers(
         if isinstance(source, SQSEventConfig):
             _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):
-            every_s = read_interval_s(source.schedule_expression)
+            every_s = parse_interval_s(source.schedule_expression)
             background.start(name, partial(_run_schedule, handler, name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
@@ -158,7 +158,7 @@ def handle_messages(
     return 0.0
 
 
-def read_interval_s(expression: str | ScheduleExpression) -> float:
+def parse_interval_s(expression: str | ScheduleExpression) -> float:
     """Return the seconds between two runs of a schedule. Raises ValueError if it is no rate, nor a minute each hour."""
     text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
     if _HOURLY.fullmatch(text):

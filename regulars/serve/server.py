@@ -303,7 +303,7 @@ def note_beside_backups(services: Services, logged: set[str]) -> float:
 
 def make_site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
-    return Site(Gateway(app), make_signed_blobs(services), Tenants(services).read_claim)
+    return Site(Gateway(app), make_signed_blobs(services), Tenants(services).parse_credential)
 
 
 def make_signed_blobs(services: Services) -> dict[str, SignedBlobs]:

@@ -10,12 +10,12 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.domain.setting import setting
-from chalicelib.settings import SettingError, read_networks
+from chalicelib.settings import SettingError, parse_networks
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
 
-def _read_port(text: str) -> int:
+def _parse_port(text: str) -> int:
     """Read a port's number. Raises ValueError if it is not 0 to 65535."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
         raise ValueError("is a port, a number from 0 to 65535")
@@ -23,19 +23,19 @@ def _read_port(text: str) -> int:
 
 
 def _make_choice(*choices: str) -> dict[str, Any]:
-    def read_choice(text: str) -> str:
+    def parse_choice(text: str) -> str:
         if text not in choices:
             raise ValueError(f"is one of {', '.join(choices)}")
         return text
 
-    return {"read": read_choice, "choices": choices}
+    return {"read": parse_choice, "choices": choices}
 
 
 class ServeSettings(Struct, frozen=True):
     """Addresses, certificate and log of one box."""
 
     host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 is all of this machine")
-    port: int = setting(8000, "port to listen on; 0 picks a free one", read=_read_port)
+    port: int = setting(8000, "port to listen on; 0 picks a free one", read=_parse_port)
     tls_cert: Path | None = setting(
         None, "certificate chain (PEM): the port speaks https only; needs tls_key", read=Path
     )
@@ -51,10 +51,10 @@ class ServeSettings(Struct, frozen=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         (),
         "addresses or networks of proxies whose X-Forwarded-For is believed, as 127.0.0.1",
-        read=read_networks,
+        read=parse_networks,
         nothing="none",
     )
-    metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_read_port)
+    metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_parse_port)
     metrics_host: str = setting("127.0.0.1", "address of /metrics; all who reach it may read it")
 
     @property

@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 _NONE = "none"
 
 
-def _read_names(text: str) -> frozenset[str]:
+def _parse_names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))
     if not all(names):  # an empty shell variable must not turn everything on
         raise click.BadParameter(f"names with commas between them, or `none`, not {text[:40]!r}")
     return frozenset() if names == {_NONE} else names
 
 
-def _read_amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
+def _parse_amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
     try:
         return text if text == _NONE else kind(text)
     except ValueError:
@@ -65,7 +65,7 @@ def _read_amount(text: str, kind: type[int | float] = float, expected: str = "a 
 
 
 def _count(text: str) -> float | str:
-    return _read_amount(text, int, "a whole number")
+    return _parse_amount(text, int, "a whole number")
 
 
 def _make_option(setting: Setting) -> Callable[[Any], Any]:
@@ -84,7 +84,7 @@ def _make_option(setting: Setting) -> Callable[[Any], Any]:
     return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=help_text)
 
 
-_KINDS = {int: (_count, "N"), float: (_read_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_read_names, "NAMES")}
+_KINDS = {int: (_count, "N"), float: (_parse_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_parse_names, "NAMES")}
 _settings_options = join_options(*(_make_option(one) for one in SETTINGS.values() if one.option))
 
 

@@ -175,7 +175,7 @@ choices = {name: {one.name: one.type.choices for one in found.params if hasattr(
 print(json.dumps({
     "answer": send(app.app, "/sixth/look").json,
     "front": json.loads(Gateway(app.app).answer_error(Request("POST", "/sixth/none"), NotFound("none")).body),
-    "caller": Tenants(services).read_claim(head).prove(head),
+    "caller": Tenants(services).parse_credential(head).prove(head),
     "act": dialects.find_dialect("sixth").make_act("look", "key", shop).kind,
     "tells": list(kinds_of(dialects.find_dialect("sixth").make_act("look", "key", shop))),
     "reads": "sixth look" in dialects.READS,

@@ -3,7 +3,7 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.api.forms import MAX_FIELDS, Form, read_form
+from chalicelib.api.forms import MAX_FIELDS, Form, parse_form
 from chalicelib.api.http import FORMS, HttpRequest, MediaType
 from chalicelib.api.http import Part as ReadPart
 from chalicelib.api.multipart import MAX_PARTS
@@ -16,29 +16,29 @@ MULTIPART = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
 
 
 def test_urlencoded_fields_keep_order_repeats_and_empty_values() -> None:
-    form = read_form(URLENCODED, b"b=2&a=1&b=&c&&=x&d=1=2;3")
+    form = parse_form(URLENCODED, b"b=2&a=1&b=&c&&=x&d=1=2;3")
     assert form.fields == (("b", "2"), ("a", "1"), ("b", ""), ("c", ""), ("", "x"), ("d", "1=2;3"))
 
 
 def test_plus_and_percent_are_decoded_once() -> None:
-    assert read_form(URLENCODED, b"a+b=c+d%2Be%2526").fields == (("a b", "c d+e%26"),)
+    assert parse_form(URLENCODED, b"a+b=c+d%2Be%2526").fields == (("a b", "c d+e%26"),)
 
 
 def test_utf_8_may_be_escaped_or_raw() -> None:
-    assert read_form(URLENCODED, "会=员&".encode() + b"%E4%BC%9A2=%E5%91%98").fields == (("会", "员"), ("会2", "员"))
+    assert parse_form(URLENCODED, "会=员&".encode() + b"%E4%BC%9A2=%E5%91%98").fields == (("会", "员"), ("会2", "员"))
 
 
 @pytest.mark.parametrize("charset", ["gbk", "GB2312", "gb18030"])
 def test_a_declared_charset_is_honoured(charset: str) -> None:
     content_type = f"application/x-www-form-urlencoded; charset={charset}"
     request = HttpRequest("POST", "/x", {"content-type": content_type}, {}, b"", is_base64=False)
-    assert read_form(request.read_media_type(FORMS), "会=员".encode("gbk")).fields == (("会", "员"),)
+    assert parse_form(request.parse_media_type(FORMS), "会=员".encode("gbk")).fields == (("会", "员"),)
 
 
 @pytest.mark.parametrize("body", [b"a=%ff", b"%ff=a", b"a=%ed%a0%80", b"a=\xe4\xbc"])
 def test_what_is_not_in_the_charset_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput, match="UTF-8"):
-        read_form(URLENCODED, body)
+        parse_form(URLENCODED, body)
 
 
 def test_multipart_keeps_fields_and_files_apart() -> None:
@@ -48,7 +48,7 @@ def test_multipart_keeps_fields_and_files_apart() -> None:
         Part("name", b""),
         Part("list", b"", ""),
     ]
-    assert read_form(MULTIPART, multipart(parts)) == Form(
+    assert parse_form(MULTIPART, multipart(parts)) == Form(
         fields=(("name", "会员"), ("name", "")),
         uploads=(ReadPart("pic", "11024.jpg", "image/jpeg", "", b"\x00\xff\r\n--"), ReadPart("list", "", "", "", b"")),
     )
@@ -56,24 +56,24 @@ def test_multipart_keeps_fields_and_files_apart() -> None:
 
 def test_a_part_may_declare_its_own_charset() -> None:
     part = Part("name", "会员".encode("gbk"), headers=("Content-Type: text/plain; charset=GBK",))
-    assert read_form(MULTIPART, multipart([part])).fields == (("name", "会员"),)
+    assert parse_form(MULTIPART, multipart([part])).fields == (("name", "会员"),)
 
 
 def test_a_files_bytes_are_never_decoded() -> None:
     data = bytes(range(256)) * 8
-    assert read_form(MULTIPART, multipart([Part("pic", data, "图.jpg")])).uploads[0].data == data
+    assert parse_form(MULTIPART, multipart([Part("pic", data, "图.jpg")])).uploads[0].data == data
 
 
 def test_the_longest_name_of_a_file_may_be_written_twice() -> None:
     name = "图" * 255
     disposition = f"Content-Disposition: form-data; name=pic; filename=\"x\"; filename*=UTF-8''{quote(name)}"
     part = f"--{BOUNDARY}\r\n{disposition}\r\n\r\nbytes\r\n--{BOUNDARY}--\r\n".encode()
-    assert read_form(MULTIPART, part).uploads[0].data == b"bytes"
+    assert parse_form(MULTIPART, part).uploads[0].data == b"bytes"
 
 
 def test_a_large_file_stays_whole() -> None:
     data = b"\r\n--" * 800_000
-    assert read_form(MULTIPART, multipart([Part("pic", data, "a.jpg")])).uploads[0].data == data
+    assert parse_form(MULTIPART, multipart([Part("pic", data, "a.jpg")])).uploads[0].data == data
 
 
 PLAIN = multipart([Part("a", b"1"), Part("pic", b"\xff\xd8", "p.jpg")])
@@ -96,14 +96,14 @@ LINE = f"--{BOUNDARY}".encode()
     ids=["preamble", "empty lines", "almost", "padding", "padded end", "no last line", "epilogue", "folded", "case"],
 )
 def test_whatever_rfc_2046_lets_stand_around_the_parts_is_passed_over(body: bytes) -> None:
-    form = read_form(MULTIPART, body)
+    form = parse_form(MULTIPART, body)
     assert form.fields == (("a", "1"),)
     assert [(upload.name, upload.filename, upload.data) for upload in form.uploads] == [("pic", "p.jpg", b"\xff\xd8")]
 
 
 def test_a_part_may_have_eight_headers() -> None:
     part = Part("a", b"1", headers=tuple(f"X-{n}: {'x' * 100}" for n in range(7)))
-    assert read_form(MULTIPART, multipart([part])).fields == (("a", "1"),)
+    assert parse_form(MULTIPART, multipart([part])).fields == (("a", "1"),)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_part_may_have_eight_headers() -> None:
 )
 def test_an_extended_file_name_makes_a_file(parameter: str, filename: str) -> None:
     body = multipart([Part("pic", b"\xff\xd8")]).replace(b'name="pic"', b'name="pic"; ' + parameter.encode())
-    assert read_form(MULTIPART, body).uploads == (ReadPart("pic", filename, "", "", b"\xff\xd8"),)
+    assert parse_form(MULTIPART, body).uploads == (ReadPart("pic", filename, "", "", b"\xff\xd8"),)
 
 
 @pytest.mark.shows(
@@ -122,20 +122,20 @@ def test_an_extended_file_name_makes_a_file(parameter: str, filename: str) -> No
 def test_a_part_of_a_type_that_is_no_text_is_a_file_without_a_name_too(content_type: str) -> None:
     part = Part("pic", b"\xff\xd8", headers=(f"Content-Type: {content_type}",))
     media_type = content_type.partition(";")[0].lower()
-    assert read_form(MULTIPART, multipart([part])) == Form(
+    assert parse_form(MULTIPART, multipart([part])) == Form(
         uploads=(ReadPart("pic", None, media_type, "", b"\xff\xd8"),)
     )
 
 
 def test_a_file_that_has_neither_name_nor_type_is_told_what_it_lacks() -> None:
     with pytest.raises(InvalidInput, match="a file has a file name"):
-        read_form(MULTIPART, multipart([Part("pic", b"\xff\xd8")]))
+        parse_form(MULTIPART, multipart([Part("pic", b"\xff\xd8")]))
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/json", ""])
 def test_a_part_of_text_without_a_file_name_is_a_field(content_type: str) -> None:
     part = Part("list", b"[1]", headers=(f"Content-Type: {content_type}",))
-    assert read_form(MULTIPART, multipart([part])).fields == (("list", "[1]"),)
+    assert parse_form(MULTIPART, multipart([part])).fields == (("list", "[1]"),)
 
 
 @pytest.mark.parametrize("charset", ["gbk", "utf-8"])
@@ -143,14 +143,14 @@ def test_names_are_in_the_declared_charset(charset: str) -> None:
     media_type = MediaType("multipart/form-data", charset, BOUNDARY.encode())
     names = [chr(code) * 5 for code in range(0x4E00, 0x9FA6, 557)]
     body = multipart([*(Part(name, b"1") for name in names), Part("pic", b"2", "图.jpg")])
-    form = read_form(media_type, body.decode().encode(charset))
+    form = parse_form(media_type, body.decode().encode(charset))
     assert [name for name, _ in form.fields] == names
     assert form.uploads == (ReadPart("pic", "图.jpg", "", "", b"2"),)
 
 
 def test_a_file_name_in_another_charset_is_no_reason_to_refuse_the_file() -> None:
     body = multipart([Part("pic", b"2", "照片.jpg")]).decode().encode("gbk")
-    assert [(upload.name, upload.data) for upload in read_form(MULTIPART, body).uploads] == [("pic", b"2")]
+    assert [(upload.name, upload.data) for upload in parse_form(MULTIPART, body).uploads] == [("pic", b"2")]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_file_name_in_another_charset_is_no_reason_to_refuse_the_file() -> Non
 )
 def test_a_transfer_encoding_is_undone(encoding: str, sent: bytes) -> None:
     part = Part("pic", sent, "a.jpg", (f"Content-Transfer-Encoding: {encoding}",))
-    assert read_form(MULTIPART, multipart([part])).uploads[0].data == b"\xff\xd8"
+    assert parse_form(MULTIPART, multipart([part])).uploads[0].data == b"\xff\xd8"
 
 
 @pytest.mark.parametrize(
@@ -181,27 +181,27 @@ def test_a_transfer_encoding_is_undone(encoding: str, sent: bytes) -> None:
 )
 def test_damaged_multipart_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput):
-        read_form(MULTIPART, body)
+        parse_form(MULTIPART, body)
 
 
 @pytest.mark.parametrize("boundary", [b"", b"x" * 71])
 def test_a_boundary_is_needed(boundary: bytes) -> None:
     with pytest.raises(InvalidInput, match="boundary"):
-        read_form(MediaType("multipart/form-data", boundary=boundary), b"--x--")
+        parse_form(MediaType("multipart/form-data", boundary=boundary), b"--x--")
 
 
 def test_a_boundary_may_have_70_characters() -> None:
     body = PLAIN.replace(BOUNDARY.encode(), b"x" * 70)
-    assert read_form(MediaType("multipart/form-data", boundary=b"x" * 70), body).fields == (("a", "1"),)
+    assert parse_form(MediaType("multipart/form-data", boundary=b"x" * 70), body).fields == (("a", "1"),)
 
 
 @pytest.mark.shows("sunmi", "A form has up to 200 parameters, a multipart form up to 40")
 def test_the_number_of_parameters_is_limited() -> None:
     def urlencoded(number: int) -> Form:
-        return read_form(URLENCODED, "&".join(f"{n}=" for n in range(number)).encode())
+        return parse_form(URLENCODED, "&".join(f"{n}=" for n in range(number)).encode())
 
     def in_parts(number: int) -> Form:
-        form = read_form(MULTIPART, multipart(Part(str(n), b"", "f" if n % 2 else None) for n in range(number)))
+        form = parse_form(MULTIPART, multipart(Part(str(n), b"", "f" if n % 2 else None) for n in range(number)))
         return Form(form.fields + tuple((one.name, "") for one in form.uploads))
 
     for read, most in ((urlencoded, MAX_FIELDS), (in_parts, MAX_PARTS)):
@@ -217,5 +217,5 @@ def test_a_form_that_nobody_signed_costs_little_work(unit: bytes) -> None:
     costs = []
     for size in (300, 900, 8000):
         parts = [b"--b\r\n" + head + unit * (size // len(unit)) + b"\r\n\r\nx\r\n" for head in heads]
-        costs.append(cost(partial(read_form, form, b"".join(parts) + b"--b--\r\n")))
+        costs.append(cost(partial(parse_form, form, b"".join(parts) + b"--b--\r\n")))
     assert costs[2].lines <= costs[0].lines + 1_000, "a longer head is refused as soon as a short one"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.base64_text import clean_form_value, read_base64
+from chalicelib.api.base64_text import clean_form_value, parse_base64
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.domain.model import Credentials, Profile
 from chalicelib.services import Services
@@ -59,14 +59,14 @@ def key_for(services: Services, home: Credentials) -> Callable[[str], str]:
 @written
 def test_one_reader_knows_all_that_is_written(write: Callable[[bytes], str]) -> None:
     for length in range(250, len(ANY) + 1):
-        assert read_base64(write(ANY[:length])) == read_base64(clean_form_value(write(ANY[:length]))) == ANY[:length]
+        assert parse_base64(write(ANY[:length])) == parse_base64(clean_form_value(write(ANY[:length]))) == ANY[:length]
 
 
 @pytest.mark.parametrize("text", NO_BASE64)
 def test_what_is_none_is_told(text: str) -> None:
     for one in (text, clean_form_value(text)):
         with pytest.raises(ValueError, match=r"."):
-            read_base64(one)
+            parse_base64(one)
 
 
 @written
@@ -90,7 +90,7 @@ def test_every_dialect_that_takes_base64_takes_it_written_so(
 
 def test_a_form_whose_plus_signs_became_spaces_is_read(app: Chalice, key_for: Callable[[str], str]) -> None:
     text = base64.b64encode(PEOPLE + b" " * 3 + b">>>").decode()
-    assert read_base64(clean_form_value(base64.b64encode(ANY).decode().replace("+", " "))) == ANY
+    assert parse_base64(clean_form_value(base64.b64encode(ANY).decode().replace("+", " "))) == ANY
     body = f"api_key={key_for('deepstack')}&image={text}".encode()
     assert send(app, FACE, body, content_type=FORM, headers={"Host": "127.0.0.1"}).status == 400  # its JSON has an end
 

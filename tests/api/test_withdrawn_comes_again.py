@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.model import Template
-from chalicelib.domain.rules.templates import read_vector
+from chalicelib.domain.rules.templates import parse_vector
 from chalicelib.domain.tenant_settings import FORGET, KEEP
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -83,7 +83,7 @@ def find_traces(box: Box, people: Sequence[Somebody]) -> Iterator[str]:
 
 
 def is_of(template: Template, one: Somebody) -> bool:
-    return float(read_vector(template) @ embedding_of(one.seed)) > ALIKE
+    return float(parse_vector(template) @ embedding_of(one.seed)) > ALIKE
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
-from regulars_edge.config import read_config
+from regulars_edge.config import parse_config
 
 from chalicelib.api.console_files import locate_folder
 from chalicelib.domain.local_time import LocalTime
@@ -62,7 +62,7 @@ def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:
         console.log(JSON.stringify(kinds.map((kind) => edgeFile(kind, given))));
         """,
     )
-    cameras = [one for file in json.loads(written) for one in read_config(tomllib.loads(file)).cameras]
+    cameras = [one for file in json.loads(written) for one in parse_config(tomllib.loads(file)).cameras]
     assert [(one.source, one.place) for one in cameras] == [
         (source, place) for source in ("rtsp", "folder", "rtsp", "usb")
     ]

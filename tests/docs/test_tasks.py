@@ -73,7 +73,7 @@ def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: P
 
 def test_the_uploader_takes_the_file_for_a_stream() -> None:
     [block] = re.findall(r"```toml\n(.*?)```", read(TASKS / "camera.md"), re.DOTALL)
-    [camera] = config.read_config(tomllib.loads(block), environment={}).cameras
+    [camera] = config.parse_config(tomllib.loads(block), environment={}).cameras
     assert (camera.name, camera.source, camera.send) == ("door", "rtsp", "best_shot")
 
 

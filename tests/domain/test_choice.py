@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib.domain.model import MAX_COMPARED, Picture
 from chalicelib.domain.rules.choice import Chooser
 from chalicelib.domain.rules.decision import Population
-from chalicelib.domain.rules.templates import fuse_embeddings, make_template, read_vector
+from chalicelib.domain.rules.templates import fuse_embeddings, make_template, parse_vector
 from tests.support.fakes import CURVE, DIMENSIONS, embedding_of
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,11 +43,11 @@ def test_none_is_lost_one_at_least_is_compared_and_no_more_than_may_be(
 
 def test_of_more_than_eight_those_stay_whose_mean_is_nearest_to_the_mean_of_all() -> None:
     pictures = tuple(picture(number) for number in range(12))
-    mean = fuse_embeddings(np.stack([read_vector(one.templates[0]) for one in pictures]))
+    mean = fuse_embeddings(np.stack([parse_vector(one.templates[0]) for one in pictures]))
 
     def nearness(numbers: list[int]) -> float:
         return float(
-            fuse_embeddings(np.stack([read_vector(pictures[number].templates[0]) for number in numbers])) @ mean
+            fuse_embeddings(np.stack([parse_vector(pictures[number].templates[0]) for number in numbers])) @ mean
         )
 
     chosen = compared_seeds(CHOOSER.choose_pictures(pictures))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 import chalicelib
 from chalicelib.domain.consent import Basis, Consent, Ending
-from chalicelib.domain.effects import DELETING, OF_FACES, Effect, describe_face_change, name_setting, read_setting
+from chalicelib.domain.effects import DELETING, OF_FACES, Effect, describe_face_change, name_setting, parse_setting
 from chalicelib.domain.model import Face, Hold, Restriction
 
 SOURCES = Path(chalicelib.__file__).parent
@@ -66,7 +66,7 @@ def test_a_changed_face_does_what_differs(case: Case) -> None:
 )
 def test_a_setting_is_said_with_its_value_unless_somebody_wrote_it(name: str, value: object, said: object) -> None:
     subject = name_setting(name, value)
-    assert read_setting(subject) == said
+    assert parse_setting(subject) == said
     assert said is not None or subject == name, "a text may name a person"
 
 

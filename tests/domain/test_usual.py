@@ -11,7 +11,7 @@ from chalicelib.book.cameras import CameraSettings, Silence, find_silence
 from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import local_hour
-from chalicelib.domain.opening import DAYS, read_opening, write_opening
+from chalicelib.domain.opening import DAYS, parse_opening, write_opening
 from chalicelib.domain.rules.usual import (
     HOURS_PER_WEEK,
     Usual,
@@ -58,7 +58,7 @@ def test_nobody_is_missed_while_the_shop_is_closed() -> None:
     usual = Usual(tuple(30.0 if 8 <= hour % 24 < 19 else 0.0 for hour in range(HOURS_PER_WEEK)))
     assert is_quieter(usual, HOUR, HOUR + 1)
     assert not is_quieter(usual, HOUR, HOUR + 0.1)
-    assert not is_quieter(usual, HOUR, HOUR + 5, read_opening("Tue-Sun 08:00-19:00"))
+    assert not is_quieter(usual, HOUR, HOUR + 5, parse_opening("Tue-Sun 08:00-19:00"))
     assert not is_quieter(Usual((0.0,) * HOURS_PER_WEEK), HOUR, HOUR + 10_000)
 
 
@@ -74,18 +74,18 @@ def test_nobody_is_missed_while_the_shop_is_closed() -> None:
     ],
 )
 def test_opening_hours_are_read(text: str, hours: int) -> None:
-    assert len(read_opening(text)) == hours
+    assert len(parse_opening(text)) == hours
 
 
 def test_hours_behind_midnight_are_of_the_next_day() -> None:
-    assert sorted(read_opening("Sun 22:00-02:00")) == [0, 1, 166, 167]
+    assert sorted(parse_opening("Sun 22:00-02:00")) == [0, 1, 166, 167]
     assert hour_of_week(HOUR) == 10
 
 
 @pytest.mark.parametrize("text", ["always", "Mo 08:00-19:00", "Mon 8-19", "Mon 08:00-25:00", "Mon 08:60-09:00", ","])
 def test_other_hours_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidInput, match="opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`"):
-        read_opening(text)
+        parse_opening(text)
 
 
 days = st.none() | st.tuples(st.integers(0, 11), st.integers(12, 24))
@@ -94,7 +94,7 @@ days = st.none() | st.tuples(st.integers(0, 11), st.integers(12, 24))
 @given(st.lists(days, min_size=7, max_size=7).filter(any))
 def test_what_is_written_is_read(week: list[tuple[int, int] | None]) -> None:
     hours = {24 * day + hour for day, span in enumerate(week) if span for hour in range(*span)}
-    assert read_opening(write_opening(week)) == hours
+    assert parse_opening(write_opening(week)) == hours
     assert len(DAYS) == 7
 
 

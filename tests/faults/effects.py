@@ -19,7 +19,7 @@ from chalicelib.domain.audit_events import Kind
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
-from chalicelib.privacy.standing import Access, Restored, Standing, hash_with, read_document
+from chalicelib.privacy.standing import Access, Restored, Standing, hash_with, parse_document
 from chalicelib.storage import keys
 from regulars.backup.after import Export, read_changes_since, redo_tenant
 from tests.support.faults.shop import Box, Shop
@@ -64,7 +64,7 @@ def given_back(box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping
         return  # it is erased, which its receipt says
     last = box.services.access.standing.read(tenant)
     _, signed = box.services.access.standing.make_document(tenant)
-    document = read_document(signed)
+    document = parse_document(signed)
     assert document
     export = Export("shop", read_changes_since(written.values(), _LONG_AGO), None, ())
     for name, exports, documents in (("an export", [export], []), ("documents", [], [document])):

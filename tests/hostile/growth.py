@@ -11,15 +11,15 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from chalicelib.api.forms import MAX_BOUNDARY, read_form
+from chalicelib.api.forms import MAX_BOUNDARY, parse_form
 from chalicelib.api.http import JSON, MediaType
-from chalicelib.api.icredit.request import Parameters, decode_base64, read_parameters
+from chalicelib.api.icredit.request import Parameters, decode_base64, parse_parameters
 from chalicelib.api.sunmi.request import Parameters as SunmiParameters
-from chalicelib.api.sunmi.request import SignedForm, is_signed, read_list
+from chalicelib.api.sunmi.request import SignedForm, is_signed, parse_list
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import CapturesWanted
-from chalicelib.api.v1.times import read_time, read_time_parameter
-from chalicelib.api.v1.wire import read_body, read_finite_object, read_query
+from chalicelib.api.v1.times import parse_time, parse_time_parameter
+from chalicelib.api.v1.wire import parse_body, parse_finite_object, parse_query
 from chalicelib.book.cameras import legal_camera_name
 from chalicelib.book.statistics.statistics import normalise_filter
 from chalicelib.book.vision.pictures.containers import drop_metadata, insert_noise
@@ -51,13 +51,13 @@ def members(n: int, *, again: bool = False) -> bytes:
 
 
 def unknown_members(body: bytes) -> object:
-    return read_body(body, NewCamera)
+    return parse_body(body, NewCamera)
 
 
 def form(n: int, name: str = "timestamp", text: str = "9") -> SignedForm:
     public = {"app_id": "a", "random": "123456", "timestamp": "1", "sign": "x"} | {name: text * n}
     body = "&".join(f"{key}={value}" for key, value in public.items()).encode()
-    return SignedForm.read(read_form(URLENCODED, body))
+    return SignedForm.read(parse_form(URLENCODED, body))
 
 
 def of_jpeg(n: int, part: bytes, begin: bytes = b"") -> object:
@@ -65,45 +65,45 @@ def of_jpeg(n: int, part: bytes, begin: bytes = b"") -> object:
 
 
 def of_part(n: int, head: bytes, part: bytes) -> object:
-    return read_form(MULTIPART, HEAD + head + b"\r\n" + part * n + b"\r\n" + LINE + b"--\r\n")
+    return parse_form(MULTIPART, HEAD + head + b"\r\n" + part * n + b"\r\n" + LINE + b"--\r\n")
 
 
 CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     # JSON
-    "a member twice, v1": (4_000, lambda n: partial(read_finite_object, members(n, again=True))),
-    "a member twice, iCREDIT": (4_000, lambda n: partial(read_parameters, MediaType(JSON), members(n, again=True))),
+    "a member twice, v1": (4_000, lambda n: partial(parse_finite_object, members(n, again=True))),
+    "a member twice, iCREDIT": (4_000, lambda n: partial(parse_parameters, MediaType(JSON), members(n, again=True))),
     "unknown members": (2_500, lambda n: partial(unknown_members, members(n))),
-    "nested lists": (40_000, lambda n: lambda: read_finite_object(b"[" * n)),
-    "nested objects": (40_000, lambda n: lambda: read_finite_object(b'{"a":' * n)),
-    "a long number": (100_000, lambda n: lambda: read_finite_object(b'{"a":' + b"9" * n + b"}")),
-    "a long fraction": (100_000, lambda n: lambda: read_finite_object(b'{"a":0.' + b"9" * n + b"}")),
-    "escapes": (20_000, lambda n: lambda: read_finite_object(b'{"a":"' + rb"\u00e9" * n + b'"}')),
-    "half characters": (20_000, lambda n: lambda: read_finite_object(b'{"a":"' + rb"\ud800" * n + b'"}')),
+    "nested lists": (40_000, lambda n: lambda: parse_finite_object(b"[" * n)),
+    "nested objects": (40_000, lambda n: lambda: parse_finite_object(b'{"a":' * n)),
+    "a long number": (100_000, lambda n: lambda: parse_finite_object(b'{"a":' + b"9" * n + b"}")),
+    "a long fraction": (100_000, lambda n: lambda: parse_finite_object(b'{"a":0.' + b"9" * n + b"}")),
+    "escapes": (20_000, lambda n: lambda: parse_finite_object(b'{"a":"' + rb"\u00e9" * n + b'"}')),
+    "half characters": (20_000, lambda n: lambda: parse_finite_object(b'{"a":"' + rb"\ud800" * n + b'"}')),
     # urlencoded forms, and what stands in their values
-    "percent signs": (20_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%" * n)),
-    "escaped bytes": (10_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%e4%bc%9a" * n)),
-    "ampersands": (100_000, lambda n: lambda: read_form(URLENCODED, b"&" * n)),
-    "equals signs": (100_000, lambda n: lambda: read_form(URLENCODED, b"=" * n)),
+    "percent signs": (20_000, lambda n: lambda: parse_form(URLENCODED, b"a=" + b"%" * n)),
+    "escaped bytes": (10_000, lambda n: lambda: parse_form(URLENCODED, b"a=" + b"%e4%bc%9a" * n)),
+    "ampersands": (100_000, lambda n: lambda: parse_form(URLENCODED, b"&" * n)),
+    "equals signs": (100_000, lambda n: lambda: parse_form(URLENCODED, b"=" * n)),
     "a picture escaped twice": (10_000, lambda n: lambda: decode_base64("%2541" * n)),
     "a picture of spaces": (100_000, lambda n: lambda: decode_base64(" " * n)),
     "a picture of line breaks": (100_000, lambda n: lambda: decode_base64("\r\n" * n)),
     "a data URL": (100_000, lambda n: lambda: decode_base64("data:" + ":" * n)),
-    "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).read_number("n")),
-    "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).read_number("n")),
-    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).read_seconds("n")),
-    "a list of commas": (40_000, lambda n: lambda: read_list("list", "," * n)),
-    "a list of quotes": (100_000, lambda n: lambda: read_list("list", "\u201c" * n)),
-    "a list of brackets": (100_000, lambda n: lambda: read_list("list", "[" * n)),
+    "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).parse_number("n")),
+    "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).parse_number("n")),
+    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).parse_seconds("n")),
+    "a list of commas": (40_000, lambda n: lambda: parse_list("list", "," * n)),
+    "a list of quotes": (100_000, lambda n: lambda: parse_list("list", "\u201c" * n)),
+    "a list of brackets": (100_000, lambda n: lambda: parse_list("list", "[" * n)),
     # multipart forms
-    "dashes": (100_000, lambda n: lambda: read_form(MULTIPART, b"-" * n)),
+    "dashes": (100_000, lambda n: lambda: parse_form(MULTIPART, b"-" * n)),
     "dashes in a part": (100_000, lambda n: lambda: of_part(n, b"", b"-")),
     "lines of dashes": (4_000, lambda n: lambda: of_part(n, b"", b"\r\n" + LINE[:-1])),
     "boundaries with blanks": (4_000, lambda n: lambda: of_part(n, b"", b"\r\n" + LINE + b" \t x")),
     "line breaks": (100_000, lambda n: lambda: of_part(n, b"", b"\r\n")),
     "headers": (100_000, lambda n: lambda: of_part(n, b"a:\r\n" * n, b"")),
     "folded headers": (100_000, lambda n: lambda: of_part(n, b"a:b\r\n " * n, b"")),
-    "a header without an end": (100_000, lambda n: lambda: read_form(MULTIPART, HEAD + b"a" * n)),
-    "parts": (10_000, lambda n: lambda: read_form(MULTIPART, (HEAD + b"\r\n\r\n") * n)),
+    "a header without an end": (100_000, lambda n: lambda: parse_form(MULTIPART, HEAD + b"a" * n)),
+    "parts": (10_000, lambda n: lambda: parse_form(MULTIPART, (HEAD + b"\r\n\r\n") * n)),
     "quoted-printable": (
         50_000,
         lambda n: lambda: of_part(n, b"Content-Transfer-Encoding: quoted-printable\r\n", b"=\r\n=3D"),
@@ -113,14 +113,14 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a timestamp of digits": (100_000, lambda n: lambda: form(n)),
     "a sign": (100_000, lambda n: partial(is_signed, [("a", "b")], "key", "x" * n)),
     "a name of blanks": (20_000, lambda n: lambda: form(n, "+" * n + "a", "+")),
-    "a time of digits": (100_000, lambda n: lambda: read_time("2" * n)),
-    "a number as time": (1_000, lambda n: partial(read_time, 10**n)),
-    "a query's number": (100_000, lambda n: lambda: read_query({"limit": ["9" * n]}, CapturesWanted)),
-    "a query's time": (100_000, lambda n: lambda: read_time_parameter("9" * n)),
+    "a time of digits": (100_000, lambda n: lambda: parse_time("2" * n)),
+    "a number as time": (1_000, lambda n: partial(parse_time, 10**n)),
+    "a query's number": (100_000, lambda n: lambda: parse_query({"limit": ["9" * n]}, CapturesWanted)),
+    "a query's time": (100_000, lambda n: lambda: parse_time_parameter("9" * n)),
     # tokens
-    "a token": (100_000, lambda n: lambda: TOKENS.read_position("A" * n, str)),
-    "a token without padding": (100_000, lambda n: lambda: TOKENS.read_position("=" * n, str)),
-    "a forged number": (100_000, lambda n: lambda: TOKENS.read_position(TOKENS.make_token("9" * n), int)),
+    "a token": (100_000, lambda n: lambda: TOKENS.parse_position("A" * n, str)),
+    "a token without padding": (100_000, lambda n: lambda: TOKENS.parse_position("=" * n, str)),
+    "a forged number": (100_000, lambda n: lambda: TOKENS.parse_position(TOKENS.make_token("9" * n), int)),
     # connections
     "bodies that come at once": (250, lambda n: lambda: bodies_at_once(n)),
     # names

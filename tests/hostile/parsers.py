@@ -46,31 +46,31 @@ from regulars_edge.spool.model import Entry
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.api.application import Routes, convert_to_rest_event
-from chalicelib.api.base64_text import clean_form_value, read_base64
-from chalicelib.api.compreface.requests import Options, Sent, read_image_id, read_name_in_path
-from chalicelib.api.forms import read_form
+from chalicelib.api.base64_text import clean_form_value, parse_base64
+from chalicelib.api.compreface.requests import Options, Sent, parse_image_id, parse_name_in_path
+from chalicelib.api.forms import parse_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
-from chalicelib.api.icredit.request import decode_base64, read_parameters
-from chalicelib.api.rekognition.collections import read_place
+from chalicelib.api.icredit.request import decode_base64, parse_parameters
+from chalicelib.api.rekognition.collections import parse_place
 from chalicelib.api.rekognition.requests import REQUESTS
-from chalicelib.api.rekognition.requests import read_members as read_request
+from chalicelib.api.rekognition.requests import parse_members as read_request
 from chalicelib.api.rekognition.signature import SignedRequest, verify_signature
-from chalicelib.api.rekognition.signature import read_signature as read_signature
+from chalicelib.api.rekognition.signature import parse_signature as parse_signature
 from chalicelib.api.sites import is_own_host
 from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
-from chalicelib.api.v1.auth import read_session_token, require_own_page
+from chalicelib.api.v1.auth import parse_session_token, require_own_page
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import Offers
 from chalicelib.api.v1.hooks import NewHook
 from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.routes import OPERATIONS, Operation
-from chalicelib.api.v1.times import read_time, read_time_parameter
-from chalicelib.api.v1.wire import read_body, read_finite_object
+from chalicelib.api.v1.times import parse_time, parse_time_parameter
+from chalicelib.api.v1.wire import parse_body, parse_finite_object
 from chalicelib.auth import passkeys
 from chalicelib.auth.addresses import find_network, find_sender
 from chalicelib.auth.roles import Passkey
 from chalicelib.book.cameras import CameraSettings, legal_camera_name
-from chalicelib.book.faces import read_rank_position
+from chalicelib.book.faces import parse_rank_position
 from chalicelib.book.search.snapshots import segment
 from chalicelib.book.search.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.book.vision.pictures import image
@@ -78,7 +78,7 @@ from chalicelib.book.web_push import new_key, write_push
 from chalicelib.bootstrap import build
 from chalicelib.domain import channels
 from chalicelib.domain.channels import write_message
-from chalicelib.domain.effects import read_setting
+from chalicelib.domain.effects import parse_setting
 from chalicelib.domain.errors import (
     Busy,
     FaceNotFound,
@@ -92,19 +92,19 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.model import Credentials, Edit, JournalEntry, NewFace, Profile, Template
 from chalicelib.domain.observations import Dimensions, ObservationFilter
-from chalicelib.domain.opening import read_opening
+from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.pictures import PictureRules, may_be_read
 from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.domain.webhooks import Way
 from chalicelib.http_client.safe_requests import SafeFetcher, SafePostman
-from chalicelib.http_client.url import read_url
+from chalicelib.http_client.url import parse_url
 from chalicelib.privacy import audit_entries, signing
 from chalicelib.privacy.audit.audit import verified_export
-from chalicelib.privacy.erasure.again import read_receipt
-from chalicelib.privacy.standing import read_document
+from chalicelib.privacy.erasure.again import parse_receipt
+from chalicelib.privacy.standing import parse_document
 from chalicelib.services import Services
-from chalicelib.settings import SettingError, Settings, read_networks
+from chalicelib.settings import SettingError, Settings, parse_networks
 from chalicelib.storage import keys
 from chalicelib.storage.aws import search as remote_search
 from chalicelib.storage.box.uploads import SignedPaths
@@ -118,9 +118,9 @@ from regulars.backup import archive, beside
 from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
 from regulars.models import network
 from regulars.mqtt import frigate
-from regulars.mqtt.discovery import read_device
-from regulars.mqtt.turns import read_turn
-from regulars.serve.asgi import read_paths
+from regulars.mqtt.discovery import parse_device
+from regulars.mqtt.turns import parse_turn
+from regulars.serve.asgi import parse_paths
 from regulars.serve.server import make_site
 from regulars.transfer import exports, services, sources
 from regulars.transfer.command import remove_former_journal
@@ -150,7 +150,7 @@ def plain(read: Read) -> Opened:
     return lambda _: nullcontext(read)
 
 
-PASSKEY_SITE = passkeys.read_site("https://box.example")
+PASSKEY_SITE = passkeys.parse_site("https://box.example")
 
 
 def passkey(data: bytes) -> None:
@@ -161,8 +161,8 @@ def passkey(data: bytes) -> None:
     sent = {"id": "AA", "rawId": "AA", "type": "public-key", "response": {**answer, "userHandle": "AA"}}
     known = Passkey("AA", PASSKEY_SITE.host, signed, 0, datetime.now(UTC))
     for read in (
-        passkeys.read_challenge,
-        passkeys.read_handle,
+        passkeys.parse_challenge,
+        passkeys.parse_handle,
         lambda sent: passkeys.check_registration(PASSKEY_SITE, "AA", sent, known.created_at),
         lambda sent: passkeys.check_sign_in(PASSKEY_SITE, "AA", [known], sent),
     ):
@@ -229,17 +229,17 @@ OFFER = {"captures": OFFERED, "limit": 3, "at": "2026-03-01T12:00:00.5+02:00", "
 
 
 def form_of(data: bytes) -> object:
-    return read_form(MediaType(FORM, one_of([*CHARSETS.values()], data)), data)
+    return parse_form(MediaType(FORM, one_of([*CHARSETS.values()], data)), data)
 
 
 def multipart_of(data: bytes) -> object:
-    return read_form(MediaType("multipart/form-data", one_of([*CHARSETS.values()], data), BOUNDARY.encode()), data)
+    return parse_form(MediaType("multipart/form-data", one_of([*CHARSETS.values()], data), BOUNDARY.encode()), data)
 
 
 def members_of(data: bytes) -> object:
-    read_finite_object(data)
-    tried(*(partial(read_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
-    return read_parameters(MediaType(JSON), data)
+    parse_finite_object(data)
+    tried(*(partial(parse_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
+    return parse_parameters(MediaType(JSON), data)
 
 
 def channel_of(data: bytes) -> object:
@@ -250,7 +250,7 @@ def channel_of(data: bytes) -> object:
     way, method = one_of([*Way], data), one_of(["POST", "PUT"], data)
     channel = channels.check_channel(channels.Channel(way, **fields, method=method, headers=headers))
     if way is not Way.MAIL:
-        read_url(channel.url)
+        parse_url(channel.url)
     channels.check_template(texts[7], None, channel)
     values = {"who": texts[8], "name": texts[8], "camera": "door"}
     if way is Way.PUSH:
@@ -259,16 +259,16 @@ def channel_of(data: bytes) -> object:
 
 
 def opening_of(data: bytes) -> object:
-    return read_opening(data.decode("latin-1"))
+    return parse_opening(data.decode("latin-1"))
 
 
 def content_type_of(data: bytes) -> object:
     request = HttpRequest("POST", "/", {"content-type": data.decode("latin-1")}, {}, data, one_of([True, False], data))
-    return request.read_media_type(FORMS)
+    return request.parse_media_type(FORMS)
 
 
 def signature_of(data: bytes) -> object:
-    form = SignedForm.read(read_form(MediaType(FORM), data))
+    form = SignedForm.read(parse_form(MediaType(FORM), data))
     form.identify("/openapi/face/addFace")
     return is_signed(form.form.fields, "key", form.sign, form.sign_type)
 
@@ -280,7 +280,7 @@ def rekognition_members_of(data: bytes) -> object:
     for kind in REQUESTS.values():
         with suppress(Failure):
             read_request(data, kind)
-    return read_place(PageTokens("q"), data.decode("latin-1"))
+    return parse_place(PageTokens("q"), data.decode("latin-1"))
 
 
 def compreface_request_of(data: bytes) -> object:
@@ -293,10 +293,10 @@ def compreface_request_of(data: bytes) -> object:
     request = HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, False, named)
     sent = Sent.read(request)
     for read in (
-        partial(Options.read, sent), sent.read_page, sent.read_subject, sent.read_new_name, sent.read_ids,
+        partial(Options.read, sent), sent.read_page, sent.parse_subject, sent.parse_new_name, sent.read_ids,
         lambda: sent.read_picture().data,
-        partial(sent.read_vectors, "embeddings"), partial(read_image_id, named["name"]),
-        partial(read_name_in_path, request),
+        partial(sent.read_vectors, "embeddings"), partial(parse_image_id, named["name"]),
+        partial(parse_name_in_path, request),
     ):  # fmt: skip
         with suppress(Failure):
             read()
@@ -305,7 +305,7 @@ def compreface_request_of(data: bytes) -> object:
 
 def target_of(data: bytes) -> object:
     """A request's target, as uvicorn gives it: decoded, and as it came."""
-    return read_paths({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
+    return parse_paths({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
 
 
 def function_url_of(data: bytes) -> object:
@@ -328,7 +328,7 @@ def rekognition_signature_of(data: bytes) -> object:
     authorization, at, path, body = (*data.decode("latin-1").split("\n", 3), "", "", "")[:4]
     headers = {"authorization": authorization, "x-amz-date": at, "host": "box"}
     request, now = SignedRequest(path, headers, body.encode(), {path: [at]}), datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
-    verify_signature(read_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=())
+    verify_signature(parse_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=())
     return None
 
 
@@ -336,10 +336,10 @@ def sunmi_parameters_of(data: bytes) -> object:
     media_type = one_of([MediaType(FORM), MediaType("multipart/form-data", boundary=BOUNDARY.encode())], data)
     if data.startswith(b"--"):
         media_type = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
-    found = Parameters.read(read_form(media_type, data), frozenset(words.SUNMI_NAMES))
+    found = Parameters.read(parse_form(media_type, data), frozenset(words.SUNMI_NAMES))
     for name in found.values:
         tried(
-            lambda name=name: found.read_number(name, 1, 100),
+            lambda name=name: found.parse_number(name, 1, 100),
             lambda name=name: found.read_ids(name),
             lambda name=name: found.required_file(name),
             found.list_others,
@@ -349,14 +349,14 @@ def sunmi_parameters_of(data: bytes) -> object:
 
 def icredit_parameters_of(data: bytes) -> object:
     media_type = MediaType(JSON) if data.startswith(b"{") else MediaType(FORM)
-    found = read_parameters(media_type, data)
+    found = parse_parameters(media_type, data)
     for name in found.values:
         tried(
-            found.read_labels,
-            lambda name=name: found.read_token(name),
-            lambda name=name: found.read_number(name, 1, 999),
-            lambda name=name: found.read_seconds(name),
-            lambda name=name: found.read_flag(name),
+            found.parse_labels,
+            lambda name=name: found.parse_token(name),
+            lambda name=name: found.parse_number(name, 1, 999),
+            lambda name=name: found.parse_seconds(name),
+            lambda name=name: found.parse_flag(name),
             lambda name=name: decode_base64(found.required_text(name)),
         )
     return found
@@ -365,14 +365,14 @@ def icredit_parameters_of(data: bytes) -> object:
 def base64_of(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
     with suppress(ValueError):
-        read_base64(clean_form_value(text))
-    return read_base64(text)
+        parse_base64(clean_form_value(text))
+    return parse_base64(text)
 
 
 def time_of(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
-    read_time(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data))
-    return read_time_parameter(text)
+    parse_time(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data))
+    return parse_time_parameter(text)
 
 
 def cookie_of(data: bytes) -> object:
@@ -382,11 +382,11 @@ def cookie_of(data: bytes) -> object:
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
-    return read_session_token(request.headers, None)
+    return parse_session_token(request.headers, None)
 
 
 def sender_behind(told: str) -> str:
-    return find_sender("127.0.0.1", {"x-forwarded-for": told}, read_networks("127.0.0.1"))[0]
+    return find_sender("127.0.0.1", {"x-forwarded-for": told}, parse_networks("127.0.0.1"))[0]
 
 
 # --- whole requests ---------------------------------------------------------------------------------------------------
@@ -668,7 +668,7 @@ def picture_of(data: bytes) -> None:
 
 def edge_picture_of(data: bytes) -> object:
     whole = edge_picture.is_whole(edge_picture.JPEG, data)
-    return edge_picture.read_content(data), whole, edge_picture.read_exif_ms(data, UTC, 1_800_000_000_000)
+    return edge_picture.parse_content(data), whole, edge_picture.parse_exif_ms(data, UTC, 1_800_000_000_000)
 
 
 exif_texts = st.text(st.characters(max_codepoint=127), max_size=8)
@@ -721,15 +721,15 @@ def journal_of(data: bytes) -> object:
 def page_token_of(data: bytes) -> None:
     """The token as it is, and one that is forged for such a place."""
     text = data.decode("utf-8", "replace")
-    tried(lambda: PAGE_TOKENS.read_position(text))
+    tried(lambda: PAGE_TOKENS.parse_position(text))
     if text.isascii():
-        tried(lambda: PAGE_TOKENS.read_position(PAGE_TOKENS._tokens.make_token(text)))
+        tried(lambda: PAGE_TOKENS.parse_position(PAGE_TOKENS._tokens.make_token(text)))
 
 
 def sorted_list_place_of(data: bytes) -> None:
     for order in (FaceOrder.NAME, FaceOrder.VISITS):
         with suppress(ValueError, TypeError, RecursionError):  # of which a page token makes a refusal
-            read_rank_position(order, data.decode("utf-8", "replace"))
+            parse_rank_position(order, data.decode("utf-8", "replace"))
 
 
 def backup_of(*names: str) -> bytes:
@@ -827,11 +827,11 @@ STANDS = {
 
 
 def standing_of(data: bytes) -> object:
-    document = read_document(json.loads(data))
+    document = parse_document(json.loads(data))
     if document is None:
         return None
     standing = document.read_standing()
-    return [read_setting(name) for name in standing.settings], standing
+    return [parse_setting(name) for name in standing.settings], standing
 
 
 @contextmanager
@@ -991,7 +991,7 @@ def fetched(data: bytes) -> object:
 
 
 def url_of(data: bytes) -> object:
-    return read_url(data.decode("utf-8", "replace"), user_ports=one_of([True, False], data))
+    return parse_url(data.decode("utf-8", "replace"), user_ports=one_of([True, False], data))
 
 
 class Said:
@@ -1019,7 +1019,7 @@ def client_answer_of(data: bytes) -> object:
     return read_answer(response, CameraKeyMade)
 
 
-PICTURE = edge_picture.read_content(PICTURES[0])
+PICTURE = edge_picture.parse_content(PICTURES[0])
 UPLOADS = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
 SERVICE_ANSWERS = [
     b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(UPLOADS),
@@ -1053,11 +1053,11 @@ PROBE_MATCH = (
 
 
 def probe_answer_of(data: bytes) -> None:
-    onvif.read_device(data, "10.0.0.9", PROBED)
+    onvif.parse_device(data, "10.0.0.9", PROBED)
 
 
 def spooled_name_of(data: bytes) -> None:
-    files.read_name(data.decode("latin-1"))
+    files.parse_name(data.decode("latin-1"))
 
 
 def asked_host_of(data: bytes) -> None:
@@ -1068,11 +1068,11 @@ def first_form_of(data: bytes) -> None:
     """Read what a caller in its network sends to a new box: a Host, and the form."""
     host, _, body = data.partition(b"\n")
     first_page.find_objection(host.decode("latin-1"), None, "10.0.0.7", ())
-    form = first_page.read_form(body)
+    form = first_page.parse_form(body)
     assert "<script" not in first_page.make_page(form).lower()
-    camera = first_page.read_camera(form)
+    camera = first_page.parse_camera(form)
     assert re.match(r"(rtsps?|https?)://[^/]|[0-9a-fA-F:.%]+", camera.url)
-    first_page.read_code(form.code, None)
+    first_page.parse_code(form.code, None)
 
 
 def box_report_of(data: bytes) -> None:
@@ -1488,11 +1488,11 @@ PARSERS = {
         any_bytes,
     ),
     "Frigate's messages": Parser(
-        plain(frigate.read_event), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
+        plain(frigate.parse_event), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
         [as_json(frigates_message("1607123955.475377-mxklsc", 1607123965.975463))], json_values,
     ),
     "Frigate's lists of events": Parser(
-        plain(frigate.read_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
+        plain(frigate.parse_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
         [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2, "data": {"snapshot_frame_time": 2}}])],
         json_values,
     ),
@@ -1532,7 +1532,7 @@ PARSERS = {
         former_journals, (), ("regulars.transfer.command",), [b'{"import": {}}\n{}\n', b"7\n"], any_bytes
     ),
     "what others keep at a broker": Parser(
-        plain(lambda data: (read_device(data), read_turn(data))), (),
+        plain(lambda data: (parse_device(data), parse_turn(data))), (),
         ("regulars.mqtt.discovery", "regulars.mqtt.turns"),
         [b'{"device": {"configuration_url": "http://box:8000"}}', b'{"rank": "0", "host": "box"}'], any_bytes,
     ),
@@ -1541,7 +1541,7 @@ PARSERS = {
         [b"https://door:8443/x?channel=1", b"rtsp://[::1]/x"], any_bytes,
     ),
     "receipts": Parser(
-        plain(lambda data: read_receipt(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        plain(lambda data: parse_receipt(json.loads(data))), (InvalidInput, ValueError, RecursionError),
         ("chalicelib.privacy.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.sign_statement({"id": "7"}, signing.new_key()[0]))],
         json_values,

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.domain.errors import Busy, Unusable
 from chalicelib.http_client.connection import Connector, Deadline, dial
 from chalicelib.http_client.safe_requests import OF_TENANT, SafeFetcher
-from chalicelib.http_client.url import Target, is_public, read_redirect, read_url
+from chalicelib.http_client.url import Target, is_public, parse_redirect, parse_url
 from chalicelib.storage.ports import PictureFetcher
 from tests.support.web.hostile_urls import (
     A_FEW_NOT_PUBLIC,
@@ -296,7 +296,7 @@ def test_dialer_closes_what_it_could_not_connect() -> None:
 OWN_PORTS = {"http://public.example:443/", "http://public.example:8080/", "https://public.example:80/"}
 """What pictures are not fetched from; of these, hooks may use ports from 1024 on."""
 
-ORIGIN = read_url("http://public.example/here")
+ORIGIN = parse_url("http://public.example/here")
 RELATIVE = {
     *("", "//", "http:", "http://", "http:///", "http:///picture.jpg", "http://?picture.jpg"),
     *("http:public.example/", "public.example/picture.jpg"),
@@ -306,11 +306,11 @@ RELATIVE = {
 
 def readers(url: str) -> Iterator[Callable[[], Target]]:
     """All ways in which such a URL comes to us: a picture's, a hook's, a redirect's."""
-    yield lambda: read_url(url)
+    yield lambda: parse_url(url)
     if url not in OWN_PORTS:
-        yield lambda: read_url(url, user_ports=True)
+        yield lambda: parse_url(url, user_ports=True)
     if url not in RELATIVE:
-        yield lambda: read_redirect(ORIGIN, url.encode(errors="surrogatepass").decode("latin-1"))
+        yield lambda: parse_redirect(ORIGIN, url.encode(errors="surrogatepass").decode("latin-1"))
 
 
 @pytest.mark.parametrize("url", HOSTILE_URLS, ids=ascii)
@@ -327,7 +327,7 @@ def test_every_hostile_url_is_refused_however_it_comes(url: str) -> None:
 
 @pytest.mark.parametrize("url", sorted(RELATIVE))
 def test_redirect_without_a_host_stays_with_the_one_it_came_from(url: str) -> None:
-    assert read_redirect(ORIGIN, url).host == ORIGIN.host
+    assert parse_redirect(ORIGIN, url).host == ORIGIN.host
 
 
 def test_hostile_urls_are_many_and_none_is_there_twice() -> None:

@@ -98,7 +98,7 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
     product = packs.read_pack().manifest
     entry = {**json.loads(curve.read_text())[OWN_MODEL], "usual": 0.5}
     (beside / packs.CALIBRATION).write_text(json.dumps({product.embedding.model: entry}))
-    np.save(beside / packs.BESIDE_A_CURVE, product.read_population().rows[:20])
+    np.save(beside / packs.BESIDE_A_CURVE, product.parse_population().rows[:20])
     for name, people in ((NAME, 0), (packs.DEFAULT_PACK, 20)):
         pack = packs.find(tmp_path / "models", name)
         folder = unpacked(package._list_pack_files(pack), tmp_path / "zip") / name
@@ -108,7 +108,7 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
             pack.manifest.impostor_curve,
             pack.manifest.measured.usual,
         )
-        assert len(found.read_population().rows) == people
+        assert len(found.parse_population().rows) == people
         assert all((folder / file.name).read_bytes() == pack.read_content(file.name) for file in pack.files)
     folder = unpacked(package._list_pack_files(packs.read_pack()), tmp_path / "again") / packs.DEFAULT_PACK
-    assert len(manifest.read_manifest(folder).read_population().rows) == len(product.read_population().rows) > 200
+    assert len(manifest.read_manifest(folder).parse_population().rows) == len(product.parse_population().rows) > 200

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regulars_edge import config as edge_config
 
 from chalicelib.domain.setting import Setting
-from chalicelib.settings import SettingError, Settings, name_variable, read_named
+from chalicelib.settings import SettingError, Settings, name_variable, parse_named
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
@@ -152,7 +152,7 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_sets_nothing(
     added = added_by_kubernetes(service, address, ports)
     assert configuration.read_settings({}, added) == configuration.read_settings({}, {})
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}) == Settings(storage=Path("d"))
-    assert edge_config.read_config(EDGE, environment={**added, **HOME}) == edge_config.read_config(
+    assert edge_config.parse_config(EDGE, environment={**added, **HOME}) == edge_config.parse_config(
         EDGE, environment=HOME
     )
 
@@ -287,9 +287,9 @@ def test_every_row_reads_a_text(row: Setting) -> None:
         "public_url": "https://box.example",
         "endpoint_hosts": "faces.example, 10.0.0.2:8000",
     }
-    assert read_named(row, own.get(row.name) or texts.get(row.kind, (*row.choices, "text")[0]), "here")
+    assert parse_named(row, own.get(row.name) or texts.get(row.kind, (*row.choices, "text")[0]), "here")
 
 
 def test_a_value_is_read_by_its_row_alone() -> None:
     with pytest.raises(SettingError, match=r"^here is a number from 1 to 36500, not 'x'$"):
-        read_named(TABLE["capture_days"], "x", "here")
+        parse_named(TABLE["capture_days"], "x", "here")

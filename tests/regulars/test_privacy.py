@@ -238,7 +238,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
         book.services.erasure.steps.most_named = 2
         assert erase(data, "--face", eva, "--receipt", str(receipt), "--yes") == 0
         key = book.services.audit.signing.read_face_key("shop")
-    said = [signing.read_statement(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
+    said = [signing.parse_statement(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
     assert sorted(one for each in said for one in list_named_faces(each, key, [eva, *parts])) == sorted([eva, *parts])
     assert len(said) == 3
 

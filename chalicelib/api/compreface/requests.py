@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.api.base64_text import read_base64
-from chalicelib.api.forms import Form, Texts, read_form, read_value
+from chalicelib.api.base64_text import parse_base64
+from chalicelib.api.forms import Form, Texts, parse_form, parse_value
 from chalicelib.api.http import FORMS, JSON, MULTIPART, Failure, HttpRequest, Part
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.names import LONGEST_NAME
@@ -56,20 +56,20 @@ class Sent(Texts, frozen=True):
     @classmethod
     def read(cls, request: HttpRequest) -> Sent:
         """Read the query and the body, if its method has one. Raises Refused, Failure."""
-        query = dict(_read_query(request.query))
+        query = dict(_parse_query(request.query))
         if request.method in ("GET", "DELETE"):
             return cls(query)
-        sent_type = request.read_media_type((JSON, *FORMS))
+        sent_type = request.parse_media_type((JSON, *FORMS))
         body = request.read_body(request.limit_bytes(ONE_BOX_BODY_BYTES))
         if sent_type.name == JSON:
-            return cls(query, json=_read_json(body), is_json=True)
+            return cls(query, json=_parse_json(body), is_json=True)
         if sent_type.name == MULTIPART and not sent_type.boundary:
             first_line = body.partition(b"\n")[0].strip()  # "--" and the boundary, which the header did not name
             form_type = replace(sent_type, boundary=first_line[2:])
         else:
             form_type = sent_type
         try:
-            form = read_form(form_type, body) if body else Form()
+            form = parse_form(form_type, body) if body else Form()
         except InvalidInput as error:
             raise Failure(0, str(error)) from error
         first_values = dict(reversed(form.fields))  # of a field that came twice, the first one counts
@@ -91,14 +91,14 @@ class Sent(Texts, frozen=True):
             raise Failure(5, f"Field {name} cannot be empty")
         return member
 
-    def read_subject(self) -> str:
+    def parse_subject(self) -> str:
         """Return the name in the parameter `subject`. Raises Failure."""
         name = self.values.get("subject")
         if name is None:
             raise Failure(33, "Required parameter subject is missing")
         return check_name(name)
 
-    def read_new_name(self) -> str:
+    def parse_new_name(self) -> str:
         """Return the name in a JSON body: its member `subject`, or all of it. Raises Failure."""
         name = self.json.get("subject") if isinstance(self.json, dict) else self.json
         if not isinstance(name, str) or not name.strip():
@@ -115,7 +115,7 @@ class Sent(Texts, frozen=True):
             raise Failure(0, "The body is a JSON list of image ids")
         if len(self.json) > 1_000:
             raise Failure(26, "1,000 ids are deleted at once, at most")
-        return [read_image_id(text) for text in self.json]
+        return [parse_image_id(text) for text in self.json]
 
     def read_page(self) -> tuple[int, int]:
         """Return the number of the page, from 0, and its size; what is no such number counts as not sent."""
@@ -162,11 +162,11 @@ class Options(Struct, frozen=True):
         plugins are left out.
         """
         defaults = cls()
-        limit = _read_parameter(sent, "limit", defaults.limit, _read_whole, "a whole number")
-        count = _read_parameter(sent, "prediction_count", defaults.count, _read_whole, "a whole number")
-        threshold = _read_parameter(sent, "det_prob_threshold", defaults.threshold, _read_finite, "a number")
-        status = _read_parameter(sent, "status", defaults.status, _read_flag, "true or false")
-        detects = _read_parameter(sent, "detect_faces", defaults.detects, _read_flag, "true or false")
+        limit = _parse_parameter(sent, "limit", defaults.limit, _parse_whole, "a whole number")
+        count = _parse_parameter(sent, "prediction_count", defaults.count, _parse_whole, "a whole number")
+        threshold = _parse_parameter(sent, "det_prob_threshold", defaults.threshold, _parse_finite, "a number")
+        status = _parse_parameter(sent, "status", defaults.status, _parse_flag, "true or false")
+        detects = _parse_parameter(sent, "detect_faces", defaults.detects, _parse_flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),
@@ -194,20 +194,20 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_name_in_path(request: HttpRequest) -> str:
+def parse_name_in_path(request: HttpRequest) -> str:
     """Return the name in a path, which may have slashes. Raises Failure."""
     parts = (request.parameters.get(name) for name in ("name", "second", "third"))
     return check_name("/".join(part for part in parts if part is not None))
 
 
-def read_image_id(value: Any) -> str:
+def parse_image_id(value: Any) -> str:
     """Return an id of an example. Raises Failure if it is no UUID."""
     if not isinstance(value, str) or not is_uuid(value):
         raise Failure(0, f"An image id is a UUID, not {str(value)[:40]!r}")
     return value
 
 
-def _read_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
+def _parse_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
     """Yield the parameters, of repeated ones the first last, so that it counts."""
     for name, values in query.items():
         first_part, *other_parts = _JOINED.split(values[0])
@@ -217,10 +217,10 @@ def _read_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]
         yield name, first_part
 
 
-def _read_json(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     """Read any JSON value. Raises Failure."""
     try:
-        return read_value(body)
+        return parse_value(body)
     except InvalidInput as error:
         raise Failure(0, f"The body is no JSON that can be read: {error}") from error
 
@@ -229,12 +229,14 @@ def _decode_base64(value: Any) -> bytes:
     if not isinstance(value, str):
         raise _NOT_BASE64
     try:
-        return read_base64(value)
+        return parse_base64(value)
     except ValueError:
         raise _NOT_BASE64 from None
 
 
-def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], right_values: str) -> _Value:
+def _parse_parameter(
+    sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], right_values: str
+) -> _Value:
     """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
     try:
@@ -243,17 +245,17 @@ def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str]
         raise Failure(0, f"{name} is {right_values}, not {str(text)[:40]!r}") from None
 
 
-def _read_whole(text: str) -> int:
+def _parse_whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError(text)
     return min(int(text), _MAX_WHOLE)
 
 
-def _read_flag(text: str) -> bool:
+def _parse_flag(text: str) -> bool:
     return _FLAGS[text.lower()]
 
 
-def _read_finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value

@@ -30,8 +30,8 @@ from chalicelib.api.compreface.requests import (
     ONE_BOX_BODY_BYTES,
     PLUGINS,
     RULES,
-    read_image_id,
-    read_name_in_path,
+    parse_image_id,
+    parse_name_in_path,
 )
 from chalicelib.api.credentials import Head, KeyCredential, find_by_service_key
 from chalicelib.api.http import Failure, HttpRequest, Provide, Refused, Views, make_search_headers
@@ -83,7 +83,7 @@ def verify(context: CompreFaceContext) -> Body:
 def verify_embeddings(context: CompreFaceContext) -> Body:
     """Compare embeddings with an example, if the path has the example's id; else with an embedding that was sent."""
     if "id" in context.request.parameters:
-        targets, id_ = context.sent.read_vectors("embeddings"), read_image_id(context.request.parameters["id"])
+        targets, id_ = context.sent.read_vectors("embeddings"), parse_image_id(context.request.parameters["id"])
         normalize_vectors(context, targets)  # what is wrong with them is said first
         example = _find_example(context, id_, "Image Id is incorrect")
         report_people([example.face.faceid])
@@ -163,11 +163,11 @@ def list_subjects(context: CompreFaceContext) -> Body:
 
 
 def add_subject(context: CompreFaceContext) -> Body:
-    return {"subject": context.services.subjects.add(context.tenant, context.group, context.sent.read_new_name()).name}
+    return {"subject": context.services.subjects.add(context.tenant, context.group, context.sent.parse_new_name()).name}
 
 
 def rename_subject(context: CompreFaceContext) -> Body:
-    name, new = read_name_in_path(context.request), context.sent.read_new_name()
+    name, new = parse_name_in_path(context.request), context.sent.parse_new_name()
     if name == new:
         return {"updated": False}
     _find_subject(context, name)  # raises if there is none
@@ -176,7 +176,7 @@ def rename_subject(context: CompreFaceContext) -> Body:
 
 
 def delete_subject(context: CompreFaceContext) -> Body:
-    subject = _find_subject(context, read_name_in_path(context.request))
+    subject = _find_subject(context, parse_name_in_path(context.request))
     context.services.subjects.delete(context.tenant, context.group, [subject], context.key.id)
     return {"subject": subject.name}
 
@@ -203,7 +203,7 @@ def list_examples(context: CompreFaceContext) -> Body:
 
 
 def add_example(context: CompreFaceContext) -> Body:
-    name, photo = context.sent.read_subject(), context.sent.read_picture()
+    name, photo = context.sent.parse_subject(), context.sent.read_picture()
     least_score = compute_least_score(context.options.threshold)
     with translate_unusable(photo):
         added = context.services.subjects.enrol_photo(
@@ -234,7 +234,7 @@ def _find_subjects(context: CompreFaceContext, name: str | None) -> list[User]:
 
 
 def delete_example(context: CompreFaceContext) -> Body:
-    id_ = read_image_id(context.request.parameters["id"])
+    id_ = parse_image_id(context.request.parameters["id"])
     example = _find_example(context, id_, f"Image {id_} not found")
     context.services.subjects.remove_example(context.tenant, example, context.key.id)
     return _describe_example(example)
@@ -257,12 +257,12 @@ def delete_examples(context: CompreFaceContext) -> list[Body]:
 
 
 def show_example(context: CompreFaceContext) -> Response:
-    return _show_picture(context, read_image_id(context.request.parameters["id"]))
+    return _show_picture(context, parse_image_id(context.request.parameters["id"]))
 
 
 def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
-    id_ = read_image_id(request.parameters["id"])
+    id_ = parse_image_id(request.parameters["id"])
     holder = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
     if holder is None:
         return _answer_picture(b"")
@@ -281,7 +281,7 @@ def recognize(context: CompreFaceContext) -> Body:
 
 def verify_example(context: CompreFaceContext) -> Body:
     """Compare the faces of a picture with those of one example."""
-    photo, id_ = context.sent.read_picture(), read_image_id(context.request.parameters["id"])
+    photo, id_ = context.sent.read_picture(), parse_image_id(context.request.parameters["id"])
     context.options  # noqa: B018 -- what is wrong with the values comes before what is not there
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _find_example(context, id_, "Image Id is incorrect")
@@ -392,7 +392,7 @@ for _one in OPERATIONS:
     _BY_PATH.setdefault(_one.path, {"OPTIONS": answer_preflight})[_one.method] = _one.answer
 
 
-def read_claim(_settings: Settings, request: Head) -> KeyCredential:
+def parse_credential(_settings: Settings, request: Head) -> KeyCredential:
     """Read the key of a request."""
     return KeyCredential(find_by_service_key, request.headers.get("x-api-key", ""))
 
@@ -401,7 +401,7 @@ VIEWS = Views(
     answer_error=lambda error, _: answer_error(error)[1],
     unknown_path="There is no such path here: docs/compreface.md names those that are.",
     body_too_long=Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
-    read_claim=read_claim,
+    parse_credential=parse_credential,
     max_bytes_by_route={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
     answers_by_path=_BY_PATH,
     answer_refusal=make_response,

@@ -12,7 +12,7 @@ from chalicelib.auth.roles import Role
 from chalicelib.domain.audit_events import Kind, kinds_by_name
 from chalicelib.domain.setting import setting
 from chalicelib.privacy.reading import data_by_name
-from chalicelib.settings import read_networks
+from chalicelib.settings import parse_networks
 
 SERVICE = "deepstack"
 PREFIX = "/v1/vision/"
@@ -31,7 +31,7 @@ class KeylessClients(Keyless, frozen=True):
         (),
         "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
         name="deepstack_networks",
-        read=read_networks,
+        read=parse_networks,
         nothing="none",
     )
 

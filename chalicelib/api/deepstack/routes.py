@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from chalicelib import telemetry
 from chalicelib.api import http
-from chalicelib.api.base64_text import clean_form_value, read_base64
-from chalicelib.api.credentials import NOBODY, Head, KeyCredential, find_by_service_key, read_form_value
+from chalicelib.api.base64_text import clean_form_value, parse_base64
+from chalicelib.api.credentials import NOBODY, Head, KeyCredential, find_by_service_key, parse_form_value
 from chalicelib.api.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
 from chalicelib.api.forms import Form, read_sent_form
 from chalicelib.api.http import (
@@ -80,21 +80,21 @@ class DeepStackContext(Struct, frozen=True):
     values: Mapping[str, str]
     uploads: Sequence[Part]
 
-    def read_userid(self) -> str:
+    def parse_userid(self) -> str:
         """Return the name that was sent. Raises Failure."""
         name = self.values.get("userid", "")
         if not name.strip():
             raise Failure(0, "userid not specified")
         return name
 
-    def read_image(self) -> bytes:
+    def parse_image(self) -> bytes:
         """Return the picture that was sent. Raises Failure."""
         image = next((part.data for part in self.uploads if part.name == "image"), None)
         if image is None:
             raise Failure(0, NO_IMAGE)
         return image
 
-    def read_least_confidence(self, default: float) -> float:
+    def parse_least_confidence(self, default: float) -> float:
         """Return `min_confidence`. Raises Failure."""
         text = self.values.get("min_confidence") or str(default)
         try:
@@ -123,7 +123,7 @@ LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 
 
 def detect(context: DeepStackContext) -> Body:
-    image, min_score = context.read_image(), context.read_least_confidence(LEAST_DETECTED)
+    image, min_score = context.parse_image(), context.parse_least_confidence(LEAST_DETECTED)
     picture = _look_at_picture(context, image, embeds=False)
     faces = [face for face in picture.described.faces if face.detected.score >= min_score]
     return {
@@ -140,7 +140,7 @@ def register(context: DeepStackContext) -> Body:
     several, or REGISTER_TIME was over before it. `looks_like` is the name of somebody else whom a picture looks like.
     Raises Failure if no name or no picture was sent. Raises the error of the first picture if all are refused.
     """
-    name, subjects, clock = context.read_userid(), context.services.subjects, context.services.clock
+    name, subjects, clock = context.parse_userid(), context.services.subjects, context.services.clock
     if not context.uploads:
         raise Failure(0, NO_IMAGE)
     is_known = subjects.find(context.tenant, context.group, name, matches_case=True) is not None
@@ -175,7 +175,7 @@ def recognize(context: DeepStackContext) -> Body:
 
     `min_confidence` can only raise the least closeness that gets a name (LEAST_NAMED).
     """
-    image, min_closeness = context.read_image(), max(LEAST_NAMED, context.read_least_confidence(LEAST_NAMED))
+    image, min_closeness = context.parse_image(), max(LEAST_NAMED, context.parse_least_confidence(LEAST_NAMED))
     picture = _look_at_picture(context, image, embeds=True)
     faces = picture.described.faces
     if not faces:
@@ -215,7 +215,7 @@ def list_names(context: DeepStackContext) -> Body:
 def delete(context: DeepStackContext) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = context.services.subjects
-    if (subject := subjects.find(context.tenant, context.group, context.read_userid(), matches_case=True)) is not None:
+    if (subject := subjects.find(context.tenant, context.group, context.parse_userid(), matches_case=True)) is not None:
         subjects.delete(context.tenant, context.group, [subject], context.key.id)
 
 
@@ -268,7 +268,7 @@ class DeepStackOperation(Struct, frozen=True):
         """Authenticate the form and answer by the view. If pictures were sent, the answer has their times."""
         most_bytes = request.limit_bytes(MAX_PICTURE_BYTES)
         form = read_sent_form(request, most_bytes) if request.read_body(most_bytes) else Form()
-        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
+        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_parse_base64_pictures(form))
         holder = authenticate(services, request, values.get("api_key", ""), self.act)
         act = DIALECT.make_act(self.act, f"key {holder.key.id}", holder.tenant)
         enter_book(request.headers, holder.tenant, act.by)
@@ -302,13 +302,13 @@ STATUS_PATHS = (
 needed."""
 
 
-def _read_base64_pictures(form: Form) -> Iterator[Part]:
+def _parse_base64_pictures(form: Form) -> Iterator[Part]:
     """Yield the picture among the fields: `image` in base64, of a client that sends no file. Raises Failure."""
     for name, value in form.fields:
         if name == "image" and value:
             try:
                 yield Part(
-                    name=name, filename=None, media_type="", charset="", data=read_base64(clean_form_value(value))
+                    name=name, filename=None, media_type="", charset="", data=parse_base64(clean_form_value(value))
                 )
             except ValueError:
                 raise Failure(0, NO_IMAGE) from None
@@ -377,7 +377,7 @@ def _find_keyless_holder(services: Services, name: str | None, act: str) -> Hold
     return None if own_key is None else use_key(services, DIALECT, tenant, own_key, act)
 
 
-def read_claim(settings: Settings, request: Head) -> KeyCredential:
+def parse_credential(settings: Settings, request: Head) -> KeyCredential:
     """Read the key in a form or, without one, whose calls from this address are. A question of status needs none."""
     if not request.path.startswith(PREFIX):
         return NOBODY
@@ -385,14 +385,14 @@ def read_claim(settings: Settings, request: Head) -> KeyCredential:
         tenant = find_tenant_of_keyless_client(settings, request.client, request.headers)
     except Failure:
         tenant = None
-    return KeyCredential(find_by_service_key, read_form_value(b"api_key", request.body), tenant, in_body=True)
+    return KeyCredential(find_by_service_key, parse_form_value(b"api_key", request.body), tenant, in_body=True)
 
 
 VIEWS = Views(
     answer_error=lambda error, _: answer_error(error)[1],
     unknown_path="There is no such path here: docs/deepstack.md names those that are.",
     body_too_long=Refused(413, "The body is larger than 20 MiB."),
-    read_claim=read_claim,
+    parse_credential=parse_credential,
     max_bytes_by_route={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
     answers_by_path={one.path: {"POST": one.answer} for one in OPERATIONS}
     | {path: {"GET": _answer_status} for path in STATUS_PATHS},

@@ -25,7 +25,7 @@ from chalicelib.api.http import (
     make_json_response,
 )
 from chalicelib.api.icredit import DIALECT
-from chalicelib.api.icredit.request import Parameters, read_parameters
+from chalicelib.api.icredit.request import Parameters, parse_parameters
 from chalicelib.domain import errors
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
@@ -94,8 +94,8 @@ class ICreditOperation(Struct, frozen=True):
             services = provide()
             tenant = authenticate(request, services)
             enter_book(request.headers, tenant, _APPCODE)
-            media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
-            context = ICreditContext(services, tenant, read_parameters(media_type, body), headers)
+            media_type, body = request.parse_media_type((*FORMS, JSON)), request.read_body()
+            context = ICreditContext(services, tenant, parse_parameters(media_type, body), headers)
             # What `manage` does depends on a parameter.
             control = context.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
             name = " ".join(filter(None, (self.name, control)))
@@ -121,7 +121,7 @@ def authenticate(request: HttpRequest, services: Services) -> Tenant:
     It counts whatever is answered, but not twice if it is tried again after a change of the model. Raises Refused: 400
     if the code is missing or unknown, 403 if the tenant is disabled or its quota is used up.
     """
-    appcode = read_appcode(request.headers, request.query)
+    appcode = parse_appcode(request.headers, request.query)
     newest = services.tenants.find_by_appcode(appcode) if appcode else None
     tenant = newest or (services.tenants.find_by_old_appcode(appcode, DIALECT.name) if appcode else None)
     if tenant is None:
@@ -134,7 +134,7 @@ def authenticate(request: HttpRequest, services: Services) -> Tenant:
     return tenant
 
 
-def read_appcode(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> str | None:
+def parse_appcode(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> str | None:
     """Read the app code from `Authorization: APPCODE <code>`, else from the query, in which its name has any case."""
     scheme, _, code = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == _APPCODE:

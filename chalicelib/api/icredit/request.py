@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from chalicelib.api.base64_text import clean_form_value, read_base64
-from chalicelib.api.forms import Form, Texts, collect_once, read_form, read_object
+from chalicelib.api.base64_text import clean_form_value, parse_base64
+from chalicelib.api.forms import Form, Texts, collect_once, parse_form, parse_object
 from chalicelib.api.http import JSON, MediaType
 from chalicelib.domain.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.domain.local_time import LAST_SECOND
@@ -28,11 +28,11 @@ _TIMES_ENCODED = 2
 class Parameters(Texts, frozen=True):
     """Parameters by name; an empty one counts as not sent."""
 
-    def read_labels(self) -> Labels:
+    def parse_labels(self) -> Labels:
         """Read LABLE_A to LABLE_D, which may also be spelled LABEL_A to LABEL_D."""
-        return Labels(*(self._read_label(letter) for letter in "ABCD"))
+        return Labels(*(self._parse_label(letter) for letter in "ABCD"))
 
-    def read_token(self, name: str) -> str:
+    def parse_token(self, name: str) -> str:
         """Read a PERSON_TOKEN. Raises FaceNotFound for a text that cannot be one."""
         token = self.required_text(name).strip()
         if not is_faceid(token):
@@ -41,7 +41,7 @@ class Parameters(Texts, frozen=True):
             )
         return token
 
-    def read_seconds(self, name: str) -> int:
+    def parse_seconds(self, name: str) -> int:
         """Read a required time in UNIX seconds."""
         text = self.required_text(name)
         if not _DIGITS.fullmatch(text) or int(text) > LAST_SECOND:
@@ -50,13 +50,13 @@ class Parameters(Texts, frozen=True):
             )
         return int(text)
 
-    def read_flag(self, name: str) -> bool:
+    def parse_flag(self, name: str) -> bool:
         text = self.text(name)
         if text not in (None, "0", "1"):
             raise InvalidInput(f"{name} is 1 (yes) or 0 (no, as when it is not sent), not {text[:40]!r}")
         return text == "1"
 
-    def _read_label(self, letter: str) -> str:
+    def _parse_label(self, letter: str) -> str:
         spelled = {value for name in (f"LABLE_{letter}", f"LABEL_{letter}") if (value := self.text(name))}
         if len(spelled) > 1:
             raise InvalidInput(f"LABLE_{letter} and LABEL_{letter} are one label, and they differ: send one of them")
@@ -66,14 +66,14 @@ class Parameters(Texts, frozen=True):
         return label
 
 
-def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
+def parse_parameters(media_type: MediaType, body: bytes) -> Parameters:
     """Read the parameters from the body of a form or a JSON object. Raises InvalidInput."""
     if media_type.name != JSON:
-        return Parameters(collect_once(_list_pairs(read_form(media_type, body))))
-    sent_object = read_object(
+        return Parameters(collect_once(_list_pairs(parse_form(media_type, body))))
+    sent_object = parse_object(
         body, media_type.codec, parse_int=str, parse_float=str
     )  # so that numbers keep their digits
-    return Parameters({name: _read_scalar(name, value) for name, value in sent_object.items()})
+    return Parameters({name: _parse_scalar(name, value) for name, value in sent_object.items()})
 
 
 def decode_base64(sent_text: str) -> bytes:
@@ -85,7 +85,7 @@ def decode_base64(sent_text: str) -> bytes:
     if len(text) > MAX_ENCODED:
         raise Unusable(f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller picture")
     try:
-        return read_base64(text)
+        return parse_base64(text)
     except ValueError as error:
         raise Unusable("IMAGE is not base64: encode the picture's bytes, then URL-encode the text in a form") from error
 
@@ -99,7 +99,7 @@ def _list_pairs(form: Form) -> Iterable[tuple[str, str]]:
             raise InvalidInput(f"{upload.name[:100]!r} is sent as text; a picture as base64") from error
 
 
-def _read_scalar(name: str, value: Any) -> str:
+def _parse_scalar(name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chalicelib.api.credentials import Head, KeyCredential
 from chalicelib.api.http import Views, make_search_headers
 from chalicelib.api.icredit import DIALECT, PREFIX
-from chalicelib.api.icredit.operation import CODES, PERSONS, Body, ICreditContext, ICreditOperation, read_appcode
+from chalicelib.api.icredit.operation import CODES, PERSONS, Body, ICreditContext, ICreditOperation, parse_appcode
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput, RegularsError
@@ -66,10 +66,10 @@ def manage(context: ICreditContext) -> Body:
 
 def enrol(context: ICreditContext) -> Body:
     parameters, enrolment = context.parameters, context.services.enrolment.everybody
-    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.parse_labels()
     if _is_token(parameters):
         return describe_enrolled_faces(
-            [enrolment.enrol_stored_face(context.tenant, group, parameters.read_token("IMAGE"), labels)]
+            [enrolment.enrol_stored_face(context.tenant, group, parameters.parse_token("IMAGE"), labels)]
         )
     picture, rules = _read_picture(context)
     return describe_enrolled_faces(enrolment.enrol_all_in_picture(context.tenant, group, picture, rules, labels))
@@ -82,9 +82,9 @@ def search(context: ICreditContext) -> Body:
     the observations that it makes.
     """
     parameters, analysis = context.parameters, context.services.recognition.face_analysis
-    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.parse_labels()
     if _is_token(parameters):
-        match = analysis.search_by_face(context.tenant, parameters.read_token("IMAGE"), group, labels)
+        match = analysis.search_by_face(context.tenant, parameters.parse_token("IMAGE"), group, labels)
         matches = [match] if match else []
     else:
         picture, rules = _read_picture(context)
@@ -97,7 +97,7 @@ def search(context: ICreditContext) -> Body:
 def delete(context: ICreditContext) -> Body:
     parameters = context.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
-    token = _read_token_to_delete(parameters)
+    token = _parse_token_to_delete(parameters)
     deleted = context.services.deletion.delete_faces_of_group(context.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
@@ -134,7 +134,7 @@ def _read_picture(context: ICreditContext) -> tuple[bytes, PictureRules]:
         return context.services.ports.pictures_by_url.fetch(url, context.tenant.name), PICTURES_BY_URL
 
 
-def _read_token_to_delete(parameters: Parameters) -> str:
+def _parse_token_to_delete(parameters: Parameters) -> str:
     """Read the token from PERSON_TOKEN, or from IMAGE with IMAGE_TYPE 3.
 
     Raises InvalidInput if both are missing or they differ.
@@ -145,7 +145,7 @@ def _read_token_to_delete(parameters: Parameters) -> str:
         raise InvalidInput("a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with IMAGE_TYPE 3")
     if person_token and image_token and person_token.strip() != image_token.strip():
         raise InvalidInput("PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete")
-    return parameters.read_token("PERSON_TOKEN" if person_token else "IMAGE")
+    return parameters.parse_token("PERSON_TOKEN" if person_token else "IMAGE")
 
 
 _UNITS: Mapping[str, tuple[Granularity, str]] = {
@@ -162,13 +162,13 @@ def query(context: ICreditContext) -> Body:
     from chalicelib.book.statistics.statistics import PAGE_SIZES
 
     parameters, max_page_size = context.parameters, PAGE_SIZES[-1]
-    start, end = _read_span(parameters)
+    start, end = _parse_span(parameters)
     page = context.services.statistics.observations.query(
         context.tenant,
-        _read_filter(parameters),
+        _parse_filter(parameters),
         start,
         end,
-        page_size=parameters.read_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size) or max_page_size,  # None: not said
+        page_size=parameters.parse_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size) or max_page_size,  # None: not said
         page_token=parameters.text("PAGE_TOKEN"),
     )
     persons = [_describe_observation(observation) for observation in page.observations]  # the dialect's word
@@ -185,9 +185,9 @@ def analysis(context: ICreditContext) -> Body:
     if statistical not in _UNITS:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
     granularity, unit = _UNITS[statistical]
-    start, end = _read_span(parameters)
-    fill, distinct = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT")
-    sent_filter = _read_filter(parameters)
+    start, end = _parse_span(parameters)
+    fill, distinct = parameters.parse_flag("FILL"), parameters.parse_flag("DISTINCT")
+    sent_filter = _parse_filter(parameters)
     visitor_filter = context.services.statistics.visitors.read_staff(context.tenant).leave_out(sent_filter)
     amounts = context.services.statistics.count_by_time(
         context.tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
@@ -198,14 +198,14 @@ def analysis(context: ICreditContext) -> Body:
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
 
-def _read_span(parameters: Parameters) -> tuple[int, int]:
-    start, end = parameters.read_seconds("START_TIME"), parameters.read_seconds("END_TIME")
+def _parse_span(parameters: Parameters) -> tuple[int, int]:
+    start, end = parameters.parse_seconds("START_TIME"), parameters.parse_seconds("END_TIME")
     if end < start:
         raise InvalidInput(f"END_TIME ({end}) lies before START_TIME ({start}): swap them")
     return start, end
 
 
-def _read_filter(parameters: Parameters) -> ObservationFilter:
+def _parse_filter(parameters: Parameters) -> ObservationFilter:
     """Read the filter. Raises InvalidInput for a token that no face can have.
 
     A token that no face has now is no mistake, because observations outlive faces.
@@ -215,7 +215,7 @@ def _read_filter(parameters: Parameters) -> ObservationFilter:
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):
         raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")
-    return ObservationFilter(parameters.read_labels(), parameters.text("PERSON_GROUP_LABEL"), token)
+    return ObservationFilter(parameters.parse_labels(), parameters.text("PERSON_GROUP_LABEL"), token)
 
 
 def describe_enrolled_faces(faces: Sequence[EnrolledFace]) -> Body:
@@ -316,9 +316,9 @@ def _find_tenant(services: Services, appcode: str) -> Tenant | None:
     return services.tenants.find_by_appcode(appcode) or services.tenants.find_by_old_appcode(appcode, DIALECT.name)
 
 
-def read_claim(_settings: Settings, request: Head) -> KeyCredential:
+def parse_credential(_settings: Settings, request: Head) -> KeyCredential:
     """Read the app code of a request."""
-    return KeyCredential(_find_tenant, read_appcode(request.headers, parse_qs(request.query)) or "")
+    return KeyCredential(_find_tenant, parse_appcode(request.headers, parse_qs(request.query)) or "")
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
@@ -330,7 +330,7 @@ VIEWS = Views(
     answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
     unknown_path=f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
     body_too_long=InvalidInput("The body is larger than 4 MiB."),
-    read_claim=read_claim,
+    parse_credential=parse_credential,
     answers_by_path={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
     make_gateway_fields=make_gateway_fields,
 )

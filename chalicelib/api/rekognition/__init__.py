@@ -19,7 +19,7 @@ _HOST = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
 """Compiled when the setting is read: that takes longer than all else here, and a cold start waits for it."""
 
 
-def _read_hosts(text: str) -> tuple[str, ...]:
+def _parse_hosts(text: str) -> tuple[str, ...]:
     names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not all(re.fullmatch(_HOST, name) for name in names):
         raise ValueError("is names such as faces.example or 10.0.0.2:8000, with commas between them")
@@ -32,7 +32,7 @@ class SignedHosts(Struct, frozen=True):
     endpoint_hosts: tuple[str, ...] = setting(
         (),
         "names, with ports, by which clients of the Rekognition dialect call a proxy that changes `Host`",
-        read=_read_hosts,
+        read=_parse_hosts,
         nothing="none",
     )
 

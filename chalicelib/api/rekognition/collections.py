@@ -75,7 +75,7 @@ def list_collections(context: RekognitionContext, members: Members) -> Members:
     """List a page of the collections' names."""
     max_groups = members.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {context.tenant.name}")
-    last_sort_key = read_place(tokens, members.get("NextToken"))
+    last_sort_key = parse_place(tokens, members.get("NextToken"))
     groups = [group for group in context.services.groups.list_all(context.tenant) if _is_collection(group)]
     remaining_groups = [group for group in groups if last_sort_key is None or _make_sort_key(group) > last_sort_key]
     page = remaining_groups[:max_groups]
@@ -101,7 +101,7 @@ def describe_collection(context: RekognitionContext, members: Members) -> Member
 
 
 def tag_resource(context: RekognitionContext, members: Members) -> None:
-    name, tags = _read_arn(members["ResourceArn"]), members["Tags"]
+    name, tags = _parse_arn(members["ResourceArn"]), members["Tags"]
     context.change_once(
         lambda: context.services.groups.add_tags(
             context.tenant, find_collection(context, name).name, tags, context.request_id
@@ -110,7 +110,7 @@ def tag_resource(context: RekognitionContext, members: Members) -> None:
 
 
 def untag_resource(context: RekognitionContext, members: Members) -> None:
-    name, tags = _read_arn(members["ResourceArn"]), members["TagKeys"]
+    name, tags = _parse_arn(members["ResourceArn"]), members["TagKeys"]
     context.change_once(
         lambda: context.services.groups.remove_tags(
             context.tenant, find_collection(context, name).name, tags, context.request_id
@@ -119,7 +119,7 @@ def untag_resource(context: RekognitionContext, members: Members) -> None:
 
 
 def list_tags_for_resource(context: RekognitionContext, members: Members) -> Members:
-    return {"Tags": dict(find_collection(context, _read_arn(members["ResourceArn"])).tags)}
+    return {"Tags": dict(find_collection(context, _parse_arn(members["ResourceArn"])).tags)}
 
 
 def find_collection(context: RekognitionContext, name: str) -> Group:
@@ -139,12 +139,12 @@ def write_model_version(context: RekognitionContext) -> str:
     return f"7.{context.services.ports.model_number(context.tenant.model)}"
 
 
-def read_place(tokens: PageTokens, token: str | None) -> str | None:
+def parse_place(tokens: PageTokens, token: str | None) -> str | None:
     """Return the place that a NextToken names; None if there is none, or it is empty. Raises Failure."""
     if not token:
         return None
     try:
-        return tokens.read_position(token, str)
+        return tokens.parse_position(token, str)
     except InvalidInput:
         raise Failure("InvalidPaginationTokenException", "Invalid Pagination Token") from None
 
@@ -162,7 +162,7 @@ def _make_sort_key(group: Group) -> str:
     return f"1{0 if group.created_at is None else milliseconds(group.created_at):013d}{group.id}"
 
 
-def _read_arn(text: str) -> str:
+def _parse_arn(text: str) -> str:
     """Return the collection that an ARN names. Raises Failure."""
     arn_match = _ARN.fullmatch(text)
     if arn_match is None:
@@ -211,13 +211,13 @@ def list_faces(context: RekognitionContext, members: Members) -> Members:
     """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of both."""
     group = find_collection(context, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
-    asked_ids = None if "FaceIds" not in members else [read_faceid(text) for text in members["FaceIds"]]
+    asked_ids = None if "FaceIds" not in members else [parse_faceid(text) for text in members["FaceIds"]]
     wanted_ids: Sequence[str] | None = asked_ids
     if "UserId" in members:
         ids_of_user = context.services.users.get(context.tenant, group, members["UserId"]).faceids
         wanted_ids = [faceid for faceid in ids_of_user if asked_ids is None or faceid in asked_ids]
     tokens = PageTokens(f"faces {context.tenant.name} {group.id}")
-    position = read_place(tokens, members.get("NextToken"))
+    position = parse_place(tokens, members.get("NextToken"))
     lists = context.services.faces.lists
     faces, following = (
         lists.list_by_enrolment(context.tenant, group, max_faces, position)
@@ -235,7 +235,7 @@ def delete_faces(context: RekognitionContext, members: Members) -> Members:
     A face stays if it belongs to a user. A face that is not in the collection is named, too.
     """
     group = find_collection(context, members["CollectionId"])
-    asked_ids = {read_faceid(text): text for text in members["FaceIds"]}
+    asked_ids = {parse_faceid(text): text for text in members["FaceIds"]}
     deleted_ids: set[str] = set()
     for number, batch in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
         deleted_ids |= _delete_batch(context, group, batch, number)
@@ -251,7 +251,7 @@ def delete_faces(context: RekognitionContext, members: Members) -> Members:
 
 def search_faces(context: RekognitionContext, members: Members) -> Members:
     """Search for faces of the collection that are like one of them."""
-    group, faceid = find_collection(context, members["CollectionId"]), read_faceid(members["FaceId"])
+    group, faceid = find_collection(context, members["CollectionId"]), parse_faceid(members["FaceId"])
     face = find_face(context, group, faceid)
     audit_events.report_people([faceid])
     similar_faces = context.services.recognition.ranking.rank_faces_like(
@@ -338,7 +338,7 @@ def write_faceid(faceid: str) -> str:
     return f"00000000-0000-0000-{digits[:4]}-{digits[4:]}"
 
 
-def read_faceid(faceid: str) -> str:
+def parse_faceid(faceid: str) -> str:
     """Return the book's id of a face, in whichever form it was sent."""
     number_match = _OF_NUMBER.fullmatch(faceid)
     number = int(number_match[1] + number_match[2], 16) if number_match else 0
@@ -393,7 +393,7 @@ def delete_user(context: RekognitionContext, members: Members) -> None:
 def list_users(context: RekognitionContext, members: Members) -> Members:
     group = find_collection(context, members["CollectionId"])
     tokens = PageTokens(f"users {context.tenant.name} {group.id}")
-    position = read_place(tokens, members.get("NextToken"))
+    position = parse_place(tokens, members.get("NextToken"))
     users, following = context.services.users.read_page(
         context.tenant, group, members.get("MaxResults", MOST_USERS), position
     )
@@ -428,7 +428,7 @@ def _change_user_faces(
 
     def work() -> dict[str, Any]:
         group = find_collection(context, members["CollectionId"])
-        faceids = [read_faceid(text) for text in members["FaceIds"]]
+        faceids = [parse_faceid(text) for text in members["FaceIds"]]
         return change(context.tenant, group, members["UserId"], faceids, request=context.request_id).write_progress()
 
     outcome = UserOutcome.read_progress(context.change_once(work))
@@ -454,7 +454,7 @@ def search_users(context: RekognitionContext, members: Members) -> Members:
             context.tenant, group, user, least_similarity=min_similarity, max_users=max_users
         )
         return {**_describe_user_matches(context, similar_users), "SearchedUser": {"UserId": user.id}}
-    face = find_face(context, group, read_faceid(members["FaceId"]))
+    face = find_face(context, group, parse_faceid(members["FaceId"]))
     audit_events.report_people([face.faceid])
     similar_users = ranking.rank_users_like_face(
         context.tenant, group, face, least_similarity=min_similarity, max_users=max_users

@@ -219,7 +219,7 @@ def _read_context(
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
-    members = requests.read_members(body, requests.REQUESTS[operation])
+    members = requests.parse_members(body, requests.REQUESTS[operation])
     id_ = sent_headers.get(_INVOCATION) or sent_signature.signature
     context = RekognitionContext(
         services, tenant, sent_signature.region, id_, _identify_request(operation, sent_headers, members)
@@ -301,7 +301,7 @@ def _require_signed(
 def _read_signature(request: HttpRequest, sent_headers: Mapping[str, str]) -> signature.SentSignature:
     """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
-        return signature.read_signature(sent_headers, presigned="X-Amz-Signature" in request.query)
+        return signature.parse_signature(sent_headers, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:
         if failure.code != signature.MISSING or not request.is_through_gateway:
             raise

@@ -152,7 +152,7 @@ class Members(Struct, frozen=True):
 Kind = Text | Number | Blob | ListOf | MapOf | Members
 
 
-def read_members(body: bytes, request: Members) -> dict[str, Any]:
+def parse_members(body: bytes, request: Members) -> dict[str, Any]:
     """Read a request's members. Raises Failure: SerializationException, ValidationException."""
     try:
         value = json.loads(body.decode() or "{}", parse_constant=_refuse_constant)

@@ -24,7 +24,7 @@ def answer(provide: Provide, request: HttpRequest) -> Response:
     return operation.answer(provide, request, _VIEWS)
 
 
-def read_claim(_settings: Settings, request: Head) -> Credential:
+def parse_credential(_settings: Settings, request: Head) -> Credential:
     """Read the id of the access key that signed a request."""
     scheme, _, parameters = request.headers.get("authorization", "").strip().partition(" ")
     if scheme != signature.ALGORITHM:
@@ -37,7 +37,7 @@ VIEWS = Views(
     answer_error=operation.answer_error,
     unknown_path="Operations are called by POST.",
     body_too_long=operation.make_too_long(operation.ONE_BOX_BODY_BYTES),
-    read_claim=read_claim,
+    parse_credential=parse_credential,
     max_bytes_by_route={("POST", ROOT): operation.ONE_BOX_BODY_BYTES},
     answers_by_path={ROOT: {"POST": answer}},
 )

@@ -60,7 +60,7 @@ class SentSignature(Struct, frozen=True):
         return f"{self.day}/{self.region}/{self.service}/{self.terminator}"
 
 
-def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> SentSignature:
+def parse_signature(headers: Mapping[str, str], *, presigned: bool = False) -> SentSignature:
     """Read the signature from the headers, whose names are in small letters.
 
     Raises Failure if there is none, if it is in the URL (`presigned`), or if one of its parts is missing.
@@ -85,7 +85,7 @@ def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Se
     if unsigned_names:
         raise _make_incomplete(f"SignedHeaders must name {', '.join(unsigned_names)}")
     id_, day, region, service, terminator = credential
-    sent_at, signed_at = _read_time(headers)
+    sent_at, signed_at = _parse_time(headers)
     return SentSignature(
         access_key_id=id_,
         day=day,
@@ -137,7 +137,7 @@ def verify_signature(
     matches = [hmac.compare_digest(candidate.encode(), sent_signature.signature.encode()) for candidate in candidates]
     if not any(matches):
         fault = "The secret, the path, the host or a signed header differs from what arrived here"
-        raise Failure("InvalidSignatureException", f"{_DIFFERS} {fault}; Host arrived as {_read_host(request)!r}.")
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} {fault}; Host arrived as {_parse_host(request)!r}.")
 
 
 def compute_signature(sent_signature: SentSignature, request: SignedRequest, body_hash: str, secret: str) -> str:
@@ -171,7 +171,7 @@ def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) ->
         for path in dict.fromkeys([path_without_slash, prefix + path_without_slash])
         for begin in (path or "/", f"{path}/")
     ]
-    for host in dict.fromkeys([_read_host(request), *hosts]):
+    for host in dict.fromkeys([_parse_host(request), *hosts]):
         for path in dict.fromkeys([request.path or "/", *other_paths]):
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
@@ -190,7 +190,7 @@ def _require_now(sent_signature: SentSignature, now: datetime, tolerance: timede
     raise Failure("InvalidSignatureException", text)
 
 
-def _read_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
+def _parse_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
     text = headers.get("x-amz-date", "")
     try:
         return text, datetime.strptime(text, _TIME).replace(tzinfo=UTC)
@@ -198,7 +198,7 @@ def _read_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
         raise _make_incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {text[:40]!r}") from None
 
 
-def _read_host(request: SignedRequest) -> str:
+def _parse_host(request: SignedRequest) -> str:
     return request.headers.get("host", "")
 
 

@@ -64,12 +64,12 @@ class Parameters(Texts, frozen=True):
         """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
         known_names = own_names | PUBLIC | {alias for alias, name in ALIASES.items() if name in own_names}
 
-        def read_name(sent_name: str) -> str:
+        def parse_name(sent_name: str) -> str:
             name = match_name(sent_name, known_names)
             return ALIASES.get(name, name) if name in known_names else name
 
-        fields = [(read_name(name), value) for name, value in form.fields]
-        files = [(read_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
+        fields = [(parse_name(name), value) for name, value in form.fields]
+        files = [(parse_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
         collect_once([*fields, *files])
         return cls(dict(fields), dict(files), own_names)
 
@@ -80,7 +80,7 @@ class Parameters(Texts, frozen=True):
 
     def read_texts(self, name: str) -> list[str]:
         """Read a required list of texts of any length."""
-        return read_list(name, self.required_text(name))
+        return parse_list(name, self.required_text(name))
 
     def read_ids(self, name: str) -> list[str]:
         """Read a required list of texts of 1 to _LONGEST_ID characters."""
@@ -113,7 +113,7 @@ class Parameters(Texts, frozen=True):
         return {name: value for name, value in self.values.items() if name not in other_uses}
 
 
-def read_list(name: str, text: str) -> list[str]:
+def parse_list(name: str, text: str) -> list[str]:
     """Read a JSON array of texts, also with other quotes; a text that is not JSON is split at its commas."""
     # Single quotes last: within double ones they are apostrophes.
     for json_text in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
@@ -175,7 +175,7 @@ class SignedForm(Struct, frozen=True):
         if not _DIGITS.fullmatch(public["timestamp"]):
             raise InvalidInput("timestamp has digits only: seconds since 1970")
         app_id, random, timestamp, sign = (public[name] for name in _REQUIRED)
-        return cls(form, app_id, random, timestamp, sign, _read_sign_type(public.get("sign_type") or SignType.MD5))
+        return cls(form, app_id, random, timestamp, sign, _parse_sign_type(public.get("sign_type") or SignType.MD5))
 
     def authenticate(self, services: Services) -> Tenant:
         """Return the tenant that signed the form. Raises StaleRequest, WrongCredentials, TenantDisabled."""
@@ -240,7 +240,7 @@ class SignedForm(Struct, frozen=True):
             )
 
 
-def _read_sign_type(text: str) -> SignType:
+def _parse_sign_type(text: str) -> SignType:
     try:
         return SignType(text.upper())
     except ValueError:

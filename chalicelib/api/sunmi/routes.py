@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import asdict
 
-from chalicelib.api.credentials import Head, SignatureCredential, read_form_value
+from chalicelib.api.credentials import Head, SignatureCredential, parse_form_value
 from chalicelib.api.forms import Form
 from chalicelib.api.http import Views, make_search_headers
 from chalicelib.api.sunmi import PREFIX
@@ -69,8 +69,8 @@ def add_face(context: SunmiContext, parameters: Parameters) -> Body:
         PICTURES,
         NewFace(
             faceid=parameters.text("faceid"),
-            age=parameters.read_number("age", 0, 120),
-            gender=_read_gender(parameters),
+            age=parameters.parse_number("age", 0, 120),
+            gender=_parse_gender(parameters),
             values={name: value for name, value in parameters.list_others().items() if value},
         ),
         request=context.request_id,
@@ -85,8 +85,8 @@ def update_face(context: SunmiContext, parameters: Parameters) -> None:
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),
         picture=parameters.file("pic"),
-        age=parameters.read_number("age", 0, 120),
-        gender=_read_gender(parameters),
+        age=parameters.parse_number("age", 0, 120),
+        gender=_parse_gender(parameters),
         values=parameters.list_others(),
     )
     group_name, faceid = parameters.required_text("group_name"), parameters.required_text("faceid")
@@ -122,13 +122,13 @@ def get_face(context: SunmiContext, parameters: Parameters) -> Body:
 
 def get_face_list(context: SunmiContext, parameters: Parameters) -> Body:
     name = parameters.required_text("group_name")
-    page_num, page_size = parameters.read_number("page_num", low=1), parameters.read_number("page_size", 1, 100)
+    page_num, page_size = parameters.parse_number("page_num", low=1), parameters.parse_number("page_size", 1, 100)
     page = context.services.faces.read_page(context.tenant, name, page_num or 1, page_size or 10)
     return {"total_num": page.group.count, **_render_page(page)}
 
 
 def get_face_by_arrival(context: SunmiContext, parameters: Parameters) -> Body:
-    name, number = parameters.required_text("group_name"), parameters.read_number("num", 1, 10)
+    name, number = parameters.required_text("group_name"), parameters.parse_number("num", 1, 10)
     return _render_page(context.services.faces.list_longest_away(context.tenant, name, number or 1))
 
 
@@ -142,8 +142,8 @@ def get_face_by_picture(context: SunmiContext, parameters: Parameters) -> Body:
     return render_face(search.match.face, search.match.group)
 
 
-def _read_gender(parameters: Parameters) -> Gender | None:
-    number = parameters.read_number("gender", 0, 2)
+def _parse_gender(parameters: Parameters) -> Gender | None:
+    number = parameters.parse_number("gender", 0, 2)
     return None if number is None else GENDERS[number]
 
 
@@ -178,12 +178,12 @@ def get_group_list(context: SunmiContext, _: Parameters) -> Body:
 
 
 def add_face_info_item(context: SunmiContext, parameters: Parameters) -> None:
-    group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
+    group_name, names = parameters.required_text("group_name"), _parse_attribute_names(parameters)
     context.services.groups.add_attributes(context.tenant, group_name, names, request=context.request_id)
 
 
 def remove_face_info_item(context: SunmiContext, parameters: Parameters) -> None:
-    group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
+    group_name, names = parameters.required_text("group_name"), _parse_attribute_names(parameters)
     context.services.groups.remove_attributes(context.tenant, group_name, names, request=context.request_id)
 
 
@@ -202,12 +202,12 @@ class _GroupFields(NamedTuple):
 
 def _read_group_fields(context: SunmiContext, parameters: Parameters) -> _GroupFields:
     """Read the fields of a group, which are all required but the capacity. Raises InvalidInput."""
-    read = parameters.required_number if context.tenant.limits.group_capacity_required else parameters.read_number
+    read = parameters.required_number if context.tenant.limits.group_capacity_required else parameters.parse_number
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
     return _GroupFields(name, capacity, parameters.required_maybe_empty("description"))
 
 
-def _read_attribute_names(parameters: Parameters) -> list[str]:
+def _parse_attribute_names(parameters: Parameters) -> list[str]:
     """Read the names, trimmed as all parameters' names are, because addFace sends values under these names."""
     number, names = parameters.required_number("num"), parameters.read_texts("name_list")
     if number != len(names):
@@ -307,9 +307,9 @@ _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
 
-def read_claim(_settings: Settings, request: Head) -> SignatureCredential:
+def parse_credential(_settings: Settings, request: Head) -> SignatureCredential:
     """Read the app_id that signed a request."""
-    return SignatureCredential(find_signer, read_form_value(b"app_id", request.body), remember_signer)
+    return SignatureCredential(find_signer, parse_form_value(b"app_id", request.body), remember_signer)
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
@@ -321,7 +321,7 @@ VIEWS = Views(
     answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
     unknown_path=f"There is no such call here: by POST, there are {', '.join(one.name for one in ENDPOINTS)}.",
     body_too_long=InvalidInput("The body is larger than 4 MiB."),
-    read_claim=read_claim,
+    parse_credential=parse_credential,
     answers_by_path={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
     make_gateway_fields=make_gateway_fields,
 )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from chalicelib.api.http import JSON, HttpRequest
-from chalicelib.api.sites import is_of_another_site, is_of_this_host, read_host
+from chalicelib.api.sites import is_of_another_site, is_of_this_host, parse_host
 from chalicelib.auth.roles import ApiKey, Member, Role, Session
 from chalicelib.domain.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.domain.model import Tenant
@@ -130,7 +130,7 @@ def authenticate(request: HttpRequest, services: Services) -> Caller:
     public_url = services.settings.public_url
     if "authorization" in request.headers:
         caller = _authenticate_bearer(request.headers["authorization"], services)
-    elif (token := read_session_token(request.headers, public_url)) is not None:
+    elif (token := parse_session_token(request.headers, public_url)) is not None:
         session = services.access.sessions.find(token)
         if session is None:
             raise WrongCredentials("this session is over: sign in again")
@@ -180,7 +180,7 @@ def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:
     return by_https or (public_url or "").startswith("https:")
 
 
-def read_session_token(headers: Mapping[str, str], public_url: str | None) -> str | None:
+def parse_session_token(headers: Mapping[str, str], public_url: str | None) -> str | None:
     """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice.
 
     An earlier version named the cookie without the port: such a session goes on.
@@ -234,7 +234,7 @@ def require_own_page(request: HttpRequest, public_url: str | None) -> None:
             "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
         )
     if request.encoded_body or request.headers.get("content-type"):
-        request.read_media_type((JSON,))
+        request.parse_media_type((JSON,))
 
 
 def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
@@ -246,7 +246,7 @@ def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
 def find_origin(request: HttpRequest, public_url: str | None) -> str:
     """Return the origin of the page that asks, as its browser says, else that of the service."""
     sent_origin = request.headers.get("origin", "")
-    our_hosts = {request.headers.get("host", "").lower(), read_host(public_url or "")} - {""}
-    if read_host(sent_origin) in our_hosts:
+    our_hosts = {request.headers.get("host", "").lower(), parse_host(public_url or "")} - {""}
+    if parse_host(sent_origin) in our_hosts:
         return sent_origin.lower()
     return f"http{'s' if is_secure(request.headers, public_url) else ''}://{request.headers.get('host', '').lower()}"

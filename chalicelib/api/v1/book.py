@@ -21,7 +21,7 @@ from chalicelib.api.v1.shapes import (
     Portrait,
     describe_decision,
     describe_portrait,
-    read_number,
+    parse_number,
 )
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.auth.roles import Role
@@ -440,7 +440,7 @@ def _describe_seen_face(context: V1Context, observation: observations.Observatio
     return {
         "face": observation.faceid,
         "name": None if face is None else face.name,
-        "number": read_number(face),
+        "number": parse_number(face),
         "portrait": None if face is None else describe_portrait(context, face),
         **urls,
         **describe_decision(observation.decision),

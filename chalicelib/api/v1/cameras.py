@@ -23,7 +23,7 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.auth.roles import Role
 from chalicelib.domain import captures, model
-from chalicelib.storage.values import read_optional, time_text
+from chalicelib.storage.values import parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.book import cameras
@@ -442,7 +442,7 @@ def give_still(context: V1Context, body: StillTaken) -> None:
 def _describe_box(box: cameras.EdgeBox) -> EdgeBox:
     """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
 
-    def read_status(name: str, kind: type[_Told]) -> _Told | None:
+    def parse_status(name: str, kind: type[_Told]) -> _Told | None:
         value = box.status.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and kind is float:
             value = float(value)
@@ -450,11 +450,11 @@ def _describe_box(box: cameras.EdgeBox) -> EdgeBox:
 
     return EdgeBox.made_of(
         box,
-        name=read_status("box_name", str),
-        version=read_status("version", str),
-        disk_free_mib=read_status("disk_free_mib", float),
-        clock_error_s=read_status("clock_error_s", float),
-        temperature_c=read_status("temperature_c", float),
+        name=parse_status("box_name", str),
+        version=parse_status("version", str),
+        disk_free_mib=parse_status("disk_free_mib", float),
+        clock_error_s=parse_status("clock_error_s", float),
+        temperature_c=parse_status("temperature_c", float),
     )
 
 
@@ -504,7 +504,7 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
     outages = [Outage.made_of(outage) for outage in camera.outages]
     if state in ("silent", "quiet"):
         outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
-    return Health.made_of(camera, state=state, outages=outages, muted_until=read_optional(time_text, muted_until))
+    return Health.made_of(camera, state=state, outages=outages, muted_until=parse_optional(time_text, muted_until))
 
 
 def _name_state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Operations, Redirect, V1Context, answer_nothing
 from chalicelib.api.v1.filters import require_named
-from chalicelib.api.v1.shapes import Box, Decided, Number, describe_decision, link_capture, read_number
+from chalicelib.api.v1.shapes import Box, Decided, Number, describe_decision, link_capture, parse_number
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, captures, errors, observations
@@ -456,7 +456,7 @@ def describe_sighting(
         id=id_,
         face=sighting.faceid if face is None else face.faceid,
         name=None if face is None else face.name,
-        number=read_number(face),
+        number=parse_number(face),
         group=group,
         **describe_decision(sighting.decision),
         reason=sighting.reason or None,

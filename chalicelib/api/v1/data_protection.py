@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.dialects import NAMES
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, parse_as
 from chalicelib.auth.roles import Role
 from chalicelib.book import faces
 from chalicelib.book.faces import Person
@@ -21,7 +21,7 @@ from chalicelib.privacy import erasure_progress
 from chalicelib.privacy.erasure_progress import require_done
 from chalicelib.privacy.retention import erased_at
 from chalicelib.privacy.texts import Language
-from chalicelib.storage.values import read_optional, time_text
+from chalicelib.storage.values import parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.privacy.restrictions import Restrictions as Restricting
@@ -292,7 +292,7 @@ def _describe_restriction(context: V1Context, face: Face, person: Person | None 
     return Restriction(
         restricted=restriction is not None,
         ended=_ENDED.get(restriction.ended) if restriction else None,
-        erased_at=read_optional(time_text, erased_at_time),
+        erased_at=parse_optional(time_text, erased_at_time),
         **_describe_protection(face.faceid, restriction, person),
     )
 
@@ -447,7 +447,7 @@ def describe_erasure(erasure: erasure_progress.Erasure) -> Erasure:
         asked_at=erasure.at,
         steps=len(erasure.steps),
         counts=ErasedCounts(**erasure.counts),
-        receipt=None if erasure.receipt is None else read_as(Receipt, erasure.receipt),
+        receipt=None if erasure.receipt is None else parse_as(Receipt, erasure.receipt),
     )
 
 

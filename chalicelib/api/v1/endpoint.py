@@ -24,7 +24,7 @@ from chalicelib.api import http
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, authenticate
-from chalicelib.api.v1.wire import MAX_BYTES, Sent, WithPicture, read_body, read_query, read_with_picture
+from chalicelib.api.v1.wire import MAX_BYTES, Sent, WithPicture, parse_body, parse_query, read_with_picture
 from chalicelib.auth.roles import Role
 from chalicelib.book.idempotency import OK, RequestId
 from chalicelib.book.idempotency import Answer as Stored
@@ -227,7 +227,7 @@ class V1Operation(Struct, frozen=True, dict=True):
         headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))
         id_ = identify_request(request, caller.id, self.most_bytes)
         context = V1Context(
-            services, caller, request.parameters, _read_origin(request), headers, request, request_id=id_
+            services, caller, request.parameters, _parse_origin(request), headers, request, request_id=id_
         )
         arguments = self._read_request(request)
 
@@ -272,14 +272,14 @@ class V1Operation(Struct, frozen=True, dict=True):
         if self.takes_picture:
             return {"body": read_with_picture(request, self.types["body"])}
         arguments: dict[str, Any] = {}
-        query = read_query(request.query, self.query or Sent)
+        query = parse_query(request.query, self.query or Sent)
         if self.query is not None:
             arguments["query"] = query
         if self.method not in ("GET", "DELETE"):
             data = request.read_body()
             if data.strip():  # else it is an empty object, whatever its content type
-                request.read_media_type((JSON,))
-            body = read_body(data, self.body or Sent)
+                request.parse_media_type((JSON,))
+            body = parse_body(data, self.body or Sent)
             if self.body is not None:
                 arguments["body"] = body
         return arguments
@@ -330,7 +330,7 @@ def _convert_float(value: Any) -> Any:
     raise TypeError(f"an answer holds a {type(value).__name__}")
 
 
-def _read_origin(request: HttpRequest) -> str:
+def _parse_origin(request: HttpRequest) -> str:
     host, scheme = request.headers.get("host", ""), request.headers.get("x-forwarded-proto", "http")
     return f"{scheme}://{host}" if host else ""
 

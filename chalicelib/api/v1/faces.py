@@ -20,7 +20,7 @@ from chalicelib.api.v1.shapes import (
     Portrait,
     describe_decision,
     describe_portrait,
-    read_number,
+    parse_number,
 )
 from chalicelib.api.v1.wire import (
     PICTURES,
@@ -439,7 +439,7 @@ def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
     audit_events.report_people([timeline.face.faceid])
     return SightingsPage(
         name=timeline.face.name,
-        number=read_number(timeline.face),
+        number=parse_number(timeline.face),
         sightings=[_describe_face_sighting(context, observation) for observation in timeline.sightings],
         total=timeline.total,
         next_token=timeline.next_token,
@@ -558,7 +558,7 @@ def _describe_face_of_group(context: V1Context, face: model.Face | model.ListedF
         face,
         id=face.faceid,
         group=group.name if group else "",
-        number=read_number(face),
+        number=parse_number(face),
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},

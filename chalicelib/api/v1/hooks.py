@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing, refuse_secret_again
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, parse_as
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, channels, webhooks
 from chalicelib.domain.webhooks import EventKind, Way
@@ -409,7 +409,7 @@ def test_hook(context: V1Context) -> TestSent:
 
 
 def _describe_test_event(context: V1Context, event: webhooks.Event) -> TestSent:
-    return TestSent(event=read_as(Event, json.loads(webhooks.write_payload(context.tenant.name, event))))
+    return TestSent(event=parse_as(Event, json.loads(webhooks.write_payload(context.tenant.name, event))))
 
 
 def _describe_hook(hook: webhooks.Hook) -> Hook:
@@ -422,7 +422,7 @@ def _describe_health(hook: webhooks.Hook) -> HookHealth:
 
 def _describe_delivery(delivery: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
-    event = read_as(Event, json.loads(delivery.payload))
+    event = parse_as(Event, json.loads(delivery.payload))
     audit_events.report_people(event.data[name] for name in ("faceid", "other") if event.data.get(name))
     return Delivery.made_of(
         delivery,

@@ -9,7 +9,7 @@ from msgspec import Meta
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing
 from chalicelib.api.v1.faces import Face, FaceId, describe_face, describe_faces
 from chalicelib.api.v1.filters import require_named
-from chalicelib.api.v1.shapes import Compared, Number, Portrait, describe_decision, describe_portrait, read_number
+from chalicelib.api.v1.shapes import Compared, Number, Portrait, describe_decision, describe_portrait, parse_number
 from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.auth.roles import Role
 from chalicelib.book.merges.merges import Suggestion
@@ -136,10 +136,10 @@ def _describe_merge(context: V1Context, merge: merges.Merge, face: model.Face | 
         merge,
         face=merge.survivor,
         name=face.name if face else "",
-        number=read_number(face),
+        number=parse_number(face),
         portrait=describe_portrait(context, face) if face else None,
         other_name=other.name if other else "",
-        other_number=read_number(other),
+        other_number=parse_number(other),
         other_portrait=describe_portrait(context, other) if other else None,
         merged_at=merge.at,
     )

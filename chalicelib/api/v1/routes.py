@@ -13,7 +13,7 @@ from chalicelib.api import v1
 from chalicelib.api.credentials import NOBODY, Head, KeyCredential
 from chalicelib.api.http import Views
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.auth import read_session_token
+from chalicelib.api.v1.auth import parse_session_token
 from chalicelib.api.v1.endpoint import TIME_HEADER, V1Operation
 from chalicelib.domain.errors import WrongCredentials
 from chalicelib.domain.model import Tenant
@@ -47,11 +47,11 @@ def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
     return None if session is None else session.tenant
 
 
-def read_claim(settings: Settings, request: Head) -> KeyCredential:
+def parse_credential(settings: Settings, request: Head) -> KeyCredential:
     """Read the key or the session of a request."""
     if "authorization" not in request.headers:
         with suppress(WrongCredentials):
-            token = read_session_token(request.headers, settings.public_url)
+            token = parse_session_token(request.headers, settings.public_url)
             return KeyCredential(_find_session_tenant, token) if token else NOBODY
         return NOBODY
     scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
@@ -62,7 +62,7 @@ VIEWS = Views(
     answer_error=_answer_early_error,
     unknown_path=errors.UNKNOWN,
     body_too_long=errors.TOO_LONG,
-    read_claim=read_claim,
+    parse_credential=parse_credential,
     max_bytes_by_route=_BODIES,
 )
 SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from chalicelib import telemetry
-from chalicelib.api.v1.auth import Caller, find_origin, make_cookie, read_session_token, require_no_other_site
+from chalicelib.api.v1.auth import Caller, find_origin, make_cookie, parse_session_token, require_no_other_site
 from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
 from chalicelib.api.v1.shapes import ShownPage
 from chalicelib.api.v1.wire import Answer, Sent, Time
@@ -175,7 +175,7 @@ def get_session(context: V1Context) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
     session = context.caller.session
     if session is not None and session.expires_at is None:
-        token = read_session_token(context.request.headers, context.services.settings.public_url) or ""
+        token = parse_session_token(context.request.headers, context.services.settings.public_url) or ""
         context.response_headers["Set-Cookie"] = make_cookie(token, None, context.request, context.services)
     return _describe_session(context.services, context.caller)
 
@@ -183,7 +183,7 @@ def get_session(context: V1Context) -> CurrentSession:
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
 def end_session(context: V1Context) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
-    session = read_session_token(context.request.headers, context.services.settings.public_url)
+    session = parse_session_token(context.request.headers, context.services.settings.public_url)
     if session is not None:
         context.services.access.sessions.end(session)
     context.response_headers["Set-Cookie"] = make_cookie(

@@ -173,7 +173,7 @@ Number = Annotated[
 ]
 
 
-def read_number(face: model.Face | model.ListedFace | None) -> int | None:
+def parse_number(face: model.Face | model.ListedFace | None) -> int | None:
     return (face.number or None) if face else None
 
 

@@ -22,24 +22,24 @@ TIME_SAID = (
 )
 
 
-def read_time(value: Any) -> datetime:
+def parse_time(value: Any) -> datetime:
     """Read a time that was sent, in UTC, to the millisecond. Raises ValueError."""
     if isinstance(value, str):
-        return _read_text(value)
+        return _parse_text(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _read_number(repr(value))
+        return _parse_number(repr(value))
     raise ValueError("neither a text nor a number")
 
 
-def read_time_parameter(text: str) -> datetime:
+def parse_time_parameter(text: str) -> datetime:
     """Read a time from a parameter of a query, in which a number is a text, too. Raises ValueError.
 
     The plus of an offset comes as a space if nobody wrote it as %2B.
     """
-    return _read_number(text) if _NUMBER.fullmatch(text) else _read_text(_LOST_PLUS.sub("+", text))
+    return _parse_number(text) if _NUMBER.fullmatch(text) else _parse_text(_LOST_PLUS.sub("+", text))
 
 
-def _read_number(digits: str) -> datetime:
+def _parse_number(digits: str) -> datetime:
     """Read a number and cut it by its digits, as a text is, so that one time always identifies the same capture."""
     try:
         sent_number = Decimal(digits)
@@ -48,7 +48,7 @@ def _read_number(digits: str) -> datetime:
         raise ValueError("no time of the calendar") from error
 
 
-def _read_text(value: str) -> datetime:
+def _parse_text(value: str) -> datetime:
     """Parse RFC 3339. Raises ValueError."""
     parts = _RFC_3339.fullmatch(value)
     if parts is None:

@@ -20,10 +20,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
-from chalicelib.api.base64_text import read_base64
-from chalicelib.api.forms import collect_once, read_form, read_object
+from chalicelib.api.base64_text import parse_base64
+from chalicelib.api.forms import collect_once, parse_form, parse_object
 from chalicelib.api.http import JSON, MULTIPART, HttpRequest, is_picture
-from chalicelib.api.v1.times import read_time, read_time_parameter
+from chalicelib.api.v1.times import parse_time, parse_time_parameter
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules
 from chalicelib.domain.setting import Setting
@@ -137,7 +137,7 @@ _WHOLE_TO = 2.0**53
 _looking, _looked_into = threading.Lock(), set[Any]()
 
 
-def read_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
+def parse_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
     """Convert what JSON has to a type. `how`: as msgspec.convert takes it, whose errors it raises.
 
     msgspec looks into a type at its first use. A second thread that uses the type meanwhile finds it half done, and the
@@ -151,19 +151,19 @@ def read_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
     return read
 
 
-def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
+def parse_body(body: bytes, struct: type[_Struct]) -> _Struct:
     """Read a JSON object as `struct`; no bytes are an empty object.
 
     Raises InvalidInput that names the member, such as `labels.a`, and for changes that change nothing.
     """
-    value = read_finite_object(body) if body.strip() else {}
+    value = parse_finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):
         raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
     for name, kind in find_kinds(struct).items():
         if kind is bytes and isinstance(value.get(name), str):
             with suppress(ValueError):  # what is no base64 is told as any other wrong value
-                value[name] = read_base64(value[name])
-    return _read_struct(value, struct, are_texts=False)
+                value[name] = parse_base64(value[name])
+    return _parse_struct(value, struct, are_texts=False)
 
 
 @cache
@@ -183,7 +183,7 @@ def _find_kind(annotation: Any) -> type:
     return next((kind for kind in (bytes, list, dict) if kind in part_kinds), str)
 
 
-def read_query(query: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
+def parse_query(query: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
     """Read the parameters of a query, each sent at most once, except lists. An empty one counts as not sent.
 
     Raises InvalidInput.
@@ -200,13 +200,13 @@ def read_query(query: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _St
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
         elif values and values[0]:
             value[name] = values[0]
-    return _read_struct(value, struct)
+    return _parse_struct(value, struct)
 
 
-def _read_struct(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
+def _parse_struct(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
     """Read members by name as `struct`. `are_texts`: they are, apart from files and lists. Raises InvalidInput."""
     try:
-        read = read_as(struct, value, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
+        read = parse_as(struct, value, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
         for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):
             if are_texts and name in value and getattr(read, attribute) is None:
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
@@ -217,21 +217,21 @@ def _read_struct(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: 
         raise make_validation_error(value, struct, error, has_null=not are_texts) from error
 
 
-def read_finite_object(body: bytes) -> dict[str, Any]:
-    """Parse a body that is a JSON object. Raises InvalidInput as `read_object` does, and for infinite numbers."""
-    return read_object(
-        body, parse_int=_read_whole_number, parse_float=_read_finite_number, parse_constant=_refuse_constant
+def parse_finite_object(body: bytes) -> dict[str, Any]:
+    """Parse a body that is a JSON object. Raises InvalidInput as `parse_object` does, and for infinite numbers."""
+    return parse_object(
+        body, parse_int=_parse_whole_number, parse_float=_parse_finite_number, parse_constant=_refuse_constant
     )
 
 
-def _read_whole_number(text: str) -> int:
+def _parse_whole_number(text: str) -> int:
     """Read a whole number. One of thousands of digits takes time with their square, and no other request goes on."""
     if len(text) > _SHOWN:
         raise InvalidInput(f"{text[:_SHOWN]}... is too large for a number")
     return int(text)
 
 
-def _read_finite_number(text: str) -> float | int:
+def _parse_finite_number(text: str) -> float | int:
     """Read a number; 3.0 is the whole number 3, as JSON Schema has it."""
     value = float(text)
     if not math.isfinite(value):
@@ -243,12 +243,12 @@ def _refuse_constant(name: str) -> Any:
     raise InvalidInput(f"{name} is no JSON value: send a number, or null")
 
 
-def _read_instant(read: Callable[[Any], datetime], _kind: type[Instant], value: Any) -> Instant:
+def _parse_instant(read: Callable[[Any], datetime], _kind: type[Instant], value: Any) -> Instant:
     """Read a time, the only type that msgspec does not know itself."""
     return Instant.of(read(value))
 
 
-_of_json, _of_parameter = partial(_read_instant, read_time), partial(_read_instant, read_time_parameter)
+_of_json, _of_parameter = partial(_parse_instant, parse_time), partial(_parse_instant, parse_time_parameter)
 
 
 MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
@@ -269,21 +269,21 @@ _Body = TypeVar("_Body", bound=WithPicture)
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
     data = request.read_body(MAX_BYTES)
-    media_type = request.read_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
+    media_type = request.parse_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
     if media_type is not None and is_picture(media_type.name):
         picture = next(name for name, kind in find_kinds(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
-        return _read_texts(texts, [(picture, data)], struct)
+        return _parse_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
         raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
-    read_query(request.query, Sent)  # raises if it has anything: all stands in the body
+    parse_query(request.query, Sent)  # raises if it has anything: all stands in the body
     if media_type is not None and media_type.name == MULTIPART:
-        form = read_form(media_type, data)
-        return _read_texts(form.fields, [(part.name, part.data) for part in form.uploads], struct)
-    return read_body(data, struct)
+        form = parse_form(media_type, data)
+        return _parse_texts(form.fields, [(part.name, part.data) for part in form.uploads], struct)
+    return parse_body(data, struct)
 
 
-def _read_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
+def _parse_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
     """Read a form's texts and files into a struct. Raises InvalidInput."""
     kinds = find_kinds(struct)
     for name, _ in files:
@@ -296,13 +296,13 @@ def _read_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, byt
         if kinds.get(name) is list:
             value.setdefault(name, []).append(text)
         elif kinds.get(name) is dict:
-            value[name] = _read_object_text(name, text)
-    return _read_struct(value, struct)
+            value[name] = _parse_object_text(name, text)
+    return _parse_struct(value, struct)
 
 
-def _read_object_text(name: str, text: str) -> Any:
+def _parse_object_text(name: str, text: str) -> Any:
     try:
-        return read_finite_object(text.encode())
+        return parse_finite_object(text.encode())
     except InvalidInput as error:
         raise InvalidInput(f"{name} is an object in JSON: {error}") from error
 

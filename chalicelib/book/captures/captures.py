@@ -60,7 +60,7 @@ from chalicelib.storage.items import ListPage, PageTokens, captures_of, retry_if
 from chalicelib.storage.ports import Item, PresignedRequest, Put, Update, Upload, UploadStore, absent, equals
 from chalicelib.storage.records.captures import CAPTURE, capture_from, capture_item
 from chalicelib.storage.records.observations import observation_from
-from chalicelib.storage.values import milliseconds, moment, read_optional
+from chalicelib.storage.values import milliseconds, moment, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -217,7 +217,7 @@ class Captures(Service["Book"]):
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
-        return read_optional(
+        return parse_optional(
             capture_from, self.services.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_))
         )
 
@@ -242,7 +242,7 @@ class Captures(Service["Book"]):
                 ["captures", tenant.name, camera_id, *capture_filter.ids, capture_filter.state, capture_filter.faces]
             )
         )
-        below_id = tokens.read_position(token, str)
+        below_id = tokens.parse_position(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(self._newest_first(tenant, camera_id, capture_filter, below_id, at_once), _MOST_READ)
         captures: list[Capture] = []

@@ -32,7 +32,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import spared_faces, write
 from chalicelib.storage.ports import Put, Vision
 from chalicelib.storage.records.observations import list_shown_faces
-from chalicelib.storage.values import Codec, read_optional
+from chalicelib.storage.values import Codec, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -47,7 +47,7 @@ _PICTURE_COUNT = Codec(PictureCount, {"counted_at": "at"})
 class CapturePictures(Service["Book"]):
     def get(self, tenant: str) -> PictureCount | None:
         """Return what was counted last; None if nothing was counted yet."""
-        return read_optional(_PICTURE_COUNT.read, self.services.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
+        return parse_optional(_PICTURE_COUNT.read, self.services.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
 
     def count(self, tenant: str) -> None:
         """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""

@@ -46,7 +46,7 @@ from chalicelib.domain.model import BLANK, MAX_PICTURES, Face, Group, Picture, T
 from chalicelib.domain.names import face_name, face_note
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.recognised import Probes, Recognised
-from chalicelib.domain.rules.templates import ensure_given_picture, list_given_pictures, of_model, read_vector
+from chalicelib.domain.rules.templates import ensure_given_picture, list_given_pictures, of_model, parse_vector
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import Changed, count_attempts, retry_if_changed, write_unless_changed
@@ -449,13 +449,13 @@ class PictureChanges(Service["Book"]):
                 f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "
                 "the same person: vouch for it if you know"
             )
-        score = float(read_vector(template) @ probe)
+        score = float(parse_vector(template) @ probe)
         if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
         _require_like_no_other(score, recognised)
         turned_down = self.services.recognition.negatives.turns_down(tenant.name, face, probe, model, score)
         demand = self.services.tenant_vision.choose_vision(model).population.compute_demand(
-            probe, read_vector(template)
+            probe, parse_vector(template)
         )
         threshold = self.services.tenant_vision.make_operating_point(tenant, model).find_threshold(
             recognised.decision.gallery_size, demand

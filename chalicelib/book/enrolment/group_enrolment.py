@@ -31,7 +31,7 @@ from chalicelib.domain.names import legal_group_name
 from chalicelib.domain.pictures import Found, PictureRules, Sides
 from chalicelib.domain.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.domain.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, Probes, SeenPicture
-from chalicelib.domain.rules.templates import make_change_entries, make_template, of_model, read_vector
+from chalicelib.domain.rules.templates import make_change_entries, make_template, of_model, parse_vector
 from chalicelib.service import Service
 from chalicelib.storage.items import cut_in_parts, retry_if_changed
 from chalicelib.storage.records.faces import group_item, round_estimates
@@ -93,7 +93,7 @@ class GroupEnrolment(Service["Book"]):
         jpeg = self.services.face_pictures.load_picture(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
-        portrait = Portrait(None, read_vector(template), template, face.estimates, jpeg, face.portrait.id)
+        portrait = Portrait(None, parse_vector(template), template, face.estimates, jpeg, face.portrait.id)
         return self._enrol_portraits(tenant, name, [portrait], _FaceFields(labels, face.labels, face.consent))[0]
 
     def index_faces(
@@ -260,7 +260,7 @@ class GroupEnrolment(Service["Book"]):
         vision = self.services.tenant_vision.choose_vision(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new_face in (other.face for other in enrolled_faces if not other.known):
-            template = read_vector(new_face.templates[0])
+            template = parse_vector(new_face.templates[0])
             # Two faces that resemble many others must be more alike than two that look like nobody else.
             demand = vision.population.compute_demand(portrait.embedding, template)
             threshold = point.find_threshold(len(enrolled_faces), demand)

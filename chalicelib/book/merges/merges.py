@@ -104,7 +104,7 @@ class MergeRecords(Service["Book"]):
         )
         merges = (
             merge
-            for merge in self.list_all(tenant.name, survivor, pages.read_position(token, str))
+            for merge in self.list_all(tenant.name, survivor, pages.parse_position(token, str))
             if not merge.is_return
         )
         return pages.make_first_page(merges, limit, lambda merge: merge.id)
@@ -178,7 +178,7 @@ class Duplicates(Service["Book"]):
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
-        behind = tokens.read_position(token, str)
+        behind = tokens.parse_position(token, str)
         stored_items = walk_items(self.services.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
         suggested_pairs = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
         return tokens.make_filtered_page(

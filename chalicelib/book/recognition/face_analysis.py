@@ -58,7 +58,7 @@ from chalicelib.domain.rules.recognised import (
     SeenPicture,
     SimilarFaces,
 )
-from chalicelib.domain.rules.templates import read_vector, template_of
+from chalicelib.domain.rules.templates import parse_vector, template_of
 from chalicelib.service import Service
 from chalicelib.storage.items import retry_if_changed
 from chalicelib.storage.ports import Vision
@@ -248,7 +248,7 @@ class FaceAnalysis(Service["Book"]):
         if max_faces not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {max_faces}")
         face = self.services.faces.get(tenant, faceid)
-        probe = read_vector(template_of(face, tenant.model) if sighting is None else sighting.template)
+        probe = parse_vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.services.tenant_vision.make_operating_point(tenant)
         groups, limit = (None, max_faces) if since is None else ([STRANGER], STRANGERS)
         request = SearchRequest(tenant.model, probe[None], groups, limit + 1)
@@ -331,7 +331,7 @@ class FaceAnalysis(Service["Book"]):
         face = self.services.faces.get(tenant, faceid)
         group = self.services.groups.find(tenant, group_name)
         vision = self.services.tenant_vision.choose_vision(tenant.model)
-        probe = read_vector(template_of(face, vision.model))
+        probe = parse_vector(template_of(face, vision.model))
         if group is None:
             return None
         [search] = self._search_and_decide(tenant, vision, probe[None], group, [None], [face.estimates])

@@ -24,7 +24,7 @@ from chalicelib.domain.rules.decision import (
     subtract_demand,
 )
 from chalicelib.domain.rules.recognised import RankingRequest, Similar, SimilarUser
-from chalicelib.domain.rules.templates import User, gallery_group, id_of, is_users, read_vector, template_of
+from chalicelib.domain.rules.templates import User, gallery_group, id_of, is_users, parse_vector, template_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.records.faces import user_from
@@ -82,7 +82,7 @@ class Ranking(Service["Book"]):
         if mean is None:
             return []
         return self.rank_users(
-            tenant, group, RankingRequest(read_vector(mean), None, least_similarity, max_users, user.entry)
+            tenant, group, RankingRequest(parse_vector(mean), None, least_similarity, max_users, user.entry)
         )
 
     @retry_if_gallery_moved
@@ -140,5 +140,5 @@ class Ranking(Service["Book"]):
 
 def _make_ranking_request(tenant: Tenant, face: Face, least_similarity: float, max_number: int) -> RankingRequest:
     return RankingRequest(
-        read_vector(template_of(face, tenant.model)), face.estimates.quality, least_similarity, max_number
+        parse_vector(template_of(face, tenant.model)), face.estimates.quality, least_similarity, max_number
     )

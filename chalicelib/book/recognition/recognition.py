@@ -39,7 +39,7 @@ from chalicelib.domain.rules.decision import (
     subtract_demand,
 )
 from chalicelib.domain.rules.recognised import Probes, Recognised, SightingTime
-from chalicelib.domain.rules.templates import of_model, read_vector
+from chalicelib.domain.rules.templates import of_model, parse_vector
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -199,7 +199,7 @@ class Recognition(Service["Book"]):
 
         Raises WrongModel.
         """
-        probe = read_vector(seen_face.template)[None, :]
+        probe = parse_vector(seen_face.template)[None, :]
         request = SearchRequest(seen_face.template.model, probe, list_searched_groups(camera), max_faces)
         return self.services.ports.search.search(tenant.name, request).candidates[0]
 
@@ -237,7 +237,7 @@ class Recognition(Service["Book"]):
         score, face = chosen
         _, evidence = sightings_of_visit[face.faceid]
         verdict = self._judge_by_visit(seen_face, face, score, evidence, searched)
-        probe, model = read_vector(seen_face.template), seen_face.template.model
+        probe, model = parse_vector(seen_face.template), seen_face.template.model
         if not verdict.match or self.negatives.turns_down(tenant.name, face, probe, model, score):
             return searched
         return Recognised(face, verdict, searched.seq)
@@ -358,7 +358,7 @@ class Recognition(Service["Book"]):
         demand = (
             0.0
             if template is None
-            else vision.population.compute_demand(read_vector(seen_face.template), read_vector(template))
+            else vision.population.compute_demand(parse_vector(seen_face.template), parse_vector(template))
         )
         return judge_in_visit(
             vision.impostor_curve,
@@ -439,7 +439,7 @@ class Negatives(Service["Book"]):
         `probe`: a unit vector of `model`; `score`: its score with the face.
         """
         return any(
-            float(read_vector(template) @ probe) > score
+            float(parse_vector(template) @ probe) > score
             for negative in self.read_of_face(tenant, face)
             for template in negative.templates
             if template.model == model
@@ -509,4 +509,4 @@ class RecentSighting(Struct, frozen=True):
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
     template_of_face = of_model(face.templates, template.model)
-    return None if template_of_face is None else float(read_vector(template_of_face) @ read_vector(template))
+    return None if template_of_face is None else float(parse_vector(template_of_face) @ parse_vector(template))

@@ -17,7 +17,7 @@ from chalicelib.domain.model import Decision, Face, Template, Tenant
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
 from chalicelib.domain.rules.recognised import Comparison, Probe, SeenPicture
-from chalicelib.domain.rules.templates import make_template, of_model, read_vector, template_of
+from chalicelib.domain.rules.templates import make_template, of_model, parse_vector, template_of
 from chalicelib.service import Service
 from chalicelib.storage.items import directory_of
 from chalicelib.storage.values import omit_none
@@ -197,7 +197,7 @@ class Verification(Service["Book"]):
         """
         import numpy as np
 
-        vision, template_vector = self.services.tenant_vision.choose_vision(tenant.model), read_vector(template)
+        vision, template_vector = self.services.tenant_vision.choose_vision(tenant.model), parse_vector(template)
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
         demand = vision.population.compute_demand(probe, template_vector)
         threshold = self.services.tenant_vision.make_operating_point(tenant).find_threshold(gallery_size, demand)

@@ -113,7 +113,7 @@ class Compactor:
             if pointer := pointer_of(self._items, tenant, model):
                 if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                self._keep_snapshots(pointer, [key for key in read_build_times(pointer) if _oldest_seq_of(key) >= seq])
+                self._keep_snapshots(pointer, [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq])
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
@@ -161,7 +161,7 @@ class Compactor:
     def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
         """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
         newest = pointer["snapshots"][-1]
-        base_at = read_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
+        base_at = parse_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
         if base_at < milliseconds(self._clock.now() - TAIL_AGE):
             return None
         try:
@@ -202,7 +202,7 @@ class Compactor:
 
         `key_and_fields`: the pointer's key and what it says of the new snapshot.
         """
-        now, build_times = milliseconds(self._clock.now()), read_build_times(old_pointer) if old_pointer else {}
+        now, build_times = milliseconds(self._clock.now()), parse_build_times(old_pointer) if old_pointer else {}
         too_close = _find_too_close(build_times)
         kept_snapshots = {key: built_at for key, built_at in build_times.items() if key != too_close}
         pointer: Item = {
@@ -239,19 +239,19 @@ class Compactor:
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
         return max(
-            (keys.seq_of_snapshot(key) for key, built_at in read_build_times(pointer).items() if built_at < limit_ms),
+            (keys.seq_of_snapshot(key) for key, built_at in parse_build_times(pointer).items() if built_at < limit_ms),
             default=0,
         )
 
     def _drop_superseded(self, pointer: Item, limit_ms: int) -> Item:
         """Delete the snapshots before the newest one built before `limit_ms`, then drop them from the pointer."""
-        build_times = read_build_times(pointer)
+        build_times = parse_build_times(pointer)
         old = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
         return self._keep_snapshots(pointer, [key for key in build_times if key not in old])
 
     def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
         """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
-        build_times = read_build_times(pointer)
+        build_times = parse_build_times(pointer)
         needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
         remaining = {key: at for key, at in build_times.items() if key in needed_keys}
         if len(remaining) == len(build_times):
@@ -281,7 +281,7 @@ class Compactor:
             self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])
 
 
-def read_build_times(pointer: Item) -> dict[str, int]:
+def parse_build_times(pointer: Item) -> dict[str, int]:
     """Return when each snapshot that the pointer names was built, in ms, the newest last."""
     times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
     return dict(zip(pointer["snapshots"], map(int, times), strict=True))

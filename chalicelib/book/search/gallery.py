@@ -17,7 +17,7 @@ from chalicelib.book.search.snapshots.segment import Segment, empty_segment, seg
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Candidate, Edit, JournalEntry
 from chalicelib.domain.rules.decision import SearchAnswer, SearchRequest
-from chalicelib.domain.rules.templates import fuse_embeddings, is_users, read_vector
+from chalicelib.domain.rules.templates import fuse_embeddings, is_users, parse_vector
 
 NOBODY = -1
 """In place of a group, for a row or face that has left the gallery."""
@@ -298,7 +298,7 @@ class Gallery:
             if entry.edit is Edit.DROP:
                 self._remove_group(entry.group_id)
             elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
-                vectors = [read_vector(template) for template in entry.templates if template.model == self.model]
+                vectors = [parse_vector(template) for template in entry.templates if template.model == self.model]
                 if vectors or entry.edit is not Edit.EMBED:  # that of another model changes nothing here
                     self._remove_face(entry.faceid)
                     self._add_face(entry.faceid, entry.group_id, vectors)

@@ -40,7 +40,7 @@ from chalicelib.storage.records.captures import (
 )
 from chalicelib.storage.records.faces import face_puts
 from chalicelib.storage.records.observations import make_observation_actions, review_item
-from chalicelib.storage.values import milliseconds, read_optional
+from chalicelib.storage.values import milliseconds, parse_optional
 
 
 def known_face_change(
@@ -202,5 +202,5 @@ def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item
         correction=int(item["corrections"]),
         rejected_faceid=correction["faceid"],
         right_faceid=correction.get("other"),
-        instead=read_optional(Instead, correction.get("instead")),
+        instead=parse_optional(Instead, correction.get("instead")),
     )

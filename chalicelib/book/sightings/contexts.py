@@ -28,7 +28,7 @@ from chalicelib.domain.rules.sighting import (
     is_lesser,
     plan_visits,
 )
-from chalicelib.domain.rules.templates import read_vector
+from chalicelib.domain.rules.templates import parse_vector
 from chalicelib.domain.rules.visits import FaceVisits, Visits
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -76,7 +76,7 @@ class SightingSearch:
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
         """Search for the face, by its visit if nobody is found by the face alone. A search at a seq is made once."""
         open_sighting, face = self.open_sighting, self.open_sighting.seen_face
-        probes = Probes(face.template.model, read_vector(face.template)[None, :], [face.estimates.quality])
+        probes = Probes(face.template.model, parse_vector(face.template)[None, :], [face.estimates.quality])
         (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
@@ -141,7 +141,7 @@ class Contexts(Service["Book"]):
         score = self.services.recognition.verification.find_withdrawn(
             open_sighting.tenant,
             ended_records,
-            read_vector(seen_face.template),
+            parse_vector(seen_face.template),
             seen_face.estimates.quality,
             excluded_faceid=open_sighting.rejected_faceid,
         )

@@ -729,9 +729,9 @@ def _make_waiting_update(tenant: str, rejected_sighting: _RejectedSighting, reje
 
 def _remove_pictures_of(face: Face, seen_face: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
-    from chalicelib.domain.rules.templates import read_vector
+    from chalicelib.domain.rules.templates import parse_vector
 
-    return remove_rejected_pictures(face.pictures, read_vector(seen_face.template), photos, seen_face.template.model)
+    return remove_rejected_pictures(face.pictures, parse_vector(seen_face.template), photos, seen_face.template.model)
 
 
 class _Way(Enum):

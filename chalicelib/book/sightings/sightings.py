@@ -152,7 +152,7 @@ class Sightings(Service["Book"]):
         face = self.services.faces.get(tenant, faceid)
         visits = read_visits(self.services.items, tenant.name, faceid)
         pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
-        below = pages.read_position(token, time_id)
+        below = pages.parse_position(token, time_id)
         newest_first = visits.arrivals.recent[::-1]
         sightings = chain.from_iterable(
             sightings_of_arrival(self.services.items, tenant.name, face, arrival, below) for arrival in newest_first
@@ -217,7 +217,7 @@ class ArrivalBook(Service["Book"]):
         pages = PageTokens(
             json.dumps(["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice])
         )
-        below = pages.read_position(token, time_id)
+        below = pages.parse_position(token, time_id)
         reading = _Reading(self.services.items, self.services.statistics, tenant)
         first_sightings, next_position = self._read_first_sightings(
             tenant, reading, observation_filter, span, limit, below=below, choice=choice
@@ -479,7 +479,7 @@ class Reviews(Service["Book"]):
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
-        reviews = self._list_reviews(tenant.name, between, tokens.read_position(token, str))
+        reviews = self._list_reviews(tenant.name, between, tokens.parse_position(token, str))
         return tokens.make_filtered_page(reviews, _id_of, limit, partial(self._open, tenant), _id_of)
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:

@@ -26,7 +26,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.storage.records.observations import Months
-from chalicelib.storage.values import Codec, Form, many, milliseconds, read_optional
+from chalicelib.storage.values import Codec, Form, many, milliseconds, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -182,7 +182,9 @@ def utc_days_of(pieces: Sequence[Piece]) -> range:
 
 class Seals(Service["Book"]):
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
-        return read_optional(_seal, self.services.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
+        return parse_optional(
+            _seal, self.services.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
+        )
 
     def read_totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""

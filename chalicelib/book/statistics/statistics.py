@@ -512,7 +512,7 @@ _MORE_FILTERED = 4
 """So many observations are read at once for each that is wanted, if most of them may not be."""
 
 
-def _read_visible(tenant: Tenant, item: Item) -> Observation:
+def _parse_visible(tenant: Tenant, item: Item) -> Observation:
     """Return the stored observation without estimates that were switched off since."""
     observation = observation_from(item)
     return replace(observation, estimates=tenant.visible(observation.estimates))
@@ -561,7 +561,7 @@ class Observations(Service["Book"]):
         """
         observation_filter = normalise_filter(observation_filter)
         pages = PageTokens(json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)]))
-        below = pages.read_position(page_token, time_id)
+        below = pages.parse_position(page_token, time_id)
         observed_span = self.services.statistics.days.open_span(tenant, span, observation_filter, counts=count)
         empty_days: set[int] = set()
         total = None
@@ -575,7 +575,7 @@ class Observations(Service["Book"]):
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         restricted_faceids = {*list_restricted_faceids(self.services.items, tenant.name)}
         shown_observations = [
-            _read_visible(tenant, item) for item in page.rows if item["faceid"] not in restricted_faceids
+            _parse_visible(tenant, item) for item in page.rows if item["faceid"] not in restricted_faceids
         ]
         return ObservationPage(shown_observations, page.next_token, total)
 

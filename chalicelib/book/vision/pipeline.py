@@ -62,7 +62,7 @@ class FacePipeline:
 
     @lazy
     def population(self) -> Population:
-        return self._manifest.read_population()
+        return self._manifest.parse_population()
 
     def load(self, *, describes: bool = True) -> None:
         """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
@@ -240,7 +240,7 @@ def _make_estimates(
     gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
     emotions = attributes.estimate_emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
     emotion, emotion_score = emotions[0] if emotions else NONE
-    head = attributes.read_pose(looks[_POSE]) if _POSE in roles else attributes.estimate_pose(face.landmarks)
+    head = attributes.parse_pose(looks[_POSE]) if _POSE in roles else attributes.estimate_pose(face.landmarks)
     proportions = attributes.score_symmetry(face, head)
     computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
     return Estimates(

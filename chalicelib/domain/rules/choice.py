@@ -15,7 +15,12 @@ from msgspec.structs import replace
 
 from chalicelib.domain.model import MAX_COMPARED, Picture, Template
 from chalicelib.domain.rules.decision import PAIR_FMR, ImpostorCurve, Population, subtract_demand
-from chalicelib.domain.rules.templates import choose_pictures_to_keep, fuse_embeddings, list_given_pictures, read_vector
+from chalicelib.domain.rules.templates import (
+    choose_pictures_to_keep,
+    fuse_embeddings,
+    list_given_pictures,
+    parse_vector,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +43,7 @@ class Chooser(Struct, frozen=True):
         """
         given_pictures = list_given_pictures(pictures)
         vectors = {
-            picture.id: read_vector(template)
+            picture.id: parse_vector(template)
             for picture in given_pictures
             if (template := _template_of(picture, self.model))
         }

@@ -53,7 +53,7 @@ from chalicelib.domain.rules.templates import (
     is_sure,
     mean_of_given,
     of_model,
-    read_vector,
+    parse_vector,
     shows_more_than,
 )
 from chalicelib.domain.rules.visits import (
@@ -236,7 +236,7 @@ class Judge(Struct, frozen=True):
         template = of_model(face.templates, seen_face.template.model)
         if template is None or seen_face.spoof or not is_comparable(seen_face.estimates.quality):
             return None
-        probe, mean = read_vector(seen_face.template), read_vector(template)
+        probe, mean = parse_vector(seen_face.template), parse_vector(template)
         return subtract_demand(float(probe @ mean), self.population.compute_demand(probe, mean))
 
 
@@ -457,7 +457,7 @@ def _is_like_given(judge: Judge | None, new_picture: Picture, pictures: tuple[Pi
     mean = mean_of_given(pictures, template.model)
     if mean is None or judge is None:
         return False
-    probe = read_vector(template)
+    probe = parse_vector(template)
     limit = anchor_threshold(judge.curve) + judge.population.compute_demand(probe, mean)
     return float(probe @ mean) >= limit
 

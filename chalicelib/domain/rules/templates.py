@@ -47,7 +47,7 @@ def make_template(model: str, embedding: NDArray[np.float32]) -> Template:
     return Template(model, embedding.astype(_FLOAT16).tobytes())
 
 
-def read_vector(template: Template) -> NDArray[np.float32]:
+def parse_vector(template: Template) -> NDArray[np.float32]:
     """Read the (dimensions,) float32 of a canonical template."""
     read: NDArray[np.float32] = vectors_of([template.vector])[0]
     return read
@@ -70,7 +70,7 @@ def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     return tuple(
         own_templates[0]
         if len(own_templates) == 1
-        else make_template(model, fuse_embeddings(np.stack([read_vector(template) for template in own_templates])))
+        else make_template(model, fuse_embeddings(np.stack([parse_vector(template) for template in own_templates])))
         for model, own_templates in by_model.items()
     )
 
@@ -170,7 +170,7 @@ def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32
     """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
     compared = (picture for picture in list_given_pictures(pictures) if not picture.spare)
     templates = [template for picture in compared for template in picture.templates if template.model == model]
-    return read_vector(reduce_templates(templates)[0]) if templates else None
+    return parse_vector(reduce_templates(templates)[0]) if templates else None
 
 
 def remove_rejected_pictures(
@@ -186,7 +186,7 @@ def remove_rejected_pictures(
     mean = mean_of_given(other_pictures, model)
 
     def is_nearer_to_rejected(picture: Picture) -> bool:
-        vectors = [read_vector(template) for template in picture.templates if template.model == model]
+        vectors = [parse_vector(template) for template in picture.templates if template.model == model]
         return mean is not None and any(
             float(own_vector @ rejected_vector) > float(own_vector @ mean) for own_vector in vectors
         )
@@ -216,7 +216,7 @@ def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
 def _is_another_view(new_picture: Picture, picture: Picture) -> bool:
     (template,) = new_picture.templates
     other_template = of_model(picture.templates, template.model)
-    return other_template is not None and float(read_vector(other_template) @ read_vector(template)) < SAME_VIEW
+    return other_template is not None and float(parse_vector(other_template) @ parse_vector(template)) < SAME_VIEW
 
 
 def _measure_quality_step(picture: Picture) -> float:

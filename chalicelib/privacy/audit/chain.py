@@ -66,7 +66,7 @@ from chalicelib.storage.items import (
 )
 from chalicelib.storage.ports import Delete, Item, Put, Witness, absent, equals
 from chalicelib.storage.records.captures import capture_from
-from chalicelib.storage.values import Codec, milliseconds, moment, nonce, read_optional, time_text
+from chalicelib.storage.values import Codec, milliseconds, moment, nonce, parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.privacy.audit_entries import EntryFilter
@@ -118,14 +118,14 @@ class Chain(Service["Services"]):
 
     def find_element(self, tenant: str, number: int) -> Element | None:
         element_key = keys.audit_heads(tenant), keys.audit_number(number)
-        return read_optional(read_element, self.services.items.get(keys.AUDIT, element_key))
+        return parse_optional(parse_element, self.services.items.get(keys.AUDIT, element_key))
 
     def list_elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
         """Yield the closed hours in order. `behind`: only those after the one of this number."""
         behind_key = None if behind is None else keys.audit_number(behind)
         heads = keys.audit_heads(tenant)
         yield from map(
-            read_element, walk_items(self.services.items, keys.AUDIT, heads, behind=behind_key, reverse=newest_first)
+            parse_element, walk_items(self.services.items, keys.AUDIT, heads, behind=behind_key, reverse=newest_first)
         )
 
     def read_leaves(self, element: Element) -> list[Leaf]:
@@ -242,7 +242,7 @@ class Chain(Service["Services"]):
     def list_waiting(self, tenant: str) -> Iterator[PendingEntry]:
         """Yield the entries that wait as items, the oldest first."""
         for item in walk_items(self.services.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
-            yield _read_waiting_entry(item)
+            yield _parse_waiting_entry(item)
 
     def list_sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[PendingEntry]:
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
@@ -297,7 +297,7 @@ class Chain(Service["Services"]):
         It may end early, even empty, when many hours were looked through.
         """
         tokens = PageTokens(f"audit {tenant} {entry_filter!r}")
-        after = tokens.read_position(token, _read_position)
+        after = tokens.parse_position(token, _parse_position)
         rows: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
         for position, entry in self._list_from(tenant, after, entry_filter):
@@ -403,7 +403,7 @@ def _make_element_item(document: Document, entries: str | None) -> Item:
     }
 
 
-def read_element(item: Item) -> Element:
+def parse_element(item: Item) -> Element:
     return Element(json.loads(item["document"]), item.get("entries"))
 
 
@@ -439,7 +439,7 @@ class PendingEntry(Struct, frozen=True):
         return self.id in closed_ids or self.leaf.hash in closed_ids
 
 
-def _read_waiting_entry(item: Item) -> PendingEntry:
+def _parse_waiting_entry(item: Item) -> PendingEntry:
     key = (item["tenant"], item["id"])
     if "leaf" in item:
         return PendingEntry(item["id"], int(item["at"]), Leaf(item["leaf"]), key)
@@ -598,6 +598,6 @@ def _list_behind(after: _Position | None, entries: list[tuple[_Position, Entry]]
             yield position, entry
 
 
-def _read_position(text: str) -> _Position:
+def _parse_position(text: str) -> _Position:
     hour, last, at_ms, id_ = text.split("/", 3)
     return _Position(int(hour), int(last), int(at_ms), id_)

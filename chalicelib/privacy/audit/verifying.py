@@ -64,11 +64,11 @@ class _Statements(Struct):
             self.renewals.append(entry["renewal"])
         if "signed" in entry or entry.get("what") in (ERASED, TRIMMED):
             try:
-                self._read_permission(entry, closed.hour if closed else self.last_hour + HOUR_MS)
+                self._parse_permission(entry, closed.hour if closed else self.last_hour + HOUR_MS)
             except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
                 yield f"entry {entry.get('id')} says {entry.get('what')!r}, and the tenant has not signed that: {error}"
 
-    def _read_permission(self, entry: Entry, hour: int) -> None:
+    def _parse_permission(self, entry: Entry, hour: int) -> None:
         """Read a statement by which entries go, or will go. Raises InvalidInput as `statement_of`."""
         statement = statement_of(entry, self.tenant, self.keys, hour)
         if entry["what"] == ERASED:

@@ -70,7 +70,7 @@ class Receipt(Struct, frozen=True):
         return f"erasure {self.id} of {self.tenant}"
 
 
-def read_receipt(document: Any) -> Receipt | None:
+def parse_receipt(document: Any) -> Receipt | None:
     """Read a receipt; None if this is another statement. Raises InvalidInput if it is not as it was signed."""
     statement, signer = signing.verify_statement(document)
     return Receipt(document, statement, signer) if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT) else None

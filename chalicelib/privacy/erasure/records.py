@@ -108,7 +108,7 @@ class Erasures(Service["Services"]):
         Raises InvalidInput if the token is damaged.
         """
         pages = PageTokens(f"erasures of {tenant}")
-        behind = pages.read_position(token, str)
+        behind = pages.parse_position(token, str)
         stored_items = walk_items(
             self.services.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1
         )

@@ -367,7 +367,7 @@ class Retention(Service["Services"]):
         retention_period = timedelta(days=count_capture_days(tenant, self.services.settings.capture_days))
         for blob in self._list_captured_until(tenant.name, at - retention_period):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
-            since = _read_capture_time(blob) if is_crop else blob.stored_at
+            since = _parse_capture_time(blob) if is_crop else blob.stored_at
             if since + retention_period > at:  # or written anew since, by a restore or by an erasure that hid somebody
                 since = min(since, self._offered_at(tenant.name, blob.key) or since)
             if since + retention_period <= at and not self._shows_one_of(tenant, blob.key, faceids_on_hold):
@@ -399,7 +399,7 @@ class Retention(Service["Services"]):
             folder = blob.key.rpartition("/")[0] + "/"
             after = folder + keys.BEHIND_CAPTURES
             for blob in self.services.storage.uploads.walk(folder):
-                if _read_capture_time(blob) > limit:
+                if _parse_capture_time(blob) > limit:
                     break
                 yield blob
 
@@ -430,7 +430,7 @@ class Retention(Service["Services"]):
             write(self.services.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
 
 
-def _read_capture_time(blob: BlobInfo) -> datetime:
+def _parse_capture_time(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
 
 

@@ -32,7 +32,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
 from chalicelib.storage.ports import Check, Delete, Put, Table, Update, absent, equals, exists
-from chalicelib.storage.values import format_count, read_optional, time_ordered_id
+from chalicelib.storage.values import format_count, parse_optional, time_ordered_id
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -50,7 +50,9 @@ class TenantErasures(Service["Services"]):
 
     def find(self, name: str) -> TenantErasure | None:
         """Return the erasure of the tenant of that name, also one that is done; None: there is none."""
-        return read_optional(tenant_erasure_from, self.services.storage.items.get(keys.TENANTS, keys.erased_item(name)))
+        return parse_optional(
+            tenant_erasure_from, self.services.storage.items.get(keys.TENANTS, keys.erased_item(name))
+        )
 
     def list_all(self) -> list[TenantErasure]:
         """Return all erasures, by the tenants' names."""

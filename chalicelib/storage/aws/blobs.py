@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 from chalicelib.domain.errors import Unusable
 from chalicelib.lazy import lazy
 from chalicelib.storage.aws.clients import open_aws_credentials
-from chalicelib.storage.aws.errors import FAILURES, read_error_code, translate_failures
+from chalicelib.storage.aws.errors import FAILURES, parse_error_code, translate_failures
 from chalicelib.storage.limits import (
     CACHE_CONTROL,
     SIGNED_S,
@@ -93,8 +93,8 @@ def _call_or_instead(instead: Mapping[str, _T | None], call_s3: Callable[[], _T]
         try:
             return call_s3()
         except ClientError as error:
-            if read_error_code(error) in instead:
-                return instead[read_error_code(error)]
+            if parse_error_code(error) in instead:
+                return instead[parse_error_code(error)]
             raise
 
 
@@ -143,7 +143,7 @@ class S3BlobStore:
                     **self._locate_object(key), Body=data, ContentType=content_type, IfNoneMatch="*"
                 )
             except ClientError as error:
-                if read_error_code(error) != "PreconditionFailed":
+                if parse_error_code(error) != "PreconditionFailed":
                     raise
                 # The client retries by itself: its first attempt may have stored the object and lost the answer.
                 retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
@@ -245,4 +245,4 @@ def _describe_failure(failure: Exception) -> str:
             "the service has no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
             "where it starts"
         )
-    return read_error_code(failure) or type(failure).__name__
+    return parse_error_code(failure) or type(failure).__name__

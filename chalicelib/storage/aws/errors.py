@@ -59,7 +59,7 @@ def translate_failure(failure: Exception, service: str) -> RegularsError:
     """Return the error for a failure, to be raised from it. AWS's own words are for the log: they may name accounts,
     roles and tables.
     """
-    code = read_error_code(failure)
+    code = parse_error_code(failure)
     if code in BUSY_CODES:
         return Busy(f"{service} is busy: try again")
     return find_item_refusal(str(failure), service) or StorageUnavailable(
@@ -74,7 +74,7 @@ def find_item_refusal(message: str, service: str) -> InvalidInput | None:
     return None
 
 
-def read_error_code(failure: Exception) -> str:
+def parse_error_code(failure: Exception) -> str:
     """Return AWS's error code, or "" if AWS did not answer."""
     return str(failure.response.get("Error", {}).get("Code", "")) if isinstance(failure, ClientError) else ""
 
@@ -84,5 +84,5 @@ def is_ambiguous(failure: Exception) -> bool:
     if not isinstance(failure, ClientError):
         return isinstance(failure, HTTPClientError | NoConnection | ResponseParserError)
     status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = read_error_code(failure)
+    code = parse_error_code(failure)
     return code == _IN_PROGRESS or (status >= _SERVER_ERROR and code not in BUSY_CODES)

@@ -21,7 +21,7 @@ from chalicelib.storage.aws.errors import (
     FAILURES,
     find_item_refusal,
     is_ambiguous,
-    read_error_code,
+    parse_error_code,
     translate_failure,
     translate_failures,
 )
@@ -325,11 +325,11 @@ def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> Regular
     Of a transaction, DynamoDB gives a reason for each action. An item that cannot be stored comes first, then Busy,
     then the conditions that failed.
     """
-    if read_error_code(failure) == _REFUSED:
-        return ConditionFailed(_list_failed_conditions(actions[0], _read_response(failure)))
-    if read_error_code(failure) != "TransactionCanceledException":
+    if parse_error_code(failure) == _REFUSED:
+        return ConditionFailed(_list_failed_conditions(actions[0], _parse_response(failure)))
+    if parse_error_code(failure) != "TransactionCanceledException":
         return translate_failure(failure, _SERVICE)
-    reasons: list[Any] = _read_response(failure).get("CancellationReasons", [])
+    reasons: list[Any] = _parse_response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
     refusals = [reason for reason in reasons if reason["Code"] != "None"]
     message = "; ".join(str(reason.get("Message") or reason["Code"]) for reason in refusals)
@@ -345,13 +345,13 @@ def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> Regular
     return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
 
 
-def _read_response(failure: Exception) -> Mapping[str, Any]:
+def _parse_response(failure: Exception) -> Mapping[str, Any]:
     return getattr(failure, "response", None) or {}  # a lost connection's is None
 
 
 def _was_sent_again(failure: Exception) -> bool:
     """Return whether the client sent the request more than once by itself: any of them may have been executed."""
-    return int(_read_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+    return int(_parse_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
 def _is_stored(action: Action | None, failure: Exception) -> bool:
@@ -360,7 +360,7 @@ def _is_stored(action: Action | None, failure: Exception) -> bool:
     A change may falsify its own condition, such as a count that is set from 1 to 2 if it is 1. Of a change that adds,
     nobody can tell.
     """
-    stored = item_from_wire(_read_response(failure).get("Item", {}))
+    stored = item_from_wire(_parse_response(failure).get("Item", {}))
     match action:
         case Put():
             return stored == item_from_wire(item_to_wire(action.item))

@@ -83,7 +83,7 @@ class LambdaSearch:
             reply = self._invoke_function(choose_function(tenant, self._function_names), event)
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
-            raise _read_remote_error(payload)
+            raise _parse_remote_error(payload)
         return _answer_from_wire(payload)
 
     def _invoke_function(self, name: str, event: bytes) -> InvocationResponseTypeDef:
@@ -110,7 +110,7 @@ def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any
     import numpy as np
 
     try:
-        search_event = _read_message(event, _Event)
+        search_event = _parse_message(event, _Event)
         probes = np.frombuffer(search_event.probes, _PROBE_TYPE).reshape(search_event.shape).astype(np.float32)
     except (DecodeError, ValueError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
@@ -124,7 +124,7 @@ def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any
 _T = TypeVar("_T", _Event, _Reply)
 
 
-def _read_message(message: object, kind: type[_T]) -> _T:
+def _parse_message(message: object, kind: type[_T]) -> _T:
     """Read what was sent, without what is not known here. Raises Busy if it is of a later version, DecodeError."""
     if (version := convert(message, _Sent).version) > VERSION:
         raise Busy(f"a call of {_SERVICE} is of version {version}, and only {VERSION} is known yet; try again")
@@ -133,13 +133,13 @@ def _read_message(message: object, kind: type[_T]) -> _T:
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
     try:
-        reply = _read_message(json.decode(payload), _Reply)
+        reply = _parse_message(json.decode(payload), _Reply)
     except (DecodeError, ValueError, RecursionError) as error:
         raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
     return SearchAnswer(reply.seq, reply.gallery_size, reply.candidates, reply.templates)
 
 
-def _read_remote_error(payload: bytes) -> RegularsError:
+def _parse_remote_error(payload: bytes) -> RegularsError:
     """Return the error that the function raised, as its own class if it is one of domain/errors."""
     try:
         failure = json.decode(payload, type=_Failure)

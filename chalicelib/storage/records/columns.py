@@ -254,7 +254,7 @@ def decode_columns(data: bytes) -> Columns:
         arrays["gender"],
         arrays["decade"],
         arrays["gap_s"],
-        read_dimensions(header["dimensions"]),
+        parse_dimensions(header["dimensions"]),
         arrays["faceids"].tobytes(),
         arrays["ids"].tobytes(),
     )
@@ -264,7 +264,7 @@ def decode_columns(data: bytes) -> Columns:
     return columns
 
 
-def read_dimensions(stored_dimensions: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
+def parse_dimensions(stored_dimensions: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
     """Read dimensions from JSON's lists."""
     return tuple(Dimensions(*values) for values in stored_dimensions)
 
@@ -335,7 +335,7 @@ def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
 def decode_counts(data: bytes) -> LabelCounts:
     """Decode one chunk of `encode_counts`. Raises DamagedData."""
     header, arrays = unpack_arrays(_COUNTS_MAGIC, data)
-    return LabelCounts(read_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+    return LabelCounts(parse_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
 
 
 def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:

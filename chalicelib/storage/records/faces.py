@@ -42,7 +42,7 @@ from chalicelib.storage.values import (
     number,
     numbers,
     omit_none,
-    read_optional,
+    parse_optional,
 )
 
 _RARE = "attributes labels name note external_id user negatives merges moving number revision"
@@ -57,7 +57,7 @@ USED_AT = "_used_at"
 """End of the name of a tenant's attribute with the hour at which a dialect was used last, whose name is before it."""
 
 
-def _read_dialects_used_at(item: Item) -> Mapping[str, datetime]:
+def _parse_dialects_used_at(item: Item) -> Mapping[str, datetime]:
     used = {name.removesuffix(USED_AT): value for name, value in item.items() if name.endswith(USED_AT)}
     return {dialect: moment(value) for dialect, value in used.items() if value is not None}
 
@@ -67,7 +67,7 @@ RENEWED = "_renewed"
 what]."""
 
 
-def _read_renewals(item: Item) -> Mapping[str, Renewal]:
+def _parse_renewals(item: Item) -> Mapping[str, Renewal]:
     stored = {name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)}
     return {dialect: Renewal(moment(value[0]), value[1]) for dialect, value in stored.items() if value is not None}
 
@@ -78,14 +78,14 @@ _TENANT = Codec(
     nulls=" ".join(SETTINGS),
     dialects_used_at=Form(
         lambda used: {f"{dialect}{USED_AT}": milliseconds(at) for dialect, at in used.items()},
-        _read_dialects_used_at,
+        _parse_dialects_used_at,
         whole=True,
     ),
     renewals=Form(
         lambda made: {
             f"{dialect}{RENEWED}": [milliseconds(renewal.old_until), renewal.name] for dialect, renewal in made.items()
         },
-        _read_renewals,
+        _parse_renewals,
         whole=True,
     ),
     format_due=Form(list, lambda stored: tuple(map(int, stored))),
@@ -260,7 +260,7 @@ def hold_fields(face: Face) -> Item:
 
 def hold_from(item: Item) -> Hold | None:
     """Invert `hold_fields`."""
-    return read_optional(_HOLD.read, item.get("hold"))
+    return parse_optional(_HOLD.read, item.get("hold"))
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

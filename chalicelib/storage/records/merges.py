@@ -17,7 +17,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
 from chalicelib.storage.records.faces import CONSENT, DECISION, face_from, face_item
 from chalicelib.storage.records.observations import visits_from, visits_item
-from chalicelib.storage.values import Codec, Form, many, read_optional, time_ordered_id
+from chalicelib.storage.values import Codec, Form, many, parse_optional, time_ordered_id
 
 IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before its merge writes its observation within this time."""
@@ -211,7 +211,7 @@ def make_backup_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update
 
 
 def merge_from(item: Item) -> Merge:
-    return _MERGE.read(item, backup=read_optional(_backup_from, item.get("kept")))
+    return _MERGE.read(item, backup=parse_optional(_backup_from, item.get("kept")))
 
 
 def _backup_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:

@@ -34,7 +34,7 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
 from chalicelib.storage.records.columns import Row, decade_of
 from chalicelib.storage.records.faces import DECISION, ESTIMATES, estimates_by_name
-from chalicelib.storage.values import Codec, Form, many, moment, number, numbers, omit_none, read_optional, row
+from chalicelib.storage.values import Codec, Form, many, moment, number, numbers, omit_none, parse_optional, row
 
 _PROMOTION = Form(
     lambda promotion: [promotion.at_ms, *astuple(promotion.rule)],
@@ -128,7 +128,7 @@ def visits_from(item: Item | None) -> Visits:
             int(item["folded_sightings"]) + paged_sightings,
             int(item.get("folded_until", 0)),
         ),
-        read_optional(_PROMOTION.read, item.get("promotion")),
+        parse_optional(_PROMOTION.read, item.get("promotion")),
         bool(item.get("regrouping", False)),
         int(item["version"]),
         tuple(pages),

@@ -29,7 +29,7 @@ class Book(Struct, frozen=True):
         return f"{self.id}.{self.life}"
 
 
-def read_book(headers: Mapping[str, str]) -> Book | None:
+def parse_book(headers: Mapping[str, str]) -> Book | None:
     """Read the book from an answer's headers; None: the service says none, or the caller is not proven."""
     form = _FORM.fullmatch(headers.get(HEADER, ""))
     return Book(form[1], form[2]) if form else None

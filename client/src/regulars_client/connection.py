@@ -25,7 +25,7 @@ import msgspec
 import stamina
 
 from regulars_client import codes
-from regulars_client.books import HEADER, Book, read_book
+from regulars_client.books import HEADER, Book, parse_book
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
 from regulars_client.proxies import Proxy, ProxyingTransport
 
@@ -144,7 +144,7 @@ class Connection:
         timeout_s: float = 60.0,
         patience_s: float = 120.0,
     ) -> None:
-        base, key = _read_service_url(url), choose_key(api_key, key_file)
+        base, key = _parse_service_url(url), choose_key(api_key, key_file)
         self._patience_s = patience_s
         self._transport = ProxyingTransport()
         self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._transport)
@@ -246,7 +246,7 @@ class Connection:
             ):
                 with attempt:
                     response: httpx.Response = send()
-                    self._book = read_book(response.headers) or self._book
+                    self._book = parse_book(response.headers) or self._book
                     if response.status_code >= 400:
                         raise make_refusal(response, self._transport.proxy_for(response.request.url))
                     return response
@@ -278,7 +278,7 @@ class Connection:
         return isinstance(error, httpx.TransportError)
 
 
-def _read_service_url(url: str) -> httpx.URL:
+def _parse_service_url(url: str) -> httpx.URL:
     """Read the URL of a service. Raises NotConfigured."""
     with suppress(httpx.InvalidURL, UnicodeError):  # the latter for a host that no name can be
         read = httpx.URL(url)
@@ -327,7 +327,7 @@ def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiErr
         status=response.status_code,
         request_id=str(problem.get("request_id") or ""),
         details={name: value for name, value in problem.items() if name not in own_members},
-        retry_after_s=_read_seconds(response.headers.get("Retry-After")),
+        retry_after_s=_parse_seconds(response.headers.get("Retry-After")),
     )
 
 
@@ -383,5 +383,5 @@ def _write_value(value: Any) -> str:
     return str(value)
 
 
-def _read_seconds(header: str | None) -> float | None:
+def _parse_seconds(header: str | None) -> float | None:
     return float(header) if header is not None and header.isascii() and header.isdigit() else None

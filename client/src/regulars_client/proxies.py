@@ -44,7 +44,7 @@ class ProxyingTransport(httpx.BaseTransport):
         url_by_scheme = getproxies()
         scheme_or_all = {scheme: scheme if scheme in url_by_scheme else "all" for scheme in _SCHEMES}
         self._proxies = {
-            scheme: _read_proxy(name, url_by_scheme[name])
+            scheme: _parse_proxy(name, url_by_scheme[name])
             for scheme, name in scheme_or_all.items()
             if name in url_by_scheme
         }
@@ -66,7 +66,7 @@ class ProxyingTransport(httpx.BaseTransport):
             transport.close()
 
 
-def _read_proxy(name: str, url: str) -> Proxy:
+def _parse_proxy(name: str, url: str) -> Proxy:
     names = (
         variable
         for variable in sorted(os.environ, reverse=True)

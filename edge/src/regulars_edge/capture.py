@@ -20,7 +20,7 @@ from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame
 from regulars_edge.http import CAMERA, Address, Http, Timeouts, tls_context
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
-from regulars_edge.picture import Content, read_content
+from regulars_edge.picture import Content, parse_content
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.rtsp import Line
@@ -213,7 +213,7 @@ class Capture:
                 self._seat_frame(frame)
                 return
             data = frame.encode_picture()
-            content, why = read_content(data), "cut off"
+            content, why = parse_content(data), "cut off"
         except OSError as error:
             content, why = None, str(error)
         if content is None:

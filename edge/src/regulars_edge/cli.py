@@ -84,7 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
     return top
 
 
-def read_address(text: str) -> tuple[str, int]:
+def parse_address(text: str) -> tuple[str, int]:
     """Read an address and perhaps its port. Raises ArgumentTypeError."""
     host, _, port = text.partition(":")
     try:
@@ -168,7 +168,7 @@ COMMANDS = {
             **_CAMERA_USER,
             "--pictures": {"type": Path, "metavar": "DIR", "help": "folder (default: cameras, beside edge.toml)"},
             "--replace": {"action": "store_true", "help": "write edge.toml anew if it is there"},
-            "--probe": {"type": read_address, "metavar": "ADDRESS[:PORT]", "help": "ask this address alone"},
+            "--probe": {"type": parse_address, "metavar": "ADDRESS[:PORT]", "help": "ask this address alone"},
             "--wait": {"type": float, "default": 4.0, "metavar": "SECONDS", "help": "for answers (default: 4)"},
         },
     ),

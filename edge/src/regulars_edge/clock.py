@@ -51,7 +51,7 @@ class Clock:
         return time.time_ns() // 1_000_000
 
 
-def read_moment(clock: Clock, boot_ms: int | None = None) -> Moment:
+def parse_moment(clock: Clock, boot_ms: int | None = None) -> Moment:
     """Return now, or another moment of this boot, by the wall clock as it is set now."""
     now_ms = clock.boot_ms()
     at_ms = now_ms if boot_ms is None else boot_ms

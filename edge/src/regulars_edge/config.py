@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from regulars_edge.choose.chooser import Areas, read_polygon
+from regulars_edge.choose.chooser import Areas, parse_polygon
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.picture import NameTime
@@ -43,7 +43,7 @@ Read = Callable[[Any], Any]
 """Reads a value of TOML. Raises ValueError, which says what would be right."""
 
 
-def read_value(read: Callable[[Any], _T], value: object, where: str) -> _T:
+def parse_value(read: Callable[[Any], _T], value: object, where: str) -> _T:
     """Read one value; `where` stands in the message. Raises Misconfigured."""
     try:
         return read(value)
@@ -54,7 +54,7 @@ def read_value(read: Callable[[Any], _T], value: object, where: str) -> _T:
 def require_type(kind: type[_T]) -> Callable[[Any], _T]:
     """Make a reader of values of just this type; a whole number is a float, too."""
 
-    def read_kind(value: Any) -> _T:
+    def parse_kind(value: Any) -> _T:
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise ValueError(f"should be a number of at most {_LARGEST:,}")
         converted = float(value) if kind is float and type(value) is int else value
@@ -62,40 +62,40 @@ def require_type(kind: type[_T]) -> Callable[[Any], _T]:
             raise ValueError(f"{value!r} should be of type {kind.__name__}")
         return converted
 
-    return read_kind
+    return parse_kind
 
 
 def require_number(most: float = _LARGEST, scale: int = 1) -> Read:
     """Make a reader of numbers above 0, which gives `scale` times the number that is written."""
 
-    def read_number(value: Any) -> float:
+    def parse_number(value: Any) -> float:
         number = require_type(float)(value)
         if not 0 < number <= most:
             raise ValueError(f"should be more than 0{f' and at most {most}' * (most < _LARGEST)}")
         return number * scale
 
-    return read_number
+    return parse_number
 
 
 def require_whole_number(least: int, most: int = _LARGEST) -> Read:
-    def read_whole_number(value: Any) -> int:
+    def parse_whole_number(value: Any) -> int:
         if not least <= require_type(int)(value) <= most:
             raise ValueError(f"should be {least} {f'to {most}' if most < _LARGEST else 'or more'}")
         return int(value)
 
-    return read_whole_number
+    return parse_whole_number
 
 
 def require_choice(*choices: str) -> Read:
-    def read_choice(value: Any) -> str:
+    def parse_choice(value: Any) -> str:
         if require_type(str)(value) not in choices:
             raise ValueError(f"{value!r} should be one of {', '.join(choices)}")
         return str(value)
 
-    return read_choice
+    return parse_choice
 
 
-def read_service_url(text: Any) -> str:
+def parse_service_url(text: Any) -> str:
     """Read an http or https URL with a host, without user and password."""
     try:
         parts = urlsplit(require_type(str)(text))
@@ -110,29 +110,29 @@ def read_service_url(text: Any) -> str:
     return str(text).rstrip("/")
 
 
-def read_camera_name(text: Any) -> str:
+def parse_camera_name(text: Any) -> str:
     if len(files.escape_camera(require_type(str)(text)).encode()) > files.LONGEST_CAMERA_BYTES:
         raise ValueError(f"should have at most {files.LONGEST_CAMERA_BYTES} bytes: use the id")
     return str(text)
 
 
-def read_time_zone(name: Any) -> tzinfo:
+def parse_time_zone(name: Any) -> tzinfo:
     try:
         return ZoneInfo(require_type(str)(name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"{name!r} is no time zone; write it as Europe/Berlin") from error
 
 
-def read_path(text: Any) -> Path:
+def parse_path(text: Any) -> Path:
     return Path(require_type(str)(text)).expanduser()
 
 
-def read_hours(texts: Any) -> Hours:
+def parse_hours(texts: Any) -> Hours:
     return Hours.read_spans([str(text) for text in require_type(list)(texts)])
 
 
-def read_areas(raw: Any) -> Areas | None:
-    return Areas(tuple(map(read_polygon, raw))) if require_type(list)(raw) else None
+def parse_areas(raw: Any) -> Areas | None:
+    return Areas(tuple(map(parse_polygon, raw))) if require_type(list)(raw) else None
 
 
 def toml_field(read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False) -> Any:
@@ -153,7 +153,9 @@ def _list_settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
     return settings
 
 
-def _read_settings(raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]) -> dict[str, Any]:
+def _parse_settings(
+    raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]
+) -> dict[str, Any]:
     """Read a table `raw`: return its values by field. What is wrong is added to `faults`, and counts as not there."""
     values: dict[str, Any] = {}
     for key, value in raw.items():
@@ -173,23 +175,23 @@ def _read_settings(raw: Any, settings: Mapping[str, tuple[str, Read]], where: st
 class CameraConfig:
     """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file of its source."""
 
-    name: str = toml_field(read_camera_name)
+    name: str = toml_field(parse_camera_name)
     source: str = toml_field(require_choice(*PLACES))
     place: str = ""
     send: str = toml_field(require_choice("all", "motion", "faces", "best_shot"), "all", of_service=True)
     interval_s: float = toml_field(require_number(), 1.0, of_service=True)
     per_minute: int | None = toml_field(require_whole_number(1), 60, of_service=True)
-    api_key_file: Path | None = toml_field(read_path, None)
-    password_file: Path | None = toml_field(read_path, None)
+    api_key_file: Path | None = toml_field(parse_path, None)
+    password_file: Path | None = toml_field(parse_path, None)
     user: str | None = toml_field(require_type(str), None)
-    ca_file: Path | None = toml_field(read_path, None)
+    ca_file: Path | None = toml_field(parse_path, None)
     """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
     tls_name: str | None = toml_field(require_type(str), None)
     """The name in the camera's certificate; None: the URL's."""
     transport: str = toml_field(require_choice("auto", "tcp", "udp"), "auto")
     """What carries a stream's pictures; auto: TCP, unless the camera has UDP only."""
     after: str = toml_field(require_type(str), "delete")
-    zone: tzinfo | None = toml_field(read_time_zone, None)
+    zone: tzinfo | None = toml_field(parse_time_zone, None)
     time_in_name: NameTime | None = toml_field(lambda text: NameTime(require_type(str)(text)), None)
     silent_after_s: float = toml_field(require_number(), 300.0)
     """Without a frame; of a folder, without a file."""
@@ -199,15 +201,15 @@ class CameraConfig:
     track_s: float = toml_field(require_number(), 10.0, of_service=True)
     early: bool = toml_field(require_type(bool), False, of_service=True)
     """Whether `best_shot` sends a good frame while the face is still there."""
-    capture_hours: Hours = toml_field(read_hours, ALWAYS, of_service=True)
+    capture_hours: Hours = toml_field(parse_hours, ALWAYS, of_service=True)
     """When pictures are taken."""
     crop_room: float | None = toml_field(require_number(), None, of_service=True)
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
     rotate: int = toml_field(require_whole_number(0, 270), 0)
     """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
-    masks: Areas | None = toml_field(read_areas, None, of_service=True)
+    masks: Areas | None = toml_field(parse_areas, None, of_service=True)
     """Areas that nobody may see: they are black before anything is chosen or written."""
-    zones: Areas | None = toml_field(read_areas, None, of_service=True)
+    zones: Areas | None = toml_field(parse_areas, None, of_service=True)
     """Where motion and faces count; None: everywhere."""
     motion_url: str | None = toml_field(require_type(str), None)
     """The camera's small stream: its pictures are looked at only while something moves there."""
@@ -227,7 +229,7 @@ class CameraConfig:
         of_service = {key: _CAMERA[key] for key in _OF_SERVICE if (key, self.source) != ("send", "folder")}
         where, faults = f"camera {self.name}, with edge.toml", list[str]()
         raw = {key: settings[key] for key in of_service if settings.get(key) is not None}
-        changes = _read_settings(raw, of_service, where, faults)
+        changes = _parse_settings(raw, of_service, where, faults)
         if faults:
             raise Misconfigured("\n".join(faults))
         both_masks = [areas for areas in (self.masks, changes.get("masks")) if areas]
@@ -250,17 +252,17 @@ _OF_SERVICE = [each.name for each in fields(CameraConfig) if each.metadata.get("
 class Config:
     """Settings of a box; `setting` names their places in edge.toml."""
 
-    url: str = toml_field(read_service_url, at="server.url")
+    url: str = toml_field(parse_service_url, at="server.url")
     cameras: tuple[CameraConfig, ...] = ()
-    spool: Path = toml_field(read_path, at="spool.folder")
+    spool: Path = toml_field(parse_path, at="spool.folder")
     limits: Limits = field(default_factory=Limits)
-    api_key_file: Path | None = toml_field(read_path, None, "server.api_key_file")
-    ca_file: Path | None = toml_field(read_path, None, "server.ca_file")
+    api_key_file: Path | None = toml_field(parse_path, None, "server.api_key_file")
+    ca_file: Path | None = toml_field(parse_path, None, "server.ca_file")
     bandwidth_bytes_s: float | None = toml_field(require_number(scale=1024), None, "upload.kib_per_s")
     bytes_a_month: float = toml_field(require_number(scale=2**20), math.inf, "upload.mib_per_month")
     """Of pictures that `run` sends, in a calendar month of `zone`."""
-    zone: tzinfo | None = toml_field(read_time_zone, None)
-    hours: Hours = toml_field(read_hours, ALWAYS, "upload.hours")
+    zone: tzinfo | None = toml_field(parse_time_zone, None)
+    hours: Hours = toml_field(parse_hours, ALWAYS, "upload.hours")
     metrics_port: int | None = toml_field(require_whole_number(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
     heartbeat_s: float = toml_field(require_number(300), 120.0, "server.heartbeat_s")
     make_cameras: bool = toml_field(require_type(bool), False, "server.make_cameras")
@@ -270,9 +272,9 @@ class Config:
     """Whether the tenant's own key may lie on this box."""
     log_form: str = toml_field(require_choice("text", "json"), "text", "log.format")
     log_level: str = toml_field(require_choice("debug", "info", "warning", "error"), "info", "log.level")
-    update_url: str | None = toml_field(read_service_url, None, "update.url")
+    update_url: str | None = toml_field(parse_service_url, None, "update.url")
     """The folder of releases, each in one of its version's name; None: this box is updated by hand."""
-    signers: Path | None = toml_field(read_path, None, "update.signers")
+    signers: Path | None = toml_field(parse_path, None, "update.signers")
     """Whose signatures count, as ssh-keygen(1) has it (ALLOWED SIGNERS)."""
     restart: str = toml_field(require_type(str), "systemctl restart regulars-edge", "update.restart")
     well_after_s: float = toml_field(require_number(), 600.0, "update.well_after_s")
@@ -281,7 +283,7 @@ class Config:
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
         """Return this with the settings that the service has for the whole box; what cannot be read is left out."""
         raw = {key: settings[key] for key in _OF_BOX if settings.get(key) is not None}
-        changes = {"hours": self.hours, **_read_settings(raw, _OF_BOX, "the service's settings of the box", [])}
+        changes = {"hours": self.hours, **_parse_settings(raw, _OF_BOX, "the service's settings of the box", [])}
         return replace(self, **{**changes, "hours": replace(changes["hours"], zone=self.zone)})
 
 
@@ -317,19 +319,19 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{file} is no TOML: {error}") from error
-    return read_config(raw, str(file), environment)
+    return parse_config(raw, str(file), environment)
 
 
-def read_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
+def parse_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
     """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured, with all faults."""
     faults: list[str] = []
-    tables = {"camera": ("camera", _read_rows), **{table: (table, _read_table) for table in _TABLES}}
-    top = _read_settings(raw, _list_settings(Config) | tables, name, faults)
+    tables = {"camera": ("camera", _parse_rows), **{table: (table, _parse_table) for table in _TABLES}}
+    top = _parse_settings(raw, _list_settings(Config) | tables, name, faults)
     values: dict[str, Any] = {"zone": top.get("zone")}
     for table, settings in _TABLES.items():
-        values |= _read_settings(top.get(table, {}), settings, f"{name} [{table}]", faults)
+        values |= _parse_settings(top.get(table, {}), settings, f"{name} [{table}]", faults)
     cameras = [
-        _read_camera(row, values["zone"], f"{name} [[camera]] {number}", faults)
+        _parse_camera(row, values["zone"], f"{name} [[camera]] {number}", faults)
         for number, row in enumerate(top.get("camera", ()), start=1)
     ]
     if "url" not in top.get("server", {}):
@@ -344,24 +346,24 @@ def read_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mappi
     return Config(**values, limits=Limits(**limits), cameras=tuple(camera for camera in cameras if camera))
 
 
-def _read_table(raw: Any) -> dict[str, Any]:
+def _parse_table(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ValueError("should be a table")
     return raw
 
 
-def _read_rows(raw: Any) -> list[dict[str, Any]]:
+def _parse_rows(raw: Any) -> list[dict[str, Any]]:
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise ValueError("write [[camera]], with two brackets")
     return raw
 
 
-def _read_camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]) -> CameraConfig | None:
+def _parse_camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]) -> CameraConfig | None:
     """Read one [[camera]]; what is wrong is added to `faults`. `zone`: the whole box's, if it has none of its own."""
     source, faults_before = row.get("source"), len(faults)
     place_key = PLACES.get(str(source))
     places = {key: ("place", require_type(str)) for key in PLACES.values() if place_key in (key, None)}
-    values = _read_settings(row, {**_CAMERA, **places}, where, faults)
+    values = _parse_settings(row, {**_CAMERA, **places}, where, faults)
     missing = [key for key in ("name", "source", place_key) if key and row.get(key, "") == ""]
     faults += [f"{where}: {key} is missing" for key in missing]
     if len(faults) > faults_before:  # what is wrong by itself fits nothing

@@ -113,7 +113,9 @@ def examine_camera(values: Mapping[str, object], look_s: float = LOOK_S, first_s
     """
     findings = Findings()
     row = {name: str(value) for name, value in values.items() if name != "send"}
-    settings = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [row | {"interval_s": 0.2}]})
+    settings = config.parse_config(
+        {"server": {"url": "https://unknown.example"}, "camera": [row | {"interval_s": 0.2}]}
+    )
     camera = settings.cameras[0]
     source: Any = make_source(camera, settings, Clock())
     began_at, watched = time.monotonic(), _Watched()

@@ -86,7 +86,7 @@ class Hours:
     @classmethod
     def read_spans(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
         """`["22:00-06:00"]`, `["Mon-Fri 08:00-20:00", "Sat 09:00-14:00"]`; none: always. Raises ValueError."""
-        return cls(tuple(span for text in texts for span in _read_span(text)), zone)
+        return cls(tuple(span for text in texts for span in _parse_span(text)), zone)
 
     def is_open_at(self, at_ms: int) -> bool:
         if self.within is not None and not self.within.is_open_at(at_ms):
@@ -105,7 +105,7 @@ _DAY = f"({'|'.join(_DAYS)})"
 _SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? +)?(\d\d?):([0-5]?\d)-(\d\d?):([0-5]?\d)", re.IGNORECASE)
 
 
-def _read_span(text: str) -> Iterator[range]:
+def _parse_span(text: str) -> Iterator[range]:
     found = _SPAN.fullmatch(text.strip())
     if found is None or max(int(found[3]), int(found[5])) > 24:
         raise ValueError(f"{text!r} are no hours: write them as 22:00-06:00, or as Mon-Fri 08:00-20:00")

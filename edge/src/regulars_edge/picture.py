@@ -121,19 +121,19 @@ def _decode_thumbnail(data: bytes) -> Image | None:
     return picture
 
 
-def read_content(data: bytes) -> Content | None:
+def parse_content(data: bytes) -> Content | None:
     """Return type, size and digest; None for what is neither JPEG nor PNG."""
     kind = find_content_type(data[:HEAD_BYTES])
     return Content(hashlib.sha256(data).digest(), len(data), kind) if kind else None
 
 
-def read_exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
+def parse_exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
     """Return when the picture was taken by its EXIF data, in ms since 1970; None if it does not say or cannot be right.
 
     Times without an offset are local time: of `zone`, or of the machine's zone if that is None.
     """
     try:
-        tags = _read_time_tags(data)
+        tags = _parse_time_tags(data)
     except Exception:  # whatever a broken file makes of a parser, it is a picture without a time
         return None
     for text, fraction, offset in tags:
@@ -167,7 +167,7 @@ def find_stated_time(
     data: bytes, path: Path, in_name: NameTime | None, zone: tzinfo | None, now_ms: int
 ) -> tuple[int, TimeBy] | None:
     """Return when the picture was taken by what it says of itself, and what says so: its EXIF data, else its name."""
-    at_ms = read_exif_ms(data, zone, now_ms)
+    at_ms = parse_exif_ms(data, zone, now_ms)
     if at_ms is not None:
         return at_ms, "exif"
     at_ms = None if in_name is None else in_name.find_ms(path, zone)
@@ -191,7 +191,7 @@ def turn_upright(picture: Image) -> Image:
         return picture
 
 
-def _read_time_tags(data: bytes) -> list[tuple[str, str, str]]:
+def _parse_time_tags(data: bytes) -> list[tuple[str, str, str]]:
     from PIL import Image  # only who reads EXIF pays for it
 
     with warnings.catch_warnings():

@@ -132,9 +132,9 @@ class Service:
                 return True
             self.http.close_idle()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
-        (code, *_), error = _read_fault(answer), self._make_error(answer, "the store")
+        (code, *_), error = _parse_fault(answer), self._make_error(answer, "the store")
         if answer.status in _OPERATOR or code in _TRY_AGAIN:  # a new address, which the next offer has, may work
-            raise Busy(str(error), _read_retry_after_s(answer))
+            raise Busy(str(error), _parse_retry_after_s(answer))
         raise Damaged(str(error)) if code in _WRONG_BYTES else error
 
     def send_heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> HeartbeatAnswer:
@@ -167,7 +167,7 @@ class Service:
 
     def _require_time(self, answer: Answer) -> None:
         """Raise Unreachable for an answer that is not the service's."""
-        if _read_time_ms(answer) is None:
+        if _parse_time_ms(answer) is None:
             raise Unreachable(f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
     def find_camera_id(self, camera: str) -> str:
@@ -238,7 +238,7 @@ class Service:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body, separators=(",", ":")).encode()
         answer = self.http.exchange(method, self.url + path, headers, data)
-        service_ms = _read_time_ms(answer)
+        service_ms = _parse_time_ms(answer)
         if service_ms is not None:
             self.time.take_sample(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
             if self.hear_answer is not None:
@@ -280,11 +280,11 @@ class Service:
 
     def _make_error(self, answer: Answer, who: str = "") -> Exception:
         """Make the error that says what a refusal means for the caller; `who` answered it, if not the service."""
-        code, why, index = _read_fault(answer)
+        code, why, index = _parse_fault(answer)
         way = f", through {answer.proxy}, which may have said it" if answer.proxy and not code else ""
         text = f"{who or self.url} answered {answer.status} ({why}{way})"
         if answer.status in _LATER or answer.status >= 500 or code == "OtherBook":
-            return Busy(text, _read_retry_after_s(answer))
+            return Busy(text, _parse_retry_after_s(answer))
         if answer.status in _OPERATOR:
             return NotAllowed(text, code)
         if 400 <= answer.status < 500 and code:  # which no proxy gives
@@ -297,7 +297,7 @@ def _encode_digest(content: Content) -> str:
     return base64.b64encode(content.sha256).decode()
 
 
-def _read_fault(answer: Answer) -> tuple[str, str, int | None]:
+def _parse_fault(answer: Answer) -> tuple[str, str, int | None]:
     """Return an error's code, its text, and the index of the capture that is meant: of v1's JSON or of S3's XML."""
     text, index = answer.body[:10_000].decode("utf-8", "replace"), None
     try:
@@ -309,12 +309,12 @@ def _read_fault(answer: Answer) -> tuple[str, str, int | None]:
     return code, said, index if isinstance(index, int) else None
 
 
-def _read_time_ms(answer: Answer) -> int | None:
+def _parse_time_ms(answer: Answer) -> int | None:
     text = answer.headers.get("X-Regulars-Time")
     return int(text) if text and re.fullmatch("[0-9]{1,15}", text) else None
 
 
-def _read_retry_after_s(answer: Answer) -> float | None:
+def _parse_retry_after_s(answer: Answer) -> float | None:
     """Seconds, or a date, which counts from the answer's own date and not from this machine's."""
     text = answer.headers.get("Retry-After")
     if not text:

@@ -21,7 +21,7 @@ from pathlib import Path
 from regulars_edge import config, exits, logs
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import Config, read_value
+from regulars_edge.config import Config, parse_value
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth
@@ -210,14 +210,14 @@ def _read_order(arguments: argparse.Namespace) -> _Order:
     if not (arguments.url or arguments.config):
         raise Misconfigured("which service? Give --url, or --config")
     settings = config.load(arguments.config) if arguments.config else Config(url="", spool=config.find_spool())
-    url = read_value(config.read_service_url, arguments.url, "--url") if arguments.url else settings.url
-    folder, camera = arguments.folder, read_value(config.read_camera_name, arguments.camera, "--camera")
+    url = parse_value(config.parse_service_url, arguments.url, "--url") if arguments.url else settings.url
+    folder, camera = arguments.folder, parse_value(config.parse_camera_name, arguments.camera, "--camera")
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")
     if any(known.masks and known.name == camera for known in settings.cameras):
         raise Misconfigured(f"{camera} has masks, and `upload` sends files as they are: let `run` watch their folder")
-    zone = read_value(config.read_time_zone, arguments.zone, "--zone") if arguments.zone else None
-    in_name = read_value(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
+    zone = parse_value(config.parse_time_zone, arguments.zone, "--zone") if arguments.zone else None
+    in_name = parse_value(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
     return _Order(
         settings,
         url,

@@ -1,6 +1,6 @@
 """A machine's clocks, to be turned by hand."""
 
-from regulars_edge.clock import Clock, Moment, read_moment
+from regulars_edge.clock import Clock, Moment, parse_moment
 
 BOOTED_MS = 1_790_000_000_000
 
@@ -30,4 +30,4 @@ class FakeClock(Clock):
         self.boot_id = boot_id
 
     def moment(self) -> Moment:
-        return read_moment(self)
+        return parse_moment(self)

@@ -9,7 +9,7 @@ from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.config import CameraConfig
 from regulars_edge.logs import Tally
 from regulars_edge.pace import PerMinute
-from regulars_edge.picture import Content, read_content
+from regulars_edge.picture import Content, parse_content
 from regulars_edge.sources.source import Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
@@ -22,7 +22,7 @@ STATED_MS = 1_700_000_000_000
 
 def content(number: int, size: int = 1200) -> tuple[bytes, Content]:
     data = pictures.jpeg(number, size)
-    found = read_content(data)
+    found = parse_content(data)
     assert found is not None
     return data, found
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import asdict
 
 from chalicelib.api.http import MediaType
-from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64, read_parameters
+from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64, parse_parameters
 from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.local_time import Span
@@ -118,11 +118,11 @@ def test_an_unknown_parameter_is_ignored(market: MarketClient) -> None:
 
 @pytest.mark.shows("icredit", "a number in JSON is read as its digits")
 def test_numbers_keep_their_digits() -> None:
-    assert read_parameters(JSON, b'{"PERSON_TOKEN": 9007199254740993, "LABLE_A": 1.50}') == Parameters(
+    assert parse_parameters(JSON, b'{"PERSON_TOKEN": 9007199254740993, "LABLE_A": 1.50}') == Parameters(
         {"PERSON_TOKEN": "9007199254740993", "LABLE_A": "1.50"}
     )
     digits = "9" * 5000
-    assert read_parameters(JSON, b'{"A": %s}' % digits.encode()).text("A") == digits
+    assert parse_parameters(JSON, b'{"A": %s}' % digits.encode()).text("A") == digits
 
 
 BYTES = bytes(range(256)) * 3 + b"\xfb\xff\xbf"

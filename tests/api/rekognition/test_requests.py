@@ -18,7 +18,7 @@ from chalicelib.api.rekognition.requests import (
     Members,
     Number,
     Text,
-    read_members,
+    parse_members,
 )
 
 MODEL = get_session().get_service_model("rekognition")
@@ -27,7 +27,7 @@ MODEL = get_session().get_service_model("rekognition")
 def refused(operation: str, body: bytes | dict[str, Any]) -> Failure:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(Failure) as caught:
-        read_members(sent, REQUESTS[operation])
+        parse_members(sent, REQUESTS[operation])
     assert caught.value.status == 400
     return caught.value
 
@@ -115,6 +115,6 @@ def test_a_blob_is_in_padded_standard_base64(data: str) -> None:
 def test_tags_may_have_letters_of_any_script(key: str, fits: bool) -> None:
     body = json.dumps({"CollectionId": "c", "Tags": {key: ""}}).encode()
     if fits:
-        assert read_members(body, REQUESTS["CreateCollection"])["Tags"] == {key: ""}
+        assert parse_members(body, REQUESTS["CreateCollection"])["Tags"] == {key: ""}
     else:
         assert "at 'tags' failed to satisfy constraint: Map keys must satisfy" in refused("CreateCollection", body).text

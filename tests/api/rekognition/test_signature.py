@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.api.http import Failure
-from chalicelib.api.rekognition.signature import SignedRequest, read_signature, verify_signature
+from chalicelib.api.rekognition.signature import SignedRequest, parse_signature, verify_signature
 
 KEY, SECRET = "RKEXAMPLE2345ABCDEFG", "exampleSecretExampleSecretExampleSecret0"
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
@@ -67,7 +67,7 @@ def check(
     prefix: str = "",
 ) -> None:
     verify_signature(
-        read_signature(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts, prefix=prefix
+        parse_signature(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts, prefix=prefix
     )
 
 
@@ -139,7 +139,7 @@ def test_what_botocore_signs_verifies(secret: str, path: str, region: str, body:
     headers = {name.lower(): str(value) for name, value in sent.headers.items()}
     request = SignedRequest(path, {"host": "regulars.example:8443", **headers}, body)
     now = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    claim = read_signature(request.headers)
+    claim = parse_signature(request.headers)
     verify_signature(claim, request, secret, now, tolerance=TOLERANCE, hosts=())
     assert (claim.access_key_id, claim.region) == (KEY, region)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api.forms import Form
 from chalicelib.api.http import Part
-from chalicelib.api.sunmi.request import Parameters, SignType, is_signed, read_list, sign
+from chalicelib.api.sunmi.request import Parameters, SignType, is_signed, parse_list, sign
 from chalicelib.domain.errors import InvalidInput
 from tests.api.sunmi.signed import COMPANY, DEVICE
 from tests.support.api.sunmi.client import hmac_sign, md5_sign
@@ -98,7 +98,7 @@ def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
     ],
 )
 def test_lists_are_read_as_they_were_meant(text: str, items: list[str]) -> None:
-    assert read_list("faceid_list", text) == items
+    assert parse_list("faceid_list", text) == items
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_lists_are_read_as_they_were_meant(text: str, items: list[str]) -> None:
 )
 def test_what_is_no_list_of_texts_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="list"):
-        read_list("faceid_list", text)
+        parse_list("faceid_list", text)
 
 
 @pytest.mark.parametrize("text", ['[""]', "a,,b", "[a,]", ",", "[“”]", "9" * 251])

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib import telemetry
-from chalicelib.api.forms import read_object
+from chalicelib.api.forms import parse_object
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.endpoint import TIME_HEADER
-from chalicelib.api.v1.times import read_time
-from chalicelib.api.v1.wire import Instant, Sent, read_body, read_query
+from chalicelib.api.v1.times import parse_time
+from chalicelib.api.v1.wire import Instant, Sent, parse_body, parse_query
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.pictures import Gender
 from chalicelib.storage.values import time_text
@@ -188,7 +188,7 @@ def test_a_path_that_nobody_declared_is_not_ours(app: Chalice) -> None:
     ],
 )
 def test_times_are_read_in_any_offset_and_as_numbers(sent: Any, expected: datetime) -> None:
-    assert read_time(sent) == expected
+    assert parse_time(sent) == expected
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_times_are_read_in_any_offset_and_as_numbers(sent: Any, expected: dateti
 )
 def test_what_is_no_time_is_told_so(sent: Any) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        read_time(sent)
+        parse_time(sent)
     with pytest.raises(InvalidInput, match=r"at is a time such as 2026-11-20T10:22:40.123Z") as caught:
         convert({"at": sent}, When)
     assert len(str(caught.value)) < 300
@@ -209,16 +209,16 @@ def test_what_is_no_time_is_told_so(sent: Any) -> None:
 
 def test_a_number_is_a_time_in_a_query_too() -> None:
     for text in ("1763634160", "1763634160000", "1763634160.0", "2025-11-20T10:22:40Z"):
-        assert read_query({"at": [text]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
+        assert parse_query({"at": [text]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
     with pytest.raises(InvalidInput, match=r"at is a time such as .*, not \"1e9\""):
-        read_query({"at": ["1e9"]}, When)
+        parse_query({"at": ["1e9"]}, When)
 
 
 def test_a_plus_that_came_as_a_space_in_a_query_is_the_offsets() -> None:
-    assert read_query({"at": ["2025-11-20T18:22:40 08:00"]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
+    assert parse_query({"at": ["2025-11-20T18:22:40 08:00"]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
     for text in ("2025-11-20 10:22", "2025-11-20T18:22:40  08:00", "2025-11-20T18:22:40 0800"):
         with pytest.raises(InvalidInput, match="at is a time"):
-            read_query({"at": [text]}, When)
+            parse_query({"at": [text]}, When)
 
 
 @given(
@@ -227,8 +227,8 @@ def test_a_plus_that_came_as_a_space_in_a_query_is_the_offsets() -> None:
 )
 def test_a_time_that_is_written_is_read_as_the_same_millisecond(at: datetime, minutes: int) -> None:
     local = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(minutes=minutes)))
-    assert read_time(time_text(local)) == local
-    assert read_time(local.isoformat()) == local
+    assert parse_time(time_text(local)) == local
+    assert parse_time(local.isoformat()) == local
 
 
 class Inner(Sent):
@@ -286,7 +286,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 def convert(value: Any, struct: type[Sent]) -> Sent:
-    return read_body(json.dumps(value).encode(), struct)
+    return parse_body(json.dumps(value).encode(), struct)
 
 
 @pytest.mark.parametrize(("sent", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
@@ -320,20 +320,20 @@ _READABLE = st.characters(exclude_characters="\N{REPLACEMENT CHARACTER}", exclud
     )
 )
 def test_any_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
-    assert read_object(json.dumps(value).encode()) == value
-    assert read_object(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse_object(json.dumps(value).encode()) == value
+    assert parse_object(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 def test_a_parameter_that_is_empty_is_not_sent() -> None:
-    assert read_query({"camera": [""]}, CapturesWanted).camera is None
+    assert parse_query({"camera": [""]}, CapturesWanted).camera is None
 
 
 def test_a_parameter_that_is_a_list_may_be_sent_several_times() -> None:
     class Wanted(Sent):
         ids: list[str] = []  # noqa: RUF012 -- each Struct gets a list of its own
 
-    assert read_query({"ids": ["a", "", "b"]}, Wanted).ids == ["a", "b"]
-    assert read_query({"ids": ["a"]}, Wanted).ids == ["a"]
+    assert parse_query({"ids": ["a", "", "b"]}, Wanted).ids == ["a", "b"]
+    assert parse_query({"ids": ["a"]}, Wanted).ids == ["a"]
 
 
 def test_a_query_is_told_nothing_of_null() -> None:
@@ -341,9 +341,9 @@ def test_a_query_is_told_nothing_of_null() -> None:
         n: Annotated[int, Meta(ge=1, le=3)] | None = None
 
     with pytest.raises(InvalidInput, match=r'^n is a whole number from 1 to 3, not "9"$'):
-        read_query({"n": ["9"]}, Wanted)
+        parse_query({"n": ["9"]}, Wanted)
     with pytest.raises(InvalidInput, match=r'^n is a whole number from 1 to 3, not "null"$'):
-        read_query({"n": ["null"]}, Wanted)
+        parse_query({"n": ["null"]}, Wanted)
 
 
 READ_BY_MANY = """

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import Face, Labels, Profile, Tenant
 from chalicelib.domain.rules.decision import OperatingPoint, Population
-from chalicelib.domain.rules.templates import read_vector, reduce_templates
+from chalicelib.domain.rules.templates import parse_vector, reduce_templates
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.tenants import add_tenant
@@ -44,7 +44,7 @@ def tenant(services: Services) -> Tenant:
 
 def score(one: Face, other: Face) -> float:
     """The score of two faces, less their demand."""
-    [own], [theirs] = (map(read_vector, reduce_templates(face.templates)) for face in (one, other))
+    [own], [theirs] = (map(parse_vector, reduce_templates(face.templates)) for face in (one, other))
     return float(own @ theirs) - JudgingVision.population.compute_demand(own, theirs)
 
 

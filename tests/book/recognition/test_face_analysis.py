@@ -20,7 +20,7 @@ from chalicelib.domain.model import NO_LABELS, Profile, Tenant
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, PictureRules
 from chalicelib.domain.rules.recognised import Comparison, IdentifiedFace, Probes
-from chalicelib.domain.rules.templates import read_vector, reduce_templates
+from chalicelib.domain.rules.templates import parse_vector, reduce_templates
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.book import MONDAY, Book, Shot
@@ -51,7 +51,7 @@ def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequ
     for group in groups:
         for face in services.faces.read_page(tenant, group, 1, 100).faces:
             (own,) = reduce_templates(face.templates)
-            scored.append((float(read_vector(own).astype(np.float64) @ probe), face.faceid))
+            scored.append((float(parse_vector(own).astype(np.float64) @ probe), face.faceid))
     return sorted(scored, key=lambda one: (-one[0], one[1]))
 
 

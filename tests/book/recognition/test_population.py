@@ -9,7 +9,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import Profile, Tenant
 from chalicelib.domain.rules.decision import OperatingPoint, Population
-from chalicelib.domain.rules.templates import make_template, read_vector
+from chalicelib.domain.rules.templates import make_template, parse_vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.tenants import add_tenant
@@ -52,7 +52,7 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
         vision.embed(image, vision.detect(image))[0]
         for image in (vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
     ]
-    template = read_vector(make_template("fake", rows[1]))
+    template = parse_vector(make_template("fake", rows[1]))
     demand = JudgingVision.population.compute_demand(rows[0], template)
     asked = OperatingPoint(CURVE).find_threshold(1, demand)
     found = services.recognition.face_analysis.search_by_picture(tenant, probe, RULES)

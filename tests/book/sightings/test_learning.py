@@ -16,7 +16,7 @@ from chalicelib.domain.captures import Resolution
 from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.model import MAX_COMPARED, Face, PromotionSettings
 from chalicelib.domain.pictures import DetectedFace
-from chalicelib.domain.rules.templates import MAX_LEARNT, read_vector, reduce_templates
+from chalicelib.domain.rules.templates import MAX_LEARNT, parse_vector, reduce_templates
 from chalicelib.privacy.retention import Kind
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.book.outcome import deliver
@@ -295,7 +295,7 @@ def seen_of(seed: int, number: int) -> Person:
 def scores_of(book: Book, faceid: str, seed: int, numbers: Iterable[int]) -> list[float]:
     """How new photos of somebody score with a face."""
     face = book.services.faces.get(book.tenant, faceid)
-    mean = read_vector(reduce_templates(face.templates)[0])
+    mean = parse_vector(reduce_templates(face.templates)[0])
     image = [book.vision.read_picture(picture(seen_of(seed, one)), RULES) for one in numbers]
     return [float(mean @ book.vision.embed(one, book.vision.detect(one))[0]) for one in image]
 

@@ -17,7 +17,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.domain.errors import Conflict, LimitReached, NotFound
 from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, PromotionSettings
 from chalicelib.domain.rules.decision import SearchRequest
-from chalicelib.domain.rules.templates import User, fuse_embeddings, gallery_group, read_vector, reduce_templates
+from chalicelib.domain.rules.templates import User, fuse_embeddings, gallery_group, parse_vector, reduce_templates
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.faces import user_from
@@ -198,7 +198,7 @@ def right(book: Book, expected: Expected) -> None:
             mine = (group_id, user.id)
             assert sorted(user.faceids) == sorted(one for one, of in expected.of_face.items() if of == mine)
             if user.faceids:
-                rows = [read_vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids]
+                rows = [parse_vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids]
                 mean = fuse_embeddings(np.stack(rows)) if len(rows) > 1 else rows[0]
                 request = SearchRequest(tenant.model, mean[None], [gallery_group(group_id)], 500)
                 answer = book.services.ports.search.search("shop", request)

@@ -282,21 +282,21 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
 
 def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
     shipped = packs.read_pack().manifest
-    assert shipped.read_population().rows.shape == (268, shipped.embedding.dimensions)
+    assert shipped.parse_population().rows.shape == (268, shipped.embedding.dimensions)
     model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
     folder.mkdir()
     entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / "calibration.json").read_text())[model]
     (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
-    with_the_packs = packs.read_pack(tmp_path).manifest.read_population()
+    with_the_packs = packs.read_pack(tmp_path).manifest.parse_population()
     assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 268)
-    np.save(folder / "population.npy", shipped.read_population().rows[:20])
-    assert len(packs.read_pack(tmp_path).manifest.read_population().rows) == 20
-    np.save(folder / "population.npy", shipped.read_population().rows[:20, :5])
+    np.save(folder / "population.npy", shipped.parse_population().rows[:20])
+    assert len(packs.read_pack(tmp_path).manifest.parse_population().rows) == 20
+    np.save(folder / "population.npy", shipped.parse_population().rows[:20, :5])
     with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
-        packs.read_pack(tmp_path).manifest.read_population()
+        packs.read_pack(tmp_path).manifest.parse_population()
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))
-    assert len(packs.read_pack(tmp_path).manifest.read_population().rows) == 0
+    assert len(packs.read_pack(tmp_path).manifest.parse_population().rows) == 0
 
 
 LOADS = """

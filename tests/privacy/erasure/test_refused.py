@@ -13,7 +13,7 @@ from chalicelib.domain.audit_events import AuditEvent
 from chalicelib.domain.audit_events import Kind as ActKind
 from chalicelib.domain.errors import FaceErased
 from chalicelib.privacy.data_map import Step
-from chalicelib.privacy.erasure.again import read_receipt
+from chalicelib.privacy.erasure.again import parse_receipt
 from chalicelib.privacy.erasure_progress import add_face_hashes, erasure_item
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Delete, Put
@@ -70,7 +70,7 @@ def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book
     book.services.deletion.delete_faces(book.tenant, book.faceids(), by="first", erase=True)
     person.worked_off(book)
     [erasure] = book.services.erasure.records.list_all("shop")
-    receipt = read_receipt(erasure.receipt)
+    receipt = parse_receipt(erasure.receipt)
     assert receipt is not None
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
     book.enrol(EVA, faceid="eva", refuses_erased=True)
@@ -134,7 +134,7 @@ def note_as_done_again(book: Book) -> None:
     person.worked_off(book)
     [erasure] = book.services.erasure.records.list_all("shop")
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
-    receipt = read_receipt(erasure.receipt)
+    receipt = parse_receipt(erasure.receipt)
     assert receipt is not None
     book.services.erasure.again.end(receipt)
 

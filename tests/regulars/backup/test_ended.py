@@ -21,7 +21,7 @@ from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentNotFound, WrongCredentials
 from chalicelib.domain.model import Profile
 from chalicelib.privacy.signing import canonical_json, new_key, sign_statement
-from chalicelib.privacy.standing import is_document, read_document
+from chalicelib.privacy.standing import is_document, parse_document
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.backup import backup, receipts
@@ -433,7 +433,7 @@ def test_settings_stay_as_in_the_backup_if_that_is_answered(shop: Shop, ended: P
         asked.append(question)
         return False
 
-    documents = [made] if (made := read_document(document)) else []
+    documents = [made] if (made := parse_document(document)) else []
     with closing(Book(tmp_path / "again")) as book:
         services, tenant = book.services, book.tenant
         # the time of the folder is a clock's of tests, and the backup's the machine's

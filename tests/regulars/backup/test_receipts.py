@@ -21,7 +21,7 @@ from chalicelib.domain.audit_events import Kind as ActKind
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Face, Profile
-from chalicelib.privacy.erasure.again import Receipt, read_receipt
+from chalicelib.privacy.erasure.again import Receipt, parse_receipt
 from chalicelib.privacy.erasure_progress import RECEIPTS
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
@@ -188,7 +188,7 @@ def without_others(services: Services, receipt: Receipt) -> Receipt:
     """A receipt as early versions made it."""
     said = receipt.statement
     faces = {name: value for name, value in said["faces"].items() if name not in ("key", "others")}
-    early = read_receipt(services.audit.signing.sign_statement(receipt.tenant, {**said, "faces": faces}))
+    early = parse_receipt(services.audit.signing.sign_statement(receipt.tenant, {**said, "faces": faces}))
     assert early is not None
     return early
 
@@ -318,7 +318,7 @@ def test_a_later_erasure_of_the_id_takes_whom_an_earlier_one_leaves(tmp_path: Pa
         restored.clock.advance(DAY)
         asked_at = time_text(restored.clock.now())
         said = {**found[0].statement, "id": "9", "asked_at": asked_at, "done_at": asked_at}
-        later = read_receipt(restored.services.audit.signing.sign_statement("shop", said))
+        later = parse_receipt(restored.services.audit.signing.sign_statement("shop", said))
         assert later is not None
         restored.clock.advance(DAY)
         list(receipts.redo_erasures(restored.services, [*found, later]))
@@ -373,7 +373,9 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
 def of_another_key(services: Services, receipt: Receipt) -> Receipt:
     """A receipt like another, whose faces a key hashed that this book never had."""
     faces = {**receipt.statement["faces"], "key": "0" * 64}
-    made = read_receipt(services.audit.signing.sign_statement("shop", {**receipt.statement, "id": "9", "faces": faces}))
+    made = parse_receipt(
+        services.audit.signing.sign_statement("shop", {**receipt.statement, "id": "9", "faces": faces})
+    )
     assert made is not None
     return made
 

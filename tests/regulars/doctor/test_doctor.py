@@ -20,7 +20,7 @@ from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import OF_NOTICE, TenantSettings
 from chalicelib.domain.webhooks import Event, EventKind, Way
 from chalicelib.services import Services
-from chalicelib.settings import Settings, read_networks
+from chalicelib.settings import Settings, parse_networks
 from chalicelib.storage.ports import Disk
 from regulars import folder
 from regulars.cli import main
@@ -352,9 +352,9 @@ def test_a_proxy_before_a_door_without_a_key_is_told(
 ) -> None:
     tenant = "shop" if named else None
     settings = Settings(
-        Path("data"), public_url=public_url, of_dialects={"deepstack": KeylessClients(tenant, read_networks(named))}
+        Path("data"), public_url=public_url, of_dialects={"deepstack": KeylessClients(tenant, parse_networks(named))}
     )
-    assert levels(check_keyless(settings, ServeSettings(trusted_proxies=read_networks(proxies)))) == expected
+    assert levels(check_keyless(settings, ServeSettings(trusted_proxies=parse_networks(proxies)))) == expected
 
 
 # --- models and book --------------------------------------------------------------------------------------------------

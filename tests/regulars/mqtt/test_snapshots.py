@@ -15,7 +15,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Delete
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
-from regulars.mqtt.frigate import MOST_BYTES, Frigate, NotFrigates, Refused, read_event, read_events
+from regulars.mqtt.frigate import MOST_BYTES, Frigate, NotFrigates, Refused, parse_event, parse_events
 from regulars.mqtt.snapshots import TOPIC, Snapshots
 from tests.support.fakes import Person, picture
 from tests.support.mqtt.frigate import FakeFrigate, frigate, message
@@ -236,10 +236,10 @@ def test_messages_that_are_none_are_said_and_change_nothing(
 
 def test_of_a_message_what_is_wanted_is_read() -> None:
     encoded = bytes_of(message(EVENT, 1607123965.975463, "end"))
-    found = read_event(encoded)
+    found = parse_event(encoded)
     assert (found.id, found.camera, found.at, found.ended) == (EVENT, "front_door", 1607123965.975463, True)
     for unwanted in ({"label": "car"}, {"has_snapshot": False}, {"false_positive": True}):
-        assert read_event(bytes_of(message(EVENT, 1.0, **unwanted))) is None
+        assert parse_event(bytes_of(message(EVENT, 1.0, **unwanted))) is None
 
 
 @pytest.mark.parametrize(
@@ -256,14 +256,14 @@ def test_of_a_message_what_is_wanted_is_read() -> None:
 )
 def test_what_is_not_in_frigates_form_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(NotFrigates, match="not in Frigate's form"):
-        read_event(bytes_of(message(EVENT, 1.0, **change)))
+        parse_event(bytes_of(message(EVENT, 1.0, **change)))
 
 
 def test_of_a_list_those_are_read_who_have_gone() -> None:
     gone = {"id": "a", "camera": "door", "start_time": 1.0, "end_time": 2.0, "has_snapshot": True}
     newer = gone | {"id": "b", "data": {"snapshot_frame_time": 1.5, "box": []}}
     listed = [gone, newer, gone | {"end_time": None}, gone | {"has_snapshot": False}]
-    assert [(one.id, one.at) for one in read_events(bytes_of(listed))] == [("a", 1.0), ("b", 1.5)]
+    assert [(one.id, one.at) for one in parse_events(bytes_of(listed))] == [("a", 1.0), ("b", 1.5)]
 
 
 def test_a_snapshot_without_end_is_refused(frigates: FakeFrigate) -> None:

@@ -17,7 +17,7 @@ from chalicelib.api.service_keys import add_service_key
 from chalicelib.domain.errors import Busy
 from chalicelib.domain.model import Profile
 from chalicelib.services import Services
-from chalicelib.settings import Settings, read_networks
+from chalicelib.settings import Settings, parse_networks
 from regulars.serve.callers import REMEMBERED, Tenants
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import FULL, UNPROVED, Budget, Holding
@@ -44,8 +44,8 @@ def test_a_box_says_that_it_takes_the_pictures_that_it_takes(tmp_path: Path) -> 
 
 
 def proved(callers: Tenants, request: Request) -> str | None:
-    claim = callers.read_claim(request)
-    return claim.tenant or claim.prove(request)
+    credential = callers.parse_credential(request)
+    return credential.tenant or credential.prove(request)
 
 
 def at_head(callers: Tenants, path: str, authorization: str = "", query: str = "") -> str | None:
@@ -82,8 +82,8 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
-    claim = Tenants(services).read_claim(head)
-    assert (claim.by_body, claim.prove(head), claim.claim_key) == (True, None, ("sign-in",))
+    credential = Tenants(services).parse_credential(head)
+    assert (credential.by_body, credential.prove(head), credential.claim_key) == (True, None, ("sign-in",))
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
@@ -159,16 +159,16 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
 
     def lane(seconds: float) -> tuple[str | None, str | None]:
         now[0] = seconds
-        claim = callers.read_claim(head)
-        return claim.tenant, claim.former_tenant
+        credential = callers.parse_credential(head)
+        return credential.tenant, credential.former_tenant
 
     assert lane(1) == (None, None)
-    assert callers.read_claim(head).prove(head) == "shop"
+    assert callers.parse_credential(head).prove(head) == "shop"
     assert lane(50)[0] == "shop"
     assert lane(62) == (None, "shop")
     services.tenants.rotate_keys("shop")
     assert lane(9_000) == (None, "shop")
-    assert callers.read_claim(head).prove(head) is None
+    assert callers.parse_credential(head).prove(head) is None
     assert lane(9_001) == (None, None), "it is nobody's now"
 
 
@@ -177,15 +177,15 @@ def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
     request = sunmi(keys).last_request()
     for number in range(REMEMBERED + 1):
         sent = replace(request, client=f"10.0.{number >> 8}.{number & 255}")
-        assert callers.read_claim(sent).prove(sent) == "shop"
+        assert callers.parse_credential(sent).prove(sent) == "shop"
     formerly = [
-        callers.read_claim(replace(request, client=client)).former_tenant for client in ("10.0.0.0", "10.0.0.1")
+        callers.parse_credential(replace(request, client=client)).former_tenant for client in ("10.0.0.0", "10.0.0.1")
     ]
     assert formerly == [None, "shop"]
 
 
 def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) -> None:
-    keyless = KeylessClients("home", read_networks("192.0.2.0/28"))
+    keyless = KeylessClients("home", parse_networks("192.0.2.0/28"))
     settings = Settings(storage=tmp_path, of_dialects={"deepstack": keyless})
     with closing(bootstrap.build(settings)) as services:
         for client, headers, tenant in (
@@ -194,7 +194,7 @@ def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) 
             ("192.0.2.17", {"host": "192.0.2.9"}, None),
         ):
             head = Request("POST", "/v1/vision/face/list", headers=headers, client=client)
-            assert Tenants(services).read_claim(head).tenant == tenant
+            assert Tenants(services).parse_credential(head).tenant == tenant
 
 
 def test_every_route_can_say_that_there_is_no_room() -> None:
@@ -224,6 +224,6 @@ def test_the_largest_body_of_each_route_fits_into_its_senders_room(services: Ser
     for path, methods in app.app.routes.items():
         for method in methods:
             head = Request(method, path)
-            lane = UNPROVED if callers.read_claim(head).by_body else "shop"
+            lane = UNPROVED if callers.parse_credential(head).by_body else "shop"
             with Holding(Budget(BODIES_BYTES), lane, Gateway.copies) as holding:
                 holding.grow(gateway.admit(head))

@@ -24,7 +24,7 @@ from regulars.serve.events import (
     Background,
     feed_handlers,
     handle_messages,
-    read_interval_s,
+    parse_interval_s,
 )
 from tests.support.book.book import Book
 from tests.support.fakes import FakeClock
@@ -245,11 +245,11 @@ def test_a_backlog_makes_room_for_those_who_wait_for_an_answer(background: Backg
 
 
 def test_rates_are_understood_and_nothing_else() -> None:
-    assert read_interval_s(Rate(15, unit=Rate.MINUTES)) == 900
-    assert read_interval_s("rate(1 day)") == 86_400
-    assert read_interval_s(Cron(7, "*", "*", "*", "?", "*")) == 3_600
+    assert parse_interval_s(Rate(15, unit=Rate.MINUTES)) == 900
+    assert parse_interval_s("rate(1 day)") == 86_400
+    assert parse_interval_s(Cron(7, "*", "*", "*", "?", "*")) == 3_600
     with pytest.raises(ValueError, match="cron"):
-        read_interval_s(Cron(0, 18, "?", "*", "MON-FRI", "*"))
+        parse_interval_s(Cron(0, 18, "?", "*", "MON-FRI", "*"))
 
 
 def test_a_handler_that_nothing_feeds_is_refused() -> None:

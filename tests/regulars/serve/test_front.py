@@ -19,7 +19,7 @@ import pytest
 
 from chalicelib.api.http import Refused
 from chalicelib.domain.errors import Busy
-from chalicelib.settings import read_networks
+from chalicelib.settings import parse_networks
 from regulars.serve.callers import CallerHint
 from regulars.serve.connections import HEAD_BYTES, Connection, Timeouts
 from regulars.serve.gateway import Gateway
@@ -550,7 +550,7 @@ def test_lanes_say_whether_all_calls_have_ended() -> None:
 
 @pytest.mark.parametrize(("proxies", "expected"), [("", "127.0.0.1"), ("127.0.0.1", "198.51.100.1")])
 def test_a_proxy_that_is_trusted_tells_the_sender_and_nobody_else_does(proxies: str, expected: str) -> None:
-    with served(echo_app(), proxies=read_networks(proxies)) as (host, port, _):
+    with served(echo_app(), proxies=parse_networks(proxies)) as (host, port, _):
         said = b"X-Forwarded-For: 192.0.2.9, 198.51.100.1\r\nConnection: close\r\n\r\n"
         answer = exchanged((host, port), b"GET /echo HTTP/1.1\r\nHost: box\r\n" + said)
     event = json.loads(answer.rpartition(b"\r\n")[2])

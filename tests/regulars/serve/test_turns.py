@@ -88,7 +88,7 @@ class Street:
 def street(tmp_path: Path) -> Iterator[Street]:
     part = Counter()
     with closing(bootstrap.build(Settings(storage=tmp_path))) as services:
-        site = Site(part, read_caller=Tenants(services).read_claim)
+        site = Site(part, read_caller=Tenants(services).parse_credential)
         with serving(site) as (_, port, _), closing(Street(services, part, port)) as street:
             yield street
 

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.domain.opening import read_opening
+from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.rules.usual import Usual, count_expected, is_quieter, learn_usual
 
 MONDAY = 21_004
@@ -39,7 +39,7 @@ class Year(Struct, frozen=True):
 
     @property
     def open_hours(self) -> frozenset[int]:
-        week = read_opening(OPENING)
+        week = parse_opening(OPENING)
         open_days = (day for day in self.days if day not in self.closed)
         return frozenset(
             24 * day + hour for day in open_days for hour in range(24) if (day + 3) % 7 * 24 + hour in week
@@ -85,7 +85,7 @@ def judge_year(year: Year) -> Judged:
     """Ask at each sign of the camera, and at the end of each day, whether it was quieter than usual before."""
     people = Counter(np.floor(year.at).astype(int).tolist())
     usual = {day: learn_usual(people, day) for day in year.days}
-    opening, open_hours = read_opening(OPENING), year.open_hours
+    opening, open_hours = parse_opening(OPENING), year.open_hours
     judged = Judged((len(year.days) - _WARM_DAYS) / 30, Counter(), 0, 0.0, 0.0, 0.0, [])
     first = 24 * (year.days.start + _WARM_DAYS)
     judged.hours = sum(hour >= first for hour in open_hours)

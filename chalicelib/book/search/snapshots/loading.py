@@ -29,7 +29,7 @@ from chalicelib.book.search.snapshots.segment import (
     check_part,
     decode,
     header_length,
-    read_layout,
+    parse_layout,
     segment_of_faces,
 )
 from chalicelib.domain.errors import WrongModel
@@ -60,7 +60,7 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
         raise DamagedSnapshot(f"its header is longer than its {size} bytes")
     if length > len(head):
         head = _read_range(blobs, key, 0, length)
-    return _load_segment(blobs, key, read_layout(head[:length], size), open_file)
+    return _load_segment(blobs, key, parse_layout(head[:length], size), open_file)
 
 
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:

@@ -203,7 +203,7 @@ def header_length(prefix: bytes) -> int:
     return PREFIX + int(_LENGTHS.unpack_from(prefix, len(MAGIC))[0])
 
 
-def read_layout(head: bytes, size: int) -> Layout:
+def parse_layout(head: bytes, size: int) -> Layout:
     """Parse the first `header_length` bytes of an object of `size` bytes. Raises DamagedSnapshot."""
     length, checksum = header_length(head), _LENGTHS.unpack_from(head, len(MAGIC))[1]
     text = head[PREFIX:length]
@@ -230,32 +230,32 @@ def assemble_segment(layout: Layout, hot: memoryview, cold: memoryview, *, on_di
     """
     header, hot_size = layout.header, layout.cold_at - layout.body_at
 
-    def read_section(name: str) -> NDArray[Any]:
+    def parse_section(name: str) -> NDArray[Any]:
         offset, *shape = header["sections"][name]
         source, offset = (hot, offset) if offset < hot_size else (cold, offset - hot_size)
         count = int(np.prod(shape, dtype=np.int64))
         return np.frombuffer(source, _TYPES[name], count, offset if count else 0).reshape(shape)
 
-    rotation = read_section("rotation") if "rotation" in header["sections"] else None
+    rotation = parse_section("rotation") if "rotation" in header["sections"] else None
     tiers = tuple(Tier(**tier) for tier in header["tiers"])
-    codes = tuple(read_section(f"tier{number}") for number in range(len(tiers)))
+    codes = tuple(parse_section(f"tier{number}") for number in range(len(tiers)))
     return Segment(
         model=header["model"],
         seq=header["seq"],
-        ids=FaceIds(read_section("id_text"), read_section("id_offsets")),
+        ids=FaceIds(parse_section("id_text"), parse_section("id_offsets")),
         group_ids=tuple(header["group_ids"]),
-        face_group=read_section("face_group"),
-        first_row=read_section("first_row"),
-        templates=read_section("templates"),
+        face_group=parse_section("face_group"),
+        first_row=parse_section("first_row"),
+        templates=parse_section("templates"),
         coder=Coder(header["dimensions"], rotation, tiers, header["largest_norm"]),
-        codes=CodedRows(codes, read_section("loose")),
+        codes=CodedRows(codes, parse_section("loose")),
         on_disk=on_disk,
     )
 
 
 def decode(data: bytes) -> Segment:
     """Decode the bytes of `encode`, without copying them. Raises DamagedSnapshot."""
-    layout = read_layout(data[: header_length(data[:PREFIX])], len(data))
+    layout = parse_layout(data[: header_length(data[:PREFIX])], len(data))
     body = memoryview(data)[layout.body_at :]
     for number in range(len(layout.checksums)):
         check_part(layout, number, body[number * PART : (number + 1) * PART])

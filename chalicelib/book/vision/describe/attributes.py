@@ -200,7 +200,7 @@ LEAST_SCALE_PX = 1.0
 """Fewest pixels of the eye distance, and of the face's other direction, that can be measured."""
 
 
-def read_pose(looks: NDArray[np.float32]) -> Pose:
+def parse_pose(looks: NDArray[np.float32]) -> Pose:
     """Make the pose from a model's (1, 3) yaw, pitch and roll."""
     yaw, pitch, roll = (float(value) for value in looks[0])
     return Pose(yaw, pitch, roll)

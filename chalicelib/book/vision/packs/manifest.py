@@ -235,9 +235,9 @@ class Manifest(Struct, frozen=True):
     def impostor_curve(self) -> ImpostorCurve:
         return self.measured.curve
 
-    def read_population(self) -> Population:
+    def parse_population(self) -> Population:
         """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
-        return read_population_rows(self.measured, self.embedding.dimensions)
+        return parse_population_rows(self.measured, self.embedding.dimensions)
 
 
 def read_table(folder: Path) -> dict[str, Any]:
@@ -368,7 +368,7 @@ def read_measured(file: Path, model: str) -> Measured | None:
         raise DamagedCalibration(f"{file} is damaged: {error}") from error
 
 
-def read_population_rows(measured: Measured, dimensions: int) -> Population:
+def parse_population_rows(measured: Measured, dimensions: int) -> Population:
     """Read a population's rows; one of no rows without a file or `usual`. Raises DamagedCalibration, OSError."""
     import numpy as np
 

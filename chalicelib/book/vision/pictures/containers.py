@@ -140,7 +140,7 @@ def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
             raise ValueError("a segment has no length")
         end = position + 2 + length
         if marker == _APP1 and data.startswith(_EXIF, position + 4) and orientation == UPRIGHT:
-            orientation = _read_orientation(data[position + 4 + len(_EXIF) : end])
+            orientation = _parse_orientation(data[position + 4 + len(_EXIF) : end])
         if marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
             kept_parts.append(data[position:end])
         position = end
@@ -157,7 +157,7 @@ def _drop_from_png(data: bytes) -> tuple[bytes, int]:
         if kind in _PNG_KEPT:
             kept_parts.append(data[position:end])
         elif kind == b"eXIf":
-            orientation = _read_orientation(data[position + 8 : end - 4])
+            orientation = _parse_orientation(data[position + 8 : end - 4])
         position = end
     return b"".join(kept_parts), orientation
 
@@ -181,7 +181,7 @@ def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
         if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"):
             kept_chunks.setdefault(kind, data[position : end + end % 2])
         elif kind == b"EXIF":
-            orientation = _read_orientation(data[position + 8 : end].removeprefix(_EXIF))
+            orientation = _parse_orientation(data[position + 8 : end].removeprefix(_EXIF))
         position = end + end % 2
     head = kept_chunks.pop(b"VP8X", b"")
     chunks = [*kept_chunks.values()]
@@ -199,7 +199,7 @@ def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
     return _RIFF + len(body).to_bytes(4, "little") + body, orientation
 
 
-def read_webp_size(data: bytes) -> tuple[int, int]:
+def parse_webp_size(data: bytes) -> tuple[int, int]:
     """Read the width and height of a WebP file without metadata (RFC 9649). Raises ValueError, struct.error."""
     kind, begin = data[_WEBP_HEAD : _WEBP_HEAD + 4], _WEBP_HEAD + 8
     if kind == b"VP8X":
@@ -220,7 +220,7 @@ def _count_parts() -> Iterator[int]:
     raise ValueError(f"the file has more than {MAX_PARTS} parts")
 
 
-def _read_orientation(tiff: bytes) -> int:
+def _parse_orientation(tiff: bytes) -> int:
     """Read tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:

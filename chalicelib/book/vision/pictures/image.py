@@ -20,7 +20,7 @@ from chalicelib.book.vision.pictures.containers import (
     format_of,
     insert_noise,
     name_other_format,
-    read_webp_size,
+    parse_webp_size,
     scans,
 )
 from chalicelib.domain.errors import Unusable
@@ -134,7 +134,7 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
         if file_format == "JPEG" and (count := scans(pixels)) > MAX_SCANS:
             raise Unusable(f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all programs do")
         if file_format == "WEBP":  # the decoder takes memory for its canvas before it tells the size
-            _check_sides(read_webp_size(pixels), rules)
+            _check_sides(parse_webp_size(pixels), rules)
         with _import_decoder(file_format)(io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
             if picture.info.get("compression") in _RLE:

@@ -251,7 +251,7 @@ class BestShot:
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame, faces in detect_faces(self.detector, frames):
-            now_ms = _read_time_ms(frame)
+            now_ms = _parse_time_ms(frame)
             self._follow_frame(frame, faces, now_ms)
             del frame  # as `detect_faces` does
             if self.early:
@@ -288,7 +288,7 @@ class BestShot:
         yield from chosen.values()
 
 
-def _read_time_ms(frame: Frame) -> int:
+def _parse_time_ms(frame: Frame) -> int:
     stamp = frame.stamp
     return stamp.moment.boot_ms if stamp.moment else stamp.stated_ms or 0
 

@@ -135,7 +135,7 @@ _RIM_PX = 3
 Polygon = tuple[tuple[float, float], ...]
 
 
-def read_polygon(raw: object) -> Polygon:
+def parse_polygon(raw: object) -> Polygon:
     """Read a rectangle or a polygon: [0.0, 0.5, 1.0, 1.0] is the lower half of the picture. Raises ValueError."""
     corners = raw if isinstance(raw, list) else []
     if len(corners) == 4 and all(_is_share(corner) for corner in corners):

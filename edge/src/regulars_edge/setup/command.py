@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within, make_source
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import read_secret, read_service_url, read_value, require_number, shows_the_key
+from regulars_edge.config import parse_service_url, parse_value, read_secret, require_number, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text
@@ -44,10 +44,10 @@ def setup(arguments: argparse.Namespace) -> int:
     """
     logs.log_to_stderr("text", "error")
     file: Path = arguments.config
-    url = read_value(read_service_url, arguments.url, "--url") if arguments.url else None
+    url = parse_value(parse_service_url, arguments.url, "--url") if arguments.url else None
     if url is not None:
         _refuse_if_there(file, arguments)
-    read_value(require_number(_LONGEST_WAIT_S), arguments.wait, "--wait")
+    parse_value(require_number(_LONGEST_WAIT_S), arguments.wait, "--wait")
     user, password = read_credentials(arguments)
     devices = search_devices(arguments.probe or GROUP, arguments.wait)
     if not devices:
@@ -160,7 +160,7 @@ def make_toml(
         if is_snapshot and camera.stream is not None:
             lines.append(f'# its stream: source = "rtsp", url = {quote_string(camera.stream)}')
     text = "\n".join(lines) + "\n"
-    config.read_config(tomllib.loads(text))
+    config.parse_config(tomllib.loads(text))
     return text
 
 
@@ -207,7 +207,7 @@ def claim(arguments: argparse.Namespace) -> int:
         raise Misconfigured(
             f"give CODE and URL, as the console shows them; CODE was {code!r}, and URL {address or 'none'}"
         )
-    file, url = arguments.config.absolute(), read_value(read_service_url, address, "URL")
+    file, url = arguments.config.absolute(), parse_value(parse_service_url, address, "URL")
     old_config = config.load(file) if file.exists() else None
     if old_config is not None and old_config.url != url:
         raise Misconfigured(f"{file} is of {old_config.url}: --config names another file")
@@ -292,7 +292,7 @@ def wait_for_code(camera: Mapping[str, object]) -> tuple[str, str]:
 
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
-    known_config = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
+    known_config = config.parse_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
     for frame in frames_within(WAIT_S, make_source(known_config.cameras[0], known_config, Clock())):
         with suppress(OSError):  # half a picture; the next one comes soon
             if frame is not None and (code := read_code(frame.image())):

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from regulars_edge import exits, logs, page
-from regulars_edge.config import read_service_url, read_value, shows_the_key
+from regulars_edge.config import parse_service_url, parse_value, shows_the_key
 from regulars_edge.doctor import Findings, examine_camera, list_places
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.http import Address, limit_time
@@ -83,7 +83,7 @@ class Form:
     token: str = field(default="", repr=False)
 
 
-def read_form(body: bytes) -> Form:
+def parse_form(body: bytes) -> Form:
     """Read a form as browsers send it. Raises Misconfigured."""
     try:
         values = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=8, errors="strict")
@@ -92,7 +92,7 @@ def read_form(body: bytes) -> Form:
     return Form(**{name: values[name][0] for name in Form.__annotations__ if name in values})
 
 
-def read_code(text: str, only_url: str | None) -> tuple[str, str]:
+def parse_code(text: str, only_url: str | None) -> tuple[str, str]:
     """Return the code and the service's URL. `only_url`: the one service whose codes count. Raises Misconfigured."""
     words = text.replace("regulars-edge claim", " ", 1).split()
     code, said = (words[0], words[1] if len(words) > 1 else only_url) if words else ("", None)
@@ -100,7 +100,7 @@ def read_code(text: str, only_url: str | None) -> tuple[str, str]:
         raise Misconfigured(
             "enter code and address, as the console shows them: 7KQM-2XHP-94TD https://regulars.example"
         )
-    url = read_value(read_service_url, said, "the service's address")
+    url = parse_value(parse_service_url, said, "the service's address")
     if only_url is not None and url != only_url:
         raise Misconfigured(f"this box takes codes of {only_url} alone")
     if only_url is None and shows_the_key(url):
@@ -109,7 +109,7 @@ def read_code(text: str, only_url: str | None) -> tuple[str, str]:
     return code, url
 
 
-def read_camera(form: Form) -> Address:
+def parse_camera(form: Form) -> Address:
     """Return the camera's address, which is a URL or an IP address alone, with its user. Raises Misconfigured."""
     place = form.place.strip()
     try:
@@ -223,7 +223,7 @@ class FirstPage:
         """
         form = Form()
         try:
-            form = read_form(body)
+            form = parse_form(body)
             if not secrets.compare_digest(form.token.encode(), self.token.encode()):
                 form = Form()
                 raise Misconfigured("the page was opened before the box was started again: fill it in once more")
@@ -238,7 +238,7 @@ class FirstPage:
 
     def _connect(self, form: Form, caller: str) -> Findings:
         """Use the code up, try the camera, write the files. Raises EdgeError: nothing is written then."""
-        camera, (code, url) = read_camera(form), read_code(form.code, self.service_url)
+        camera, (code, url) = parse_camera(form), parse_code(form.code, self.service_url)
         self._require_new()
         require_writable(self.file.parent)
         with self._count_failure(caller, f"no code of {url}", None if self.only_url else _NO_CODE):
@@ -385,7 +385,7 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
     if file.exists():
         raise Misconfigured(f"{file} is there already, and the page is of new boxes: give CODE and URL")
     require_writable(file.parent)
-    only_url = read_value(read_service_url, arguments.only_url, "--url") if arguments.only_url else None
+    only_url = parse_value(parse_service_url, arguments.only_url, "--url") if arguments.only_url else None
     if only_url is not None and (urlsplit(only_url).hostname or "").endswith(".example"):
         raise Misconfigured(f"--url {only_url} is an example: let it name your service, whose codes alone count then")
     first_page = FirstPage(file, only_url)

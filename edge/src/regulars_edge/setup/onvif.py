@@ -35,7 +35,7 @@ _LONGEST_TEXT = 200
 """Characters of a device's name or message that are shown."""
 
 
-def read_xml(data: bytes) -> ET.Element:
+def parse_xml(data: bytes) -> ET.Element:
     """Parse XML without a document type, so that there are no entities. Raises SourceFailed.
 
     What is no UTF-8 is read as such all the same: cameras put names of any encoding into their answers, and blank lines
@@ -50,7 +50,7 @@ def read_xml(data: bytes) -> ET.Element:
         raise SourceFailed(f"its answer is no XML: {error}") from error
 
 
-def read_text(element: ET.Element, path: str) -> str:
+def parse_text(element: ET.Element, path: str) -> str:
     """Return the text at `path`, "" if there is none: one line without control characters, at most 200 characters."""
     return make_printable(element.findtext(path) or "")[:_LONGEST_TEXT]
 
@@ -131,14 +131,14 @@ def _listen_for_devices(line: socket.socket, asked: uuid.UUID, until: float, fou
         except TimeoutError:
             return
         with contextlib.suppress(SourceFailed):
-            device = read_device(data, address, asked)
+            device = parse_device(data, address, asked)
             if device is not None and len(found) < MOST_DEVICES:
                 found.setdefault(address, device)
 
 
-def read_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
+def parse_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
     """Read a datagram; None for what answers another's question. Raises SourceFailed for what is no XML."""
-    message = read_xml(data)
+    message = parse_xml(data)
     match = message.find(".//{*}ProbeMatch")
     if match is None or str(asked) not in (message.findtext(".//{*}RelatesTo") or ""):
         return None
@@ -220,7 +220,7 @@ class Talk:
         answer = self._call(media, f'<GetProfiles xmlns="{_MEDIA}"/>')
         tokens: dict[str, str] = {}
         for profile in answer.findall(".//{*}Profiles"):
-            source = read_text(profile, "{*}VideoSourceConfiguration/{*}SourceToken")
+            source = parse_text(profile, "{*}VideoSourceConfiguration/{*}SourceToken")
             if source and len(tokens) < MOST_CAMERAS:
                 tokens.setdefault(source, profile.get("token", ""))  # a camera's first profile is its best
         if not tokens:
@@ -267,7 +267,7 @@ class Talk:
             answer = self._call(self.device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False)
             for kind in ("UTCDateTime", "LocalDateTime"):
                 with contextlib.suppress(ValueError, OverflowError):
-                    numbers = [int(read_text(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME]
+                    numbers = [int(parse_text(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME]
                     year, month, day, hour, minute, second = numbers
                     ahead = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - datetime.now(UTC)
                     if abs(ahead) < _FARTHEST:
@@ -278,7 +278,7 @@ class Talk:
         """Return the URL of its media service; many devices have one URL for all services."""
         body = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
         try:
-            url = read_text(self._call(self.device.url, body), ".//{*}Media/{*}XAddr")
+            url = parse_text(self._call(self.device.url, body), ".//{*}Media/{*}XAddr")
         except PasswordRefused:
             raise
         except SourceFailed:
@@ -294,7 +294,7 @@ class Talk:
         headers = {"Content-Type": "application/soap+xml; charset=utf-8"}
         ask = partial(ask_camera, self._http_in_time(), self._credentials, "POST", url)
         answer = ask(headers, envelope.encode(), LARGEST_ANSWER_BYTES)
-        message = read_xml(answer.body) if answer.status != 401 else None
+        message = parse_xml(answer.body) if answer.status != 401 else None
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
             advice = "give --camera-user and --password-file" if self.user is None else "check user and password"
@@ -304,7 +304,7 @@ class Talk:
                 f"it lets nobody in without a password: {advice}{clock if abs(self._ahead) > _NEAR else ''}"
             )
         if message is None or fault is not None or answer.status != 200:
-            reason = "" if fault is None else read_text(fault, ".//{*}Text") or read_text(fault, ".//{*}faultstring")
+            reason = "" if fault is None else parse_text(fault, ".//{*}Text") or parse_text(fault, ".//{*}faultstring")
             raise SourceFailed(f"{redact_url(url)} answered {answer.status} {reason}".rstrip())
         return message
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
-from regulars_edge.clock import Clock, Moment, read_moment
+from regulars_edge.clock import Clock, Moment, parse_moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.picture import (
@@ -33,7 +33,7 @@ from regulars_edge.picture import (
     find_content_type,
     find_stated_time,
     is_whole,
-    read_content,
+    parse_content,
 )
 from regulars_edge.spool.model import FileMark, Stamp
 
@@ -105,7 +105,7 @@ def read_picture(
             data = stream.read(LARGEST_BYTES + 1)
     except OSError as error:
         return NoPicture(path, error.strerror or str(error), may_hold=True)
-    content = read_content(data)
+    content = parse_content(data)
     if read_mark(path) != before or content is None or content.size != before.size:
         return NoPicture(path, "it is being written", may_hold=True)
     is_complete = is_whole if decodes else ends_whole
@@ -166,7 +166,7 @@ class FolderSource:
 
     def look(self) -> Iterator[EncodedFrame]:
         """Give the files that are whole now, oldest first. Raises SourceFailed."""
-        now = read_moment(self.clock)
+        now = parse_moment(self.clock)
         marks = heapq.nsmallest(AT_ONCE, self._list_marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
         self._note_marks(marks, now, last)
@@ -237,7 +237,7 @@ class FolderSource:
         """
         if stated.by != "file":
             return stated
-        now = read_moment(self.clock)
+        now = parse_moment(self.clock)
         mark, first, before = seen_file.mark, seen_file.first, seen_file.looked_before
         mtime_ms = mark.mtime_ns // 1_000_000
         looks = [look for look in (now, first, before) if look is not None]
@@ -250,7 +250,7 @@ class FolderSource:
             if mtime_ms >= EARLIEST_MS:  # from before this boot: no clock of this boot can correct it
                 return Stamp(stated_ms=mtime_ms, by="file")
             at_ms = first.boot_ms
-        return Stamp(read_moment(self.clock, at_ms if at_ms <= latest_ms else first.boot_ms), by="file")
+        return Stamp(parse_moment(self.clock, at_ms if at_ms <= latest_ms else first.boot_ms), by="file")
 
     def leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s: %s; it stays where it is", mark.path, why)

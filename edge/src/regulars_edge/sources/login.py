@@ -49,14 +49,14 @@ class Credentials:
 
         Basic is never given to a camera that has offered Digest, now or before.
         """
-        offered = list(_read_schemes(challenges))
+        offered = list(_parse_schemes(challenges))
         digests = [fields for scheme, fields in offered if scheme == "digest"]
         usable = (
             fields
             for fields in digests
-            if _read_algorithm(fields) in _HASHES and fields.get("nonce") and _read_quality(fields) is not None
+            if _parse_algorithm(fields) in _HASHES and fields.get("nonce") and _parse_quality(fields) is not None
         )
-        self._digest = min(usable, key=lambda fields: list(_HASHES).index(_read_algorithm(fields)), default=None)
+        self._digest = min(usable, key=lambda fields: list(_HASHES).index(_parse_algorithm(fields)), default=None)
         self._has_digest = self._has_digest or bool(digests)
         self._basic = self.in_the_clear and not self._has_digest and any(scheme == "basic" for scheme, _ in offered)
         self._count = 0
@@ -75,13 +75,13 @@ class Credentials:
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         uri = _encode_for_header(url if "rtsp" in parts.scheme else path)
-        quality, realm, nonce = _read_quality(challenge), challenge.get("realm", ""), challenge["nonce"]
+        quality, realm, nonce = _parse_quality(challenge), challenge.get("realm", ""), challenge["nonce"]
         self._count += 1
         count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
 
         def digest(text: str) -> str:
             return hashlib.new(
-                _HASHES[_read_algorithm(challenge)], text.encode("latin-1"), usedforsecurity=False
+                _HASHES[_parse_algorithm(challenge)], text.encode("latin-1"), usedforsecurity=False
             ).hexdigest()
 
         user, password = _encode_for_header(self.user), _encode_for_header(self.password)
@@ -111,7 +111,7 @@ def _encode_for_header(text: str) -> str:
     return text.encode(errors="surrogateescape").decode("latin-1")
 
 
-def _read_schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+def _parse_schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
     """Return each scheme and its fields, in small letters; one header may hold several (RFC 9110, 11.6.1).
 
     `Digest realm="x", nonce="y", Basic realm="x"`: [("digest", {"realm": "x", "nonce": "y"}), ("basic", {…})]
@@ -129,11 +129,11 @@ def _read_schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]
     return schemes
 
 
-def _read_algorithm(challenge: dict[str, str]) -> str:
+def _parse_algorithm(challenge: dict[str, str]) -> str:
     return challenge.get("algorithm", "MD5").upper().removesuffix("-SESS")
 
 
-def _read_quality(challenge: dict[str, str]) -> str | None:
+def _parse_quality(challenge: dict[str, str]) -> str | None:
     """Return "auth", or "" if the camera knows none (RFC 2069); None if it insists on another."""
     offered = [text.strip() for text in challenge.get("qop", "").split(",") if text.strip()]
     return "" if not offered else "auth" if "auth" in offered else None

@@ -394,7 +394,7 @@ class Line:
                     return
                 message = bytes(waiting[:size])
                 line, _, head = message.partition(b"\r\n")
-                method, url = _read_line(line)
+                method, url = _parse_line(line)
                 is_answer = message.startswith(b"RTSP/")
                 yield message if is_answer else self._sign_request(method, self._put_camera_url(url), head)
             del waiting[:size]
@@ -408,10 +408,10 @@ def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
     rows = []
     while (row := requests.readline(2_000)).strip():
         rows.append(row)
-    return *_read_line(line), b"".join([*rows, b"\r\n"])
+    return *_parse_line(line), b"".join([*rows, b"\r\n"])
 
 
-def _read_line(line: bytes) -> tuple[str, str]:
+def _parse_line(line: bytes) -> tuple[str, str]:
     """Return a request's method and its URL, in which cameras may have spaces."""
     method, _, rest = line.decode(errors="surrogateescape").strip().partition(" ")
     return method, rest.rpartition(" ")[0]

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
-from regulars_edge.clock import Clock, read_moment
+from regulars_edge.clock import Clock, parse_moment
 from regulars_edge.errors import PasswordRefused, SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Http, IsEnough
@@ -170,4 +170,4 @@ class SnapshotSource:
             raise
         self.date = answer.headers.get("Date", "")
         at_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
-        return EncodedFrame(answer.body, Stamp(read_moment(self.clock, at_ms)))
+        return EncodedFrame(answer.body, Stamp(parse_moment(self.clock, at_ms)))

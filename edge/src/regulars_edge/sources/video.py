@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from regulars_edge.clock import Clock, StreamTime, read_moment
+from regulars_edge.clock import Clock, StreamTime, parse_moment
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.frames import Frame, encode_jpeg
 from regulars_edge.logs import redact_text, redact_url
@@ -242,7 +242,7 @@ class LiveSource:
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
             self._said_late_ms = now_ms
             log.warning("%s; use its smaller stream, or a longer interval_s", text)
-        return DecodedFrame(frame, Stamp(read_moment(self.clock, taken_ms)), late_ms / 1000, pixel)
+        return DecodedFrame(frame, Stamp(parse_moment(self.clock, taken_ms)), late_ms / 1000, pixel)
 
 
 class Mailbox:

@@ -51,7 +51,7 @@ def make_name(camera: str, stamp: Stamp, content_type: str, shop: str = "") -> s
     return f"{secrets.token_hex(8)}{shop}_{at}_{escape_camera(camera)}{'.jpg' if content_type == JPEG else '.png'}"
 
 
-def read_name(name: str) -> tuple[str, Stamp] | None:
+def parse_name(name: str) -> tuple[str, Stamp] | None:
     """Return the camera and the stamp; None for a name that is not one of ours."""
     try:
         _, wall, booted, boot_id, camera = name[:-4].split("_", 4)
@@ -61,7 +61,7 @@ def read_name(name: str) -> tuple[str, Stamp] | None:
     return unquote(camera), stamp
 
 
-def read_shop(name: str) -> str:
+def parse_shop(name: str) -> str:
     """Return whom the copy of this name is for; empty: its name does not say it."""
     return name.partition("_")[0][16:]
 
@@ -107,7 +107,7 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_resu
 def list_strays(copies: Path, ours: Collection[str]) -> list[str]:
     """Name the copies that are not `ours`, in the order in which the pictures were taken."""
     names = (path.name for path in copies.iterdir())
-    found = [name for name in names if name not in ours and read_name(name) is not None]
+    found = [name for name in names if name not in ours and parse_name(name) is not None]
     return sorted(found, key=lambda name: int(name.split("_")[1]))
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
-from regulars_edge.picture import Content, is_whole, read_content
+from regulars_edge.picture import Content, is_whole, parse_content
 from regulars_edge.spool import database, files, shops, times, totals
 from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken, Waiting
@@ -123,15 +123,15 @@ class Spool:
         `settled_ms`: its time of capture, if the service may have heard it: with another, the picture came twice.
         Raises OSError if the copy cannot be read; SpoolFull.
         """
-        camera, stamp = files.read_name(name) or ("", Stamp(stated_ms=0))
+        camera, stamp = files.parse_name(name) or ("", Stamp(stated_ms=0))
         if settled_ms is not None:
             stamp = Stamp(stated_ms=settled_ms)
         with (self._copies / name).open("rb") as stream:
-            content = read_content(data := stream.read())
+            content = parse_content(data := stream.read())
             is_half = content is None or not is_whole(content.content_type, data)
             os.fsync(stream.fileno())  # the kill may have come before that
         with self._adding, self.books.writing() as db:
-            shop = shops.find_rescued(db, camera, files.read_shop(name))
+            shop = shops.find_rescued(db, camera, files.parse_shop(name))
             twin = None if content is None or is_half else self._find_twin(db, camera, shop, content, stamp)
             if content is None or is_half or (twin is not None and not twin.is_new):
                 (self._copies / name).unlink(missing_ok=True)

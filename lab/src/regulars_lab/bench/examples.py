@@ -25,7 +25,7 @@ from chalicelib.domain.model import Picture
 from chalicelib.domain.pictures import Estimates
 from chalicelib.domain.rules.choice import Chooser
 from chalicelib.domain.rules.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
-from chalicelib.domain.rules.templates import fuse_embeddings, make_template, read_vector, reduce_templates
+from chalicelib.domain.rules.templates import fuse_embeddings, make_template, parse_vector, reduce_templates
 from chalicelib.storage.values import moment
 from regulars.measuring import labelled
 from regulars.measuring.looking import look_at_folder
@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=20)
     arguments = options.parse_args()
     own = pack()
-    rule = Rule(OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR), own.manifest.read_population())
+    rule = Rule(OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR), own.manifest.parse_population())
     model = own.manifest.embedding.model
     people, strangers = (_pictures(arguments.faces / name, own, arguments.out) for name in ("people", "strangers"))
     measured = []
@@ -81,11 +81,11 @@ def _pictures(folder: Path, own: Any, out: Path) -> list[list[Picture]]:
 
 def _mean(pictures: Sequence[Picture]) -> Rows:
     (template,) = reduce_templates([template for one in pictures for template in one.templates])
-    return read_vector(template)
+    return parse_vector(template)
 
 
 def _rows(pictures: Sequence[Picture]) -> Rows:
-    return np.stack([read_vector(one.templates[0]) for one in pictures])
+    return np.stack([parse_vector(one.templates[0]) for one in pictures])
 
 
 def _rules(chooser: Chooser) -> dict[str, Choose]:

@@ -44,12 +44,12 @@ def calibrate(
         )
     with console.status("comparing"):
         entry, left_out = measure_model(
-            faces, folder.persons, pack.manifest.read_population().rows if made is None else made
+            faces, folder.persons, pack.manifest.parse_population().rows if made is None else made
         )
     for one, other, score in left_out.pairs:
         console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
     file = write_curve(to, pack, describe_folder(folder), entry, made)
-    rows = pack.manifest.read_population().rows if made is None else made
+    rows = pack.manifest.parse_population().rows if made is None else made
     decides = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"]))
     for size in (SMALLEST_GALLERY, 30_000):
         threshold = decides.point.find_threshold(size)

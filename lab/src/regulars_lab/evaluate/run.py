@@ -41,7 +41,7 @@ def evaluate(
     groups = {} if labels_file is None else labels.read_groups(labels_file, folder)
     pack = pack_in(models, pack_name)
     seen = look_at_folder(folder, pack, out, console)
-    decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.read_population())
+    decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.parse_population())
     with console.status("comparing"):
         found = figures.measure_figures(folder, seen, decides, pairs, groups)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from chalicelib.api.application import Routes
-from chalicelib.api.forms import read_form
+from chalicelib.api.forms import parse_form
 from chalicelib.api.http import MediaType
 from chalicelib.api.v1.wire import Sent
 
@@ -97,7 +97,7 @@ class Document:
             self._validate(content[media_type]["schema"], json.loads(data))
         elif media_type == "multipart/form-data":
             boundary = str(sent_as.get_param("boundary")).encode()
-            form = read_form(MediaType(media_type, "utf-8", boundary), data)
+            form = parse_form(MediaType(media_type, "utf-8", boundary), data)
             known = self.resolved(content[media_type]["schema"])
             sent: dict[str, list[str]] = {}
             for name, text in [*form.fields, *((one.name, "") for one in form.uploads)]:
